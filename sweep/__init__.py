@@ -1,0 +1,64 @@
+"""Hyperparameter sweeps for small networks.
+
+`load_space` reads a search space, `run` and `resume` search it, `report` writes what came out.
+Values are returned, nothing is printed. Importing this package imports neither torch nor
+matplotlib; the functions import what they need when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.errors import (
+        DataError,
+        DeviceError,
+        InputError,
+        SearchSpaceError,
+        StoreError,
+        StudyLockedError,
+        SweepError,
+        SweepFailedError,
+    )
+    from sweep.records import StudyRecord, TrialRecord
+    from sweep.reporting import Report, report
+    from sweep.runner import resume, run
+    from sweep.space import SearchSpace, load_space
+
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "InputError",
+    "Report",
+    "SearchSpace",
+    "SearchSpaceError",
+    "StoreError",
+    "StudyLockedError",
+    "StudyRecord",
+    "SweepError",
+    "SweepFailedError",
+    "TrialRecord",
+    "load_space",
+    "report",
+    "resume",
+    "run",
+]
+
+_HOMES = {
+    "sweep.records": ("StudyRecord", "TrialRecord"),
+    "sweep.reporting": ("Report", "report"),
+    "sweep.runner": ("resume", "run"),
+    "sweep.space": ("SearchSpace", "load_space"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+    homes = [home for home, names in _HOMES.items() if name in names]
+    return getattr(import_module(homes[0] if homes else "sweep.errors"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,273 @@
+"""The commands of `sweep`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
+from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.records import StudyRecord
+    from sweep.runner import Event
+
+__all__ = ["main"]
+
+_DEFAULT_STORAGE = "sqlite:///studies.db"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Entry point of the command `sweep`."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "sweep"
+        fail(f"{error.format_message()} (see `{command} --help`)", INPUT)
+    except click.ClickException as error:
+        fail(error.format_message(), INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Duration(click.ParamType[float]):
+    """Seconds, or 90s, 30m, 1h30m."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        from pydantic_core import PydanticCustomError
+
+        from sweep.space.model import parse_duration
+
+        text = str(value)
+        try:
+            plain = text.replace(".", "", 1).isdigit()
+            seconds = float(text) if plain else float(parse_duration(text))
+        except PydanticCustomError as error:
+            self.fail(error.message(), param, ctx)
+        if seconds <= 0:
+            self.fail(f"must be above 0; found {text!r}", param, ctx)
+        return seconds
+
+
+def _storage_option(command: _Command) -> _Command:
+    return click.option(
+        "--storage",
+        metavar="URL",
+        default=_DEFAULT_STORAGE,
+        show_default=True,
+        help="The store: sqlite:/// and a path.",
+    )(command)
+
+
+def _work_options(command: _Command) -> _Command:
+    """The options that `run` and `resume` share."""
+    options = (
+        click.option(
+            "--trials",
+            type=click.IntRange(min=1),
+            help="The study's total number of trials, in place of the budget's.",
+        ),
+        click.option(
+            "--timeout",
+            type=_Duration(),
+            help="Start no new trial after this long (90s, 30m, 1h30m).",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            help="Worker processes; one per core on the CPU, one per GPU if unset.",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="auto, cpu, cuda, or some GPUs: cuda:0,1.",
+        ),
+        _data_dir_option,
+        click.option(
+            "--engine",
+            default="auto",
+            show_default=True,
+            help="How trials are trained: auto or sequential.",
+        ),
+        _storage_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _data_dir_option(command: _Command) -> _Command:
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sweep", prog_name="sweep")
+def cli() -> None:
+    """Hyperparameter sweeps for small networks: YAML in, honest report out."""
+
+
+@cli.command()
+@click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+@click.option("--study", metavar="NAME", help="Name of the study; the space's own if unset.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed, in place of the sampler's.")
+@_work_options
+def run(space: Path, **options: Any) -> int:
+    """Run the sweep that a YAML file describes.
+
+    If the study is there already with the same search space, it goes on where it stopped.
+    """
+    from sweep import runner
+
+    return _work(
+        lambda on_event: runner.run(space, on_event=on_event, **options), options["storage"]
+    )
+
+
+@cli.command()
+@click.argument("study")
+@_work_options
+def resume(study: str, **options: Any) -> int:
+    """Finish a study. The search space is in the store; --trials is the new total."""
+    from sweep import runner
+
+    return _work(
+        lambda on_event: runner.resume(study, on_event=on_event, **options), options["storage"]
+    )
+
+
+def _work(
+    start: Callable[[Callable[[Event], None]], StudyRecord], storage: str
+) -> int:
+    """Run or resume: progress on standard error, the result on standard output."""
+    from sweep.cli.progress import open_progress
+    from sweep.cli.summary import summarize
+
+    words = _storage_words(storage)
+    progress = open_progress()
+
+    def next_step() -> str:
+        if progress.study is None:
+            return "nothing was started"
+        return f"what was finished is in the store. Next: sweep resume {progress.study}{words}"
+
+    with interruptible(next_step), handle_errors(), progress:
+        study = start(progress.on_event)
+    click.echo(summarize(study, progress.seconds, words))
+    return 0 if study.best is not None else FAILED
+
+
+@cli.command()
+@click.argument("studies", metavar="STUDY...", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="report",
+    show_default=True,
+    help="Folder to write; files of an earlier report in it are replaced.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Trials on the leaderboard.",
+)
+@_data_dir_option
+@_storage_option
+def report(
+    studies: tuple[str, ...], out: Path, top: int, data_dir: Path | None, storage: str
+) -> None:
+    """Write report.html, report.json, trials.csv and figures for one or several studies.
+
+    The first report of a finished study reads the test split once, for the best trial.
+    """
+    with interruptible(lambda: "run the report again"), handle_errors():
+        from sweep.reporting import report as write_report
+
+        written = write_report(list(studies), storage=storage, out=out, top=top, data_dir=data_dir)
+    for note in written.notes:
+        click.echo(f"sweep: {note}", err=True)
+    click.echo(str(written.html))
+
+
+@cli.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_storage_option
+def list_studies(as_json: bool, storage: str) -> None:
+    """List the studies of a store."""
+    from sweep.cli import summary
+    from sweep.store import Store
+
+    with handle_errors():
+        store = Store(storage, to_write=False)
+        if not store.path.exists():
+            raise InputError(f"there is no store {str(store.path)!r}; name one with --storage")
+        studies = [store.read_study(name) for name in store.study_names()]
+    if as_json:
+        _echo_json([summary.study_json(study, with_trials=False) for study in studies])
+    else:
+        click.echo(summary.study_rows(studies))
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_storage_option
+def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
+    """Show a study, or one of its trials."""
+    from sweep.cli import summary
+    from sweep.store import Store
+
+    with handle_errors():
+        record = Store(storage, to_write=False).read_study(study)
+        if trial is not None and trial >= len(record.trials):
+            raise InputError(
+                f"study {study!r} has no trial {trial}; it has {len(record.trials)}, numbered "
+                "from 0"
+            )
+    if trial is None and as_json:
+        _echo_json(summary.study_json(record, with_trials=True))
+    elif trial is None:
+        click.echo(summary.study_text(record))
+    elif as_json:
+        _echo_json(summary.trial_json(record, record.trials[trial], in_full=True))
+    else:
+        click.echo(summary.trial_text(record, record.trials[trial]))
+
+
+@cli.command()
+@click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+def check(space: Path) -> None:
+    """Validate a search space, count it and estimate its cost. Trains nothing."""
+    with handle_errors():
+        from sweep.cli.summary import space_text
+        from sweep.space import load_space
+
+        text = space_text(load_space(space))
+    click.echo(text)
+
+
+def _echo_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _storage_words(storage: str) -> str:
+    return "" if storage == _DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"

@@ -1,0 +1,240 @@
+"""Progress on standard error: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep.cli.words import duration, params_words, percent_or_number
+from sweep.records import EpochMetrics, TrialConfig, TrialState
+from sweep.runner import EpochFinished, Event, StudyOpened, TrialFinished, TrialStarted
+from sweep.space import SearchSpace
+
+__all__ = ["Progress", "open_progress"]
+
+
+class Progress(Protocol):
+    """What the commands need of a display; a context manager."""
+
+    @property
+    def study(self) -> str | None:
+        """Name of the study once it is open."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Time since the display was opened."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def on_event(self, event: Event) -> None:
+        """Show what happened."""
+        ...
+
+
+def open_progress() -> Progress:
+    """The display for this standard error."""
+    console = Console(stderr=True)
+    return _LiveProgress(console) if console.is_terminal else _PlainProgress()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What both displays count."""
+
+    study: str | None = None
+    metric: str = ""
+    num_trials: int | None = None
+    num_known: int = 0
+    deadline: float | None = None
+    goal: str = "maximize"
+    num_workers: int = 0
+    sampled: tuple[str, ...] = ()
+    finished: dict[TrialState, int] = field(default_factory=dict)
+    epochs: int = 0
+    best: tuple[int, float] | None = None
+    running: dict[int, tuple[TrialConfig, EpochMetrics | None, float | None]] = field(
+        default_factory=dict
+    )
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def num_finished(self) -> int:
+        return sum(self.finished.values())
+
+    def update(self, event: Event) -> None:
+        match event:
+            case StudyOpened():
+                study = event.study
+                self.study, self.num_trials = study.name, study.num_trials
+                self.metric, self.goal = study.objective.metric, study.objective.goal
+                self.deadline, self.num_workers = event.deadline, len(event.placements)
+                self.sampled = tuple(SearchSpace.model_validate(study.space).sampled)
+                for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+                    self.finished[state] = study.count(state)
+                self.num_known = self.num_finished
+                self.epochs = sum(
+                    t.epochs_run for t in study.trials if t.state is not TrialState.RUNNING
+                )
+                if study.best is not None:
+                    self.best = (study.best.number, study.value(study.best) or 0.0)
+            case TrialStarted():
+                self.running[event.config.number] = (event.config, None, None)
+            case EpochFinished():
+                config, _, _ = self.running[event.metrics.trial]
+                self.running[event.metrics.trial] = (config, event.metrics, event.value)
+                self.epochs += 1
+            case TrialFinished():
+                self.running.pop(event.config.number, None)
+                self.finished[event.outcome.state] += 1
+                if event.outcome.state is TrialState.COMPLETE and event.value is not None:
+                    self._consider(event.config.number, event.value)
+
+    def _consider(self, number: int, value: float) -> None:
+        sign = 1 if self.goal == "maximize" else -1
+        if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
+            self.best = (number, value)
+
+    def params(self, config: TrialConfig) -> str:
+        """What is peculiar to a configuration: the parameters that are sampled."""
+        return params_words({name: config.params[name] for name in self.sampled})
+
+    def time_left(self) -> str:
+        """The time left by the budget: to the deadline, and by the trials so far."""
+        parts = []
+        if self.deadline is not None:
+            parts.append(f"no new trial after {duration(self.deadline - time.monotonic())}")
+        done = self.num_finished - self.num_known
+        if self.num_trials is not None and done >= 2 * self.num_workers:
+            rest = max(0, self.num_trials - self.num_finished)
+            parts.append(f"about {duration(self.seconds / done * rest)} left")
+        return " · ".join(parts)
+
+
+class _PlainProgress:
+    """One line for each finished trial."""
+
+    def __init__(self) -> None:
+        self._tally = _Tally()
+
+    @property
+    def study(self) -> str | None:
+        return self._tally.study
+
+    @property
+    def seconds(self) -> float:
+        return self._tally.seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def on_event(self, event: Event) -> None:
+        tally = self._tally
+        tally.update(event)
+        total = "" if tally.num_trials is None else f"/{tally.num_trials}"
+        if isinstance(event, StudyOpened):
+            devices = ", ".join(sorted({p.device for p in event.placements}))
+            self._print(
+                f"study {tally.study}: {tally.num_finished}{total} trials done; "
+                f"{tally.num_workers} workers on {devices}"
+            )
+        elif isinstance(event, TrialFinished):
+            outcome = event.outcome
+            epochs = f"{len(outcome.history)}/{event.config.epochs} epochs"
+            value = (
+                f"{tally.metric} {percent_or_number(tally.metric, event.value)}"
+                if event.value is not None
+                else "no value"
+            )
+            failure = f"  {outcome.failure.kind}: {outcome.failure.reason}" if outcome.failure else ""
+            self._print(
+                f"[{tally.num_finished}{total}] trial {outcome.trial} {outcome.state}  {value}  "
+                f"{epochs}  {outcome.seconds:.1f} s  {tally.params(event.config)}{failure}"
+            )
+
+    def _print(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+class _LiveProgress:
+    """A table that is drawn again a few times a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._tally = _Tally()
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
+        )
+
+    @property
+    def study(self) -> str | None:
+        return self._tally.study
+
+    @property
+    def seconds(self) -> float:
+        return self._tally.seconds
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def on_event(self, event: Event) -> None:
+        self._tally.update(event)
+
+    def _draw(self) -> Group | Text:
+        tally = self._tally
+        if tally.study is None:
+            return Text("reading the data …", style="dim")
+        total = tally.num_trials
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            Text(tally.study, style="bold"),
+            ProgressBar(total=total, completed=tally.num_finished, width=30),
+            Text(f"{tally.num_finished} of {total if total is not None else '?'} trials"),
+            Text(f"{tally.epochs} epochs"),
+            Text(duration(tally.seconds)),
+            Text(tally.time_left(), style="dim"),
+        )
+        counts = ", ".join(
+            f"{count} {state.lower()}" for state, count in tally.finished.items() if count
+        )
+        best = "no best trial yet"
+        if tally.best is not None:
+            shown = percent_or_number(tally.metric, tally.best[1])
+            best = f"best so far: trial {tally.best[0]}, {tally.metric} {shown}"
+        return Group(head, Text(f"{best}   {counts}"), self._running())
+
+    def _running(self) -> Table:
+        tally = self._tally
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for header in ("trial", "epoch", tally.metric, "configuration"):
+            table.add_column(header, no_wrap=True, overflow="ellipsis")
+        for number, (config, metrics, value) in sorted(tally.running.items()):
+            table.add_row(
+                str(number),
+                f"{metrics.epoch if metrics else 0}/{config.epochs}",
+                percent_or_number(tally.metric, value) if value is not None else "starting",
+                tally.params(config),
+            )
+        return table

@@ -1,0 +1,240 @@
+"""Results on standard output: as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sweep.cli.words import duration, number_words, percent_or_number
+from sweep.estimate import estimate, measure_throughput
+from sweep.records import StudyRecord, TrialRecord, TrialState
+from sweep.space import PARAMETERS, SearchSpace
+from sweep.space.model import Choices, Range
+
+__all__ = [
+    "space_text",
+    "study_json",
+    "study_rows",
+    "study_text",
+    "summarize",
+    "trial_json",
+    "trial_text",
+]
+
+_LEADERBOARD = 5
+
+
+def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
+    """What `run` and `resume` say at the end."""
+    lines = [f"{_headline(study)} in {duration(seconds)}", *_best_lines(study)]
+    pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
+    if pruned:
+        saved = sum(int(trial.params["epochs"]) - trial.epochs_run for trial in pruned)
+        lines.append(f"pruned: {len(pruned)} trials, which saved {saved} epochs")
+    lines += _failure_lines(study)
+    lines.append(f"next: sweep report {study.name}{storage_words}")
+    return "\n".join(lines)
+
+
+def study_text(study: StudyRecord) -> str:
+    """A study for people: the answer and a small leaderboard."""
+    lines = [_headline(study), *_best_lines(study)]
+    metric = study.objective.metric
+    ranked = study.ranked()[:_LEADERBOARD]
+    if len(ranked) > 1:
+        sampled = [
+            name for name in PARAMETERS if len({str(trial.params[name]) for trial in ranked}) > 1
+        ]
+        rows = [["trial", metric, "epochs run", *sampled]]
+        for trial in ranked:
+            values = [number_words(trial.params[name]) for name in sampled]
+            value = percent_or_number(metric, study.value(trial))
+            rows.append([str(trial.number), value, str(trial.epochs_run), *values])
+        lines += ["", *_columns(rows)]
+    lines += _failure_lines(study)
+    return "\n".join(lines)
+
+
+def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
+    """One trial for people: configuration, outcome and history."""
+    metric = study.objective.metric
+    value = percent_or_number(metric, study.value(trial))
+    lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
+    if trial.reason:
+        lines.append(trial.reason)
+    lines += _columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
+    outcome = trial.outcome
+    if outcome is None:
+        return "\n".join(lines)
+    lines.append(
+        f"{len(outcome.history)} epochs in {duration(outcome.seconds)}, "
+        f"{outcome.num_parameters:,} parameters, {outcome.precision or 'unknown precision'} "
+        f"on {outcome.device or 'an unknown device'}"
+    )
+    rows = [["epoch", "train loss", "validation loss", "validation accuracy", "seconds"]]
+    rows += [
+        [
+            f"{m.epoch}{' *' if m.epoch == outcome.best_epoch else ''}",
+            f"{m.train_loss:.4f}",
+            f"{m.validation_loss:.4f}",
+            f"{m.validation_accuracy:.2%}",
+            f"{m.seconds:.2f}",
+        ]
+        for m in outcome.history
+    ]
+    if outcome.history:
+        lines += ["", *_columns(rows), "* best epoch, whose weights were kept"]
+    if outcome.failure and outcome.failure.traceback:
+        lines += ["", outcome.failure.traceback.rstrip()]
+    return "\n".join(lines)
+
+
+def study_rows(studies: list[StudyRecord]) -> str:
+    """Several studies for people, one line each."""
+    if not studies:
+        return "no studies"
+    rows = [["study", "data set", "state", "trials", "best", "metric"]]
+    for study in studies:
+        metric = study.objective.metric
+        best = percent_or_number(metric, study.value(study.best)) if study.best else "–"
+        done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        total = "" if study.num_trials is None else f" of {study.num_trials}"
+        rows.append(
+            [study.name, _dataset(study), str(study.state), f"{done}{total}", best, metric]
+        )
+    return "\n".join(_columns(rows))
+
+
+def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
+    """A study for programs."""
+    data: dict[str, Any] = {
+        "study": study.name,
+        "dataset": _dataset(study),
+        "state": str(study.state),
+        "objective": {"metric": study.objective.metric, "goal": study.objective.goal},
+        "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
+        "best": trial_json(study, study.best) if study.best else None,
+    }
+    if with_trials:
+        data["trials"] = [trial_json(study, trial) for trial in study.trials]
+    else:
+        data["num_trials"] = len(study.trials)
+    return data
+
+
+def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False) -> dict[str, Any]:
+    """A trial for programs; in full with history, environment and failure."""
+    outcome = trial.outcome
+    data: dict[str, Any] = {
+        "number": trial.number,
+        "state": str(trial.state),
+        "params": trial.params,
+        "value": study.value(trial),
+        "epochs_run": trial.epochs_run,
+        "seconds": outcome.seconds if outcome else None,
+        "reason": trial.reason,
+    }
+    if in_full and outcome is not None:
+        from sweep.codec import to_plain
+
+        full = to_plain(outcome)
+        for key in ("trial", "state", "seconds", "validation_predictions", "weights"):
+            del full[key]
+        data |= full
+    return data
+
+
+def space_text(space: SearchSpace) -> str:
+    """A valid search space for people: what is searched, how much, and what it costs at least."""
+    size = estimate(space)
+    rows = []
+    for name, domain in space.domains.items():
+        default = PARAMETERS[name].default
+        note = "(default)" if not isinstance(domain, Range | Choices) and domain == default else ""
+        rows.append([f"  {name}", _domain_words(domain), note])
+    count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
+    lines = [
+        f"{space.name}: valid; {space.sampler.type} sampler, {space.pruner.type} pruner, "
+        f"data set {space.dataset.name}",
+        *_columns(rows),
+        f"different configurations: {count}",
+        f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
+    ]
+    timeout = space.budget.timeout
+    limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
+    if size.num_trials is None:
+        return "\n".join([*lines, f"budget: any number of trials{limit}"])
+    lines.append(
+        f"budget: {size.num_trials:,} trials{limit}; at most {size.max_epochs:,} epochs in all"
+    )
+    throughput = measure_throughput()
+    seconds = size.num_trials * size.flops_per_trial / throughput
+    lines.append(
+        f"cost: {size.num_trials * size.flops_per_trial / 1e12:,.1f} TFLOP of matrix products "
+        f"without pruning, at least {duration(seconds)} at the {throughput / 1e9:,.0f} GFLOP/s "
+        "just measured on this CPU"
+    )
+    return "\n".join(lines)
+
+
+def _headline(study: StudyRecord) -> str:
+    counts = [
+        f"{study.count(state)} {state.lower()}"
+        for state in TrialState
+        if study.count(state) and state is not TrialState.WAITING
+    ]
+    done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    total = "" if study.num_trials is None else f" of {study.num_trials}"
+    return f"study {study.name}: {study.state}, {done}{total} trials ({', '.join(counts) or 'none'})"
+
+
+def _best_lines(study: StudyRecord) -> list[str]:
+    best = study.best
+    if best is None or best.outcome is None:
+        return ["no trial is complete"]
+    metric = study.objective.metric
+    value = percent_or_number(metric, study.value(best))
+    lines = [
+        f"best trial {best.number}: {metric} {value} "
+        f"(epoch {best.outcome.best_epoch} of {best.params['epochs']})"
+    ]
+    lines += _columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
+    equals = sum(study.value(trial) == study.value(best) for trial in study.ranked()) - 1
+    if equals:
+        lines.append(
+            f"{equals} other trial{'s' if equals > 1 else ''} reached the same {metric}; the "
+            "first one counts as best"
+        )
+    return lines
+
+
+def _failure_lines(study: StudyRecord) -> list[str]:
+    reasons = Counter(trial.reason for trial in study.trials if trial.state is TrialState.FAIL)
+    return [f"failed: {count} × {reason}" for reason, count in reasons.most_common(3)]
+
+
+def _dataset(study: StudyRecord) -> str:
+    return str(study.space["dataset"]["name"])
+
+
+def _domain_words(domain: Any) -> str:
+    if isinstance(domain, Choices):
+        words = "one of " + ", ".join(map(number_words, domain.choices))
+    elif isinstance(domain, Range):
+        words = f"{number_words(domain.low)} to {number_words(domain.high)}"
+        words += f" in steps of {number_words(domain.step)}" if domain.step else ""
+        words += ", logarithmic" if domain.log else ""
+    else:
+        return number_words(domain)
+    if domain.when:
+        words += " when " + " and ".join(f"{k} is {v}" for k, v in domain.when.items())
+    return words
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    """Left-aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

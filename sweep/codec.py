@@ -1,0 +1,61 @@
+"""The frozen values of `sweep.records` ↔ JSON, for pipes and for the store.
+
+JSON rather than pickle: what comes from a stranger's store must never run code.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+__all__ = ["decode", "encode", "from_plain", "to_plain"]
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # The tuple carries the configuration: pydantic refuses one for a bare dataclass.
+    return TypeAdapter(
+        tuple[kind], config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    )
+
+
+def encode(value: object) -> bytes:
+    """A value of `sweep.records` as JSON; bytes become base64."""
+    text: bytes = _adapter(type(value)).dump_json((value,))
+    return text
+
+
+def decode(kind: type[T], text: bytes) -> T:
+    """The value that `encode` wrote.
+
+    Raises:
+        ValueError: the text does not describe such a value.
+    """
+    try:
+        value: T = _adapter(kind).validate_json(text)[0]
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"][1:]))
+        raise ValueError(f"{kind.__name__}.{where}: {problem['msg']}") from None
+    return value
+
+
+def to_plain(value: object) -> dict[str, Any]:
+    """A value of `sweep.records` as what a JSON object holds."""
+    plain: dict[str, Any] = _adapter(type(value)).dump_python((value,), mode="json")[0]
+    return plain
+
+
+def from_plain(kind: type[T], plain: object) -> T:
+    """The value that `to_plain` took apart.
+
+    Raises:
+        ValueError: `plain` does not describe such a value.
+    """
+    # By way of text: only there does pydantic read base64 as bytes.
+    return decode(kind, json.dumps([plain]).encode())

@@ -1,0 +1,68 @@
+"""The exceptions of the package. Imports nothing.
+
+A message says where, which rule, what was found and what to do next::
+
+    SweepError                 everything that this package raises on purpose
+    ├── InputError             bad input: nothing was created (exit code 2)
+    │   ├── SearchSpaceError   the YAML file breaks a rule; carries every problem found
+    │   ├── DataError          the data set is missing, damaged or not the study's own
+    │   ├── DeviceError        the device asked for is not there
+    │   └── StoreError         the store or the study in it cannot be used
+    │       └── StudyLockedError   another driver holds the study
+    └── SweepFailedError       the work itself failed (exit code 1)
+
+"This trial failed" is not an exception but a value (`sweep.records.TrialOutcome`).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "InputError",
+    "SearchSpaceError",
+    "StoreError",
+    "StudyLockedError",
+    "SweepError",
+    "SweepFailedError",
+]
+
+
+class SweepError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class InputError(SweepError):
+    """The request cannot be carried out as it stands; nothing was created."""
+
+
+class SearchSpaceError(InputError):
+    """A search space breaks at least one rule.
+
+    Attributes:
+        problems: One line for each problem, in the order of the file.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class DataError(InputError):
+    """The data set is missing, damaged, or not the one that the study was made with."""
+
+
+class DeviceError(InputError):
+    """The device asked for is not there."""
+
+
+class StoreError(InputError):
+    """The store, or the study in it, cannot be used."""
+
+
+class StudyLockedError(StoreError):
+    """Another driver holds the study."""
+
+
+class SweepFailedError(SweepError):
+    """The work itself failed; what was finished before is in the store."""

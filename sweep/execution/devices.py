@@ -1,0 +1,99 @@
+"""Which devices there are, and how many workers each gets.
+
+torch is imported only where a GPU driver is present: the driver process does without it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from dataclasses import dataclass
+
+from sweep.errors import DeviceError, InputError
+
+__all__ = ["Placement", "place_workers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one worker runs.
+
+    Attributes:
+        device: A torch device, such as `cpu` or `cuda:0`.
+        num_threads: Threads that it may use on the CPU.
+    """
+
+    device: str
+    num_threads: int
+
+
+def place_workers(device: str, num_workers: int | None) -> list[Placement]:
+    """Decide where workers run.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` (all GPUs) or `cuda:0,1` (these GPUs).
+        num_workers: How many, or None for one per core on the CPU and one per GPU.
+
+    Returns:
+        One placement for each worker; several share a GPU in turn if there are more of them.
+
+    Raises:
+        DeviceError: the device is not there.
+        InputError: `device` or `num_workers` makes no sense.
+    """
+    if num_workers is not None and num_workers < 1:
+        raise InputError(f"workers must be at least 1; found {num_workers}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    gpus = _choose_gpus(device)
+    if not gpus:
+        count = num_workers or cores
+        return [Placement("cpu", max(1, cores // count))] * count
+    count = num_workers or len(gpus)
+    threads = max(1, cores // count)
+    return [Placement(f"cuda:{gpus[index % len(gpus)]}", threads) for index in range(count)]
+
+
+def _choose_gpus(device: str) -> list[int]:
+    """The GPUs that `device` means; none means the CPU."""
+    if device == "cpu":
+        return []
+    if device == "auto":
+        return list(range(_count_gpus()))
+    match = re.fullmatch(r"cuda(?::(\d{1,3}(?:,\d{1,3})*))?", device)
+    if match is None:
+        raise InputError(f"device must be auto, cpu, cuda or cuda:0,1; found {device!r}")
+    available = _count_gpus()
+    if available == 0:
+        raise DeviceError(
+            f"device {device!r} was asked for, but CUDA finds no GPU here; use --device cpu"
+        )
+    chosen = [int(n) for n in match[1].split(",")] if match[1] else list(range(available))
+    missing = [n for n in chosen if n >= available]
+    if missing:
+        raise DeviceError(
+            f"device {device!r} names GPU {missing[0]}, but there are {available}, "
+            f"numbered from 0"
+        )
+    return sorted(set(chosen))
+
+
+def _count_gpus() -> int:
+    """GPUs that torch can use."""
+    if not _gpu_driver_present():
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _gpu_driver_present() -> bool:
+    """Whether a library of a GPU driver (NVIDIA's or AMD's) can be loaded at all."""
+    for library in ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so"):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        return True
+    return False

@@ -1,0 +1,430 @@
+"""The loop that joins study, execution and store. No maths, no printing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sweep.data import default_data_dir, load_training_data
+from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.execution import (
+    Epoch,
+    Executor,
+    LocalExecutor,
+    Placement,
+    WorkerReady,
+    place_workers,
+)
+from sweep.provenance import project_commit
+from sweep.records import (
+    Decision,
+    EpochMetrics,
+    Failure,
+    StudyRecord,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+    TrialState,
+)
+from sweep.space import SearchSpace, load_space
+from sweep.store import DEFAULT_STORAGE, Store
+from sweep.study import StudySession
+from sweep.training import ENGINE_NAMES
+
+__all__ = [
+    "EpochFinished",
+    "Event",
+    "StudyOpened",
+    "TrialFinished",
+    "TrialStarted",
+    "resume",
+    "run",
+]
+
+_KEPT_WEIGHTS = 10
+_ALIKE_FAILURES = 5
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOpened:
+    """The study is open and its workers are starting.
+
+    Attributes:
+        study: The study as it was found.
+        placements: Where the workers run.
+        deadline: Value of `time.monotonic` after which no trial starts, or None.
+    """
+
+    study: StudyRecord
+    placements: tuple[Placement, ...]
+    deadline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A trial was handed to a worker."""
+
+    config: TrialConfig
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFinished:
+    """A trial measured an epoch."""
+
+    metrics: EpochMetrics
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFinished:
+    """A trial ended and is in the store."""
+
+    config: TrialConfig
+    outcome: TrialOutcome
+    value: float | None
+
+
+Event = StudyOpened | TrialStarted | EpochFinished | TrialFinished
+
+
+def run(
+    space: SearchSpace | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    study: str | None = None,
+    storage: str = DEFAULT_STORAGE,
+    trials: int | None = None,
+    timeout: float | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    seed: int | None = None,
+    engine: str = "auto",
+    on_event: Callable[[Event], None] = lambda _: None,
+) -> StudyRecord:
+    """Run a sweep until its budget is used up.
+
+    A study of the same name and search space goes on where it stopped.
+
+    Args:
+        space: A search space, the path of its YAML file, or the file's content as a mapping.
+        study: Name of the study; the space's own if None.
+        storage: `sqlite:///` and a path.
+        trials: Total number of trials, in place of the space's budget.
+        timeout: Seconds after which no new trial starts, in place of the space's budget.
+        workers: Worker processes; one per core or per GPU if None.
+        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        seed: The study's seed, in place of the sampler's.
+        engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
+        on_event: Called for everything that happens, in the driver.
+
+    Returns:
+        The study at the end.
+
+    Raises:
+        InputError: the request cannot be carried out; nothing was created.
+        SweepFailedError: every trial at the start failed alike, or workers do not start.
+        KeyboardInterrupt: stopped; `resume` finishes the study.
+    """
+    if not isinstance(space, SearchSpace):
+        space = load_space(space)
+    space = _override(space, name=study, seed=seed)
+    store = Store(storage, to_write=True)
+    if store.has_study(space.name):
+        _compare_spaces(store, space)
+    space = _override(space, trials=trials, timeout=timeout)
+    request = _Request(space, store, workers, device, data_dir, engine, on_event)
+    return request.carry_out()
+
+
+def resume(
+    study: str,
+    *,
+    storage: str = DEFAULT_STORAGE,
+    trials: int | None = None,
+    timeout: float | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    on_event: Callable[[Event], None] = lambda _: None,
+) -> StudyRecord:
+    """Finish a study; its search space is in the store.
+
+    Args:
+        study: Name of the study.
+        storage: `sqlite:///` and a path.
+        trials: New total number of trials; the study's own if None.
+        timeout: Seconds after which no new trial starts; the study's own if None.
+        workers: Worker processes; one per core or per GPU if None.
+        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
+        on_event: Called for everything that happens, in the driver.
+
+    Returns:
+        The study at the end.
+
+    Raises:
+        InputError: there is no such study, or it cannot go on as asked.
+        SweepFailedError: every trial at the start failed alike, or workers do not start.
+        KeyboardInterrupt: stopped again.
+    """
+    store = Store(storage, to_write=True)
+    space = _stored_space(store, study)
+    record = store.read_study(study)
+    space = _override(
+        space,
+        trials=trials if trials is not None else record.num_trials,
+        timeout=timeout if timeout is not None else record.timeout_seconds,
+    )
+    request = _Request(space, store, workers, device, data_dir, engine, on_event)
+    return request.carry_out()
+
+
+def _override(
+    space: SearchSpace,
+    *,
+    name: str | None = None,
+    seed: int | None = None,
+    trials: int | None = None,
+    timeout: float | None = None,
+) -> SearchSpace:
+    """The space with what was said on the command line in place of its own."""
+    data = space.to_json()
+    if name is not None:
+        data["name"] = name
+    if seed is not None:
+        data["sampler"]["seed"] = seed
+    if trials is not None:
+        data["budget"]["trials"] = trials
+    if timeout is not None:
+        data["budget"]["timeout"] = timeout
+    return load_space(data)
+
+
+def _stored_space(store: Store, study: str) -> SearchSpace:
+    data = store.read_space(study)
+    try:
+        space = load_space(data)
+    except InputError as error:
+        raise StoreError(
+            f"the search space of study {study!r} is not valid in this version: {error}"
+        ) from None
+    return space.model_copy(update={"name": study})
+
+
+def _compare_spaces(store: Store, space: SearchSpace) -> None:
+    if space.name not in store.study_names():
+        raise StoreError(
+            f"study {space.name!r} is already in {str(store.path)!r} and was not made by sweep; "
+            "choose another name with --study"
+        )
+    differences = _stored_space(store, space.name).differences(space)
+    if differences:
+        raise StoreError(
+            f"study {space.name!r} is already in {str(store.path)!r} with another search space:\n"
+            + "\n".join(f"  {line}" for line in differences)
+            + "\nchoose another name with --study, or finish the old one with "
+            f"`sweep resume {space.name}`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A checked wish to work on a study."""
+
+    space: SearchSpace
+    store: Store
+    workers: int | None
+    device: str
+    data_dir: str | os.PathLike[str] | None
+    engine: str
+    on_event: Callable[[Event], None]
+
+    def carry_out(self) -> StudyRecord:
+        """Check everything that can be checked, then create, then train."""
+        space, store, name = self.space, self.store, self.space.name
+        if self.engine != "auto" and self.engine not in ENGINE_NAMES:
+            raise InputError(
+                f"engine must be one of auto, {', '.join(ENGINE_NAMES)}; found {self.engine!r}"
+            )
+        placements = tuple(place_workers(self.device, self.workers))
+        data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
+        data = load_training_data(
+            space.dataset.name,
+            data_dir,
+            num_validation=space.dataset.validation,
+            split_seed=space.dataset.split_seed,
+        )
+        facts = data.facts
+        del data  # the driver has no further use for the images
+        with store.lock(name):
+            if store.has_study(name):
+                _compare_data(store, name, facts.fingerprint)
+            session = StudySession(store.storage, name, space)
+            if name not in store.study_names():
+                store.write_study(name, space=space.to_json(), data=facts)
+            session.enqueue()
+            store.write_budget(name, space.num_trials, space.budget.timeout)
+            settings = [
+                TrainingSettings(
+                    dataset=space.dataset.name,
+                    num_validation=space.dataset.validation,
+                    split_seed=space.dataset.split_seed,
+                    data_dir=str(data_dir),
+                    order_seed=space.seed,
+                    objective=space.trial_objective,
+                    device=placement.device,
+                    num_threads=placement.num_threads,
+                    engine=ENGINE_NAMES[0] if self.engine == "auto" else self.engine,
+                )
+                for placement in placements
+            ]
+            loop = _Loop(space, store, session, facts.fingerprint, self.on_event)
+            loop.run(settings, placements)
+        return store.read_study(name)
+
+
+def _compare_data(store: Store, study: str, fingerprint: str) -> None:
+    if study not in store.study_names():
+        return  # its creation was interrupted before anything was recorded
+    recorded = store.read_data(study).fingerprint
+    if recorded != fingerprint:
+        raise DataError(
+            f"study {study!r} was made with other data: its training pool has fingerprint "
+            f"{recorded[:12]}, this one has {fingerprint[:12]}; use --data-dir with the data of "
+            "then, or choose another name with --study"
+        )
+
+
+class _Loop:
+    """Asks, hands out, decides and records until the budget is used up."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        store: Store,
+        session: StudySession,
+        fingerprint: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._space = space
+        self._store = store
+        self._session = session
+        self._fingerprint = fingerprint
+        self._on_event = on_event
+        self._commit = project_commit()
+        self._configs: dict[int, TrialConfig] = {}
+        self._num_started = session.num_started
+        self._orphans: deque[TrialConfig] = deque()
+        self._failures: list[Failure] = []
+        self._any_success = False
+        self._deadline: float | None = None
+
+    def run(
+        self, settings: list[TrainingSettings], placements: tuple[Placement, ...]
+    ) -> None:
+        """Work until the budget is used up."""
+        name, timeout = self._space.name, self._space.budget.timeout
+        self._deadline = time.monotonic() + timeout if timeout is not None else None
+        self._orphans.extend(self._session.recover())
+        study = self._store.read_study(name)
+        self._on_event(StudyOpened(study, placements, self._deadline))
+        self._leaders = {
+            trial.number: study.value(trial) or 0.0 for trial in study.ranked()[:_KEPT_WEIGHTS]
+        }
+        if not self._orphans and self._budget_used() == "trials":
+            self._store.write_finished(name, "trials")
+            return
+        self._store.write_finished(name, None)
+        with LocalExecutor(settings) as executor:
+            while True:
+                self._submit(executor)
+                if not executor.running:
+                    break
+                for message in executor.messages(_POLL_SECONDS):
+                    self._handle(message, executor)
+        self._store.write_finished(name, self._budget_used())
+
+    def _budget_used(self) -> str | None:
+        """What part of the budget is used up, or None."""
+        total = self._space.num_trials
+        if total is not None and self._num_started >= total:
+            return "trials"
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "timeout"
+        return None
+
+    def _submit(self, executor: Executor) -> None:
+        """Keep every worker busy; orphans come first and are already counted."""
+        while executor.num_free:
+            if self._orphans:
+                config = self._orphans.popleft()
+            elif self._budget_used() is None:
+                config = self._session.ask()
+                self._num_started += 1
+            else:
+                return
+            self._store.write_config(self._space.name, config)
+            self._configs[config.number] = config
+            executor.submit(config)
+            self._on_event(TrialStarted(config))
+
+    def _handle(self, message: WorkerReady | Epoch | TrialOutcome, executor: Executor) -> None:
+        match message:
+            case WorkerReady():
+                if message.data_fingerprint != self._fingerprint:
+                    raise SweepFailedError(
+                        "a worker read other data than the driver: the files changed meanwhile; "
+                        f"`sweep resume {self._space.name}` starts again"
+                    )
+            case Epoch():
+                decisions: list[Decision] = []
+                for metrics in message.metrics:
+                    decisions.append(self._session.report(metrics))
+                    value = self._space.trial_objective.value(metrics)
+                    self._on_event(EpochFinished(metrics, value))
+                executor.decide(message.metrics, decisions)
+            case TrialOutcome():
+                self._finish(message)
+
+    def _finish(self, outcome: TrialOutcome) -> None:
+        """Record, then tell: a trial that reads COMPLETE has a full record."""
+        if self._commit is not None:
+            environment = {**(outcome.environment or {}), "commit": self._commit}
+            outcome = replace(outcome, environment=environment)
+        value = self._space.trial_objective.value(outcome.best) if outcome.best else None
+        if outcome.state is TrialState.COMPLETE and value is not None:
+            self._leaders = self._with_leader(outcome.trial, value)
+        self._store.write_outcome(self._space.name, outcome, keep=set(self._leaders))
+        self._session.tell(outcome)
+        config = self._configs.pop(outcome.trial)
+        self._on_event(TrialFinished(config, replace(outcome, weights=None), value))
+        self._watch_failures(outcome.failure)
+
+    def _with_leader(self, trial: int, value: float) -> dict[int, float]:
+        """The best trials so far, whose weights are kept."""
+        sign = -1 if self._space.objective.goal == "maximize" else 1
+        leaders = {**self._leaders, trial: value}
+        ranked = sorted(leaders, key=lambda number: (sign * leaders[number], number))
+        return {number: leaders[number] for number in ranked[:_KEPT_WEIGHTS]}
+
+    def _watch_failures(self, failure: Failure | None) -> None:
+        """Stop when the first trials of this command all failed alike."""
+        if failure is None:
+            self._any_success = True
+            return
+        self._failures.append(failure)
+        alike = len({failure.kind for failure in self._failures}) == 1
+        if not self._any_success and alike and len(self._failures) >= _ALIKE_FAILURES:
+            raise SweepFailedError(
+                f"the first {len(self._failures)} trials all failed alike; the last one with "
+                f"{failure.kind}: {failure.reason}"
+            )

@@ -1,0 +1,263 @@
+"""File or mapping → `SearchSpace`, or every problem at once, each with its position."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from sweep.errors import InputError, SearchSpaceError
+from sweep.space import rules
+from sweep.space.model import Domain, ParametersModel
+from sweep.space.parameters import PARAMETERS
+from sweep.space.search_space import SearchSpace
+from sweep.space.yaml_reader import MAX_BYTES, Document, Position, read_yaml
+
+__all__ = ["load_space", "search_space_schema"]
+
+
+def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
+    """Read and validate a search space.
+
+    Args:
+        source: Path of a YAML file, or the same content as a mapping.
+
+    Returns:
+        The validated search space.
+
+    Raises:
+        InputError: the file cannot be read.
+        SearchSpaceError: the search space breaks a rule; the error lists every problem with
+            `file:line:column`, the rule and the value found.
+    """
+    if isinstance(source, Mapping):
+        return _validate(dict(source), Document(), name=None)
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read the search space {str(path)!r}: {reason}") from None
+    if len(text) > MAX_BYTES:
+        raise SearchSpaceError(
+            [f"{path}:1:1: a search space may have {MAX_BYTES // 1024} KiB; "
+             f"found {size // 1024} KiB"]
+        )  # fmt: skip
+    document = read_yaml(text)
+    if document.data is None and not document.problems:
+        document.problems.append(
+            (Position(1, 1), "must be a mapping with at least name and dataset; found nothing")
+        )
+    return _validate(document.data, document, name=str(path))
+
+
+def search_space_schema() -> dict[str, Any]:
+    """The JSON Schema of the YAML file, for editors."""
+    schema = SearchSpace.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Search space of sweep"
+    return schema
+
+
+def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
+    found: list[tuple[Position, str]] = list(document.problems)
+    space: SearchSpace | None = None
+    if data is not None:
+        try:
+            space = SearchSpace.model_validate(data)
+        except ValidationError as error:
+            details = [d for d in error.errors(include_url=False) if d["type"] != "rules"]
+            found += [_translate(detail, data, document) for detail in details]
+            found += [
+                (document.position(problem.path), str(problem)) for problem in _rules(data)
+            ]
+    if space is not None and not found:
+        return space
+    lines = [
+        f"{name}:{where.line}:{where.column}: {message}" if name else message
+        for where, message in sorted(set(found))
+    ]
+    raise SearchSpaceError(lines)
+
+
+def _rules(data: Any) -> Iterable[rules.Problem]:
+    """Problems between the parts of a file, judged by the parts that are well formed."""
+    given = data.get("parameters") if isinstance(data, Mapping) else None
+    given = given if isinstance(given, Mapping) else {}
+    domains: dict[str, Domain] = {}
+    for name, field in ParametersModel.model_fields.items():
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+            domains[name] = (
+                adapter.validate_python(given[name]) if name in given else field.default
+            )
+        except ValidationError:
+            continue
+    enqueue = data.get("enqueue") if isinstance(data, Mapping) else None
+    configurations = enqueue if isinstance(enqueue, list) else []
+    sampler = data.get("sampler") if isinstance(data, Mapping) else None
+    grid = sampler == "grid" or (isinstance(sampler, Mapping) and sampler.get("type") == "grid")
+    misspelt = given.keys() - PARAMETERS.keys()
+    if misspelt or not all(isinstance(entry, Mapping) for entry in configurations):
+        configurations = []  # what they say cannot be judged before that is mended
+    return rules.check(domains, configurations, grid=grid)
+
+
+# ---------------------------------------------------------------- wording
+
+
+def _translate(
+    detail: ErrorDetails, data: Any, document: Document
+) -> tuple[Position, str]:
+    """Pydantic's error → position and one line: where, which rule, what was found."""
+    kind = detail["type"]
+    path = _file_path(detail["loc"], data, missing=kind == "missing")
+    dotted = ".".join(map(str, path))
+    if kind == "extra_forbidden":
+        key, parent = str(path[-1]), path[:-1]
+        allowed = _allowed_keys(parent, data)
+        message = f"unknown key {key!r}{_did_you_mean(key, allowed)}; allowed: " + ", ".join(
+            allowed
+        )
+        where = ".".join(map(str, parent))
+        return document.position(path, of_key=True), f"{where}: {message}" if where else message
+    message = _message(detail)
+    if kind == "missing":
+        return document.position(path[:-1], of_key=True), f"{dotted} {message}"
+    return document.position(path), f"{dotted}: {message}" if dotted else message
+
+
+def _file_path(
+    location: tuple[int | str, ...], data: Any, *, missing: bool
+) -> tuple[int | str, ...]:
+    """Pydantic's location without the names of union branches, which are not in the file."""
+    path: list[int | str] = []
+    for index, part in enumerate(location):
+        if isinstance(data, Mapping):
+            if part in data:
+                path.append(part)
+                data = data[part]
+            elif missing and index == len(location) - 1:
+                path.append(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            path.append(part)
+            data = data[part]
+    return tuple(path)
+
+
+def _message(detail: ErrorDetails) -> str:
+    found, context = detail.get("input"), detail.get("ctx", {})
+    shown = f"found {_show(found)}"
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "literal_error":
+            text = str(context["expected"])
+            allowed = [word.strip().strip("'") for word in text.replace(" or ", ", ").split(",")]
+            guess = _did_you_mean(found, allowed) if isinstance(found, str) else ""
+            hint = _list_hint(found)
+            return f"must be one of {', '.join(allowed)}; {shown}{guess}{hint}"
+        case "union_tag_invalid":
+            text = str(context["expected_tags"])
+            allowed = [word.strip().strip("'") for word in text.split(",")]
+            tag = str(context["tag"])
+            return (
+                f"type must be one of {', '.join(allowed)}; found {tag!r}"
+                f"{_did_you_mean(tag, allowed)}"
+            )
+        case "union_tag_not_found":
+            return "type is missing" if isinstance(found, Mapping) else f"needs a type; {shown}"
+        case "int_type" | "int_from_float" | "int_parsing" | "int_parsing_size":
+            return f"must be a whole number; {shown}{_list_hint(found)}"
+        case "float_type" | "float_parsing" | "finite_number":
+            return f"must be a number; {shown}{_list_hint(found)}"
+        case "string_type":
+            return f"must be text; {shown}"
+        case "bool_type" | "bool_parsing":
+            return f"must be true or false; {shown}"
+        case "list_type":
+            return f"must be a list; {shown}"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return f"must be a mapping of keys to values; {shown}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}; {shown}"
+        case "greater_than":
+            return f"must be above {context['gt']}; {shown}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}; {shown}"
+        case "less_than":
+            return f"must be below {context['lt']}; {shown}"
+        case "too_short":
+            return "must not be empty"
+        case "too_long":
+            return f"may have {context['max_length']} entries; found {context['actual_length']}"
+        case "string_pattern_mismatch":
+            return f"must be 1 to 64 letters, digits, '.', '_' or '-'; {shown}"
+        case _:
+            return detail["msg"]
+
+
+def _show(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case Mapping():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            return json.dumps(value)
+        case str():
+            return repr(value if len(value) <= 60 else value[:57] + "...")
+        case _:
+            text = repr(value)
+            return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _list_hint(found: Any) -> str:
+    return "; to choose from a list write {choices: [...]}" if isinstance(found, list) else ""
+
+
+def _did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word[:64], list(allowed), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _allowed_keys(path: tuple[int | str, ...], data: Any) -> list[str]:
+    """The keys that a mapping of the file may have."""
+    if not path:
+        return list(SearchSpace.model_fields)
+    if path == ("parameters",):
+        return list(PARAMETERS)
+    value = data
+    for part in path:
+        value = value[part]
+    schema = search_space_schema()
+    if path[0] == "parameters" and len(path) > 1:
+        word = "".join(part.capitalize() for part in str(path[1]).split("_"))
+        form = "Choices" if "choices" in value or f"{word}Range" not in schema["$defs"] else "Range"
+        return list(schema["$defs"][word + form]["properties"])
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    for definition in schema["$defs"].values():
+        properties = definition.get("properties", {})
+        if path[0] in ("sampler", "pruner"):
+            suffix = str(path[0]).capitalize()
+            if (
+                definition["title"].endswith(suffix)
+                and properties.get("type", {}).get("const") == kind
+            ):
+                return list(properties)
+    models: dict[Any, type[BaseModel]] = {
+        name: annotation
+        for name, field in SearchSpace.model_fields.items()
+        if isinstance(annotation := field.annotation, type) and issubclass(annotation, BaseModel)
+    }
+    return list(models[path[0]].model_fields) if path[0] in models else []

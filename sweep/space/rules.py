@@ -1,0 +1,294 @@
+"""Rules that tie several places of a search space together, and what follows from them.
+
+Conditions decide the order of sampling, which parameters are active, and how many
+configurations differ; enqueued configurations and grids must fit the domains.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.space.model import Choices, Domain, Range, Scalar
+from sweep.space.parameters import PARAMETERS
+
+__all__ = [
+    "Problem",
+    "check",
+    "count",
+    "enumerate_configurations",
+    "holds",
+    "sampling_order",
+]
+
+MAX_GRID = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A broken rule.
+
+    Attributes:
+        path: Where in the file, key by key.
+        message: The rule, what was found, what to do.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.path))}: {self.message}"
+
+
+def check(
+    domains: Mapping[str, Domain], enqueue: Sequence[Mapping[str, Any]], *, grid: bool
+) -> list[Problem]:
+    """Every broken rule.
+
+    Args:
+        domains: The domain of each parameter that is known to be well formed.
+        enqueue: The enqueued configurations.
+        grid: Whether the space must be finite.
+    """
+    problems = list(_check_conditions(domains))
+    if not problems:
+        for index, configuration in enumerate(enqueue):
+            problems += _check_enqueued(domains, configuration, ("enqueue", index))
+    if grid and not problems:
+        problems += _check_grid(domains)
+    return problems
+
+
+# ---------------------------------------------------------------- conditions
+
+
+def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
+    """A domain's condition: the values that each parent must have one of."""
+    when = domain.when if isinstance(domain, Range | Choices) else None
+    return {
+        parent: tuple(wanted) if isinstance(wanted, list) else (wanted,)
+        for parent, wanted in (when or {}).items()
+    }
+
+
+def holds(when: Any, values: Mapping[str, Scalar], active: set[str]) -> bool:
+    """Whether a condition holds: every parent is active and has a wanted value."""
+    return all(
+        parent in active
+        and values[parent] in (wanted if isinstance(wanted, list) else [wanted])
+        for parent, wanted in (when or {}).items()
+    )
+
+
+def sampling_order(domains: Mapping[str, Domain]) -> list[str]:
+    """Parameters with parents before children, otherwise in the order of their definition."""
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for parent in condition(domains[name]):
+                visit(parent)
+            order.append(name)
+
+    for name in domains:
+        visit(name)
+    return order
+
+
+def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    broken = False
+    for name, domain in domains.items():
+        for parent, wanted in condition(domain).items():
+            path = ("parameters", name, "when", parent)
+            if parent not in PARAMETERS:
+                broken = True
+                yield Problem(path, f"there is no parameter {parent!r} to depend on")
+                continue
+            if parent not in domains:
+                broken = True  # the parent is itself malformed, which is reported elsewhere
+                continue
+            for value in wanted:
+                why_not = _why_outside(domains[parent], parent, value)
+                if why_not:
+                    broken = True
+                    yield Problem(path, f"this condition can never hold: {why_not}")
+    cycle = None if broken else _find_cycle(domains)
+    if cycle:
+        yield Problem(
+            ("parameters", cycle[0], "when"),
+            f"conditions go round in a circle: {' → '.join(cycle)}",
+        )
+
+
+def _find_cycle(domains: Mapping[str, Domain]) -> list[str] | None:
+    done: set[str] = set()
+
+    def visit(name: str, trail: list[str]) -> list[str] | None:
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        if name in done:
+            return None
+        for parent in condition(domains[name]):
+            cycle = visit(parent, [*trail, name])
+            if cycle:
+                return cycle
+        done.add(name)
+        return None
+
+    for name in domains:
+        cycle = visit(name, [])
+        if cycle:
+            return cycle
+    return None
+
+
+# ---------------------------------------------------------------- values and grids
+
+
+def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
+    """Why `value` is not in `domain`, or None if it is."""
+    if isinstance(domain, Choices):
+        if value in domain.choices:
+            return None
+        return f"{name} is one of {', '.join(map(str, domain.choices))}; found {value!r}"
+    if isinstance(domain, Range):
+        kinds = int if isinstance(domain.low, int) else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            return f"{name} is a number; found {value!r}"
+        if not domain.low <= value <= domain.high:
+            return f"{name} is between {domain.low} and {domain.high}; found {value!r}"
+        if domain.step is not None:
+            steps = (value - domain.low) / domain.step
+            if not math.isclose(steps, round(steps), abs_tol=1e-8):
+                return (
+                    f"{name} goes from {domain.low} in steps of {domain.step}; found {value!r}"
+                )
+        return None
+    return None if value == domain else f"{name} is fixed at {domain!r}; found {value!r}"
+
+
+def _check_enqueued(
+    domains: Mapping[str, Domain], configuration: Mapping[str, Any], path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    known: dict[str, Scalar] = {
+        name: domain
+        for name, domain in domains.items()
+        if not isinstance(domain, Range | Choices)
+    } | {name: value for name, value in configuration.items() if name in domains}
+    for name, value in configuration.items():
+        if name not in PARAMETERS:
+            yield Problem((*path, name), f"there is no parameter {name!r}")
+            continue
+        if name not in domains:
+            continue
+        why_not = _why_outside(domains[name], name, value)
+        if why_not:
+            yield Problem((*path, name), why_not)
+        for parent, wanted in condition(domains[name]).items():
+            if parent in known and known[parent] not in wanted:
+                yield Problem(
+                    (*path, name),
+                    f"{name} is not used when {parent} is {known[parent]!r}; leave it out",
+                )
+
+
+def _size(domain: Domain) -> int | None:
+    """How many values a domain has, or None if they are uncountable."""
+    if isinstance(domain, Choices):
+        return len(domain.choices)
+    if isinstance(domain, Range):
+        if domain.low == domain.high:
+            return 1
+        step = domain.step or (1 if isinstance(domain.low, int) else None)
+        return None if step is None else round((domain.high - domain.low) / step) + 1
+    return 1
+
+
+def _values(domain: Domain) -> list[Scalar]:
+    """The values of a finite domain."""
+    if isinstance(domain, Choices):
+        return list(domain.choices)
+    if isinstance(domain, Range):
+        step = domain.step or 1
+        return [domain.low + index * step for index in range(_size(domain) or 0)]
+    return [domain]
+
+
+def _check_grid(domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    endless = False
+    for name, domain in domains.items():
+        if _size(domain) is None:
+            endless = True
+            yield Problem(
+                ("parameters", name),
+                "a grid needs a finite list of values: give choices, or low, high and step",
+            )
+    size = None if endless else count(domains)
+    if size is not None and size > MAX_GRID:
+        yield Problem(
+            ("sampler",), f"a grid may have {MAX_GRID:,} configurations at most; found {size:,}"
+        )
+
+
+def count(domains: Mapping[str, Domain]) -> int | None:
+    """How many configurations differ, or None if they are uncountable.
+
+    Branches only over values that some condition names, so large spaces are counted quickly.
+    """
+    order = sampling_order(domains)
+    sizes = {name: _size(domains[name]) for name in order}
+    named: dict[str, set[Scalar]] = {}
+    for domain in domains.values():
+        for parent, wanted in condition(domain).items():
+            named.setdefault(parent, set()).update(wanted)
+
+    def visit(index: int, values: dict[str, Scalar], active: set[str]) -> int:
+        if index == len(order):
+            return 1
+        name, domain = order[index], domains[order[index]]
+        if isinstance(domain, Range | Choices) and not holds(domain.when, values, active):
+            return visit(index + 1, values, active)
+        size = sizes[name]
+        if size is None:
+            raise OverflowError
+        branches = named.get(name, set())
+        total = sum(
+            visit(index + 1, {**values, name: value}, active | {name}) for value in branches
+        )
+        if size > len(branches):
+            # Values that no condition names are alike: leaving the parent out of `active` makes
+            # every condition on it fail.
+            total += (size - len(branches)) * visit(index + 1, values, active - {name})
+        return total
+
+    try:
+        return visit(0, {}, set())
+    except OverflowError:
+        return None
+
+
+def enumerate_configurations(domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:
+    """All configurations of a finite space: the sampled parameters that are active."""
+    order = sampling_order(domains)
+
+    def visit(
+        index: int, values: dict[str, Scalar], active: set[str]
+    ) -> Iterator[dict[str, Scalar]]:
+        if index == len(order):
+            yield {
+                name: value
+                for name, value in values.items()
+                if isinstance(domains[name], Range | Choices)
+            }
+            return
+        name = order[index]
+        domain = domains[name]
+        if isinstance(domain, Range | Choices) and not holds(domain.when, values, active):
+            yield from visit(index + 1, values, active)
+            return
+        for value in _values(domain):
+            yield from visit(index + 1, {**values, name: value}, active | {name})
+
+    return visit(0, {}, set())

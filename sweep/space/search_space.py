@@ -1,0 +1,219 @@
+"""`SearchSpace`: the validated file, its fingerprint, and how it asks for values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sweep.records import Objective
+from sweep.space import rules
+from sweep.space.model import (
+    Budget,
+    Choices,
+    ConditionValue,
+    Dataset,
+    Domain,
+    NoPruner,
+    ObjectiveSpec,
+    ParametersModel,
+    PrunerSpec,
+    Range,
+    SamplerSpec,
+    Scalar,
+    TpeSampler,
+    named,
+)
+from sweep.space.parameters import PARAMETERS
+
+__all__ = ["SearchSpace", "Suggester"]
+
+STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
+_DEFAULT_TRIALS = 50
+
+
+class Suggester(Protocol):
+    """Whatever can be asked for values; `optuna.Trial` is one."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """A whole number."""
+        ...
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None, log: bool
+    ) -> float:
+        """A number."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        ...
+
+
+class SearchSpace(BaseModel):
+    """A search space: data set, parameters, sampler, pruner and budget."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=STUDY_NAME_PATTERN)] = Field(
+        description="Name of the study, unless the command line gives another."
+    )
+    dataset: Annotated[Dataset, named("name")] = Field(
+        description="The data set, by name or with its split."
+    )
+    objective: ObjectiveSpec = Field(
+        ObjectiveSpec(metric="validation_accuracy", goal="maximize"),
+        description="The validation metric that ranks the trials.",
+    )
+    parameters: ParametersModel = Field(  # type: ignore[valid-type]
+        ParametersModel(), description="The hyperparameters; one not named has its default."
+    )
+    sampler: Annotated[SamplerSpec, Discriminator("type"), named("type")] = Field(
+        TpeSampler(type="tpe"), description="How configurations are chosen."
+    )
+    pruner: Annotated[PrunerSpec, Discriminator("type"), named("type")] = Field(
+        NoPruner(type="none"), description="How poor trials are ended early."
+    )
+    budget: Budget = Field(Budget(), description="When the study is finished.")
+    enqueue: list[dict[str, ConditionValue]] = Field(
+        [], max_length=10_000, description="Configurations that are tried first."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SearchSpace:
+        problems = rules.check(self.domains, self.enqueue, grid=self.sampler.type == "grid")
+        if problems:
+            raise PydanticCustomError(
+                "rules", "{text}", {"text": "; ".join(str(problem) for problem in problems)}
+            )
+        return self
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The domain of every parameter, defaults filled in."""
+        return {name: getattr(self.parameters, name) for name in PARAMETERS}
+
+    @property
+    def sampled(self) -> dict[str, Range[Any, Any] | Choices[Any]]:
+        """The domains that are sampled rather than fixed, in the order of sampling."""
+        domains = self.domains
+        return {
+            name: domain
+            for name in rules.sampling_order(domains)
+            if isinstance(domain := domains[name], Range | Choices)
+        }
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        return self.sampler.seed
+
+    @property
+    def trial_objective(self) -> Objective:
+        """The objective as the other rooms know it."""
+        return Objective(self.objective.metric, self.objective.goal)
+
+    @property
+    def max_epochs(self) -> int:
+        """The most epochs that one trial may run."""
+        domain = self.domains["epochs"]
+        if isinstance(domain, Range):
+            return int(domain.high)
+        return max(domain.choices) if isinstance(domain, Choices) else int(domain)
+
+    @property
+    def num_trials(self) -> int | None:
+        """The total number of trials, or None if only time limits the study."""
+        if self.sampler.type == "grid":
+            size = self.num_configurations
+            assert size is not None  # noqa: S101 - a rule: grids are finite
+            return min(size, self.budget.trials or size)
+        if self.budget.trials is None and self.budget.timeout is None:
+            return max(_DEFAULT_TRIALS, len(self.enqueue))
+        return self.budget.trials
+
+    @property
+    def num_configurations(self) -> int | None:
+        """How many configurations differ, or None if they are uncountable."""
+        return rules.count(self.domains)
+
+    def configurations(self) -> Iterator[dict[str, Scalar]]:
+        """All configurations of a finite space: the sampled parameters that are active."""
+        return rules.enumerate_configurations(self.domains)
+
+    def suggest(self, trial: Suggester) -> dict[str, Scalar]:
+        """Ask for a whole configuration.
+
+        A parameter whose condition does not hold is not asked for and takes its default.
+
+        Args:
+            trial: Whom to ask.
+
+        Returns:
+            A value for every parameter.
+        """
+        domains = self.domains
+        values: dict[str, Scalar] = {}
+        active: set[str] = set()
+        for name in rules.sampling_order(domains):
+            domain = domains[name]
+            if isinstance(domain, Range | Choices) and not rules.holds(
+                domain.when, values, active
+            ):
+                values[name] = PARAMETERS[name].default
+                continue
+            active.add(name)
+            values[name] = _ask(trial, name, domain)
+        return values
+
+    def to_json(self) -> dict[str, Any]:
+        """The space as plain data, defaults filled in; `model_validate` turns it back."""
+        return self.model_dump(mode="json")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides which trials are run and how."""
+        text = json.dumps(self._identity(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def differences(self, other: SearchSpace) -> list[str]:
+        """One line for each place where `other` would make another search, `path: a → b`."""
+        mine, theirs = _flatten(self._identity()), _flatten(other._identity())
+        return [
+            f"{path}: {mine.get(path, 'unset')} → {theirs.get(path, 'unset')}"
+            for path in sorted(mine.keys() | theirs.keys())
+            if mine.get(path) != theirs.get(path)
+        ]
+
+    def _identity(self) -> dict[str, Any]:
+        """Name and budget may change over a study's life; nothing else may."""
+        return self.model_dump(mode="json", exclude={"name", "budget"})
+
+
+def _ask(trial: Suggester, name: str, domain: Domain) -> Scalar:
+    if isinstance(domain, Choices):
+        value: Scalar = trial.suggest_categorical(name, domain.choices)
+        return value
+    if isinstance(domain, Range):
+        if isinstance(domain.low, int):
+            return trial.suggest_int(
+                name, domain.low, domain.high, step=domain.step or 1, log=domain.log
+            )
+        return trial.suggest_float(
+            name, domain.low, domain.high, step=domain.step, log=domain.log
+        )
+    return domain
+
+
+def _flatten(value: Any, path: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        flat: dict[str, str] = {}
+        for key, inner in value.items():
+            if inner is not None:
+                flat |= _flatten(inner, f"{path}.{key}" if path else key)
+        return flat
+    return {path: json.dumps(value)}

@@ -1,0 +1,60 @@
+"""Weights beside the store: `studies.db` → `studies.artifacts/STUDY/trial-00012.safetensors`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from sweep.errors import StoreError
+
+__all__ = ["artifacts_folder", "keep_weights", "read_weights", "write_weights"]
+
+
+def artifacts_folder(database: Path, study: str) -> Path:
+    """The folder of one study.
+
+    Raises:
+        StoreError: the study's name, which may come from a stranger's store, leaves the folder.
+    """
+    if study in ("", ".", "..") or any(character in study for character in "/\\\0"):
+        raise StoreError(f"a study cannot be named {study!r}")
+    return database.with_suffix(".artifacts") / study
+
+
+def write_weights(folder: Path, trial: int, weights: bytes) -> str:
+    """Write a trial's weights so that a crash leaves the old file or the new one.
+
+    Returns:
+        The SHA-256 of the file.
+    """
+    target = _file(folder, trial)
+    temporary = target.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(weights)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    return hashlib.sha256(weights).hexdigest()
+
+
+def read_weights(folder: Path, trial: int, sha256: str) -> bytes | None:
+    """A trial's weights as a safetensors file, or None if they are missing or not the recorded."""
+    try:
+        weights = _file(folder, trial).read_bytes()
+    except OSError:
+        return None
+    return weights if hashlib.sha256(weights).hexdigest() == sha256 else None
+
+
+def keep_weights(folder: Path, trials: Collection[int]) -> None:
+    """Delete the weights of all other trials."""
+    kept = {_file(folder, trial).name for trial in trials}
+    for file in folder.glob("trial-*.safetensors"):
+        if file.name not in kept:
+            file.unlink(missing_ok=True)
+
+
+def _file(folder: Path, trial: int) -> Path:
+    return folder / f"trial-{trial:05d}.safetensors"

@@ -1,0 +1,85 @@
+"""One driver per study, by a lock that the operating system releases when its holder dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sweep.errors import StoreError, StudyLockedError
+
+__all__ = ["is_locked", "study_lock"]
+
+_LOCK = "driver.lock"
+_HOLDER = "driver.json"
+_PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
+
+
+@contextmanager
+def study_lock(folder: Path, study: str) -> Iterator[None]:
+    """Hold a study.
+
+    Args:
+        folder: The study's folder; made if missing.
+        study: The study's name, for the message.
+
+    Raises:
+        StudyLockedError: another driver holds the study.
+        StoreError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK)
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except Timeout:
+        raise StudyLockedError(
+            f"study {study!r} is held by {_holder(folder)}; wait for it, stop it, or give this "
+            "run another name with --study"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"the study's folder {str(folder)!r} cannot be written: {error.strerror}; name "
+            "another place with --storage"
+        ) from None
+    try:
+        (folder / _HOLDER).write_text(
+            json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "host": socket.gethostname(),
+                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            )
+        )
+        yield
+    finally:
+        (folder / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a driver holds the study now."""
+    if not (folder / _LOCK).exists():
+        return False
+    lock = FileLock(folder / _LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False  # a folder that cannot be written holds no driver
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / _HOLDER).read_text())
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,105 @@
+"""Storage URLs → the file, checked without writing anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from sweep.errors import StoreError
+
+__all__ = ["DEFAULT_STORAGE", "check_file", "database_path"]
+
+DEFAULT_STORAGE = "sqlite:///studies.db"
+
+_HEADER = b"SQLite format 3\0"
+_OPTUNA_TABLES = {"studies", "trials", "version_info", "study_user_attributes"}
+
+
+def database_path(url: str) -> Path:
+    """The file that a storage URL names.
+
+    Args:
+        url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+
+    Raises:
+        StoreError: the URL names something else.
+    """
+    match = re.fullmatch(r"sqlite:///([^?\0]+)", url)
+    if match is None or match[1] == ":memory:":
+        hint = "" if "://" in url or not url.strip() else f"; did you mean 'sqlite:///{url}'?"
+        raise StoreError(
+            f"storage must be sqlite:/// and a path, such as {DEFAULT_STORAGE}; found {url!r}{hint}"
+        )
+    return Path(match[1])
+
+
+def check_file(path: Path, *, to_write: bool) -> bool:
+    """Check that a store can be used, without changing anything.
+
+    Args:
+        path: The database file.
+        to_write: Whether it will be written, and may be made if it is missing.
+
+    Returns:
+        Whether there is a store.
+
+    Raises:
+        StoreError: the path is unusable, or holds something other than Optuna's tables.
+    """
+    try:
+        if path.is_dir():
+            raise StoreError(f"the store {str(path)!r} is a directory; name a file in it")
+        if not path.exists():
+            if to_write:
+                _check_parent(path)
+            return False
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except OSError as error:
+        raise StoreError(f"the store {str(path)!r} cannot be read: {error.strerror}") from None
+    if not header:
+        return False  # an empty file is an empty database
+    if header != _HEADER:
+        raise StoreError(
+            f"the store {str(path)!r} is not an SQLite database; name another with --storage"
+        )
+    tables = _tables(path)
+    if tables and not tables >= _OPTUNA_TABLES:
+        shown = ", ".join(sorted(tables)[:3])
+        raise StoreError(
+            f"the store {str(path)!r} is a database of another program (its tables: {shown}); "
+            "name another with --storage"
+        )
+    if to_write and not os.access(path, os.W_OK):
+        raise StoreError(f"the store {str(path)!r} is read-only; name another with --storage")
+    if to_write:
+        _check_parent(path)
+    return bool(tables)
+
+
+def _check_parent(path: Path) -> None:
+    parent = path.parent
+    if not parent.is_dir():
+        raise StoreError(
+            f"the store {str(path)!r} cannot be made: there is no directory {str(parent)!r}"
+        )
+    if not os.access(parent, os.W_OK):
+        raise StoreError(
+            f"the store {str(path)!r} cannot be written: the directory {str(parent)!r} is "
+            "read-only; name another place with --storage"
+        )
+
+
+def _tables(path: Path) -> set[str]:
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return {str(name) for (name,) in rows}
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the store {str(path)!r} is damaged ({error}); restore it from a copy"
+        ) from None

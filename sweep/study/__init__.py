@@ -1,0 +1,7 @@
+"""The only room that imports Optuna for searching: open, ask, report, decide, tell, recover."""
+
+from sweep.study.distributions import distributions
+from sweep.study.samplers import derive_seed
+from sweep.study.session import StudySession
+
+__all__ = ["StudySession", "derive_seed", "distributions"]

@@ -1,0 +1,148 @@
+"""Samplers by name.
+
+A sampler that lives as long as its process draws other configurations after a restart than it
+would have drawn without one (optuna#3255). Here each trial gets a sampler of its own, seeded by
+the study's seed and the trial's number: trial n does not depend on how often the process was
+started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from sweep.space import SearchSpace
+from sweep.study.distributions import distributions
+
+__all__ = ["build_sampler", "derive_seed"]
+
+_Build = Callable[[SearchSpace, int], BaseSampler]
+
+
+def derive_seed(study_seed: int, trial: int, stream: str) -> int:
+    """A seed for one purpose of one trial, independent of all others.
+
+    Uses NumPy's `SeedSequence`, which mixes its entropy so that neighbouring inputs give
+    unrelated outputs.
+
+    Args:
+        study_seed: The study's seed.
+        trial: The trial's number.
+        stream: What the seed is for.
+
+    Returns:
+        A number from 0 to 2**32 - 1.
+    """
+    entropy = (study_seed, trial, *stream.encode())
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def build_sampler(space: SearchSpace) -> BaseSampler:
+    """The sampler that a search space names."""
+    return _TrialSampler(space, _BUILDERS[space.sampler.type])
+
+
+def _options(space: SearchSpace) -> dict[str, Any]:
+    return space.sampler.model_dump(exclude={"type", "seed"})
+
+
+def _build_tpe(space: SearchSpace, seed: int) -> BaseSampler:
+    conditional = any(domain.when for domain in space.sampled.values())
+    options = _options(space)
+    # Without group, a joint model quietly leaves conditional parameters to independent sampling.
+    return TPESampler(
+        seed=seed,
+        group=conditional and options["multivariate"],
+        **options,
+    )
+
+
+_BUILDERS: dict[str, _Build] = {
+    "tpe": _build_tpe,
+    "random": lambda _, seed: RandomSampler(seed=seed),
+    "grid": lambda space, _: _ShuffledGridSampler(space),
+    "gp": lambda space, seed: GPSampler(
+        seed=seed, warn_independent_sampling=False, **_options(space)
+    ),
+    # The sequence is one for the whole study, so its seed is, too.
+    "qmc": lambda space, _: QMCSampler(
+        seed=space.seed, warn_independent_sampling=False, **_options(space)
+    ),
+}
+
+
+class _TrialSampler(BaseSampler):
+    """Hands each trial to a sampler of its own."""
+
+    def __init__(self, space: SearchSpace, build: _Build) -> None:
+        self._space = space
+        self._build = build
+        self._current: BaseSampler = build(space, space.seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        seed = derive_seed(self._space.seed, trial.number, "sampler")
+        self._current = self._build(self._space, seed)
+        self._current.before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._current.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._current.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        return self._current.sample_independent(study, trial, param_name, param_distribution)
+
+
+class _ShuffledGridSampler(BaseSampler):
+    """Gives trial n the n-th configuration of the shuffled grid.
+
+    Optuna's own `GridSampler` takes the product of all choices, so that conditional parameters
+    repeat configurations; here each one that differs is tried once.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        enqueued = [_known(configuration) for configuration in space.enqueue]
+        grid = [
+            configuration
+            for configuration in space.configurations()
+            if _known(configuration) not in enqueued
+        ]
+        order = np.random.default_rng(space.seed).permutation(len(grid))
+        self._grid = [grid[index] for index in order]
+        self._num_enqueued = len(space.enqueue)
+        self._distributions = distributions(space)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        index = trial.number - self._num_enqueued
+        return dict(self._grid[index % len(self._grid)]) if self._grid else {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        return RandomSampler(seed=trial.number).sample_independent(
+            study, trial, param_name, param_distribution
+        )
+
+
+def _known(configuration: dict[str, Any]) -> frozenset[tuple[str, Any]]:
+    return frozenset(configuration.items())
