@@ -6,6 +6,7 @@ JSON rather than pickle: what comes from a stranger's store must never run code.
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 __all__ = ["decode", "encode", "from_plain", "to_plain"]
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Hashable)
 
 
 @cache
@@ -24,7 +25,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     )
 
 
-def encode(value: object) -> bytes:
+def encode(value: Hashable) -> bytes:
     """A value of `sweep.records` as JSON; bytes become base64."""
     text: bytes = _adapter(type(value)).dump_json((value,))
     return text
@@ -45,7 +46,7 @@ def decode(kind: type[T], text: bytes) -> T:
     return value
 
 
-def to_plain(value: object) -> dict[str, Any]:
+def to_plain(value: Hashable) -> dict[str, Any]:
     """A value of `sweep.records` as what a JSON object holds."""
     plain: dict[str, Any] = _adapter(type(value)).dump_python((value,), mode="json")[0]
     return plain

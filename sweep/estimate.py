@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import statistics
@@ -53,7 +54,7 @@ def estimate(space: SearchSpace) -> Estimate:
     for _ in range(_SAMPLES):
         values: dict[str, Any] = space.suggest(draw)
         widths = [num_inputs, *[values["layer_size"]] * (values["num_layers"] - 1), num_classes]
-        products = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        products = sum(a * b for a, b in itertools.pairwise(widths))
         sizes.append(products + sum(widths[1:]))
         # Forward 2, backward 4, but nothing flows back into the images.
         flops.append(

@@ -106,6 +106,7 @@ def run(
     seed: int | None = None,
     engine: str = "auto",
     on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
     """Run a sweep until its budget is used up.
 
@@ -123,6 +124,7 @@ def run(
         seed: The study's seed, in place of the sampler's.
         engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
         on_event: Called for everything that happens, in the driver.
+        stop: Asked several times a second; True ends the work between two writes.
 
     Returns:
         The study at the end.
@@ -130,7 +132,7 @@ def run(
     Raises:
         InputError: the request cannot be carried out; nothing was created.
         SweepFailedError: every trial at the start failed alike, or workers do not start.
-        KeyboardInterrupt: stopped; `resume` finishes the study.
+        KeyboardInterrupt: Ctrl-C, or `stop` said so; `resume` finishes the study.
     """
     if not isinstance(space, SearchSpace):
         space = load_space(space)
@@ -139,7 +141,7 @@ def run(
     if store.has_study(space.name):
         _compare_spaces(store, space)
     space = _override(space, trials=trials, timeout=timeout)
-    request = _Request(space, store, workers, device, data_dir, engine, on_event)
+    request = _Request(space, store, workers, device, data_dir, engine, on_event, stop)
     return request.carry_out()
 
 
@@ -154,6 +156,7 @@ def resume(
     data_dir: str | os.PathLike[str] | None = None,
     engine: str = "auto",
     on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
     """Finish a study; its search space is in the store.
 
@@ -167,6 +170,7 @@ def resume(
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
         engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
         on_event: Called for everything that happens, in the driver.
+        stop: Asked several times a second; True ends the work between two writes.
 
     Returns:
         The study at the end.
@@ -174,7 +178,7 @@ def resume(
     Raises:
         InputError: there is no such study, or it cannot go on as asked.
         SweepFailedError: every trial at the start failed alike, or workers do not start.
-        KeyboardInterrupt: stopped again.
+        KeyboardInterrupt: Ctrl-C, or `stop` said so.
     """
     store = Store(storage, to_write=True)
     space = _stored_space(store, study)
@@ -184,7 +188,7 @@ def resume(
         trials=trials if trials is not None else record.num_trials,
         timeout=timeout if timeout is not None else record.timeout_seconds,
     )
-    request = _Request(space, store, workers, device, data_dir, engine, on_event)
+    request = _Request(space, store, workers, device, data_dir, engine, on_event, stop)
     return request.carry_out()
 
 
@@ -247,6 +251,7 @@ class _Request:
     data_dir: str | os.PathLike[str] | None
     engine: str
     on_event: Callable[[Event], None]
+    stop: Callable[[], bool]
 
     def carry_out(self) -> StudyRecord:
         """Check everything that can be checked, then create, then train."""
@@ -287,7 +292,7 @@ class _Request:
                 )
                 for placement in placements
             ]
-            loop = _Loop(space, store, session, facts.fingerprint, self.on_event)
+            loop = _Loop(space, store, session, facts.fingerprint, self.on_event, self.stop)
             loop.run(settings, placements)
         return store.read_study(name)
 
@@ -314,12 +319,14 @@ class _Loop:
         session: StudySession,
         fingerprint: str,
         on_event: Callable[[Event], None],
+        stop: Callable[[], bool],
     ) -> None:
         self._space = space
         self._store = store
         self._session = session
         self._fingerprint = fingerprint
         self._on_event = on_event
+        self._stop = stop
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = session.num_started
@@ -328,9 +335,7 @@ class _Loop:
         self._any_success = False
         self._deadline: float | None = None
 
-    def run(
-        self, settings: list[TrainingSettings], placements: tuple[Placement, ...]
-    ) -> None:
+    def run(self, settings: list[TrainingSettings], placements: tuple[Placement, ...]) -> None:
         """Work until the budget is used up."""
         name, timeout = self._space.name, self._space.budget.timeout
         self._deadline = time.monotonic() + timeout if timeout is not None else None
@@ -346,6 +351,8 @@ class _Loop:
         self._store.write_finished(name, None)
         with LocalExecutor(settings) as executor:
             while True:
+                if self._stop():
+                    raise KeyboardInterrupt
                 self._submit(executor)
                 if not executor.running:
                     break

@@ -16,7 +16,6 @@ from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.records import StudyRecord
-    from sweep.runner import Event
 
 __all__ = ["main"]
 
@@ -28,6 +27,9 @@ def main() -> None:
     """Entry point of the command `sweep`."""
     try:
         code = cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(INPUT)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "sweep"
         fail(f"{error.format_message()} (see `{command} --help`)", INPUT)
@@ -38,27 +40,23 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-class _Duration(click.ParamType[float]):
-    """Seconds, or 90s, 30m, 1h30m."""
+def _parse_timeout(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> float | None:
+    """Seconds from 90, 90s, 30m or 1h30m."""
+    if text is None:
+        return None
+    from pydantic_core import PydanticCustomError
 
-    name = "duration"
+    from sweep.space.model import parse_duration
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        from pydantic_core import PydanticCustomError
-
-        from sweep.space.model import parse_duration
-
-        text = str(value)
-        try:
-            plain = text.replace(".", "", 1).isdigit()
-            seconds = float(text) if plain else float(parse_duration(text))
-        except PydanticCustomError as error:
-            self.fail(error.message(), param, ctx)
-        if seconds <= 0:
-            self.fail(f"must be above 0; found {text!r}", param, ctx)
-        return seconds
+    try:
+        seconds = float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message()) from None
+    if seconds <= 0:
+        raise click.BadParameter(f"must be above 0; found {text!r}")
+    return seconds
 
 
 def _storage_option(command: _Command) -> _Command:
@@ -81,7 +79,8 @@ def _work_options(command: _Command) -> _Command:
         ),
         click.option(
             "--timeout",
-            type=_Duration(),
+            metavar="DURATION",
+            callback=_parse_timeout,
             help="Start no new trial after this long (90s, 30m, 1h30m).",
         ),
         click.option(
@@ -135,9 +134,7 @@ def run(space: Path, **options: Any) -> int:
     """
     from sweep import runner
 
-    return _work(
-        lambda on_event: runner.run(space, on_event=on_event, **options), options["storage"]
-    )
+    return _work(lambda **hooks: runner.run(space, **hooks, **options), options["storage"])
 
 
 @cli.command()
@@ -147,14 +144,10 @@ def resume(study: str, **options: Any) -> int:
     """Finish a study. The search space is in the store; --trials is the new total."""
     from sweep import runner
 
-    return _work(
-        lambda on_event: runner.resume(study, on_event=on_event, **options), options["storage"]
-    )
+    return _work(lambda **hooks: runner.resume(study, **hooks, **options), options["storage"])
 
 
-def _work(
-    start: Callable[[Callable[[Event], None]], StudyRecord], storage: str
-) -> int:
+def _work(start: Callable[..., StudyRecord], storage: str) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
     from sweep.cli.progress import open_progress
     from sweep.cli.summary import summarize
@@ -167,8 +160,8 @@ def _work(
             return "nothing was started"
         return f"what was finished is in the store. Next: sweep resume {progress.study}{words}"
 
-    with interruptible(next_step), handle_errors(), progress:
-        study = start(progress.on_event)
+    with interruptible(next_step) as interruption, handle_errors(), progress:
+        study = start(on_event=progress.on_event, stop=interruption.requested)
     click.echo(summarize(study, progress.seconds, words))
     return 0 if study.best is not None else FAILED
 

@@ -14,22 +14,10 @@ import click
 
 from sweep.errors import InputError, SweepError
 
-__all__ = ["FAILED", "INPUT", "fail", "handle_errors", "interruptible"]
+__all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interruptible"]
 
 FAILED = 1
 INPUT = 2
-
-
-class _Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM.
-
-    Attributes:
-        signal_number: The signal.
-    """
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
-        self.signal_number = signal_number
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -49,23 +37,47 @@ def handle_errors() -> Iterator[None]:
         fail(str(error), FAILED)
 
 
-@contextmanager
-def interruptible(next_step: Callable[[], str]) -> Iterator[None]:
-    """On the first SIGINT or SIGTERM unwind and say what to do next; on the second leave at once.
+class Interruption:
+    """What SIGINT and SIGTERM do while a command works.
 
-    Whatever instant that is, the store can be resumed: it is written to survive SIGKILL.
+    The first one unwinds the command; once the command polls `requested`, it is only noted, so
+    that nothing is torn apart in the middle of a write. The second one leaves at once, which the
+    store survives, too.
     """
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda again, _: os._exit(128 + again))
-        raise _Interrupted(number)
+    def __init__(self) -> None:
+        self._signal: int | None = None
+        self._polled = False
 
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number."""
+        return 128 + (self._signal or signal.SIGINT)
+
+    def requested(self) -> bool:
+        """Whether a signal has come; from the first call on, signals wait to be asked for."""
+        self._polled = True
+        return self._signal is not None
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """The signal handler."""
+        if self._signal is not None:
+            os._exit(128 + number)
+        self._signal = number
+        if not self._polled:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
+    """Handle SIGINT and SIGTERM; on the way out say what to do next."""
+    interruption = Interruption()
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, interruption.handle) for each in handled}
     try:
-        yield
-    except _Interrupted as interrupted:
-        fail(f"interrupted; {next_step()}", 128 + interrupted.signal_number)
+        yield interruption
+    except KeyboardInterrupt:
+        fail(f"interrupted; {next_step()}", interruption.exit_code)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

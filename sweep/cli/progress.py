@@ -164,7 +164,9 @@ class _PlainProgress:
                 if event.value is not None
                 else "no value"
             )
-            failure = f"  {outcome.failure.kind}: {outcome.failure.reason}" if outcome.failure else ""
+            failure = (
+                f"  {outcome.failure.kind}: {outcome.failure.reason}" if outcome.failure else ""
+            )
             self._print(
                 f"[{tally.num_finished}{total}] trial {outcome.trial} {outcome.state}  {value}  "
                 f"{epochs}  {outcome.seconds:.1f} s  {tally.params(event.config)}{failure}"

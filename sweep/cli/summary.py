@@ -99,9 +99,7 @@ def study_rows(studies: list[StudyRecord]) -> str:
         best = percent_or_number(metric, study.value(study.best)) if study.best else "–"
         done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         total = "" if study.num_trials is None else f" of {study.num_trials}"
-        rows.append(
-            [study.name, _dataset(study), str(study.state), f"{done}{total}", best, metric]
-        )
+        rows.append([study.name, _dataset(study), str(study.state), f"{done}{total}", best, metric])
     return "\n".join(_columns(rows))
 
 
@@ -185,7 +183,9 @@ def _headline(study: StudyRecord) -> str:
     ]
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     total = "" if study.num_trials is None else f" of {study.num_trials}"
-    return f"study {study.name}: {study.state}, {done}{total} trials ({', '.join(counts) or 'none'})"
+    return (
+        f"study {study.name}: {study.state}, {done}{total} trials ({', '.join(counts) or 'none'})"
+    )
 
 
 def _best_lines(study: StudyRecord) -> list[str]:

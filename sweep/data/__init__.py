@@ -6,4 +6,11 @@ Needs NumPy only, so that the driver never imports torch.
 from sweep.data.sources import SOURCES, Part
 from sweep.data.splits import TrainingData, default_data_dir, fingerprint, load_training_data
 
-__all__ = ["SOURCES", "Part", "TrainingData", "default_data_dir", "fingerprint", "load_training_data"]
+__all__ = [
+    "SOURCES",
+    "Part",
+    "TrainingData",
+    "default_data_dir",
+    "fingerprint",
+    "load_training_data",
+]

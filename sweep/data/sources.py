@@ -6,10 +6,16 @@ The functions here read either part, which is why only `sweep.data.splits` (the 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import importlib.util
-from collections.abc import Callable
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +26,8 @@ from sweep.data.idx import find_idx, read_idx
 from sweep.errors import DataError
 
 __all__ = ["SOURCES", "Part", "Source"]
+
+_log = logging.getLogger(__name__)
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -116,18 +124,32 @@ class _Idx:
         return Part(images, labels.astype(np.int64))
 
     def _download(self, data_dir: Path) -> None:
+        """Download both parts beside their place, then move them: a part is there or is not."""
         # torchvision takes two seconds to import and is needed for nothing else. It checks the
         # archives' MD5 sums before it unpacks them.
         from torchvision import datasets
 
+        _log.info("downloading %s to %s", self.torchvision_class, data_dir)
         arguments = {"split": "balanced"} if self.torchvision_class == "EMNIST" else {}
+        made = next(
+            (folder for folder in reversed([data_dir, *data_dir.parents]) if not folder.exists()),
+            None,
+        )
         try:
-            getattr(datasets, self.torchvision_class)(
-                str(data_dir), train=True, download=True, **arguments
-            )
+            data_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=data_dir) as temporary, _silence():
+                getattr(datasets, self.torchvision_class)(
+                    temporary, train=True, download=True, **arguments
+                )
+                folder = data_dir / self.folder
+                folder.mkdir(parents=True, exist_ok=True)
+                for file in (Path(temporary) / self.folder).iterdir():
+                    file.replace(folder / file.name)
         except (OSError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise DataError(self._missing(data_dir, reason)) from None
+            if made is not None:
+                shutil.rmtree(made, ignore_errors=True)
+            lines = str(error).strip().splitlines() or [repr(error)]
+            raise DataError(self._missing(data_dir, lines[0].rstrip(":"))) from None
 
     def _missing(self, data_dir: Path, reason: str) -> str:
         return (
@@ -135,6 +157,17 @@ class _Idx:
             f"it be downloaded ({reason}); name its place with --data-dir, or start with "
             "search_spaces/digits.yaml, which needs no download"
         )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep torchvision's progress bars off the console, which belongs to the command line."""
+    with (
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123 - a device, not a file
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
 
 
 _NUM_DIGITS_TEST = 360
@@ -157,9 +190,7 @@ def _read_digits(_data_dir: Path, test: bool) -> Part:
         raise DataError(f"{path}: cannot be read: {error}; install scikit-learn again") from None
     if rows.shape != (1797, 65):
         raise DataError(f"{path}: must have 1,797 rows of 65 values; found shape {rows.shape}")
-    digits = Part(
-        rows[:, :64].astype(np.uint8).reshape(-1, 8, 8), rows[:, 64].astype(np.int64)
-    )
+    digits = Part(rows[:, :64].astype(np.uint8).reshape(-1, 8, 8), rows[:, 64].astype(np.int64))
     order = np.random.default_rng(_DIGITS_TEST_SEED).permutation(len(digits))
     return digits.take(order[:_NUM_DIGITS_TEST] if test else order[_NUM_DIGITS_TEST:])
 

@@ -73,8 +73,7 @@ def _choose_gpus(device: str) -> list[int]:
     missing = [n for n in chosen if n >= available]
     if missing:
         raise DeviceError(
-            f"device {device!r} names GPU {missing[0]}, but there are {available}, "
-            f"numbered from 0"
+            f"device {device!r} names GPU {missing[0]}, but there are {available}, numbered from 0"
         )
     return sorted(set(chosen))
 

@@ -7,6 +7,7 @@ imported, and nothing is pickled.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -71,7 +72,7 @@ class _Worker:
     @classmethod
     def start(cls, settings: TrainingSettings) -> _Worker:
         ours, theirs = Pipe()
-        errors = tempfile.TemporaryFile()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         threads = str(settings.num_threads)
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -170,10 +171,9 @@ class LocalExecutor:
                 return
 
     def _send(self, worker: _Worker, message: Message) -> None:
-        try:
+        # If the worker has gone, `messages` finds the end of its pipe and says so.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             send(worker.connection, message)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the worker has gone: `messages` finds the end of its pipe and says so
 
     def _replace(self, worker: _Worker) -> list[TrialOutcome]:
         """Start a new worker for one that died, and fail the trials that it had."""

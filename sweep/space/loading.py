@@ -76,9 +76,7 @@ def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
         except ValidationError as error:
             details = [d for d in error.errors(include_url=False) if d["type"] != "rules"]
             found += [_translate(detail, data, document) for detail in details]
-            found += [
-                (document.position(problem.path), str(problem)) for problem in _rules(data)
-            ]
+            found += [(document.position(problem.path), str(problem)) for problem in _rules(data)]
     if space is not None and not found:
         return space
     lines = [
@@ -96,9 +94,7 @@ def _rules(data: Any) -> Iterable[rules.Problem]:
     for name, field in ParametersModel.model_fields.items():
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
-            domains[name] = (
-                adapter.validate_python(given[name]) if name in given else field.default
-            )
+            domains[name] = adapter.validate_python(given[name]) if name in given else field.default
         except ValidationError:
             continue
     enqueue = data.get("enqueue") if isinstance(data, Mapping) else None
@@ -114,9 +110,7 @@ def _rules(data: Any) -> Iterable[rules.Problem]:
 # ---------------------------------------------------------------- wording
 
 
-def _translate(
-    detail: ErrorDetails, data: Any, document: Document
-) -> tuple[Position, str]:
+def _translate(detail: ErrorDetails, data: Any, document: Document) -> tuple[Position, str]:
     """Pydantic's error → position and one line: where, which rule, what was found."""
     kind = detail["type"]
     path = _file_path(detail["loc"], data, missing=kind == "missing")

@@ -76,8 +76,7 @@ def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
 def holds(when: Any, values: Mapping[str, Scalar], active: set[str]) -> bool:
     """Whether a condition holds: every parent is active and has a wanted value."""
     return all(
-        parent in active
-        and values[parent] in (wanted if isinstance(wanted, list) else [wanted])
+        parent in active and values[parent] in (wanted if isinstance(wanted, list) else [wanted])
         for parent, wanted in (when or {}).items()
     )
 
@@ -162,9 +161,7 @@ def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
         if domain.step is not None:
             steps = (value - domain.low) / domain.step
             if not math.isclose(steps, round(steps), abs_tol=1e-8):
-                return (
-                    f"{name} goes from {domain.low} in steps of {domain.step}; found {value!r}"
-                )
+                return f"{name} goes from {domain.low} in steps of {domain.step}; found {value!r}"
         return None
     return None if value == domain else f"{name} is fixed at {domain!r}; found {value!r}"
 
@@ -173,9 +170,7 @@ def _check_enqueued(
     domains: Mapping[str, Domain], configuration: Mapping[str, Any], path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
     known: dict[str, Scalar] = {
-        name: domain
-        for name, domain in domains.items()
-        if not isinstance(domain, Range | Choices)
+        name: domain for name, domain in domains.items() if not isinstance(domain, Range | Choices)
     } | {name: value for name, value in configuration.items() if name in domains}
     for name, value in configuration.items():
         if name not in PARAMETERS:

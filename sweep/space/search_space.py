@@ -161,9 +161,7 @@ class SearchSpace(BaseModel):
         active: set[str] = set()
         for name in rules.sampling_order(domains):
             domain = domains[name]
-            if isinstance(domain, Range | Choices) and not rules.holds(
-                domain.when, values, active
-            ):
+            if isinstance(domain, Range | Choices) and not rules.holds(domain.when, values, active):
                 values[name] = PARAMETERS[name].default
                 continue
             active.add(name)
@@ -203,9 +201,7 @@ def _ask(trial: Suggester, name: str, domain: Domain) -> Scalar:
             return trial.suggest_int(
                 name, domain.low, domain.high, step=domain.step or 1, log=domain.log
             )
-        return trial.suggest_float(
-            name, domain.low, domain.high, step=domain.step, log=domain.log
-        )
+        return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
     return domain
 
 

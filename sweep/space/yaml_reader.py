@@ -106,8 +106,9 @@ def read_yaml(text: bytes) -> Document:
                 document.data = _build(node, (), document)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-        document.problems.append((where, f"is not YAML: {error.problem or error.context}"))
+        document.problems.append(
+            (_position(mark), f"is not YAML: {error.problem or error.context}")
+        )
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         document.problems.append((Position(1, 1), f"is not YAML: {reason}"))
@@ -118,11 +119,12 @@ def _scan(text: str, document: Document) -> bool:
     """Refuse what must not be built: aliases, anchors, great depth. True if all is well."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        where = Position(event.start_mark.line + 1, event.start_mark.column + 1)
+        where = _position(event.start_mark)
+        anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent):
-            document.problems.append((where, f"aliases are not allowed; found *{event.anchor}"))
-        elif getattr(event, "anchor", None) is not None:
-            document.problems.append((where, f"anchors are not allowed; found &{event.anchor}"))
+            document.problems.append((where, f"aliases are not allowed; found *{anchor}"))
+        elif anchor is not None:
+            document.problems.append((where, f"anchors are not allowed; found &{anchor}"))
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -133,8 +135,13 @@ def _scan(text: str, document: Document) -> bool:
     return not document.problems
 
 
+def _position(mark: Any) -> Position:
+    """PyYAML's mark, which counts from 0, or the start of the file if there is none."""
+    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+
+
 def _build(node: yaml.Node, path: Path, document: Document) -> Any:
-    where = Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    where = _position(node.start_mark)
     document.values[path] = where
     if node.tag not in _PLAIN_TAGS:
         document.problems.append((where, f"tags are not allowed; found {node.tag}"))
@@ -142,11 +149,9 @@ def _build(node: yaml.Node, path: Path, document: Document) -> Any:
     if isinstance(node, yaml.MappingNode):
         return _build_mapping(node, path, document)
     if isinstance(node, yaml.SequenceNode):
-        return [
-            _build(item, (*path, index), document) for index, item in enumerate(node.value)
-        ]
+        return [_build(item, (*path, index), document) for index, item in enumerate(node.value)]
     try:
-        return _scalar(node.value, plain=not node.style)
+        return _scalar(node.value, plain=not getattr(node, "style", None))
     except ValueError as error:
         document.problems.append((where, str(error)))
         return None
@@ -155,7 +160,7 @@ def _build(node: yaml.Node, path: Path, document: Document) -> Any:
 def _build_mapping(node: yaml.MappingNode, path: Path, document: Document) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        where = Position(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        where = _position(key_node.start_mark)
         if not isinstance(key_node, yaml.ScalarNode):
             document.problems.append((where, "a key must be a word"))
             continue

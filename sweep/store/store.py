@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -209,9 +208,7 @@ class Store:
         if outcome.weights is not None and outcome.trial in keep:
             sha256 = artifacts.write_weights(folder, outcome.trial, outcome.weights)
             self._set_trial(name, outcome.trial, _WEIGHTS, sha256)
-        self._set_trial(
-            name, outcome.trial, _OUTCOME, to_plain(replace(outcome, weights=None))
-        )
+        self._set_trial(name, outcome.trial, _OUTCOME, to_plain(replace(outcome, weights=None)))
         artifacts.keep_weights(folder, keep)
 
     def read_weights(self, name: str, trial: int) -> bytes | None:
@@ -219,9 +216,7 @@ class Store:
         sha256 = self._frozen(name, trial).user_attrs.get(_WEIGHTS)
         if not isinstance(sha256, str):
             return None
-        return artifacts.read_weights(
-            artifacts.artifacts_folder(self.path, name), trial, sha256
-        )
+        return artifacts.read_weights(artifacts.artifacts_folder(self.path, name), trial, sha256)
 
     def read_config(self, name: str, trial: int) -> TrialConfig:
         """The whole configuration of a trial."""
@@ -281,7 +276,4 @@ def _trial_record(trial: FrozenTrial) -> TrialRecord:
 
 
 def _readings(attributes: dict[str, Any]) -> tuple[TestReading, ...]:
-    return tuple(
-        from_plain(TestReading, reading)
-        for reading in attributes.get(_READINGS, [])
-    )
+    return tuple(from_plain(TestReading, reading) for reading in attributes.get(_READINGS, []))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
@@ -37,7 +38,7 @@ class StudySession:
             self._study = optuna.create_study(
                 study_name=name,
                 storage=storage,
-                direction=self._objective.goal,
+                direction=StudyDirection[self._objective.goal.upper()],
                 sampler=build_sampler(space),
                 pruner=build_pruner(space),
                 load_if_exists=True,

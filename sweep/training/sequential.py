@@ -36,7 +36,7 @@ from sweep.records import (
     TrialState,
 )
 from sweep.training.engine import Report
-from sweep.training.optimizers import build_optimizer
+from sweep.training.optimizers import Optimizer, build_optimizer
 from sweep.training.schedules import learning_rate
 
 __all__ = ["SequentialEngine"]
@@ -151,8 +151,7 @@ class _Trial:
             validation_loss, accuracy, predictions = self._validate(model)
             if not np.isfinite([train_loss, validation_loss]).all():
                 raise _NotFiniteError(
-                    f"epoch {epoch}: training loss {train_loss}, "
-                    f"validation loss {validation_loss}"
+                    f"epoch {epoch}: training loss {train_loss}, validation loss {validation_loss}"
                 )
             metrics = EpochMetrics(
                 trial=config.number,
@@ -166,9 +165,7 @@ class _Trial:
             self._keep_if_best(metrics, model, predictions)
             yield metrics
 
-    def _train_epoch(
-        self, model: MLP, optimizer: torch.optim.Optimizer, epoch: int
-    ) -> tuple[float, float]:
+    def _train_epoch(self, model: MLP, optimizer: Optimizer, epoch: int) -> tuple[float, float]:
         """One pass over the training split: mean loss and last learning rate."""
         engine, config = self._engine, self._config
         split = engine._train
@@ -182,13 +179,10 @@ class _Trial:
             rate = learning_rate(
                 config.learning_rate_schedule, config.learning_rate, step, num_steps
             )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
             logits = model(engine.batch(split, indices))
             loss = functional.cross_entropy(logits, split.labels[indices])
             loss.backward()
-            optimizer.step()
+            optimizer.step(rate)
             loss_sum += loss.detach() * len(indices)  # stays on the device: no waiting
         return float(loss_sum) / len(split.labels), rate
 
@@ -208,9 +202,7 @@ class _Trial:
         correct = int((predictions == split.labels).sum())
         return float(loss_sum) / len(split.labels), correct / len(split.labels), predictions
 
-    def _keep_if_best(
-        self, metrics: EpochMetrics, model: MLP, predictions: torch.Tensor
-    ) -> None:
+    def _keep_if_best(self, metrics: EpochMetrics, model: MLP, predictions: torch.Tensor) -> None:
         objective = self._engine._settings.objective
         value = objective.value(metrics)
         if self._best is None or objective.is_better(value, self._best.value):
@@ -224,7 +216,9 @@ class _Trial:
         weights: bytes | None = None
         if best is not None:
             labels, num_classes = engine._validation.labels, engine._data.num_classes
-            cells = torch.bincount(labels * num_classes + best.predictions, minlength=num_classes**2)
+            cells = torch.bincount(
+                labels * num_classes + best.predictions, minlength=num_classes**2
+            )
             matrix = tuple(map(tuple, cells.reshape(num_classes, num_classes).tolist()))
             predictions = best.predictions.to(torch.uint8).cpu().numpy().tobytes()
         if best is not None and state is TrialState.COMPLETE:

@@ -1,0 +1,207 @@
+"""What the hyperparameters did: importances, slices, parallel coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from sweep.records import TrialState
+from sweep.report.figures.canvas import BEST, COMPLETE, MUTED
+from sweep.report.figures.shared import (
+    STATE_COLOURS,
+    STATE_MARKERS,
+    STATE_NAMES,
+    WIDE,
+    jitter,
+    legend,
+    log_axis,
+    marker,
+    short,
+    states_among,
+)
+from sweep.report.series import Axis, Sample, Samples
+
+__all__ = ["draw_importances", "draw_parallel_coordinates", "draw_slices"]
+
+
+def draw_importances(shares: Mapping[str, float]) -> Figure:
+    """A bar for each hyperparameter, the longest on top."""
+    figure = Figure((WIDE * 0.7, 0.7 + 0.32 * len(shares)), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(list(shares), [100 * share for share in shares.values()], color=COMPLETE)
+    axes.bar_label(bars, fmt="%.0f %%", padding=4)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.12)
+    axes.set_xlabel("Share of importance (%)")
+    return figure
+
+
+def draw_slices(samples: Samples) -> Figure:
+    """The value against each hyperparameter alone."""
+    columns = min(3, len(samples.axes))
+    rows = math.ceil(len(samples.axes) / columns)
+    figure = Figure((WIDE * columns / 3, 0.4 + 2.5 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for index, axes in enumerate(grid.flat):
+        if index < len(samples.axes):
+            _draw_slice(axes, samples, index)
+        else:
+            axes.remove()
+    for row in grid:
+        row[0].set_ylabel(f"{samples.label},\nlog scale")
+    log_axis(grid[0][0], "y")
+    handles = [
+        marker(STATE_COLOURS[state], STATE_MARKERS[state], STATE_NAMES[state])
+        for state in states_among([sample.state for sample in samples.samples])
+    ]
+    if any(sample.number == samples.best for sample in samples.samples):
+        handles.append(marker(BEST, "*", "chosen"))
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    return figure
+
+
+def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
+    axis = samples.axes[index]
+
+    def place(sample: Sample) -> float:
+        value = sample.coordinates[index]
+        if axis.choices:
+            return axis.choices.index(str(value)) + 0.5 * jitter(sample.number)
+        return float(value or 0)
+
+    used = [sample for sample in samples.samples if sample.coordinates[index] is not None]
+    for state in states_among([sample.state for sample in used]):
+        shown = [sample for sample in used if sample.state is state]
+        axes.scatter(
+            [place(sample) for sample in shown],
+            [sample.shown for sample in shown],
+            color=STATE_COLOURS[state], marker=STATE_MARKERS[state], s=20, alpha=0.7, linewidths=0,
+        )  # fmt: skip
+    for sample in used:
+        if sample.number == samples.best:
+            axes.plot(
+                place(sample), sample.shown, "*",
+                color=BEST, markersize=13, markeredgecolor="white", zorder=3,
+            )  # fmt: skip
+    if axis.choices:
+        tilt = 30 if sum(map(len, axis.choices)) > 26 else 0
+        axes.set_xticks(
+            range(len(axis.choices)),
+            [short(choice, 14) for choice in axis.choices],
+            rotation=tilt,
+            ha="right" if tilt else "center",
+        )
+        axes.set_xlim(-0.6, len(axis.choices) - 0.4)
+        axes.grid(visible=False, axis="x")
+    elif axis.log:
+        log_axis(axes, "x")
+    else:
+        whole = all(float(sample.coordinates[index] or 0).is_integer() for sample in used)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
+    axes.set_xlabel(f"{axis.name}, log scale" if axis.log else axis.name)
+
+
+# ---------------------------------------------------------------- parallel coordinates
+
+_UNUSED = -0.13  # where a line passes an axis that its trial did not use
+
+
+def draw_parallel_coordinates(samples: Samples) -> Figure:
+    """Every trial as a line through its hyperparameters to its value, the best in dark."""
+    width = max(WIDE * 0.6, min(WIDE, 1.75 * (len(samples.axes) + 1)))
+    figure = Figure((width, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    heights = [sample.shown for sample in samples.samples]
+    scale = LogNorm(min(heights), max(max(heights), min(heights) * 1.01))
+    value_axis = Axis(
+        samples.label, low=float(scale.vmin or 1), high=float(scale.vmax or 1), log=True
+    )
+    colours = mpl.colormaps["cividis"]
+    for sample in sorted(samples.samples, key=lambda s: (s.number == samples.best, -s.shown)):
+        chosen, pruned = sample.number == samples.best, sample.state is TrialState.PRUNED
+        axes.plot(
+            range(len(samples.axes) + 1),
+            [*_line(samples, sample), float(scale(sample.shown))],
+            color=BEST if chosen else colours(0.92 * float(scale(sample.shown))),
+            linewidth=2.6 if chosen else 1.0,
+            linestyle=(0, (3, 2)) if pruned else "solid",
+            alpha=1.0 if chosen else 0.75,
+        )
+    for position, axis in enumerate([*samples.axes, value_axis]):
+        _draw_axis(axes, position, axis)
+    if any(None in sample.coordinates for sample in samples.samples):
+        axes.text(-0.06, _UNUSED, "unused", ha="right", va="center", color=MUTED, fontsize=8)
+    names = [
+        axis.name.replace("_", "\n") if len(axis.name) > 14 else axis.name for axis in samples.axes
+    ]
+    axes.set_xticks(range(len(names) + 1), [*names, samples.label.replace(" (", "\n(")])
+    axes.tick_params(length=0, pad=8)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+    axes.set_xlim(-0.35, len(names) + 0.45)
+    handles = [Line2D([], [], color=BEST, linewidth=2.6, label="chosen")]
+    handles.append(Line2D([], [], color=colours(0.0), label="low error"))
+    handles.append(Line2D([], [], color=colours(0.92), label="high error"))
+    if any(sample.state is TrialState.PRUNED for sample in samples.samples):
+        handles.append(
+            Line2D([], [], color=MUTED, linestyle=(0, (3, 2)), label="pruned (error so far)")
+        )
+    legend(axes, handles)
+    return figure
+
+
+def _line(samples: Samples, sample: Sample) -> list[float]:
+    """Heights from 0 to 1 at which a trial's line crosses the axes."""
+    heights = []
+    for axis, value in zip(samples.axes, sample.coordinates, strict=True):
+        if value is None:
+            heights.append(_UNUSED + 0.03 * jitter(sample.number))
+        else:
+            heights.append(_height(axis, value) + 0.03 * jitter(sample.number))
+    return heights
+
+
+def _height(axis: Axis, value: float | str) -> float:
+    if axis.choices:
+        return (axis.choices.index(str(value)) + 0.5) / len(axis.choices)
+    low, high, at = axis.low, axis.high, float(value)
+    if axis.log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return (at - low) / (high - low) if high > low else 0.5
+
+
+def _draw_axis(axes: Axes, position: int, axis: Axis) -> None:
+    """One upright axis with its own ticks."""
+    axes.plot([position, position], [0, 1], color=MUTED, linewidth=1)
+    for value in axis.choices or _ticks(axis):
+        height = _height(axis, value)
+        axes.plot([position - 0.02, position + 0.02], [height, height], color=MUTED, linewidth=1)
+        axes.text(
+            position + 0.045,
+            height,
+            short(value, 14) if isinstance(value, str) else f"{value:.3g}",
+            va="center",
+            fontsize=8,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+            zorder=4,
+        )
+
+
+def _ticks(axis: Axis) -> list[float]:
+    """Both ends of an axis, and round values that keep clear of them."""
+    locator = LogLocator(subs=(1.0,)) if axis.log else MaxNLocator(4)
+    inner = [
+        float(value)
+        for value in locator.tick_values(axis.low, axis.high)
+        if axis.low < value < axis.high and 0.08 < _height(axis, float(value)) < 0.92
+    ]
+    return list(dict.fromkeys([axis.low, *inner, axis.high]))

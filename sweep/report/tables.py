@@ -1,0 +1,333 @@
+"""What the report says in words and numbers: `StudyRecord` → frozen values. Draws nothing.
+
+The only arithmetic here is counting, sorting and adding up; what needs statistics is asked of
+`sweep.report.statistics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.records import ConfusionMatrix, StudyRecord, TrialRecord, TrialState
+from sweep.report.parameters import Scalar, used_parameters
+from sweep.report.statistics import Comparison, Interval, wilson_interval
+from sweep.space import SearchSpace
+
+__all__ = [
+    "Best",
+    "Confusion",
+    "Counts",
+    "LeaderboardRow",
+    "Provenance",
+    "Pruning",
+    "TrialRow",
+    "best_trial",
+    "confusions",
+    "counts",
+    "leaderboard",
+    "provenance",
+    "pruning",
+    "trial_rows",
+]
+
+_MAX_CONFUSIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial as a row of a table.
+
+    Attributes:
+        number: The trial's number.
+        state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
+        value: What the study ranks by.
+        params: Every hyperparameter.
+        unused_params: Those whose condition did not hold; their values had no effect.
+        validation_accuracy: At the best epoch.
+        validation_loss: At the best epoch, in nats.
+        best_epoch: The epoch whose weights were kept.
+        epochs_run: Epochs that were run to their end.
+        seconds: Wall time of the trial.
+        num_parameters: Trainable numbers of the network.
+        device: Where it ran.
+        reason: Why it was pruned or failed.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Scalar]
+    unused_params: tuple[str, ...]
+    validation_accuracy: float | None
+    validation_loss: float | None
+    best_epoch: int | None
+    epochs_run: int
+    seconds: float | None
+    num_parameters: int | None
+    device: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardRow:
+    """A COMPLETE trial with its place.
+
+    Attributes:
+        rank: 1 for the best; trials of the same value share a rank.
+        trial: The trial.
+        validation_accuracy_interval: 95 %, Wilson; None if the number of images is unknown.
+        comparison: Against the best; None for the best itself or if it cannot be made.
+    """
+
+    rank: int
+    trial: TrialRow
+    validation_accuracy_interval: Interval | None
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The trial that validation chose, and what the test split says about it.
+
+    Attributes:
+        trial: The trial.
+        num_validation_images: Size of the validation split, or None if unknown.
+        validation_accuracy_interval: 95 %, Wilson.
+        num_test_images: Size of the test split, or None if it was not read.
+        test_errors: Test images that were classified wrongly.
+        test_accuracy: Share of the test split that is right.
+        test_accuracy_interval: 95 %, Wilson.
+        gap: Validation accuracy minus test accuracy.
+        test_confusion_matrix: Of the test split.
+    """
+
+    trial: TrialRow
+    num_validation_images: int | None
+    validation_accuracy_interval: Interval | None
+    num_test_images: int | None = None
+    test_errors: int | None = None
+    test_accuracy: float | None = None
+    test_accuracy_interval: Interval | None = None
+    gap: float | None = None
+    test_confusion_matrix: ConfusionMatrix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many trials ended how, and what they cost."""
+
+    trials: int
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What pruning saved.
+
+    Attributes:
+        trials: Trials that were pruned.
+        epochs_run: Epochs that they ran.
+        epochs_planned: Epochs that they would have run to their end.
+    """
+
+    trials: int
+    epochs_run: int
+    epochs_planned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Images of one class that were taken for another.
+
+    Attributes:
+        true: Name of the true class.
+        predicted: Name of the predicted class.
+        count: How many images.
+        num_true: Images of the true class.
+    """
+
+    true: str
+    predicted: str
+    count: int
+    num_true: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the study was made with; several values where its trials differ."""
+
+    data_fingerprint: str
+    search_space_fingerprint: str
+    study_seed: int
+    split_seed: int
+    num_validation_images: int | None
+    versions: dict[str, tuple[str, ...]]
+    devices: dict[str, int]
+    precisions: tuple[str, ...]
+
+
+def trial_rows(record: StudyRecord, space: SearchSpace) -> tuple[TrialRow, ...]:
+    """All trials by number."""
+    return tuple(_trial_row(record, space, trial) for trial in record.trials)
+
+
+def _trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> TrialRow:
+    outcome = trial.outcome
+    best = outcome.best if outcome else None
+    used = used_parameters(space, trial.params)
+    return TrialRow(
+        number=trial.number,
+        state=trial.state.value,
+        value=record.value(trial),
+        params=dict(trial.params),
+        unused_params=tuple(name for name in trial.params if name not in used),
+        validation_accuracy=best.validation_accuracy if best else None,
+        validation_loss=best.validation_loss if best else None,
+        best_epoch=outcome.best_epoch if outcome else None,
+        epochs_run=trial.epochs_run,
+        seconds=outcome.seconds if outcome else None,
+        num_parameters=(outcome.num_parameters or None) if outcome else None,
+        device=outcome.device if outcome else "",
+        reason=trial.reason,
+    )
+
+
+def num_validation_images(record: StudyRecord) -> int | None:
+    """Size of the validation split, or None if nothing tells."""
+    if record.data.validation_labels:
+        return len(record.data.validation_labels)
+    for trial in record.trials:
+        matrix = trial.outcome.validation_confusion_matrix if trial.outcome else None
+        if matrix is not None:
+            return sum(map(sum, matrix))
+    return None
+
+
+def _validation_interval(accuracy: float | None, num_images: int | None) -> Interval | None:
+    if accuracy is None or not num_images:
+        return None
+    return wilson_interval(round(accuracy * num_images), num_images)
+
+
+def leaderboard(
+    record: StudyRecord, space: SearchSpace, comparisons: dict[int, Comparison], top: int
+) -> tuple[LeaderboardRow, ...]:
+    """The best COMPLETE trials, best first."""
+    num_images = num_validation_images(record)
+    rows: list[LeaderboardRow] = []
+    for place, trial in enumerate(record.ranked()[:top], start=1):
+        row = _trial_row(record, space, trial)
+        same = rows and rows[-1].trial.value == row.value
+        rows.append(
+            LeaderboardRow(
+                rank=rows[-1].rank if same else place,
+                trial=row,
+                validation_accuracy_interval=_validation_interval(
+                    row.validation_accuracy, num_images
+                ),
+                comparison=comparisons.get(trial.number),
+            )
+        )
+    return tuple(rows)
+
+
+def best_trial(record: StudyRecord, space: SearchSpace) -> Best | None:
+    """The trial that validation chose, or None while no trial is COMPLETE."""
+    if record.best is None:
+        return None
+    row = _trial_row(record, space, record.best)
+    num_images = num_validation_images(record)
+    interval = _validation_interval(row.validation_accuracy, num_images)
+    reading = record.test_reading(record.best.number)
+    if reading is None or not reading.num_images:
+        return Best(row, num_images, interval)
+    accuracy = reading.num_correct / reading.num_images
+    return Best(
+        trial=row,
+        num_validation_images=num_images,
+        validation_accuracy_interval=interval,
+        num_test_images=reading.num_images,
+        test_errors=reading.num_images - reading.num_correct,
+        test_accuracy=accuracy,
+        test_accuracy_interval=wilson_interval(reading.num_correct, reading.num_images),
+        gap=None if row.validation_accuracy is None else row.validation_accuracy - accuracy,
+        test_confusion_matrix=reading.confusion_matrix,
+    )
+
+
+def counts(record: StudyRecord) -> Counts:
+    """How many trials ended how, and what they cost."""
+    return Counts(
+        trials=len(record.trials),
+        complete=record.count(TrialState.COMPLETE),
+        pruned=record.count(TrialState.PRUNED),
+        failed=record.count(TrialState.FAIL),
+        running=record.count(TrialState.RUNNING),
+        waiting=record.count(TrialState.WAITING),
+        epochs=sum(trial.epochs_run for trial in record.trials),
+        seconds=sum(trial.outcome.seconds for trial in record.trials if trial.outcome),
+    )
+
+
+def pruning(record: StudyRecord) -> Pruning:
+    """What pruning saved against running every pruned trial to its end."""
+    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
+    return Pruning(
+        trials=len(pruned),
+        epochs_run=sum(trial.epochs_run for trial in pruned),
+        epochs_planned=sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned),
+    )
+
+
+def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
+    """Names of the classes, numbers where they are unknown."""
+    names = record.data.class_names
+    return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
+
+
+def confusions(record: StudyRecord, matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
+    """The most frequent confusions, most frequent first."""
+    names = class_names(record, len(matrix))
+    found = [
+        Confusion(names[true], names[predicted], count, sum(row))
+        for true, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if true != predicted and count
+    ]
+    return tuple(sorted(found, key=lambda confusion: -confusion.count)[:_MAX_CONFUSIONS])
+
+
+def provenance(record: StudyRecord, space: SearchSpace) -> Provenance:
+    """What the study was made with."""
+    outcomes = [trial.outcome for trial in record.trials if trial.outcome]
+    devices = [outcome.device for outcome in outcomes if outcome.device]
+    environments: list[dict[str, Any]] = [outcome.environment or {} for outcome in outcomes]
+    packages = _unique(name for environment in environments for name in environment)
+    return Provenance(
+        data_fingerprint=record.data.fingerprint,
+        search_space_fingerprint=space.fingerprint,
+        study_seed=space.seed,
+        split_seed=space.dataset.split_seed,
+        num_validation_images=num_validation_images(record),
+        versions={
+            name: _unique(
+                str(environment[name]) for environment in environments if name in environment
+            )
+            for name in packages
+        },
+        devices={device: devices.count(device) for device in _unique(devices)},
+        precisions=_unique(outcome.precision for outcome in outcomes if outcome.precision),
+    )
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    """Each value once, in the order of appearance."""
+    return tuple(dict.fromkeys(values))
