@@ -95,14 +95,12 @@ class StudySession:
         interruption the decision is known, too: the trial went on. They are passed over, so that
         the pruner sees each of them once, in the same order as without an interruption.
         """
-        if metrics.epoch < self._known_reports.get(metrics.trial, 0):
+        known = self._known_reports.get(metrics.trial, 0)
+        if metrics.epoch < known:
             return Decision.CONTINUE
         trial = self._open[metrics.trial]
-        value = self._objective.value(metrics)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-            self._study_id, metrics.trial
-        )
-        self._storage.set_trial_intermediate_value(trial_id, metrics.epoch, value)
+        if metrics.epoch > known:
+            trial.report(self._objective.value(metrics), metrics.epoch)
         return Decision.PRUNE if trial.should_prune() else Decision.CONTINUE
 
     def tell(self, outcome: TrialOutcome) -> None:
