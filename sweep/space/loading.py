@@ -16,10 +16,11 @@ from sweep.errors import InputError, SearchSpaceError
 from sweep.space import rules
 from sweep.space.model import Domain, ParametersModel
 from sweep.space.parameters import PARAMETERS
+from sweep.space.schema import search_space_schema
 from sweep.space.search_space import SearchSpace
 from sweep.space.yaml_reader import MAX_BYTES, Document, Position, read_yaml
 
-__all__ = ["load_space", "search_space_schema"]
+__all__ = ["load_space"]
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
@@ -59,14 +60,6 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
     return _validate(document.data, document, name=str(path))
 
 
-def search_space_schema() -> dict[str, Any]:
-    """The JSON Schema of the YAML file, for editors."""
-    schema = SearchSpace.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Search space of sweep"
-    return schema
-
-
 def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
     found: list[tuple[Position, str]] = list(document.problems)
     space: SearchSpace | None = None
@@ -86,25 +79,35 @@ def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
     raise SearchSpaceError(lines)
 
 
-def _rules(data: Any) -> Iterable[rules.Problem]:
+def _rules(data: Any) -> list[rules.Problem]:
     """Problems between the parts of a file, judged by the parts that are well formed."""
-    given = data.get("parameters") if isinstance(data, Mapping) else None
-    given = given if isinstance(given, Mapping) else {}
+    if not isinstance(data, Mapping):
+        return []
+    parameters = _mapping(data.get("parameters"))
     domains: dict[str, Domain] = {}
     for name, field in ParametersModel.model_fields.items():
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
-            domains[name] = adapter.validate_python(given[name]) if name in given else field.default
+            domains[name] = (
+                adapter.validate_python(parameters[name]) if name in parameters else field.default
+            )
         except ValidationError:
             continue
-    enqueue = data.get("enqueue") if isinstance(data, Mapping) else None
-    configurations = enqueue if isinstance(enqueue, list) else []
-    sampler = data.get("sampler") if isinstance(data, Mapping) else None
-    grid = sampler == "grid" or (isinstance(sampler, Mapping) and sampler.get("type") == "grid")
-    misspelt = given.keys() - PARAMETERS.keys()
-    if misspelt or not all(isinstance(entry, Mapping) for entry in configurations):
-        configurations = []  # what they say cannot be judged before that is mended
-    return rules.check(domains, configurations, grid=grid)
+    enqueue = data.get("enqueue")
+    entries = enqueue if isinstance(enqueue, list) else []
+    misspelt = parameters.keys() - PARAMETERS.keys()
+    if misspelt or not all(isinstance(entry, Mapping) for entry in entries):
+        entries = []  # what they say cannot be judged before that is mended
+    return rules.check(
+        domains, entries, _mapping(data.get("sampler")), _mapping(data.get("pruner"))
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping of the file; a bare name stands for its type."""
+    if isinstance(value, str):
+        return {"type": value}
+    return value if isinstance(value, Mapping) else {}
 
 
 # ---------------------------------------------------------------- wording

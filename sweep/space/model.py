@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from types import UnionType
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -196,9 +197,19 @@ ParametersModel = _parameters_model()
 # ---------------------------------------------------------------- everything else
 
 
-def named(key: str) -> BeforeValidator:
-    """Accept a bare name where a mapping with only that key is meant."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+def named(key: str, form: Any) -> BeforeValidator:
+    """Accept a bare name where a mapping with only that key is meant.
+
+    Args:
+        key: The key that the name stands for.
+        form: The type of the mapping, or a union of types.
+    """
+    models = get_args(form) if get_origin(form) is UnionType else (form,)
+    names = tuple(name for model in models for name in get_args(model.model_fields[key].annotation))
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value,
+        json_schema_input_type=form | Literal[names],
+    )
 
 
 class Dataset(_Strict):
@@ -373,22 +384,21 @@ class ThresholdPruner(_Strict):
         return self
 
 
-PlainPruner = Annotated[
+PlainPruner = (
     HyperbandPruner
     | SuccessiveHalvingPruner
     | MedianPruner
     | PercentilePruner
     | ThresholdPruner
-    | NoPruner,
-    Discriminator("type"),
-]
+    | NoPruner
+)
 
 
 class PatientPruner(_Strict):
     """Ask another pruner only when a trial stopped improving (`optuna.pruners.PatientPruner`)."""
 
     type: Literal["patient"]
-    pruner: Annotated[PlainPruner, named("type")] = Field(
+    pruner: Annotated[PlainPruner, Discriminator("type"), named("type", PlainPruner)] = Field(
         NoPruner(type="none"),
         description="The pruner that is asked then; none prunes every trial that is out of "
         "patience.",
@@ -399,15 +409,7 @@ class PatientPruner(_Strict):
     )
 
 
-PrunerSpec = (
-    HyperbandPruner
-    | SuccessiveHalvingPruner
-    | MedianPruner
-    | PercentilePruner
-    | ThresholdPruner
-    | NoPruner
-    | PatientPruner
-)
+PrunerSpec = PlainPruner | PatientPruner
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -439,7 +441,7 @@ class Budget(_Strict):
         "every configuration of a grid.",
     )
     timeout: Annotated[
-        Number, Field(gt=0, le=366 * 86400), BeforeValidator(parse_duration)
+        Number, Field(gt=0, le=366 * 86400), BeforeValidator(parse_duration, json_schema_input_type=float | str)
     ] | None = Field(
         None,
         description="Wall time of one command (90s, 30m, 1h30m), after which no new trial "

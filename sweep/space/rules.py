@@ -43,22 +43,49 @@ class Problem:
 
 
 def check(
-    domains: Mapping[str, Domain], enqueue: Sequence[Mapping[str, Any]], *, grid: bool
+    domains: Mapping[str, Domain],
+    enqueue: Sequence[Mapping[str, Any]],
+    sampler: Mapping[str, Any],
+    pruner: Mapping[str, Any],
 ) -> list[Problem]:
     """Every broken rule.
 
     Args:
         domains: The domain of each parameter that is known to be well formed.
         enqueue: The enqueued configurations.
-        grid: Whether the space must be finite.
+        sampler: The sampler as plain data.
+        pruner: The pruner as plain data.
     """
     problems = list(_check_conditions(domains))
     if not problems:
         for index, configuration in enumerate(enqueue):
             problems += _check_enqueued(domains, configuration, ("enqueue", index))
-    if grid and not problems:
+    if sampler.get("type") == "grid" and not problems:
         problems += _check_grid(domains)
+    if "epochs" in domains:
+        problems += _check_resource(pruner, max_epochs(domains["epochs"]), ("pruner",))
     return problems
+
+
+def max_epochs(domain: Domain) -> int:
+    """The most epochs that one trial may run."""
+    if isinstance(domain, Range):
+        return int(domain.high)
+    return max(domain.choices) if isinstance(domain, Choices) else int(domain)
+
+
+def _check_resource(
+    pruner: Mapping[str, Any], most: int, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    wrapped = pruner.get("pruner")
+    if isinstance(wrapped, Mapping):
+        yield from _check_resource(wrapped, most, (*path, "pruner"))
+    least = pruner.get("min_resource")
+    if pruner.get("type") == "hyperband" and isinstance(least, int) and least > most:
+        yield Problem(
+            (*path, "min_resource"),
+            f"must not be above {most}, the most epochs of a trial; found {least}",
+        )
 
 
 # ---------------------------------------------------------------- conditions

@@ -62,7 +62,7 @@ class SearchSpace(BaseModel):
     name: Annotated[str, Field(pattern=STUDY_NAME_PATTERN)] = Field(
         description="Name of the study, unless the command line gives another."
     )
-    dataset: Annotated[Dataset, named("name")] = Field(
+    dataset: Annotated[Dataset, named("name", Dataset)] = Field(
         description="The data set, by name or with its split."
     )
     objective: ObjectiveSpec = Field(
@@ -72,10 +72,10 @@ class SearchSpace(BaseModel):
     parameters: ParametersModel = Field(  # type: ignore[valid-type]
         ParametersModel(), description="The hyperparameters; one not named has its default."
     )
-    sampler: Annotated[SamplerSpec, Discriminator("type"), named("type")] = Field(
+    sampler: Annotated[SamplerSpec, Discriminator("type"), named("type", SamplerSpec)] = Field(
         TpeSampler(type="tpe"), description="How configurations are chosen."
     )
-    pruner: Annotated[PrunerSpec, Discriminator("type"), named("type")] = Field(
+    pruner: Annotated[PrunerSpec, Discriminator("type"), named("type", PrunerSpec)] = Field(
         NoPruner(type="none"), description="How poor trials are ended early."
     )
     budget: Budget = Field(Budget(), description="When the study is finished.")
@@ -85,7 +85,9 @@ class SearchSpace(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> SearchSpace:
-        problems = rules.check(self.domains, self.enqueue, grid=self.sampler.type == "grid")
+        problems = rules.check(
+            self.domains, self.enqueue, self.sampler.model_dump(), self.pruner.model_dump()
+        )
         if problems:
             raise PydanticCustomError(
                 "rules", "{text}", {"text": "; ".join(str(problem) for problem in problems)}
@@ -120,10 +122,7 @@ class SearchSpace(BaseModel):
     @property
     def max_epochs(self) -> int:
         """The most epochs that one trial may run."""
-        domain = self.domains["epochs"]
-        if isinstance(domain, Range):
-            return int(domain.high)
-        return max(domain.choices) if isinstance(domain, Choices) else int(domain)
+        return rules.max_epochs(self.domains["epochs"])
 
     @property
     def num_trials(self) -> int | None:
