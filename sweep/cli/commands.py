@@ -48,7 +48,7 @@ def _parse_timeout(
         return None
     from pydantic_core import PydanticCustomError
 
-    from sweep.space.model import parse_duration
+    from sweep.space import parse_duration
 
     try:
         seconds = float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))

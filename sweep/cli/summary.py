@@ -8,8 +8,7 @@ from typing import Any
 from sweep.cli.words import duration, number_words, percent_or_number
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialRecord, TrialState
-from sweep.space import PARAMETERS, SearchSpace
-from sweep.space.model import Choices, Range
+from sweep.space import PARAMETERS, Choices, Range, SearchSpace
 
 __all__ = [
     "space_text",

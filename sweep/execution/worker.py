@@ -37,6 +37,8 @@ def _serve(connection: Connection) -> None:
     if not isinstance(settings, TrainingSettings):
         raise TypeError(f"expected TrainingSettings, received {type(settings).__name__}")
     torch.set_num_threads(settings.num_threads)
+    # Strong weight decay drives weights below 1e-38, where the CPU is a hundred times slower.
+    torch.set_flush_denormal(True)
     data = load_training_data(
         settings.dataset,
         Path(settings.data_dir),

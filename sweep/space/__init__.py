@@ -3,16 +3,20 @@
 Knows neither Optuna nor torch.
 """
 
+from sweep.space.domains import Choices, Range
 from sweep.space.loading import load_space
 from sweep.space.parameters import PARAMETERS
 from sweep.space.schema import search_space_schema
-from sweep.space.search_space import STUDY_NAME_PATTERN, SearchSpace, Suggester
+from sweep.space.search_space import SearchSpace, Suggester
+from sweep.space.sections import parse_duration
 
 __all__ = [
     "PARAMETERS",
-    "STUDY_NAME_PATTERN",
+    "Choices",
+    "Range",
     "SearchSpace",
     "Suggester",
     "load_space",
+    "parse_duration",
     "search_space_schema",
 ]

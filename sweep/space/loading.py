@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from sweep.errors import InputError, SearchSpaceError
 from sweep.space import rules
-from sweep.space.model import Domain, ParametersModel
+from sweep.space.domains import Domain, ParametersModel
 from sweep.space.parameters import PARAMETERS
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import SearchSpace

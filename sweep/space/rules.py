@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.space.model import Choices, Domain, Range, Scalar
+from sweep.space.base import Scalar
+from sweep.space.domains import Choices, Domain, Range
 from sweep.space.parameters import PARAMETERS
 
 __all__ = [

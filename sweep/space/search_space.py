@@ -12,23 +12,11 @@ from pydantic_core import PydanticCustomError
 
 from sweep.records import Objective
 from sweep.space import rules
-from sweep.space.model import (
-    Budget,
-    Choices,
-    ConditionValue,
-    Dataset,
-    Domain,
-    NoPruner,
-    ObjectiveSpec,
-    ParametersModel,
-    PrunerSpec,
-    Range,
-    SamplerSpec,
-    Scalar,
-    TpeSampler,
-    named,
-)
+from sweep.space.base import Scalar, named
+from sweep.space.domains import Choices, ConditionValue, Domain, ParametersModel, Range
 from sweep.space.parameters import PARAMETERS
+from sweep.space.sections import Budget, Dataset, ObjectiveSpec
+from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
 __all__ = ["SearchSpace", "Suggester"]
 

@@ -9,8 +9,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweep.space import SearchSpace
-from sweep.space.model import Choices
+from sweep.space import Choices, SearchSpace
 
 __all__ = ["distributions"]
 

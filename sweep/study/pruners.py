@@ -8,7 +8,7 @@ from typing import Any
 from optuna import pruners
 
 from sweep.space import SearchSpace
-from sweep.space.model import PatientPruner
+from sweep.space.strategies import PatientPruner
 
 __all__ = ["build_pruner"]
 

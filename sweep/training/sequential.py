@@ -39,7 +39,7 @@ from sweep.training.engine import Report
 from sweep.training.optimizers import Optimizer, build_optimizer
 from sweep.training.schedules import learning_rate
 
-__all__ = ["SequentialEngine"]
+__all__ = ["SequentialEngine", "Trial"]
 
 _VALIDATION_BATCH = 4096
 
@@ -92,7 +92,11 @@ class SequentialEngine:
     def train(self, configs: Sequence[TrialConfig], report: Report) -> Iterator[TrialOutcome]:
         """Train each configuration; a failure is an outcome, not an exception."""
         for config in configs:
-            yield _Trial(self, config).run(report)
+            yield self.trial(config).run(report)
+
+    def trial(self, config: TrialConfig) -> Trial:
+        """A trial that can be run."""
+        return Trial(self, config)
 
     def batch(self, split: _DeviceSplit, indices: torch.Tensor | slice) -> torch.Tensor:
         """Normalised images, float32, shape (B, D)."""
@@ -106,7 +110,7 @@ class SequentialEngine:
         return torch.from_numpy(order).to(self._device)
 
 
-class _Trial:
+class Trial:
     """The state of one trial while it is trained."""
 
     def __init__(self, engine: SequentialEngine, config: TrialConfig) -> None:
@@ -147,7 +151,7 @@ class _Trial:
         optimizer = build_optimizer(model.parameters(), config)
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
-            train_loss, rate = self._train_epoch(model, optimizer, epoch)
+            train_loss, rate = self.train_epoch(model, optimizer, epoch)
             validation_loss, accuracy, predictions = self._validate(model)
             if not np.isfinite([train_loss, validation_loss]).all():
                 raise _NotFiniteError(
@@ -165,7 +169,7 @@ class _Trial:
             self._keep_if_best(metrics, model, predictions)
             yield metrics
 
-    def _train_epoch(self, model: MLP, optimizer: Optimizer, epoch: int) -> tuple[float, float]:
+    def train_epoch(self, model: MLP, optimizer: Optimizer, epoch: int) -> tuple[float, float]:
         """One pass over the training split: mean loss and last learning rate."""
         engine, config = self._engine, self._config
         split = engine._train

@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from sweep.records import ConfusionMatrix
-from sweep.report.figures.shared import WIDE, short
+from sweep.reporting.figures.shared import WIDE, short
 
 __all__ = ["draw_test_confusion_matrix", "draw_validation_confusion_matrices"]
 
@@ -28,7 +28,7 @@ def draw_test_confusion_matrix(matrix: ConfusionMatrix, class_names: Sequence[st
     shares = 100 * cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
     _draw_matrix(left, cells, class_names, labels=_labels(cells, "{:.0f}"), size=8)
     left.set_title("Images")
-    _draw_matrix(right, shares, class_names, labels=_labels(shares, "{:.3g}"), size=8)
+    _draw_matrix(right, shares, class_names, labels=_labels(shares, "{:.1f}"), size=8)
     right.set_title("Share of the true class (%)")
     return figure
 
@@ -42,16 +42,18 @@ def draw_validation_confusion_matrices(
         matrices: Trial numbers and their matrices.
         class_names: Names of the classes.
     """
-    columns = min(2, len(matrices))
+    per_row = 4 if len(class_names) <= _MAX_NUMBERED else 2
+    columns = min(per_row, len(matrices))
     rows = -(-len(matrices) // columns)
-    figure = Figure((WIDE * columns / 2, 4.6 * rows), layout="constrained")
+    side = WIDE / per_row
+    figure = Figure((side * columns, (side + 0.4) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(matrices) :]:
         axes.remove()
     for axes, (number, matrix) in zip(grid.flat, matrices, strict=False):
         cells = np.array(matrix)
         mistakes = cells * (1 - np.eye(len(cells), dtype=int))
-        _draw_matrix(axes, cells, class_names, labels=_labels(mistakes, "{:.0f}"), size=8)
+        _draw_matrix(axes, cells, class_names, labels=_labels(mistakes, "{:.0f}"), size=6.5)
         axes.set_title(f"Trial {number}: {mistakes.sum():,} mistakes")
     return figure
 
@@ -74,14 +76,17 @@ def _draw_matrix(
         fmt="",
         annot_kws={"size": size},
         cbar=not numbered,
+        cbar_kws={"shrink": 0.8} if not numbered else None,
         square=True,
+        xticklabels=False,
+        yticklabels=False,
         linewidths=0.5 if numbered else 0,
         linecolor="white",
         rasterized=not numbered,
     )
     names = [short(name, 12) for name in class_names]
     places = np.arange(len(names)) + 0.5
-    size_of_names = 8 if numbered else 5
+    size_of_names = size if numbered else 5
     upright = max(map(len, names)) <= 3
     axes.set_xticks(
         places,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweep.space import SearchSpace
-from sweep.space.model import Choices, Range
+from sweep.space import Choices, Range, SearchSpace
 from sweep.space.rules import holds, sampling_order
 
 __all__ = ["Scalar", "format_value", "used_parameters"]

@@ -4,19 +4,19 @@ It computes nothing but layout. Every function takes plain values and returns a 
 The chosen trial, COMPLETE and PRUNED ones look the same in every figure.
 """
 
-from sweep.report.figures.canvas import drawing, image_png, to_png, to_svg
-from sweep.report.figures.course import (
+from sweep.reporting.figures.canvas import drawing, image_png, to_png, to_svg
+from sweep.reporting.figures.course import (
     draw_best_so_far,
     draw_history,
     draw_learning_curves,
     draw_loss_curves,
 )
-from sweep.report.figures.hyperparameters import (
+from sweep.reporting.figures.hyperparameters import (
     draw_importances,
     draw_parallel_coordinates,
     draw_slices,
 )
-from sweep.report.figures.matrices import (
+from sweep.reporting.figures.matrices import (
     draw_test_confusion_matrix,
     draw_validation_confusion_matrices,
 )

@@ -1,7 +1,7 @@
 """What the report says in words and numbers: `StudyRecord` → frozen values. Draws nothing.
 
 The only arithmetic here is counting, sorting and adding up; what needs statistics is asked of
-`sweep.report.statistics`.
+`sweep.reporting.statistics`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.records import ConfusionMatrix, StudyRecord, TrialRecord, TrialState
-from sweep.report.parameters import Scalar, used_parameters
-from sweep.report.statistics import Comparison, Interval, wilson_interval
+from sweep.reporting.parameters import Scalar, used_parameters
+from sweep.reporting.statistics import Comparison, Interval, wilson_interval
 from sweep.space import SearchSpace
 
 __all__ = [
@@ -24,9 +24,11 @@ __all__ = [
     "Pruning",
     "TrialRow",
     "best_trial",
+    "class_names",
     "confusions",
     "counts",
     "leaderboard",
+    "num_validation_images",
     "provenance",
     "pruning",
     "trial_rows",

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from sweep.records import TrialState
-from sweep.report.figures.canvas import BEST, COMPLETE, MUTED
-from sweep.report.figures.shared import (
+from sweep.reporting.figures.canvas import BEST, COMPLETE, MUTED
+from sweep.reporting.figures.shared import (
     STATE_COLOURS,
     STATE_MARKERS,
     STATE_NAMES,
@@ -26,7 +26,7 @@ from sweep.report.figures.shared import (
     short,
     states_among,
 )
-from sweep.report.series import Axis, Sample, Samples
+from sweep.reporting.series import Axis, Sample, Samples
 
 __all__ = ["draw_importances", "draw_parallel_coordinates", "draw_slices"]
 
@@ -71,11 +71,14 @@ def draw_slices(samples: Samples) -> Figure:
 def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
     axis = samples.axes[index]
 
+    few = axis.whole and not axis.log and axis.high - axis.low < 12
+
     def place(sample: Sample) -> float:
         value = sample.coordinates[index]
         if axis.choices:
             return axis.choices.index(str(value)) + 0.5 * jitter(sample.number)
-        return float(value or 0)
+        # Whole numbers lie upon one another: they are spread a little.
+        return float(value or 0) + (0.3 * jitter(sample.number) if few else 0)
 
     used = [sample for sample in samples.samples if sample.coordinates[index] is not None]
     for state in states_among([sample.state for sample in used]):
@@ -104,8 +107,7 @@ def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
     elif axis.log:
         log_axis(axes, "x")
     else:
-        whole = all(float(sample.coordinates[index] or 0).is_integer() for sample in used)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=axis.whole))
     axes.set_xlabel(f"{axis.name}, log scale" if axis.log else axis.name)
 
 
@@ -137,7 +139,8 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
         )
     for position, axis in enumerate([*samples.axes, value_axis]):
         _draw_axis(axes, position, axis)
-    if any(None in sample.coordinates for sample in samples.samples):
+    unused = any(None in sample.coordinates for sample in samples.samples)
+    if unused:
         axes.text(-0.06, _UNUSED, "unused", ha="right", va="center", color=MUTED, fontsize=8)
     names = [
         axis.name.replace("_", "\n") if len(axis.name) > 14 else axis.name for axis in samples.axes
@@ -147,6 +150,7 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
+    axes.set_ylim(_UNUSED - 0.05 if unused else -0.04, 1.04)
     axes.set_xlim(-0.35, len(names) + 0.45)
     handles = [Line2D([], [], color=BEST, linewidth=2.6, label="chosen")]
     handles.append(Line2D([], [], color=colours(0.0), label="low error"))
@@ -166,7 +170,8 @@ def _line(samples: Samples, sample: Sample) -> list[float]:
         if value is None:
             heights.append(_UNUSED + 0.03 * jitter(sample.number))
         else:
-            heights.append(_height(axis, value) + 0.03 * jitter(sample.number))
+            offset = 0.03 * jitter(sample.number) if axis.choices else 0.0
+            heights.append(_height(axis, value) + offset)
     return heights
 
 
@@ -198,7 +203,7 @@ def _draw_axis(axes: Axes, position: int, axis: Axis) -> None:
 
 def _ticks(axis: Axis) -> list[float]:
     """Both ends of an axis, and round values that keep clear of them."""
-    locator = LogLocator(subs=(1.0,)) if axis.log else MaxNLocator(4)
+    locator = LogLocator(subs=(1.0,)) if axis.log else MaxNLocator(4, integer=axis.whole)
     inner = [
         float(value)
         for value in locator.tick_values(axis.low, axis.high)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from sweep.records import TrialState
-from sweep.report.figures.canvas import COMPLETE, PRUNED
+from sweep.reporting.figures.canvas import COMPLETE, PRUNED
 
 __all__ = [
     "STATE_COLOURS",

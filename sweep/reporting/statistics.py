@@ -20,7 +20,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from sweep.records import StudyRecord, TrialRecord
-from sweep.report.parameters import used_parameters
+from sweep.reporting.parameters import used_parameters
 from sweep.space import SearchSpace
 from sweep.study.distributions import distributions
 

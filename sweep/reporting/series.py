@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from sweep.records import Objective, StudyRecord, TrialRecord, TrialState
-from sweep.report.parameters import Scalar, used_parameters
-from sweep.report.tables import num_validation_images
-from sweep.space import SearchSpace
-from sweep.space.model import Choices
+from sweep.records import StudyRecord, TrialRecord, TrialState
+from sweep.reporting.parameters import Scalar, used_parameters
+from sweep.reporting.tables import num_validation_images
+from sweep.space import Choices, Range, SearchSpace
 
 __all__ = [
     "Axis",
@@ -97,6 +97,7 @@ class Axis:
         low: The smallest value of a range.
         high: The largest value of a range.
         log: Whether a range was sampled evenly in the logarithm.
+        whole: Whether a range holds whole numbers only.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Axis:
     low: float = 0.0
     high: float = 0.0
     log: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,19 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class BestSoFar:
-    """A study's progress: epochs spent on all trials so far, and the error of the best so far."""
+    """A study's progress.
+
+    Attributes:
+        study: Its name.
+        epochs: Epochs spent on all trials up to a COMPLETE trial.
+        errors: Validation error in percent of the best trial so far.
+        accuracies: Validation accuracy of the best trial so far.
+    """
 
     study: str
     epochs: tuple[int, ...]
     errors: tuple[float, ...]
-    values: tuple[float, ...]
+    accuracies: tuple[float, ...]
 
 
 class _Measure:
@@ -221,12 +230,7 @@ def loss_curves(record: StudyRecord) -> LossCurves | None:
 def samples(record: StudyRecord, space: SearchSpace) -> Samples:
     """Every trial that has a value, with its sampled hyperparameters."""
     measure = _measure(record)
-    axes = tuple(
-        Axis(name, choices=tuple(map(str, domain.choices)))
-        if isinstance(domain, Choices)
-        else Axis(name, low=float(domain.low), high=float(domain.high), log=domain.log)
-        for name, domain in space.sampled.items()
-    )
+    axes = tuple(_axis(name, domain) for name, domain in space.sampled.items())
     found: list[Sample] = []
     for trial in record.trials:
         value = _value(record, trial)
@@ -240,6 +244,18 @@ def samples(record: StudyRecord, space: SearchSpace) -> Samples:
     return Samples(measure.label, axes, tuple(found), record.best.number if record.best else None)
 
 
+def _axis(name: str, domain: Range[Any, Any] | Choices[Any]) -> Axis:
+    if isinstance(domain, Choices):
+        return Axis(name, choices=tuple(map(str, domain.choices)))
+    return Axis(
+        name,
+        low=float(domain.low),
+        high=float(domain.high),
+        log=domain.log,
+        whole=isinstance(domain.low, int),
+    )
+
+
 def _coordinate(axis: Axis, value: Scalar) -> float | str:
     return str(value) if axis.choices else float(value)
 
@@ -250,24 +266,19 @@ def best_so_far(record: StudyRecord) -> BestSoFar:
     Accuracy even where the study ranks by loss, so that studies can be drawn together.
     """
     measure = _Measure("validation_accuracy", num_validation_images(record))
-    objective: Objective = record.objective
-    spent, best = 0, None
+    spent = 0
+    best_value, best_accuracy = None, 0.0
     epochs: list[int] = []
-    values: list[float] = []
+    accuracies: list[float] = []
     for trial in record.trials:
         spent += trial.epochs_run
         value = _value(record, trial)
-        if trial.state is not TrialState.COMPLETE or value is None:
-            continue
         metrics = trial.outcome.best if trial.outcome else None
-        if metrics and (best is None or objective.is_better(value, best)):
-            best = value
-            accuracy = metrics.validation_accuracy
+        if trial.state is not TrialState.COMPLETE or value is None or metrics is None:
+            continue
+        if best_value is None or record.objective.is_better(value, best_value):
+            best_value, best_accuracy = value, metrics.validation_accuracy
         epochs.append(spent)
-        values.append(accuracy)
-    return BestSoFar(
-        record.name,
-        tuple(epochs),
-        tuple(measure.shown(accuracy) for accuracy in values),
-        tuple(values),
-    )
+        accuracies.append(best_accuracy)
+    errors = tuple(measure.shown(accuracy) for accuracy in accuracies)
+    return BestSoFar(record.name, tuple(epochs), errors, tuple(accuracies))

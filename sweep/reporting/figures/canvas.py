@@ -85,6 +85,7 @@ def to_png(figure: Figure) -> bytes:
     with drawing():
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+        figure.set_layout_engine("none")  # laid out once; what is saved next is the same picture
         return buffer.getvalue()
 
 

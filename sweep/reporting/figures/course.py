@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from sweep.records import TrialState
-from sweep.report.figures.canvas import BEST, FAILED, MUTED, STUDIES, TRAIN
-from sweep.report.figures.shared import (
+from sweep.reporting.figures.canvas import BEST, FAILED, MUTED, STUDIES, TRAIN
+from sweep.reporting.figures.shared import (
     STATE_COLOURS,
     STATE_MARKERS,
     STATE_NAMES,
@@ -22,7 +22,7 @@ from sweep.report.figures.shared import (
     short,
     states_among,
 )
-from sweep.report.series import BestSoFar, Curve, History, LearningCurves, LossCurves
+from sweep.reporting.series import BestSoFar, Curve, History, LearningCurves, LossCurves
 
 __all__ = ["draw_best_so_far", "draw_history", "draw_learning_curves", "draw_loss_curves"]
 
@@ -103,6 +103,7 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
             handles.append(Line2D([], [], color=BEST, linewidth=2.4, label=label))
     log_axis(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(x=0.02)
     axes.set_xlabel("Epoch")
     axes.set_ylabel(f"{curves.label}, log scale")
     legend(axes, handles)

@@ -1,0 +1,46 @@
+# make sweep   install, run the quick-start sweep, write its report
+# make test    install, run the tests
+# make check   install, lint, types, import contracts
+# make bench   install, time one epoch against the usual loop (needs MNIST; an idle machine)
+# make schema  write the JSON Schema and the table of parameters from their definitions
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+STORAGE := sqlite:///out/studies.db
+
+.PHONY: sweep test check bench schema clean
+
+sweep: out/report/report.html
+	@echo "report: $(CURDIR)/out/report/report.html"
+
+out/report/report.html: $(INSTALLED) search_spaces/digits.yaml
+	mkdir -p out
+	$(BIN)/sweep run search_spaces/digits.yaml --storage $(STORAGE)
+	$(BIN)/sweep report digits --storage $(STORAGE) --out out/report
+	@touch $@
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/python bench/epoch_time.py
+
+schema: $(INSTALLED)
+	$(BIN)/python -c "from pathlib import Path; \
+	from sweep.space.schema import write_generated; write_generated(Path('docs/search-space.md'))"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; found ' + sys.version.split()[0])"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv out build *.egg-info

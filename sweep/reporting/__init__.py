@@ -1,0 +1,68 @@
+"""The report: what came out of a study, for somebody who doubts it.
+
+`tables` and `series` turn records into plain values, `statistics` says what the data support,
+`figures` draws, `document` is the content of `report.json`, `render` makes the page. Drawing never
+computes; computing never draws. Importing this package imports neither matplotlib nor torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.store import DEFAULT_STORAGE
+
+__all__ = ["Report", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that was written.
+
+    Attributes:
+        folder: Where it is.
+        html: The page, one file that opens offline.
+        data: The content of `report.json`.
+        notes: What could not be shown, and why.
+    """
+
+    folder: Path
+    html: Path
+    data: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def report(
+    studies: Sequence[str] | str,
+    *,
+    storage: str = DEFAULT_STORAGE,
+    out: str | os.PathLike[str] | None = None,
+    top: int = 10,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Write a report on one or several studies.
+
+    The first report on a finished study reads the test split, once, for the best trial.
+
+    Args:
+        studies: Names of the studies; several are compared.
+        storage: `sqlite:///` and a path.
+        out: Folder to write into, `report` if None; files of an earlier report are replaced.
+        top: Trials on the leaderboard.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+
+    Returns:
+        The report: `report.html`, `report.json`, `trials.csv` and `figures/*.png` in its folder.
+
+    Raises:
+        InputError: the request cannot be carried out; nothing was written.
+    """
+    from sweep.reporting.writing import check_request, read_studies, write_report
+
+    names = [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
+    folder = check_request(names, out, top)
+    records, notes = read_studies(names, storage, data_dir)
+    return write_report(folder, records, notes, top)

@@ -1,0 +1,152 @@
+"""What a parameter may be: a fixed value, a range or choices, typed from its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+
+from pydantic import BaseModel, Discriminator, Field, Tag, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from sweep.space.base import Flag, Number, Scalar, StrictModel, Text, WholeNumber
+from sweep.space.parameters import (
+    PARAMETERS,
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+)
+
+__all__ = ["Choices", "ConditionValue", "Domain", "ParametersModel", "Range"]
+
+ConditionValue = WholeNumber | Number | Text
+Condition = dict[str, ConditionValue | list[ConditionValue]]
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Range(StrictModel, Generic[T, S]):
+    """All values from `low` to `high`, both included."""
+
+    low: T = Field(description="The smallest value.")
+    high: T = Field(description="The largest value.")
+    step: S | None = Field(None, description="Distance of neighbouring values.")
+    log: Flag = Field(False, description="Sample evenly in the logarithm.")
+    when: Condition | None = Field(
+        None, description="Other parameters and the values under which this one is sampled."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Range[T, S]:
+        low, high, step = (cast("float | None", v) for v in (self.low, self.high, self.step))
+        assert low is not None  # noqa: S101 - for the type checker: low is required
+        assert high is not None  # noqa: S101
+        if low > high:
+            raise PydanticCustomError(
+                "range", "low must not be above high; found low {low} and high {high}",
+                {"low": low, "high": high},
+            )  # fmt: skip
+        if self.log and low <= 0:
+            raise PydanticCustomError(
+                "range", "a log range must stay above 0; found low {low}", {"low": low}
+            )
+        if self.log and step is not None:
+            raise PydanticCustomError("range", "log and step cannot be used together")
+        if step is not None:
+            steps = (high - low) / step
+            if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
+                raise PydanticCustomError(
+                    "range",
+                    "high - low must be a multiple of step; found low {low}, high {high}, "
+                    "step {step}",
+                    {"low": low, "high": high, "step": step},
+                )
+        return self
+
+
+class Choices(StrictModel, Generic[T]):
+    """One of a list of values."""
+
+    choices: list[T] = Field(min_length=1, description="The values to choose from.")
+    when: Condition | None = Field(
+        None, description="Other parameters and the values under which this one is sampled."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Choices[T]:
+        for index, value in enumerate(self.choices):
+            if value in self.choices[:index]:
+                raise PydanticCustomError(
+                    "choices", "choices must differ; found {value} twice", {"value": repr(value)}
+                )
+        return self
+
+
+Domain = Scalar | Range[Any, Any] | Choices[Any]
+"""What a parameter may be: a fixed value, a range or choices."""
+
+
+def _domain_kind(value: Any) -> str:
+    """Tell which form of domain was written, so that errors speak of that form only."""
+    if isinstance(value, Range):
+        return "range"
+    if isinstance(value, Choices):
+        return "choices"
+    if isinstance(value, Mapping):
+        return "choices" if "choices" in value else "range"
+    return "fixed"
+
+
+def _choices_only(value: Any) -> str:
+    return "choices" if isinstance(value, Mapping | Choices) else "fixed"
+
+
+def _domain_type(parameter: Parameter) -> Any:
+    """The pydantic type of one parameter's domain, bounds and description included."""
+    name = "".join(word.capitalize() for word in parameter.name.split("_"))
+    value: Any
+    step: Any
+    match parameter:
+        case IntParameter():
+            value = Annotated[WholeNumber, Field(ge=parameter.minimum, le=parameter.maximum)]
+            step = Annotated[WholeNumber, Field(gt=0)]
+        case FloatParameter():
+            value = Annotated[Number, Field(ge=parameter.minimum, le=parameter.maximum)]
+            step = Annotated[Number, Field(gt=0)]
+        case CategoricalParameter():
+            value = Literal[parameter.choices]
+    choices = create_model(
+        f"{name}Choices", __base__=Choices[value], __doc__="One of a list of values."
+    )
+    forms = [Annotated[value, Tag("fixed")], Annotated[choices, Tag("choices")]]
+    kind = _choices_only
+    if not isinstance(parameter, CategoricalParameter):
+        spread = create_model(
+            f"{name}Range", __base__=Range[value, step], __doc__="All values from low to high."
+        )
+        forms.append(Annotated[spread, Tag("range")])
+        kind = _domain_kind
+    union: Any = forms[0]
+    for form in forms[1:]:
+        union = union | form
+    return Annotated[union, Discriminator(kind)]
+
+
+def _parameters_model() -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        parameter.name: (
+            _domain_type(parameter),
+            Field(default=parameter.default, description=parameter.meaning),
+        )
+        for parameter in PARAMETERS.values()
+    }
+    return create_model(
+        "Parameters",
+        __base__=StrictModel,
+        __doc__="The hyperparameters; one that is not named has its default.",
+        **fields,
+    )
+
+
+ParametersModel = _parameters_model()

@@ -1,0 +1,98 @@
+"""The remaining sections of the file: data set, objective and budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sweep.space.base import Number, StrictModel, WholeNumber
+
+__all__ = ["Budget", "Dataset", "ObjectiveSpec", "parse_duration"]
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def parse_duration(value: Any) -> Any:
+    """Turn `1h30m`, `45s` or a number into seconds; leave the rest for the type check.
+
+    Raises:
+        PydanticCustomError: text that is not a duration.
+    """
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.replace(" ", ""))
+    if match is None or not any(match.groups()):
+        raise PydanticCustomError(
+            "duration", "must be a duration such as 90s, 30m or 1h30m; found {value}",
+            {"value": repr(value)},
+        )  # fmt: skip
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+class Dataset(StrictModel):
+    """The data set and how its training pool is split."""
+
+    name: Literal["mnist", "fashion-mnist", "kmnist", "emnist-balanced", "digits"] = Field(
+        description="mnist, fashion-mnist, kmnist and emnist-balanced are read from the data "
+        "directory or downloaded; digits comes with scikit-learn."
+    )
+    validation: Annotated[WholeNumber, Field(ge=1)] | None = Field(
+        None, description="Images held out for validation; a sixth of the training pool if unset."
+    )
+    split_seed: Annotated[WholeNumber, Field(ge=0, lt=2**63)] = Field(
+        0, description="Seed of the split into training and validation images."
+    )
+
+
+_GOALS = {"validation_accuracy": "maximize", "validation_loss": "minimize"}
+
+
+class ObjectiveSpec(StrictModel):
+    """The validation metric that ranks the trials."""
+
+    metric: Literal["validation_accuracy", "validation_loss"] = Field(
+        "validation_accuracy", description="What is measured after every epoch."
+    )
+    goal: Literal["maximize", "minimize"] = Field(
+        "maximize", description="Accuracy is maximized, loss is minimized."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_goal(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "goal" not in value and value.get("metric") in _GOALS:
+            return {**value, "goal": _GOALS[value["metric"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> ObjectiveSpec:
+        if _GOALS[self.metric] != self.goal:
+            raise PydanticCustomError(
+                "objective", "{metric} must be {right}d; found goal {goal}",
+                {"metric": self.metric, "right": _GOALS[self.metric], "goal": self.goal},
+            )  # fmt: skip
+        return self
+
+
+class Budget(StrictModel):
+    """When a study is finished."""
+
+    trials: Annotated[WholeNumber, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="The study's total, over all resumes. Without trials and timeout: 50, or "
+        "every configuration of a grid.",
+    )
+    timeout: Annotated[
+        Number,
+        Field(gt=0, le=366 * 86400),
+        BeforeValidator(parse_duration, json_schema_input_type=float | str),
+    ] | None = Field(
+        None,
+        description="Wall time of one command (90s, 30m, 1h30m), after which no new trial "
+        "starts; those under way are finished.",
+    )  # fmt: skip

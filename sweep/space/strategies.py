@@ -1,0 +1,166 @@
+"""Samplers and pruners with their options, in Optuna's names and with its defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sweep.space.base import Flag, Number, StrictModel, WholeNumber, named
+
+__all__ = ["NoPruner", "PatientPruner", "PrunerSpec", "SamplerSpec", "TpeSampler"]
+
+Seed = Annotated[WholeNumber, Field(ge=0, lt=2**32)]
+Count = Annotated[WholeNumber, Field(ge=0, le=1_000_000)]
+Positive = Annotated[WholeNumber, Field(ge=1, le=1_000_000)]
+_SEED = Field(0, description="Seed of the whole study: sampling, initial weights, data order.")
+
+
+class TpeSampler(StrictModel):
+    """Tree-structured Parzen estimator (`optuna.samplers.TPESampler`)."""
+
+    type: Literal["tpe"]
+    seed: Seed = _SEED
+    n_startup_trials: Count = Field(10, description="Random trials at the start.")
+    n_ei_candidates: Positive = Field(24, description="Candidates compared for each trial.")
+    multivariate: Flag = Field(True, description="Model the parameters jointly.")
+    constant_liar: Flag = Field(True, description="Keep away from trials still running.")
+
+
+class RandomSampler(StrictModel):
+    """Independent random draws (`optuna.samplers.RandomSampler`)."""
+
+    type: Literal["random"]
+    seed: Seed = _SEED
+
+
+class GridSampler(StrictModel):
+    """Every configuration of a finite space once, in an order shuffled by the seed."""
+
+    type: Literal["grid"]
+    seed: Seed = _SEED
+
+
+class GpSampler(StrictModel):
+    """Gaussian process (`optuna.samplers.GPSampler`)."""
+
+    type: Literal["gp"]
+    seed: Seed = _SEED
+    n_startup_trials: Count = Field(10, description="Random trials at the start.")
+    deterministic_objective: Flag = Field(False, description="Treat values as free of noise.")
+
+
+class QmcSampler(StrictModel):
+    """Quasi-Monte Carlo sequence (`optuna.samplers.QMCSampler`)."""
+
+    type: Literal["qmc"]
+    seed: Seed = _SEED
+    qmc_type: Literal["sobol", "halton"] = Field("sobol", description="The sequence.")
+    scramble: Flag = Field(True, description="Randomise the sequence with the seed.")
+
+
+SamplerSpec = TpeSampler | RandomSampler | GridSampler | GpSampler | QmcSampler
+
+
+class NoPruner(StrictModel):
+    """Every trial runs to its end."""
+
+    type: Literal["none"]
+
+
+class HyperbandPruner(StrictModel):
+    """Hyperband (`optuna.pruners.HyperbandPruner`); its largest resource is the most epochs."""
+
+    type: Literal["hyperband"]
+    min_resource: Positive = Field(1, description="Epochs before the first pruning.")
+    reduction_factor: Annotated[WholeNumber, Field(ge=2, le=100)] = Field(
+        3, description="One in so many trials is kept at each rung."
+    )
+    bootstrap_count: Count = Field(0, description="Trials a rung waits for before it prunes.")
+
+
+class SuccessiveHalvingPruner(StrictModel):
+    """Asynchronous successive halving (`optuna.pruners.SuccessiveHalvingPruner`)."""
+
+    type: Literal["successive_halving"]
+    min_resource: Positive = Field(1, description="Epochs before the first pruning.")
+    reduction_factor: Annotated[WholeNumber, Field(ge=2, le=100)] = Field(
+        4, description="One in so many trials is kept at each rung."
+    )
+    min_early_stopping_rate: Annotated[WholeNumber, Field(ge=0, le=30)] = Field(
+        0, description="Rungs left out at the start."
+    )
+    bootstrap_count: Count = Field(0, description="Trials a rung waits for before it prunes.")
+
+
+class MedianPruner(StrictModel):
+    """Prune below the median of completed trials (`optuna.pruners.MedianPruner`)."""
+
+    type: Literal["median"]
+    n_startup_trials: Count = Field(5, description="Completed trials before pruning starts.")
+    n_warmup_steps: Count = Field(0, description="Epochs of each trial without pruning.")
+    interval_steps: Positive = Field(1, description="Epochs between two checks.")
+    n_min_trials: Positive = Field(1, description="Trials that must have reached the epoch.")
+
+
+class PercentilePruner(StrictModel):
+    """Keep the best percentile of completed trials (`optuna.pruners.PercentilePruner`)."""
+
+    type: Literal["percentile"]
+    percentile: Annotated[Number, Field(ge=0, le=100)] = Field(
+        25.0, description="The share that is kept, in per cent."
+    )
+    n_startup_trials: Count = Field(5, description="Completed trials before pruning starts.")
+    n_warmup_steps: Count = Field(0, description="Epochs of each trial without pruning.")
+    interval_steps: Positive = Field(1, description="Epochs between two checks.")
+    n_min_trials: Positive = Field(1, description="Trials that must have reached the epoch.")
+
+
+class ThresholdPruner(StrictModel):
+    """Prune outside fixed bounds (`optuna.pruners.ThresholdPruner`)."""
+
+    type: Literal["threshold"]
+    lower: Number | None = Field(None, description="Prune below this value.")
+    upper: Number | None = Field(None, description="Prune above this value.")
+    n_warmup_steps: Count = Field(0, description="Epochs of each trial without pruning.")
+    interval_steps: Positive = Field(1, description="Epochs between two checks.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ThresholdPruner:
+        if self.lower is None and self.upper is None:
+            raise PydanticCustomError("threshold", "lower or upper is needed; found neither")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise PydanticCustomError(
+                "threshold", "lower must not be above upper; found {lower} and {upper}",
+                {"lower": self.lower, "upper": self.upper},
+            )  # fmt: skip
+        return self
+
+
+PlainPruner = (
+    HyperbandPruner
+    | SuccessiveHalvingPruner
+    | MedianPruner
+    | PercentilePruner
+    | ThresholdPruner
+    | NoPruner
+)
+
+
+class PatientPruner(StrictModel):
+    """Ask another pruner only when a trial stopped improving (`optuna.pruners.PatientPruner`)."""
+
+    type: Literal["patient"]
+    pruner: Annotated[PlainPruner, Discriminator("type"), named("type", PlainPruner)] = Field(
+        NoPruner(type="none"),
+        description="The pruner that is asked then; none prunes every trial that is out of "
+        "patience.",
+    )
+    patience: Count = Field(3, description="Epochs without improvement that are tolerated.")
+    min_delta: Annotated[Number, Field(ge=0)] = Field(
+        0.0, description="The smallest difference that counts as improvement."
+    )
+
+
+PrunerSpec = PlainPruner | PatientPruner

@@ -1,0 +1,137 @@
+"""Plain functions that several test modules share."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweep.records import EpochMetrics, Objective, TrainingSettings, TrialConfig, TrialOutcome
+
+PARAMETERS = {
+    "num_layers": {"low": 1, "high": 2},
+    "layer_size": {"choices": [16, 32]},
+    "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
+    "epochs": 4,
+    "batch_size": 64,
+}
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "dataset": "digits",
+    "parameters": PARAMETERS,
+    "sampler": {"type": "random", "seed": 1},
+    "budget": {"trials": 3},
+}
+"""A search space whose study is finished in about a second of training."""
+
+
+def space_mapping(**changes: Any) -> dict[str, Any]:
+    return {**SMALL, **changes}
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'studies.db'}"
+
+
+def make_config(**changes: Any) -> TrialConfig:
+    base = TrialConfig(
+        number=0,
+        seed=7,
+        num_layers=2,
+        layer_size=32,
+        activation="relu",
+        weight_decay=1e-4,
+        epochs=3,
+        learning_rate=3e-3,
+        batch_size=32,
+        optimizer="adamw",
+        momentum=0.9,
+        dropout=0.0,
+        learning_rate_schedule="cosine",
+    )
+    return replace(base, **changes)
+
+
+def make_settings(**changes: Any) -> TrainingSettings:
+    base = TrainingSettings(
+        dataset="digits",
+        num_validation=None,
+        split_seed=0,
+        data_dir="data",
+        order_seed=0,
+        objective=Objective("validation_accuracy", "maximize"),
+        device="cpu",
+        num_threads=1,
+        engine="sequential",
+    )
+    return replace(base, **changes)
+
+
+def make_metrics(trial: int, epoch: int, accuracy: float = 0.5, loss: float = 1.0) -> EpochMetrics:
+    return EpochMetrics(
+        trial=trial,
+        epoch=epoch,
+        train_loss=loss,
+        validation_loss=loss,
+        validation_accuracy=accuracy,
+        learning_rate=1e-3,
+        seconds=0.1,
+    )
+
+
+def without_seconds(history: Sequence[EpochMetrics]) -> list[EpochMetrics]:
+    return [replace(metrics, seconds=0.0) for metrics in history]
+
+
+def timeless(outcome: TrialOutcome | None) -> TrialOutcome | None:
+    """An outcome without the wall time that it took."""
+    if outcome is None:
+        return None
+    return replace(outcome, seconds=0.0, history=tuple(without_seconds(outcome.history)))
+
+
+def idx_bytes(values: np.ndarray) -> bytes:
+    """An array of bytes as an IDX file."""
+    array = np.asarray(values, np.uint8)
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return header + array.tobytes()
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(idx_bytes(values))
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "sweep", *map(str, arguments)]
+
+
+def cli_environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("SWEEP_DATA_DIR", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
+    }
+
+
+def run_cli(
+    *arguments: object, cwd: Path, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=cli_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

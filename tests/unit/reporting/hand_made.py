@@ -1,0 +1,143 @@
+"""Hand-made studies: what a store could hold, without training anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sweep.records import (
+    DataFacts,
+    EpochMetrics,
+    Failure,
+    FailureKind,
+    Mistake,
+    StudyRecord,
+    StudyState,
+    TestReading,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+    best_epoch,
+)
+from sweep.space import SearchSpace
+
+SPACE: dict[str, Any] = {
+    "name": "hand-made",
+    "dataset": "digits",
+    "parameters": {
+        "num_layers": {"low": 1, "high": 4},
+        "activation": {"choices": ["relu", "tanh"]},
+        "weight_decay": {"low": 1e-6, "high": 1e-1, "log": True},
+        "optimizer": {"choices": ["adamw", "sgd"]},
+        "momentum": {"low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
+        "epochs": 3,
+    },
+    "sampler": {"type": "random", "seed": 7},
+    "pruner": {"type": "hyperband"},
+    "budget": {"trials": 12},
+}
+NUM_CLASSES = 3
+LABELS = bytes([0, 1, 2, 0, 1, 2, 0, 1, 2, 0] * 4)
+
+
+def predictions(num_wrong: int, first: int = 0) -> bytes:
+    """What a network says that is wrong for some neighbouring images."""
+    wrong = range(first, first + num_wrong)
+    return bytes(
+        (label + 1) % NUM_CLASSES if index in wrong else label for index, label in enumerate(LABELS)
+    )
+
+
+def confusion_matrix(predicted: bytes) -> tuple[tuple[int, ...], ...]:
+    cells = [[0] * NUM_CLASSES for _ in range(NUM_CLASSES)]
+    for true, guess in zip(LABELS, predicted, strict=True):
+        cells[true][guess] += 1
+    return tuple(map(tuple, cells))
+
+
+def make_trial(
+    space: SearchSpace,
+    number: int,
+    num_wrong: int = 4,
+    *,
+    state: TrialState = TrialState.COMPLETE,
+    first_wrong: int = 0,
+    **params: Any,
+) -> TrialRecord:
+    """A trial of two epochs, the second of which is its best."""
+    values: dict[str, Any] = {
+        "num_layers": 1 + number % 4,
+        "layer_size": 64,
+        "activation": ("relu", "tanh")[number % 2],
+        "weight_decay": 10.0 ** -(1 + number % 5),
+        "epochs": 3,
+        "learning_rate": 1e-3,
+        "batch_size": 128,
+        "optimizer": ("adamw", "sgd")[number % 3 == 0],
+        "momentum": 0.9,
+        "dropout": 0.0,
+        "learning_rate_schedule": "cosine",
+    } | params
+    if state in (TrialState.RUNNING, TrialState.WAITING):
+        return TrialRecord(number, state, {} if state is TrialState.WAITING else values, {}, None)
+    accuracy = 1 - num_wrong / len(LABELS)
+    history = tuple(
+        EpochMetrics(number, epoch, 1 / epoch, 0.9 / epoch, score, 1e-3, 0.5)
+        for epoch, score in ((1, accuracy / 2), (2, accuracy))
+    )
+    predicted = predictions(num_wrong, first_wrong)
+    failed = state is TrialState.FAIL
+    outcome = TrialOutcome(
+        trial=number,
+        state=state,
+        history=history,
+        seconds=1.0,
+        num_parameters=1000 + number,
+        device="cpu",
+        precision="float32",
+        environment={"torch": "2.6.0"},
+        data_fingerprint="ab" * 32,
+        best_epoch=None if failed else best_epoch(history, space.trial_objective),
+        validation_confusion_matrix=None if failed else confusion_matrix(predicted),
+        validation_predictions=None if failed else predicted,
+        failure=Failure(FailureKind.NAN, "loss became nan in epoch 3") if failed else None,
+    )
+    return TrialRecord(number, state, values, {}, outcome)
+
+
+def make_study(
+    trials: Sequence[TrialRecord],
+    space: SearchSpace,
+    *,
+    name: str | None = None,
+    class_names: tuple[str, ...] = ("zero", "one", "two"),
+    readings: tuple[TestReading, ...] = (),
+) -> StudyRecord:
+    return StudyRecord(
+        name=name or space.name,
+        state=StudyState.FINISHED,
+        space=space.to_json(),
+        objective=space.trial_objective,
+        num_trials=len(trials),
+        timeout_seconds=None,
+        data=DataFacts("ab" * 32, class_names, LABELS),
+        trials=tuple(trials),
+        test_readings=readings,
+    )
+
+
+def make_reading(trial: int, **changes: Any) -> TestReading:
+    reading = TestReading(
+        trial=trial,
+        opened_at="2026-01-01T00:00:00+00:00",
+        num_images=20,
+        fingerprint="cd" * 32,
+        confusion_matrix=((8, 1, 0), (0, 6, 0), (1, 0, 4)),
+        mistakes=(
+            Mistake(3, 0, 1, 0.9, bytes([0, 16, 16, 0])),
+            Mistake(5, 2, 0, 0.6, bytes([16, 0, 0, 16])),
+        ),
+        image_shape=(2, 2),
+    )
+    return replace(reading, **changes)

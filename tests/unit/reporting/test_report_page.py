@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hand_made import SPACE, make_reading, make_study, make_trial
+
+import sweep.reporting.writing as writing
+from sweep.errors import DataError, InputError, StoreError
+from sweep.records import DataFacts, StudyRecord, StudyState, TestReading, TrialState
+from sweep.reporting import Report, report
+from sweep.reporting.writing import write_report
+from sweep.space import SearchSpace, load_space
+
+HOSTILE = "<script>alert('$1')</script>"
+
+
+class FakeStore:
+    """A store that holds what a test gives it."""
+
+    studies: ClassVar[dict[str, StudyRecord]] = {}
+
+    def __init__(self, url: str, *, to_write: bool) -> None:
+        assert not to_write
+
+    def require_study(self, name: str) -> None:
+        if name not in self.studies:
+            raise StoreError(f"no study {name!r} in 'fake.db': it has none")
+
+    def read_study(self, name: str) -> StudyRecord:
+        return self.studies[name]
+
+
+@pytest.fixture
+def fake_store(monkeypatch: pytest.MonkeyPatch, study: StudyRecord) -> dict[str, StudyRecord]:
+    studies = {study.name: study}
+    monkeypatch.setattr(FakeStore, "studies", studies)
+    monkeypatch.setattr(writing, "Store", FakeStore)
+    return studies
+
+
+def write(folder: Path, *records: StudyRecord, top: int = 10) -> Report:
+    return write_report(folder, records, {record.name: [] for record in records}, top)
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.identifiers: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "action", "data"):
+                self.references.append(value or "")
+            if name == "id":
+                self.identifiers.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+# ---------------------------------------------------------------- the whole report
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A report on two studies, the first with hostile names."""
+    space = load_space(SPACE)
+    wrong = [1, 1, 2, 2, 3, 4, 10, 14, 20, 7, 8]
+    trials = [make_trial(space, number, count) for number, count in enumerate(wrong)]
+    trials.append(make_trial(space, 11, 12, state=TrialState.PRUNED))
+    trials.append(make_trial(space, 12, state=TrialState.FAIL))
+    first = make_study(
+        trials, space, name=HOSTILE, class_names=("<b>zero</b>", "$\\frac{", "two & 三"),
+        readings=(make_reading(0, confusion_matrix=None, num_images=0), make_reading(0)),
+    )  # fmt: skip
+    second = make_study(trials[:2], space, name="second")
+    notes = {HOSTILE: ["<i>a note</i>"], "second": []}
+    folder = tmp_path_factory.mktemp("report")
+    return write_report(folder, [first, second], notes, 4)
+
+
+def test_files(written: Report) -> None:
+    names = sorted(p.name for p in written.folder.iterdir())
+    assert names == ["figures", "report.html", "report.json", "trials.csv"]
+    figures = sorted(p.name for p in (written.folder / "figures").iterdir())
+    assert "comparison-best-so-far.png" in figures
+    assert "second-learning-curves.png" in figures
+    assert "_script_alert___1____script_-test-confusion-matrix.png" in figures
+    for figure in (written.folder / "figures").iterdir():
+        assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_json_keeps_its_contract(written: Report) -> None:
+    data = json.loads((written.folder / "report.json").read_text())
+    assert data == json.loads(json.dumps(written.data))
+    study = data["studies"][HOSTILE]
+    best = study["best"]
+    assert best["number"] == 0
+    assert best["params"]["optimizer"] == "sgd"
+    assert best["validation_accuracy"] == pytest.approx(39 / 40)
+    assert best["test_accuracy"] == pytest.approx(18 / 20)
+    low, high = best["test_accuracy_interval"]
+    assert low < 18 / 20 < high
+    assert best["test_confusion_matrix"] == [[8, 1, 0], [0, 6, 0], [1, 0, 4]]
+    assert sum(study["importances"].values()) == pytest.approx(1)
+    assert [row["tied_with_best"] for row in study["leaderboard"]] == [None, True, True, True]
+    assert [reading["finished"] for reading in study["test_readings"]] == [False, True]
+    assert study["failures"][0]["reason"] == "nan: loss became nan in epoch 3"
+    untested = data["studies"]["second"]
+    assert untested["best"]["test_accuracy"] is None
+    assert untested["best"]["test_accuracy_interval"] is None
+    assert untested["best"]["test_confusion_matrix"] is None
+    assert untested["importances"] is None
+    assert "Too few trials to say" in untested["importances_note"]
+
+
+def test_trials_csv_has_every_trial(written: Report) -> None:
+    with (written.folder / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 13 + 2
+    assert rows[0]["study"] == HOSTILE
+    assert rows[1]["momentum"] == ""  # adamw does not use it
+    assert float(rows[0]["value"]) == pytest.approx(39 / 40)
+    assert rows[12]["reason"] == "nan: loss became nan in epoch 3"
+
+
+def test_the_page_needs_nothing_else(written: Report) -> None:
+    html = written.html.read_text()
+    page = Page(html)
+    assert page.references
+    assert all(r.startswith(("#", "data:image/png;base64,")) for r in page.references)
+    assert not re.search(r"https?://|@import|url\((?!#)", html)
+    assert not {"link", "iframe", "object", "embed", "form"} & set(page.tags)
+
+
+def test_identifiers_are_unique_and_lead_somewhere(written: Report) -> None:
+    page = Page(written.html.read_text())
+    assert len(page.identifiers) == len(set(page.identifiers))
+    targets = {reference[1:] for reference in page.references if reference.startswith("#")}
+    assert targets <= set(page.identifiers)
+
+
+def test_hostile_names_stay_text(written: Report) -> None:
+    html = written.html.read_text()
+    page = Page(html)
+    assert page.tags.count("script") == 1
+    assert "i" not in page.tags
+    assert HOSTILE in page.text
+    assert "<b>zero" not in html
+
+
+def test_the_page_says_what_matters(written: Report) -> None:
+    text = " ".join(Page(written.html.read_text()).text.split())
+    assert "90.00 %" in text
+    assert "Optimistic: the best of 11 complete trials" in text
+    assert "indistinguishable" in text
+    assert "opened, but the reading was never finished" in text
+    assert "Importances: Too few trials to say: 2 COMPLETE" in text
+    assert "All studies use the same split" in text
+    assert "No trial failed." in text
+
+
+def test_the_same_study_gives_the_same_page(tmp_path: Path, space: SearchSpace) -> None:
+    study = make_study([make_trial(space, 0)], space, readings=(make_reading(0),))
+    first, second = write(tmp_path / "a", study), write(tmp_path / "b", study)
+    assert first.html.read_bytes() == second.html.read_bytes()
+    for figure in (first.folder / "figures").iterdir():
+        assert figure.read_bytes() == (second.folder / "figures" / figure.name).read_bytes()
+
+
+# ---------------------------------------------------------------- studies with little in them
+
+
+def test_no_complete_trial(tmp_path: Path, space: SearchSpace) -> None:
+    states = (TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
+    trials = [make_trial(space, number, state=state) for number, state in enumerate(states)]
+    study = replace(make_study(trials, space), state=StudyState.RUNNING)
+    result = write(tmp_path, study)
+    assert result.data["studies"]["hand-made"]["best"] is None
+    assert "nan: loss became nan" in result.html.read_text()
+
+
+def test_no_trial_at_all(tmp_path: Path, space: SearchSpace) -> None:
+    result = write(tmp_path, make_study([], space))
+    assert result.data["studies"]["hand-made"]["counts"]["trials"] == 0
+
+
+def test_a_single_trial_with_everything_fixed(tmp_path: Path) -> None:
+    fixed = load_space({"name": "article", "dataset": "digits", "budget": {"trials": 1}})
+    result = write(tmp_path, make_study([make_trial(fixed, 0)], fixed))
+    html = result.html.read_text()
+    assert "What the hyperparameters did" not in html
+    assert "indistinguishable from the best" not in html
+
+
+def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
+    by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
+    trials = [make_trial(by_loss, number, 3 + number) for number in range(2)]
+    text = Page(write(tmp_path, make_study(trials, by_loss)).html.read_text()).text
+    assert "ranked by validation loss" in text
+    assert "The study ranks by loss; the test compares right and wrong answers." in text
+
+
+def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> None:
+    matrix = tuple(tuple(9 if row == column else 0 for column in range(47)) for row in range(47))
+    trial = make_trial(space, 0)
+    assert trial.outcome is not None
+    outcome = replace(trial.outcome, validation_confusion_matrix=matrix)
+    study = make_study(
+        [replace(trial, outcome=outcome), make_trial(space, 1, state=TrialState.FAIL)], space,
+        readings=(make_reading(0, confusion_matrix=matrix, num_images=423, mistakes=()),),
+    )  # fmt: skip
+    result = write(tmp_path, replace(study, data=DataFacts("", (), b"")))
+    best = result.data["studies"]["hand-made"]["best"]
+    assert best["num_validation_images"] == 423
+    assert best["test_errors"] == 0
+    assert result.html.stat().st_size < 1_000_000
+
+
+def test_numbers_that_are_none_become_null(tmp_path: Path, space: SearchSpace) -> None:
+    trial = make_trial(space, 0)
+    assert trial.outcome is not None
+    history = tuple(replace(m, train_loss=float("inf")) for m in trial.outcome.history)
+    history = (replace(history[0], validation_loss=float("nan")), *history[1:])
+    trial = replace(trial, outcome=replace(trial.outcome, history=history))
+    result = write(tmp_path, make_study([trial], space))
+    text = (tmp_path / "report.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    curve = result.data["studies"]["hand-made"]["learning_curves"][0]
+    assert curve["train_loss"] == [None, None]
+
+
+def test_file_names_keep_apart(tmp_path: Path, space: SearchSpace) -> None:
+    names = ["a/b", "a:b", "A_B", ".."]
+    assert writing._prefixes(names) == ["a_b", "a_b-2", "A_B-3", "study"]
+
+
+# ---------------------------------------------------------------- the request
+
+
+def test_the_test_split_is_read_once_if_it_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]
+) -> None:
+    calls: list[Any] = []
+
+    def read(storage: str, name: str, data_dir: object) -> TestReading:
+        calls.append((storage, name, data_dir))
+        return make_reading(0)
+
+    monkeypatch.setattr("sweep.evaluation.read_test_split", read)
+    study = fake_store["hand-made"]
+    fake_store["hand-made"] = replace(study, trials=study.trials[:1])
+    report("hand-made", storage="sqlite:///x.db", out=tmp_path / "tested")
+    assert calls == []  # the store has a reading already
+    fake_store["hand-made"] = replace(study, trials=study.trials[:1], test_readings=())
+    result = report(["hand-made"], storage="sqlite:///x.db", out=tmp_path / "new", data_dir="d")
+    assert calls == [("sqlite:///x.db", "hand-made", "d")]
+    assert result.data["studies"]["hand-made"]["best"]["test_accuracy"] == pytest.approx(0.9)
+    assert result.notes == ()
+
+
+def test_what_could_not_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]
+) -> None:
+    def read(*_: object) -> TestReading:
+        raise DataError("the weights of trial 0 are gone")
+
+    monkeypatch.setattr("sweep.evaluation.read_test_split", read)
+    study = fake_store["hand-made"]
+    fake_store["hand-made"] = replace(study, trials=study.trials[:1], test_readings=())
+    result = report("hand-made", out=tmp_path)
+    expected = "Test split not read: the weights of trial 0 are gone"
+    assert result.notes == (f"hand-made: {expected}",)
+    assert expected in result.html.read_text()
+    assert not (tmp_path / "figures" / "hand-made-test-confusion-matrix.png").exists()
+
+
+def test_no_complete_trial_is_said(tmp_path: Path, fake_store: dict[str, StudyRecord]) -> None:
+    fake_store["hand-made"] = replace(fake_store["hand-made"], trials=())
+    result = report("hand-made", out=tmp_path)
+    assert "No trial is COMPLETE" in result.notes[0]
+
+
+@pytest.mark.usefixtures("fake_store")
+def test_bad_requests_write_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(StoreError, match="no study 'absent'"):
+        report(["hand-made", "absent"], out=tmp_path / "out")
+    with pytest.raises(InputError, match="top must be at least 1; found 0"):
+        report("hand-made", out=tmp_path / "out", top=0)
+    with pytest.raises(InputError, match="file' is a file; name a folder"):
+        report("hand-made", out=file)
+    with pytest.raises(InputError, match="file' is a file; name a folder"):
+        report("hand-made", out=file / "below")
+    with pytest.raises(InputError, match="at least one study"):
+        report([], out=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert file.read_text() == "mine"
+
+
+def test_a_folder_in_the_way_is_said(tmp_path: Path, space: SearchSpace) -> None:
+    (tmp_path / "figures").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written to"):
+        write(tmp_path, make_study([], space))
+
+
+def test_importing_the_room_is_light() -> None:
+    code = (
+        "import sys, sweep.reporting; "
+        "print({'matplotlib', 'seaborn', 'pandas', 'torch'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import optuna
+import pytest
+from hand_made import make_study, make_trial
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+
+from sweep.records import DataFacts, StudyRecord
+from sweep.reporting.parameters import used_parameters
+from sweep.reporting.statistics import (
+    compare_with_best,
+    holm,
+    importances,
+    mcnemar,
+    wilson_interval,
+)
+from sweep.space import SearchSpace, load_space
+
+
+def test_wilson_interval_of_a_textbook_example() -> None:
+    # Newcombe (1998), table I: 81 of 263 and 0 of 20.
+    interval = wilson_interval(81, 263)
+    assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20).high == pytest.approx(0.1611, abs=5e-5)
+    assert wilson_interval(0, 20).low == pytest.approx(0, abs=1e-12)
+
+
+def test_wilson_interval_at_the_upper_end() -> None:
+    assert wilson_interval(20, 20).high == pytest.approx(1)
+    assert wilson_interval(20, 20).low == pytest.approx(1 - 0.1611, abs=5e-5)
+
+
+def test_mcnemar_by_hand() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(0, 5) == pytest.approx(2 / 32)  # 2 * P(no head in 5 tosses)
+    assert mcnemar(1, 5) == pytest.approx(2 * (1 + 6) / 64)
+    assert mcnemar(3, 3) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (2, 9), (9, 2), (4, 4), (30, 55)])
+def test_mcnemar_agrees_with_statsmodels(first: int, second: int) -> None:
+    expected = statsmodels_mcnemar([[50, first], [second, 7]], exact=True).pvalue
+    assert mcnemar(first, second) == pytest.approx(expected)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([]) == []
+    # Sorted 0.01, 0.03, 0.04 times 3, 2, 1; never below the one before.
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+
+
+def test_comparisons_are_paired_and_corrected(study: StudyRecord) -> None:
+    comparisons = compare_with_best(study)
+    assert sorted(comparisons) == [1, 2, 3, 4, 5, 6, 7, 8]  # COMPLETE, without the best
+    assert comparisons[1].p_value == 1.0  # the very same mistake
+    worst = comparisons[8]
+    assert (worst.only_best, worst.only_other) == (19, 0)
+    assert worst.p_value == pytest.approx(2 / 2**19)
+    assert worst.p_value_holm == pytest.approx(8 * 2 / 2**19)
+    assert not worst.tied
+    assert comparisons[2].tied
+    # 6 against 0 is "significant" alone (p 0.004), and still is among eight.
+    assert comparisons[6].p_value_holm == pytest.approx(6 * 2 / 2**9)
+
+
+def test_equal_accuracies_with_other_mistakes_are_tied(space: SearchSpace) -> None:
+    study = make_study([make_trial(space, 0, 5), make_trial(space, 1, 5, first_wrong=20)], space)
+    (comparison,) = compare_with_best(study).values()
+    assert (comparison.only_best, comparison.only_other) == (5, 5)
+    assert comparison.tied
+
+
+def test_no_comparison_without_labels(study: StudyRecord) -> None:
+    unknown = replace(study, data=DataFacts("", (), b""))
+    assert compare_with_best(unknown) == {}
+
+
+def test_a_trial_without_predictions_is_not_compared(space: SearchSpace) -> None:
+    trials = [make_trial(space, number, 2 + number) for number in range(3)]
+    assert trials[2].outcome is not None
+    trials[2] = replace(trials[2], outcome=replace(trials[2].outcome, validation_predictions=None))
+    assert list(compare_with_best(make_study(trials, space))) == [1]
+
+
+# ---------------------------------------------------------------- importances
+
+
+def _study(space: SearchSpace, wrong: list[int], **params: object) -> StudyRecord:
+    trials = [make_trial(space, n, w, **params) for n, w in enumerate(wrong)]
+    return make_study(trials, space)
+
+
+def test_too_few_trials_give_no_importances(space: SearchSpace) -> None:
+    found = importances(_study(space, list(range(1, 10))), space)
+    assert found.shares is None
+    assert found.note == "Too few trials to say: 9 COMPLETE, at least 10 are needed."
+
+
+def test_equal_values_give_no_importances(space: SearchSpace) -> None:
+    found = importances(_study(space, [3] * 20), space)
+    assert found.shares is None
+    assert "do not differ" in found.note
+
+
+def test_fixed_parameters_give_no_importances() -> None:
+    fixed = load_space({"name": "fixed", "dataset": "digits"})
+    found = importances(_study(fixed, list(range(1, 13))), fixed)
+    assert found.shares is None
+    assert "every hyperparameter is fixed" in found.note
+
+
+def test_unvaried_parameters_give_no_importances(space: SearchSpace) -> None:
+    study = _study(
+        space, list(range(1, 13)),
+        num_layers=2, activation="relu", weight_decay=0.01, optimizer="adamw",
+    )  # fmt: skip
+    found = importances(study, space)
+    assert found.shares is None
+    assert "Fewer than two" in found.note
+
+
+def test_importances_find_what_decides(space: SearchSpace) -> None:
+    # The activation alone decides; everything else goes round independently.
+    trials = [
+        make_trial(space, n, 2 if n % 2 else 20, num_layers=1 + n // 2 % 4) for n in range(40)
+    ]
+    found = importances(make_study(trials, space), space)
+    assert found.shares is not None
+    assert next(iter(found.shares)) == "activation"
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert "momentum" not in found.shares  # conditional, and always 0.9
+
+
+def test_importances_leave_optuna_as_it_was(
+    space: SearchSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.enable_propagation()
+    try:
+        with caplog.at_level(logging.DEBUG):
+            importances(_study(space, list(range(1, 13))), space)
+    finally:
+        optuna.logging.disable_propagation()
+    assert optuna.logging.get_verbosity() == before
+    assert caplog.text == ""
+
+
+def test_used_parameters_follow_conditions(space: SearchSpace) -> None:
+    adamw = make_trial(space, 1).params
+    sgd = make_trial(space, 0).params
+    assert "momentum" not in used_parameters(space, adamw)
+    assert "momentum" in used_parameters(space, sgd)
+    assert used_parameters(space, {}) == set()
