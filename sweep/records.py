@@ -373,10 +373,14 @@ class StudyRecord:
         return self.objective.value(best) if best else None
 
     def ranked(self) -> list[TrialRecord]:
-        """COMPLETE trials, best first; equal values keep the order of their numbers."""
-        complete = [trial for trial in self.trials if trial.state is TrialState.COMPLETE]
+        """COMPLETE trials with a value, best first; equal ones in the order of their numbers."""
         sign = -1 if self.objective.goal == "maximize" else 1
-        return sorted(complete, key=lambda trial: sign * (self.value(trial) or 0.0))
+        valued = [
+            (sign * value, trial.number, trial)
+            for trial in self.trials
+            if trial.state is TrialState.COMPLETE and (value := self.value(trial)) is not None
+        ]
+        return [trial for *_, trial in sorted(valued, key=lambda entry: entry[:2])]
 
     @property
     def best(self) -> TrialRecord | None:
