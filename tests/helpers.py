@@ -6,7 +6,8 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,11 @@ def without_seconds(history: Sequence[EpochMetrics]) -> list[EpochMetrics]:
 
 
 def timeless(outcome: TrialOutcome | None) -> TrialOutcome | None:
-    """An outcome without the wall time that it took."""
+    """An outcome without wall time and versions: somebody may commit while the tests run."""
     if outcome is None:
         return None
-    return replace(outcome, seconds=0.0, history=tuple(without_seconds(outcome.history)))
+    history = tuple(without_seconds(outcome.history))
+    return replace(outcome, seconds=0.0, environment=None, history=history)
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
@@ -135,3 +137,51 @@ def run_cli(
         timeout=timeout,
         check=False,
     )
+
+
+def start_cli(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+    """The command line as a process that is still running."""
+    given: dict[str, Any] = {
+        "cwd": cwd,
+        "env": cli_environment(),
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+    return subprocess.Popen(command(*arguments), **{**given, **options})
+
+
+def read_until(stream: Any, words: str) -> str:
+    """The first line that has these words; the stream's end is an error."""
+    seen = []
+    for line in stream:
+        if words in line:
+            return str(line)
+        seen.append(line)
+    raise AssertionError(f"{words!r} never came, but: {''.join(seen)}")
+
+
+def wait_for(happened: Callable[[], bool], patience: float = 60) -> None:
+    """Wait for something that another process does and nobody announces."""
+    end = time.monotonic() + patience
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def children(pid: int | str = "self") -> set[int]:
+    """Process ids of a process's children."""
+    return {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    }

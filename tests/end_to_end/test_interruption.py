@@ -1,0 +1,159 @@
+"""Kill any process at any instant: `sweep resume` finishes as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from helpers import (
+    children,
+    is_alive,
+    read_until,
+    run_cli,
+    space_mapping,
+    sqlite_url,
+    start_cli,
+    timeless,
+    wait_for,
+)
+
+from sweep.store import Store
+
+SPACE = space_mapping(
+    parameters={
+        "num_layers": {"low": 1, "high": 3},
+        "layer_size": {"choices": [16, 32, 64]},
+        "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
+        "epochs": 10,
+        "dropout": 0.1,
+    },
+    sampler={"type": "tpe", "seed": 3, "n_startup_trials": 2},
+    pruner={"type": "median", "n_startup_trials": 1},
+    budget={"trials": 5},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "space.yaml").write_text(json.dumps(SPACE))
+    return tmp_path
+
+
+def what_happened(folder: Path) -> list:
+    """Everything about every trial but the time that it took."""
+    study = Store(sqlite_url(folder), to_write=False).read_study("small")
+    return [(trial.params, trial.state, timeless(trial.outcome)) for trial in study.trials]
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*.safetensors")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """The same study without any interruption."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "space.yaml").write_text(json.dumps(SPACE))
+    assert run_cli("run", "space.yaml", "--workers", 1, cwd=folder).returncode == 0
+    return folder
+
+
+def num_reports(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "studies.db", timeout=30)) as database:
+        rows = database.execute("SELECT count(*) FROM trial_intermediate_values")
+        return int(rows.fetchone()[0])
+
+
+def test_a_killed_driver_costs_nothing(folder, undisturbed):
+    for reports in (3, 14):
+        start = ("resume", "small") if (folder / "studies.db").exists() else ("run", "space.yaml")
+        with start_cli(*start, "--workers", 1, cwd=folder) as driver:
+            read_until(driver.stderr, "trials done")
+            wait_for(lambda least=reports: num_reports(folder) >= least)
+            workers = children(driver.pid)
+            driver.send_signal(signal.SIGKILL)
+        assert workers
+        wait_for(lambda left=workers: not any(map(is_alive, left)))
+        interrupted = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
+        assert interrupted["state"] == "interrupted"
+
+    assert run_cli("resume", "small", "--workers", 1, cwd=folder).returncode == 0
+    assert what_happened(folder) == what_happened(undisturbed)
+    assert weights(folder) == weights(undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_resumable_study_within_seconds(folder, number):
+    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+        read_until(driver.stderr, "[1/5]")
+        workers = children(driver.pid)
+        sent = time.monotonic()
+        driver.send_signal(number)
+        output, errors = driver.communicate(timeout=60)
+    assert time.monotonic() - sent < 5
+    assert driver.returncode == 128 + number
+    assert output == ""
+    assert errors.splitlines()[-1] == (
+        "sweep: interrupted; what was finished is in the store. Next: sweep resume small"
+    )
+    assert "Traceback" not in errors
+    assert not any(map(is_alive, workers))
+
+    assert run_cli("resume", "small", "--workers", 1, cwd=folder).returncode == 0
+    study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
+    assert (study["state"], len(study["trials"])) == ("finished", 5)
+    assert {trial["state"] for trial in study["trials"]} <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_signal_before_the_study_is_open_is_obeyed_too(folder):
+    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+        wait_for(lambda: handles(driver.pid, signal.SIGTERM) or driver.poll() is not None)
+        driver.send_signal(signal.SIGTERM)
+        _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 143
+    assert "sweep: interrupted; " in errors
+    assert "Traceback" not in errors
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    caught = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_a_second_driver_is_refused_and_told_who_holds_the_study(folder):
+    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+        read_until(driver.stderr, "trials done")
+        second = run_cli("resume", "small", cwd=folder)
+        assert second.returncode == 2
+        assert second.stdout == ""
+        (line,) = second.stderr.splitlines()
+        assert line.startswith(f"sweep: study 'small' is held by process {driver.pid} on ")
+        running = json.loads(run_cli("list", "--json", cwd=folder).stdout)
+        assert [study["state"] for study in running] == ["running"]
+        driver.kill()
+
+
+def test_a_killed_worker_costs_one_trial(folder):
+    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+        read_until(driver.stderr, "trials done")
+        wait_for(lambda: num_reports(folder) >= 1)
+        (worker,) = children(driver.pid)
+        os.kill(worker, signal.SIGKILL)
+        output, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0
+    assert "failed: 1 × killed: its worker process ended with signal 9" in output
+    study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
+    states = [trial["state"] for trial in study["trials"]]
+    assert states.count("FAIL") == 1
+    assert len(states) == 5

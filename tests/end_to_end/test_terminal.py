@@ -1,0 +1,54 @@
+"""On a terminal the work is shown live."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import termios
+from pathlib import Path
+
+from helpers import PARAMETERS, cli_environment, space_mapping, start_cli
+
+
+def read_all(descriptor: int) -> str:
+    """What is written to a terminal until its other end is closed."""
+    pieces = []
+    while True:
+        try:
+            piece = os.read(descriptor, 65536)
+        except OSError:  # Linux says EIO at the end
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    return b"".join(pieces).decode()
+
+
+def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
+    # Long enough to be drawn several times.
+    space = space_mapping(parameters={**PARAMETERS, "epochs": 60, "batch_size": 32})
+    (tmp_path / "space.yaml").write_text(json.dumps(space))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+    try:
+        with start_cli(
+            "run", "space.yaml", "--workers", 1,
+            cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": "xterm"},
+        ) as driver:  # fmt: skip
+            os.close(theirs)
+            shown = read_all(ours)
+            output = driver.stdout.read()
+    finally:
+        os.close(ours)
+    assert driver.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "small" in text
+    assert re.search(r"\b[1-9]\d*/60\s+\d+\.\d\d%\s+num_layers=", text), text[-2000:]
+    assert re.search(r"best so far: trial \d, validation_accuracy \d+\.\d\d%", text)
+    assert "2 of 3 trials" in text
+    assert "\x1b" not in output
+    assert output.startswith("study small: finished")

@@ -1,0 +1,208 @@
+"""Whatever is drawn or typed: a valid space keeps its promises, an invalid one gets an answer."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from sweep.errors import SearchSpaceError
+from sweep.space import PARAMETERS, Choices, Range, load_space
+from sweep.space.parameters import CategoricalParameter, IntParameter
+
+quick = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@st.composite
+def domains(draw: st.DrawFn, name: str) -> Any:
+    """A fixed value, a range or choices that the parameter allows."""
+    parameter = PARAMETERS[name]
+    if isinstance(parameter, CategoricalParameter):
+        value: Any = st.sampled_from(parameter.choices)
+    elif isinstance(parameter, IntParameter):
+        value = st.integers(parameter.minimum, parameter.maximum)
+    else:
+        value = st.floats(parameter.minimum, parameter.maximum, allow_subnormal=False)
+    form = draw(st.sampled_from(["fixed", "choices", "range"]))
+    if form == "fixed":
+        return draw(value)
+    if form == "choices" or isinstance(parameter, CategoricalParameter):
+        return {"choices": draw(st.lists(value, min_size=1, max_size=4, unique=True))}
+    low, high = sorted((draw(value), draw(value)))
+    spread: dict[str, Any] = {"low": low, "high": high}
+    if low > 0 and draw(st.booleans()):
+        spread["log"] = True
+    elif isinstance(parameter, IntParameter) and draw(st.booleans()):
+        step = draw(st.integers(1, max(1, high - low)))
+        spread |= {"step": step, "high": low + (high - low) // step * step}
+    return spread
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid search space with conditions, as a mapping."""
+    names = draw(st.lists(st.sampled_from(sorted(PARAMETERS)), unique=True))
+    parameters = {name: draw(domains(name)) for name in names}
+    # A child may depend on an earlier parameter that offers choices: no cycle can arise.
+    for index, child in enumerate(names):
+        parents = [
+            name
+            for name in names[:index]
+            if isinstance(parameters[name], dict) and "choices" in parameters[name]
+        ]
+        if isinstance(parameters[child], dict) and parents and draw(st.booleans()):
+            parent = draw(st.sampled_from(parents))
+            wanted = st.sampled_from(parameters[parent]["choices"])
+            parameters[child]["when"] = {parent: draw(st.lists(wanted, min_size=1, unique=True))}
+    return {
+        "name": draw(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)),
+        "dataset": draw(st.sampled_from(["mnist", "digits"])),
+        "parameters": parameters,
+        "sampler": {"type": draw(st.sampled_from(["tpe", "random", "qmc"])), "seed": 3},
+        "budget": draw(st.sampled_from([{}, {"trials": 5}, {"timeout": 60.0}])),
+    }
+
+
+class Dice:
+    """Draws values at random."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        return low + step * self._random.randint(0, (high - low) // step)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None, log: bool
+    ) -> float:
+        return min(high, max(low, self._random.uniform(low, high)))
+
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+        return self._random.choice(choices)
+
+
+@quick
+@given(spaces())
+def test_a_valid_space_survives_the_way_through_json(mapping):
+    space = load_space(mapping)
+    again = load_space(json.loads(json.dumps(space.to_json())))
+    assert again == space
+    assert again.fingerprint == space.fingerprint
+
+
+@quick
+@given(mapping=spaces())
+def test_a_valid_space_means_the_same_in_a_file(mapping, tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(json.dumps(mapping))  # JSON is YAML
+    assert load_space(path) == load_space(mapping)
+
+
+def is_active(space: Any, name: str, values: dict[str, Any]) -> bool:
+    domain = space.domains[name]
+    if not isinstance(domain, Range | Choices) or not domain.when:
+        return True
+    return all(
+        values[parent] in wanted and is_active(space, parent, values)
+        for parent, wanted in domain.when.items()
+    )
+
+
+@quick
+@given(spaces(), st.integers(0, 2**32))
+def test_suggested_values_lie_in_their_domains_and_conditions_hold(mapping, seed):
+    space = load_space(mapping)
+    values = space.suggest(Dice(seed))
+    assert sorted(values) == sorted(PARAMETERS)
+    for name, value in values.items():
+        domain = space.domains[name]
+        if not is_active(space, name, values):
+            assert value == PARAMETERS[name].default
+        elif isinstance(domain, Choices):
+            assert value in domain.choices
+        elif isinstance(domain, Range):
+            assert domain.low <= value <= domain.high
+            assert domain.step is None or (value - domain.low) % domain.step == 0
+        else:
+            assert value == domain
+
+
+@quick
+@given(spaces())
+def test_counting_equals_listing(mapping):
+    space = load_space(mapping)
+    count = space.num_configurations
+    assume(count is not None)
+    assume(count <= 2000)
+    assert sum(1 for _ in space.configurations()) == count
+
+
+# ---------------------------------------------------------------- garbage
+
+SAMPLE = (Path(__file__).parents[2] / "search_spaces" / "digits.yaml").read_text()
+PIECES = st.sampled_from(
+    [*"{}[]:,&*!|>'\"%@`#-?~\n\t 0", "low", "when", "1e-3", "!!set", "<<: ", "\0", "é", "\u2028"]
+)
+
+
+def load_or_refuse(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    try:
+        load_space(path)
+    except SearchSpaceError as error:
+        assert error.problems  # noqa: PT017
+        for problem in error.problems:
+            assert re.match(re.escape(str(path)) + r":[1-9]\d*:[1-9]\d*: \S", problem), problem
+
+
+@quick
+@given(data=st.data())
+def test_a_damaged_file_is_loaded_or_refused_with_places(data, tmp_path):
+    text = SAMPLE
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.integers(0, 12)))
+        text = text[:start] + data.draw(PIECES) + text[end:]
+    load_or_refuse(tmp_path / "space.yaml", text.encode())
+
+
+@quick
+@given(text=st.text(max_size=200) | st.lists(PIECES).map("".join))
+def test_any_text_is_loaded_or_refused_with_places(text, tmp_path):
+    load_or_refuse(tmp_path / "space.yaml", text.encode("utf-8", "surrogatepass"))
+
+
+@quick
+@given(raw=st.binary(max_size=200))
+def test_any_bytes_are_loaded_or_refused_with_places(raw, tmp_path):
+    load_or_refuse(tmp_path / "space.yaml", raw)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+
+
+@quick
+@given(data=st.data())
+def test_any_value_in_any_place_is_loaded_or_refused(data):
+    mapping = load_space(Path(__file__).parents[2] / "search_spaces" / "digits.yaml").to_json()
+    place = mapping
+    key = data.draw(st.sampled_from(sorted(place)))
+    while isinstance(place[key], dict) and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place)))
+    place[key] = data.draw(json_values)
+    try:
+        load_space(mapping)
+    except SearchSpaceError as error:
+        assert error.problems  # noqa: PT017

@@ -1,0 +1,226 @@
+"""Data sets: the right images, disjoint parts, and clear words when something is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import write_idx
+
+from sweep.data import SOURCES, default_data_dir, fingerprint, load_training_data
+from sweep.data.sealed import open_test_split
+from sweep.errors import DataError
+
+NOWHERE = Path("nowhere")
+
+
+def digits(num_validation: int | None = None, split_seed: int = 0):
+    return load_training_data(
+        "digits", NOWHERE, num_validation=num_validation, split_seed=split_seed
+    )
+
+
+def labelled(*parts) -> Counter:
+    """Every image with its label, as often as it occurs."""
+    return Counter(
+        (image.tobytes(), int(label))
+        for part in parts
+        for image, label in zip(part.images, part.labels, strict=True)
+    )
+
+
+# ---------------------------------------------------------------- digits
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    known = load_digits()
+    expected = Counter(
+        (image.astype(np.uint8).tobytes(), int(label))
+        for image, label in zip(known.images, known.target, strict=True)
+    )
+    data = digits()
+    assert labelled(data.train, data.validation, open_test_split("digits", NOWHERE)) == expected
+
+
+def test_digits_have_the_promised_sizes():
+    data = digits()
+    assert (len(data.train), len(data.validation)) == (1198, 239)
+    assert len(open_test_split("digits", NOWHERE)) == 360
+    assert SOURCES["digits"].num_pool == 1198 + 239
+    assert (data.num_inputs, data.num_classes) == (64, 10)
+    assert data.train.images.dtype == np.uint8
+    assert data.train.labels.dtype == np.int64
+
+
+def test_a_split_is_the_same_every_time():
+    first, second = digits(split_seed=3), digits(split_seed=3)
+    np.testing.assert_array_equal(first.train.images, second.train.images)
+    np.testing.assert_array_equal(first.validation.labels, second.validation.labels)
+    assert first.fingerprint == second.fingerprint
+
+
+def test_the_split_seed_moves_images_within_the_pool_only():
+    one, two = digits(split_seed=0), digits(split_seed=1)
+    assert labelled(one.validation) != labelled(two.validation)
+    assert labelled(one.train, one.validation) == labelled(two.train, two.validation)
+
+
+def test_the_test_part_holds_no_image_of_the_pool():
+    # A few digits occur twice in the collection; positions, not pixels, must be disjoint.
+    from sklearn.datasets import load_digits
+
+    data, test = digits(), open_test_split("digits", NOWHERE)
+    total = Counter(image.astype(np.uint8).tobytes() for image in load_digits().images)
+    pool = Counter(i.tobytes() for part in (data.train, data.validation) for i in part.images)
+    sealed = Counter(image.tobytes() for image in test.images)
+    assert pool + sealed == total
+
+
+def test_every_class_is_in_every_part():
+    data = digits()
+    for part in (data.train, data.validation, open_test_split("digits", NOWHERE)):
+        assert set(part.labels.tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize(("asked", "size"), [(None, 239), (1, 1), (400, 400), (1436, 1436)])
+def test_the_validation_split_has_the_size_asked_for(asked, size):
+    data = digits(num_validation=asked)
+    assert (len(data.validation), len(data.train)) == (size, 1437 - size)
+
+
+@pytest.mark.parametrize("size", [1437, 5000])
+def test_a_validation_split_that_leaves_nothing_is_refused(size):
+    with pytest.raises(DataError, match=rf"must be below 1,437, .* digits; found {size:,}"):
+        digits(num_validation=size)
+
+
+def test_the_fingerprint_changes_with_data_and_split():
+    data = digits()
+    assert digits(split_seed=1).fingerprint != data.fingerprint
+    assert digits(num_validation=200).fingerprint != data.fingerprint
+    images = data.train.images.copy()
+    images[0, 0, 0] ^= 1
+    labels = np.roll(data.train.labels, 1)
+    changed = type(data.train)(images, data.train.labels)
+    relabelled = type(data.train)(data.train.images, labels)
+    assert len({fingerprint(p) for p in (data.train, changed, relabelled)}) == 3
+
+
+def test_pixels_are_normalised_with_the_training_split_only():
+    data = digits()
+    assert data.mean == pytest.approx(data.train.images.mean())
+    assert data.std == pytest.approx(data.train.images.std())
+
+
+def test_the_facts_describe_the_validation_split():
+    data = digits()
+    assert list(data.facts.validation_labels) == data.validation.labels.tolist()
+    assert data.facts.class_names == tuple("0123456789")
+    assert data.facts.fingerprint == data.fingerprint
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    """MNIST with twelve training and three test images, in its real layout."""
+    from dataclasses import replace
+
+    source = SOURCES["mnist"]
+    read = replace(source.read, num_train=12, num_test=3)
+    monkeypatch.setitem(SOURCES, "mnist", replace(source, num_pool=12, read=read))
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "MNIST" / "raw"
+    for stem, size in (("train", 12), ("t10k", 3)):
+        images = generator.integers(0, 256, (size, 28, 28))
+        write_idx(folder / f"{stem}-images-idx3-ubyte", images)
+        write_idx(folder / f"{stem}-labels-idx1-ubyte", np.arange(size) % 10)
+    return tmp_path
+
+
+def load_small(folder: Path):
+    return load_training_data("mnist", folder, num_validation=None, split_seed=0)
+
+
+def test_files_in_torchvisions_layout_are_read(small_mnist):
+    data = load_small(small_mnist)
+    assert (len(data.train), len(data.validation)) == (10, 2)
+    assert data.train.images.shape == (10, 28, 28)
+    assert len(open_test_split("mnist", small_mnist)) == 3
+
+
+def test_training_does_not_need_the_test_files(small_mnist):
+    for path in (small_mnist / "MNIST" / "raw").glob("t10k*"):
+        path.unlink()
+    assert len(load_small(small_mnist).train) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("train-images-idx3-ubyte", np.zeros((11, 28, 28)), "must hold 12 images of 28 x 28"),
+        ("train-images-idx3-ubyte", np.zeros((12, 27, 28)), "must hold 12 images of 28 x 28"),
+        ("train-labels-idx1-ubyte", np.zeros(11), "must hold 12 labels"),
+        ("train-labels-idx1-ubyte", np.full(12, 10), "labels must be below 10; found 10"),
+    ],
+)
+def test_files_of_the_wrong_content_are_named(small_mnist, name, content, reason):
+    path = small_mnist / "MNIST" / "raw" / name
+    write_idx(path, content)
+    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {reason}"):
+        load_small(small_mnist)
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Downloads fail as they do without a network."""
+    import torchvision.datasets
+
+    def fail(self) -> None:
+        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nno route to host")
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", fail)
+
+
+@pytest.mark.parametrize("folder", ["data", "a/b/c", "."])
+def test_missing_data_are_one_line_and_leave_no_directory(tmp_path, offline, folder):
+    with pytest.raises(DataError, match=r"--data-dir.*digits\.yaml") as caught:
+        load_training_data("mnist", tmp_path / folder, num_validation=None, split_seed=0)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_download_leaves_what_was_there(tmp_path, offline):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match="MNIST is neither under"):
+        load_small(tmp_path / "data")
+    assert [p.name for p in (tmp_path / "data").iterdir()] == ["mine.txt"]
+
+
+def test_the_data_directory_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("SWEEP_DATA_DIR", "elsewhere")
+    assert default_data_dir() == Path("elsewhere")
+    monkeypatch.delenv("SWEEP_DATA_DIR")
+    assert default_data_dir() == Path("data")
+
+
+# ---------------------------------------------------------------- the real MNIST
+
+
+def test_mnist_is_the_known_one(mnist_dir):
+    data = load_training_data("mnist", mnist_dir, num_validation=None, split_seed=0)
+    test = open_test_split("mnist", mnist_dir)
+    assert (len(data.train), len(data.validation), len(test)) == (50_000, 10_000, 10_000)
+    assert data.mean == pytest.approx(33.3, abs=0.1)
+    assert data.std == pytest.approx(78.6, abs=0.1)
+    assert np.bincount(test.labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+    assert labelled(data.train, data.validation).total() == 60_000

@@ -1,0 +1,144 @@
+"""The test split: read once, for the chosen trial, and never without a record."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from helpers import space_mapping
+
+import sweep
+from sweep import evaluation
+from sweep.data import fingerprint, load_training_data
+from sweep.data.sealed import open_test_split
+from sweep.errors import DataError, StoreError
+from sweep.evaluation import read_test_split
+from sweep.store import Store
+
+NOWHERE = Path("nowhere")
+
+
+def readings(storage: str):
+    return Store(storage, to_write=False).read_study("small").test_readings
+
+
+def test_the_reading_equals_an_independent_computation(finished):
+    reading = read_test_split(finished, "small")
+    study = Store(finished, to_write=False).read_study("small")
+    weights = safetensors.numpy.load(
+        Store(finished, to_write=False).read_weights("small", study.best.number)
+    )
+    layers = sorted({name.rsplit(".", 1)[0] for name in weights}, key=lambda n: n.split(".")[1])
+    train = load_training_data("digits", NOWHERE, num_validation=None, split_seed=0).train
+    test = open_test_split("digits", NOWHERE)
+    values = (test.images.reshape(len(test), -1) - train.images.mean()) / train.images.std()
+    for layer in layers:
+        values = values @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]
+        if layer != layers[-1]:
+            values = np.maximum(values, 0)
+    predicted = values.argmax(1)
+
+    matrix = np.zeros((10, 10), int)
+    np.add.at(matrix, (test.labels, predicted), 1)
+    assert reading.trial == study.best.number
+    assert reading.confusion_matrix == tuple(map(tuple, matrix.tolist()))
+    assert reading.num_correct == (predicted == test.labels).sum() > 0.7 * 360
+    assert reading.num_images == 360
+    assert reading.fingerprint == fingerprint(test)
+    assert reading.image_shape == (8, 8)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", reading.opened_at)
+
+    wrong = np.flatnonzero(predicted != test.labels)
+    assert {mistake.index for mistake in reading.mistakes} <= set(wrong.tolist())
+    assert len(reading.mistakes) == min(40, len(wrong))
+    confidences = [mistake.confidence for mistake in reading.mistakes]
+    assert confidences == sorted(confidences, reverse=True)
+    for mistake in reading.mistakes:
+        assert mistake.image == test.images[mistake.index].tobytes()
+        assert mistake.true == test.labels[mistake.index]
+        assert mistake.predicted == predicted[mistake.index]
+    assert readings(finished) == (reading,)
+
+
+def test_the_test_split_is_read_once(finished, tmp_path, monkeypatch):
+    first = read_test_split(finished, "small")
+    monkeypatch.setattr(evaluation, "open_test_split", None)
+    monkeypatch.setattr(evaluation, "load_training_data", None)
+    shutil.rmtree(tmp_path / "studies.artifacts")
+    assert read_test_split(finished, "small", tmp_path / "nowhere") == first
+    assert readings(finished) == (first,)
+
+
+def test_an_opening_is_recorded_before_it_happens(finished, monkeypatch):
+    def crash(*_):
+        raise MemoryError("while reading")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "open_test_split", crash)
+        with pytest.raises(MemoryError, match="while reading"):
+            read_test_split(finished, "small")
+    (opened,) = readings(finished)
+    assert opened.confusion_matrix is None
+    again = read_test_split(finished, "small")
+    assert readings(finished)[-1] == again
+    assert again.confusion_matrix is not None
+
+
+def test_an_unfinished_study_keeps_its_seal(finished):
+    Store(finished, to_write=True).write_finished("small", None)
+    with pytest.raises(StoreError, match="is interrupted: the test split stays sealed"):
+        read_test_split(finished, "small")
+    assert readings(finished) == ()
+
+
+def test_a_study_at_work_keeps_its_seal(finished):
+    with (
+        Store(finished, to_write=True).lock("small"),
+        pytest.raises(StoreError, match="is running: the test split stays sealed"),
+    ):
+        read_test_split(finished, "small")
+    assert readings(finished) == ()
+
+
+def test_a_study_without_a_complete_trial_has_nothing_to_test(storage):
+    sweep.run(space_mapping(), storage=storage, timeout=0.001, workers=1, device="cpu")
+    with pytest.raises(StoreError, match="'small' has no COMPLETE trial to test"):
+        read_test_split(storage, "small")
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "missing"])
+def test_weights_that_are_not_the_recorded_ones_leave_the_seal(finished, tmp_path, damage):
+    for file in tmp_path.rglob("*.safetensors"):
+        file.write_bytes(b"other") if damage == "other bytes" else file.unlink()
+    with pytest.raises(StoreError, match=r"the weights of trial \d of study 'small' are not"):
+        read_test_split(finished, "small")
+    assert readings(finished) == ()
+
+
+def test_other_data_leave_the_seal(finished, monkeypatch):
+    def other(name, data_dir, **options):
+        return load_training_data(name, data_dir, **{**options, "split_seed": 99})
+
+    monkeypatch.setattr(evaluation, "load_training_data", other)
+    with pytest.raises(DataError, match="are not those of study 'small': fingerprint"):
+        read_test_split(finished, "small")
+    assert readings(finished) == ()
+
+
+def test_a_reading_of_another_trial_does_not_count(finished):
+    study = Store(finished, to_write=False).read_study("small")
+    other = next(trial for trial in study.trials if trial != study.best)
+    earlier = replace(read_test_split(finished, "small"), trial=other.number)
+    with closing(sqlite3.connect(finished.removeprefix("sqlite:///"))) as database, database:
+        database.execute("DELETE FROM study_user_attributes WHERE key = 'sweep_test_readings'")
+    Store(finished, to_write=True).write_test_reading("small", earlier)
+    later = read_test_split(finished, "small")
+    assert later.trial == study.best.number
+    assert readings(finished) == (earlier, later)

@@ -1,0 +1,301 @@
+"""Run and resume in this process: budget, refusals, failures, events, interruption."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import children, space_mapping, sqlite_url, timeless
+
+import sweep
+from sweep import runner
+from sweep.errors import DataError, DeviceError, InputError, SearchSpaceError, StoreError
+from sweep.records import StudyState, TrialState
+from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted
+from sweep.store import Store
+
+HERE = {"workers": 1, "device": "cpu"}
+DIVERGENT = {
+    "num_layers": 6,
+    "layer_size": {"low": 60, "high": 64},
+    "optimizer": "sgd",
+    "learning_rate": 10.0,
+    "momentum": 0.99,
+    "weight_decay": 1.0,
+    "epochs": 30,
+    "learning_rate_schedule": "constant",
+}
+
+
+def run(storage: str, on_event=lambda _: None, **changes: Any):
+    options = {key: changes.pop(key) for key in ("stop", "timeout", "trials") if key in changes}
+    space = space_mapping(**changes)
+    return sweep.run(space, storage=storage, on_event=on_event, **HERE, **options)
+
+
+def edit_study(folder: Path, key: str, change) -> None:
+    """Change what the store remembers of a study."""
+    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
+        where = "FROM study_user_attributes WHERE key = ?"
+        (text,) = database.execute(f"SELECT value_json {where}", (key,)).fetchone()
+        value = json.dumps(change(json.loads(text)))
+        database.execute(
+            "UPDATE study_user_attributes SET value_json = ? WHERE key = ?", (value, key)
+        )
+
+
+# ---------------------------------------------------------------- the budget
+
+
+def test_a_sweep_finishes_and_says_what_it_did(storage):
+    events: list[Any] = []
+    study = run(storage, events.append)
+
+    assert study.state is StudyState.FINISHED
+    assert [trial.number for trial in study.trials] == [0, 1, 2]
+    assert all(trial.state is TrialState.COMPLETE for trial in study.trials)
+    best = max(study.value(trial) for trial in study.trials)
+    assert study.value(study.best) == best > 0.6
+    for trial in study.trials:
+        assert trial.outcome.data_fingerprint == study.data.fingerprint
+        assert trial.reports == {m.epoch: m.validation_accuracy for m in trial.outcome.history}
+
+    assert isinstance(events[0], StudyOpened)
+    assert events[0].study.trials == ()
+    assert [p.device for p in events[0].placements] == ["cpu"]
+    kinds = [type(event) for event in events[1:]]
+    assert kinds == ([TrialStarted] + [EpochFinished] * 4 + [TrialFinished]) * 3
+    epochs = [event for event in events if isinstance(event, EpochFinished)]
+    assert [(e.metrics.trial, e.metrics.epoch) for e in epochs] == list(
+        itertools.product(range(3), range(1, 5))
+    )
+    assert all(event.value == event.metrics.validation_accuracy for event in epochs)
+    ended = [event for event in events if isinstance(event, TrialFinished)]
+    assert [event.value for event in ended] == [study.value(trial) for trial in study.trials]
+    assert [event.outcome for event in ended] == [trial.outcome for trial in study.trials]
+    assert sweep.resume("small", storage=storage, **HERE) == study
+
+
+def test_running_the_same_space_again_does_nothing_new(finished):
+    before = Store(finished, to_write=False).read_study("small")
+    events: list[Any] = []
+    started = time.monotonic()
+    assert run(finished, events.append) == before
+    assert time.monotonic() - started < 2, "no worker is needed"
+    assert [type(event) for event in events] == [StudyOpened]
+
+
+def test_the_number_of_trials_is_a_total_over_all_resumes(finished):
+    before = Store(finished, to_write=False).read_study("small")
+    after = sweep.resume("small", storage=finished, trials=4, **HERE)
+    assert len(after.trials) == 4
+    assert after.num_trials == 4
+    assert after.trials[:3] == before.trials
+    assert after.state is StudyState.FINISHED
+    assert sweep.resume("small", storage=finished, **HERE) == after
+
+
+def test_a_smaller_total_than_there_is_adds_nothing(finished):
+    assert len(sweep.resume("small", storage=finished, trials=1, **HERE).trials) == 3
+
+
+def test_a_timeout_ends_the_asking_not_the_trials(storage):
+    study = run(storage, timeout=0.001, budget={})
+    assert study.trials == ()
+    assert study.state is StudyState.FINISHED
+    assert study.timeout_seconds == 0.001
+    assert study.num_trials is None
+    more = sweep.resume("small", storage=storage, timeout=60, trials=1, **HERE)
+    assert [trial.state for trial in more.trials] == [TrialState.COMPLETE]
+    assert more.state is StudyState.FINISHED
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_another_space_is_refused_with_the_differences(finished):
+    parameters = {**space_mapping()["parameters"], "epochs": 5, "layer_size": {"choices": [16]}}
+    with pytest.raises(StoreError, match=r"parameters\.epochs: 4 → 5") as caught:
+        run(finished, parameters=parameters)
+    message = str(caught.value)
+    assert "parameters.layer_size.choices: [16, 32] → [16]" in message
+    assert "--study" in message
+    assert "sweep resume small" in message
+    assert len(Store(finished, to_write=False).read_study("small").trials) == 3
+
+
+def test_another_seed_is_another_space(finished):
+    with pytest.raises(StoreError, match=r"sampler\.seed: 1 → 2"):
+        sweep.run(space_mapping(), storage=finished, seed=2, **HERE)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [run, lambda storage: sweep.resume("small", storage=storage, trials=5, **HERE)],
+    ids=["run", "resume"],
+)
+def test_other_data_are_refused(finished, tmp_path, start):
+    edit_study(tmp_path, "sweep_data", lambda data: {**data, "fingerprint": "0" * 64})
+    with pytest.raises(DataError, match=r"made with other data: .* fingerprint 000000000000, "):
+        start(finished)
+    assert len(Store(finished, to_write=False).read_study("small").trials) == 3
+
+
+def test_a_study_of_stock_optuna_is_left_alone(storage):
+    import optuna
+
+    optuna.create_study(study_name="small", storage=storage)
+    with pytest.raises(StoreError, match=r"'small' is already in .* was not made by sweep"):
+        run(storage)
+    assert optuna.load_study(study_name="small", storage=storage).trials == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"workers": 0}, InputError, "workers must be at least 1; found 0"),
+        ({"device": "tpu"}, InputError, "device must be auto, cpu, cuda"),
+        ({"device": "cuda:99"}, DeviceError, "GPU"),
+        ({"engine": "warp"}, InputError, "engine must be one of auto, .*'warp'"),
+        ({"trials": 0}, SearchSpaceError, r"budget\.trials: must be at least 1; found 0"),
+        ({"timeout": -1.0}, SearchSpaceError, r"budget\.timeout: must be above 0"),
+        ({"study": "a/b"}, SearchSpaceError, "name: must be 1 to 64 letters.*'a/b'"),
+        ({"study": ".."}, SearchSpaceError, "name: must be"),
+        ({"study": "x" * 300}, SearchSpaceError, "name: must be"),
+        ({"study": "a\0"}, SearchSpaceError, "name: must be"),
+        ({"study": ""}, SearchSpaceError, "name: must be"),
+        ({"study": "x\n"}, SearchSpaceError, "name: must be"),
+        ({"seed": -1}, SearchSpaceError, r"sampler\.seed: must be at least 0"),
+    ],
+)
+def test_a_bad_request_creates_nothing(tmp_path, storage, options, error, message):
+    with pytest.raises(error, match=message):
+        sweep.run(space_mapping(), storage=storage, **{**HERE, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_data_create_nothing(tmp_path, monkeypatch):
+    import torchvision.datasets
+
+    def fail(self) -> None:
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", fail)
+    with pytest.raises(DataError, match=r"no network.*--data-dir"):
+        sweep.run(
+            space_mapping(dataset="mnist"),
+            storage=sqlite_url(tmp_path),
+            data_dir=tmp_path / "data",
+            **HERE,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["nothing", "..", "a/b"])
+def test_an_unknown_study_is_not_resumed(finished, name):
+    with pytest.raises(StoreError, match=f"no study '{re.escape(name)}' in .*: it has small"):
+        sweep.resume(name, storage=finished, **HERE)
+
+
+def test_a_space_that_is_not_valid_any_more_is_refused(finished, tmp_path):
+    edit_study(tmp_path, "sweep_space", lambda space: {**space, "sampler": {"type": "oracle"}})
+    with pytest.raises(StoreError, match=r"not valid in this version: .*'oracle'"):
+        sweep.resume("small", storage=finished, **HERE)
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_when_every_first_trial_fails_alike_the_sweep_stops(storage):
+    with pytest.raises(
+        sweep.SweepFailedError, match=r"the first 5 trials all failed alike; .* nan: epoch"
+    ):
+        run(storage, parameters=DIVERGENT, budget={"trials": 20})
+    study = Store(storage, to_write=False).read_study("small")
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 5
+    assert study.state is StudyState.INTERRUPTED
+    assert study.best is None
+
+
+def test_a_failed_trial_does_not_stop_the_others(storage):
+    rates = {"choices": [0.05, 10.0]}
+    parameters = {**DIVERGENT, "learning_rate": rates, "momentum": {"choices": [0.0, 0.99]}}
+    parameters |= {"num_layers": {"choices": [2, 6]}, "layer_size": 64, "weight_decay": 0.0}
+    bad = {"learning_rate": 10.0, "momentum": 0.99, "num_layers": 6}
+    good = {"learning_rate": 0.05, "momentum": 0.0, "num_layers": 2}
+    study = run(
+        storage, parameters={**parameters, "epochs": 8}, enqueue=[bad, good], budget={"trials": 2}
+    )
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+    failed = study.trials[0]
+    assert failed.reason.startswith("nan: epoch ")
+    assert all(math.isfinite(m.train_loss) for m in failed.outcome.history)
+    assert failed.epochs_run == len(failed.outcome.history) < 8
+    assert study.best.number == 1
+
+
+def test_only_the_best_trials_weights_are_kept(storage, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_KEPT_WEIGHTS", 1)
+    study = run(storage)
+    (file,) = tmp_path.rglob("*.safetensors")
+    assert file.stem == f"trial-{study.best.number:05d}"
+    assert Store(storage, to_write=False).read_weights("small", study.best.number)
+
+
+# ---------------------------------------------------------------- interruption
+
+
+class StopAfter:
+    """Says stop once so many epochs have been seen."""
+
+    def __init__(self, epochs: int) -> None:
+        self._left = epochs
+
+    def on_event(self, event: Any) -> None:
+        self._left -= isinstance(event, EpochFinished)
+
+    def __call__(self) -> bool:
+        return self._left <= 0
+
+
+@pytest.mark.parametrize("epochs", [1, 6])
+def test_a_stopped_study_is_resumed_as_if_nothing_had_happened(tmp_path, finished_folder, epochs):
+    storage = sqlite_url(tmp_path)
+    stop = StopAfter(epochs)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        run(storage, stop.on_event, stop=stop)
+    half = Store(storage, to_write=False).read_study("small")
+    assert half.state is StudyState.INTERRUPTED
+    assert half.count(TrialState.RUNNING) == 1
+
+    whole = sweep.resume("small", storage=storage, **HERE)
+    known = Store(sqlite_url(finished_folder), to_write=False).read_study("small")
+    assert whole.state is StudyState.FINISHED
+    assert [trial.params for trial in whole.trials] == [trial.params for trial in known.trials]
+    assert [timeless(trial.outcome) for trial in whole.trials] == [
+        timeless(trial.outcome) for trial in known.trials
+    ]
+    assert whole.best.number == known.best.number
+
+
+def test_no_worker_outlives_an_exception_of_the_caller(storage):
+    class Mine(Exception):  # noqa: N818
+        pass
+
+    def fail(event: Any) -> None:
+        if isinstance(event, EpochFinished):
+            raise Mine("enough")
+
+    before = children()
+    with pytest.raises(Mine, match="enough"):
+        run(storage, fail)
+    assert children() == before
+    assert Store(storage, to_write=False).read_study("small").state is StudyState.INTERRUPTED

@@ -1,0 +1,70 @@
+"""Learning-rate schedules against PyTorch's, step by step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from sweep.space import PARAMETERS
+from sweep.training.schedules import SCHEDULES, learning_rate
+
+PEAK = 0.02
+
+
+def reference(num_steps: int, scheduler: type, **options) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=PEAK)
+    schedule = scheduler(optimizer, **options)
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(num_steps - 1):
+        optimizer.step()
+        schedule.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def ours(schedule: str, num_steps: int) -> list[float]:
+    return [learning_rate(schedule, PEAK, step, num_steps) for step in range(num_steps)]
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 5, 100])
+def test_cosine_is_pytorchs(num_steps):
+    expected = reference(num_steps, lr_scheduler.CosineAnnealingLR, T_max=num_steps)
+    assert ours("cosine", num_steps) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("num_steps", [5, 10, 11, 97, 1000])
+def test_one_cycle_is_pytorchs(num_steps):
+    expected = reference(
+        num_steps,
+        lr_scheduler.OneCycleLR,
+        max_lr=PEAK,
+        total_steps=num_steps,
+        cycle_momentum=False,
+    )
+    assert ours("one_cycle", num_steps) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("num_steps", range(1, 8))
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_short_trials_have_sane_rates(schedule, num_steps):
+    rates = ours(schedule, num_steps)
+    assert all(0 < rate <= PEAK * (1 + 1e-12) for rate in rates)
+
+
+def test_one_cycle_rises_for_three_tenths_and_then_falls():
+    rates = ours("one_cycle", 100)
+    assert rates.index(max(rates)) == 29
+    assert max(rates) == pytest.approx(PEAK)
+    assert rates[:30] == sorted(rates[:30])
+    assert rates[29:] == sorted(rates[29:], reverse=True)
+    assert rates[0] == pytest.approx(PEAK / 25)
+    assert rates[-1] == pytest.approx(PEAK / 25 / 1e4)
+
+
+def test_constant_stays():
+    assert ours("constant", 5) == [PEAK] * 5
+
+
+def test_every_schedule_of_the_search_space_is_known():
+    assert set(SCHEDULES) == set(PARAMETERS["learning_rate_schedule"].choices)
