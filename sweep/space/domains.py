@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, Discriminator, Field, Tag, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from sweep.space.base import Flag, Number, Scalar, StrictModel, Text, WholeNumber
@@ -73,14 +81,15 @@ class Choices(StrictModel, Generic[T]):
         None, description="Other parameters and the values under which this one is sampled."
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> Choices[T]:
-        for index, value in enumerate(self.choices):
-            if value in self.choices[:index]:
+    @field_validator("choices")
+    @classmethod
+    def _check(cls, choices: list[T]) -> list[T]:
+        for index, value in enumerate(choices):
+            if value in choices[:index]:
                 raise PydanticCustomError(
                     "choices", "choices must differ; found {value} twice", {"value": repr(value)}
                 )
-        return self
+        return choices
 
 
 Domain = Scalar | Range[Any, Any] | Choices[Any]

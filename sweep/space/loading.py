@@ -137,6 +137,8 @@ def _file_path(
 ) -> tuple[int | str, ...]:
     """Pydantic's location without the names of union branches, which are not in the file."""
     path: list[int | str] = []
+    if location[:1] == ("parameters",) and location[2:3] in (("fixed",), ("choices",), ("range",)):
+        location = location[:2] + location[3:]
     for index, part in enumerate(location):
         if isinstance(data, Mapping):
             if part in data:

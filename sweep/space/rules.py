@@ -129,6 +129,10 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
     for name, domain in domains.items():
         for parent, wanted in condition(domain).items():
             path = ("parameters", name, "when", parent)
+            if not wanted:
+                broken = True
+                yield Problem(path, "must not be empty: this condition can never hold")
+                continue
             if parent not in PARAMETERS:
                 broken = True
                 yield Problem(path, f"there is no parameter {parent!r} to depend on")
@@ -147,6 +151,28 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
             ("parameters", cycle[0], "when"),
             f"conditions go round in a circle: {' → '.join(cycle)}",
         )
+    elif not broken:
+        yield from _check_chains(domains)
+
+
+def _check_chains(domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    """A parameter needs its own condition and those of its parents, all at the same time."""
+
+    def requirements(name: str) -> Iterator[tuple[str, tuple[Scalar, ...]]]:
+        for parent, wanted in condition(domains[name]).items():
+            yield parent, wanted
+            yield from requirements(parent)
+
+    for name in domains:
+        possible: dict[str, set[Scalar]] = {}
+        for parent, wanted in requirements(name):
+            possible[parent] = possible.get(parent, set(wanted)) & set(wanted)
+        for parent in [parent for parent, values in possible.items() if not values][:1]:
+            yield Problem(
+                ("parameters", name, "when"),
+                f"this condition can never hold: together with the conditions that it leads to, "
+                f"it asks for different values of {parent}",
+            )
 
 
 def _find_cycle(domains: Mapping[str, Domain]) -> list[str] | None:
@@ -177,7 +203,7 @@ def _find_cycle(domains: Mapping[str, Domain]) -> list[str] | None:
 def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
     """Why `value` is not in `domain`, or None if it is."""
     if isinstance(domain, Choices):
-        if value in domain.choices:
+        if any(value == choice and _fits(value, choice) for choice in domain.choices):
             return None
         return f"{name} is one of {', '.join(map(str, domain.choices))}; found {value!r}"
     if isinstance(domain, Range):
@@ -191,7 +217,14 @@ def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
             if not math.isclose(steps, round(steps), abs_tol=1e-8):
                 return f"{name} goes from {domain.low} in steps of {domain.step}; found {value!r}"
         return None
-    return None if value == domain else f"{name} is fixed at {domain!r}; found {value!r}"
+    if value == domain and _fits(value, domain):
+        return None
+    return f"{name} is fixed at {domain!r}; found {value!r}"
+
+
+def _fits(value: Any, example: Scalar) -> bool:
+    """Whether a value equal to `example` may stand for it: 32.0 is no number of units."""
+    return not (isinstance(value, float) and isinstance(example, int))
 
 
 def _check_enqueued(
@@ -235,7 +268,8 @@ def _values(domain: Domain) -> list[Scalar]:
         return list(domain.choices)
     if isinstance(domain, Range):
         step = domain.step or 1
-        return [domain.low + index * step for index in range(_size(domain) or 0)]
+        # The last sum of a float step may come out a hair above `high`.
+        return [min(domain.low + i * step, domain.high) for i in range(_size(domain) or 0)]
     return [domain]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.codec import from_plain, to_plain
@@ -74,8 +75,7 @@ class Store:
         """
         try:
             storage = RDBStorage(
-                # Optuna formats the URL as a template.
-                f"sqlite:///{self.path}".replace("{", "{{").replace("}", "}}"),
+                self._engine_url(),
                 engine_kwargs={"connect_args": {"timeout": _LOCK_WAIT_SECONDS}},
             )
         except (RuntimeError, SQLAlchemyError) as error:
@@ -234,6 +234,11 @@ class Store:
         self._set(name, _READINGS, [to_plain(r) for r in [*readings, reading]])
 
     # ------------------------------------------------------------ plumbing
+
+    def _engine_url(self) -> str:
+        """The URL in which SQLAlchemy and Optuna, which formats it, find this very path."""
+        url = URL.create("sqlite", database=str(self.path)).render_as_string()
+        return url.replace("{", "{{").replace("}", "}}")
 
     def _state(self, name: str, *, finished: bool) -> StudyState:
         if is_locked(artifacts.artifacts_folder(self.path, name)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from optuna import pruners
+from optuna.exceptions import ExperimentalWarning
 
 from sweep.space import SearchSpace
 from sweep.space.strategies import PatientPruner
@@ -27,7 +29,10 @@ def build_pruner(space: SearchSpace) -> pruners.BasePruner:
     spec = space.pruner
     if isinstance(spec, PatientPruner):
         wrapped = None if spec.pruner.type == "none" else _build(spec.pruner, space.max_epochs)
-        return pruners.PatientPruner(wrapped, spec.patience, spec.min_delta)
+        with warnings.catch_warnings():
+            # The user chose the pruner by name; that Optuna may still change it is no news.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return pruners.PatientPruner(wrapped, spec.patience, spec.min_delta)
     return _build(spec, space.max_epochs)
 
 

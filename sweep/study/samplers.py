@@ -8,11 +8,13 @@ started.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -83,12 +85,18 @@ class _TrialSampler(BaseSampler):
     def __init__(self, space: SearchSpace, build: _Build) -> None:
         self._space = space
         self._build = build
-        self._current: BaseSampler = build(space, space.seed)
+        self._current = self._make(space.seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         seed = derive_seed(self._space.seed, trial.number, "sampler")
-        self._current = self._build(self._space, seed)
+        self._current = self._make(seed)
         self._current.before_trial(study, trial)
+
+    def _make(self, seed: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            # The user chose the sampler by name; that Optuna may still change it is no news.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return self._build(self._space, seed)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -107,22 +115,16 @@ class _TrialSampler(BaseSampler):
 
 
 class _ShuffledGridSampler(BaseSampler):
-    """Gives trial n the n-th configuration of the shuffled grid.
+    """Gives each trial the first configuration of the shuffled grid that no earlier trial has.
 
     Optuna's own `GridSampler` takes the product of all choices, so that conditional parameters
     repeat configurations; here each one that differs is tried once.
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        enqueued = [_known(configuration) for configuration in space.enqueue]
-        grid = [
-            configuration
-            for configuration in space.configurations()
-            if _known(configuration) not in enqueued
-        ]
+        grid = list(space.configurations())
         order = np.random.default_rng(space.seed).permutation(len(grid))
         self._grid = [grid[index] for index in order]
-        self._num_enqueued = len(space.enqueue)
         self._distributions = distributions(space)
 
     def infer_relative_search_space(
@@ -133,16 +135,19 @@ class _ShuffledGridSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        index = trial.number - self._num_enqueued
-        return dict(self._grid[index % len(self._grid)]) if self._grid else {}
+        trials = study.get_trials(deepcopy=False)
+        tried = {frozenset(t.params.items()) for t in trials if t.number < trial.number}
+        enqueued = trial.system_attrs.get("fixed_params", {})
+        for configuration in self._grid:
+            wanted = {name: enqueued.get(name, value) for name, value in configuration.items()}
+            if wanted == configuration and frozenset(configuration.items()) not in tried:
+                return dict(configuration)
+        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
+        # Only a configuration that was enqueued twice gets here: there is nothing left to try.
         return RandomSampler(seed=trial.number).sample_independent(
             study, trial, param_name, param_distribution
         )
-
-
-def _known(configuration: dict[str, Any]) -> frozenset[tuple[str, Any]]:
-    return frozenset(configuration.items())
