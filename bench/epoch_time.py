@@ -28,24 +28,32 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
 from sweep.data import TrainingData, default_data_dir, load_training_data
-from sweep.models import MLP
+from sweep.models import MLP, build_mlp
 from sweep.provenance import package_versions
 from sweep.records import Objective, TrainingSettings, TrialConfig
 from sweep.training.optimizers import build_optimizer
 from sweep.training.sequential import SequentialEngine
 
-LAYERS, BATCH = 4, 128
+BATCH = 128
 
 
-def mlp(data: TrainingData, width: int) -> MLP:
-    return MLP(
-        data.num_inputs,
-        data.num_classes,
-        num_layers=LAYERS,
+def network(data: TrainingData, width: int) -> tuple[TrialConfig, MLP]:
+    config = TrialConfig(
+        number=0,
+        seed=0,
+        num_layers=4,
         layer_size=width,
         activation="relu",
+        weight_decay=0.01,
+        epochs=1000,
+        learning_rate=1e-3,
+        batch_size=BATCH,
+        optimizer="adamw",
+        momentum=0.9,
         dropout=0.0,
+        learning_rate_schedule="constant",
     )
+    return config, build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
 
 
 def usual_epoch(
@@ -63,7 +71,7 @@ def usual_epoch(
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
     )
-    model = mlp(data, width)
+    _, model = network(data, width)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01, fused=True)
     loss_function = nn.CrossEntropyLoss()
 
@@ -93,23 +101,8 @@ def engine_epoch(data: TrainingData, width: int) -> Callable[[], float]:
         num_threads=torch.get_num_threads(),
         engine="sequential",
     )
-    config = TrialConfig(
-        number=0,
-        seed=0,
-        num_layers=LAYERS,
-        layer_size=width,
-        activation="relu",
-        weight_decay=0.01,
-        epochs=1000,
-        learning_rate=1e-3,
-        batch_size=BATCH,
-        optimizer="adamw",
-        momentum=0.9,
-        dropout=0.0,
-        learning_rate_schedule="constant",
-    )
+    config, model = network(data, width)
     engine = SequentialEngine(settings, data)
-    model = mlp(data, width)
     optimizer = build_optimizer(model.parameters(), config)
     trial = engine.trial(config)
     number = iter(range(1, 1000))

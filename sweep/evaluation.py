@@ -23,7 +23,7 @@ from sweep.data import (
 )
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, StoreError
-from sweep.models import MLP
+from sweep.models import MLP, build_mlp
 from sweep.records import Mistake, StudyRecord, StudyState, TestReading, TrialConfig
 from sweep.space import SearchSpace
 from sweep.store import Store
@@ -103,14 +103,7 @@ def _read(store: Store, record: StudyRecord, data_dir: Path) -> TestReading:
 
 
 def _load_model(config: TrialConfig, weights: bytes, data: TrainingData) -> MLP:
-    model = MLP(
-        data.num_inputs,
-        data.num_classes,
-        num_layers=config.num_layers,
-        layer_size=config.layer_size,
-        activation=config.activation,
-        dropout=config.dropout,
-    )
+    model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
     model.load_state_dict(safetensors.torch.load(weights))
     return model.eval()
 

@@ -185,3 +185,12 @@ def children(pid: int | str = "self") -> set[int]:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     }
+
+
+def best_epoch(history: tuple[EpochMetrics, ...], objective: Objective) -> int | None:
+    """The epoch with the best objective (the first of equals), or None without epochs."""
+    best: EpochMetrics | None = None
+    for metrics in history:
+        if best is None or objective.is_better(objective.value(metrics), objective.value(best)):
+            best = metrics
+    return best.epoch if best else None

@@ -134,7 +134,7 @@ def run(space: Path, **options: Any) -> int:
     """
     from sweep import runner
 
-    return _work(lambda **hooks: runner.run(space, **hooks, **options), options["storage"])
+    return _work(runner.run, space, options)
 
 
 @cli.command()
@@ -144,25 +144,26 @@ def resume(study: str, **options: Any) -> int:
     """Finish a study. The search space is in the store; --trials is the new total."""
     from sweep import runner
 
-    return _work(lambda **hooks: runner.resume(study, **hooks, **options), options["storage"])
+    return _work(runner.resume, study, options)
 
 
-def _work(start: Callable[..., StudyRecord], storage: str) -> int:
+def _work(start: Callable[..., StudyRecord], what: Path | str, options: dict[str, Any]) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
     from sweep.cli.progress import open_progress
     from sweep.cli.summary import summarize
 
-    words = _storage_words(storage)
+    words = _same_places(options["storage"], options["data_dir"])
     progress = open_progress()
+    tally = progress.tally
 
     def next_step() -> str:
-        if progress.study is None:
+        if tally.study is None:
             return "nothing was started"
-        return f"what was finished is in the store. Next: sweep resume {progress.study}{words}"
+        return f"what was finished is in the store. Next: sweep resume {tally.study}{words}"
 
     with interruptible(next_step) as interruption, handle_errors(), progress:
-        study = start(on_event=progress.on_event, stop=interruption.requested)
-    click.echo(summarize(study, progress.seconds, words))
+        study = start(what, on_event=progress.on_event, stop=interruption.requested, **options)
+    click.echo(summarize(study, tally.seconds, words))
     return 0 if study.best is not None else FAILED
 
 
@@ -262,5 +263,7 @@ def _echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def _storage_words(storage: str) -> str:
-    return "" if storage == _DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+def _same_places(storage: str, data_dir: Path | None) -> str:
+    """The options that a next command needs to find the same store and data."""
+    words = "" if storage == _DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    return words + ("" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}")

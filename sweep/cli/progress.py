@@ -18,21 +18,13 @@ from sweep.records import EpochMetrics, TrialConfig, TrialState
 from sweep.runner import EpochFinished, Event, StudyOpened, TrialFinished, TrialStarted
 from sweep.space import SearchSpace
 
-__all__ = ["Progress", "open_progress"]
+__all__ = ["Progress", "Tally", "open_progress"]
 
 
 class Progress(Protocol):
     """What the commands need of a display; a context manager."""
 
-    @property
-    def study(self) -> str | None:
-        """Name of the study once it is open."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """Time since the display was opened."""
-        ...
+    tally: Tally
 
     def __enter__(self) -> Self: ...
 
@@ -50,8 +42,12 @@ def open_progress() -> Progress:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What both displays count."""
+class Tally:
+    """What the displays count.
+
+    Attributes:
+        study: Name of the study once it is open.
+    """
 
     study: str | None = None
     metric: str = ""
@@ -71,13 +67,16 @@ class _Tally:
 
     @property
     def seconds(self) -> float:
+        """Time since the display was opened."""
         return time.monotonic() - self.started
 
     @property
     def num_finished(self) -> int:
+        """Trials of the study that have ended."""
         return sum(self.finished.values())
 
     def update(self, event: Event) -> None:
+        """Count what happened."""
         match event:
             case StudyOpened():
                 study = event.study
@@ -130,15 +129,7 @@ class _PlainProgress:
     """One line for each finished trial."""
 
     def __init__(self) -> None:
-        self._tally = _Tally()
-
-    @property
-    def study(self) -> str | None:
-        return self._tally.study
-
-    @property
-    def seconds(self) -> float:
-        return self._tally.seconds
+        self.tally = Tally()
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +138,7 @@ class _PlainProgress:
         pass
 
     def on_event(self, event: Event) -> None:
-        tally = self._tally
+        tally = self.tally
         tally.update(event)
         total = "" if tally.num_trials is None else f"/{tally.num_trials}"
         if isinstance(event, StudyOpened):
@@ -181,18 +172,10 @@ class _LiveProgress:
     """A table that is drawn again a few times a second."""
 
     def __init__(self, console: Console) -> None:
-        self._tally = _Tally()
+        self.tally = Tally()
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
         )
-
-    @property
-    def study(self) -> str | None:
-        return self._tally.study
-
-    @property
-    def seconds(self) -> float:
-        return self._tally.seconds
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -202,10 +185,10 @@ class _LiveProgress:
         self._live.__exit__(None, None, None)
 
     def on_event(self, event: Event) -> None:
-        self._tally.update(event)
+        self.tally.update(event)
 
     def _draw(self) -> Group | Text:
-        tally = self._tally
+        tally = self.tally
         if tally.study is None:
             return Text("reading the data …", style="dim")
         total = tally.num_trials
@@ -228,7 +211,7 @@ class _LiveProgress:
         return Group(head, Text(f"{best}   {counts}"), self._running())
 
     def _running(self) -> Table:
-        tally = self._tally
+        tally = self.tally
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for header in ("trial", "epoch", tally.metric, "configuration"):
             table.add_column(header, no_wrap=True, overflow="ellipsis")

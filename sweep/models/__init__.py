@@ -1,5 +1,5 @@
 """The reference network."""
 
-from sweep.models.mlp import ACTIVATIONS, MLP
+from sweep.models.mlp import ACTIVATIONS, MLP, build_mlp
 
-__all__ = ["ACTIVATIONS", "MLP"]
+__all__ = ["ACTIVATIONS", "MLP", "build_mlp"]

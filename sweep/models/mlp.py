@@ -8,7 +8,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["ACTIVATIONS", "MLP"]
+from sweep.records import TrialConfig
+
+__all__ = ["ACTIVATIONS", "MLP", "build_mlp"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -70,3 +72,15 @@ class MLP(nn.Module):
         """
         logits: torch.Tensor = self.layers(inputs)
         return logits
+
+
+def build_mlp(config: TrialConfig, *, num_inputs: int, num_classes: int) -> MLP:
+    """The network that a configuration describes."""
+    return MLP(
+        num_inputs,
+        num_classes,
+        num_layers=config.num_layers,
+        layer_size=config.layer_size,
+        activation=config.activation,
+        dropout=config.dropout,
+    )

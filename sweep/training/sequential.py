@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from sweep.data import Part, TrainingData
-from sweep.models import MLP
+from sweep.models import MLP, build_mlp
 from sweep.provenance import package_versions
 from sweep.records import (
     ConfusionMatrix,
@@ -139,14 +139,8 @@ class Trial:
     def _epochs(self) -> Iterator[EpochMetrics]:
         engine, config, data = self._engine, self._config, self._engine._data
         torch.manual_seed(config.seed)
-        model = MLP(
-            data.num_inputs,
-            data.num_classes,
-            num_layers=config.num_layers,
-            layer_size=config.layer_size,
-            activation=config.activation,
-            dropout=config.dropout,
-        ).to(engine._device)
+        model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
+        model = model.to(engine._device)
         self._num_parameters = sum(p.numel() for p in model.parameters())
         optimizer = build_optimizer(model.parameters(), config)
         for epoch in range(1, config.epochs + 1):

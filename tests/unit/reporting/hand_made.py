@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from helpers import best_epoch
+
 from sweep.records import (
     DataFacts,
     EpochMetrics,
@@ -18,7 +20,6 @@ from sweep.records import (
     TrialOutcome,
     TrialRecord,
     TrialState,
-    best_epoch,
 )
 from sweep.space import SearchSpace
 

@@ -16,10 +16,9 @@ import pytest
 from helpers import children, space_mapping, sqlite_url, timeless
 
 import sweep
-from sweep import runner
 from sweep.errors import DataError, DeviceError, InputError, SearchSpaceError, StoreError
 from sweep.records import StudyState, TrialState
-from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted
+from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted, loop
 from sweep.store import Store
 
 HERE = {"workers": 1, "device": "cpu"}
@@ -243,7 +242,7 @@ def test_a_failed_trial_does_not_stop_the_others(storage):
 
 
 def test_only_the_best_trials_weights_are_kept(storage, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "_KEPT_WEIGHTS", 1)
+    monkeypatch.setattr(loop, "_KEPT_WEIGHTS", 1)
     study = run(storage)
     (file,) = tmp_path.rglob("*.safetensors")
     assert file.stem == f"trial-{study.best.number:05d}"

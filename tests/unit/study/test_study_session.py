@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
-from helpers import make_metrics, space_mapping
+from helpers import best_epoch, make_metrics, space_mapping
 from optuna.storages import InMemoryStorage, RDBStorage
 
 from sweep.records import (
@@ -20,7 +20,6 @@ from sweep.records import (
     TrialConfig,
     TrialOutcome,
     TrialState,
-    best_epoch,
 )
 from sweep.space import PARAMETERS, SearchSpace, load_space
 from sweep.study import StudySession, derive_seed, distributions

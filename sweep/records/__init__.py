@@ -1,0 +1,45 @@
+"""The frozen values that travel between rooms. Imports the standard library only.
+
+Everything here is plain (numbers, text, bytes, tuples), so that a value means the same in the
+driver, in a worker and, one day, on another machine.
+"""
+
+from sweep.records.study import (
+    DataFacts,
+    Mistake,
+    StudyRecord,
+    StudyState,
+    TestReading,
+    TrialRecord,
+)
+from sweep.records.trial import (
+    ConfusionMatrix,
+    Decision,
+    EpochMetrics,
+    Failure,
+    FailureKind,
+    Objective,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+    TrialState,
+)
+
+__all__ = [
+    "ConfusionMatrix",
+    "DataFacts",
+    "Decision",
+    "EpochMetrics",
+    "Failure",
+    "FailureKind",
+    "Mistake",
+    "Objective",
+    "StudyRecord",
+    "StudyState",
+    "TestReading",
+    "TrainingSettings",
+    "TrialConfig",
+    "TrialOutcome",
+    "TrialRecord",
+    "TrialState",
+]

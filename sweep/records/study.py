@@ -1,0 +1,178 @@
+"""What the store knows of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sweep.records.trial import ConfusionMatrix, Objective, TrialOutcome, TrialState
+
+__all__ = ["DataFacts", "Mistake", "StudyRecord", "StudyState", "TestReading", "TrialRecord"]
+
+
+class StudyState(StrEnum):
+    """What a study is doing: its budget is used up, a driver works on it, or neither."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What a study remembers of its data, so that the store alone makes a report.
+
+    Attributes:
+        fingerprint: SHA-256 of the training pool and its split.
+        class_names: Names of the classes in the order of their labels.
+        validation_labels: True class of each validation image, one byte each.
+    """
+
+    fingerprint: str
+    class_names: tuple[str, ...]
+    validation_labels: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """A trial as the store knows it.
+
+    Attributes:
+        number: The trial's number.
+        state: Its state.
+        params: Every hyperparameter, fixed ones included; empty before it was asked for.
+        reports: The objective after each reported epoch.
+        outcome: How it ended (without the weights), or None if it has not.
+    """
+
+    number: int
+    state: TrialState
+    params: dict[str, int | float | str]
+    reports: dict[int, float]
+    outcome: TrialOutcome | None
+
+    @property
+    def epochs_run(self) -> int:
+        """Epochs that were run to their end."""
+        return len(self.outcome.history) if self.outcome else max(self.reports, default=0)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the trial was pruned or failed, in one line."""
+        if self.outcome is None:
+            return None
+        if self.outcome.failure is not None:
+            return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
+        if self.state is TrialState.PRUNED:
+            return f"pruned after epoch {self.epochs_run} of {self.params['epochs']}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A test image that the chosen trial got wrong.
+
+    Attributes:
+        index: Position in the test split.
+        true: Its label.
+        predicted: What the network said.
+        confidence: The probability that the network gave to its answer.
+        image: Pixels, one byte each, row by row.
+    """
+
+    index: int
+    true: int
+    predicted: int
+    confidence: float
+    image: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TestReading:
+    """One opening of the test split.
+
+    Attributes:
+        trial: The trial that validation had chosen.
+        opened_at: Time of the opening, ISO 8601, UTC.
+        num_images: Size of the test split; 0 if the reading was never finished.
+        fingerprint: SHA-256 of the test split.
+        confusion_matrix: Of the test split, or None if the reading was never finished.
+        mistakes: The most confident mistakes.
+        image_shape: Height and width of an image in pixels.
+    """
+
+    __test__ = False  # pytest would take the name for a test class
+
+    trial: int
+    opened_at: str
+    num_images: int = 0
+    fingerprint: str = ""
+    confusion_matrix: ConfusionMatrix | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    image_shape: tuple[int, int] = (0, 0)
+
+    @property
+    def num_correct(self) -> int:
+        """Test images that were classified rightly."""
+        matrix = self.confusion_matrix or ()
+        return sum(row[label] for label, row in enumerate(matrix))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study as the store knows it.
+
+    Attributes:
+        name: The study's name.
+        state: What it is doing.
+        space: The search space as plain data (see `sweep.space.SearchSpace`).
+        objective: What the study ranks by.
+        num_trials: The total number of trials of the budget, or None.
+        timeout_seconds: The time limit of one command, or None.
+        data: What the study remembers of its data.
+        trials: All trials by number.
+        test_readings: Every opening of the test split, in order.
+    """
+
+    name: str
+    state: StudyState
+    space: dict[str, Any]
+    objective: Objective
+    num_trials: int | None
+    timeout_seconds: float | None
+    data: DataFacts
+    trials: tuple[TrialRecord, ...]
+    test_readings: tuple[TestReading, ...]
+
+    def value(self, trial: TrialRecord) -> float | None:
+        """The trial's best validation metric, or None if it has none."""
+        best = trial.outcome.best if trial.outcome else None
+        return self.objective.value(best) if best else None
+
+    def ranked(self) -> list[TrialRecord]:
+        """COMPLETE trials with a value, best first; equal ones in the order of their numbers."""
+        sign = -1 if self.objective.goal == "maximize" else 1
+        valued = [
+            (sign * value, trial.number, trial)
+            for trial in self.trials
+            if trial.state is TrialState.COMPLETE and (value := self.value(trial)) is not None
+        ]
+        return [trial for *_, trial in sorted(valued, key=lambda entry: entry[:2])]
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial that validation chose, or None while no trial is COMPLETE."""
+        ranked = self.ranked()
+        return ranked[0] if ranked else None
+
+    def count(self, *states: TrialState) -> int:
+        """How many trials are in one of these states."""
+        return sum(trial.state in states for trial in self.trials)
+
+    def test_reading(self, trial: int) -> TestReading | None:
+        """The finished reading of the test split for this trial, or None."""
+        for reading in self.test_readings:
+            if reading.trial == trial and reading.confusion_matrix is not None:
+                return reading
+        return None
