@@ -70,6 +70,7 @@ def render_page(studies: Sequence[StudyPage], comparison: Picture | None) -> str
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "confidence": _confidence,
         "percent": _percent,
         "points": _points,
         "interval": _interval,
@@ -88,6 +89,11 @@ def render_page(studies: Sequence[StudyPage], comparison: Picture | None) -> str
 # ---------------------------------------------------------------- formats
 
 _NOTHING = "–"
+
+
+def _confidence(probability: float) -> str:
+    """A probability that is never quite one."""
+    return "> 99.9\u00a0%" if probability > 0.999 else _percent(probability, 1)
 
 
 def _percent(share: float | None, digits: int = 2) -> str:

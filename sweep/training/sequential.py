@@ -87,7 +87,8 @@ class SequentialEngine:
         """The device and the name of its hardware."""
         if self._device.type == "cuda":
             return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
-        return f"{self._device} ({_cpu_name()}, {torch.get_num_threads()} threads)"
+        threads = torch.get_num_threads()
+        return f"{self._device} ({_cpu_name()}, {threads} thread{'s' if threads > 1 else ''})"
 
     def train(self, configs: Sequence[TrialConfig], report: Report) -> Iterator[TrialOutcome]:
         """Train each configuration; a failure is an outcome, not an exception."""
