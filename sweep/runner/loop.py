@@ -52,6 +52,7 @@ class Loop:
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = session.num_started
         self._orphans: deque[TrialConfig] = deque()
+        self._leaders: dict[int, float] = {}  # the best trials' values, by number
         self._failures: list[Failure] = []
         self._any_success = False
         self._deadline: float | None = None
@@ -64,7 +65,9 @@ class Loop:
         study = self._store.read_study(name)
         self._on_event(StudyOpened(study, placements, self._deadline))
         self._leaders = {
-            trial.number: study.value(trial) or 0.0 for trial in study.ranked()[:_KEPT_WEIGHTS]
+            trial.number: value
+            for trial in study.ranked()[:_KEPT_WEIGHTS]
+            if (value := study.value(trial)) is not None
         }
         if not self._orphans and self._budget_used() == "trials":
             self._store.write_finished(name, "trials")
