@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sweep.data import SOURCES
+from sweep.errors import DataError
 from sweep.space import SearchSpace
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
@@ -44,11 +45,20 @@ class Estimate:
 
 
 def estimate(space: SearchSpace) -> Estimate:
-    """Count a sweep, from configurations drawn at random from the space."""
+    """Count a sweep, from configurations drawn at random from the space.
+
+    Raises:
+        DataError: the validation split leaves nothing to train on.
+    """
     source = SOURCES[space.dataset.name]
     num_inputs, num_classes = math.prod(source.image_shape), len(source.class_names)
     held_out = space.dataset.validation
     num_train = source.num_pool - (source.num_pool // 6 if held_out is None else held_out)
+    if num_train < 1:
+        raise DataError(
+            f"dataset.validation must be below {source.num_pool:,}, the size of the training pool "
+            f"of {space.dataset.name}; found {held_out:,}"
+        )
     draw = _Random(random.Random(0))  # noqa: S311 - an estimate, not a secret
     sizes, flops = [], []
     for _ in range(_SAMPLES):
@@ -57,9 +67,7 @@ def estimate(space: SearchSpace) -> Estimate:
         products = sum(a * b for a, b in itertools.pairwise(widths))
         sizes.append(products + sum(widths[1:]))
         # Forward 2, backward 4, but nothing flows back into the images.
-        flops.append(
-            (6 * products - 2 * widths[0] * widths[1]) * max(num_train, 0) * values["epochs"]
-        )
+        flops.append((6 * products - 2 * widths[0] * widths[1]) * num_train * values["epochs"])
     trials = space.num_trials
     return Estimate(
         num_configurations=space.num_configurations,

@@ -24,9 +24,10 @@ from sweep.data import (
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, StoreError
 from sweep.models import MLP, build_mlp
-from sweep.records import Mistake, StudyRecord, StudyState, TestReading, TrialConfig
+from sweep.records import Mistake, StudyRecord, StudyState, TestReading, TrialConfig, TrialState
 from sweep.space import SearchSpace
 from sweep.store import Store
+from sweep.store.artifacts import artifacts_root
 
 __all__ = ["read_test_split"]
 
@@ -76,11 +77,14 @@ def _read(store: Store, record: StudyRecord, data_dir: Path) -> TestReading:
     known = record.test_reading(best.number)
     if known is not None:
         return known
+    if record.finished_by is None:
+        raise StoreError(f"study {record.name!r} went on meanwhile: its test split stays sealed")
     weights = store.read_weights(record.name, best.number)
     if weights is None:
         raise StoreError(
-            f"the weights of trial {best.number} of study {record.name!r} are not beside the "
-            "store, or are not the recorded ones"
+            f"the weights of trial {best.number} of study {record.name!r} are gone from "
+            f"{str(artifacts_root(store.path))!r}, or are not the recorded ones; restore them from "
+            "a copy, or run the search space again under another name with --study"
         )
     dataset = SearchSpace.model_validate(record.space).dataset
     data = load_training_data(
@@ -95,7 +99,9 @@ def _read(store: Store, record: StudyRecord, data_dir: Path) -> TestReading:
             f"fingerprint {data.fingerprint[:12]}, recorded {record.data.fingerprint[:12]}"
         )
     model = _load_model(store.read_config(record.name, best.number), weights, data)
-    reading = TestReading(best.number, datetime.now(UTC).isoformat(timespec="seconds"))
+    ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+    reading = TestReading(best.number, opened_at, num_trials=ended)
     store.write_test_reading(record.name, reading)
     reading = _measure(reading, model, data, open_test_split(dataset.name, data_dir))
     store.write_test_reading(record.name, reading)

@@ -81,7 +81,7 @@ def _work_options(command: _Command) -> _Command:
             "--timeout",
             metavar="DURATION",
             callback=_parse_timeout,
-            help="Start no new trial after this long (90s, 30m, 1h30m).",
+            help="Start no new trial after this long (90s, 30m, 1h30m), in this command only.",
         ),
         click.option(
             "--workers",
@@ -161,7 +161,7 @@ def _work(start: Callable[..., StudyRecord], what: Path | str, options: dict[str
             return "nothing was started"
         return f"what was finished is in the store. Next: sweep resume {tally.study}{words}"
 
-    with interruptible(next_step) as interruption, handle_errors(), progress:
+    with interruptible(next_step) as interruption, handle_errors(next_step), progress:
         study = start(what, on_event=progress.on_event, stop=interruption.requested, **options)
     click.echo(summarize(study, tally.seconds, words))
     return 0 if study.best is not None else FAILED

@@ -27,14 +27,14 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def handle_errors() -> Iterator[None]:
+def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
     """Turn this package's exceptions into one message and the exit codes of the design."""
     try:
         yield
     except InputError as error:
         fail(str(error), INPUT)
     except SweepError as error:
-        fail(str(error), FAILED)
+        fail(f"{error}; {next_step()}" if next_step else str(error), FAILED)
 
 
 class Interruption:

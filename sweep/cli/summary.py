@@ -28,7 +28,8 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
     lines = [f"{_headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
-        saved = sum(int(trial.params["epochs"]) - trial.epochs_run for trial in pruned)
+        planned = sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned)
+        saved = planned - sum(trial.epochs_run for trial in pruned)
         lines.append(f"pruned: {len(pruned)} trials, which saved {saved} epochs")
     lines += _failure_lines(study)
     lines.append(f"next: sweep report {study.name}{storage_words}")
@@ -168,8 +169,8 @@ def space_text(space: SearchSpace) -> str:
     seconds = size.num_trials * size.flops_per_trial / throughput
     lines.append(
         f"cost: {size.num_trials * size.flops_per_trial / 1e12:,.1f} TFLOP of matrix products "
-        f"without pruning, at least {duration(seconds)} at the {throughput / 1e9:,.0f} GFLOP/s "
-        "just measured on this CPU"
+        f"without pruning, about {duration(seconds)} or more at the "
+        f"{throughput / 1e9:,.0f} GFLOP/s just measured on this CPU"
     )
     return "\n".join(lines)
 
@@ -182,9 +183,9 @@ def _headline(study: StudyRecord) -> str:
     ]
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     total = "" if study.num_trials is None else f" of {study.num_trials}"
-    return (
-        f"study {study.name}: {study.state}, {done}{total} trials ({', '.join(counts) or 'none'})"
-    )
+    by = " by its timeout" if study.finished_by == "timeout" else ""
+    shown = ", ".join(counts) or "none"
+    return f"study {study.name}: {study.state}{by}, {done}{total} trials ({shown})"
 
 
 def _best_lines(study: StudyRecord) -> list[str]:

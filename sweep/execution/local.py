@@ -81,6 +81,9 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
+                # A signal to the driver's process group is the driver's to handle; a worker ends
+                # when its pipe does.
+                start_new_session=True,
                 env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             )
         send(ours, settings)
@@ -147,7 +150,7 @@ class LocalExecutor:
             worker = by_connection[connection]  # type: ignore[index]
             try:
                 message = receive(worker.connection)
-            except (EOFError, ConnectionResetError):
+            except (EOFError, OSError):  # the latter in the middle of a message
                 found += self._replace(worker)
                 continue
             match message:

@@ -6,7 +6,6 @@ worker.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -24,7 +23,6 @@ __all__ = ["main"]
 
 def main(file_descriptor: int) -> None:
     """Train what the driver asks for until it goes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     with Connection(file_descriptor) as connection:
         try:
             _serve(connection)

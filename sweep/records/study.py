@@ -61,7 +61,7 @@ class TrialRecord:
     def reason(self) -> str | None:
         """Why the trial was pruned or failed, in one line."""
         if self.outcome is None:
-            return None
+            return "not recorded by sweep" if self.state is TrialState.FAIL else None
         if self.outcome.failure is not None:
             return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
         if self.state is TrialState.PRUNED:
@@ -95,6 +95,7 @@ class TestReading:
     Attributes:
         trial: The trial that validation had chosen.
         opened_at: Time of the opening, ISO 8601, UTC.
+        num_trials: Trials of the study that had ended by then.
         num_images: Size of the test split; 0 if the reading was never finished.
         fingerprint: SHA-256 of the test split.
         confusion_matrix: Of the test split, or None if the reading was never finished.
@@ -106,6 +107,7 @@ class TestReading:
 
     trial: int
     opened_at: str
+    num_trials: int = 0
     num_images: int = 0
     fingerprint: str = ""
     confusion_matrix: ConfusionMatrix | None = None
@@ -133,6 +135,7 @@ class StudyRecord:
         data: What the study remembers of its data.
         trials: All trials by number.
         test_readings: Every opening of the test split, in order.
+        finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.
     """
 
     name: str
@@ -144,6 +147,7 @@ class StudyRecord:
     data: DataFacts
     trials: tuple[TrialRecord, ...]
     test_readings: tuple[TestReading, ...]
+    finished_by: str | None = None
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

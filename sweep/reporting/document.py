@@ -49,6 +49,8 @@ def study_document(
         "importances": shares.shares,
         "importances_note": shares.note,
         "test_readings": [_reading(reading) for reading in record.test_readings],
+        "trials_after_opening": tables.trials_after_opening(record),
+        "finished_by": record.finished_by,
         "test_confusions": _test_confusions(record, best),
         "test_mistakes": _mistakes(record, best),
         "validation_confusion_matrices": [
@@ -124,6 +126,7 @@ def _reading(reading: TestReading) -> dict[str, Any]:
     return {
         "trial": reading.trial,
         "opened_at": reading.opened_at,
+        "num_trials": reading.num_trials,
         "finished": finished,
         "num_images": reading.num_images,
         "accuracy": reading.num_correct / reading.num_images if finished else None,

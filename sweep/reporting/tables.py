@@ -32,6 +32,7 @@ __all__ = [
     "provenance",
     "pruning",
     "trial_rows",
+    "trials_after_opening",
 ]
 
 _MAX_CONFUSIONS = 10
@@ -277,6 +278,13 @@ def counts(record: StudyRecord) -> Counts:
         epochs=sum(trial.epochs_run for trial in record.trials),
         seconds=sum(trial.outcome.seconds for trial in record.trials if trial.outcome),
     )
+
+
+def trials_after_opening(record: StudyRecord) -> int:
+    """Trials that ended after the first opening of the test split; 0 if none, or if unknown."""
+    known = [reading.num_trials for reading in record.test_readings if reading.num_trials]
+    ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    return ended - known[0] if known else 0
 
 
 def pruning(record: StudyRecord) -> Pruning:

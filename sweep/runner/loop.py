@@ -12,7 +12,9 @@ from sweep.execution import Epoch, Executor, LocalExecutor, Placement, WorkerRea
 from sweep.provenance import project_commit
 from sweep.records import (
     Decision,
+    EpochMetrics,
     Failure,
+    FailureKind,
     TrainingSettings,
     TrialConfig,
     TrialOutcome,
@@ -41,6 +43,7 @@ class Loop:
         fingerprint: str,
         on_event: Callable[[Event], None],
         stop: Callable[[], bool],
+        timeout: float | None,
     ) -> None:
         self._space = space
         self._store = store
@@ -53,14 +56,14 @@ class Loop:
         self._num_started = session.num_started
         self._orphans: deque[TrialConfig] = deque()
         self._leaders: dict[int, float] = {}  # the best trials' values, by number
+        self._histories: dict[int, list[EpochMetrics]] = {}
         self._failures: list[Failure] = []
         self._any_success = False
-        self._deadline: float | None = None
+        self._deadline = time.monotonic() + timeout if timeout is not None else None
 
     def run(self, settings: list[TrainingSettings], placements: tuple[Placement, ...]) -> None:
         """Work until the budget is used up."""
-        name, timeout = self._space.name, self._space.budget.timeout
-        self._deadline = time.monotonic() + timeout if timeout is not None else None
+        name = self._space.name
         self._orphans.extend(self._session.recover())
         study = self._store.read_study(name)
         self._on_event(StudyOpened(study, placements, self._deadline))
@@ -120,6 +123,7 @@ class Loop:
                 decisions: list[Decision] = []
                 for metrics in message.metrics:
                     decisions.append(self._session.report(metrics))
+                    self._histories.setdefault(metrics.trial, []).append(metrics)
                     value = self._space.trial_objective.value(metrics)
                     self._on_event(EpochFinished(metrics, value))
                 executor.decide(message.metrics, decisions)
@@ -128,6 +132,11 @@ class Loop:
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
+        history = tuple(self._histories.pop(outcome.trial, ()))
+        if outcome.failure is not None and outcome.failure.kind is FailureKind.KILLED:
+            # Its worker could not say any more what it had done.
+            seconds = sum(metrics.seconds for metrics in history)
+            outcome = replace(outcome, history=history, seconds=seconds)
         if self._commit is not None:
             environment = {**(outcome.environment or {}), "commit": self._commit}
             outcome = replace(outcome, environment=environment)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sweep.data import default_data_dir, load_training_data
-from sweep.errors import DataError, InputError, StoreError
-from sweep.execution import place_workers
-from sweep.records import StudyRecord, TrainingSettings
+from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.execution import Placement, place_workers
+from sweep.records import DataFacts, StudyRecord, TrainingSettings
 from sweep.runner.events import Event
 from sweep.runner.loop import Loop
 from sweep.space import SearchSpace, load_space
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store
 from sweep.study import StudySession
 from sweep.training import ENGINE_NAMES
 
@@ -46,7 +46,7 @@ def run(
         study: Name of the study; the space's own if None.
         storage: `sqlite:///` and a path.
         trials: Total number of trials, in place of the space's budget.
-        timeout: Seconds after which no new trial starts, in place of the space's budget.
+        timeout: Seconds after which no new trial starts, for this call only.
         workers: Worker processes; one per core or per GPU if None.
         device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
@@ -69,8 +69,8 @@ def run(
     store = Store(storage, to_write=True)
     if store.has_study(space.name):
         _compare_spaces(store, space)
-    space = _override(space, trials=trials, timeout=timeout)
-    request = _Request(space, store, workers, device, data_dir, engine, on_event, stop)
+    space = _override(space, trials=trials)
+    request = _Request(space, store, timeout, workers, device, data_dir, engine, on_event, stop)
     return request.carry_out()
 
 
@@ -93,7 +93,7 @@ def resume(
         study: Name of the study.
         storage: `sqlite:///` and a path.
         trials: New total number of trials; the study's own if None.
-        timeout: Seconds after which no new trial starts; the study's own if None.
+        timeout: Seconds after which no new trial starts, for this call only.
         workers: Worker processes; one per core or per GPU if None.
         device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
@@ -115,9 +115,9 @@ def resume(
     space = _override(
         space,
         trials=trials if trials is not None else record.num_trials,
-        timeout=timeout if timeout is not None else record.timeout_seconds,
+        timeout=record.timeout_seconds,
     )
-    request = _Request(space, store, workers, device, data_dir, engine, on_event, stop)
+    request = _Request(space, store, timeout, workers, device, data_dir, engine, on_event, stop)
     return request.carry_out()
 
 
@@ -156,8 +156,8 @@ def _stored_space(store: Store, study: str) -> SearchSpace:
 def _compare_spaces(store: Store, space: SearchSpace) -> None:
     if space.name not in store.study_names():
         raise StoreError(
-            f"study {space.name!r} is already in {str(store.path)!r} and was not made by sweep; "
-            "choose another name with --study"
+            f"study {space.name!r} is already in {str(store.path)!r} and was not made by sweep, "
+            "or its making was cut off; choose another name with --study"
         )
     differences = _stored_space(store, space.name).differences(space)
     if differences:
@@ -175,6 +175,7 @@ class _Request:
 
     space: SearchSpace
     store: Store
+    timeout: float | None
     workers: int | None
     device: str
     data_dir: str | os.PathLike[str] | None
@@ -189,6 +190,8 @@ class _Request:
             raise InputError(
                 f"engine must be one of auto, {', '.join(ENGINE_NAMES)}; found {self.engine!r}"
             )
+        if self.timeout is not None and not self.timeout > 0:
+            raise InputError(f"timeout must be above 0 seconds; found {self.timeout}")
         placements = tuple(place_workers(self.device, self.workers))
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
         data = load_training_data(
@@ -199,36 +202,53 @@ class _Request:
         )
         facts = data.facts
         del data  # the driver has no further use for the images
-        with store.lock(name):
-            if store.has_study(name):
-                _compare_data(store, name, facts.fingerprint)
-            session = StudySession(store.storage, name, space)
-            if name not in store.study_names():
-                store.write_study(name, space=space.to_json(), data=facts)
-            session.enqueue()
-            store.write_budget(name, space.num_trials, space.budget.timeout)
-            settings = [
-                TrainingSettings(
-                    dataset=space.dataset.name,
-                    num_validation=space.dataset.validation,
-                    split_seed=space.dataset.split_seed,
-                    data_dir=str(data_dir),
-                    order_seed=space.seed,
-                    objective=space.trial_objective,
-                    device=placement.device,
-                    num_threads=placement.num_threads,
-                    engine=ENGINE_NAMES[0] if self.engine == "auto" else self.engine,
-                )
-                for placement in placements
-            ]
-            loop = Loop(space, store, session, facts.fingerprint, self.on_event, self.stop)
-            loop.run(settings, placements)
-        return store.read_study(name)
+        try:
+            with store.lock(name):
+                self._train(facts, placements, data_dir)
+            return store.read_study(name)
+        except STORE_FAILURES as error:
+            reason = str(error).splitlines()[0]
+            raise SweepFailedError(
+                f"the sweep cannot go on ({reason}); what was finished is in the store, if it is "
+                "still there"
+            ) from error
+
+    def _train(self, facts: DataFacts, placements: tuple[Placement, ...], data_dir: Path) -> None:
+        """Open or make the study and work on it. The caller holds its lock."""
+        space, store, name = self.space, self.store, self.space.name
+        storage = store.storage
+        if store.has_study(name):
+            # Compared again: another driver may have made the study before the lock was ours.
+            _compare_spaces(store, space)
+            _compare_data(store, name, facts.fingerprint)
+        session = StudySession(storage, name, space)
+        if name not in store.study_names():
+            store.write_study(name, space=space.to_json(), data=facts)
+        session.enqueue()
+        total = space.num_trials
+        if total is not None:
+            total = max(total, session.num_started)  # trials that were run are not taken back
+        store.write_budget(name, total, space.budget.timeout)
+        settings = [
+            TrainingSettings(
+                dataset=space.dataset.name,
+                num_validation=space.dataset.validation,
+                split_seed=space.dataset.split_seed,
+                data_dir=str(data_dir),
+                order_seed=space.seed,
+                objective=space.trial_objective,
+                device=placement.device,
+                num_threads=placement.num_threads,
+                engine=ENGINE_NAMES[0] if self.engine == "auto" else self.engine,
+            )
+            for placement in placements
+        ]
+        timeout = self.timeout if self.timeout is not None else space.budget.timeout
+        loop = Loop(space, store, session, facts.fingerprint, self.on_event, self.stop, timeout)
+        loop.run(settings, placements)
 
 
 def _compare_data(store: Store, study: str, fingerprint: str) -> None:
-    if study not in store.study_names():
-        return  # its creation was interrupted before anything was recorded
     recorded = store.read_data(study).fingerprint
     if recorded != fingerprint:
         raise DataError(

@@ -53,7 +53,7 @@ class SearchSpace(BaseModel):
     dataset: Annotated[Dataset, named("name", Dataset)] = Field(
         description="The data set, by name or with its split."
     )
-    objective: ObjectiveSpec = Field(
+    objective: Annotated[ObjectiveSpec, named("metric", ObjectiveSpec)] = Field(
         ObjectiveSpec(metric="validation_accuracy", goal="maximize"),
         description="The validation metric that ranks the trials.",
     )

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from sweep.errors import StoreError
 
-__all__ = ["artifacts_folder", "keep_weights", "read_weights", "write_weights"]
+__all__ = ["artifacts_folder", "artifacts_root", "keep_weights", "read_weights", "write_weights"]
+
+
+def artifacts_root(database: Path) -> Path:
+    """The folder beside a store. Stores that differ in their ending have folders that differ."""
+    if database.suffix == ".db":
+        return database.with_suffix(".artifacts")
+    ending = ".artifacts" if database.suffix else ".db.artifacts"
+    return database.with_name(database.name + ending)
 
 
 def artifacts_folder(database: Path, study: str) -> Path:
@@ -20,7 +28,7 @@ def artifacts_folder(database: Path, study: str) -> Path:
     """
     if study in ("", ".", "..") or any(character in study for character in "/\\\0"):
         raise StoreError(f"a study cannot be named {study!r}")
-    return database.with_suffix(".artifacts") / study
+    return artifacts_root(database) / study
 
 
 def write_weights(folder: Path, trial: int, weights: bytes) -> str:
@@ -31,6 +39,7 @@ def write_weights(folder: Path, trial: int, weights: bytes) -> str:
     """
     target = _file(folder, trial)
     temporary = target.with_suffix(".tmp")
+    folder.mkdir(parents=True, exist_ok=True)
     with temporary.open("wb") as file:
         file.write(weights)
         file.flush()

@@ -14,10 +14,11 @@ from filelock import FileLock, Timeout
 
 from sweep.errors import StoreError, StudyLockedError
 
-__all__ = ["is_locked", "study_lock"]
+__all__ = ["is_locked", "making_lock", "study_lock"]
 
 _LOCK = "driver.lock"
 _HOLDER = "driver.json"
+_MAKING = "making.lock"
 _PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
 
 
@@ -61,6 +62,18 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
     finally:
         (folder / _HOLDER).unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def making_lock(folder: Path) -> Iterator[None]:
+    """Hold a store while its tables are made; waits for whoever makes them.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / _MAKING):
+        yield
 
 
 def is_locked(folder: Path) -> bool:

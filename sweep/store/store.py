@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import nullcontext as nothing
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import URL
@@ -33,10 +35,13 @@ from sweep.records import (
     TrialState,
 )
 from sweep.store import artifacts
-from sweep.store.lock import is_locked, study_lock
+from sweep.store.lock import is_locked, making_lock, study_lock
 from sweep.store.url import check_file, database_path
 
-__all__ = ["Store"]
+__all__ = ["STORE_FAILURES", "Store"]
+
+STORE_FAILURES = (OSError, SQLAlchemyError, StorageInternalError)
+"""What a store raises when it can no longer be read or written: a full disk, a lost folder."""
 
 _SPACE = "sweep_space"
 _BUDGET = "sweep_budget"
@@ -64,6 +69,7 @@ class Store:
     def __init__(self, url: str, *, to_write: bool) -> None:
         self.url = url
         self.path = database_path(url)
+        self._to_write = to_write
         self._exists = check_file(self.path, to_write=to_write)
 
     @cached_property
@@ -74,10 +80,13 @@ class Store:
             StoreError: the file is not one that this version of Optuna can use.
         """
         try:
-            storage = RDBStorage(
-                self._engine_url(),
-                engine_kwargs={"connect_args": {"timeout": _LOCK_WAIT_SECONDS}},
-            )
+            # Two processes that make the tables at the same time fail both.
+            makes = self._to_write and not self._exists
+            with making_lock(artifacts.artifacts_root(self.path)) if makes else nothing():
+                storage = RDBStorage(
+                    self._engine_url(),
+                    engine_kwargs={"connect_args": {"timeout": _LOCK_WAIT_SECONDS}},
+                )
         except (RuntimeError, SQLAlchemyError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(f"the store {str(self.path)!r} cannot be used: {reason}") from None
@@ -183,6 +192,7 @@ class Store:
                 data=self.read_data(name),
                 trials=tuple(_trial_record(trial) for trial in trials),
                 test_readings=_readings(attributes),
+                finished_by=attributes.get(_FINISHED),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(

@@ -16,7 +16,21 @@ __all__ = ["DEFAULT_STORAGE", "check_file", "database_path"]
 DEFAULT_STORAGE = "sqlite:///studies.db"
 
 _HEADER = b"SQLite format 3\0"
-_OPTUNA_TABLES = {"studies", "trials", "version_info", "study_user_attributes"}
+_OPTUNA_TABLES = {
+    "alembic_version",
+    "studies",
+    "study_directions",
+    "study_system_attributes",
+    "study_user_attributes",
+    "trial_heartbeats",
+    "trial_intermediate_values",
+    "trial_params",
+    "trial_system_attributes",
+    "trial_user_attributes",
+    "trial_values",
+    "trials",
+    "version_info",
+}
 
 
 def database_path(url: str) -> Path:
@@ -68,7 +82,8 @@ def check_file(path: Path, *, to_write: bool) -> bool:
             f"the store {str(path)!r} is not an SQLite database; name another with --storage"
         )
     tables = _tables(path)
-    if tables and not tables >= _OPTUNA_TABLES:
+    # Fewer tables than Optuna's, but none that is not: another process is making them now.
+    if not (tables >= _OPTUNA_TABLES or tables <= _OPTUNA_TABLES):
         shown = ", ".join(sorted(tables)[:3])
         raise StoreError(
             f"the store {str(path)!r} is a database of another program (its tables: {shown}); "
@@ -78,7 +93,7 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         raise StoreError(f"the store {str(path)!r} is read-only; name another with --storage")
     if to_write:
         _check_parent(path)
-    return bool(tables)
+    return tables >= _OPTUNA_TABLES
 
 
 def _check_parent(path: Path) -> None:

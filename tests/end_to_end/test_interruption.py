@@ -157,3 +157,28 @@ def test_a_killed_worker_costs_one_trial(folder):
     states = [trial["state"] for trial in study["trials"]]
     assert states.count("FAIL") == 1
     assert len(states) == 5
+
+
+def test_a_signal_to_the_whole_process_group_fails_no_trial(folder):
+    with start_cli("run", "space.yaml", "--workers", 2, cwd=folder, start_new_session=True) as run:
+        read_until(run.stderr, "trials done")
+        wait_for(lambda: num_reports(folder) >= 2)
+        os.killpg(run.pid, signal.SIGTERM)
+        run.communicate()
+    assert run.returncode == 143
+    study = Store(sqlite_url(folder), to_write=False).read_study("small")
+    assert "FAIL" not in {trial.state for trial in study.trials}
+    assert run_cli("resume", "small", cwd=folder).returncode == 0
+
+
+def test_a_folder_that_goes_away_ends_the_sweep_with_one_line(folder):
+    lost = folder / "lost"
+    lost.mkdir()
+    with start_cli("run", "../space.yaml", "--workers", 1, cwd=lost) as run:
+        read_until(run.stderr, "trials done")
+        wait_for(lambda: num_reports(lost) >= 1)
+        lost.rename(folder / "gone")
+        _, errors = run.communicate()
+    assert run.returncode == 1
+    assert "Traceback" not in errors
+    assert "sweep resume small" in errors

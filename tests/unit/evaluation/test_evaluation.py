@@ -117,7 +117,7 @@ def test_a_study_without_a_complete_trial_has_nothing_to_test(storage):
 def test_weights_that_are_not_the_recorded_ones_leave_the_seal(finished, tmp_path, damage):
     for file in tmp_path.rglob("*.safetensors"):
         file.write_bytes(b"other") if damage == "other bytes" else file.unlink()
-    with pytest.raises(StoreError, match=r"the weights of trial \d of study 'small' are not"):
+    with pytest.raises(StoreError, match=r"the weights of trial \d .* are gone .*, or are not"):
         read_test_split(finished, "small")
     assert readings(finished) == ()
 
@@ -142,3 +142,14 @@ def test_a_reading_of_another_trial_does_not_count(finished):
     later = read_test_split(finished, "small")
     assert later.trial == study.best.number
     assert readings(finished) == (earlier, later)
+
+
+def test_a_reading_knows_how_many_trials_there_were(finished):
+    reading = evaluation.read_test_split(finished, "small")
+    assert reading.num_trials == 3
+    sweep.resume("small", storage=finished, trials=5, workers=1, device="cpu")
+    data = sweep.report("small", storage=finished, out=Path(finished[10:]).parent / "r").data
+    openings = data["studies"]["small"]["test_readings"]
+    assert openings[0]["num_trials"] == 3
+    if len(openings) == 1:  # the best trial is still the one that was tested
+        assert data["studies"]["small"]["trials_after_opening"] == 2

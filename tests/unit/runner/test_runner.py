@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import re
+import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -107,7 +109,7 @@ def test_a_smaller_total_than_there_is_adds_nothing(finished):
 
 
 def test_a_timeout_ends_the_asking_not_the_trials(storage):
-    study = run(storage, timeout=0.001, budget={})
+    study = run(storage, budget={"timeout": 0.001})
     assert study.trials == ()
     assert study.state is StudyState.FINISHED
     assert study.timeout_seconds == 0.001
@@ -165,7 +167,7 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
         ({"device": "cuda:99"}, DeviceError, "GPU"),
         ({"engine": "warp"}, InputError, "engine must be one of auto, .*'warp'"),
         ({"trials": 0}, SearchSpaceError, r"budget\.trials: must be at least 1; found 0"),
-        ({"timeout": -1.0}, SearchSpaceError, r"budget\.timeout: must be above 0"),
+        ({"timeout": -1.0}, InputError, "timeout must be above 0 seconds; found -1.0"),
         ({"study": "a/b"}, SearchSpaceError, "name: must be 1 to 64 letters.*'a/b'"),
         ({"study": ".."}, SearchSpaceError, "name: must be"),
         ({"study": "x" * 300}, SearchSpaceError, "name: must be"),
@@ -298,3 +300,29 @@ def test_no_worker_outlives_an_exception_of_the_caller(storage):
         run(storage, fail)
     assert children() == before
     assert Store(storage, to_write=False).read_study("small").state is StudyState.INTERRUPTED
+
+
+def test_trials_that_were_run_are_not_taken_back(finished):
+    study = sweep.resume("small", storage=finished, trials=1, **HERE)
+    assert (len(study.trials), study.num_trials, study.state) == (3, 3, StudyState.FINISHED)
+
+
+def test_a_timeout_is_for_one_call_only(storage):
+    study = run(storage, budget={"trials": 4}, timeout=1e-3)
+    assert (len(study.trials), study.finished_by, study.timeout_seconds) == (0, "timeout", None)
+    study = sweep.resume("small", storage=storage, **HERE)
+    assert (len(study.trials), study.finished_by) == (4, "trials")
+
+
+def test_a_killed_trial_keeps_what_it_reported(storage):
+    def kill(event):
+        if isinstance(event, EpochFinished) and event.metrics.trial == 0:
+            for worker in children():
+                os.kill(worker, signal.SIGKILL)
+
+    study = run(storage, budget={"trials": 2}, on_event=kill)
+    killed, other = study.trials
+    assert "killed: its worker process ended with signal 9" in killed.reason
+    assert [metrics.epoch for metrics in killed.outcome.history] == sorted(killed.reports)
+    assert killed.epochs_run >= 1
+    assert other.state is TrialState.COMPLETE

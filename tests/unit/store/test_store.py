@@ -167,7 +167,7 @@ def test_stock_optuna_reads_the_store(finished):
 def test_a_store_with_odd_characters_in_its_name(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/a {{b}} %20 é.db", to_write=True)
     StudySession(store.storage, "x", SPACE)
-    assert [p.name for p in tmp_path.iterdir()] == ["a {b} %20 é.db"]
+    assert [p.name for p in tmp_path.glob("*.db")] == ["a {b} %20 é.db"]
     assert Store(store.url, to_write=False).has_study("x")
 
 
