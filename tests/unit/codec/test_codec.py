@@ -39,7 +39,7 @@ RECORDS = [
         state=TrialState.FAIL,
         failure=Failure(FailureKind.NAN, "épouvantable\nline", "Traceback"),
     ),
-    TestReading(1, "now", 2, "x", ((1, 0), (0, 1)), (Mistake(0, 1, 2, 0.5, b"\x80"),), (8, 8)),
+    TestReading(1, "now", 5, 2, "x", ((1, 0), (0, 1)), (Mistake(0, 1, 2, 0.5, b"\x80"),), (8, 8)),
 ]
 
 
