@@ -34,6 +34,8 @@ def artifacts_folder(database: Path, study: str) -> Path:
 def write_weights(folder: Path, trial: int, weights: bytes) -> str:
     """Write a trial's weights so that a crash leaves the old file or the new one.
 
+    They are on disk when this returns, name and all: the store may then name them.
+
     Returns:
         The SHA-256 of the file.
     """
@@ -45,6 +47,7 @@ def write_weights(folder: Path, trial: int, weights: bytes) -> str:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(target)
+    _sync_names(folder)
     return hashlib.sha256(weights).hexdigest()
 
 
@@ -63,6 +66,16 @@ def keep_weights(folder: Path, trials: Collection[int]) -> None:
     for file in folder.glob("trial-*.safetensors"):
         if file.name not in kept:
             file.unlink(missing_ok=True)
+
+
+def _sync_names(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, where a folder can be opened (not Windows)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _file(folder: Path, trial: int) -> Path:

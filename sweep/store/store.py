@@ -7,11 +7,13 @@ it is told to Optuna, its outcome.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import nullcontext as nothing
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,6 +22,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from sweep.codec import from_plain, to_plain
 from sweep.errors import StoreError
@@ -35,12 +38,14 @@ from sweep.records import (
     TrialState,
 )
 from sweep.store import artifacts
+from sweep.store.connection import BatchConnection
 from sweep.store.lock import is_locked, making_lock, study_lock
 from sweep.store.url import check_file, database_path
+from sweep.study import each_trial
 
 __all__ = ["STORE_FAILURES", "Store"]
 
-STORE_FAILURES = (OSError, SQLAlchemyError, StorageInternalError)
+STORE_FAILURES = (OSError, sqlite3.Error, SQLAlchemyError, StorageInternalError)
 """What a store raises when it can no longer be read or written: a full disk, a lost folder."""
 
 _SPACE = "sweep_space"
@@ -56,7 +61,7 @@ _LOCK_WAIT_SECONDS = 60
 
 
 class Store:
-    """The studies of one database file.
+    """The studies of one database file, for one thread.
 
     Args:
         url: `sqlite:///` and a path.
@@ -71,6 +76,8 @@ class Store:
         self.path = database_path(url)
         self._to_write = to_write
         self._exists = check_file(self.path, to_write=to_write)
+        self._kept: dict[Path, set[int]] = {}  # weights to keep, by folder; see `write_outcome`
+        self._trial_ids: dict[tuple[str, int], int] = {}  # of trials that are written now
 
     @cached_property
     def storage(self) -> BaseStorage:
@@ -85,13 +92,38 @@ class Store:
             with making_lock(artifacts.artifacts_root(self.path)) if makes else nothing():
                 storage = RDBStorage(
                     self._engine_url(),
-                    engine_kwargs={"connect_args": {"timeout": _LOCK_WAIT_SECONDS}},
+                    engine_kwargs={
+                        "creator": lambda: self._connection,
+                        "poolclass": StaticPool,  # one connection has one transaction
+                    },
                 )
         except (RuntimeError, SQLAlchemyError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(f"the store {str(self.path)!r} cannot be used: {reason}") from None
         self._exists = True
         return storage
+
+    @cached_property
+    def _connection(self) -> BatchConnection:
+        return sqlite3.connect(self.path, timeout=_LOCK_WAIT_SECONDS, factory=BatchConnection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is written inside once, at the end; an error takes all of it back.
+
+        Nothing that is written inside is safe, or seen by other processes, before the end. Other
+        writers of the file wait meanwhile: do not wait for anything inside. After an error this
+        store refuses to go on, because the study's session remembers writes that are not there;
+        what opens store and session again finds the truth.
+
+        Raises:
+            RuntimeError: a transaction is open already; they do not nest.
+            sqlite3.Error: the file cannot be written.
+        """
+        _ = self.storage  # connects, and makes the tables where there are none
+        with self._connection.batch():
+            yield
+        self._delete_weights()
 
     # ------------------------------------------------------------ studies
 
@@ -177,9 +209,8 @@ class Store:
         self.require_study(name)
         attributes = self._study_attributes(name)
         try:
-            trials = optuna.load_study(study_name=name, storage=self.storage).get_trials(
-                deepcopy=False
-            )
+            study_id = self.storage.get_study_id_from_name(name)
+            trials = tuple(map(_trial_record, each_trial(self.storage, study_id)))
             space = attributes[_SPACE]
             budget = attributes.get(_BUDGET, {"trials": None, "timeout": None})
             return StudyRecord(
@@ -190,7 +221,7 @@ class Store:
                 num_trials=budget["trials"],
                 timeout_seconds=budget["timeout"],
                 data=self.read_data(name),
-                trials=tuple(_trial_record(trial) for trial in trials),
+                trials=trials,
                 test_readings=_readings(attributes),
                 finished_by=attributes.get(_FINISHED),
             )
@@ -209,6 +240,9 @@ class Store:
     def write_outcome(self, name: str, outcome: TrialOutcome, *, keep: set[int]) -> None:
         """Record how a trial ended. Call it before the trial is told to Optuna.
 
+        Weights are on disk before the record that names them; weights that are not kept any more
+        are deleted after it.
+
         Args:
             name: The study.
             outcome: How the trial ended.
@@ -219,7 +253,10 @@ class Store:
             sha256 = artifacts.write_weights(folder, outcome.trial, outcome.weights)
             self._set_trial(name, outcome.trial, _WEIGHTS, sha256)
         self._set_trial(name, outcome.trial, _OUTCOME, to_plain(replace(outcome, weights=None)))
-        artifacts.keep_weights(folder, keep)
+        del self._trial_ids[name, outcome.trial]
+        self._kept[folder] = keep
+        if not self._connection.is_in_batch:
+            self._delete_weights()
 
     def read_weights(self, name: str, trial: int) -> bytes | None:
         """A trial's weights as a safetensors file, or None if they are not there any more."""
@@ -244,6 +281,10 @@ class Store:
         self._set(name, _READINGS, [to_plain(r) for r in [*readings, reading]])
 
     # ------------------------------------------------------------ plumbing
+
+    def _delete_weights(self) -> None:
+        while self._kept:
+            artifacts.keep_weights(*self._kept.popitem())
 
     def _engine_url(self) -> str:
         """The URL in which SQLAlchemy and Optuna, which formats it, find this very path."""
@@ -271,7 +312,10 @@ class Store:
         return self.storage.get_trial(self._trial_id(name, trial))
 
     def _set_trial(self, name: str, trial: int, key: str, value: Any) -> None:
-        self.storage.set_trial_user_attr(self._trial_id(name, trial), key, value)
+        where = (name, trial)
+        if where not in self._trial_ids:
+            self._trial_ids[where] = self._trial_id(name, trial)
+        self.storage.set_trial_user_attr(self._trial_ids[where], key, value)
 
 
 def _trial_record(trial: FrozenTrial) -> TrialRecord:

@@ -1,7 +1,8 @@
 """The only room that imports Optuna for searching: open, ask, report, decide, tell, recover."""
 
 from sweep.study.distributions import distributions
+from sweep.study.memory import each_trial
 from sweep.study.samplers import derive_seed
 from sweep.study.session import StudySession
 
-__all__ = ["StudySession", "derive_seed", "distributions"]
+__all__ = ["StudySession", "derive_seed", "distributions", "each_trial"]

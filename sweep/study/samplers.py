@@ -54,15 +54,15 @@ def _options(space: SearchSpace) -> dict[str, Any]:
     return space.sampler.model_dump(exclude={"type", "seed"})
 
 
+def _is_conditional(space: SearchSpace) -> bool:
+    return any(domain.when for domain in space.sampled.values())
+
+
 def _build_tpe(space: SearchSpace, seed: int) -> BaseSampler:
-    conditional = any(domain.when for domain in space.sampled.values())
     options = _options(space)
     # Without group, a joint model quietly leaves conditional parameters to independent sampling.
-    return TPESampler(
-        seed=seed,
-        group=conditional and options["multivariate"],
-        **options,
-    )
+    group = options["multivariate"] and _is_conditional(space)
+    return TPESampler(seed=seed, group=group, **options)
 
 
 _BUILDERS: dict[str, _Build] = {
@@ -80,12 +80,18 @@ _BUILDERS: dict[str, _Build] = {
 
 
 class _TrialSampler(BaseSampler):
-    """Hands each trial to a sampler of its own."""
+    """Hands each trial to a sampler of its own.
+
+    Which parameters TPE models together depends on the trials and not on a seed. To find out, it
+    compares their distributions; the first sampler lives on and compares those of new trials only.
+    Where there are conditions, the answer is part of the sampler's state: each asks for itself.
+    """
 
     def __init__(self, space: SearchSpace, build: _Build) -> None:
         self._space = space
         self._build = build
-        self._current = self._make(space.seed)
+        self._first = self._current = self._make(space.seed)
+        self._first_infers = space.sampler.type == "tpe" and not _is_conditional(space)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         seed = derive_seed(self._space.seed, trial.number, "sampler")
@@ -101,7 +107,8 @@ class _TrialSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        return self._current.infer_relative_search_space(study, trial)
+        sampler = self._first if self._first_infers else self._current
+        return sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

@@ -13,6 +13,7 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
+from sweep.study.memory import StudyMemory
 from sweep.study.pruners import build_pruner
 from sweep.study.samplers import build_sampler, derive_seed
 
@@ -22,6 +23,8 @@ __all__ = ["StudySession"]
 class StudySession:
     """Opens a study, creating it if need be. Hold the study's lock while it is in use.
 
+    The study is read once, here, and remembered: whatever else writes to it meanwhile is not seen.
+
     Args:
         storage: Where the study lives.
         name: The study's name.
@@ -29,23 +32,27 @@ class StudySession:
     """
 
     def __init__(self, storage: BaseStorage, name: str, space: SearchSpace) -> None:
-        self._storage = storage
         self._space = space
         self._objective = space.trial_objective
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news to log
         try:
-            self._study = optuna.create_study(
+            optuna.create_study(
                 study_name=name,
                 storage=storage,
                 direction=StudyDirection[self._objective.goal.upper()],
-                sampler=build_sampler(space),
-                pruner=build_pruner(space),
                 load_if_exists=True,
             )
+            self._storage = StudyMemory(storage, name)
         finally:
             optuna.logging.set_verbosity(verbosity)
-        self._study_id = storage.get_study_id_from_name(name)
+        self._study = optuna.load_study(
+            study_name=name,
+            storage=self._storage,
+            sampler=build_sampler(space),
+            pruner=build_pruner(space),
+        )
+        self._study_id = self._storage.get_study_id_from_name(name)
         self._open: dict[int, optuna.Trial] = {}
         # What the interrupted driver had already been told of a trial; see `report`.
         self._known_reports: dict[int, int] = {}
