@@ -16,6 +16,7 @@ import numpy as np
 from sweep.data import SOURCES
 from sweep.errors import DataError
 from sweep.space import SearchSpace
+from sweep.training import image_flops
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
 
@@ -66,8 +67,7 @@ def estimate(space: SearchSpace) -> Estimate:
         widths = [num_inputs, *[values["layer_size"]] * (values["num_layers"] - 1), num_classes]
         products = sum(a * b for a, b in itertools.pairwise(widths))
         sizes.append(products + sum(widths[1:]))
-        # Forward 2, backward 4, but nothing flows back into the images.
-        flops.append((6 * products - 2 * widths[0] * widths[1]) * num_train * values["epochs"])
+        flops.append(image_flops(widths) * num_train * values["epochs"])
     trials = space.num_trials
     return Estimate(
         num_configurations=space.num_configurations,

@@ -32,7 +32,7 @@ def mnist_dir() -> Path:
 @pytest.fixture(scope="session")
 def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    sweep.run(SMALL, storage=sqlite_url(folder), workers=1, device="cpu")
+    sweep.run(SMALL, storage=sqlite_url(folder), workers=1, device="cpu", engine="sequential")
     return folder
 
 

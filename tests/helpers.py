@@ -70,8 +70,12 @@ def make_settings(**changes: Any) -> TrainingSettings:
         order_seed=0,
         objective=Objective("validation_accuracy", "maximize"),
         device="cpu",
+        num_sharing=1,
         num_threads=1,
         engine="sequential",
+        precision="float32",
+        lanes=1,
+        stack_flops=None,
     )
     return replace(base, **changes)
 

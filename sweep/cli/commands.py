@@ -99,7 +99,18 @@ def _work_options(command: _Command) -> _Command:
             "--engine",
             default="auto",
             show_default=True,
-            help="How trials are trained: auto or sequential.",
+            help="How trials are trained: auto, sequential or stacked.",
+        ),
+        click.option(
+            "--precision",
+            default="auto",
+            show_default=True,
+            help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast.",
+        ),
+        click.option(
+            "--lanes",
+            type=click.IntRange(min=1),
+            help="Trials that a worker trains at once; chosen by their size if unset.",
         ),
         _storage_option,
     )

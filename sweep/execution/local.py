@@ -30,16 +30,19 @@ from sweep.records import (
     TrialOutcome,
     TrialState,
 )
+from sweep.training import Capacity
 
 __all__ = ["Executor", "LocalExecutor"]
+
+_REFILL = 0.5
 
 
 class Executor(Protocol):
     """Where trials are trained: submit, take messages, answer with decisions."""
 
     @property
-    def num_free(self) -> int:
-        """How many more trials can be submitted now."""
+    def has_room(self) -> bool:
+        """Whether a trial can be submitted now."""
         ...
 
     @property
@@ -48,7 +51,15 @@ class Executor(Protocol):
         ...
 
     def submit(self, config: TrialConfig) -> None:
-        """Start a trial. Call it only while `num_free` is positive."""
+        """Give a trial to a worker. Call it only while there is room.
+
+        It starts when its worker is full, or with `flush`, whichever comes first: trials that
+        start together can share their batches.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Start what was submitted; there is nothing more to come for now."""
         ...
 
     def messages(self, timeout: float) -> list[WorkerReady | Epoch | TrialOutcome]:
@@ -66,8 +77,11 @@ class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
     errors: IO[bytes]
+    capacity: Capacity
     ready: bool = False
-    trials: set[int] = field(default_factory=set)
+    filling: bool = True
+    trials: dict[int, TrialConfig] = field(default_factory=dict)
+    outbox: list[TrialConfig] = field(default_factory=list)
 
     @classmethod
     def start(cls, settings: TrainingSettings) -> _Worker:
@@ -87,7 +101,16 @@ class _Worker:
                 env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             )
         send(ours, settings)
-        return cls(settings, process, ours, errors)
+        return cls(settings, process, ours, errors, Capacity.of(settings))
+
+    def has_room(self) -> bool:
+        """Whether it takes another trial: once it is half empty, until it is full.
+
+        Refilled one by one, its trials would never start together.
+        """
+        fullness = self.capacity.fullness(list(self.trials.values()))
+        self.filling = fullness < 1 and (self.filling or fullness <= _REFILL)
+        return self.filling
 
     def stop(self) -> None:
         self.connection.close()
@@ -123,9 +146,9 @@ class LocalExecutor:
             worker.stop()
 
     @property
-    def num_free(self) -> int:
-        """How many more trials can be submitted now; a worker may still be starting."""
-        return sum(not worker.trials for worker in self._workers)
+    def has_room(self) -> bool:
+        """Whether a trial can be submitted now; a worker may still be starting."""
+        return any(worker.has_room() for worker in self._workers)
 
     @property
     def running(self) -> list[int]:
@@ -133,10 +156,20 @@ class LocalExecutor:
         return sorted(number for worker in self._workers for number in worker.trials)
 
     def submit(self, config: TrialConfig) -> None:
-        """Start a trial on a free worker."""
-        worker = next(worker for worker in self._workers if not worker.trials)
-        worker.trials.add(config.number)
-        self._send(worker, Train((config,)))
+        """Give a trial to the worker that has most room."""
+        worker = min(
+            (worker for worker in self._workers if worker.has_room()),
+            key=lambda worker: worker.capacity.fullness(list(worker.trials.values())),
+        )
+        worker.trials[config.number] = config
+        worker.outbox.append(config)
+        if not worker.has_room():
+            self._start(worker)
+
+    def flush(self) -> None:
+        """Start what was submitted."""
+        for worker in self._workers:
+            self._start(worker)
 
     def messages(self, timeout: float) -> list[WorkerReady | Epoch | TrialOutcome]:
         """What happened, after waiting for up to `timeout` seconds.
@@ -157,10 +190,11 @@ class LocalExecutor:
                 case WorkerReady():
                     worker.ready = True
                     found.append(message)
+                    self._start(worker)
                 case Epoch():
                     found.append(message)
                 case TrialOutcome():
-                    worker.trials.discard(message.trial)
+                    worker.trials.pop(message.trial, None)
                     found.append(message)
                 case _:
                     raise TypeError(f"a worker sent {type(message).__name__}")
@@ -168,10 +202,16 @@ class LocalExecutor:
 
     def decide(self, metrics: Sequence[EpochMetrics], decisions: Sequence[Decision]) -> None:
         """Answer the epoch that these metrics came with."""
+        trials = tuple(m.trial for m in metrics)
         for worker in self._workers:
-            if metrics[0].trial in worker.trials:
-                self._send(worker, Decisions(tuple(decisions)))
+            if trials[0] in worker.trials:
+                self._send(worker, Decisions(trials, tuple(decisions)))
                 return
+
+    def _start(self, worker: _Worker) -> None:
+        if worker.ready and worker.outbox:
+            self._send(worker, Train(tuple(worker.outbox)))
+            worker.outbox.clear()
 
     def _send(self, worker: _Worker, message: Message) -> None:
         # If the worker has gone, `messages` finds the end of its pipe and says so.
@@ -186,16 +226,18 @@ class LocalExecutor:
         if not worker.ready:
             last = words.splitlines()[-1] if words else "it printed nothing"
             raise SweepFailedError(f"a worker ended with {ended} before it could train: {last}")
+        reason = f"its worker process ended with {ended}"
+        unsent = {config.number: config for config in worker.outbox}
         outcomes = [
             TrialOutcome(
                 trial=number,
                 state=TrialState.FAIL,
-                failure=Failure(
-                    FailureKind.KILLED, f"its worker process ended with {ended}", words
-                ),
+                failure=Failure(FailureKind.KILLED, reason, words),
             )
-            for number in sorted(worker.trials)
+            for number in sorted(worker.trials.keys() - unsent.keys())
         ]
         worker.stop()
-        self._workers[self._workers.index(worker)] = _Worker.start(worker.settings)
+        successor = _Worker.start(worker.settings)
+        successor.trials, successor.outbox = unsent, worker.outbox
+        self._workers[self._workers.index(worker)] = successor
         return outcomes

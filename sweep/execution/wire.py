@@ -28,8 +28,9 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Driver to worker: the answers to an `Epoch`, in its order."""
+    """Driver to worker: the answers to an `Epoch`, one for each of these trials."""
 
+    trials: tuple[int, ...]
     decisions: tuple[Decision, ...]
 
 
@@ -48,7 +49,7 @@ class WorkerReady:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Worker to driver: one epoch of each trial under way; the worker waits for `Decisions`."""
+    """Worker to driver: one epoch of each of some trials; `Decisions` are to follow."""
 
     metrics: tuple[EpochMetrics, ...]
 

@@ -15,10 +15,14 @@ import torch
 
 from sweep.data import load_training_data
 from sweep.execution.wire import Decisions, Epoch, Train, WorkerReady, receive, send
-from sweep.records import Decision, EpochMetrics, TrainingSettings
+from sweep.records import TrainingSettings, TrialOutcome
 from sweep.training import load_engine
+from sweep.training.engine import Engine, Message
 
 __all__ = ["main"]
+
+# How long the driver's messages may wait: short beside an epoch, long beside a look at the pipe.
+_SLICE_SECONDS = 0.005
 
 
 def main(file_descriptor: int) -> None:
@@ -43,22 +47,30 @@ def _serve(connection: Connection) -> None:
         num_validation=settings.num_validation,
         split_seed=settings.split_seed,
     )
-    engine = load_engine(settings.engine)(settings, data)
+    engine = load_engine(settings, data)
     send(connection, WorkerReady(data.fingerprint, engine.hardware))
-
-    def report(metrics: Sequence[EpochMetrics]) -> Sequence[Decision]:
-        send(connection, Epoch(tuple(metrics)))
-        answer = receive(connection)
-        if not isinstance(answer, Decisions):
-            raise TypeError(f"expected Decisions, received {type(answer).__name__}")
-        return answer.decisions
-
+    del data
     while True:
-        request = receive(connection)
-        if not isinstance(request, Train):
-            raise TypeError(f"expected Train, received {type(request).__name__}")
-        for outcome in engine.train(request.configs, report):
-            send(connection, outcome)
+        while connection.poll(None if engine.is_idle else 0):
+            _send_all(connection, _answer(engine, connection))
+        _send_all(connection, engine.advance(_SLICE_SECONDS))
+
+
+def _answer(engine: Engine, connection: Connection) -> Sequence[Message]:
+    """Take in one message of the driver."""
+    match receive(connection):
+        case Train(configs):
+            engine.add(configs)
+            return []
+        case Decisions(trials, decisions):
+            return engine.decide(trials, decisions)
+        case other:
+            raise TypeError(f"expected Train or Decisions, received {type(other).__name__}")
+
+
+def _send_all(connection: Connection, messages: Sequence[Message]) -> None:
+    for message in messages:
+        send(connection, message if isinstance(message, TrialOutcome) else Epoch(message))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,26 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+class _Dropout(nn.Module):
+    """Dropout whose masks come from a generator of its own.
+
+    A mask is drawn unit by unit, shape (H, B), so that it is the same one when the network is
+    trained in a stack, where units come before images.
+    """
+
+    def __init__(self, probability: float, generator: torch.Generator | None) -> None:
+        super().__init__()
+        self._keep = 1 - probability
+        self._generator = generator
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return inputs
+        mask = torch.empty_like(inputs.t(), memory_format=torch.contiguous_format)
+        mask.bernoulli_(self._keep, generator=self._generator)
+        return inputs * mask.t() * (1 / self._keep)
+
+
 class MLP(nn.Module):
     """`num_layers` linear layers; activation and dropout follow each but the last.
 
@@ -38,6 +58,8 @@ class MLP(nn.Module):
         layer_size: H.
         activation: A name of `ACTIVATIONS`.
         dropout: Probability of dropping each hidden unit while training.
+        generator: Source of the dropout masks, on the device of the network; torch's global one
+            if None.
     """
 
     def __init__(
@@ -49,6 +71,7 @@ class MLP(nn.Module):
         layer_size: int,
         activation: str,
         dropout: float,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         sizes = [num_inputs, *[layer_size] * (num_layers - 1), num_classes]
@@ -58,7 +81,7 @@ class MLP(nn.Module):
             if index < num_layers - 1:
                 layers.append(ACTIVATIONS[activation]())
                 if dropout > 0:
-                    layers.append(nn.Dropout(dropout))
+                    layers.append(_Dropout(dropout, generator))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -74,8 +97,14 @@ class MLP(nn.Module):
         return logits
 
 
-def build_mlp(config: TrialConfig, *, num_inputs: int, num_classes: int) -> MLP:
-    """The network that a configuration describes."""
+def build_mlp(
+    config: TrialConfig,
+    *,
+    num_inputs: int,
+    num_classes: int,
+    generator: torch.Generator | None = None,
+) -> MLP:
+    """The network that a configuration describes (see `MLP`)."""
     return MLP(
         num_inputs,
         num_classes,
@@ -83,4 +112,5 @@ def build_mlp(config: TrialConfig, *, num_inputs: int, num_classes: int) -> MLP:
         layer_size=config.layer_size,
         activation=config.activation,
         dropout=config.dropout,
+        generator=generator,
     )

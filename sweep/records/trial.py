@@ -125,8 +125,13 @@ class TrainingSettings:
         order_seed: Seed of the order of the training images, the same for all trials.
         objective: What decides which epoch of a trial is its best.
         device: A torch device, such as `cpu` or `cuda:0`.
+        num_sharing: Workers that share the device's memory.
         num_threads: Threads of one worker on the CPU.
         engine: Name of the engine.
+        precision: Number format of the matrix products: `auto`, `float32` or `bfloat16`.
+        lanes: The most trials that one worker trains at once.
+        stack_flops: Floating-point operations of a step from which on a stack takes no further
+            lane, or None if only `lanes` limits it.
     """
 
     dataset: str
@@ -136,8 +141,12 @@ class TrainingSettings:
     order_seed: int
     objective: Objective
     device: str
+    num_sharing: int
     num_threads: int
     engine: str
+    precision: str
+    lanes: int
+    stack_flops: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +160,8 @@ class EpochMetrics:
         validation_loss: Mean cross-entropy on the validation split, in nats.
         validation_accuracy: Share of the validation split that is right, 0 to 1.
         learning_rate: The rate at the epoch's last step.
-        seconds: Wall time of the epoch, validation included.
+        seconds: Time that the worker spent on the epoch, validation included; trials that are
+            trained together share it equally.
     """
 
     trial: int
@@ -189,7 +199,7 @@ class TrialOutcome:
         seconds: Wall time of the whole trial.
         num_parameters: Trainable numbers of the network; 0 if it was never built.
         device: Where it ran, with the hardware's name.
-        precision: Of the matrix products.
+        precision: Of the matrix products: `float32`, `bfloat16`, or, on a GPU, `tf32`.
         environment: Versions by package name, and the project's commit if known.
         data_fingerprint: SHA-256 of the training pool and its split.
         best_epoch: The epoch whose weights were kept, or None.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sweep.errors import SweepFailedError
@@ -80,10 +80,13 @@ class Loop:
             while True:
                 if self._stop():
                     raise KeyboardInterrupt
-                self._submit(executor)
-                if not executor.running:
-                    break
-                for message in executor.messages(_POLL_SECONDS):
+                started = executor.has_room and self._start_trial(executor)
+                if not started:
+                    executor.flush()
+                    if not executor.running:
+                        break
+                # Trials that are under way do not wait until all lanes are filled.
+                for message in executor.messages(0 if started else _POLL_SECONDS):
                     self._handle(message, executor)
         self._store.write_finished(name, self._budget_used())
 
@@ -96,20 +99,21 @@ class Loop:
             return "timeout"
         return None
 
-    def _submit(self, executor: Executor) -> None:
-        """Keep every worker busy; orphans come first and are already counted."""
-        while executor.num_free:
+    def _start_trial(self, executor: Executor) -> bool:
+        """Hand out a trial if there is one; orphans come first and are already counted."""
+        with self._store.transaction():
             if self._orphans:
                 config = self._orphans.popleft()
             elif self._budget_used() is None:
                 config = self._session.ask()
                 self._num_started += 1
             else:
-                return
+                return False
             self._store.write_config(self._space.name, config)
-            self._configs[config.number] = config
-            executor.submit(config)
-            self._on_event(TrialStarted(config))
+        self._configs[config.number] = config
+        executor.submit(config)
+        self._on_event(TrialStarted(config))
+        return True
 
     def _handle(self, message: WorkerReady | Epoch | TrialOutcome, executor: Executor) -> None:
         match message:
@@ -120,15 +124,18 @@ class Loop:
                         f"`sweep resume {self._space.name}` starts again"
                     )
             case Epoch():
-                decisions: list[Decision] = []
+                executor.decide(message.metrics, self._report(message.metrics))
                 for metrics in message.metrics:
-                    decisions.append(self._session.report(metrics))
                     self._histories.setdefault(metrics.trial, []).append(metrics)
                     value = self._space.trial_objective.value(metrics)
                     self._on_event(EpochFinished(metrics, value))
-                executor.decide(message.metrics, decisions)
             case TrialOutcome():
                 self._finish(message)
+
+    def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
+        """Record one epoch of several trials and decide on each."""
+        with self._store.transaction():
+            return [self._session.report(metrics) for metrics in epoch]
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
@@ -143,8 +150,9 @@ class Loop:
         value = self._space.trial_objective.value(outcome.best) if outcome.best else None
         if outcome.state is TrialState.COMPLETE and value is not None:
             self._leaders = self._with_leader(outcome.trial, value)
-        self._store.write_outcome(self._space.name, outcome, keep=set(self._leaders))
-        self._session.tell(outcome)
+        with self._store.transaction():
+            self._store.write_outcome(self._space.name, outcome, keep=set(self._leaders))
+            self._session.tell(outcome)
         config = self._configs.pop(outcome.trial)
         self._on_event(TrialFinished(config, replace(outcome, weights=None), value))
         self._watch_failures(outcome.failure)

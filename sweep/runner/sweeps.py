@@ -10,14 +10,14 @@ from typing import Any
 
 from sweep.data import default_data_dir, load_training_data
 from sweep.errors import DataError, InputError, StoreError, SweepFailedError
-from sweep.execution import Placement, place_workers
-from sweep.records import DataFacts, StudyRecord, TrainingSettings
+from sweep.execution import Placement
+from sweep.records import DataFacts, StudyRecord
 from sweep.runner.events import Event
 from sweep.runner.loop import Loop
+from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
 from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store
 from sweep.study import StudySession
-from sweep.training import ENGINE_NAMES
 
 __all__ = ["resume", "run"]
 
@@ -34,6 +34,8 @@ def run(
     data_dir: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     engine: str = "auto",
+    precision: str = "auto",
+    lanes: int | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
@@ -51,7 +53,9 @@ def run(
         device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
         seed: The study's seed, in place of the sampler's.
-        engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
+        engine: `auto`, `sequential` (the plain reference) or `stacked`.
+        precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
+        lanes: Trials that one worker trains at once; chosen by their size if None.
         on_event: Called for everything that happens, in the driver.
         stop: Asked several times a second; True ends the work between two writes.
 
@@ -70,7 +74,8 @@ def run(
     if store.has_study(space.name):
         _compare_spaces(store, space)
     space = _override(space, trials=trials)
-    request = _Request(space, store, timeout, workers, device, data_dir, engine, on_event, stop)
+    options = WorkerOptions(workers, device, engine, precision, lanes)
+    request = _Request(space, store, timeout, options, data_dir, on_event, stop)
     return request.carry_out()
 
 
@@ -84,6 +89,8 @@ def resume(
     device: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
     engine: str = "auto",
+    precision: str = "auto",
+    lanes: int | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
@@ -97,7 +104,9 @@ def resume(
         workers: Worker processes; one per core or per GPU if None.
         device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-        engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
+        engine: `auto`, `sequential` (the plain reference) or `stacked`.
+        precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
+        lanes: Trials that one worker trains at once; chosen by their size if None.
         on_event: Called for everything that happens, in the driver.
         stop: Asked several times a second; True ends the work between two writes.
 
@@ -117,7 +126,8 @@ def resume(
         trials=trials if trials is not None else record.num_trials,
         timeout=record.timeout_seconds,
     )
-    request = _Request(space, store, timeout, workers, device, data_dir, engine, on_event, stop)
+    options = WorkerOptions(workers, device, engine, precision, lanes)
+    request = _Request(space, store, timeout, options, data_dir, on_event, stop)
     return request.carry_out()
 
 
@@ -176,23 +186,17 @@ class _Request:
     space: SearchSpace
     store: Store
     timeout: float | None
-    workers: int | None
-    device: str
+    workers: WorkerOptions
     data_dir: str | os.PathLike[str] | None
-    engine: str
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
     def carry_out(self) -> StudyRecord:
         """Check everything that can be checked, then create, then train."""
         space, store, name = self.space, self.store, self.space.name
-        if self.engine != "auto" and self.engine not in ENGINE_NAMES:
-            raise InputError(
-                f"engine must be one of auto, {', '.join(ENGINE_NAMES)}; found {self.engine!r}"
-            )
         if self.timeout is not None and not self.timeout > 0:
             raise InputError(f"timeout must be above 0 seconds; found {self.timeout}")
-        placements = tuple(place_workers(self.device, self.workers))
+        placements = self.workers.place()
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
         data = load_training_data(
             space.dataset.name,
@@ -229,20 +233,7 @@ class _Request:
         if total is not None:
             total = max(total, session.num_started)  # trials that were run are not taken back
         store.write_budget(name, total, space.budget.timeout)
-        settings = [
-            TrainingSettings(
-                dataset=space.dataset.name,
-                num_validation=space.dataset.validation,
-                split_seed=space.dataset.split_seed,
-                data_dir=str(data_dir),
-                order_seed=space.seed,
-                objective=space.trial_objective,
-                device=placement.device,
-                num_threads=placement.num_threads,
-                engine=ENGINE_NAMES[0] if self.engine == "auto" else self.engine,
-            )
-            for placement in placements
-        ]
+        settings = self.workers.settings(space, placements, data_dir)
         timeout = self.timeout if self.timeout is not None else space.budget.timeout
         loop = Loop(space, store, session, facts.fingerprint, self.on_event, self.stop, timeout)
         loop.run(settings, placements)

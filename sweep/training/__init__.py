@@ -3,21 +3,37 @@
 Importing this package does not import torch; `load_engine` does.
 """
 
-from sweep.training.engine import Engine, Report
+from __future__ import annotations
 
-__all__ = ["ENGINE_NAMES", "Engine", "Report", "load_engine"]
+from typing import TYPE_CHECKING
 
-ENGINE_NAMES = ("sequential",)
+from sweep.training.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
+
+if TYPE_CHECKING:
+    from sweep.data import TrainingData
+    from sweep.records import TrainingSettings
+    from sweep.training.engine import Engine
+
+__all__ = [
+    "ENGINE_NAMES",
+    "MAX_LANES",
+    "PRECISION_NAMES",
+    "STACK_FLOPS",
+    "Capacity",
+    "image_flops",
+    "load_engine",
+]
+
+ENGINE_NAMES = ("sequential", "stacked")
+PRECISION_NAMES = ("auto", "float32", "bfloat16")
 
 
-def load_engine(name: str) -> type[Engine]:
-    """The engine of this name.
+def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:
+    """The engine that the settings name, with the data on its device."""
+    from sweep.training.engine import Engine
+    from sweep.training.sequential import SequentialGroup
+    from sweep.training.stacked import StackedGroup
 
-    Args:
-        name: One of `ENGINE_NAMES`.
-    """
-    if name == "sequential":
-        from sweep.training.sequential import SequentialEngine
-
-        return SequentialEngine
-    raise ValueError(f"engine must be one of {', '.join(ENGINE_NAMES)}; found {name!r}")
+    if settings.engine == "sequential":
+        return Engine(settings, data, SequentialGroup)
+    return Engine(settings, data, StackedGroup)

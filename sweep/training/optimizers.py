@@ -1,20 +1,17 @@
-"""Optimisers by name, by way of PyTorch's functional forms.
+"""Optimisers by name, one fused kernel for all tensors of a network.
 
 The classes of `torch.optim` import the compiler when they are made, which costs each worker
-almost two seconds before its first step; the functions beneath them do the same arithmetic.
-Fused: one kernel updates all tensors.
+almost two seconds before its first step, and spend more time on sorting their arguments than a
+small network's update takes. The kernels beneath them do the same arithmetic; tests hold them
+to the classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
-from torch.optim.adamw import adamw
-from torch.optim.sgd import sgd
 
 from sweep.records import TrialConfig
 
@@ -22,10 +19,18 @@ __all__ = ["Optimizer", "build_optimizer"]
 
 
 class Optimizer(Protocol):
-    """Updates parameters from their gradients."""
+    """Updates the tensors of one network; its state has their shapes."""
 
-    def step(self, learning_rate: float) -> None:
-        """Update every parameter with this learning rate and forget the gradients."""
+    def step(
+        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+    ) -> None:
+        """Update every parameter in place.
+
+        Args:
+            parameters: As they were when the optimiser was built, or moved elsewhere.
+            gradients: One for each, of the same shape and dtype.
+            learning_rate: One number, on the device of the parameters.
+        """
         ...
 
 
@@ -33,29 +38,31 @@ class _Adam:
     """Adam with the decay added to the gradient, or AdamW with the decay beside it."""
 
     def __init__(self, parameters: list[Tensor], weight_decay: float, *, decoupled: bool) -> None:
-        self._parameters = parameters
         self._weight_decay = weight_decay
-        self._update = adamw if decoupled else adam
+        self._update = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self._means = [torch.zeros_like(p) for p in parameters]
         self._squares = [torch.zeros_like(p) for p in parameters]
-        self._steps = [torch.zeros((), device=p.device) for p in parameters]
+        # One counter for all tensors: the kernel only reads it.
+        self._steps = [torch.zeros((), device=parameters[0].device)] * len(parameters)
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
+    def step(
+        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+    ) -> None:
+        self._steps[0].add_(1)
         self._update(
-            self._parameters,
-            _take_gradients(self._parameters),
+            parameters,
+            gradients,
             self._means,
             self._squares,
             [],
             self._steps,
-            fused=True,
-            amsgrad=False,
+            lr=learning_rate,
             beta1=0.9,
             beta2=0.999,
-            lr=learning_rate,
             weight_decay=self._weight_decay,
             eps=1e-8,
+            amsgrad=False,
             maximize=False,
         )
 
@@ -64,40 +71,31 @@ class _Sgd:
     """Stochastic gradient descent with momentum and an L2 penalty."""
 
     def __init__(self, parameters: list[Tensor], weight_decay: float, momentum: float) -> None:
-        self._parameters = parameters
         self._weight_decay = weight_decay
         self._momentum = momentum
-        self._buffers: list[Tensor | None] = [None] * len(parameters)
+        # Zero at first, the buffers hold the bare gradient after the first step, as they should.
+        self._buffers = [torch.zeros_like(p) for p in parameters] if momentum else []
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        sgd(
-            self._parameters,
-            _take_gradients(self._parameters),
+    def step(
+        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+    ) -> None:
+        torch._fused_sgd_(
+            parameters,
+            gradients,
             self._buffers,
-            fused=True,
             weight_decay=self._weight_decay,
             momentum=self._momentum,
             lr=learning_rate,
             dampening=0.0,
             nesterov=False,
             maximize=False,
+            is_first_step=False,
         )
 
 
-def build_optimizer(parameters: Iterable[Tensor], config: TrialConfig) -> Optimizer:
+def build_optimizer(parameters: list[Tensor], config: TrialConfig) -> Optimizer:
     """The optimiser that a configuration names, with PyTorch's defaults for the rest."""
-    tensors = list(parameters)
     if config.optimizer == "sgd":
-        return _Sgd(tensors, config.weight_decay, config.momentum)
-    return _Adam(tensors, config.weight_decay, decoupled=config.optimizer == "adamw")
-
-
-def _take_gradients(parameters: list[Tensor]) -> list[Tensor]:
-    gradients = []
-    for parameter in parameters:
-        if parameter.grad is None:
-            raise RuntimeError("a parameter took no part in the loss")
-        gradients.append(parameter.grad)
-        parameter.grad = None
-    return gradients
+        return _Sgd(parameters, config.weight_decay, config.momentum)
+    return _Adam(parameters, config.weight_decay, decoupled=config.optimizer == "adamw")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = ["SCHEDULES", "learning_rate"]
+import torch
+
+from sweep.records import TrialConfig
+
+__all__ = ["SCHEDULES", "learning_rate", "learning_rates"]
 
 # The constants of torch.optim.lr_scheduler.OneCycleLR, after Smith and Topin (2018).
 _WARM_UP = 0.3
@@ -51,3 +55,25 @@ def learning_rate(schedule: str, peak: float, step: int, num_steps: int) -> floa
         num_steps: Steps of the whole trial.
     """
     return peak * SCHEDULES[schedule](step, num_steps)
+
+
+def learning_rates(
+    config: TrialConfig, epoch: int, num_steps: int, device: torch.device
+) -> torch.Tensor:
+    """The learning rates of one epoch's steps, shape (num_steps,).
+
+    float64 on the CPU, whose optimiser kernels read a double; float32 on a GPU, whose read a float.
+
+    Args:
+        config: Names the schedule, its peak, and the trial's number of epochs.
+        epoch: 0 for the first epoch.
+        num_steps: Steps of one epoch.
+        device: Where the optimiser reads them.
+    """
+    total = config.epochs * num_steps
+    rates = [
+        learning_rate(config.learning_rate_schedule, config.learning_rate, step, total)
+        for step in range(epoch * num_steps, (epoch + 1) * num_steps)
+    ]
+    dtype = torch.float64 if device.type == "cpu" else torch.float32
+    return torch.tensor(rates, dtype=dtype, device=device)

@@ -25,6 +25,8 @@ from helpers import (
 
 from sweep.store import Store
 
+# What is promised to be the same to the last bit: one trial after the other.
+ONE_WORKER = ("--workers", 1, "--engine", "sequential")
 SPACE = space_mapping(
     parameters={
         "num_layers": {"low": 1, "high": 3},
@@ -60,7 +62,7 @@ def undisturbed(tmp_path_factory) -> Path:
     """The same study without any interruption."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "space.yaml").write_text(json.dumps(SPACE))
-    assert run_cli("run", "space.yaml", "--workers", 1, cwd=folder).returncode == 0
+    assert run_cli("run", "space.yaml", *ONE_WORKER, cwd=folder).returncode == 0
     return folder
 
 
@@ -73,7 +75,7 @@ def num_reports(folder: Path) -> int:
 def test_a_killed_driver_costs_nothing(folder, undisturbed):
     for reports in (3, 14):
         start = ("resume", "small") if (folder / "studies.db").exists() else ("run", "space.yaml")
-        with start_cli(*start, "--workers", 1, cwd=folder) as driver:
+        with start_cli(*start, *ONE_WORKER, cwd=folder) as driver:
             read_until(driver.stderr, "trials done")
             wait_for(lambda least=reports: num_reports(folder) >= least)
             workers = children(driver.pid)
@@ -83,14 +85,14 @@ def test_a_killed_driver_costs_nothing(folder, undisturbed):
         interrupted = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
         assert interrupted["state"] == "interrupted"
 
-    assert run_cli("resume", "small", "--workers", 1, cwd=folder).returncode == 0
+    assert run_cli("resume", "small", *ONE_WORKER, cwd=folder).returncode == 0
     assert what_happened(folder) == what_happened(undisturbed)
     assert weights(folder) == weights(undisturbed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_resumable_study_within_seconds(folder, number):
-    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+    with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
         read_until(driver.stderr, "[1/5]")
         workers = children(driver.pid)
         sent = time.monotonic()
@@ -105,14 +107,14 @@ def test_a_signal_leaves_a_resumable_study_within_seconds(folder, number):
     assert "Traceback" not in errors
     assert not any(map(is_alive, workers))
 
-    assert run_cli("resume", "small", "--workers", 1, cwd=folder).returncode == 0
+    assert run_cli("resume", "small", *ONE_WORKER, cwd=folder).returncode == 0
     study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
     assert (study["state"], len(study["trials"])) == ("finished", 5)
     assert {trial["state"] for trial in study["trials"]} <= {"COMPLETE", "PRUNED"}
 
 
 def test_a_signal_before_the_study_is_open_is_obeyed_too(folder):
-    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+    with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
         wait_for(lambda: handles(driver.pid, signal.SIGTERM) or driver.poll() is not None)
         driver.send_signal(signal.SIGTERM)
         _, errors = driver.communicate(timeout=60)
@@ -132,7 +134,7 @@ def handles(pid: int, number: int) -> bool:
 
 
 def test_a_second_driver_is_refused_and_told_who_holds_the_study(folder):
-    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+    with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
         read_until(driver.stderr, "trials done")
         second = run_cli("resume", "small", cwd=folder)
         assert second.returncode == 2
@@ -145,7 +147,7 @@ def test_a_second_driver_is_refused_and_told_who_holds_the_study(folder):
 
 
 def test_a_killed_worker_costs_one_trial(folder):
-    with start_cli("run", "space.yaml", "--workers", 1, cwd=folder) as driver:
+    with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
         read_until(driver.stderr, "trials done")
         wait_for(lambda: num_reports(folder) >= 1)
         (worker,) = children(driver.pid)
@@ -174,7 +176,7 @@ def test_a_signal_to_the_whole_process_group_fails_no_trial(folder):
 def test_a_folder_that_goes_away_ends_the_sweep_with_one_line(folder):
     lost = folder / "lost"
     lost.mkdir()
-    with start_cli("run", "../space.yaml", "--workers", 1, cwd=lost) as run:
+    with start_cli("run", "../space.yaml", *ONE_WORKER, cwd=lost) as run:
         read_until(run.stderr, "trials done")
         wait_for(lambda: num_reports(lost) >= 1)
         lost.rename(folder / "gone")

@@ -127,7 +127,7 @@ def test_another_space_is_refused_with_the_differences(cli, finished, tmp_path):
 
 
 def test_results_go_to_standard_output_and_progress_to_standard_error(cli, folder):
-    done = cli("run", "good.yaml", "--workers", 1)
+    done = cli("run", "good.yaml", "--workers", 1, "--engine", "sequential")
     assert done.returncode == 0, done.stderr
     first, *lines = done.stderr.splitlines()
     assert first == "study small: 0/3 trials done; 1 workers on cpu"

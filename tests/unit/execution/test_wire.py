@@ -14,7 +14,7 @@ from sweep.records import Decision, Failure, FailureKind, TrialOutcome, TrialSta
 MESSAGES = [
     make_settings(),
     Train((make_config(number=1), make_config(number=2))),
-    Decisions((Decision.CONTINUE, Decision.PRUNE)),
+    Decisions((3, 1), (Decision.CONTINUE, Decision.PRUNE)),
     WorkerReady("abc", "cpu (a processor)"),
     Epoch((make_metrics(1, 2), make_metrics(2, 1))),
     TrialOutcome(

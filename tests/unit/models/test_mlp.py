@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers import make_config
 from torch import nn
 
-from sweep.models import ACTIVATIONS, MLP
+from sweep.models import ACTIVATIONS, MLP, build_mlp
 from sweep.space import PARAMETERS
 
 
-def build(num_layers: int, activation: str = "relu", dropout: float = 0.0) -> MLP:
-    return MLP(20, 3, num_layers=num_layers, layer_size=8, activation=activation, dropout=dropout)
+def build(
+    num_layers: int,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> MLP:
+    return MLP(
+        20,
+        3,
+        num_layers=num_layers,
+        layer_size=8,
+        activation=activation,
+        dropout=dropout,
+        generator=generator,
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,17 +61,106 @@ def test_the_network_knows_the_activations_of_the_search_space():
     assert tuple(ACTIVATIONS) == PARAMETERS["activation"].choices
 
 
-def test_dropout_follows_every_hidden_layer_while_training():
-    model = build(3, dropout=0.5)
-    kinds = [type(module) for module in model.layers]
-    assert kinds == [
-        nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear,
-    ]  # fmt: skip
+# ---------------------------------------------------------------- dropout
+
+
+def generator(seed: int = 5) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_dropout_follows_every_hidden_activation_while_training():
+    """By hand: the masks are drawn layer by layer from the generator, shape (H, B)."""
+    torch.manual_seed(0)
+    model = build(3, "tanh", dropout=0.25, generator=generator())
+    inputs = torch.randn(6, 20)
+    first, second, last = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    source = generator()
+    hidden = inputs
+    for layer in (first, second):
+        mask = torch.empty(8, 6).bernoulli_(0.75, generator=source)
+        assert 0 < mask.sum() < mask.numel()
+        hidden = torch.tanh(layer(hidden)) * mask.T / 0.75
+    torch.testing.assert_close(model(inputs), last(hidden))
+
+
+def test_dropout_keeps_the_mean():
+    model = MLP(
+        1, 1, num_layers=2, layer_size=2000, activation="relu", dropout=0.3, generator=generator()
+    )
+    for parameter in model.parameters():
+        nn.init.ones_(parameter)
+    dropped = model(torch.ones(50, 1)).mean().item()
+    model.eval()
+    assert dropped == pytest.approx(model(torch.ones(1, 1)).item(), rel=0.02)
+
+
+def test_every_forward_draws_new_masks():
+    model = build(3, dropout=0.5, generator=generator())
     inputs = torch.randn(64, 20)
     assert not torch.equal(model(inputs), model(inputs))
+
+
+def test_no_unit_is_dropped_in_validation():
+    torch.manual_seed(0)
+    model = build(3, dropout=0.5, generator=generator())
+    torch.manual_seed(0)
+    without = build(3)
+    inputs = torch.randn(64, 20)
     model.eval()
-    assert torch.equal(model(inputs), model(inputs))
+    assert torch.equal(model(inputs), without(inputs))
+    model.train()
+    again = build(3, dropout=0.5, generator=generator())
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(model(inputs), again(inputs)), "validation has drawn from the generator"
+
+
+def test_the_generator_alone_decides_the_masks():
+    torch.manual_seed(0)
+    one = build(3, dropout=0.5, generator=generator(1))
+    torch.manual_seed(0)
+    same = build(3, dropout=0.5, generator=generator(1))
+    other = build(3, dropout=0.5, generator=generator(2))
+    same.load_state_dict(one.state_dict())
+    other.load_state_dict(one.state_dict())
+    inputs = torch.randn(64, 20)
+    before = torch.get_rng_state()
+    result = one(inputs)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(99)
+    assert torch.equal(result, same(inputs))
+    assert not torch.equal(result, other(inputs))
+
+
+def test_without_a_generator_dropout_draws_from_torchs_own():
+    model = build(3, dropout=0.5)
+    inputs = torch.randn(64, 20)
+    torch.manual_seed(1)
+    first = model(inputs)
+    torch.manual_seed(1)
+    assert torch.equal(first, model(inputs))
+    torch.manual_seed(2)
+    assert not torch.equal(first, model(inputs))
+
+
+def test_the_weights_do_not_depend_on_dropout():
+    """A lane of a stack is drawn without it."""
+    torch.manual_seed(3)
+    plain = build(4)
+    torch.manual_seed(3)
+    dropped = build(4, dropout=0.5, generator=generator())
+    for ours, theirs in zip(plain.parameters(), dropped.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_softmax_regression_has_no_dropout():
     assert [type(module) for module in build(1, dropout=0.5).layers] == [nn.Linear]
+
+
+def test_a_configuration_describes_the_network():
+    config = make_config(num_layers=3, layer_size=8, activation="tanh", dropout=0.5)
+    torch.manual_seed(0)
+    model = build_mlp(config, num_inputs=20, num_classes=3, generator=generator())
+    torch.manual_seed(0)
+    same = build(3, "tanh", dropout=0.5, generator=generator())
+    inputs = torch.randn(5, 20)
+    assert torch.equal(model(inputs), same(inputs))

@@ -21,9 +21,11 @@ import sweep
 from sweep.errors import DataError, DeviceError, InputError, SearchSpaceError, StoreError
 from sweep.records import StudyState, TrialState
 from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted, loop
+from sweep.runner.workers import WorkerOptions
+from sweep.space import load_space
 from sweep.store import Store
 
-HERE = {"workers": 1, "device": "cpu"}
+HERE = {"workers": 1, "device": "cpu", "engine": "sequential"}
 DIVERGENT = {
     "num_layers": 6,
     "layer_size": {"low": 60, "high": 64},
@@ -119,6 +121,74 @@ def test_a_timeout_ends_the_asking_not_the_trials(storage):
     assert more.state is StudyState.FINISHED
 
 
+# ---------------------------------------------------------------- engines
+
+
+def test_every_engine_gives_the_same_study(finished, tmp_path):
+    sequential = Store(finished, to_write=False).read_study("small")
+    stacked = sweep.run(
+        space_mapping(),
+        storage=f"sqlite:///{tmp_path / 'stacked.db'}",
+        **{**HERE, "engine": "stacked", "precision": "float32"},
+    )
+    again = sweep.run(
+        space_mapping(),
+        storage=f"sqlite:///{tmp_path / 'sequential.db'}",
+        **{**HERE, "precision": "float32"},
+    )
+    for one, other in zip(stacked.trials, again.trials, strict=True):
+        assert (one.params, one.state) == (other.params, other.state)
+        assert list(one.reports.values()) == pytest.approx(list(other.reports.values()), abs=0.01)
+        losses = [[m.train_loss for m in t.outcome.history] for t in (one, other)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert [t.params for t in sequential.trials] == [t.params for t in stacked.trials]
+
+
+@pytest.mark.parametrize("options", [{}, {"lanes": 3}, {"workers": 2, "lanes": 5}])
+def test_a_stacked_sweep_with_pruning_runs_exactly_its_budget(storage, options):
+    events: list[Any] = []
+    study = sweep.run(
+        space_mapping(
+            parameters={**space_mapping()["parameters"], "batch_size": {"choices": [32, 64]}},
+            sampler={"type": "tpe", "seed": 1},
+            pruner={"type": "hyperband"},
+            budget={"trials": 20},
+        ),
+        storage=storage,
+        on_event=events.append,
+        **{"workers": 1, "device": "cpu", **options},
+    )
+    assert [trial.number for trial in study.trials] == list(range(20))
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    for trial in study.trials:
+        history = trial.outcome.history
+        assert trial.reports == {m.epoch: m.validation_accuracy for m in history}
+        assert list(trial.reports) == list(range(1, len(history) + 1))
+        assert trial.state is TrialState.PRUNED or len(history) == 4
+    started = [event.config.number for event in events if isinstance(event, TrialStarted)]
+    assert started == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "expected"),
+    [
+        ({"sampler": {"type": "random", "seed": 0}}, {}, (16, 5e8)),
+        ({"sampler": {"type": "tpe", "seed": 0}}, {}, (5, 5e8)),
+        ({"sampler": {"type": "tpe", "seed": 0}, "budget": {"trials": 8}}, {}, (2, 5e8)),
+        ({"sampler": {"type": "random", "seed": 0}, "pruner": {"type": "median"}}, {}, (5, 5e8)),
+        ({"sampler": {"type": "tpe", "seed": 0}}, {"lanes": 7}, (7, None)),
+        ({"sampler": {"type": "tpe", "seed": 0}}, {"engine": "sequential"}, (1, 5e8)),
+    ],
+)
+def test_lanes_leave_the_search_something_to_learn_from(changes, options, expected):
+    space = load_space(space_mapping(**{"budget": {"trials": 40}, **changes}))
+    given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto", "lanes": None}
+    workers = WorkerOptions(**{**given, **options})
+    settings = workers.settings(space, workers.place(), Path("data"))
+    assert [(each.lanes, each.stack_flops) for each in settings] == [expected] * 2
+    assert {each.num_sharing for each in settings} == {2}
+
+
 # ---------------------------------------------------------------- refusals
 
 
@@ -166,6 +236,9 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
         ({"device": "tpu"}, InputError, "device must be auto, cpu, cuda"),
         ({"device": "cuda:99"}, DeviceError, "GPU"),
         ({"engine": "warp"}, InputError, "engine must be one of auto, .*'warp'"),
+        ({"precision": "float16"}, InputError, "precision must be one of auto, .*'float16'"),
+        ({"lanes": 0}, InputError, "lanes must be at least 1; found 0"),
+        ({"lanes": 4}, InputError, "sequential engine trains one trial at a time; found lanes 4"),
         ({"trials": 0}, SearchSpaceError, r"budget\.trials: must be at least 1; found 0"),
         ({"timeout": -1.0}, InputError, "timeout must be above 0 seconds; found -1.0"),
         ({"study": "a/b"}, SearchSpaceError, "name: must be 1 to 64 letters.*'a/b'"),

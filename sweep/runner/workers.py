@@ -1,0 +1,110 @@
+"""How many workers there are, where they run, and how many trials each trains at once."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.errors import InputError
+from sweep.execution import Placement, place_workers
+from sweep.records import TrainingSettings
+from sweep.space import SearchSpace
+from sweep.training import ENGINE_NAMES, MAX_LANES, PRECISION_NAMES, STACK_FLOPS
+
+__all__ = ["WorkerOptions"]
+
+# Of the budget, what may be under way at once where earlier trials decide about later ones.
+_SHARE_UNDER_WAY = 1 / 4
+_LEARNING_SAMPLERS = ("tpe", "gp")
+_PRUNERS_WITHOUT_COMPARISON = ("none", "threshold")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What a user may say about workers; None and `auto` leave the choice to the program.
+
+    Attributes:
+        workers: Worker processes.
+        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
+        engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
+        precision: A name of `sweep.training.PRECISION_NAMES`.
+        lanes: Trials that one worker trains at once.
+    """
+
+    workers: int | None
+    device: str
+    engine: str
+    precision: str
+    lanes: int | None
+
+    def place(self) -> tuple[Placement, ...]:
+        """Where workers run.
+
+        Raises:
+            InputError: an option cannot be met.
+        """
+        if self.engine not in ("auto", *ENGINE_NAMES):
+            raise InputError(
+                f"engine must be one of auto, {', '.join(ENGINE_NAMES)}; found {self.engine!r}"
+            )
+        if self.precision not in PRECISION_NAMES:
+            raise InputError(
+                f"precision must be one of {', '.join(PRECISION_NAMES)}; found {self.precision!r}"
+            )
+        if self.lanes is not None and self.lanes < 1:
+            raise InputError(f"lanes must be at least 1; found {self.lanes}")
+        if self.engine == "sequential" and self.lanes not in (None, 1):
+            raise InputError(
+                f"the sequential engine trains one trial at a time; found lanes {self.lanes}; "
+                "use engine stacked"
+            )
+        return tuple(place_workers(self.device, self.workers))
+
+    def settings(
+        self, space: SearchSpace, placements: tuple[Placement, ...], data_dir: Path
+    ) -> list[TrainingSettings]:
+        """The settings of each worker.
+
+        `auto` is the stacked engine: with one lane it is the sequential one without autograd, and
+        never slower (docs/decisions.md).
+        """
+        sharing = Counter(placement.device for placement in placements)
+        engine = "stacked" if self.engine == "auto" else self.engine
+        found = []
+        for placement in placements:
+            kind = placement.device.split(":")[0]
+            lanes = self.lanes or (
+                1 if engine == "sequential" else _default_lanes(space, kind, len(placements))
+            )
+            found.append(
+                TrainingSettings(
+                    dataset=space.dataset.name,
+                    num_validation=space.dataset.validation,
+                    split_seed=space.dataset.split_seed,
+                    data_dir=str(data_dir),
+                    order_seed=space.seed,
+                    objective=space.trial_objective,
+                    device=placement.device,
+                    num_sharing=sharing[placement.device],
+                    num_threads=placement.num_threads,
+                    engine=engine,
+                    precision=self.precision,
+                    lanes=lanes,
+                    stack_flops=STACK_FLOPS[kind] if self.lanes is None else None,
+                )
+            )
+        return found
+
+
+def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
+    """As many as pay, but few enough for the search to learn from the trials before."""
+    learns = (
+        space.sampler.type in _LEARNING_SAMPLERS
+        or space.pruner.type not in _PRUNERS_WITHOUT_COMPARISON
+    )
+    if not learns or space.num_trials is None:
+        return MAX_LANES[kind]
+    under_way = math.ceil(space.num_trials * _SHARE_UNDER_WAY / num_workers)
+    return min(MAX_LANES[kind], max(2, under_way))

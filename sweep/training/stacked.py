@@ -1,0 +1,220 @@
+"""Many trials at once: they share each batch, and each kernel serves all of them.
+
+A step is a program of calls on tensors that never move (see `sweep.models.stacked_mlp`): read the
+batch, forward, loss, backward, one optimiser kernel for each lane, and, with bfloat16, new copies
+of the weights. On a GPU it is captured once and replayed.
+
+Shape legend: B batch, K lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sweep.models import StackedMLP, Workspace, build_mlp, stack_order
+from sweep.training.batches import Batches
+from sweep.training.capacity import VALIDATION_BATCH
+from sweep.training.graphs import RepeatedProgram
+from sweep.training.lane import Lane, Measurement
+from sweep.training.losses import cross_entropy, cross_entropy_gradients
+from sweep.training.optimizers import Optimizer, build_optimizer
+from sweep.training.randomness import dropout_generator
+from sweep.training.schedules import learning_rates
+
+__all__ = ["StackedGroup"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """What a lane takes along when the stack closes its gaps."""
+
+    lane: Lane
+    generator: torch.Generator
+    optimizer: Optimizer
+    weight_names: tuple[str, ...]
+
+
+class StackedGroup:
+    """Trials of one batch size, trained together (see `sweep.training.engine.Group`)."""
+
+    def __init__(self, lanes: Sequence[Lane], batches: Batches) -> None:
+        self._batches = batches
+        self._batch_size = lanes[0].config.batch_size
+        self.num_steps = -(-len(batches.train) // self._batch_size)
+        self.lanes = sorted(lanes, key=lambda lane: stack_order(lane.config))
+        self._network = self._build_network()
+        self._seats = [self._seat(position) for position in range(len(lanes))]
+        self._train_losses = torch.zeros(len(lanes), dtype=torch.float64, device=batches.device)
+        self._rates = self._train_losses.new_empty(0, len(lanes))
+        self._prepare()
+
+    def begin_epoch(self) -> None:
+        """Shuffle the training images."""
+        device = self._batches.device
+        self._order = self._batches.order(self.lanes[0].epoch + 1)
+        self._rates = torch.stack(
+            [
+                learning_rates(lane.config, lane.epoch, self.num_steps, device)
+                for lane in self.lanes
+            ],
+            1,
+        )
+        self._train_losses.zero_()
+
+    def step(self, index: int) -> None:
+        """Train on one batch of the epoch."""
+        start = index * self._batch_size
+        rows = self._order[start : start + self._batch_size]
+        step = self._steps.get(len(rows))
+        if step is None:
+            step = self._steps[len(rows)] = _Step(self._network, self._batches, self._seats, rows)
+        self._train_losses += step.run(rows, self._rates[index])
+
+    def finish_epoch(self) -> list[Measurement]:
+        """Measure all networks on the validation split."""
+        split = self._batches.validation
+        losses = torch.zeros_like(self._train_losses)
+        predictions = split.labels.new_empty(len(self.lanes), len(split))
+        for rows in torch.arange(len(split), device=split.labels.device).split(VALIDATION_BATCH):
+            check = self._checks.get(len(rows))
+            if check is None:
+                check = self._checks[len(rows)] = _Check(self._network, self._batches, rows)
+            losses += check.run(rows)
+            predictions[:, rows] = check.logits.argmax(1)
+        numbers = torch.stack(
+            [
+                self._train_losses / len(self._batches.train),
+                losses / len(split),
+                (predictions == split.labels).sum(1).to(torch.float64),
+                self._rates[-1].to(torch.float64),
+            ]
+        ).tolist()  # the one time in an epoch that the host waits for a GPU
+        return [
+            Measurement(train_loss, validation_loss, predictions[position], int(correct), rate)
+            for position, (train_loss, validation_loss, correct, rate) in enumerate(
+                zip(*numbers, strict=True)
+            )
+        ]
+
+    def copy_weights(self, position: int) -> dict[str, Tensor]:
+        """A copy of one lane's weights, named as in the state of its `MLP`."""
+        names = self._seats[position].weight_names
+        tensors = self._network.weights.network(position)
+        return {name: tensor.clone() for name, tensor in zip(names, tensors, strict=True)}
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Let the other lanes go and close the gaps."""
+        old, chosen = self._network, list(positions)
+        self.lanes = [self.lanes[position] for position in chosen]
+        self._seats = [self._seats[position] for position in chosen]
+        self._train_losses = self._train_losses[chosen]
+        self._rates = self._rates[:, chosen]
+        self._network = self._build_network()
+        for position, former in enumerate(chosen):
+            self._network.load(position, old.weights.network(former))
+        self._prepare()
+
+    def _build_network(self) -> StackedMLP:
+        batches = self._batches
+        return StackedMLP(
+            [lane.config for lane in self.lanes],
+            num_inputs=batches.num_inputs,
+            num_classes=batches.num_classes,
+            device=batches.device,
+            dtype=batches.precision.weights,
+            product_dtype=batches.precision.products,
+        )
+
+    def _seat(self, position: int) -> _Seat:
+        """Draw a lane's initial weights as the reference draws them."""
+        lane, batches = self.lanes[position], self._batches
+        torch.manual_seed(lane.config.seed)
+        model = build_mlp(
+            lane.config, num_inputs=batches.num_inputs, num_classes=batches.num_classes
+        )
+        lane.num_parameters = sum(p.numel() for p in model.parameters())
+        self._network.load(position, list(model.parameters()))
+        return _Seat(
+            lane,
+            dropout_generator(lane.config.seed, batches.device),
+            build_optimizer(self._network.weights.lane(position), lane.config),
+            tuple(model.state_dict()),
+        )
+
+    def _prepare(self) -> None:
+        """Forget the programs of the former stack."""
+        for position, seat in enumerate(self._seats):
+            self._network.set_dropout(position, seat.generator)
+        for call in self._network.copy_weights():
+            call()
+        self._steps: dict[int, _Step] = {}
+        self._checks: dict[int, _Check] = {}
+
+
+class _Step:
+    """One training step for one number of images."""
+
+    def __init__(
+        self, network: StackedMLP, batches: Batches, seats: Sequence[_Seat], rows: Tensor
+    ) -> None:
+        space = Workspace(network, len(rows))
+        dtype = batches.precision.weights
+        self._rows = torch.empty_like(rows)
+        self._losses = torch.zeros(len(seats), dtype=dtype, device=batches.device)
+        rate_dtype = torch.float64 if batches.device.type == "cpu" else torch.float32
+        self._rates = torch.zeros(len(seats), dtype=rate_dtype, device=batches.device)
+        loss, logarithms = cross_entropy(space, dtype, self._losses)
+        program = [
+            *batches.read(batches.train, self._rows, space.inputs, space.labels),
+            *network.forward(space, training=True),
+            *loss,
+            *cross_entropy_gradients(space, logarithms),
+            *network.backward(space),
+        ]
+        for position, seat in enumerate(seats):
+            program.append(
+                partial(
+                    seat.optimizer.step,
+                    network.weights.lane(position),
+                    network.gradients.lane(position),
+                    self._rates[position],
+                )
+            )
+        program += network.copy_weights()
+        self._program = RepeatedProgram(program, batches.device, [seat.generator for seat in seats])
+
+    def run(self, rows: Tensor, rates: Tensor) -> Tensor:
+        """Train on these images; the sum of each lane's losses over them, shape (K,)."""
+        self._rows.copy_(rows)
+        self._rates.copy_(rates)
+        self._program.run()
+        return self._losses
+
+
+class _Check:
+    """The validation of one number of images."""
+
+    def __init__(self, network: StackedMLP, batches: Batches, rows: Tensor) -> None:
+        space = Workspace(network, len(rows))
+        dtype = batches.precision.weights
+        self.logits = space.logits
+        self._rows = torch.empty_like(rows)
+        self._losses = torch.zeros(network.num_lanes, dtype=dtype, device=batches.device)
+        loss, _ = cross_entropy(space, dtype, self._losses)
+        program = [
+            *batches.read(batches.validation, self._rows, space.inputs, space.labels),
+            *network.forward(space, training=False),
+            *loss,
+        ]
+        self._program = RepeatedProgram(program, batches.device)
+
+    def run(self, rows: Tensor) -> Tensor:
+        """Measure on these images; the sum of each lane's losses over them, shape (K,)."""
+        self._rows.copy_(rows)
+        self._program.run()
+        return self._losses

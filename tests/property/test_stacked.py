@@ -1,0 +1,177 @@
+"""Whatever is trained in one stack: each trial ends as it does alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from helpers import make_config, make_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweep.data import TrainingData, load_training_data
+from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
+from sweep.space import PARAMETERS
+from sweep.training import load_engine
+
+thorough = settings(max_examples=25, deadline=None)
+
+# Of losses, relative and absolute. In float64 rounding hides no mistake and flips no prediction.
+TOLERANCES = {"float64": 1e-9, "float32": 1e-3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in a worker: threads that wait for each other cost more than such small products."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@cache
+def data() -> TrainingData:
+    """A hundred images of digits, and forty to validate."""
+    digits = load_training_data("digits", Path("nowhere"), num_validation=None, split_seed=0)
+    return replace(
+        digits,
+        train=digits.train.take(np.arange(100)),
+        validation=digits.validation.take(np.arange(40)),
+    )
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Trials of one worker.
+
+    Attributes:
+        configs: What is trained.
+        ends: For each trial, the epoch after which it is pruned, if it gets there.
+        patience: Steps that pass before an epoch is answered.
+        lanes: The most trials in one stack.
+    """
+
+    configs: tuple[TrialConfig, ...]
+    ends: tuple[int | None, ...]
+    patience: int
+    lanes: int
+
+
+def choice(name: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(PARAMETERS[name].choices)
+
+
+@st.composite
+def trials(draw: st.DrawFn, number: int) -> TrialConfig:
+    optimizer = draw(choice("optimizer"))
+    return make_config(
+        number=number,
+        seed=draw(st.integers(0, 2**32 - 1)),
+        num_layers=draw(st.integers(1, 6)),
+        layer_size=draw(st.integers(3, 40)),
+        activation=draw(choice("activation")),
+        weight_decay=draw(st.sampled_from([0.0, 1e-4, 0.1])),
+        epochs=draw(st.integers(1, 4)),
+        learning_rate=draw(st.sampled_from([1e-4, 1e-3, 1e-2])) * (5 if optimizer == "sgd" else 1),
+        batch_size=draw(st.sampled_from([25, 32, 100, 101])),
+        optimizer=optimizer,
+        momentum=draw(st.sampled_from([0.0, 0.5, 0.9])),
+        dropout=draw(st.sampled_from([0.0, 0.2, 0.5])),
+        learning_rate_schedule=draw(choice("learning_rate_schedule")),
+    )
+
+
+@st.composite
+def mixtures(draw: st.DrawFn) -> Mixture:
+    numbers = draw(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True))
+    return Mixture(
+        tuple(draw(trials(number)) for number in numbers),
+        tuple(draw(st.none() | st.integers(1, 4)) for _ in numbers),
+        patience=draw(st.integers(0, 12)),
+        lanes=draw(st.sampled_from([8, 3, 1])),
+    )
+
+
+def outcomes(engine: str, mixture: Mixture, precision: str) -> list[TrialOutcome]:
+    """Add a trial every now and then, answer late, and collect what comes of them."""
+    lanes = mixture.lanes if engine == "stacked" else 1
+    trainer = load_engine(make_settings(engine=engine, lanes=lanes, precision=precision), data())
+    ends = dict(zip([c.number for c in mixture.configs], mixture.ends, strict=True))
+    ended: dict[int, TrialOutcome] = {}
+    unanswered: deque[tuple[int, Sequence[EpochMetrics]]] = deque()
+
+    def take(messages: Sequence[Sequence[EpochMetrics] | TrialOutcome], now: int) -> None:
+        for message in messages:
+            if isinstance(message, TrialOutcome):
+                assert message.trial not in ended
+                ended[message.trial] = message
+            else:
+                unanswered.append((now + mixture.patience, message))
+
+    trainer.add(mixture.configs)
+    now = 0
+    while len(ended) < len(mixture.configs):
+        while unanswered and (unanswered[0][0] <= now or trainer.is_idle):
+            _, epoch = unanswered.popleft()
+            decisions = [
+                Decision.PRUNE if ends[m.trial] == m.epoch else Decision.CONTINUE for m in epoch
+            ]
+            take(trainer.decide([m.trial for m in epoch], decisions), now)
+        assert not trainer.is_idle or len(ended) == len(mixture.configs)
+        take(trainer.advance(0.0), now)
+        now += 1
+    return [ended[config.number] for config in mixture.configs]
+
+
+def losses(outcome: TrialOutcome) -> list[float]:
+    return [loss for m in outcome.history for loss in (m.train_loss, m.validation_loss)]
+
+
+def assert_ended_as_told(mixture: Mixture, results: Sequence[TrialOutcome]) -> None:
+    for config, end, outcome in zip(mixture.configs, mixture.ends, results, strict=True):
+        pruned = end is not None and end <= config.epochs
+        assert outcome.state is (TrialState.PRUNED if pruned else TrialState.COMPLETE)
+        assert [m.epoch for m in outcome.history] == list(
+            range(1, 1 + (end if pruned else config.epochs))
+        )
+
+
+@thorough
+@given(mixtures())
+def test_every_trial_of_a_stack_ends_as_it_does_alone(mixture):
+    """In float64: losses, predictions, the best epoch and its weights."""
+    stacked, alone = (outcomes(name, mixture, "float64") for name in ("stacked", "sequential"))
+    assert_ended_as_told(mixture, stacked)
+    tolerance = TOLERANCES["float64"]
+    for ours, theirs in zip(stacked, alone, strict=True):
+        assert ours.state is theirs.state
+        assert losses(ours) == pytest.approx(losses(theirs), rel=tolerance, abs=tolerance)
+        assert [m.learning_rate for m in ours.history] == pytest.approx(
+            [m.learning_rate for m in theirs.history], rel=1e-12
+        )
+        assert ours.validation_predictions == theirs.validation_predictions
+        assert ours.validation_confusion_matrix == theirs.validation_confusion_matrix
+        assert ours.best_epoch == theirs.best_epoch
+        assert ours.num_parameters == theirs.num_parameters
+        assert (ours.weights is None) == (theirs.weights is None)
+        if ours.weights is not None:
+            mine, others = (safetensors.torch.load(o.weights) for o in (ours, theirs))
+            torch.testing.assert_close(mine, others, rtol=tolerance, atol=tolerance)
+
+
+@thorough
+@given(mixtures())
+def test_in_float32_the_losses_are_the_same_but_for_rounding(mixture):
+    """Predictions may differ where two classes are as good as tied, which losses do not show."""
+    stacked, alone = (outcomes(name, mixture, "float32") for name in ("stacked", "sequential"))
+    assert_ended_as_told(mixture, stacked)
+    tolerance = TOLERANCES["float32"]
+    for ours, theirs in zip(stacked, alone, strict=True):
+        assert losses(ours) == pytest.approx(losses(theirs), rel=tolerance, abs=tolerance)

@@ -1,0 +1,167 @@
+"""Where the lanes of a stack lie: worked out by hand, and what must hold for any of them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+from helpers import make_config
+
+from sweep.models import stack_order
+from sweep.models.layout import Block, plan_blocks, stacked_width
+from sweep.records import TrialConfig
+
+NUM_CLASSES = 10
+
+
+def lane(number: int, num_layers: int, layer_size: int, activation: str = "relu") -> TrialConfig:
+    return make_config(
+        number=number, num_layers=num_layers, layer_size=layer_size, activation=activation
+    )
+
+
+def planned(*configs: TrialConfig) -> tuple[list[int], list[Block]]:
+    """The numbers of the lanes in their order, and the blocks."""
+    ordered = sorted(configs, key=stack_order)
+    return [config.number for config in ordered], plan_blocks(ordered, NUM_CLASSES)
+
+
+# ---------------------------------------------------------------- widths
+
+
+@pytest.mark.parametrize(
+    ("layer_size", "width"),
+    [
+        (1, 1), (2, 2), (3, 3), (7, 7), (9, 9), (15, 15), (17, 18), (18, 18), (31, 32), (33, 36),
+        (37, 40), (63, 64), (65, 72), (100, 104), (129, 144), (500, 512), (513, 576), (1000, 1024),
+        (16383, 16384),
+    ],
+)  # fmt: skip
+def test_a_width_is_rounded_up_to_an_eighth_of_its_octave(layer_size, width):
+    assert stacked_width(layer_size) == width
+
+
+@pytest.mark.parametrize("exponent", range(15))
+def test_powers_of_two_are_not_padded(exponent):
+    assert stacked_width(2**exponent) == 2**exponent
+
+
+def test_padding_is_at_most_an_eighth():
+    for layer_size in range(1, 16385):
+        assert layer_size <= stacked_width(layer_size) <= layer_size * 9 / 8
+
+
+@pytest.mark.parametrize("exponent", range(4, 14))
+def test_an_octave_has_eight_widths(exponent):
+    widths = {stacked_width(size) for size in range(2**exponent + 1, 2 ** (exponent + 1) + 1)}
+    assert len(widths) == 8
+
+
+# ---------------------------------------------------------------- order
+
+
+def test_lanes_are_sorted_by_width_then_deepest_first_then_activation_then_number():
+    narrow = [lane(9, 1, 500), lane(8, 4, 17), lane(7, 3, 18, "relu"), lane(6, 3, 17, "tanh")]
+    wide = [lane(5, 6, 32, "tanh"), lane(3, 2, 32, "sigmoid"), lane(4, 2, 32, "sigmoid")]
+    numbers = [9, 8, 7, 6, 5, 3, 4]
+    for seed in range(10):
+        configs = [*narrow, *wide]
+        random.Random(seed).shuffle(configs)  # noqa: S311
+        assert planned(*configs)[0] == numbers
+
+
+# ---------------------------------------------------------------- blocks
+
+
+def test_one_lane_is_one_block():
+    numbers, blocks = planned(lane(4, 3, 33, "tanh"))
+    assert numbers == [4]
+    assert blocks == [Block(0, 0, 36, (2,), (33,), ("tanh",))]
+
+
+def test_lanes_of_nearly_one_width_share_a_block():
+    numbers, blocks = planned(lane(0, 2, 33), lane(1, 4, 36, "tanh"), lane(2, 2, 34, "leaky_relu"))
+    assert numbers == [1, 2, 0]
+    assert blocks == [
+        Block(0, 0, 36, (3, 1, 1), (36, 34, 33), ("tanh", "leaky_relu", "relu")),
+    ]
+
+
+def test_every_width_has_its_block_and_its_rows():
+    numbers, blocks = planned(
+        lane(0, 2, 32), lane(1, 1, 999), lane(2, 3, 17), lane(3, 1, 5), lane(4, 2, 18),
+        lane(5, 2, 8),
+    )  # fmt: skip
+    assert numbers == [1, 3, 5, 2, 4, 0]
+    assert [(b.first, b.row, b.width, b.num_lanes) for b in blocks] == [
+        (0, 0, 10, 2), (2, 20, 8, 1), (3, 28, 18, 2), (5, 64, 32, 1),
+    ]  # fmt: skip
+    assert [b.rows for b in blocks] == [slice(0, 20), slice(20, 28), slice(28, 64), slice(64, 96)]
+    assert [b.lanes for b in blocks] == [slice(0, 2), slice(2, 3), slice(3, 5), slice(5, 6)]
+
+
+def test_softmax_regression_is_a_block_of_its_own_though_the_widths_agree():
+    numbers, blocks = planned(lane(0, 2, NUM_CLASSES), lane(1, 1, NUM_CLASSES))
+    assert numbers == [1, 0]
+    assert [(b.width, b.num_hidden) for b in blocks] == [(10, (0,)), (10, (1,))]
+
+
+def test_lanes_without_a_hidden_layer_end_nowhere():
+    _, (block,) = planned(lane(0, 1, 8), lane(1, 1, 16))
+    assert (block.depth, block.having(0), block.runs(0)) == (0, 0, [])
+
+
+def test_ragged_depths_and_activations():
+    numbers, (block,) = planned(
+        lane(0, 6, 16, "tanh"), lane(1, 4, 16, "sigmoid"), lane(2, 4, 16, "relu"),
+        lane(3, 4, 16, "relu"), lane(4, 2, 16, "relu"), lane(5, 2, 16, "tanh"),
+    )  # fmt: skip
+    assert numbers == [0, 2, 3, 1, 4, 5]
+    assert (block.depth, block.num_hidden) == (5, (5, 3, 3, 3, 1, 1))
+    assert [block.having(layer) for layer in range(6)] == [6, 4, 4, 1, 1, 0]
+    assert block.ending(0) == slice(4, 6)
+    assert block.ending(1) == slice(4, 4)
+    assert block.ending(2) == slice(1, 4)
+    assert block.ending(3) == slice(1, 1)
+    assert block.ending(4) == slice(0, 1)
+    first = [
+        ("tanh", slice(0, 1)), ("relu", slice(1, 3)), ("sigmoid", slice(3, 4)),
+        ("relu", slice(4, 5)), ("tanh", slice(5, 6)),
+    ]  # fmt: skip
+    assert block.runs(0) == first
+    assert block.runs(1) == block.runs(2) == first[:3]
+    assert block.runs(3) == block.runs(4) == first[:1]
+
+
+def test_neighbours_of_different_depth_share_a_run():
+    _, (block,) = planned(lane(0, 3, 16), lane(1, 2, 16), lane(2, 2, 16))
+    assert block.runs(0) == [("relu", slice(0, 3))]
+    assert block.runs(1) == [("relu", slice(0, 1))]
+
+
+KINDS = list(itertools.product((1, 2, 5), (16, 17, 40), ("relu", "sigmoid")))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_lane_has_one_place_one_ending_and_its_own_activation(seed):
+    dice = random.Random(seed)  # noqa: S311
+    configs = sorted(
+        (lane(n, *dice.choice(KINDS)) for n in range(dice.randint(1, 12))), key=stack_order
+    )
+    blocks = plan_blocks(configs, NUM_CLASSES)
+    lanes = [number for b in blocks for number in range(b.lanes.start, b.lanes.stop)]
+    assert lanes == list(range(len(configs)))
+    assert [b.rows.start for b in blocks] == [0, *(b.rows.stop for b in blocks[:-1])]
+    for block in blocks:
+        members = configs[block.lanes]
+        assert block.rows.stop - block.rows.start == len(members) * block.width
+        assert {c.num_layers > 1 for c in members} == {block.depth > 0}
+        endings = [(layer, block.ending(layer)) for layer in range(block.depth)]
+        for position, config in enumerate(members):
+            hidden = config.num_layers - 1
+            ending = [layer for layer, s in endings if s.start <= position < s.stop]
+            assert ending == ([hidden - 1] if hidden else [])
+            for layer in range(block.depth):
+                names = [name for name, s in block.runs(layer) if s.start <= position < s.stop]
+                assert names == ([config.activation] if layer < hidden else [])

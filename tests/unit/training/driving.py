@@ -1,0 +1,206 @@
+"""What a driver does with an engine, and groups that are watched or fail when they are told to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from helpers import make_config, make_settings
+
+from sweep.data import TrainingData
+from sweep.models import build_mlp
+from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome
+from sweep.training.batches import Batches
+from sweep.training.engine import BuildGroup, Engine, Group
+from sweep.training.lane import Lane
+from sweep.training.precision import PRECISIONS
+from sweep.training.sequential import SequentialGroup
+from sweep.training.stacked import StackedGroup
+
+GROUPS: dict[str, BuildGroup] = {"sequential": SequentialGroup, "stacked": StackedGroup}
+
+Answer = Callable[[EpochMetrics], Decision]
+Watch = Callable[..., None]
+"""Is told the method, the numbers of the lanes, and the arguments; may raise."""
+
+
+def go_on(_: EpochMetrics) -> Decision:
+    return Decision.CONTINUE
+
+
+def prune_at(epochs: dict[int, int]) -> Answer:
+    """Prune these trials after these epochs."""
+    return lambda m: Decision.PRUNE if epochs.get(m.trial) == m.epoch else Decision.CONTINUE
+
+
+class WatchedGroup:
+    """A group that says what it is asked for before it does it."""
+
+    def __init__(self, group: Group, watch: Watch) -> None:
+        self._group, self._watch = group, watch
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._group, name)
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any) -> Any:
+            self._watch(name, numbers(self._group.lanes), *arguments)
+            return value(*arguments)
+
+        return call
+
+
+def numbers(lanes: Sequence[Lane]) -> list[int]:
+    return sorted(lane.config.number for lane in lanes)
+
+
+def make_engine(
+    data: TrainingData, name: str = "stacked", watch: Watch | None = None, **changes: Any
+) -> Engine:
+    """An engine by name: one lane for the sequential one, eight for the stacked one."""
+    settings = make_settings(
+        **{"engine": name, "lanes": 1 if name == "sequential" else 8, **changes}
+    )
+    if watch is None:
+        return Engine(settings, data, GROUPS[name])
+
+    def build(lanes: Sequence[Lane], batches: Batches) -> Group:
+        watch("build", numbers(lanes))
+        return WatchedGroup(GROUPS[name](lanes, batches), watch)
+
+    return Engine(settings, data, build)
+
+
+class Driver:
+    """Adds trials to an engine, answers its epochs, collects what it says.
+
+    Args:
+        engine: Is advanced one step at a time.
+        answer: Decides on each trial's epoch.
+        patience: So many steps pass before an epoch is answered, unless the engine has nothing to
+            do without the answer.
+    """
+
+    def __init__(self, engine: Engine, answer: Answer = go_on, patience: int = 0) -> None:
+        self.engine = engine
+        self.epochs: list[tuple[EpochMetrics, ...]] = []
+        self.outcomes: dict[int, TrialOutcome] = {}
+        self._answer, self._patience = answer, patience
+        self._open: deque[tuple[int, tuple[EpochMetrics, ...]]] = deque()
+        self._trials: set[int] = set()
+        self._now = 0
+
+    def run(self, *configs: TrialConfig) -> list[TrialOutcome]:
+        """Train these to their ends; their outcomes in this order."""
+        self.add(*configs)
+        while self.num_open:
+            self.turn()
+        return [self.outcomes[config.number] for config in configs]
+
+    def add(self, *configs: TrialConfig) -> None:
+        self._trials |= {config.number for config in configs}
+        self.engine.add(configs)
+
+    @property
+    def num_open(self) -> int:
+        """Trials that have not ended."""
+        return len(self._trials - set(self.outcomes))
+
+    def turn(self) -> None:
+        """Answer what is due, and train one step."""
+        while self._open and (self._open[0][0] <= self._now or self.engine.is_idle):
+            _, metrics = self._open.popleft()
+            trials = [m.trial for m in metrics]
+            self._take(self.engine.decide(trials, [self._answer(m) for m in metrics]))
+        waits = self.engine.is_idle and not self._open and self.num_open
+        assert not waits, f"the engine waits for nothing, {self.num_open} trials are lost"
+        self._take(self.engine.advance(0.0))
+        self._now += 1
+
+    def _take(self, messages: Sequence[tuple[EpochMetrics, ...] | TrialOutcome]) -> None:
+        for message in messages:
+            if isinstance(message, TrialOutcome):
+                assert message.trial not in self.outcomes, "a trial ends once"
+                self.outcomes[message.trial] = message
+            else:
+                self.epochs.append(message)
+                self._open.append((self._now + self._patience, message))
+
+
+def train(
+    data: TrainingData,
+    *configs: TrialConfig,
+    name: str = "stacked",
+    answer: Answer = go_on,
+    patience: int = 0,
+    **changes: Any,
+) -> list[TrialOutcome]:
+    """The outcomes of these trials, in this order."""
+    return Driver(make_engine(data, name, **changes), answer, patience).run(*configs)
+
+
+def make_batches(data: TrainingData, precision: str = "float32", order_seed: int = 0) -> Batches:
+    return Batches(data, order_seed, torch.device("cpu"), PRECISIONS[precision])
+
+
+def make_group(
+    name: str, configs: Sequence[TrialConfig], data: TrainingData, precision: str = "float32"
+) -> Group:
+    objective = make_settings().objective
+    lanes = [Lane(config, objective) for config in configs]
+    return GROUPS[name](lanes, make_batches(data, precision))
+
+
+def logits_of(outcome: TrialOutcome, config: TrialConfig, data: TrainingData) -> np.ndarray:
+    """Logits of the validation images by the network whose weights the outcome carries."""
+    assert outcome.weights is not None
+    network = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
+    weights = safetensors.torch.load(outcome.weights)
+    network.load_state_dict(weights)
+    network.eval()
+    values = data.validation.images.reshape(len(data.validation), -1).astype(np.float64)
+    values = (values - data.mean) / data.std
+    with torch.no_grad():
+        return network.double()(torch.tensor(values)).numpy()
+
+
+def several(**changes) -> list[TrialConfig]:
+    """Five trials of one batch size that differ in everything else."""
+    kinds = [
+        {"activation": "sigmoid", "layer_size": 17, "num_layers": 3, "dropout": 0.2},
+        {"activation": "tanh", "layer_size": 18, "optimizer": "adam"},
+        {"activation": "relu", "num_layers": 4, "dropout": 0.4},
+        {"activation": "leaky_relu", "optimizer": "sgd", "learning_rate": 0.05},
+        {"num_layers": 1, "learning_rate_schedule": "one_cycle"},
+    ]
+    return [
+        make_config(**{"number": n, "seed": 50 + n, "epochs": 3 + n % 2, **kind, **changes})
+        for n, kind in enumerate(kinds)
+    ]
+
+
+def assert_same(ours: TrialOutcome, theirs: TrialOutcome, tolerance: float = 1e-10) -> None:
+    """Two trials that agree up to rounding, as float64 has it."""
+    assert (ours.trial, ours.state) == (theirs.trial, theirs.state)
+    assert len(ours.history) == len(theirs.history)
+    for mine, other in zip(ours.history, theirs.history, strict=True):
+        assert mine.epoch == other.epoch
+        for field in ("train_loss", "validation_loss", "validation_accuracy", "learning_rate"):
+            expected = pytest.approx(getattr(other, field), rel=tolerance, abs=tolerance)
+            assert getattr(mine, field) == expected, f"{field} of trial {ours.trial}"
+    assert ours.best_epoch == theirs.best_epoch
+    assert ours.validation_predictions == theirs.validation_predictions
+    assert ours.validation_confusion_matrix == theirs.validation_confusion_matrix
+    assert ours.num_parameters == theirs.num_parameters
+    assert (ours.weights is None) == (theirs.weights is None)
+    if ours.weights is not None:
+        mine, other = (safetensors.torch.load(o.weights) for o in (ours, theirs))
+        assert mine.keys() == other.keys()
+        for key, weight in mine.items():
+            torch.testing.assert_close(weight, other[key], rtol=tolerance, atol=tolerance)

@@ -1,0 +1,380 @@
+"""The stacked group against the sequential one: lane by lane, step by step.
+
+The same initial weights, batches and dropout give the same losses and weights. Tolerances, of
+losses and weights alike, absolute and relative: 1e-12 in float64, where rounding cannot hide a
+mistake, and 5e-5 in float32. Measured after 200 steps: 1e-15 and 1e-6.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from driving import make_group
+from helpers import make_config
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sweep.models import ACTIVATIONS
+from sweep.records import TrialConfig
+from sweep.training.engine import Group
+from sweep.training.lane import Measurement
+from sweep.training.schedules import SCHEDULES
+
+TOLERANCES = {"float64": 1e-12, "float32": 5e-5}
+OPTIMIZERS = {"adamw": 2e-3, "adam": 2e-3, "sgd": 2e-2}
+BATCH_SIZE = 16  # 120 images: seven full batches an epoch and one of half the size
+
+
+def mixture() -> list[TrialConfig]:
+    """Every activation with every depth; the rest in turn, so that all of it meets."""
+    sizes = itertools.cycle((16, 33, 8, 19, 36))
+    optimizers, schedules = itertools.cycle(OPTIMIZERS), itertools.cycle((*SCHEDULES, "cosine"))
+    dropout = itertools.cycle((0.0, 0.3, 0.0, 0.1, 0.6))
+    decay, momentum = itertools.cycle((0.0, 1e-4, 0.05)), itertools.cycle((0.9, 0.0))
+    configs = []
+    for number, (activation, depth) in enumerate(itertools.product(ACTIVATIONS, range(1, 7))):
+        optimizer = next(optimizers)
+        config = make_config(
+            number=number,
+            seed=1000 + number,
+            activation=activation,
+            num_layers=depth,
+            layer_size=next(sizes),
+            optimizer=optimizer,
+            learning_rate=OPTIMIZERS[optimizer],
+            learning_rate_schedule=next(schedules),
+            dropout=next(dropout),
+            weight_decay=next(decay),
+            momentum=next(momentum),
+            epochs=27,
+            batch_size=BATCH_SIZE,
+        )
+        configs.append(config)
+    return configs
+
+
+MIXTURE = mixture()
+SOME = [MIXTURE[n] for n in (1, 6, 8, 10, 13, 15, 20, 22)]
+
+
+class Course:
+    """A group that is trained for a number of steps, over as many epochs as that takes."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.steps = 0
+
+    def go(self, steps: int) -> Course:
+        for _ in range(steps):
+            index = self.steps % self.group.num_steps
+            if index == 0:
+                for lane in self.group.lanes:
+                    lane.epoch = self.steps // self.group.num_steps
+                self.group.begin_epoch()
+            self.group.step(index)
+            self.steps += 1
+        return self
+
+    def result(self) -> dict[int, Result]:
+        """What each trial gives here, by number."""
+        measured = self.group.finish_epoch()
+        return {
+            lane.config.number: (measured[position], self.group.copy_weights(position))
+            for position, lane in enumerate(self.group.lanes)
+        }
+
+
+Result = tuple[Measurement, dict[str, torch.Tensor]]
+Alone = Callable[[TrialConfig, int, str], Result]
+
+
+@pytest.fixture(scope="module")
+def alone(small) -> Alone:
+    """What the reference gives for a trial after so many steps."""
+
+    @functools.cache
+    def trained(config: TrialConfig, steps: int, precision: str) -> Result:
+        group = make_group("sequential", [config], small, precision)
+        return Course(group).go(steps).result()[config.number]
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def assert_as_alone(small, alone):
+    """That the trials of a stack are what they are alone after so many steps."""
+    labels = torch.tensor(small.validation.labels)
+
+    def check(course: Course, precision: str) -> None:
+        tolerance = TOLERANCES[precision]
+        for number, (ours, weights) in course.result().items():
+            config = next(config for config in MIXTURE if config.number == number)
+            theirs, expected = alone(config, course.steps, precision)
+            for field in ("train_loss", "validation_loss", "learning_rate"):
+                value = pytest.approx(getattr(theirs, field), rel=tolerance, abs=tolerance)
+                assert getattr(ours, field) == value, f"{field} of {config}"
+            assert ours.num_correct == (ours.predictions == labels).sum()
+            if precision == "float64":
+                assert torch.equal(ours.predictions, theirs.predictions), config
+            assert weights.keys() == expected.keys()
+            for name in expected:
+                torch.testing.assert_close(
+                    weights[name], expected[name], rtol=tolerance, atol=tolerance,
+                    msg=lambda text, name=name, config=config: f"{name} of {config}: {text}",
+                )  # fmt: skip
+
+    return check
+
+
+def stacked(configs: Sequence[TrialConfig], data, precision: str = "float64") -> Course:
+    return Course(make_group("stacked", configs, data, precision))
+
+
+def test_the_mixture_mixes():
+    """Every optimiser with every schedule, with and without dropout and decay."""
+    pairs = {(c.optimizer, c.learning_rate_schedule) for c in MIXTURE}
+    assert pairs == set(itertools.product(OPTIMIZERS, SCHEDULES))
+    for optimizer in OPTIMIZERS:
+        mine = [c for c in MIXTURE if c.optimizer == optimizer]
+        assert {c.dropout > 0 for c in mine if c.num_layers > 1} == {False, True}
+        assert {c.layer_size for c in mine} >= {33, 16}
+
+
+# ---------------------------------------------------------------- steps
+
+
+@pytest.mark.parametrize("steps", [1, 10, 200])
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_every_lane_is_what_it_is_alone(small, assert_as_alone, precision, steps):
+    assert_as_alone(stacked(MIXTURE, small, precision).go(steps), precision)
+
+
+@pytest.mark.parametrize("config", SOME, ids=lambda c: f"trial {c.number}")
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_a_stack_of_one_is_the_reference(small, assert_as_alone, precision, config):
+    assert_as_alone(stacked([config], small, precision).go(10), precision)
+
+
+def test_bfloat16_is_the_autocast_of_the_reference(small, alone):
+    """Both round alike, up to the order of sums: losses within 1 % after 20 steps."""
+    result = stacked(MIXTURE, small, "bfloat16").go(20).result()
+    for config in MIXTURE:
+        theirs, weights = alone(config, 20, "bfloat16")
+        ours, our_weights = result[config.number]
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=0.01)
+        assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=0.01)
+        assert {w.dtype for w in our_weights.values()} == {torch.float32}
+        assert {w.dtype for w in weights.values()} == {torch.float32}
+
+
+def test_bfloat16_is_not_float32(small):
+    exact, rounded = (
+        stacked(SOME, small, precision).go(8).result() for precision in ("float32", "bfloat16")
+    )
+    for number in exact:
+        assert exact[number][0].train_loss != rounded[number][0].train_loss
+        assert rounded[number][0].train_loss == pytest.approx(exact[number][0].train_loss, rel=0.05)
+
+
+# ---------------------------------------------------------------- lanes that leave
+
+
+@pytest.mark.parametrize("leaving", range(len(SOME)))
+def test_when_a_lane_leaves_in_the_middle_of_an_epoch_the_others_go_on(
+    small, assert_as_alone, leaving
+):
+    course = stacked(SOME, small).go(11)
+    gone = course.group.lanes[leaving].config.number
+    course.group.keep([n for n in range(len(SOME)) if n != leaving])
+    numbers = [lane.config.number for lane in course.group.lanes]
+    assert set(numbers) == {c.number for c in SOME} - {gone}
+    assert_as_alone(course.go(9), "float64")
+
+
+@pytest.mark.parametrize("step", [1, 7, 8, 9, 15, 16])
+def test_a_lane_may_leave_between_any_two_steps(small, assert_as_alone, step):
+    """Also after the last batch of an epoch, before it is measured."""
+    course = stacked(SOME, small).go(step)
+    course.group.keep([0, 2, 3, 6])
+    assert_as_alone(course, "float64")
+    assert_as_alone(course.go(10), "float64")
+
+
+def test_lanes_leave_one_after_the_other_until_one_is_left(small, assert_as_alone):
+    course = stacked(SOME, small)
+    while True:
+        assert_as_alone(course.go(3), "float64")
+        lanes = course.group.lanes
+        if len(lanes) == 1:
+            break
+        course.group.keep([n for n in range(len(lanes)) if n != len(lanes) // 2])
+
+
+def test_what_leaves_and_what_stays_may_be_anywhere(small, assert_as_alone):
+    for staying in itertools.combinations(range(4), 2):
+        course = stacked(SOME[2:6], small).go(5)
+        course.group.keep(staying)
+        assert_as_alone(course.go(4), "float64")
+
+
+def test_float32_goes_on_after_a_lane_has_left(small, assert_as_alone):
+    course = stacked(MIXTURE, small, "float32").go(100)
+    course.group.keep([n for n in range(len(MIXTURE)) if n % 3])
+    assert_as_alone(course.go(100), "float32")
+
+
+def test_a_lane_may_leave_before_the_first_epoch(small, assert_as_alone):
+    """As a trial that was restarted, and is then pruned by the answer to its earlier epoch."""
+    course = stacked(SOME, small)
+    course.group.keep([0, 2, 3, 6])
+    assert_as_alone(course.go(3), "float64")
+
+
+# ---------------------------------------------------------------- what it keeps and gives
+
+
+def test_lanes_know_their_number_of_parameters(small):
+    group = make_group("stacked", MIXTURE, small)
+    for lane in group.lanes:
+        sizes = [64, *[lane.config.layer_size] * (lane.config.num_layers - 1), 10]
+        expected = sum(a * b + b for a, b in itertools.pairwise(sizes))
+        assert lane.num_parameters == expected
+
+
+def test_copied_weights_stay_as_they_are(small):
+    course = stacked(SOME, small).go(3)
+    copies = [course.group.copy_weights(position) for position in range(len(SOME))]
+    kept = [{name: w.clone() for name, w in weights.items()} for weights in copies]
+    course.go(3)
+    for position, (copy, before) in enumerate(zip(copies, kept, strict=True)):
+        now = course.group.copy_weights(position)
+        for name, weight in copy.items():
+            assert torch.equal(weight, before[name])
+            assert weight.is_contiguous()
+            assert not torch.equal(weight, now[name])
+
+
+def test_measuring_changes_nothing(small):
+    once, twice = (stacked(SOME, small).go(8) for _ in range(2))
+    first = twice.result()
+    again = twice.result()
+    for number, (measured, _) in first.items():
+        assert measured.validation_loss == again[number][0].validation_loss
+    for ours, theirs in zip(
+        once.go(8).result().values(), twice.go(8).result().values(), strict=True
+    ):
+        assert ours[0].train_loss == theirs[0].train_loss
+        assert all(torch.equal(ours[1][name], theirs[1][name]) for name in ours[1])
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_the_same_seeds_give_the_same_bits(small, precision):
+    first, second = (stacked(MIXTURE, small, precision).go(20).result() for _ in range(2))
+    for number, (measured, weights) in first.items():
+        other, other_weights = second[number]
+        assert measured.train_loss == other.train_loss
+        assert measured.validation_loss == other.validation_loss
+        assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), 3e38])
+def test_a_lane_that_is_not_finite_never_touches_its_neighbours(small, monkeypatch, poison):
+    """Over steps with all optimisers, to the last bit."""
+    healthy = stacked(SOME, small, "float32").go(9).result()
+    for sick in SOME:
+        with monkeypatch.context() as patch:
+            patch.setattr("sweep.training.stacked.build_mlp", poisoned(sick, poison))
+            result = stacked(SOME, small, "float32").go(9).result()
+        assert result[sick.number][0].train_loss != healthy[sick.number][0].train_loss
+        for number in healthy.keys() - {sick.number}:
+            assert result[number][0].train_loss == healthy[number][0].train_loss
+            assert result[number][0].validation_loss == healthy[number][0].validation_loss
+            weights, expected = result[number][1], healthy[number][1]
+            assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def poisoned(sick: TrialConfig, poison: float):
+    from sweep.models import build_mlp
+
+    def build(config, **options):
+        model = build_mlp(config, **options)
+        if config.number == sick.number:
+            for parameter in model.parameters():
+                torch.nn.init.constant_(parameter, poison)
+        return model
+
+    return build
+
+
+# ---------------------------------------------------------------- fit for a CUDA graph
+
+
+class Calls(TorchDispatchMode):
+    """The kernels that are called, and the memory that they are given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.addresses: list[tuple[str, tuple[int, ...]]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        given = [a for a in tree_leaves((args, kwargs)) if isinstance(a, torch.Tensor)]
+        self.names.append(str(func))
+        self.addresses.append((str(func), tuple(tensor.data_ptr() for tensor in given)))
+        return func(*args, **kwargs)
+
+
+def step_calls(course: Course) -> Calls:
+    with Calls() as calls:
+        course.go(1)
+    return calls
+
+
+# What makes the host wait for a GPU, or copies between the two.
+WAITING = ("_local_scalar_dense", "nonzero", "equal", "_to_copy", "masked_select", "_unique2")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_tensors_of_a_step_never_move(small, precision):
+    """A captured graph writes where its tensors were."""
+    course = stacked(MIXTURE, small, precision).go(1)  # makes the programs
+    first, second, third = (step_calls(course) for _ in range(3))
+    # Only the batch's rows and rates lie elsewhere: they are copied in before a program runs.
+    moving = [
+        (one, other)
+        for one, other in zip(first.addresses, second.addresses, strict=True)
+        if one != other
+    ]
+    assert len(first.names) > 300
+    assert {name for pair in moving for name, _ in pair} <= {
+        "aten.slice.Tensor", "aten.select.int", "aten.copy_.default", "aten.add_.Tensor",
+    }, moving  # fmt: skip
+    assert len(moving) <= 6
+    assert first.names == second.names == third.names
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_never_waits_for_the_device(small, precision):
+    course = stacked(MIXTURE, small, precision).go(1)
+    for name in step_calls(course).names:
+        assert not any(name.startswith(f"aten.{kind}.") for kind in WAITING), name
+
+
+def test_the_check_for_waiting_finds_it():
+    with Calls() as calls:
+        torch.ones(2).sum().item()
+    assert any("_local_scalar_dense" in name for name in calls.names)
+
+
+def test_an_epoch_is_measured_with_one_wait(small):
+    course = stacked(MIXTURE, small).go(8)
+    course.group.finish_epoch()
+    with Calls() as calls:
+        course.group.finish_epoch()
+    waits = [n for n in calls.names if any(n.startswith(f"aten.{kind}.") for kind in WAITING)]
+    assert len(waits) <= 1, waits
