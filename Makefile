@@ -1,7 +1,8 @@
 # make sweep   install, run the quick-start sweep, write its report
 # make test    install, run the tests
 # make check   install, lint, types, import contracts
-# make bench   install, time one epoch against the usual loop (needs MNIST; an idle machine)
+# make bench   install, time all engines against other tools, and the driver by itself
+#              (needs MNIST; an idle machine; half an hour)
 # make schema  write the JSON Schema and the table of parameters from their definitions
 
 PYTHON ?= python3
@@ -30,7 +31,9 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	$(BIN)/python bench/epoch_time.py
+	$(BIN)/python -m pip install --quiet --editable '.[bench,bench-ray]' --constraint constraints.txt
+	$(BIN)/python bench/engines.py
+	$(BIN)/python bench/driver.py
 
 schema: $(INSTALLED)
 	$(BIN)/python -c "from pathlib import Path; \

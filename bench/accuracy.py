@@ -1,0 +1,175 @@
+"""Test accuracy of the write-up's network by engine and precision, over several seeds.
+
+    python bench/accuracy.py --data-dir DIR [--seeds 10] [--epochs 20] [--workers 2]
+
+Trains `search_spaces/article.yaml` (four layers of 512, Leaky ReLU, Adam with a decay of 0.01)
+once for each seed, engine and precision, and measures the weights that a sweep would keep (the
+best epoch on validation data) on the test split. Says how far the means are apart and how far
+they may be, with Welch's 95 % interval. Nothing is chosen by these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from harness import machine
+from scipy import stats
+
+from sweep.data import TrainingData, default_data_dir, load_training_data
+from sweep.data.sealed import open_test_split
+from sweep.models import build_mlp
+from sweep.provenance import package_versions, project_commit
+from sweep.records import Decision, Objective, TrainingSettings, TrialConfig, TrialOutcome
+from sweep.space import load_space
+from sweep.training import load_engine
+from sweep.training.engine import Engine
+
+REPOSITORY = Path(__file__).parents[1]
+SPACE = REPOSITORY / "search_spaces" / "article.yaml"
+OUT = REPOSITORY / "out" / "accuracy.json"
+VARIANTS = (
+    ("sequential", "float32"),
+    ("sequential", "bfloat16"),
+    ("stacked", "float32"),
+    ("stacked", "bfloat16"),
+)
+
+
+def train(
+    engine: str, precision: str, seeds: Sequence[int], epochs: int, *, data_dir: Path
+) -> list[float]:
+    """Train the network once for each seed; the test accuracies in the order of the seeds."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as workers do
+    data = load_training_data("mnist", data_dir, num_validation=None, split_seed=0)
+    lanes = len(seeds) if engine == "stacked" else 1
+    settings = TrainingSettings(
+        dataset="mnist",
+        num_validation=None,
+        split_seed=0,
+        data_dir=str(data_dir),
+        order_seed=0,
+        objective=Objective("validation_accuracy", "maximize"),
+        device="cpu",
+        num_sharing=machine.num_cores(),
+        num_threads=1,
+        engine=engine,
+        precision=precision,
+        lanes=lanes,
+        stack_flops=None,
+    )
+    configs = [build_config(seed, epochs) for seed in seeds]
+    outcomes = run_trials(load_engine(settings, data), configs)
+    return [
+        measure_accuracy(outcomes[seed], config, data, data_dir)
+        for seed, config in zip(seeds, configs, strict=True)
+    ]
+
+
+def build_config(seed: int, epochs: int) -> TrialConfig:
+    config = TrialConfig(number=seed, seed=seed, **load_space(SPACE).domains)
+    return replace(config, epochs=epochs)
+
+
+def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, TrialOutcome]:
+    """Train to the end, as a driver that prunes nothing would have it."""
+    outcomes: dict[int, TrialOutcome] = {}
+    engine.add(configs)
+    while len(outcomes) < len(configs):
+        messages = list(engine.advance(seconds=1.0))
+        while messages:
+            message = messages.pop(0)
+            if isinstance(message, TrialOutcome):
+                outcomes[message.trial] = message
+                continue
+            trials = [metrics.trial for metrics in message]
+            messages += engine.decide(trials, [Decision.CONTINUE] * len(trials))
+    return outcomes
+
+
+@torch.no_grad()
+def measure_accuracy(
+    outcome: TrialOutcome, config: TrialConfig, data: TrainingData, data_dir: Path
+) -> float:
+    """Share of the test split that the kept weights get right, computed in float32."""
+    if outcome.weights is None:
+        raise RuntimeError(f"seed {config.seed}: no weights; {outcome.failure}")
+    model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
+    model.load_state_dict(safetensors.torch.load(outcome.weights))
+    test = open_test_split("mnist", data_dir)
+    pixels = torch.tensor(test.images.reshape(len(test), -1), dtype=torch.float32)
+    predicted = model.eval()((pixels - data.mean) / data.std).argmax(1).numpy()
+    return float((predicted == test.labels).mean())
+
+
+def difference(ones: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of `ones` less mean of `others`, with the limits of Welch's 95 % interval."""
+    result = stats.ttest_ind(ones, others, equal_var=False)
+    interval = result.confidence_interval(0.95)
+    return statistics.mean(ones) - statistics.mean(others), interval.low, interval.high
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir())
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=machine.num_cores())
+    parser.add_argument("--out", type=Path, default=OUT, help="default: out/accuracy.json")
+    arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error("--seeds must be at least 2: one has no deviation")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    num_parts = min(arguments.workers, arguments.seeds)
+    parts = [part.tolist() for part in np.array_split(range(arguments.seeds), num_parts)]
+    found: dict[str, list[float]] = {}
+    # Torch must not be forked once it has threads.
+    with ProcessPoolExecutor(num_parts, mp_context=get_context("spawn")) as pool:
+        for engine, precision in VARIANTS:
+            work = partial(
+                train, engine, precision, epochs=arguments.epochs, data_dir=arguments.data_dir
+            )
+            accuracies = [accuracy for part in pool.map(work, parts) for accuracy in part]
+            found[f"{engine} {precision}"] = accuracies
+            report(f"{engine} {precision}", accuracies, next(iter(found.values())))
+    result = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": project_commit(),
+        "hardware": machine.hardware(),
+        "versions": package_versions(),
+        "epochs": arguments.epochs,
+        "test_accuracies": found,
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def report(name: str, accuracies: list[float], reference: list[float]) -> None:
+    mean = statistics.mean(accuracies)
+    deviation = statistics.stdev(accuracies)
+    error = deviation / len(accuracies) ** 0.5
+    line = f"{name:20s} {mean:.3%}  deviation {deviation:.3%}  standard error {error:.3%}"
+    if accuracies is not reference:
+        apart, low, high = difference(accuracies, reference)
+        line += f"  from the first {apart:+.3%} ({low:+.3%} to {high:+.3%})"
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Bare matrix products, with the shapes of training and nothing else: the ceiling.
+
+Random numbers instead of images, results into memory that is there already, no activations, no
+loss, no optimiser. All steps are as large as a full batch (the last of an epoch is smaller in
+training, which makes a thousandth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from contestants import workload
+from contestants.serving import Prepared, Settings, serve
+
+_WARM_UP_STEPS = 10
+
+
+def build_product(product: workload.Product, dtype: torch.dtype) -> Callable[[], object]:
+    """A function that computes the product once."""
+
+    def factor(rows: int, columns: int, *, transposed: bool) -> torch.Tensor:
+        shape = (columns, rows) if transposed else (rows, columns)
+        stored = torch.randn(product.count, *shape).to(dtype)
+        return stored.mT if transposed else stored
+
+    left = factor(product.rows, product.inner, transposed=product.left_transposed)
+    right = factor(product.inner, product.columns, transposed=product.right_transposed)
+    result = torch.empty(product.count, product.rows, product.columns, dtype=dtype)
+    if product.count == 1:
+        return lambda: torch.mm(left[0], right[0], out=result[0])
+    return lambda: torch.bmm(left, right, out=result)
+
+
+def prepare(settings: Settings) -> Prepared:
+    torch.set_num_threads(settings.threads)
+    dtype = getattr(torch, settings.precision)
+    products = [
+        build_product(product, dtype)
+        for product in workload.step_products(settings.width, settings.lanes)
+    ]
+
+    def steps(count: int) -> None:
+        with torch.inference_mode():
+            for _ in range(count):
+                for product in products:
+                    product()
+
+    steps(_WARM_UP_STEPS)
+
+    def go() -> int:
+        steps(settings.epochs * workload.NUM_STEPS)
+        return settings.epochs * settings.lanes
+
+    return Prepared(go)
+
+
+if __name__ == "__main__":
+    serve(prepare, ("torch",))

@@ -1,0 +1,1 @@
+"""Starts contestants, lets them run in turn, and makes the table."""

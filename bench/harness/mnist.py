@@ -1,0 +1,32 @@
+"""MNIST as torchvision reads it."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweep.data import load_training_data
+
+
+@contextmanager
+def unpacked_mnist(data_dir: Path) -> Iterator[str]:
+    """A folder with MNIST's files unpacked, which is all that torchvision reads.
+
+    Args:
+        data_dir: Folder of local data sets, packed or not; a download goes there.
+
+    Raises:
+        DataError: the data set is missing and cannot be downloaded, or is damaged.
+    """
+    load_training_data("mnist", data_dir, num_validation=None, split_seed=0)
+    with tempfile.TemporaryDirectory(prefix="mnist-") as folder:
+        target = Path(folder) / "MNIST" / "raw"
+        target.mkdir(parents=True)
+        for file in (data_dir / "MNIST" / "raw").iterdir():
+            packed = file.suffix == ".gz"
+            content = gzip.decompress(file.read_bytes()) if packed else file.read_bytes()
+            (target / (file.stem if packed else file.name)).write_bytes(content)
+        yield folder

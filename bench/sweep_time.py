@@ -1,0 +1,165 @@
+"""Minutes of a whole sweep, and what the same trials would take with the usual loop.
+
+    python bench/sweep_time.py [SPACE.yaml] --data-dir DIR [--usual out/bench.json]
+        [--run-options --engine sequential ...]
+
+Runs the command `sweep run` on a fresh store in a temporary folder, from its start to its end,
+reads from the store how many epochs were trained at each width, and multiplies them by the
+seconds of an epoch of the usual loop at that width. Run it on a machine that does nothing else.
+
+The comparison is in the usual loop's favour: its epochs are those of three hidden layers, without
+validation, and it is granted the same pruning, while the minutes of `sweep run` have everything in
+them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from contestants.serving import Settings
+from harness import machine, tables
+from harness.lineup import lineup
+from harness.mnist import unpacked_mnist
+from harness.processes import leave_on_signals
+from harness.racing import race
+
+from sweep.data import default_data_dir
+from sweep.errors import SweepError
+from sweep.provenance import package_versions, project_commit
+from sweep.space import load_space
+
+REPOSITORY = Path(__file__).parents[1]
+SPACE = REPOSITORY / "search_spaces" / "mnist.yaml"
+OUT = REPOSITORY / "out" / "sweep_time.json"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("space", type=Path, nargs="?", default=SPACE)
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir())
+    parser.add_argument(
+        "--usual", type=Path, help="JSON of engines.py to take the usual loop's epochs from"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="of the usual loop's epochs (default: 3)"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help="default: out/sweep_time.json")
+    parser.add_argument(
+        "--run-options", nargs=argparse.REMAINDER, default=[], help="the rest goes to `sweep run`"
+    )
+    return parser.parse_args()
+
+
+def run_sweep(
+    space: Path, study: str, data_dir: Path, options: list[str]
+) -> tuple[float, dict[str, Any]]:
+    """Wall time in seconds of `sweep run`, and what `sweep show --json` says afterwards."""
+    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+        storage = ["--storage", f"sqlite:///{folder}/studies.db"]
+        command = [sys.executable, "-m", "sweep", "run", str(space), *storage]
+        command += ["--data-dir", str(data_dir), *options]
+        started = time.perf_counter()
+        subprocess.run(command, check=True)
+        seconds = time.perf_counter() - started
+        shown = subprocess.run(
+            [sys.executable, "-m", "sweep", "show", study, *storage, "--json"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return seconds, json.loads(shown.stdout)
+
+
+def epochs_by_width(trials: list[dict[str, Any]]) -> dict[int, int]:
+    """Epochs that were trained at each width."""
+    counts: Counter[int] = Counter()
+    for trial in trials:
+        counts[trial["params"]["layer_size"]] += trial["epochs_run"]
+    return dict(sorted(counts.items()))
+
+
+def usual_seconds(results: Mapping[str, Any], width: int) -> float:
+    """Seconds of one epoch of the faster usual loop, from the rows of `engines.py`.
+
+    Raises:
+        KeyError: that width was not measured.
+    """
+    rates = [
+        row["trial_epochs_per_second"]["median"]
+        for row in results[str(width)]["rows"]
+        if row["kind"] in tables.USUAL and row["trial_epochs_per_second"]
+    ]
+    if not rates:
+        raise KeyError(width)
+    return 1 / max(rates)
+
+
+def measure_usual(widths: list[int], data_dir: Path, repeats: int) -> dict[str, Any]:
+    """The usual loop at these widths, in the form of `engines.py`."""
+    found: dict[str, Any] = {}
+    cores = machine.num_cores()
+    with unpacked_mnist(data_dir) as folder:
+        for width in widths:
+            settings = Settings(width, 1, folder, threads=cores)
+            results = race(lineup(list(tables.USUAL), settings, cores), repeats)
+            found[str(width)] = {"rows": tables.to_json(tables.rows(results))}
+    return found
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    options = arguments.run_options
+    leave_on_signals()
+    try:
+        study = load_space(arguments.space).name
+    except SweepError as error:
+        sys.exit(f"sweep_time.py: {error}")
+    seconds, shown = run_sweep(arguments.space, study, arguments.data_dir, options)
+    epochs = epochs_by_width(shown["trials"])
+    if arguments.usual is None:
+        usual = measure_usual(list(epochs), arguments.data_dir, arguments.repeats)
+    else:
+        usual = json.loads(arguments.usual.read_text())["widths"]
+    try:
+        each = {width: usual_seconds(usual, width) for width in epochs}
+    except KeyError as missing:
+        sys.exit(f"sweep_time.py: the usual loop was not measured at the width {missing}")
+    extrapolated = sum(each[width] * count for width, count in epochs.items())
+    states = dict(Counter(trial["state"] for trial in shown["trials"]))
+    best = shown["best"] or {}
+    print(f"sweep run {study}: {seconds / 60:.1f} minutes, {len(shown['trials'])} trials {states}")
+    print(f"best trial {best.get('number')}: {best.get('value')}")
+    for width, count in epochs.items():
+        print(f"  width {width}: {count} epochs; usual loop {each[width]:.2f} s an epoch")
+    print(f"usual loop, the same {sum(epochs.values())} epochs: {extrapolated / 60:.1f} minutes")
+    print(f"ratio: {extrapolated / seconds:.2f}")
+    report = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": project_commit(),
+        "hardware": machine.hardware(),
+        "versions": package_versions(),
+        "options": options,
+        "seconds": seconds,
+        "states": states,
+        "best": best,
+        "epochs_by_width": epochs,
+        "usual_epoch_seconds": each,
+        "usual_seconds": extrapolated,
+        "ratio": extrapolated / seconds,
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
