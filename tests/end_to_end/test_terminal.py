@@ -36,7 +36,7 @@ def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
     try:
         with start_cli(
-            "run", "space.yaml", "--workers", 1,
+            "run", "space.yaml", "--workers", 1, "--engine", "sequential",
             cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": "xterm"},
         ) as driver:  # fmt: skip
             os.close(theirs)

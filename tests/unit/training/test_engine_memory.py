@@ -264,6 +264,14 @@ def test_a_lack_of_memory_is_remembered(small):
     assert max(len(trials) for trials in watch.built[1:]) == 2
 
 
+def test_after_memory_ran_out_half_as_much_is_trained_at_once(small):
+    """Not in two stacks beside each other: trial n, of n + 1 epochs, makes room for n + 2."""
+    watch = RunsOut("step", 1)
+    outcomes = Driver(make_engine(small, watch=watch)).run(*alike(4))
+    assert watch.built == [[0, 1, 2, 3], [0, 1], [2], [3]]
+    assert [len(o.history) for o in outcomes] == [1, 2, 3, 4]
+
+
 def test_a_larger_stack_that_fails_later_does_not_raise_the_limit(small):
     """It was built before the limit was lowered."""
     failed: list[int] = []

@@ -1,0 +1,90 @@
+"""Whether the number of lanes that `engine: auto` picks is where a lane stops getting cheaper.
+
+    python bench/lanes.py --data-dir DIR [--precision bfloat16] [--steps 60]
+
+Trains stacks of 1 to 16 lanes of one width, one thread, and prints milliseconds of a step for each
+lane (the median of interleaved repeats), with the number of lanes at which the model in
+`sweep/training/capacity.py` calls a stack full marked by a star. Run it on a machine that does
+nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from contestants.this_project import build_config
+
+from sweep.data import TrainingData, default_data_dir, load_training_data
+from sweep.records import Objective
+from sweep.training.batches import Batches
+from sweep.training.capacity import MAX_LANES, STACK_FLOPS, Capacity
+from sweep.training.lane import Lane
+from sweep.training.precision import choose_precision
+from sweep.training.stacked import StackedGroup
+
+LANES = (1, 2, 4, 8, 16)
+CPU = torch.device("cpu")
+
+
+def build(batches: Batches, width: int, count: int, steps: int) -> Callable[[], float]:
+    """A stack under way; each call gives the seconds of a step for each lane."""
+    objective = Objective("validation_accuracy", "maximize")
+    lanes = [Lane(build_config(number, width), objective) for number in range(count)]
+    group = StackedGroup(lanes, batches)
+    group.begin_epoch()
+    for index in range(3):
+        group.step(index)
+
+    def measure() -> float:
+        started = time.perf_counter()
+        for index in range(steps):
+            group.step(index)
+        return (time.perf_counter() - started) / steps / count
+
+    return measure
+
+
+def chosen(data: TrainingData, width: int) -> int:
+    """At how many lanes of this width the model calls a stack full."""
+    room = Capacity(MAX_LANES["cpu"], STACK_FLOPS["cpu"], data.num_inputs, data.num_classes)
+    configs = [build_config(number, width) for number in range(MAX_LANES["cpu"])]
+    return len(room.stacks(configs)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir())
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as workers do
+    data = load_training_data("mnist", arguments.data_dir, num_validation=None, split_seed=0)
+    precision = choose_precision(arguments.precision, CPU)
+    batches = Batches(data, 0, CPU, precision)
+    print(f"{precision.name}, milliseconds of a step for each lane")
+    print(f"{'width':>8}" + "".join(f"{count:>9}" for count in LANES))
+    for width in arguments.widths:
+        stacks = {count: build(batches, width, count, arguments.steps) for count in LANES}
+        times: dict[int, list[float]] = {count: [] for count in LANES}
+        for _ in range(arguments.repeats):
+            for count, measure in stacks.items():
+                times[count].append(measure())
+        full = chosen(data, width)
+        nearest = min(LANES, key=lambda count: abs(count - full))
+        cells = (
+            f"{statistics.median(times[count]) * 1e3:8.3f}{'*' if count == nearest else ' '}"
+            for count in LANES
+        )
+        print(f"{width:8d}" + "".join(cells) + f"  full at {full}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
