@@ -227,6 +227,8 @@ def main() -> None:
     if arguments.here:
         measure(arguments.trials[0], arguments.pruners[0])
         return
+    load = os.getloadavg()[0]  # processes that wanted a core over the last minute
+    print(f"Load before the start: {load:.1f} on {os.cpu_count()} cores.")
     print("Milliseconds a trial; of report + decide and of all together, a trial-epoch.")
     print("Seconds to read the study. Peak memory before and after that.")
     print(f"{'pruner':10s} {'trials':>6s}", *(f"{column:>{WIDTH}s}" for column in COLUMNS))
@@ -239,7 +241,7 @@ def main() -> None:
             rows.append({"pruner": pruner, "trials": num_trials} | figures)
     if arguments.out:
         result = {
-            "machine": {"cores": os.cpu_count(), "processor": platform.processor() or "unknown"},
+            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "load": load},
             "versions": package_versions(),
             "lanes": LANES,
             "epochs": EPOCHS,

@@ -72,6 +72,7 @@ class Loop:
             for trial in study.ranked()[:_KEPT_WEIGHTS]
             if (value := study.value(trial)) is not None
         }
+        del study  # many trials take much memory
         if not self._orphans and self._budget_used() == "trials":
             self._store.write_finished(name, "trials")
             return

@@ -228,7 +228,8 @@ class _Request:
         session = StudySession(storage, name, space)
         if name not in store.study_names():
             store.write_study(name, space=space.to_json(), data=facts)
-        session.enqueue()
+        with store.transaction():
+            session.enqueue()
         total = space.num_trials
         if total is not None:
             total = max(total, session.num_started)  # trials that were run are not taken back
