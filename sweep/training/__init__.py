@@ -29,7 +29,15 @@ PRECISION_NAMES = ("auto", "float32", "bfloat16")
 
 
 def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:
-    """The engine that the settings name, with the data on its device."""
+    """The engine that the settings name, with the data on its device.
+
+    Raises:
+        ValueError: there is no engine of this name.
+    """
+    if settings.engine not in ENGINE_NAMES:
+        raise ValueError(
+            f"engine must be one of {', '.join(ENGINE_NAMES)}; found {settings.engine!r}"
+        )
     from sweep.training.engine import Engine
     from sweep.training.sequential import SequentialGroup
     from sweep.training.stacked import StackedGroup

@@ -467,6 +467,11 @@ def test_the_epochs_before_the_loss_was_not_finite_are_kept(small, name, loss, v
     assert [o.state.value for o in outcomes] == ["COMPLETE", "FAIL", *["COMPLETE"] * 3]
 
 
+def test_an_unknown_engine_is_refused(small):
+    with pytest.raises(ValueError, match="must be one of sequential, stacked; found 'warp'"):
+        load_engine(make_settings(engine="warp"), small)
+
+
 ERRORS = [
     (ZeroDivisionError("by zero\nsecond line"), FailureKind.EXCEPTION),
     (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), FailureKind.EXCEPTION),
