@@ -79,7 +79,7 @@ class _Worker:
     errors: IO[bytes]
     capacity: Capacity
     ready: bool = False
-    filling: bool = True
+    has_room: bool = True
     trials: dict[int, TrialConfig] = field(default_factory=dict)
     outbox: list[TrialConfig] = field(default_factory=list)
 
@@ -103,14 +103,25 @@ class _Worker:
         send(ours, settings)
         return cls(settings, process, ours, errors, Capacity.of(settings))
 
-    def has_room(self) -> bool:
-        """Whether it takes another trial: once it is half empty, until it is full.
+    @property
+    def fullness(self) -> float:
+        """How full it is: 0 is empty, 1 is full."""
+        return self.capacity.fullness(list(self.trials.values()))
 
-        Refilled one by one, its trials would never start together.
+    def take(self, config: TrialConfig) -> None:
+        """Keep a trial for it until it starts."""
+        self.trials[config.number] = config
+        self.outbox.append(config)
+        self.has_room = self.fullness < 1
+
+    def release(self, trial: int) -> None:
+        """Forget a trial that has ended.
+
+        There is room again once the worker is half empty: refilled one by one, its trials would
+        never start together.
         """
-        fullness = self.capacity.fullness(list(self.trials.values()))
-        self.filling = fullness < 1 and (self.filling or fullness <= _REFILL)
-        return self.filling
+        self.trials.pop(trial, None)
+        self.has_room = self.has_room or self.fullness <= _REFILL
 
     def stop(self) -> None:
         self.connection.close()
@@ -148,7 +159,7 @@ class LocalExecutor:
     @property
     def has_room(self) -> bool:
         """Whether a trial can be submitted now; a worker may still be starting."""
-        return any(worker.has_room() for worker in self._workers)
+        return any(worker.has_room for worker in self._workers)
 
     @property
     def running(self) -> list[int]:
@@ -158,12 +169,11 @@ class LocalExecutor:
     def submit(self, config: TrialConfig) -> None:
         """Give a trial to the worker that has most room."""
         worker = min(
-            (worker for worker in self._workers if worker.has_room()),
-            key=lambda worker: worker.capacity.fullness(list(worker.trials.values())),
+            (worker for worker in self._workers if worker.has_room),
+            key=lambda worker: worker.fullness,
         )
-        worker.trials[config.number] = config
-        worker.outbox.append(config)
-        if not worker.has_room():
+        worker.take(config)
+        if not worker.has_room:
             self._start(worker)
 
     def flush(self) -> None:
@@ -194,7 +204,7 @@ class LocalExecutor:
                 case Epoch():
                     found.append(message)
                 case TrialOutcome():
-                    worker.trials.pop(message.trial, None)
+                    worker.release(message.trial)
                     found.append(message)
                 case _:
                     raise TypeError(f"a worker sent {type(message).__name__}")
@@ -227,17 +237,18 @@ class LocalExecutor:
             last = words.splitlines()[-1] if words else "it printed nothing"
             raise SweepFailedError(f"a worker ended with {ended} before it could train: {last}")
         reason = f"its worker process ended with {ended}"
-        unsent = {config.number: config for config in worker.outbox}
+        unsent = {config.number for config in worker.outbox}
         outcomes = [
             TrialOutcome(
                 trial=number,
                 state=TrialState.FAIL,
                 failure=Failure(FailureKind.KILLED, reason, words),
             )
-            for number in sorted(worker.trials.keys() - unsent.keys())
+            for number in sorted(worker.trials.keys() - unsent)
         ]
         worker.stop()
         successor = _Worker.start(worker.settings)
-        successor.trials, successor.outbox = unsent, worker.outbox
+        for config in worker.outbox:
+            successor.take(config)
         self._workers[self._workers.index(worker)] = successor
         return outcomes

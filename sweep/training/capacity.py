@@ -22,7 +22,7 @@ STACK_FLOPS = {"cpu": 5e8, "cuda": 1e12}
 MAX_LANES = {"cpu": 16, "cuda": 256}
 
 VALIDATION_BATCH = 1024
-"""Images of a batch of validation in a stack: enough to fill a product, few enough for caches."""
+"""Images of a batch of validation: enough to fill a product, few enough for caches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ from torch.nn import functional
 
 from sweep.models import build_mlp
 from sweep.training.batches import Batches, Split
+from sweep.training.capacity import VALIDATION_BATCH
 from sweep.training.lane import Lane, Measurement
 from sweep.training.optimizers import build_optimizer
 from sweep.training.randomness import dropout_generator
 from sweep.training.schedules import learning_rates
 
 __all__ = ["SequentialGroup"]
-
-_VALIDATION_BATCH = 2048
 
 
 class SequentialGroup:
@@ -70,7 +69,7 @@ class SequentialGroup:
         loss_sum = torch.zeros((), dtype=torch.float64, device=batches.device)
         predictions = torch.empty_like(split.labels)
         with torch.no_grad():
-            for rows in torch.arange(len(split), device=batches.device).split(_VALIDATION_BATCH):
+            for rows in torch.arange(len(split), device=batches.device).split(VALIDATION_BATCH):
                 inputs, labels = self._read(split, rows)
                 logits = self._logits(inputs)
                 loss_sum += functional.cross_entropy(logits, labels, reduction="sum")
