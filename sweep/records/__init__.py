@@ -13,6 +13,7 @@ from sweep.records.study import (
     TrialRecord,
 )
 from sweep.records.trial import (
+    Checkpoint,
     ConfusionMatrix,
     Decision,
     EpochMetrics,
@@ -26,6 +27,7 @@ from sweep.records.trial import (
 )
 
 __all__ = [
+    "Checkpoint",
     "ConfusionMatrix",
     "DataFacts",
     "Decision",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sweep.records.trial import ConfusionMatrix, Objective, TrialOutcome, TrialState
+from sweep.records.trial import ConfusionMatrix, Failure, Objective, TrialOutcome, TrialState
 
 __all__ = ["DataFacts", "Mistake", "StudyRecord", "StudyState", "TestReading", "TrialRecord"]
 
@@ -44,6 +44,8 @@ class TrialRecord:
         params: Every hyperparameter, fixed ones included; empty before it was asked for.
         reports: The objective after each reported epoch.
         outcome: How it ended (without the weights), or None if it has not.
+        lost: What ended each worker that had the trial before; it was tried again each time.
+        retry_of: Number of the failed trial that this one repeats, or None.
     """
 
     number: int
@@ -51,6 +53,8 @@ class TrialRecord:
     params: dict[str, int | float | str]
     reports: dict[int, float]
     outcome: TrialOutcome | None
+    lost: tuple[Failure, ...] = ()
+    retry_of: int | None = None
 
     @property
     def epochs_run(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 __all__ = [
+    "Checkpoint",
     "ConfusionMatrix",
     "Decision",
     "EpochMetrics",
@@ -46,6 +47,7 @@ class FailureKind(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     EXCEPTION = "exception"
     KILLED = "killed"
+    TIME_LIMIT = "time_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,21 @@ class Failure:
     kind: FailureKind
     reason: str
     traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trial under way, from which its training can go on.
+
+    Attributes:
+        trial: The trial's number.
+        epoch: Epochs that it had finished.
+        state: All that training needs, as a safetensors file.
+    """
+
+    trial: int
+    epoch: int
+    state: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,29 @@
-"""Weights beside the store: `studies.db` → `studies.artifacts/STUDY/trial-00012.safetensors`."""
+"""Files beside the store: `studies.db` → `studies.artifacts/STUDY/trial-00012.safetensors`.
+
+Weights of the best trials, and checkpoints of trials under way. A file is on disk, name and all,
+before the store names it, and it is deleted only after the store has ceased to.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from sweep.errors import StoreError
 
-__all__ = ["artifacts_folder", "artifacts_root", "keep_weights", "read_weights", "write_weights"]
+__all__ = [
+    "artifacts_folder",
+    "artifacts_root",
+    "checkpoint_file",
+    "checkpoint_files",
+    "delete_files",
+    "read_file",
+    "weights_file",
+    "weights_files",
+    "write_file",
+]
 
 
 def artifacts_root(database: Path) -> Path:
@@ -31,40 +45,62 @@ def artifacts_folder(database: Path, study: str) -> Path:
     return artifacts_root(database) / study
 
 
-def write_weights(folder: Path, trial: int, weights: bytes) -> str:
-    """Write a trial's weights so that a crash leaves the old file or the new one.
+def weights_file(folder: Path, trial: int) -> Path:
+    """Where a trial's best weights are."""
+    return folder / f"trial-{trial:05d}.safetensors"
 
-    They are on disk when this returns, name and all: the store may then name them.
 
-    Returns:
-        The SHA-256 of the file.
+def weights_files(folder: Path) -> Iterator[Path]:
+    """All weights of a study."""
+    return folder.glob("trial-*.safetensors")
+
+
+def checkpoint_file(folder: Path, trial: int, sha256: str) -> Path:
+    """Where a checkpoint is: named by its content, so that a new one never replaces an old one."""
+    return folder / f"checkpoint-{trial:05d}-{sha256[:16]}.safetensors"
+
+
+def checkpoint_files(folder: Path, trial: int | None = None) -> Iterator[Path]:
+    """All checkpoints of a study, or of one trial."""
+    number = "*" if trial is None else f"{trial:05d}"
+    return folder.glob(f"checkpoint-{number}-*.safetensors")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, and neither in part.
+
+    It is on disk when this returns, name and all.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left.
     """
-    target = _file(folder, trial)
-    temporary = target.with_suffix(".tmp")
-    folder.mkdir(parents=True, exist_ok=True)
-    with temporary.open("wb") as file:
-        file.write(weights)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    _sync_names(folder)
-    return hashlib.sha256(weights).hexdigest()
-
-
-def read_weights(folder: Path, trial: int, sha256: str) -> bytes | None:
-    """A trial's weights as a safetensors file, or None if they are missing or not the recorded."""
+    temporary = path.with_suffix(".tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        weights = _file(folder, trial).read_bytes()
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_names(path.parent)
+
+
+def read_file(path: Path, sha256: str) -> bytes | None:
+    """A file's content, or None if it is missing or not the recorded one."""
+    try:
+        content = path.read_bytes()
     except OSError:
         return None
-    return weights if hashlib.sha256(weights).hexdigest() == sha256 else None
+    return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
-def keep_weights(folder: Path, trials: Collection[int]) -> None:
-    """Delete the weights of all other trials."""
-    kept = {_file(folder, trial).name for trial in trials}
-    for file in folder.glob("trial-*.safetensors"):
-        if file.name not in kept:
+def delete_files(files: Iterator[Path], *, keep: Collection[Path] = ()) -> None:
+    """Delete all of these files but some."""
+    for file in files:
+        if file not in keep:
             file.unlink(missing_ok=True)
 
 
@@ -76,7 +112,3 @@ def _sync_names(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _file(folder: Path, trial: int) -> Path:
-    return folder / f"trial-{trial:05d}.safetensors"

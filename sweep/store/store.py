@@ -7,8 +7,9 @@ it is told to Optuna, its outcome.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextlib import nullcontext as nothing
 from dataclasses import replace
@@ -27,17 +28,17 @@ from sqlalchemy.pool import StaticPool
 from sweep.codec import from_plain, to_plain
 from sweep.errors import StoreError
 from sweep.records import (
+    Checkpoint,
     DataFacts,
+    Failure,
     Objective,
     StudyRecord,
     StudyState,
     TestReading,
     TrialConfig,
     TrialOutcome,
-    TrialRecord,
-    TrialState,
 )
-from sweep.store import artifacts
+from sweep.store import artifacts, attributes
 from sweep.store.connection import BatchConnection
 from sweep.store.lock import is_locked, making_lock, study_lock
 from sweep.store.url import check_file, database_path
@@ -47,15 +48,6 @@ __all__ = ["STORE_FAILURES", "Store"]
 
 STORE_FAILURES = (OSError, sqlite3.Error, SQLAlchemyError, StorageInternalError)
 """What a store raises when it can no longer be read or written: a full disk, a lost folder."""
-
-_SPACE = "sweep_space"
-_BUDGET = "sweep_budget"
-_DATA = "sweep_data"
-_FINISHED = "sweep_finished"
-_READINGS = "sweep_test_readings"
-_CONFIG = "sweep_config"
-_OUTCOME = "sweep_outcome"
-_WEIGHTS = "sweep_weights_sha256"
 
 _LOCK_WAIT_SECONDS = 60
 
@@ -76,7 +68,7 @@ class Store:
         self.path = database_path(url)
         self._to_write = to_write
         self._exists = check_file(self.path, to_write=to_write)
-        self._kept: dict[Path, set[int]] = {}  # weights to keep, by folder; see `write_outcome`
+        self._tidying: list[Callable[[], None]] = []  # what the next commit makes superfluous
         self._trial_ids: dict[tuple[str, int], int] = {}  # of trials that are written now
 
     @cached_property
@@ -123,7 +115,7 @@ class Store:
         _ = self.storage  # connects, and makes the tables where there are none
         with self._connection.batch():
             yield
-        self._delete_weights()
+        self._tidy()
 
     # ------------------------------------------------------------ studies
 
@@ -134,7 +126,7 @@ class Store:
         return sorted(
             name
             for name in optuna.get_all_study_names(self.storage)
-            if _SPACE in self._study_attributes(name)
+            if attributes.SPACE in self._study_attributes(name)
         )
 
     def has_study(self, name: str) -> bool:
@@ -167,24 +159,24 @@ class Store:
         Raises:
             StudyLockedError: another driver holds it.
         """
-        with study_lock(artifacts.artifacts_folder(self.path, study), study):
+        with study_lock(self._folder(study), study):
             yield
 
     def write_study(self, name: str, *, space: dict[str, Any], data: DataFacts) -> None:
         """Record what a new study searches, and on which data."""
-        self._set(name, _DATA, to_plain(data))
-        self._set(name, _SPACE, space)  # last: a study with a space is complete
+        self._set(name, attributes.DATA, to_plain(data))
+        self._set(name, attributes.SPACE, space)  # last: a study with a space is complete
 
     def write_budget(
         self, name: str, num_trials: int | None, timeout_seconds: float | None
     ) -> None:
         """Record the budget of the command that works on the study now."""
-        self._set(name, _BUDGET, {"trials": num_trials, "timeout": timeout_seconds})
+        self._set(name, attributes.BUDGET, {"trials": num_trials, "timeout": timeout_seconds})
 
     def write_finished(self, name: str, reason: str | None) -> None:
         """Record that the budget is used up and by what, or, with None, that work goes on."""
-        if self._study_attributes(name).get(_FINISHED) != reason:
-            self._set(name, _FINISHED, reason)
+        if self._study_attributes(name).get(attributes.FINISHED) != reason:
+            self._set(name, attributes.FINISHED, reason)
 
     def read_space(self, name: str) -> dict[str, Any]:
         """The search space of a study as plain data.
@@ -193,12 +185,12 @@ class Store:
             StoreError: there is no such study.
         """
         self.require_study(name)
-        space: dict[str, Any] = self._study_attributes(name)[_SPACE]
+        space: dict[str, Any] = self._study_attributes(name)[attributes.SPACE]
         return space
 
     def read_data(self, name: str) -> DataFacts:
         """What the study remembers of its data."""
-        return from_plain(DataFacts, self._study_attributes(name)[_DATA])
+        return from_plain(DataFacts, self._study_attributes(name)[attributes.DATA])
 
     def read_study(self, name: str) -> StudyRecord:
         """Everything about a study.
@@ -207,23 +199,23 @@ class Store:
             StoreError: there is no such study, or what it holds cannot be understood.
         """
         self.require_study(name)
-        attributes = self._study_attributes(name)
+        found = self._study_attributes(name)
         try:
             study_id = self.storage.get_study_id_from_name(name)
-            trials = tuple(map(_trial_record, each_trial(self.storage, study_id)))
-            space = attributes[_SPACE]
-            budget = attributes.get(_BUDGET, {"trials": None, "timeout": None})
+            trials = tuple(map(attributes.trial_record, each_trial(self.storage, study_id)))
+            space = found[attributes.SPACE]
+            budget = found.get(attributes.BUDGET, {"trials": None, "timeout": None})
             return StudyRecord(
                 name=name,
-                state=self._state(name, finished=attributes.get(_FINISHED) is not None),
+                state=self._state(name, finished=found.get(attributes.FINISHED) is not None),
                 space=space,
                 objective=Objective(**space["objective"]),
                 num_trials=budget["trials"],
                 timeout_seconds=budget["timeout"],
                 data=self.read_data(name),
                 trials=trials,
-                test_readings=_readings(attributes),
-                finished_by=attributes.get(_FINISHED),
+                test_readings=attributes.test_readings(found),
+                finished_by=found.get(attributes.FINISHED),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(
@@ -235,7 +227,7 @@ class Store:
 
     def write_config(self, name: str, config: TrialConfig) -> None:
         """Record a trial's whole configuration, fixed parameters and seed included."""
-        self._set_trial(name, config.number, _CONFIG, to_plain(config))
+        self._set_trial(name, config.number, attributes.CONFIG, to_plain(config))
 
     def write_outcome(self, name: str, outcome: TrialOutcome, *, keep: set[int]) -> None:
         """Record how a trial ended. Call it before the trial is told to Optuna.
@@ -248,26 +240,87 @@ class Store:
             outcome: How the trial ended.
             keep: The trials whose weights are kept.
         """
-        folder = artifacts.artifacts_folder(self.path, name)
+        folder = self._folder(name)
         if outcome.weights is not None and outcome.trial in keep:
-            sha256 = artifacts.write_weights(folder, outcome.trial, outcome.weights)
-            self._set_trial(name, outcome.trial, _WEIGHTS, sha256)
-        self._set_trial(name, outcome.trial, _OUTCOME, to_plain(replace(outcome, weights=None)))
+            file = artifacts.weights_file(folder, outcome.trial)
+            artifacts.write_file(file, outcome.weights)
+            sha256 = hashlib.sha256(outcome.weights).hexdigest()
+            self._set_trial(name, outcome.trial, attributes.WEIGHTS, sha256)
+        plain = to_plain(replace(outcome, weights=None))
+        self._set_trial(name, outcome.trial, attributes.OUTCOME, plain)
         del self._trial_ids[name, outcome.trial]
-        self._kept[folder] = keep
-        if not self._connection.is_in_batch:
-            self._delete_weights()
+        self._tidy_later(artifacts.checkpoint_files(folder, outcome.trial), keep=[])
+        kept = [artifacts.weights_file(folder, trial) for trial in keep]
+        self._tidy_later(artifacts.weights_files(folder), keep=kept)
+
+    def write_checkpoints(self, name: str, checkpoints: Sequence[Checkpoint]) -> None:
+        """Record where trials under way are. Their last two checkpoints are kept."""
+        folder = self._folder(name)
+        for checkpoint in checkpoints:
+            sha256 = hashlib.sha256(checkpoint.state).hexdigest()
+            artifacts.write_file(
+                artifacts.checkpoint_file(folder, checkpoint.trial, sha256), checkpoint.state
+            )
+            frozen = self._frozen(name, checkpoint.trial)
+            former = [
+                entry
+                for entry in frozen.user_attrs.get(attributes.CHECKPOINTS, [])
+                if entry["sha256"] != sha256
+            ]
+            entries = [{"epoch": checkpoint.epoch, "sha256": sha256}, *former[:1]]
+            self._set_trial(name, checkpoint.trial, attributes.CHECKPOINTS, entries)
+            self._tidy_later(
+                artifacts.checkpoint_files(folder, checkpoint.trial),
+                keep=[
+                    artifacts.checkpoint_file(folder, checkpoint.trial, entry["sha256"])
+                    for entry in entries
+                ],
+            )
+
+    def read_checkpoints(self, name: str, trial: int) -> list[Checkpoint | None]:
+        """A trial's recorded checkpoints, newest first; None for one that is missing or damaged."""
+        folder = self._folder(name)
+        found: list[Checkpoint | None] = []
+        for entry in self._frozen(name, trial).user_attrs.get(attributes.CHECKPOINTS, []):
+            file = artifacts.checkpoint_file(folder, trial, entry["sha256"])
+            state = artifacts.read_file(file, entry["sha256"])
+            found.append(None if state is None else Checkpoint(trial, entry["epoch"], state))
+        return found
+
+    def delete_strays(self, name: str, running: Collection[int]) -> None:
+        """Delete what a crash left: files half-written, and checkpoints that no record names.
+
+        Args:
+            name: The study, whose lock is held.
+            running: Its trials under way.
+        """
+        folder = self._folder(name)
+        recorded = [
+            artifacts.checkpoint_file(folder, trial, entry["sha256"])
+            for trial in running
+            for entry in self._frozen(name, trial).user_attrs.get(attributes.CHECKPOINTS, [])
+        ]
+        artifacts.delete_files(artifacts.checkpoint_files(folder), keep=recorded)
+        artifacts.delete_files(folder.glob("*.tmp"))
+
+    def write_retry(self, name: str, trial: int, retry_of: int) -> None:
+        """Record that a trial that waits repeats a failed one."""
+        self._set_trial(name, trial, attributes.RETRY_OF, retry_of)
+
+    def write_lost(self, name: str, trial: int, lost: Sequence[Failure]) -> None:
+        """Record what ended the workers that had a trial before."""
+        self._set_trial(name, trial, attributes.LOST, [to_plain(failure) for failure in lost])
 
     def read_weights(self, name: str, trial: int) -> bytes | None:
         """A trial's weights as a safetensors file, or None if they are not there any more."""
-        sha256 = self._frozen(name, trial).user_attrs.get(_WEIGHTS)
+        sha256 = self._frozen(name, trial).user_attrs.get(attributes.WEIGHTS)
         if not isinstance(sha256, str):
             return None
-        return artifacts.read_weights(artifacts.artifacts_folder(self.path, name), trial, sha256)
+        return artifacts.read_file(artifacts.weights_file(self._folder(name), trial), sha256)
 
     def read_config(self, name: str, trial: int) -> TrialConfig:
         """The whole configuration of a trial."""
-        return from_plain(TrialConfig, self._frozen(name, trial).user_attrs[_CONFIG])
+        return from_plain(TrialConfig, self._frozen(name, trial).user_attrs[attributes.CONFIG])
 
     # ------------------------------------------------------------ the test split
 
@@ -275,16 +328,25 @@ class Store:
         """Record an opening of the test split; a second call with its results replaces it."""
         readings = [
             earlier
-            for earlier in _readings(self._study_attributes(name))
+            for earlier in attributes.test_readings(self._study_attributes(name))
             if (earlier.trial, earlier.opened_at) != (reading.trial, reading.opened_at)
         ]
-        self._set(name, _READINGS, [to_plain(r) for r in [*readings, reading]])
+        self._set(name, attributes.READINGS, [to_plain(r) for r in [*readings, reading]])
 
     # ------------------------------------------------------------ plumbing
 
-    def _delete_weights(self) -> None:
-        while self._kept:
-            artifacts.keep_weights(*self._kept.popitem())
+    def _tidy_later(self, files: Iterator[Path], *, keep: Sequence[Path]) -> None:
+        """Delete files once what was written is safe: at the end of a transaction."""
+        self._tidying.append(lambda: artifacts.delete_files(files, keep=keep))
+        if not self._connection.is_in_batch:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        while self._tidying:
+            self._tidying.pop()()
+
+    def _folder(self, study: str) -> Path:
+        return artifacts.artifacts_folder(self.path, study)
 
     def _engine_url(self) -> str:
         """The URL in which SQLAlchemy and Optuna, which formats it, find this very path."""
@@ -292,7 +354,7 @@ class Store:
         return url.replace("{", "{{").replace("}", "}}")
 
     def _state(self, name: str, *, finished: bool) -> StudyState:
-        if is_locked(artifacts.artifacts_folder(self.path, name)):
+        if is_locked(self._folder(name)):
             return StudyState.RUNNING
         return StudyState.FINISHED if finished else StudyState.INTERRUPTED
 
@@ -316,23 +378,3 @@ class Store:
         if where not in self._trial_ids:
             self._trial_ids[where] = self._trial_id(name, trial)
         self.storage.set_trial_user_attr(self._trial_ids[where], key, value)
-
-
-def _trial_record(trial: FrozenTrial) -> TrialRecord:
-    config, outcome = trial.user_attrs.get(_CONFIG), trial.user_attrs.get(_OUTCOME)
-    state = TrialState[trial.state.name]
-    return TrialRecord(
-        number=trial.number,
-        state=state,
-        params=from_plain(TrialConfig, config).params if config else {},
-        reports=dict(sorted(trial.intermediate_values.items())),
-        outcome=(
-            from_plain(TrialOutcome, outcome)
-            if outcome and state not in (TrialState.RUNNING, TrialState.WAITING)
-            else None
-        ),
-    )
-
-
-def _readings(attributes: dict[str, Any]) -> tuple[TestReading, ...]:
-    return tuple(from_plain(TestReading, reading) for reading in attributes.get(_READINGS, []))
