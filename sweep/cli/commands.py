@@ -40,7 +40,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _parse_timeout(
+def _parse_duration(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> float | None:
     """Seconds from 90, 90s, 30m or 1h30m."""
@@ -80,8 +80,34 @@ def _work_options(command: _Command) -> _Command:
         click.option(
             "--timeout",
             metavar="DURATION",
-            callback=_parse_timeout,
+            callback=_parse_duration,
             help="Start no new trial after this long (90s, 30m, 1h30m), in this command only.",
+        ),
+        click.option(
+            "--trial-time-limit",
+            metavar="DURATION",
+            callback=_parse_duration,
+            help="A trial that takes longer fails, in place of the budget's limit.",
+        ),
+        click.option(
+            "--max-failures",
+            type=click.IntRange(min=0),
+            help="Failed trials that the study may have, in place of the budget's number.",
+        ),
+        click.option(
+            "--checkpoint-every",
+            metavar="DURATION",
+            callback=_parse_duration,
+            default="10s",
+            show_default=True,
+            help="How often trials under way are saved.",
+        ),
+        click.option(
+            "--keep-weights",
+            type=click.IntRange(min=1),
+            default=10,
+            show_default=True,
+            help="Keep the weights of so many trials, the best.",
         ),
         click.option(
             "--workers",
@@ -150,6 +176,11 @@ def run(space: Path, **options: Any) -> int:
 
 @cli.command()
 @click.argument("study")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Run failed trials again, under new numbers and beyond the total.",
+)
 @_work_options
 def resume(study: str, **options: Any) -> int:
     """Finish a study. The search space is in the store; --trials is the new total."""
