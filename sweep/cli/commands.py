@@ -15,7 +15,7 @@ from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
-    from sweep.records import StudyRecord
+    from sweep.cli.progress import Tally
 
 __all__ = ["main"]
 
@@ -169,9 +169,7 @@ def run(space: Path, **options: Any) -> int:
 
     If the study is there already with the same search space, it goes on where it stopped.
     """
-    from sweep import runner
-
-    return _work(runner.run, space, options)
+    return _work("run", space, options)
 
 
 @cli.command()
@@ -184,27 +182,29 @@ def run(space: Path, **options: Any) -> int:
 @_work_options
 def resume(study: str, **options: Any) -> int:
     """Finish a study. The search space is in the store; --trials is the new total."""
-    from sweep import runner
-
-    return _work(runner.resume, study, options)
+    return _work("resume", study, options)
 
 
-def _work(start: Callable[..., StudyRecord], what: Path | str, options: dict[str, Any]) -> int:
+def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
-    from sweep.cli.progress import open_progress
-    from sweep.cli.summary import summarize
-
     words = _same_places(options["storage"], options["data_dir"])
-    progress = open_progress()
-    tally = progress.tally
+    tally: Tally | None = None
 
     def next_step() -> str:
-        if tally.study is None:
+        if tally is None or tally.study is None:
             return "nothing was started"
         return f"what was finished is in the store. Next: sweep resume {tally.study}{words}"
 
-    with interruptible(next_step) as interruption, handle_errors(next_step), progress:
-        study = start(what, on_event=progress.on_event, stop=interruption.requested, **options)
+    with interruptible(next_step) as interruption, handle_errors(next_step):
+        # Imports take a second, in which a signal may come, too.
+        from sweep import runner
+        from sweep.cli.progress import open_progress
+        from sweep.cli.summary import summarize
+
+        with open_progress() as progress:
+            tally = progress.tally
+            work = getattr(runner, command)
+            study = work(what, on_event=progress.on_event, stop=interruption.requested, **options)
     click.echo(summarize(study, tally.seconds, words))
     return 0 if study.best is not None else FAILED
 

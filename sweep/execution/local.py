@@ -55,6 +55,7 @@ __all__ = ["Executor", "LocalExecutor", "Lost", "News"]
 
 _REFILL = 0.5
 _SAVE_SECONDS = 3.0  # of the five in which a command that is interrupted has to end
+_MAX_STARTS = 3  # of a worker that a signal ends before it is ready
 _EXIT_SECONDS = 5.0  # between the end of a worker's pipe and the end of the worker
 
 
@@ -132,6 +133,7 @@ class _Worker:
     connection: Connection
     errors: IO[bytes]
     capacity: Capacity
+    num_starts: int
     ready: bool = False
     has_room: bool = True
     trials: dict[int, TrialConfig] = field(default_factory=dict)
@@ -141,7 +143,7 @@ class _Worker:
     listener: threading.Thread = field(default_factory=threading.Thread)
 
     @classmethod
-    def start(cls, settings: TrainingSettings, inbox: _Inbox) -> _Worker:
+    def start(cls, settings: TrainingSettings, inbox: _Inbox, num_starts: int = 1) -> _Worker:
         ours, theirs = Pipe()
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         threads = str(settings.num_threads)
@@ -158,7 +160,7 @@ class _Worker:
                 env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             )
         send(ours, settings)
-        worker = cls(settings, process, ours, errors, Capacity.of(settings))
+        worker = cls(settings, process, ours, errors, Capacity.of(settings), num_starts)
         worker.listener = threading.Thread(target=worker._listen, args=(inbox,), daemon=True)
         worker.listener.start()
         return worker
@@ -350,7 +352,7 @@ class LocalExecutor:
         code = worker.process.wait()
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         words = worker.last_words()
-        if not worker.ready:
+        if not worker.ready and (code > 0 or worker.num_starts == _MAX_STARTS):
             last = words.splitlines()[-1] if words else "it printed nothing"
             raise SweepFailedError(f"a worker ended with {ended} before it could train: {last}")
         failure = Failure(FailureKind.KILLED, f"its worker process ended with {ended}", words)
@@ -375,7 +377,8 @@ class LocalExecutor:
     def _replace(self, worker: _Worker) -> list[int]:
         """End a worker and start a new one in its place; the trials that it was training."""
         worker.stop()
-        successor = _Worker.start(worker.settings, self._inbox)
+        num_starts = 1 if worker.ready else worker.num_starts + 1
+        successor = _Worker.start(worker.settings, self._inbox, num_starts)
         for config in worker.outbox:
             successor.take(config, worker.checkpoints.get(config.number))
         self._workers[self._workers.index(worker)] = successor

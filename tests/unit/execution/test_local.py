@@ -240,6 +240,35 @@ def test_a_worker_that_cannot_start_says_why():
         next_outcome(executor)
 
 
+def test_a_worker_that_is_killed_while_it_starts_is_started_again():
+    before = children()
+    with LocalExecutor([make_settings()]) as executor:
+        executor.submit(make_config(number=6, epochs=1))
+        executor.flush()
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGKILL)
+        outcome = next_outcome(executor)
+        assert (outcome.trial, outcome.state) == (6, TrialState.COMPLETE)
+
+
+def test_a_worker_that_is_killed_whenever_it_starts_ends_the_work():
+    before = children()
+    with LocalExecutor([make_settings()]) as executor:
+
+        def kill_the_next() -> None:
+            wait_for(lambda: executor.messages(0.1) or children() - before - killed)
+            (worker,) = children() - before - killed
+            killed.add(worker)
+            os.kill(worker, signal.SIGKILL)
+
+        killed: set[int] = set()
+        kill_the_next()
+        kill_the_next()
+        kill_the_next()
+        with pytest.raises(SweepFailedError, match="ended with signal 9 before it could train"):
+            next_outcome(executor)
+
+
 DRIVER = """
 import os, sys
 sys.path.insert(0, {tests!r})
