@@ -1,6 +1,8 @@
 """The only room that knows how things are named on disk: URLs, lock, keys, artifacts."""
 
-from sweep.store.store import STORE_FAILURES, Store
+from sweep.store.failures import STORE_FAILURES, describe_failure
+from sweep.store.network import network_warning
+from sweep.store.store import Store
 from sweep.store.url import DEFAULT_STORAGE
 
-__all__ = ["DEFAULT_STORAGE", "STORE_FAILURES", "Store"]
+__all__ = ["DEFAULT_STORAGE", "STORE_FAILURES", "Store", "describe_failure", "network_warning"]
