@@ -100,17 +100,29 @@ class Store:
 
     # ------------------------------------------------------------ studies
 
-    def study_names(self) -> list[str]:
+    def all_names(self) -> list[str]:
+        """Names of all studies, whoever made them, in order."""
+        if not self._database.exists:
+            return []
+        what = f"the store {str(self.path)!r}"
+        with reading(self.path, what, to_write=self._database.to_write):
+            return sorted(optuna.get_all_study_names(self.storage))
+
+    def study_names(self, among: Collection[str] | None = None) -> list[str]:
         """Names of the studies that this project made, in order.
+
+        Args:
+            among: Only of these; all if None.
 
         Raises:
             StoreError: it cannot be told for one of them.
         """
-        return [name for name in self._names() if self._is_ours(name)]
+        names = self.all_names() if among is None else sorted(among)
+        return [name for name in names if self._is_ours(name)]
 
     def has_study(self, name: str) -> bool:
         """Whether there is a study of this name, whoever made it."""
-        return name in self._names()
+        return name in self.all_names()
 
     def require_study(self, name: str) -> None:
         """Check that this project made a study of this name.
@@ -284,6 +296,14 @@ class Store:
             found.append(None if state is None else Checkpoint(trial, entry["epoch"], state))
         return found
 
+    def recorded_checkpoints(self, name: str, trial: int) -> list[Path]:
+        """The files that a trial's record names, newest first."""
+        folder = self._folder(name)
+        return [
+            artifacts.checkpoint_file(folder, trial, entry["sha256"])
+            for entry in self._checkpoint_entries(name, trial)
+        ]
+
     def delete_strays(self, name: str, running: Collection[int]) -> None:
         """Delete what a crash left: files half-written, and checkpoints that no record names.
 
@@ -292,11 +312,7 @@ class Store:
             running: Its trials under way.
         """
         folder = self._folder(name)
-        recorded = [
-            artifacts.checkpoint_file(folder, trial, entry["sha256"])
-            for trial in running
-            for entry in self._checkpoint_entries(name, trial)
-        ]
+        recorded = [file for trial in running for file in self.recorded_checkpoints(name, trial)]
         artifacts.delete_files(artifacts.checkpoint_files(folder), keep=recorded)
         artifacts.delete_files(artifacts.stray_files(folder))
 
@@ -361,14 +377,6 @@ class Store:
         if is_locked(self._folder(name)):
             return StudyState.RUNNING
         return StudyState.FINISHED if finished else StudyState.INTERRUPTED
-
-    def _names(self) -> list[str]:
-        """Names of all studies, whoever made them, in order."""
-        if not self._database.exists:
-            return []
-        what = f"the store {str(self.path)!r}"
-        with reading(self.path, what, to_write=self._database.to_write):
-            return sorted(optuna.get_all_study_names(self.storage))
 
     def _is_ours(self, name: str) -> bool:
         """Whether this project made a study.

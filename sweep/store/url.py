@@ -9,11 +9,11 @@ from pathlib import Path
 from sweep.errors import StoreError
 from sweep.store.opening import SQLITE_HEADER, checked_tables
 
-__all__ = ["DEFAULT_STORAGE", "check_file", "database_path"]
+__all__ = ["DEFAULT_STORAGE", "OPTUNA_TABLES", "check_file", "database_path", "read_header"]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 
-_OPTUNA_TABLES = {
+OPTUNA_TABLES = {
     "alembic_version",
     "studies",
     "study_directions",
@@ -64,19 +64,11 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         StoreError: the path is unusable, is damaged, or holds something other than Optuna's
             tables.
     """
-    try:
-        if path.is_dir():
-            raise StoreError(f"the store {str(path)!r} is a directory; name a file in it")
-        if not path.exists():
-            if to_write:
-                _check_parent(path)
-            return False
-        if not path.is_file():  # opening a pipe would wait for its other end
-            raise StoreError(f"the store {str(path)!r} is no file; name another with --storage")
-        with path.open("rb") as file:
-            header = file.read(len(SQLITE_HEADER))
-    except OSError as error:
-        raise StoreError(f"the store {str(path)!r} cannot be read: {error.strerror}") from None
+    header = read_header(path)
+    if header is None:
+        if to_write:
+            _check_parent(path)
+        return False
     if not header:
         return False  # an empty file is an empty database
     if header != SQLITE_HEADER:
@@ -85,7 +77,7 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         )
     tables = checked_tables(path)
     # Fewer tables than Optuna's, but none that is not: another process is making them now.
-    if not (tables >= _OPTUNA_TABLES or tables <= _OPTUNA_TABLES):
+    if not (tables >= OPTUNA_TABLES or tables <= OPTUNA_TABLES):
         shown = ", ".join(sorted(tables)[:3])
         raise StoreError(
             f"the store {str(path)!r} is a database of another program (its tables: {shown}); "
@@ -95,7 +87,26 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         raise StoreError(f"the store {str(path)!r} is read-only; name another with --storage")
     if to_write:
         _check_parent(path)
-    return tables >= _OPTUNA_TABLES
+    return tables >= OPTUNA_TABLES
+
+
+def read_header(path: Path) -> bytes | None:
+    """The first bytes of a file, or None if there is none.
+
+    Raises:
+        StoreError: it cannot be read, or it is no file.
+    """
+    try:
+        if path.is_dir():
+            raise StoreError(f"the store {str(path)!r} is a directory; name a file in it")
+        if not path.exists():
+            return None
+        if not path.is_file():  # opening a pipe would wait for its other end
+            raise StoreError(f"the store {str(path)!r} is no file; name another with --storage")
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_HEADER))
+    except OSError as error:
+        raise StoreError(f"the store {str(path)!r} cannot be read: {error.strerror}") from None
 
 
 def _check_parent(path: Path) -> None:
