@@ -262,7 +262,7 @@ class _Examiner:
         if recorded and not any(artifacts.weights_files(folder)):
             self._note(
                 f"there are no weights beside the store in {str(folder)!r}",
-                "nothing, if the store was copied without them: only training again needs them",
+                "nothing, if the store was copied without them: no figure or report needs them",
                 name,
             )
             return

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import optuna
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -80,6 +81,8 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
     Raises:
         StoreError: it cannot be read.
     """
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what is said here better
     try:
         yield
     except _DAMAGE as error:
@@ -93,6 +96,8 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
             f"{what} cannot be understood: {describe_failure(error)}; it is damaged or was made by "
             f"another version; `sweep doctor {shlex.quote(str(path))}` says what can be done"
         ) from None
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _is_failure(error: BaseException) -> bool:
