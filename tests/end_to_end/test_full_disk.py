@@ -40,7 +40,7 @@ def test_a_limit_on_files_ends_the_sweep_and_a_resume_finishes_it(folder):
     limited = subprocess.run(
         command("run", "space.yaml", *WORK),
         cwd=folder, env=cli_environment(), capture_output=True, text=True, timeout=120,
-        preexec_fn=limit_files(136 * 1024), check=False,
+        preexec_fn=limit_files(128 * 1024), check=False,
     )  # fmt: skip
     assert limited.returncode == 1
     assert "make room; what was finished is in the store. Next: sweep resume small" in problem_of(
