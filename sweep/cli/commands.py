@@ -301,6 +301,26 @@ def check(space: Path) -> None:
     click.echo(text)
 
 
+@cli.command()
+@click.argument("store", metavar="[STORE]", default=_DEFAULT_STORAGE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(store: str, as_json: bool) -> int:
+    """Examine a store, given by its path or URL, and say what to do. Changes nothing.
+
+    The exit code is 1 if something is damaged.
+    """
+    with handle_errors():
+        from sweep.cli.examination import examination_json, examination_text
+        from sweep.store import examine
+
+        found = examine(store if "://" in store else f"sqlite:///{store}")
+    if as_json:
+        _echo_json(examination_json(found))
+    else:
+        click.echo(examination_text(found))
+    return FAILED if found.is_damaged else 0
+
+
 def _echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False))
 

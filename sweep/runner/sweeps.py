@@ -16,7 +16,7 @@ from sweep.runner.events import Event
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
-from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store
+from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure
 from sweep.study import StudySession
 
 __all__ = ["resume", "run"]
@@ -270,11 +270,11 @@ class _Request:
                 self._train(facts, placements, data_dir)
             return store.read_study(name)
         except STORE_FAILURES as error:
-            reason = str(error).splitlines()[0]
-            raise SweepFailedError(
-                f"the sweep cannot go on ({reason}); what was finished is in the store, if it is "
-                "still there"
-            ) from error
+            raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
+        except (LookupError, AssertionError, TypeError, ValueError):
+            # Optuna may have met a row that nobody wrote: then reading says so, in place of it.
+            Store(store.url, to_write=False).read_study(name)
+            raise
 
     def _train(self, facts: DataFacts, placements: tuple[Placement, ...], data_dir: Path) -> None:
         """Open or make the study and work on it. The caller holds its lock."""
@@ -284,8 +284,7 @@ class _Request:
             # Compared again: another driver may have made the study before the lock was ours.
             _compare_spaces(store, space)
             _compare_data(store, name, facts.fingerprint)
-        # One transaction: a study that is cut off while it is made is not there at all.
-        with store.transaction():
+        with store.transaction():  # a study is made whole or not at all
             session = StudySession(storage, name, space)
             if name not in store.study_names():
                 store.write_study(name, space=space.to_json(), data=facts)
