@@ -243,6 +243,30 @@ def report(
     click.echo(str(written.html))
 
 
+@cli.command()
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0))
+@click.option("--device", help="Where to train; the kind of device of then if unset.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_data_dir_option
+@_storage_option
+def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
+    """Train a trial again from the store alone and compare. Writes nothing.
+
+    The exit code is 0 if all that was measured is identical, otherwise 1.
+    """
+    with interruptible(lambda: "nothing was written") as interruption, handle_errors():
+        from sweep import runner
+        from sweep.cli.repetition import reproduction_json, reproduction_text
+
+        found = runner.reproduce(study, trial, stop=interruption.requested, **options)
+    if as_json:
+        _echo_json(reproduction_json(found))
+    else:
+        click.echo(reproduction_text(found))
+    return 0 if found.is_identical else FAILED
+
+
 @cli.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_storage_option

@@ -9,16 +9,19 @@ from sweep.runner.events import (
     TrialResumed,
     TrialStarted,
 )
+from sweep.runner.reproduction import Reproduction, reproduce
 from sweep.runner.sweeps import resume, run
 
 __all__ = [
     "EpochFinished",
     "Event",
     "Notice",
+    "Reproduction",
     "StudyOpened",
     "TrialFinished",
     "TrialResumed",
     "TrialStarted",
+    "reproduce",
     "resume",
     "run",
 ]

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sweep.data import default_data_dir, load_training_data
-from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.errors import DataError, InputError, SweepFailedError
 from sweep.execution import Placement
-from sweep.records import DataFacts, StudyRecord
+from sweep.records import DataFacts, Notice, StudyRecord
 from sweep.runner.events import Event
 from sweep.runner.loop import Limits, Loop
+from sweep.runner.spaces import compare_spaces, override, stored_space
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
-from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure
+from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
 
 __all__ = ["resume", "run"]
@@ -77,11 +78,11 @@ def run(
     """
     if not isinstance(space, SearchSpace):
         space = load_space(space)
-    space = _override(space, name=study, seed=seed)
+    space = override(space, name=study, seed=seed)
     store = Store(storage, to_write=True)
     if store.has_study(space.name):
-        _compare_spaces(store, space)
-    space = _override(space, trials=trials)
+        compare_spaces(store, space)
+    space = override(space, trials=trials)
     options = WorkerOptions(workers, device, engine, precision, lanes, checkpoint_every)
     request = _Request(
         space=space,
@@ -146,9 +147,9 @@ def resume(
         KeyboardInterrupt: Ctrl-C, or `stop` said so.
     """
     store = Store(storage, to_write=True)
-    space = _stored_space(store, study)
+    space = stored_space(store, study)
     record = store.read_study(study)
-    space = _override(
+    space = override(
         space,
         trials=trials if trials is not None else record.num_trials,
         timeout=record.timeout_seconds,
@@ -188,54 +189,6 @@ def _limits(
     )
 
 
-def _override(
-    space: SearchSpace,
-    *,
-    name: str | None = None,
-    seed: int | None = None,
-    trials: int | None = None,
-    timeout: float | None = None,
-) -> SearchSpace:
-    """The space with what was said on the command line in place of its own."""
-    data = space.to_json()
-    if name is not None:
-        data["name"] = name
-    if seed is not None:
-        data["sampler"]["seed"] = seed
-    if trials is not None:
-        data["budget"]["trials"] = trials
-    if timeout is not None:
-        data["budget"]["timeout"] = timeout
-    return load_space(data)
-
-
-def _stored_space(store: Store, study: str) -> SearchSpace:
-    data = store.read_space(study)
-    try:
-        space = load_space(data)
-    except InputError as error:
-        raise StoreError(
-            f"the search space of study {study!r} is not valid in this version: {error}"
-        ) from None
-    return space.model_copy(update={"name": study})
-
-
-def _compare_spaces(store: Store, space: SearchSpace) -> None:
-    if space.name not in store.study_names():
-        raise StoreError(
-            f"study {space.name!r} is already in {str(store.path)!r} and was not made by sweep, "
-            "or its making was cut off; choose another name with --study"
-        )
-    differences = _stored_space(store, space.name).differences(space)
-    if differences:
-        raise StoreError(
-            f"study {space.name!r} is already in {str(store.path)!r} with another search space:\n"
-            + "\n".join(f"  {line}" for line in differences)
-            + "\nchoose another name with --study, or finish the old one with "
-            f"`sweep resume {space.name}`"
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
     """A checked wish to work on a study."""
@@ -265,6 +218,9 @@ class _Request:
         )
         facts = data.facts
         del data  # the driver has no further use for the images
+        warning = network_warning(store.path)
+        if warning is not None:
+            self.on_event(Notice(warning))
         try:
             with store.lock(name):
                 self._train(facts, placements, data_dir)
@@ -282,7 +238,7 @@ class _Request:
         storage = store.storage
         if store.has_study(name):
             # Compared again: another driver may have made the study before the lock was ours.
-            _compare_spaces(store, space)
+            compare_spaces(store, space)
             _compare_data(store, name, facts.fingerprint)
         with store.transaction():  # a study is made whole or not at all
             session = StudySession(storage, name, space)
@@ -297,7 +253,7 @@ class _Request:
                 total = total + retries if total is not None else None
             store.write_budget(name, total, space.budget.timeout)
         loop = Loop(
-            _override(space, trials=total),
+            override(space, trials=total),
             store,
             session,
             fingerprint=facts.fingerprint,
