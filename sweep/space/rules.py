@@ -7,11 +7,14 @@ configurations differ; enqueued configurations and grids must fit the domains.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Any
 
-from sweep.space.base import Scalar
+from sweep.space.base import Scalar, shorten
 from sweep.space.domains import Choices, Domain, Range
 from sweep.space.parameters import PARAMETERS
 
@@ -25,6 +28,8 @@ __all__ = [
 ]
 
 MAX_GRID = 100_000
+_MAX_SHOWN = 12
+_MAX_PROBLEMS = 100  # of one kind: more of them would help nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,14 @@ def check(
         sampler: The sampler as plain data.
         pruner: The pruner as plain data.
     """
-    problems = list(_check_conditions(domains))
+    problems = list(islice(_check_conditions(domains), _MAX_PROBLEMS))
     if not problems:
-        for index, configuration in enumerate(enqueue):
-            problems += _check_enqueued(domains, configuration, ("enqueue", index))
+        found = (
+            problem
+            for index, configuration in enumerate(enqueue)
+            for problem in _check_enqueued(domains, configuration, ("enqueue", index))
+        )
+        problems += islice(found, _MAX_PROBLEMS)
     if sampler.get("type") == "grid" and not problems:
         problems += _check_grid(domains)
     if "epochs" in domains:
@@ -157,16 +166,12 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
 
 def _check_chains(domains: Mapping[str, Domain]) -> Iterator[Problem]:
     """A parameter needs its own condition and those of its parents, all at the same time."""
-
-    def requirements(name: str) -> Iterator[tuple[str, tuple[Scalar, ...]]]:
+    requirements: dict[str, dict[str, set[Scalar]]] = {}
+    for name in sampling_order(domains):
+        possible = requirements[name] = {}
         for parent, wanted in condition(domains[name]).items():
-            yield parent, wanted
-            yield from requirements(parent)
-
-    for name in domains:
-        possible: dict[str, set[Scalar]] = {}
-        for parent, wanted in requirements(name):
-            possible[parent] = possible.get(parent, set(wanted)) & set(wanted)
+            for ancestor, values in [(parent, set(wanted)), *requirements[parent].items()]:
+                possible[ancestor] = possible.get(ancestor, values) & values
         for parent in [parent for parent, values in possible.items() if not values][:1]:
             yield Problem(
                 ("parameters", name, "when"),
@@ -202,24 +207,32 @@ def _find_cycle(domains: Mapping[str, Domain]) -> list[str] | None:
 
 def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
     """Why `value` is not in `domain`, or None if it is."""
+    found = shorten(repr(value))
     if isinstance(domain, Choices):
-        if any(value == choice and _fits(value, choice) for choice in domain.choices):
+        # Lists are searched faster than any loop here could: there may be ten thousand values.
+        if value in domain.choices and _fits(value, domain.choices[domain.choices.index(value)]):
             return None
-        return f"{name} is one of {', '.join(map(str, domain.choices))}; found {value!r}"
+        return f"{name} is one of {_some(domain.choices)}; found {found}"
     if isinstance(domain, Range):
         kinds = int if isinstance(domain.low, int) else (int, float)
         if not isinstance(value, kinds) or isinstance(value, bool):
-            return f"{name} is a number; found {value!r}"
+            return f"{name} is a number; found {found}"
         if not domain.low <= value <= domain.high:
-            return f"{name} is between {domain.low} and {domain.high}; found {value!r}"
+            return f"{name} is between {domain.low} and {domain.high}; found {found}"
         if domain.step is not None:
             steps = (value - domain.low) / domain.step
             if not math.isclose(steps, round(steps), abs_tol=1e-8):
-                return f"{name} goes from {domain.low} in steps of {domain.step}; found {value!r}"
+                return f"{name} goes from {domain.low} in steps of {domain.step}; found {found}"
         return None
     if value == domain and _fits(value, domain):
         return None
-    return f"{name} is fixed at {domain!r}; found {value!r}"
+    return f"{name} is fixed at {domain!r}; found {found}"
+
+
+def _some(values: Sequence[Scalar]) -> str:
+    """The first of these values."""
+    shown = ", ".join(map(str, values[:_MAX_SHOWN]))
+    return shown if len(values) <= _MAX_SHOWN else f"{shown}, ..."
 
 
 def _fits(value: Any, example: Scalar) -> bool:
@@ -246,7 +259,8 @@ def _check_enqueued(
             if parent in known and known[parent] not in wanted:
                 yield Problem(
                     (*path, name),
-                    f"{name} is not used when {parent} is {known[parent]!r}; leave it out",
+                    f"{name} is not used when {parent} is {shorten(repr(known[parent]))}; "
+                    "leave it out",
                 )
 
 
@@ -282,7 +296,8 @@ def _check_grid(domains: Mapping[str, Domain]) -> Iterator[Problem]:
                 ("parameters", name),
                 "a grid needs a finite list of values: give choices, or low, high and step",
             )
-    size = None if endless else count(domains)
+    is_whole = all(parent in domains for d in domains.values() for parent in condition(d))
+    size = count(domains) if is_whole and not endless else None
     if size is not None and size > MAX_GRID:
         yield Problem(
             ("sampler",), f"a grid may have {MAX_GRID:,} configurations at most; found {size:,}"
@@ -292,38 +307,53 @@ def _check_grid(domains: Mapping[str, Domain]) -> Iterator[Problem]:
 def count(domains: Mapping[str, Domain]) -> int | None:
     """How many configurations differ, or None if they are uncountable.
 
-    Branches only over values that some condition names, so large spaces are counted quickly.
+    Values that fulfil the same conditions are counted together, and so are the ways to the same
+    set of parameters that will not be sampled: large spaces are counted quickly, whatever their
+    conditions.
     """
     order = sampling_order(domains)
-    sizes = {name: _size(domains[name]) for name in order}
-    named: dict[str, set[Scalar]] = {}
-    for domain in domains.values():
-        for parent, wanted in condition(domain).items():
-            named.setdefault(parent, set()).update(wanted)
+    children: dict[str, dict[str, frozenset[Scalar]]] = {name: {} for name in order}
+    for name in order:
+        for parent, wanted in condition(domains[name]).items():
+            children[parent][name] = frozenset(wanted)
+    alike = {name: _alike(domains[name], children[name]) for name in order}
 
-    def visit(index: int, values: dict[str, Scalar], active: set[str]) -> int:
+    @cache
+    def visit(index: int, left_out: frozenset[str]) -> int:
         if index == len(order):
             return 1
-        name, domain = order[index], domains[order[index]]
-        if isinstance(domain, Range | Choices) and not holds(domain.when, values, active):
-            return visit(index + 1, values, active)
-        size = sizes[name]
-        if size is None:
+        name, later = order[index], frozenset(order[index + 1 :])
+        mine = frozenset(children[name])
+        if name in left_out:
+            return visit(index + 1, (left_out | mine) & later)
+        groups = alike[name]
+        if groups is None:
             raise OverflowError
-        branches = named.get(name, set())
-        total = sum(
-            visit(index + 1, {**values, name: value}, active | {name}) for value in branches
+        return sum(
+            number * visit(index + 1, (left_out | (mine - fulfilled)) & later)
+            for fulfilled, number in groups.items()
         )
-        if size > len(branches):
-            # Values that no condition names are alike: leaving the parent out of `active` makes
-            # every condition on it fail.
-            total += (size - len(branches)) * visit(index + 1, values, active - {name})
-        return total
 
     try:
-        return visit(0, {}, set())
+        return visit(0, frozenset())
     except OverflowError:
         return None
+
+
+def _alike(
+    domain: Domain, children: Mapping[str, frozenset[Scalar]]
+) -> Counter[frozenset[str]] | None:
+    """How many values fulfil the conditions of which children; None if they are uncountable."""
+    size = _size(domain)
+    if size is None:
+        return None
+    named: set[Scalar] = set().union(*children.values())
+    groups = Counter(
+        frozenset(child for child, wanted in children.items() if value in wanted) for value in named
+    )
+    if size > len(named):
+        groups[frozenset()] += size - len(named)
+    return groups
 
 
 def enumerate_configurations(domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:
