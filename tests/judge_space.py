@@ -1,0 +1,63 @@
+"""A process that checks search spaces: `python judge_space.py MEGABYTES`, a path on each line.
+
+For each file it answers with a line of JSON: what came out, how long that took, and how far the
+memory has ever grown since the start. Beyond the given growth the operating system gives no more.
+It is a process of its own so that neither pytest's nor Hypothesis' memory is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from sweep.cli import summary
+from sweep.errors import InputError, SearchSpaceError
+from sweep.space import load_space
+
+
+def judge(path: Path) -> dict[str, Any]:
+    """What `sweep check` would say: `valid`, `refused` with the problems, or `broken`."""
+    try:
+        text = summary.space_text(load_space(path))
+        text.encode()
+    except SearchSpaceError as error:
+        return {"verdict": "refused", "problems": error.problems}
+    except InputError as error:
+        return {"verdict": "no place", "problems": [str(error)]}
+    except BaseException:  # noqa: BLE001 - whatever it is, it must be shown
+        return {"verdict": "broken", "problems": [traceback.format_exc()]}
+    return {"verdict": "valid", "problems": []}
+
+
+def timed(path: Path) -> dict[str, Any]:
+    """A slow answer is asked for again: other work on this machine is not the file's fault."""
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        answer = judge(path)
+        seconds.append(time.perf_counter() - started)
+        if seconds[-1] < 0.8:
+            break
+    return {**answer, "seconds": min(seconds)}
+
+
+def main(megabytes: int) -> None:
+    summary.measure_throughput = lambda: 1e9  # takes a fifth of a second and reads no file
+    judge(Path(__file__).parents[1] / "search_spaces" / "digits.yaml")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for line in sys.stdin:
+        answer = timed(Path(line.rstrip("\n")))
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(json.dumps({**answer, "megabytes": grown / 1024}), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
