@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from sweep.cli.words import printable
 from sweep.errors import InputError, SweepError
 
 __all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interruptible"]
@@ -22,7 +23,7 @@ INPUT = 2
 
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    click.echo(f"sweep: {message}", err=True)
+    click.echo(printable(f"sweep: {message}"), err=True)
     sys.exit(code)
 
 

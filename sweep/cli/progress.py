@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.words import duration, params_words, percent_or_number
+from sweep.cli.words import duration, params_words, percent_or_number, printable
 from sweep.records import EpochMetrics, TrialConfig, TrialState
 from sweep.runner import EpochFinished, Event, StudyOpened, TrialFinished, TrialStarted
 from sweep.space import SearchSpace
@@ -164,7 +164,7 @@ class _PlainProgress:
             )
 
     def _print(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(printable(line) + "\n")
         sys.stderr.flush()
 
 
