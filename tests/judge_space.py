@@ -35,13 +35,13 @@ def judge(path: Path) -> dict[str, Any]:
 
 
 def timed(path: Path) -> dict[str, Any]:
-    """A slow answer is asked for again: other work on this machine is not the file's fault."""
+    """The processor's time, and the least of some tries: other work here is not the file's fault."""
     seconds = []
     for _ in range(4):
-        started = time.perf_counter()
+        started = time.process_time()
         answer = judge(path)
-        seconds.append(time.perf_counter() - started)
-        if seconds[-1] < 0.8:
+        seconds.append(time.process_time() - started)
+        if seconds[-1] < 0.5:
             break
     return {**answer, "seconds": min(seconds)}
 
