@@ -35,7 +35,7 @@ def judge(path: Path) -> dict[str, Any]:
 
 
 def timed(path: Path) -> dict[str, Any]:
-    """The processor's time, and the least of some tries: other work here is not the file's fault."""
+    """The processor's time, the least of some tries: other work is not the file's fault."""
     seconds = []
     for _ in range(4):
         started = time.process_time()

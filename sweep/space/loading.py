@@ -73,9 +73,13 @@ def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
         try:
             space = SearchSpace.model_validate(data)
         except ValidationError as error:
-            details = [d for d in error.errors(include_url=False) if d["type"] != "rules"]
+            details = error.errors(include_url=False)
+            if details[0]["type"] == "rules":  # alone: nothing else was wrong
+                broken = details.pop()["ctx"]["problems"]
+            else:
+                broken = _rules(data)
             found += [_translate(detail, data, document) for detail in details]
-            found += [(document.position(problem.path), str(problem)) for problem in _rules(data)]
+            found += [(document.position(problem.path), str(problem)) for problem in broken]
     if space is not None and not found:
         return space
     places = sorted(set(found))

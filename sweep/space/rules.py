@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from sweep.space.base import Scalar, shorten
+from sweep.space.conditions import condition, holds, sampling_order
 from sweep.space.domains import Choices, Domain, Range
 from sweep.space.parameters import PARAMETERS
 
@@ -64,12 +65,7 @@ def check(
     """
     problems = list(islice(_check_conditions(domains), _MAX_PROBLEMS))
     if not problems:
-        found = (
-            problem
-            for index, configuration in enumerate(enqueue)
-            for problem in _check_enqueued(domains, configuration, ("enqueue", index))
-        )
-        problems += islice(found, _MAX_PROBLEMS)
+        problems += islice(_check_enqueued(domains, enqueue), _MAX_PROBLEMS)
     if sampler.get("type") == "grid" and not problems:
         problems += _check_grid(domains)
     if "epochs" in domains:
@@ -101,40 +97,9 @@ def _check_resource(
 # ---------------------------------------------------------------- conditions
 
 
-def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
-    """A domain's condition: the values that each parent must have one of."""
-    when = domain.when if isinstance(domain, Range | Choices) else None
-    return {
-        parent: tuple(wanted) if isinstance(wanted, list) else (wanted,)
-        for parent, wanted in (when or {}).items()
-    }
-
-
-def holds(when: Any, values: Mapping[str, Scalar], active: set[str]) -> bool:
-    """Whether a condition holds: every parent is active and has a wanted value."""
-    return all(
-        parent in active and values[parent] in (wanted if isinstance(wanted, list) else [wanted])
-        for parent, wanted in (when or {}).items()
-    )
-
-
-def sampling_order(domains: Mapping[str, Domain]) -> list[str]:
-    """Parameters with parents before children, otherwise in the order of their definition."""
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name not in order:
-            for parent in condition(domains[name]):
-                visit(parent)
-            order.append(name)
-
-    for name in domains:
-        visit(name)
-    return order
-
-
 def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
     broken = False
+    listed = _listed(domains)
     for name, domain in domains.items():
         for parent, wanted in condition(domain).items():
             path = ("parameters", name, "when", parent)
@@ -150,6 +115,8 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
                 broken = True  # the parent is itself malformed, which is reported elsewhere
                 continue
             for value in wanted:
+                if (type(value), value) in listed[parent]:
+                    continue
                 why_not = _why_outside(domains[parent], parent, value)
                 if why_not:
                     broken = True
@@ -207,26 +174,41 @@ def _find_cycle(domains: Mapping[str, Domain]) -> list[str] | None:
 
 def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
     """Why `value` is not in `domain`, or None if it is."""
-    found = shorten(repr(value))
     if isinstance(domain, Choices):
-        # Lists are searched faster than any loop here could: there may be ten thousand values.
-        if value in domain.choices and _fits(value, domain.choices[domain.choices.index(value)]):
+        if any(value == choice and _fits(value, choice) for choice in domain.choices):
             return None
-        return f"{name} is one of {_some(domain.choices)}; found {found}"
+        return f"{name} is one of {_some(domain.choices)}; found {shorten(repr(value))}"
     if isinstance(domain, Range):
         kinds = int if isinstance(domain.low, int) else (int, float)
         if not isinstance(value, kinds) or isinstance(value, bool):
-            return f"{name} is a number; found {found}"
+            return f"{name} is a number; found {shorten(repr(value))}"
         if not domain.low <= value <= domain.high:
-            return f"{name} is between {domain.low} and {domain.high}; found {found}"
+            return f"{name} is between {domain.low} and {domain.high}; found {shorten(repr(value))}"
         if domain.step is not None:
             steps = (value - domain.low) / domain.step
             if not math.isclose(steps, round(steps), abs_tol=1e-8):
-                return f"{name} goes from {domain.low} in steps of {domain.step}; found {found}"
+                return (
+                    f"{name} goes from {domain.low} in steps of {domain.step}; "
+                    f"found {shorten(repr(value))}"
+                )
         return None
     if value == domain and _fits(value, domain):
         return None
-    return f"{name} is fixed at {domain!r}; found {found}"
+    return f"{name} is fixed at {domain!r}; found {shorten(repr(value))}"
+
+
+def _listed(domains: Mapping[str, Domain]) -> dict[str, frozenset[tuple[type, Scalar]]]:
+    """The choices of each domain, to be found at once: there may be thousands, asked for as often.
+
+    With their types, because 32.0 equals 32 and is not the same choice.
+    """
+    return {
+        name: frozenset(
+            (type(choice), choice)
+            for choice in (domain.choices if isinstance(domain, Choices) else ())
+        )
+        for name, domain in domains.items()
+    }
 
 
 def _some(values: Sequence[Scalar]) -> str:
@@ -241,27 +223,43 @@ def _fits(value: Any, example: Scalar) -> bool:
 
 
 def _check_enqueued(
-    domains: Mapping[str, Domain], configuration: Mapping[str, Any], path: tuple[str | int, ...]
+    domains: Mapping[str, Domain], enqueue: Sequence[Mapping[str, Any]]
 ) -> Iterator[Problem]:
-    known: dict[str, Scalar] = {
+    listed = _listed(domains)
+    conditions = {
+        name: {parent: frozenset(wanted) for parent, wanted in condition(domain).items()}
+        for name, domain in domains.items()
+    }
+    fixed = {
         name: domain for name, domain in domains.items() if not isinstance(domain, Range | Choices)
-    } | {name: value for name, value in configuration.items() if name in domains}
-    for name, value in configuration.items():
-        if name not in PARAMETERS:
-            yield Problem((*path, name), f"there is no parameter {name!r}")
-            continue
-        if name not in domains:
-            continue
-        why_not = _why_outside(domains[name], name, value)
-        if why_not:
-            yield Problem((*path, name), why_not)
-        for parent, wanted in condition(domains[name]).items():
-            if parent in known and known[parent] not in wanted:
-                yield Problem(
-                    (*path, name),
-                    f"{name} is not used when {parent} is {shorten(repr(known[parent]))}; "
-                    "leave it out",
-                )
+    }
+    for index, configuration in enumerate(enqueue):
+        known: dict[str, Any] = fixed | {
+            name: value for name, value in configuration.items() if name in domains
+        }
+        for name, value in configuration.items():
+            path = ("enqueue", index, name)
+            if name not in PARAMETERS:
+                yield Problem(path, f"there is no parameter {shorten(repr(name))}")
+                continue
+            if name not in domains:
+                continue
+            is_scalar = isinstance(value, int | float | str)
+            if not is_scalar or (type(value), value) not in listed[name]:
+                why_not = _why_outside(domains[name], name, value)
+                if why_not:
+                    yield Problem(path, why_not)
+            for parent, wanted in conditions[name].items():
+                if parent in known and not _is_one(known[parent], wanted):
+                    yield Problem(
+                        path,
+                        f"{name} is not used when {parent} is {shorten(repr(known[parent]))}; "
+                        "leave it out",
+                    )
+
+
+def _is_one(value: Any, wanted: frozenset[Scalar]) -> bool:
+    return isinstance(value, int | float | str) and value in wanted
 
 
 def _size(domain: Domain) -> int | None:

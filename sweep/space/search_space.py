@@ -79,8 +79,9 @@ class SearchSpace(BaseModel):
         )
         if problems:
             raise PydanticCustomError(
-                "rules", "{text}", {"text": "; ".join(str(problem) for problem in problems)}
-            )
+                "rules", "{text}",
+                {"text": "; ".join(str(problem) for problem in problems), "problems": problems},
+            )  # fmt: skip
         return self
 
     @property
