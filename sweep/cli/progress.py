@@ -194,7 +194,7 @@ class _LiveProgress:
         total = tally.num_trials
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(tally.study, style="bold"),
+            Text(printable(tally.study), style="bold"),
             ProgressBar(total=total, completed=tally.num_finished, width=30),
             Text(f"{tally.num_finished} of {total if total is not None else '?'} trials"),
             Text(f"{tally.epochs} epochs"),
@@ -220,6 +220,6 @@ class _LiveProgress:
                 str(number),
                 f"{metrics.epoch if metrics else 0}/{config.epochs}",
                 percent_or_number(tally.metric, value) if value is not None else "starting",
-                tally.params(config),
+                printable(tally.params(config)),
             )
         return table
