@@ -140,6 +140,7 @@ class StudyRecord:
         trials: All trials by number.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.
+        keep_weights: Of so many trials, the best, the weights are kept; None if not recorded.
     """
 
     name: str
@@ -152,6 +153,7 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     test_readings: tuple[TestReading, ...]
     finished_by: str | None = None
+    keep_weights: int | None = None
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

@@ -45,6 +45,7 @@ from sweep.study import StudySession
 
 __all__ = ["Limits", "Loop"]
 
+_KEPT_WEIGHTS = 10
 _POLL_SECONDS = 0.2
 
 
@@ -72,7 +73,6 @@ class Loop:
         session: The study.
         fingerprint: SHA-256 of the data that workers must see.
         limits: Where to stop.
-        keep_weights: The weights of so many trials are kept.
         on_event: Is told everything that happens.
         stop: Asked several times a second; True ends the work.
     """
@@ -85,7 +85,6 @@ class Loop:
         *,
         fingerprint: str,
         limits: Limits,
-        keep_weights: int,
         on_event: Callable[[Event], None],
         stop: Callable[[], bool],
     ) -> None:
@@ -94,7 +93,7 @@ class Loop:
         self._session = session
         self._fingerprint = fingerprint
         self._limits = limits
-        self._keep_weights = keep_weights
+        self._keep_weights = _KEPT_WEIGHTS
         self._on_event = on_event
         self._stop = stop
         self._commit = project_commit()
@@ -119,12 +118,15 @@ class Loop:
         self._failures.count(study)
         self._on_event(StudyOpened(study, placements, self._deadline))
         self._recovery.take_over(orphans, study)
+        self._keep_weights = study.keep_weights or _KEPT_WEIGHTS
         self._leaders = {
             trial.number: value
             for trial in study.ranked()[: self._keep_weights]
             if (value := study.value(trial)) is not None
         }
         del study  # many trials take much memory
+        running = [config.number for config in orphans]
+        self._store.delete_strays(name, running=running, keep=self._leaders)
         if not self._recovery.has_trials and self._budget_used() == "trials":
             self._store.write_finished(name, "trials")
             return
