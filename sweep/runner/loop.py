@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +39,7 @@ from sweep.runner.events import (
 from sweep.runner.failures import Failures
 from sweep.runner.recovery import Recovery
 from sweep.space import SearchSpace
-from sweep.store import STORE_FAILURES, Store
+from sweep.store import Store
 from sweep.study import StudySession
 
 __all__ = ["Limits", "Loop"]
@@ -132,19 +131,11 @@ class Loop:
             return
         self._store.write_finished(name, None)
         with LocalExecutor(settings, self._limits.trial_time_limit) as executor:
-            try:
-                self._work(executor)
-            except (KeyboardInterrupt, SweepFailedError):
-                # After a KeyboardInterrupt in the middle of a write there is nothing to be saved.
-                with contextlib.suppress(*STORE_FAILURES):
-                    self._handle(executor.save(), executor)
-                raise
+            self._work(executor)
         self._store.write_finished(name, self._budget_used())
 
     def _work(self, executor: Executor) -> None:
-        while True:
-            if self._stop():
-                raise KeyboardInterrupt
+        while not self._must_stop():
             started = self._start_trial(executor)
             if not started:
                 executor.flush()
@@ -152,6 +143,14 @@ class Loop:
                     return
             # Trials that are under way do not wait until all lanes are filled.
             self._handle(executor.messages(0 if started else _POLL_SECONDS), executor)
+        # Here nothing is half done, and what was trained is not lost.
+        self._handle(executor.save(), executor)
+        if self._failures.are_too_many:
+            raise SweepFailedError(self._failures.reason)
+        raise KeyboardInterrupt
+
+    def _must_stop(self) -> bool:
+        return self._stop() or self._failures.are_too_many
 
     def _budget_used(self) -> str | None:
         """What part of the budget is used up, or None."""
