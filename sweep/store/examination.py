@@ -20,6 +20,7 @@ from sweep.store.opening import (
     SQLITE_HEADER,
     damage_of,
     has_unfinished_write,
+    made_tables,
     open_file,
     tables_of,
 )
@@ -175,7 +176,7 @@ class _Examiner:
         try:
             with open_file(file) as connection:
                 self.integrity += damage_of(connection, _MAX_DAMAGE)
-                tables = tables_of(connection)
+                tables = made_tables(connection)
                 if tables >= OPTUNA_TABLES:
                     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
                     self.schema = None if row is None else one_line(row[0])
