@@ -44,7 +44,6 @@ from sweep.study import StudySession
 
 __all__ = ["Limits", "Loop"]
 
-_KEPT_WEIGHTS = 10
 _POLL_SECONDS = 0.2
 
 
@@ -92,7 +91,7 @@ class Loop:
         self._session = session
         self._fingerprint = fingerprint
         self._limits = limits
-        self._keep_weights = _KEPT_WEIGHTS
+        self._keep_weights = 0
         self._on_event = on_event
         self._stop = stop
         self._commit = project_commit()
@@ -117,7 +116,7 @@ class Loop:
         self._failures.count(study)
         self._on_event(StudyOpened(study, placements, self._deadline))
         self._recovery.take_over(orphans, study)
-        self._keep_weights = study.keep_weights or _KEPT_WEIGHTS
+        self._keep_weights = study.keep_weights
         self._leaders = {
             trial.number: value
             for trial in study.ranked()[: self._keep_weights]

@@ -20,6 +20,7 @@ from optuna.storages import BaseStorage
 from sweep.codec import from_plain, to_plain
 from sweep.errors import StoreError
 from sweep.records import (
+    KEPT_WEIGHTS,
     Checkpoint,
     DataFacts,
     Failure,
@@ -210,7 +211,7 @@ class Store:
                 objective=objective,
                 num_trials=budget["trials"],
                 timeout_seconds=budget["timeout"],
-                keep_weights=budget.get("keep_weights"),
+                keep_weights=budget.get("keep_weights") or KEPT_WEIGHTS,
                 data=from_plain(DataFacts, found[attributes.DATA]),
                 trials=self._read_trials(name, objective),
                 test_readings=attributes.test_readings(found),
