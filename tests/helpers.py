@@ -76,7 +76,6 @@ def make_settings(**changes: Any) -> TrainingSettings:
         precision="float32",
         lanes=1,
         stack_flops=None,
-        checkpoint_seconds=1e9,
     )
     return replace(base, **changes)
 

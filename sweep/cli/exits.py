@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -95,8 +96,13 @@ class Interruption:
         self._requested.wait()
         if self._ended.wait(_PATIENCE_SECONDS):
             return
-        click.echo(printable(f"sweep: {self.words}"), err=True)
-        os._exit(self.exit_code)
+        try:
+            # Past the buffers and without waiting: standard error may be what holds the command up.
+            line = printable(f"sweep: {self.words}\n").encode(errors="replace")
+            if select.select([], [2], [], 0)[1]:
+                os.write(2, line[: select.PIPE_BUF])
+        finally:
+            os._exit(self.exit_code)
 
 
 @contextmanager
@@ -110,6 +116,6 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     except KeyboardInterrupt:
         fail(interruption.words, interruption.exit_code)
     finally:
-        interruption.end()
         for each, handler in before.items():
             signal.signal(each, handler)
+        interruption.end()

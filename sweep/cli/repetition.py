@@ -20,7 +20,13 @@ def reproduction_text(found: Reproduction) -> str:
             f"{weights[found.weights or None]}"
         ]
     elif found.first_difference is None:
-        lines = [f"{where}: its {num_epochs} epochs are identical, its best weights are not"]
+        others = []
+        if not found.has_same_best:
+            others.append("its best epoch and predictions")
+        if found.weights is False:
+            others.append("its best weights")
+        rest = " and ".join(others) or "how it ended"
+        lines = [f"{where}: not identical: its {num_epochs} epochs are the same, {rest} not"]
     else:
         lines = [f"{where}: not identical: it differs from epoch {found.first_difference} on"]
         lines += [

@@ -1,7 +1,8 @@
 """Where engines run: worker processes on this machine."""
 
 from sweep.execution.devices import Placement, place_workers
-from sweep.execution.local import Executor, LocalExecutor, Lost, News
+from sweep.execution.executor import Executor, Lost, News
+from sweep.execution.local import LocalExecutor
 from sweep.execution.wire import Epoch, WorkerReady
 
 __all__ = [

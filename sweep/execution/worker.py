@@ -10,7 +10,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -59,6 +60,9 @@ def _listen(connection: Connection, inbox: SimpleQueue[Message]) -> None:
             inbox.put(receive(connection))
     except (EOFError, OSError):
         os._exit(0)
+    except Exception:  # noqa: BLE001 - without its messages the process is of no use
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _serve(connection: Connection, inbox: SimpleQueue[Message]) -> None:
@@ -98,7 +102,7 @@ def _answer(engine: Engine, connection: Connection, message: Message) -> None:
             raise TypeError(f"expected a message of a driver, received {type(other).__name__}")
 
 
-def _send_all(connection: Connection, messages: Sequence[EngineMessage]) -> None:
+def _send_all(connection: Connection, messages: Iterable[EngineMessage]) -> None:
     for message in messages:
         send(connection, Epoch(message) if isinstance(message, tuple) else message)
 

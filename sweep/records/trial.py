@@ -136,7 +136,6 @@ class TrainingSettings:
         lanes: The most trials that one worker trains at once.
         stack_flops: Floating-point operations of a step from which on a stack takes no further
             lane, or None if only `lanes` limits it.
-        checkpoint_seconds: Time between two checkpoints of a trial.
     """
 
     dataset: str
@@ -152,7 +151,6 @@ class TrainingSettings:
     precision: str
     lanes: int
     stack_flops: float | None
-    checkpoint_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

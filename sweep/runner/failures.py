@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweep.errors import StoreError
-from sweep.records import Failure, StudyRecord, TrialOutcome
+from sweep.records import Failure, FailureKind, StudyRecord, TrialOutcome
 
 __all__ = ["Failures"]
 
@@ -20,7 +20,9 @@ class Failures:
     def __init__(self, most: int | None) -> None:
         self._most = most
         self._count = 0
-        self._failures: list[Failure] = []
+        self._last: Failure | None = None
+        self._num_now = 0  # failures of this command
+        self._kinds: set[FailureKind] = set()
         self._any_success = False
 
     def count(self, study: StudyRecord) -> None:
@@ -43,7 +45,9 @@ class Failures:
             self._any_success = True
         else:
             self._count += 1
-            self._failures.append(outcome.failure)
+            self._num_now += 1
+            self._last = outcome.failure
+            self._kinds.add(outcome.failure.kind)
 
     @property
     def are_too_many(self) -> bool:
@@ -53,13 +57,12 @@ class Failures:
     @property
     def reason(self) -> str:
         """Why the sweep has to stop; empty if it has not."""
-        if not self._failures:
+        if self._last is None:
             return ""
-        last = self._failures[-1]
-        example = f"the last one with {last.kind}: {last.reason}"
-        alike = len({failure.kind for failure in self._failures}) == 1
-        if not self._any_success and alike and len(self._failures) >= _ALIKE_FAILURES:
-            return f"the first {len(self._failures)} trials all failed alike; {example}"
+        example = f"the last one with {self._last.kind}: {self._last.reason}"
+        alike = len(self._kinds) == 1 and not self._any_success
+        if alike and self._num_now >= _ALIKE_FAILURES:
+            return f"the first {self._num_now} trials all failed alike; {example}"
         if self._most is not None and self._count > self._most:
             return (
                 f"{self._count} trial{'s' if self._count > 1 else ''} failed, and max_failures is "

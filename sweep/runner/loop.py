@@ -71,6 +71,7 @@ class Loop:
         session: The study.
         fingerprint: SHA-256 of the data that workers must see.
         limits: Where to stop.
+        checkpoint_every: Seconds between two checkpoints of a trial.
         on_event: Is told everything that happens.
         stop: Asked several times a second; True ends the work.
     """
@@ -83,6 +84,7 @@ class Loop:
         *,
         fingerprint: str,
         limits: Limits,
+        checkpoint_every: float,
         on_event: Callable[[Event], None],
         stop: Callable[[], bool],
     ) -> None:
@@ -91,6 +93,7 @@ class Loop:
         self._session = session
         self._fingerprint = fingerprint
         self._limits = limits
+        self._checkpoint_every = checkpoint_every
         self._keep_weights = 0
         self._on_event = on_event
         self._stop = stop
@@ -129,7 +132,12 @@ class Loop:
             self._store.write_finished(name, "trials")
             return
         self._store.write_finished(name, None)
-        with LocalExecutor(settings, self._limits.trial_time_limit) as executor:
+        executor = LocalExecutor(
+            settings,
+            save_every=self._checkpoint_every,
+            time_limit=self._limits.trial_time_limit,
+        )
+        with executor:
             self._work(executor)
         self._store.write_finished(name, self._budget_used())
 
@@ -163,7 +171,10 @@ class Loop:
     def _start_trial(self, executor: Executor) -> bool:
         """Hand out a trial if there is one; those that were begun come first."""
         if self._recovery.has_trials:
-            return self._hand_out_begun(executor)
+            if self._hand_out_begun(executor):
+                return True
+            if not executor.is_isolating:
+                return False  # until there is a place
         if not executor.has_room or self._budget_used() is not None:
             return False
         with self._store.transaction():
@@ -189,7 +200,7 @@ class Loop:
         self._on_event(TrialStarted(config))
 
     def _handle(self, messages: Sequence[News], executor: Executor) -> None:
-        checkpoints: dict[int, Checkpoint] = {}
+        checkpoints: list[Checkpoint] = []
         for message in messages:
             match message:
                 case WorkerReady():
@@ -199,17 +210,16 @@ class Loop:
                 case Epoch():
                     self._record_epoch(message.metrics, executor)
                 case Checkpoint():
-                    checkpoints[message.trial] = message
+                    checkpoints.append(message)
                 case TrialOutcome():
-                    checkpoints.pop(message.trial, None)
                     self._finish(message)
                 case Lost():
                     self._lose(message)
                 case Notice():
                     self._on_event(message)
-        if checkpoints:
-            with self._store.transaction():
-                self._store.write_checkpoints(self._space.name, list(checkpoints.values()))
+        under_way = {c.trial: c for c in checkpoints if c.trial in self._configs}
+        if under_way:
+            self._store.write_checkpoints(self._space.name, list(under_way.values()))
 
     def _compare_data(self, worker: WorkerReady) -> None:
         if worker.data_fingerprint != self._fingerprint:

@@ -33,7 +33,6 @@ __all__ = ["METRICS", "Reproduction", "reproduce"]
 METRICS = ("train_loss", "validation_loss", "validation_accuracy")
 
 _POLL_SECONDS = 0.2
-_NEVER = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,18 @@ class Reproduction:
         """Whether all that was measured is the same to the last bit."""
         return (
             self.first_difference is None
-            and self.recorded.best_epoch == self.repeated.best_epoch
-            and self.recorded.validation_predictions == self.repeated.validation_predictions
+            and self.has_same_best
             and self.weights is not False
             and _failed_alike(self.recorded, self.repeated)
+        )
+
+    @property
+    def has_same_best(self) -> bool:
+        """Whether the best epoch and its predictions are the same, as far as they are recorded."""
+        best = (self.recorded.best_epoch, self.recorded.validation_predictions)
+        return self.recorded.best_epoch is None or best == (
+            self.repeated.best_epoch,
+            self.repeated.validation_predictions,
         )
 
 
@@ -142,6 +149,11 @@ def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
             f"trial {trial} of study {record.name!r} is {record.trials[trial].state}: there is "
             "nothing to compare a repetition with"
         )
+    if _was_cut(outcome) and not outcome.history:
+        raise StoreError(
+            f"trial {trial} of study {record.name!r} was ended before its first epoch: there is "
+            "nothing to compare a repetition with"
+        )
     return outcome
 
 
@@ -159,7 +171,6 @@ def _settings(
         # What a GPU makes of float32 is recorded as tf32.
         precision={"": "auto", "tf32": "float32"}.get(recorded.precision, recorded.precision),
         lanes=1,
-        checkpoint_every=_NEVER,
     )
     (settings,) = options.settings(space, (placement,), data_dir)
     return settings

@@ -15,12 +15,15 @@ from sweep.records import DataFacts, Notice, StudyRecord
 from sweep.runner.events import Event
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, stored_space
-from sweep.runner.workers import CHECKPOINT_SECONDS, WorkerOptions
+from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
 from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
 
 __all__ = ["resume", "run"]
+
+CHECKPOINT_SECONDS = 10.0
+"""Between two checkpoints of a trial: short beside a trial, long beside what one costs."""
 
 
 def run(
@@ -84,11 +87,12 @@ def run(
     if store.has_study(space.name):
         compare_spaces(store, space)
     space = override(space, trials=trials)
-    options = WorkerOptions(workers, device, engine, precision, lanes, checkpoint_every)
+    options = WorkerOptions(workers, device, engine, precision, lanes)
     request = _Request(
         space=space,
         store=store,
         limits=_limits(space, timeout, trial_time_limit, max_failures),
+        checkpoint_every=checkpoint_every,
         workers=options,
         data_dir=data_dir,
         keep_weights=keep_weights,
@@ -156,11 +160,12 @@ def resume(
         trials=trials if trials is not None else record.num_trials,
         timeout=record.timeout_seconds,
     )
-    options = WorkerOptions(workers, device, engine, precision, lanes, checkpoint_every)
+    options = WorkerOptions(workers, device, engine, precision, lanes)
     request = _Request(
         space=space,
         store=store,
         limits=_limits(space, timeout, trial_time_limit, max_failures),
+        checkpoint_every=checkpoint_every,
         workers=options,
         data_dir=data_dir,
         keep_weights=keep_weights,
@@ -198,6 +203,7 @@ class _Request:
     space: SearchSpace
     store: Store
     limits: Limits
+    checkpoint_every: float
     workers: WorkerOptions
     data_dir: str | os.PathLike[str] | None
     keep_weights: int | None
@@ -210,6 +216,10 @@ class _Request:
         space, store, name = self.space, self.store, self.space.name
         if self.keep_weights is not None and self.keep_weights < 1:
             raise InputError(f"keep_weights must be at least 1; found {self.keep_weights}")
+        if not self.checkpoint_every > 0:
+            raise InputError(
+                f"checkpoint_every must be above 0 seconds; found {self.checkpoint_every}"
+            )
         placements = self.workers.place()
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
         data = load_training_data(
@@ -247,12 +257,10 @@ class _Request:
             if name not in store.study_names():
                 store.write_study(name, space=space.to_json(), data=facts)
             session.enqueue()
+            retries = self._enqueue_failed(session) if self.retry_failed else 0
             total = space.num_trials
             if total is not None:
-                total = max(total, session.num_started)  # trials that were run are not taken back
-            if self.retry_failed:
-                retries = self._enqueue_failed(session)
-                total = total + retries if total is not None else None
+                total = max(total + retries, session.num_promised)
             store.write_budget(name, total, space.budget.timeout, self.keep_weights)
         loop = Loop(
             override(space, trials=total),
@@ -260,6 +268,7 @@ class _Request:
             session,
             fingerprint=facts.fingerprint,
             limits=self.limits,
+            checkpoint_every=self.checkpoint_every,
             on_event=self.on_event,
             stop=self.stop,
         )

@@ -13,10 +13,7 @@ from sweep.records import TrainingSettings
 from sweep.space import SearchSpace
 from sweep.training import ENGINE_NAMES, MAX_LANES, PRECISION_NAMES, STACK_FLOPS
 
-__all__ = ["CHECKPOINT_SECONDS", "WorkerOptions"]
-
-CHECKPOINT_SECONDS = 10.0
-"""Between two checkpoints of a trial: short beside a trial, long beside what one costs."""
+__all__ = ["WorkerOptions"]
 
 # Of the budget, what may be under way at once where earlier trials decide about later ones.
 _SHARE_UNDER_WAY = 1 / 4
@@ -34,7 +31,6 @@ class WorkerOptions:
         engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
         precision: A name of `sweep.training.PRECISION_NAMES`.
         lanes: Trials that one worker trains at once.
-        checkpoint_every: Seconds between two checkpoints of a trial.
     """
 
     workers: int | None
@@ -42,7 +38,6 @@ class WorkerOptions:
     engine: str
     precision: str
     lanes: int | None
-    checkpoint_every: float = CHECKPOINT_SECONDS
 
     def place(self) -> tuple[Placement, ...]:
         """Where workers run.
@@ -64,10 +59,6 @@ class WorkerOptions:
             raise InputError(
                 f"the sequential engine trains one trial at a time; found lanes {self.lanes}; "
                 "use engine stacked"
-            )
-        if not self.checkpoint_every > 0:
-            raise InputError(
-                f"checkpoint_every must be above 0 seconds; found {self.checkpoint_every}"
             )
         return tuple(place_workers(self.device, self.workers))
 
@@ -102,7 +93,6 @@ class WorkerOptions:
                     precision=self.precision,
                     lanes=lanes,
                     stack_flops=STACK_FLOPS[kind] if self.lanes is None else None,
-                    checkpoint_seconds=self.checkpoint_every,
                 )
             )
         return found

@@ -267,24 +267,27 @@ class Store:
         self._tidy_later(artifacts.weights_files(folder), keep=kept)
 
     def write_checkpoints(self, name: str, checkpoints: Sequence[Checkpoint]) -> None:
-        """Record where trials under way are. Their last two checkpoints are kept."""
+        """Record where trials under way are. Their last two checkpoints are kept.
+
+        Args:
+            name: The study.
+            checkpoints: One of each trial.
+        """
         folder = self._folder(name)
-        for checkpoint in checkpoints:
-            sha256 = hashlib.sha256(checkpoint.state).hexdigest()
-            artifacts.write_file(
-                artifacts.checkpoint_file(folder, checkpoint.trial, sha256), checkpoint.state
-            )
-            known = self._checkpoint_entries(name, checkpoint.trial)
-            former = [entry for entry in known if entry["sha256"] != sha256]
-            entries = [{"epoch": checkpoint.epoch, "sha256": sha256}, *former[:1]]
-            self._attributes.set_of_trial(name, checkpoint.trial, attributes.CHECKPOINTS, entries)
-            self._tidy_later(
-                artifacts.checkpoint_files(folder, checkpoint.trial),
-                keep=[
-                    artifacts.checkpoint_file(folder, checkpoint.trial, entry["sha256"])
-                    for entry in entries
-                ],
-            )
+        digests = [hashlib.sha256(checkpoint.state).hexdigest() for checkpoint in checkpoints]
+        # Before the transaction: others wait for the file while one is open.
+        for checkpoint, sha256 in zip(checkpoints, digests, strict=True):
+            file = artifacts.checkpoint_file(folder, checkpoint.trial, sha256)
+            artifacts.write_file(file, checkpoint.state)
+        with self.transaction():
+            for checkpoint, sha256 in zip(checkpoints, digests, strict=True):
+                trial = checkpoint.trial
+                known = self._checkpoint_entries(name, trial)
+                former = [entry for entry in known if entry["sha256"] != sha256]
+                entries = [{"epoch": checkpoint.epoch, "sha256": sha256}, *former[:1]]
+                self._attributes.set_of_trial(name, trial, attributes.CHECKPOINTS, entries)
+                kept = [artifacts.checkpoint_file(folder, trial, e["sha256"]) for e in entries]
+                self._tidy_later(artifacts.checkpoint_files(folder, trial), keep=kept)
 
     def read_checkpoints(self, name: str, trial: int) -> list[Checkpoint | None]:
         """A trial's recorded checkpoints, newest first; None for one that is missing or damaged."""

@@ -19,6 +19,8 @@ from sweep.study.samplers import build_sampler, derive_seed
 
 __all__ = ["StudySession"]
 
+_PRUNED = "sweep:pruned"  # the epoch after which a trial was pruned, before its outcome is there
+
 
 class StudySession:
     """Opens a study, creating it if need be. Hold the study's lock while it is in use.
@@ -54,7 +56,8 @@ class StudySession:
         )
         self._study_id = self._storage.get_study_id_from_name(name)
         self._open: dict[int, optuna.Trial] = {}
-        self._last_epochs: dict[int, int] = {}  # that were reported; see `report`
+        # The last epoch that was reported of a trial, and what was decided; see `report`.
+        self._decided: dict[int, tuple[int, Decision]] = {}
 
     def enqueue(self) -> None:
         """Enqueue the space's configurations that are not in the study yet.
@@ -88,7 +91,9 @@ class StudySession:
                 self._study_id, orphan.number
             )
             configs.append(self._configure(optuna.Trial(self._study, trial_id)))
-            self._last_epochs[orphan.number] = max(orphan.intermediate_values, default=0)
+            last = max(orphan.intermediate_values, default=0)
+            pruned = _PRUNED in orphan.system_attrs
+            self._decided[orphan.number] = (last, Decision.PRUNE if pruned else Decision.CONTINUE)
         return configs
 
     @property
@@ -97,6 +102,14 @@ class StudySession:
         trials = self._study.get_trials(deepcopy=False)
         return sum(trial.state is not OptunaState.WAITING for trial in trials)
 
+    @property
+    def num_promised(self) -> int:
+        """Trials that a budget cannot take back: those that were started, and repetitions."""
+        trials = self._study.get_trials(deepcopy=False)
+        waiting = (t.number for t in trials if t.state is OptunaState.WAITING)
+        # What the space enqueues comes first; whatever else waits repeats a failed trial.
+        return self.num_started + sum(number >= len(self._space.enqueue) for number in waiting)
+
     def ask(self) -> TrialConfig:
         """Sample a new trial whole."""
         return self._configure(self._study.ask())
@@ -104,19 +117,27 @@ class StudySession:
     def report(self, metrics: EpochMetrics) -> Decision:
         """Record the objective of one epoch and decide whether the trial goes on.
 
-        A trial that lost its worker is trained again from its checkpoint, or from its start. For
-        epochs before the last one that was reported the decision is known: the trial went on.
-        They are passed over, so that the pruner sees each of them once, in the same order as
-        without an interruption.
+        A trial that lost its worker is trained again from its checkpoint, or from its start. What
+        was decided about epochs that were reported before is not asked again: the pruner sees each
+        epoch once, in the same order as without an interruption, and some pruners answer a second
+        question otherwise than the first. Call it in a transaction: epoch and decision belong
+        together.
         """
-        last = self._last_epochs.get(metrics.trial, 0)
+        last, decision = self._decided.get(metrics.trial, (0, Decision.CONTINUE))
         if metrics.epoch < last:
             return Decision.CONTINUE
+        if metrics.epoch == last:
+            return decision
         trial = self._open[metrics.trial]
-        if metrics.epoch > last:
-            trial.report(self._objective.value(metrics), metrics.epoch)
-            self._last_epochs[metrics.trial] = metrics.epoch
-        return Decision.PRUNE if trial.should_prune() else Decision.CONTINUE
+        trial.report(self._objective.value(metrics), metrics.epoch)
+        decision = Decision.PRUNE if trial.should_prune() else Decision.CONTINUE
+        if decision is Decision.PRUNE:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, metrics.trial
+            )
+            self._storage.set_trial_system_attr(trial_id, _PRUNED, metrics.epoch)
+        self._decided[metrics.trial] = (metrics.epoch, decision)
+        return decision
 
     def tell(self, outcome: TrialOutcome) -> None:
         """Finish a trial. Write its outcome to the store first."""
@@ -131,7 +152,7 @@ class StudySession:
             outcome.trial, value if state is OptunaState.COMPLETE else None, state=state
         )
         self._open.pop(outcome.trial, None)
-        self._last_epochs.pop(outcome.trial, None)
+        self._decided.pop(outcome.trial, None)
 
     def _configure(self, trial: optuna.Trial) -> TrialConfig:
         values = self._space.suggest(trial)

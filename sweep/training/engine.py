@@ -11,7 +11,7 @@ import platform
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -104,14 +104,13 @@ class Engine:
         self._may_start = True
         return messages
 
-    def save(self) -> list[Message]:
-        """Every trial that is under way, as it is now."""
-        messages: list[Message] = []
+    def save(self) -> Iterator[Checkpoint | Notice]:
+        """Every trial that is under way, as it is now, one by one."""
         for lane in self._ended:
-            messages.append(lane.save({}, device=self._device, precision=self._precision.name))
+            yield self._save_lane(lane)
         for run in self._runs:
-            messages += self._save_run(run)
-        return messages
+            for position in range(len(run.group.lanes)):
+                yield self._save_lane(run.group.lanes[position], run, position)
 
     def advance(self, seconds: float) -> list[Message]:
         """Train for about so many seconds, but not beyond the end of an epoch.
@@ -135,9 +134,6 @@ class Engine:
             run.train(time.perf_counter() + seconds)
             if not run.has_steps and not run.is_blocked:
                 messages += self._finish_epoch(run)
-            is_due = time.monotonic() - run.saved_at >= self._settings.checkpoint_seconds
-            if is_due and run in self._runs:
-                messages += self._save_run(run)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a trial is its outcome
             self._runs.remove(run)
             messages += self._recover(run.group.lanes, error, len(run.group.lanes))
@@ -182,7 +178,7 @@ class Engine:
             lane = Lane.resume(
                 config, objective, state, device=self._device, precision=self._precision.name
             )
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             return Lane(config, objective), [_from_the_start(config.number, error)]
         return lane, [Resumed(config.number, lane.history)] if lane.has_ended else []
 
@@ -212,25 +208,28 @@ class Engine:
             run = Run(self._build(lanes, self._batches))
         except Exception as error:  # noqa: BLE001 - as in `advance`
             if not resumed or is_out_of_memory(error):
-                return self._recover(lanes, error, len(lanes))
+                # What they had measured is known, though they start again.
+                known = [Resumed(lane.config.number, lane.history) for lane in resumed]
+                return [*known, *self._recover(lanes, error, len(lanes))]
             self._waiting += [Lane(lane.config, self._settings.objective) for lane in lanes]
             self._may_start = True
             return [_from_the_start(lane.config.number, error) for lane in resumed]
         self._runs.append(run)
         return [Resumed(lane.config.number, lane.history) for lane in resumed]
 
-    def _save_run(self, run: Run) -> list[Message]:
-        run.saved_at = time.monotonic()
-        return [
-            lane.save(
-                run.group.state(position),
+    def _save_lane(
+        self, lane: Lane, run: Run | None = None, position: int = 0
+    ) -> Checkpoint | Notice:
+        try:
+            return lane.save(
+                run.group.state(position) if run else {},
                 device=self._device,
                 precision=self._precision.name,
-                step=run.next_step,
-                step_seconds=run.seconds / len(run.group.lanes),
+                step=run.next_step if run else 0,
+                step_seconds=run.seconds / len(run.group.lanes) if run else 0.0,
             )
-            for position, lane in enumerate(run.group.lanes)
-        ]
+        except Exception as error:  # noqa: BLE001 - training goes on without a checkpoint
+            return Notice(f"trial {lane.config.number} could not be saved: {error}")
 
     def _that_fit(self, stack: Sequence[TrialConfig]) -> list[TrialConfig]:
         trained = [lane for run in self._runs for lane in run.group.lanes]

@@ -58,17 +58,12 @@ BuildGroup = Callable[[Sequence[Lane], Batches], Group]
 
 
 class Run:
-    """A group under way.
-
-    Attributes:
-        saved_at: Value of `time.monotonic` when its lanes were last saved.
-    """
+    """A group under way."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
         self.next_step = 0
         self.seconds = 0.0
-        self.saved_at = time.monotonic()
         if any(lane.has_state for lane in group.lanes):
             self._go_on()
 

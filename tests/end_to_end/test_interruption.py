@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,7 +37,7 @@ SPACE = space_mapping(
         "dropout": 0.1,
     },
     sampler={"type": "tpe", "seed": 3, "n_startup_trials": 2},
-    pruner={"type": "median", "n_startup_trials": 1},
+    pruner={"type": "hyperband"},
     budget={"trials": 5},
 )
 
@@ -223,3 +224,21 @@ def test_a_folder_that_goes_away_ends_the_sweep_with_one_line(folder):
     assert run.returncode == 1
     assert "Traceback" not in errors
     assert "sweep resume small" in errors
+
+
+def test_a_standard_error_that_nobody_reads_does_not_hold_up_the_end(folder):
+    """As with `2>&1 | less`: the pipe is full, and what is said on the way out finds no place."""
+    with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
+        read_until(driver.stderr, "trials done")
+        pipe = f"/proc/{driver.pid}/fd/2"
+        writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        for size in (65536, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writer, b"x" * size)
+        os.close(writer)
+        driver.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        wait_for(lambda: driver.poll() is not None, patience=20)
+        assert time.monotonic() - sent < 6
+        assert driver.returncode == 143

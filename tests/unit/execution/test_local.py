@@ -199,6 +199,58 @@ def test_a_worker_that_hangs_is_ended_by_the_time_limit():
         assert not is_alive(worker)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_worker_that_reads_nothing_does_not_hold_up_the_driver():
+    before = children()
+    with LocalExecutor([stacked(4)]) as executor:
+        executor.submit(make_config(number=0, epochs=100_000))
+        executor.flush()
+        next_message(executor, Epoch)
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGSTOP)
+        started = time.monotonic()
+        executor.submit(make_config(number=1), Checkpoint(1, 0, bytes(10_000_000)))
+        executor.flush()
+        executor.messages(0.1)
+        assert time.monotonic() - started < 5
+    assert not is_alive(worker)
+
+
+def test_an_epoch_is_answered_though_one_of_its_trials_has_ended():
+    with LocalExecutor([stacked(2)]) as executor:
+        for number in range(2):
+            executor.submit(make_config(number=number, epochs=2))
+        executor.flush()
+        epochs = []
+        while len(epochs) < 2:
+            news = executor.messages(0.2)
+            for epoch in (m for m in news if isinstance(m, Epoch)):
+                epochs.append(epoch)
+                if len(epochs) == 1:
+                    executor.decide(epoch.metrics, [Decision.CONTINUE] * 2)
+        first, second = epochs[1].metrics
+        executor.decide([first], [Decision.CONTINUE])
+        assert next_outcome(executor).trial == first.trial
+        executor.decide([first, second], [Decision.CONTINUE] * 2)
+        assert next_outcome(executor).trial == second.trial
+
+
+@pytest.mark.parametrize(("every", "expected"), [(0.01, 3), (1e9, 0), (None, 0)])
+def test_trials_are_saved_as_often_as_is_wanted(every, expected):
+    with LocalExecutor([make_settings()], save_every=every) as executor:
+        executor.submit(make_config(number=3, epochs=100_000))
+        saved = []
+        num_epochs = 0
+        for message in messages(executor):
+            saved += [message] if isinstance(message, Checkpoint) else []
+            num_epochs += isinstance(message, Epoch)
+            if num_epochs >= 100 and len(saved) >= expected:
+                break
+    assert len(saved) >= expected
+    assert saved == [] or expected
+    assert [m.epoch for m in saved] == sorted(m.epoch for m in saved)
+
+
 def test_a_trial_may_have_a_worker_to_itself():
     with LocalExecutor([stacked(4)]) as executor:
         assert executor.has_empty_worker

@@ -130,6 +130,25 @@ def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage):
     assert study.trials[0].lost == ()
 
 
+def test_a_trial_that_exceeds_its_limit_while_it_is_saved_fails_as_any_other(storage):
+    space = {**SPACE, "enqueue": [GOOD], "budget": {"trials": 1}}
+    space["parameters"] = {**space["parameters"], "epochs": 100_000}
+    study = sweep.run(space, storage=storage, trial_time_limit=1, checkpoint_every=0.001, **HERE)
+    assert study.trials[0].outcome.failure.kind is FailureKind.TIME_LIMIT
+    assert study.trials[0].epochs_run > 1
+
+
+def test_a_repetition_that_was_not_started_is_not_forgotten(storage):
+    space = {**SPACE, "enqueue": [BAD], "budget": {"trials": 1}}
+    sweep.run(space, storage=storage, **HERE)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.resume("small", storage=storage, retry_failed=True, stop=lambda: True, **HERE)
+    assert states(storage) == ["FAIL", "WAITING"]
+    study = sweep.run(space, storage=storage, **HERE)
+    assert [trial.state.value for trial in study.trials] == ["FAIL", "FAIL"]
+    assert study.num_trials == 2
+
+
 def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage):
     """All four lose their worker; each ends as it would have, in a worker of its own."""
     before = children()
@@ -153,8 +172,7 @@ def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage):
     study = sweep.run(space, storage=storage, on_event=on_event, **options)
     assert killed
     assert [trial.state.value for trial in study.trials] == ["COMPLETE"] * 4
-    lost = [len(trial.lost) for trial in study.trials]
-    assert lost == [1] * 4
+    assert [len(trial.lost) for trial in study.trials] == [1] * 4
     assert sum("it is tried again, on its own (1 of 2)" in text for text in notices) == 4
     assert sorted(ended) == [0, 1, 2, 3]
 

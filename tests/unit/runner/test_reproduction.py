@@ -124,18 +124,27 @@ def test_other_weights_are_not_identical(made, monkeypatch):
     assert (found.first_difference, found.weights, found.is_identical) == (None, False, False)
 
 
-def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(made, recorded_otherwise):
+def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(
+    made, recorded_otherwise, monkeypatch
+):
     record = Store(made, to_write=False).read_study("small")
     outcome = record.trials[0].outcome
     failure = sweep.records.Failure(FailureKind.KILLED, "its worker process ended with signal 9")
     recorded_otherwise(
         history=outcome.history[:2], state=sweep.records.TrialState.FAIL, failure=failure,
-        best_epoch=outcome.best_epoch, device="cuda:7 (gone)",
+        best_epoch=None, validation_predictions=None, device="cuda:7 (gone)",
     )  # fmt: skip
+    monkeypatch.setattr(Store, "recorded_weights", lambda *_: None)
     found = sweep.reproduce("small", 0, storage=made)
     assert [m.epoch for m in found.repeated.history] == [1, 2]
-    assert found.first_difference is None
+    assert found.is_identical
     assert any(line.startswith("device: cuda:7 (gone) then, cpu") for line in found.conditions)
+
+
+def test_other_predictions_are_not_called_weights(made, recorded_otherwise, main):
+    recorded_otherwise(validation_predictions=b"")
+    output, _ = main(f"reproduce small 0 --storage {made}", code=1)
+    assert "its 6 epochs are the same, its best epoch and predictions not" in output
 
 
 @pytest.mark.parametrize("trial", [3, -1, 10**9])

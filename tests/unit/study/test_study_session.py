@@ -448,3 +448,37 @@ def test_a_seed_belongs_to_the_trial_not_to_the_configuration():
     assert first.params == second.params
     assert replace(first, number=1, seed=second.seed) == second
     assert first.seed != second.seed
+
+
+RUNG_PRUNERS = [
+    {"type": "hyperband"},
+    {"type": "successive_halving", "min_resource": 1},
+    {"type": "median", "n_startup_trials": 1},
+    {"type": "percentile", "n_startup_trials": 1},
+]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("pruner", RUNG_PRUNERS, ids=lambda pruner: pruner["type"])
+def test_a_decision_is_the_same_when_it_is_asked_for_again(storage, pruner, restarted):
+    """A rung of hyperband that was counted once answers otherwise the second time."""
+    parameters = {**CONDITIONAL, "epochs": 9}
+    space = make_space(parameters=parameters, pruner=pruner, budget={"trials": 30})
+    session = StudySession(RDBStorage(storage), "x", space)
+    seen = set()
+    for number in range(12):
+        config = session.ask()
+        for epoch in range(1, 10):
+            metrics = make_metrics(number, epoch, accuracy=(17 * number + epoch) % 12 / 12)
+            decision = session.report(metrics)
+            if restarted:
+                session = StudySession(RDBStorage(storage), "x", space)
+                assert session.recover() == [config]
+            assert session.report(metrics) is decision
+            seen.add(decision)
+            if decision is Decision.PRUNE:
+                break
+        state = TrialState.PRUNED if decision is Decision.PRUNE else TrialState.COMPLETE
+        history = tuple(make_metrics(number, e, 0.5) for e in range(1, epoch + 1))
+        session.tell(TrialOutcome(number, state, history, best_epoch=1))
+    assert seen == {Decision.CONTINUE, Decision.PRUNE}
