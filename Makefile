@@ -1,5 +1,6 @@
 # make sweep   install, run the quick-start sweep, write its report
 # make test    install, run the tests
+# make soak    install, run the long proofs: kills, races, damage (half an hour)
 # make check   install, lint, types, import contracts
 # make bench   install, time all engines against other tools, and the driver by itself
 #              (needs MNIST; an idle machine; half an hour)
@@ -10,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 STORAGE := sqlite:///out/studies.db
 
-.PHONY: sweep test check bench schema clean
+.PHONY: sweep test soak check bench schema clean
 
 sweep: out/report/report.html
 	@echo "report: $(CURDIR)/out/report/report.html"
@@ -23,6 +24,9 @@ out/report/report.html: $(INSTALLED) search_spaces/digits.yaml
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+soak: $(INSTALLED)
+	$(BIN)/python -m pytest -m soak
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
