@@ -62,7 +62,7 @@ class Accident:
 
     Args:
         plan: `point`, `when` (before or after), `call` (from 1) and `action`: `kill`, the name of
-            a signal, or `hold`, which then has `held`, a file to make, and `until`, one to wait for.
+            a signal, or `hold`, with `held`, a file to make, and `until`, one to wait for.
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ _COUNTS: dict[str, list[int]] = {}
 
 @pytest.fixture
 def tally() -> Callable[..., None]:
-    """Count cases under a name: `tally(name, tried=10)` before, `tally(name, survived=10)` after."""
+    """Count cases under a name: `tally(name, tried=1)` before, `tally(name, survived=1)` after."""
 
     def count(name: str, *, tried: int = 0, survived: int = 0) -> None:
         counts = _COUNTS.setdefault(name, [0, 0])
