@@ -269,14 +269,8 @@ def kill_at_random(
         is_early = kills.count % 3 == 0
         before = len(read_ledger(folder))
         with start_driver(folder, "run", "space.yaml", *options) as driver:
-            if is_early:
-                _wait(driver, chance.uniform(0, 5))
-            else:
-                while driver.poll() is None and len(read_ledger(folder)) <= before + 1:
-                    time.sleep(0.005)
-                _wait(driver, chance.uniform(0, 1))
-            is_late = driver.poll() is not None
-            kill_all(driver)
+            least, seconds = (0, 5) if is_early else (before + 2, 1)
+            is_late = not kill_later(folder, driver, least, chance.uniform(0, seconds))
         if is_late:
             assert driver.returncode == 0
             num_trials += more_trials
@@ -289,7 +283,17 @@ def kill_at_random(
     return kills, num_trials
 
 
-def _wait(driver: subprocess.Popen[str], seconds: float) -> None:
+def kill_later(folder: Path, driver: subprocess.Popen[str], lines: int, seconds: float) -> bool:
+    """Kill driver and workers some time after the ledger has so many lines.
+
+    Returns:
+        Whether they were killed; False if the driver had ended before.
+    """
+    while driver.poll() is None and lines and len(read_ledger(folder)) < lines:
+        time.sleep(0.005)
     end = time.monotonic() + seconds
     while driver.poll() is None and time.monotonic() < end:
         time.sleep(0.002)
+    is_running = driver.poll() is None
+    kill_all(driver)
+    return is_running
