@@ -114,6 +114,7 @@ class Accident:
         BatchConnection.__init__ = init  # type: ignore[method-assign]
 
     def _happen(self) -> None:
+        Path("accident").write_text(str(time.time()))
         match self._plan["action"]:
             case "kill":
                 kill_workers()
