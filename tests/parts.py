@@ -76,3 +76,23 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> Non
         assert done.returncode == 0, done.stderr
     else:
         assert driver.returncode == 0, errors
+
+
+def orphan_a_starting_worker(folder: Path, engine: str) -> None:
+    """Kill the driver while its worker imports its libraries: the worker ends all the same."""
+    with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
+        wait_for(lambda: any(map(_is_worker, children(driver.pid))) or driver.poll() is not None)
+        workers = children(driver.pid)
+        driver.kill()
+        driver.communicate()
+    assert workers
+    wait_for(lambda: not any(map(is_alive, workers)), 2 * _ORPHAN_SECONDS)
+    assert not read_ledger(folder)[1:], "it had worked already"
+    assert go_on(folder, *ENGINES[engine]).returncode == 0
+
+
+def _is_worker(process: int) -> bool:
+    try:
+        return b"sweep.execution.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
