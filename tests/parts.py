@@ -88,7 +88,8 @@ def orphan_a_starting_worker(folder: Path, engine: str) -> None:
     assert workers
     wait_for(lambda: not any(map(is_alive, workers)), 2 * _ORPHAN_SECONDS)
     assert not read_ledger(folder)[1:], "it had worked already"
-    assert go_on(folder, *ENGINES[engine]).returncode == 0
+    done = go_on(folder, *ENGINES[engine])
+    assert done.returncode == 0, done.stderr
 
 
 def _is_worker(process: int) -> bool:

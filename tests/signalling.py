@@ -110,7 +110,8 @@ def interrupt_twice(folder: Path, name: str, engine: str) -> None:
     assert run.returncode == 128 + signal.Signals[name]
     assert "Traceback" not in errors
     wait_for(lambda: not any(map(is_alive, workers)), _SECONDS)
-    assert go_on(folder, *ENGINES[engine]).returncode == 0
+    done = go_on(folder, *ENGINES[engine])
+    assert done.returncode == 0, done.stderr
     check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
 
 
@@ -130,5 +131,6 @@ def interrupt_with_a_deaf_worker(folder: Path, name: str, engine: str) -> None:
     assert time.monotonic() - sent < _SECONDS
     check_interrupted(run, name, errors)
     wait_for(lambda: not is_alive(worker), _SECONDS)
-    assert go_on(folder, *ENGINES[engine]).returncode == 0
+    done = go_on(folder, *ENGINES[engine])
+    assert done.returncode == 0, done.stderr
     check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
