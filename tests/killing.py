@@ -23,9 +23,11 @@ from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import Store
 
 SCRIPT = Path(__file__).with_name("ledger_driver.py")
+# Checkpoints as often as every epoch or two: the more is written, the more can go wrong.
+_WORK = ("--workers", 1, "--device", "cpu", "--checkpoint-every", "0.01")
 ENGINES = {
-    "sequential": ("--workers", 1, "--device", "cpu", "--engine", "sequential"),
-    "stacked": ("--workers", 1, "--device", "cpu", "--engine", "stacked", "--lanes", 4),
+    "sequential": (*_WORK, "--engine", "sequential"),
+    "stacked": (*_WORK, "--engine", "stacked", "--lanes", 4),
 }
 PARAMETERS = {
     "num_layers": {"low": 1, "high": 3},

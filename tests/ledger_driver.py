@@ -50,6 +50,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "replace": (pathlib.Path, "replace"),
     "delete_files": (artifacts, "delete_files"),
     "unlink": (pathlib.Path, "unlink"),
+    "unlink_weights": (pathlib.Path, "unlink"),
     "commit": (BatchConnection, "commit"),
 }
 """The named functions; `statement` is a further point: each statement that SQLite executes."""
@@ -97,6 +98,8 @@ class Accident:
                 return connection.in_transaction and not connection.is_in_batch
             case "unlink", (Path() as path, *_):
                 return path.suffix == ".safetensors" and path.exists()
+            case "unlink_weights", (Path() as path, *_):
+                return path.match("trial-*.safetensors") and path.exists()
         return True
 
     def _watch_statements(self) -> None:

@@ -46,6 +46,7 @@ def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, engine
         ("commit", "before", 7),
         ("write_outcome", "before", 2),
         ("replace", "after", 1),
+        ("write_checkpoints", "before", 3),
         ("tell", "after", 1),
         ("write_finished", "before", 2),
     ],

@@ -43,6 +43,8 @@ CALLS = {
     "replace": (1, 3),
     "delete_files": (1, 12, 26),
     "unlink": (1, 3),
+    "unlink_weights": (1, 3),  # of three: the last one is the last write of all
+    "write_checkpoints": (1, 4),
     "tell": (1, 12),
     "commit": (1, 2, 6, 12, 31),
     "write_finished": (1, 2),
