@@ -22,7 +22,7 @@ SPACE = small_space(
         "num_layers": 3,
         "layer_size": 32,
         "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
-        "epochs": 150,
+        "epochs": 60,
         "dropout": 0.1,
         "batch_size": 64,
     },
@@ -31,13 +31,16 @@ KIBIBYTE = 1024
 
 
 def interrupted(folder: Path, engine: str) -> Path:
-    """Kill a sweep after the third checkpoint of its first trial."""
+    """Kill a sweep after some checkpoints of its first trial."""
     prepare(folder, SPACE)
-    accident = Accident("write_checkpoints", "after", 3)
+    accident = Accident("write_checkpoints", "after", 25)
     killed = go_on(folder, *ENGINES[engine], accidents=(accident,))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     checkpoints = read_checkpoints(folder)
-    assert [checkpoint is not None for checkpoint in checkpoints] == [True, True]
+    assert [checkpoint is not None and checkpoint.epoch > 0 for checkpoint in checkpoints] == [
+        True,
+        True,
+    ]
     return folder
 
 

@@ -14,6 +14,7 @@ from damage import (
     copy_of,
     flipped,
     interrupted,
+    read_checkpoints,
     truncated,
 )
 from killing import ENGINES, check_same, check_whole, go_on, prepare, read_ledger
@@ -49,15 +50,16 @@ def test_the_last_whole_checkpoint_is_used_and_the_result_is_the_same(
 ):
     folder = copy_of(cut_off, tmp_path)
     before = len(read_ledger(folder))
+    finished = [checkpoint.epoch for checkpoint in read_checkpoints(folder) if checkpoint]
     for file in checkpoint_files(folder)[:num_damaged]:
         file.write_bytes(next(flipped(file.read_bytes(), 1)))
     done = go_on(folder, *ENGINES["sequential"])
     assert done.returncode == 0, done.stderr
 
     notices = [line for line in done.stderr.splitlines() if "checkpoint" in line]
-    assert len(notices) == num_damaged, done.stderr
-    assert all(f"trial {TRIAL}" in notice for notice in notices)
-    first = epochs_after(folder, before)[0]
-    assert (first == 1) == (num_damaged == 2)
+    assert [f"trial {TRIAL}: its checkpoint is" in notice for notice in notices] == (
+        [True] if num_damaged else []
+    )
+    assert epochs_after(folder, before)[0] == [*finished, 0][num_damaged] + 1
     check_whole(folder, TRIALS, to_the_last_bit=True)
     check_same(folder, undisturbed)
