@@ -69,6 +69,7 @@ def train(
         precision=precision,
         lanes=lanes,
         stack_flops=None,
+        checkpoint_seconds=1e9,
     )
     configs = [build_config(seed, epochs) for seed in seeds]
     outcomes = run_trials(load_engine(settings, data), configs)

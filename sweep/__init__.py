@@ -1,6 +1,7 @@
 """Hyperparameter sweeps for small networks.
 
-`load_space` reads a search space, `run` and `resume` search it, `report` writes what came out.
+`load_space` reads a search space, `run` and `resume` search it, `report` writes what came out,
+`reproduce` trains a trial again.
 Values are returned, nothing is printed. Importing this package imports neither torch nor
 matplotlib; the functions import what they need when they are first used.
 """
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     )
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
-    from sweep.runner import resume, run
+    from sweep.runner import Reproduction, reproduce, resume, run
     from sweep.space import SearchSpace, load_space
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "DeviceError",
     "InputError",
     "Report",
+    "Reproduction",
     "SearchSpace",
     "SearchSpaceError",
     "StoreError",
@@ -41,6 +43,7 @@ __all__ = [
     "TrialRecord",
     "load_space",
     "report",
+    "reproduce",
     "resume",
     "run",
 ]
@@ -48,7 +51,7 @@ __all__ = [
 _HOMES = {
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
-    "sweep.runner": ("resume", "run"),
+    "sweep.runner": ("Reproduction", "reproduce", "resume", "run"),
     "sweep.space": ("SearchSpace", "load_space"),
 }
 

@@ -76,6 +76,7 @@ def make_settings(**changes: Any) -> TrainingSettings:
         precision="float32",
         lanes=1,
         stack_flops=None,
+        checkpoint_seconds=1e9,
     )
     return replace(base, **changes)
 
@@ -143,7 +144,16 @@ def run_cli(
     )
 
 
-def start_cli(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+class RunningCli(subprocess.Popen):
+    """A process that a failed test does not wait for."""
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
+def start_cli(*arguments: object, cwd: Path, **options: Any) -> RunningCli:
     """The command line as a process that is still running."""
     given: dict[str, Any] = {
         "cwd": cwd,
@@ -153,7 +163,7 @@ def start_cli(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen
         "stderr": subprocess.PIPE,
         "text": True,
     }
-    return subprocess.Popen(command(*arguments), **{**given, **options})
+    return RunningCli(command(*arguments), **{**given, **options})
 
 
 def read_until(stream: Any, words: str) -> str:

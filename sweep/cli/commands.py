@@ -15,7 +15,7 @@ from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
-    from sweep.records import StudyRecord
+    from sweep.cli.progress import Tally
 
 __all__ = ["main"]
 
@@ -40,7 +40,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _parse_timeout(
+def _parse_duration(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> float | None:
     """Seconds from 90, 90s, 30m or 1h30m."""
@@ -80,8 +80,34 @@ def _work_options(command: _Command) -> _Command:
         click.option(
             "--timeout",
             metavar="DURATION",
-            callback=_parse_timeout,
+            callback=_parse_duration,
             help="Start no new trial after this long (90s, 30m, 1h30m), in this command only.",
+        ),
+        click.option(
+            "--trial-time-limit",
+            metavar="DURATION",
+            callback=_parse_duration,
+            help="A trial that takes longer fails, in place of the budget's limit.",
+        ),
+        click.option(
+            "--max-failures",
+            type=click.IntRange(min=0),
+            help="Failed trials that the study may have, in place of the budget's number.",
+        ),
+        click.option(
+            "--checkpoint-every",
+            metavar="DURATION",
+            callback=_parse_duration,
+            default="10s",
+            show_default=True,
+            help="How often trials under way are saved.",
+        ),
+        click.option(
+            "--keep-weights",
+            type=click.IntRange(min=1),
+            default=10,
+            show_default=True,
+            help="Keep the weights of so many trials, the best.",
         ),
         click.option(
             "--workers",
@@ -143,37 +169,42 @@ def run(space: Path, **options: Any) -> int:
 
     If the study is there already with the same search space, it goes on where it stopped.
     """
-    from sweep import runner
-
-    return _work(runner.run, space, options)
+    return _work("run", space, options)
 
 
 @cli.command()
 @click.argument("study")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Run failed trials again, under new numbers and beyond the total.",
+)
 @_work_options
 def resume(study: str, **options: Any) -> int:
     """Finish a study. The search space is in the store; --trials is the new total."""
-    from sweep import runner
-
-    return _work(runner.resume, study, options)
+    return _work("resume", study, options)
 
 
-def _work(start: Callable[..., StudyRecord], what: Path | str, options: dict[str, Any]) -> int:
+def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
-    from sweep.cli.progress import open_progress
-    from sweep.cli.summary import summarize
-
     words = _same_places(options["storage"], options["data_dir"])
-    progress = open_progress()
-    tally = progress.tally
+    tally: Tally | None = None
 
     def next_step() -> str:
-        if tally.study is None:
+        if tally is None or tally.study is None:
             return "nothing was started"
         return f"what was finished is in the store. Next: sweep resume {tally.study}{words}"
 
-    with interruptible(next_step) as interruption, handle_errors(next_step), progress:
-        study = start(what, on_event=progress.on_event, stop=interruption.requested, **options)
+    with interruptible(next_step) as interruption, handle_errors(next_step):
+        # Imports take a second, in which a signal may come, too.
+        from sweep import runner
+        from sweep.cli.progress import open_progress
+        from sweep.cli.summary import summarize
+
+        with open_progress() as progress:
+            tally = progress.tally
+            work = getattr(runner, command)
+            study = work(what, on_event=progress.on_event, stop=interruption.requested, **options)
     click.echo(summarize(study, tally.seconds, words))
     return 0 if study.best is not None else FAILED
 
@@ -210,6 +241,30 @@ def report(
     for note in written.notes:
         click.echo(f"sweep: {note}", err=True)
     click.echo(str(written.html))
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0))
+@click.option("--device", help="Where to train; the kind of device of then if unset.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_data_dir_option
+@_storage_option
+def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
+    """Train a trial again from the store alone and compare. Writes nothing.
+
+    The exit code is 0 if all that was measured is identical, otherwise 1.
+    """
+    with interruptible(lambda: "nothing was written") as interruption, handle_errors():
+        from sweep import runner
+        from sweep.cli.repetition import reproduction_json, reproduction_text
+
+        found = runner.reproduce(study, trial, stop=interruption.requested, **options)
+    if as_json:
+        _echo_json(reproduction_json(found))
+    else:
+        click.echo(reproduction_text(found))
+    return 0 if found.is_identical else FAILED
 
 
 @cli.command(name="list")
@@ -268,6 +323,26 @@ def check(space: Path) -> None:
 
         text = space_text(load_space(space))
     click.echo(text)
+
+
+@cli.command()
+@click.argument("store", metavar="[STORE]", default=_DEFAULT_STORAGE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(store: str, as_json: bool) -> int:
+    """Examine a store, given by its path or URL, and say what to do. Changes nothing.
+
+    The exit code is 1 if something is damaged.
+    """
+    with handle_errors():
+        from sweep.cli.examination import examination_json, examination_text
+        from sweep.store import examine
+
+        found = examine(store if "://" in store else f"sqlite:///{store}")
+    if as_json:
+        _echo_json(examination_json(found))
+    else:
+        click.echo(examination_text(found))
+    return FAILED if found.is_damaged else 0
 
 
 def _echo_json(value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,6 +19,8 @@ __all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interrup
 
 FAILED = 1
 INPUT = 2
+
+_PATIENCE_SECONDS = 4.5  # of the five in which a command ends after a signal
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -42,12 +45,18 @@ class Interruption:
 
     The first one unwinds the command; once the command polls `requested`, it is only noted, so
     that nothing is torn apart in the middle of a write. The second one leaves at once, which the
-    store survives, too.
+    store survives, too. So does a command that has not ended some seconds after the first one.
+
+    Args:
+        next_step: What the user can do next.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, next_step: Callable[[], str]) -> None:
+        self._next_step = next_step
         self._signal: int | None = None
         self._polled = False
+        self._patience = threading.Timer(_PATIENCE_SECONDS, self._leave)
+        self._patience.daemon = True
 
     @property
     def exit_code(self) -> int:
@@ -64,20 +73,35 @@ class Interruption:
         if self._signal is not None:
             os._exit(128 + number)
         self._signal = number
+        self._patience.start()
         if not self._polled:
             raise KeyboardInterrupt
+
+    @property
+    def words(self) -> str:
+        """What is said on the way out."""
+        return f"interrupted; {self._next_step()}"
+
+    def end(self) -> None:
+        """The command is over: nothing more is to happen."""
+        self._patience.cancel()
+
+    def _leave(self) -> None:
+        click.echo(f"sweep: {self.words}", err=True)
+        os._exit(self.exit_code)
 
 
 @contextmanager
 def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     """Handle SIGINT and SIGTERM; on the way out say what to do next."""
-    interruption = Interruption()
+    interruption = Interruption(next_step)
     handled = (signal.SIGINT, signal.SIGTERM)
     before = {each: signal.signal(each, interruption.handle) for each in handled}
     try:
         yield interruption
     except KeyboardInterrupt:
-        fail(f"interrupted; {next_step()}", interruption.exit_code)
+        fail(interruption.words, interruption.exit_code)
     finally:
+        interruption.end()
         for each, handler in before.items():
             signal.signal(each, handler)

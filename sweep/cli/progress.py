@@ -14,8 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.cli.words import duration, params_words, percent_or_number
-from sweep.records import EpochMetrics, TrialConfig, TrialState
-from sweep.runner import EpochFinished, Event, StudyOpened, TrialFinished, TrialStarted
+from sweep.records import TrialConfig, TrialState
+from sweep.runner import (
+    EpochFinished,
+    Event,
+    Notice,
+    StudyOpened,
+    TrialFinished,
+    TrialResumed,
+    TrialStarted,
+)
 from sweep.space import SearchSpace
 
 __all__ = ["Progress", "Tally", "open_progress"]
@@ -60,9 +68,7 @@ class Tally:
     finished: dict[TrialState, int] = field(default_factory=dict)
     epochs: int = 0
     best: tuple[int, float] | None = None
-    running: dict[int, tuple[TrialConfig, EpochMetrics | None, float | None]] = field(
-        default_factory=dict
-    )
+    running: dict[int, tuple[TrialConfig, int, float | None]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -92,11 +98,16 @@ class Tally:
                 )
                 if study.best is not None:
                     self.best = (study.best.number, study.value(study.best) or 0.0)
-            case TrialStarted():
-                self.running[event.config.number] = (event.config, None, None)
-            case EpochFinished():
-                config, _, _ = self.running[event.metrics.trial]
-                self.running[event.metrics.trial] = (config, event.metrics, event.value)
+            case TrialStarted(config):
+                _, lost, _ = self.running.get(config.number, (config, 0, None))
+                self.epochs -= lost
+                self.running[config.number] = (config, 0, None)
+            case TrialResumed(config, epochs):
+                self.running[config.number] = (config, epochs, None)
+                self.epochs += epochs
+            case EpochFinished(metrics, value):
+                config, _, _ = self.running[metrics.trial]
+                self.running[metrics.trial] = (config, metrics.epoch, value)
                 self.epochs += 1
             case TrialFinished():
                 self.running.pop(event.config.number, None)
@@ -147,6 +158,13 @@ class _PlainProgress:
                 f"study {tally.study}: {tally.num_finished}{total} trials done; "
                 f"{tally.num_workers} workers on {devices}"
             )
+        elif isinstance(event, TrialResumed):
+            self._print(
+                f"trial {event.config.number} goes on after {event.epochs}/{event.config.epochs} "
+                "epochs"
+            )
+        elif isinstance(event, Notice):
+            self._print(f"note: {event.text}")
         elif isinstance(event, TrialFinished):
             outcome = event.outcome
             epochs = f"{len(outcome.history)}/{event.config.epochs} epochs"
@@ -186,6 +204,8 @@ class _LiveProgress:
 
     def on_event(self, event: Event) -> None:
         self.tally.update(event)
+        if isinstance(event, Notice):
+            self._live.console.print(Text(f"note: {event.text}"))
 
     def _draw(self) -> Group | Text:
         tally = self.tally
@@ -215,10 +235,10 @@ class _LiveProgress:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for header in ("trial", "epoch", tally.metric, "configuration"):
             table.add_column(header, no_wrap=True, overflow="ellipsis")
-        for number, (config, metrics, value) in sorted(tally.running.items()):
+        for number, (config, epoch, value) in sorted(tally.running.items()):
             table.add_row(
                 str(number),
-                f"{metrics.epoch if metrics else 0}/{config.epochs}",
+                f"{epoch}/{config.epochs}",
                 percent_or_number(tally.metric, value) if value is not None else "starting",
                 tally.params(config),
             )

@@ -1,17 +1,30 @@
-"""Messages between driver and worker, as JSON over a pipe."""
+"""Messages between driver and worker over a pipe: JSON, and weights as they are behind it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from typing import get_args
 
 from sweep.codec import decode, encode
-from sweep.records import Decision, EpochMetrics, TrainingSettings, TrialConfig, TrialOutcome
+from sweep.records import (
+    Checkpoint,
+    Decision,
+    EpochMetrics,
+    Notice,
+    Resumed,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+)
 
 __all__ = [
     "Decisions",
     "Epoch",
+    "FromWorker",
     "Message",
+    "Save",
+    "Saved",
     "Train",
     "WorkerReady",
     "receive",
@@ -21,9 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Driver to worker: train these."""
+    """Driver to worker: train these, from their checkpoints where there are any."""
 
     configs: tuple[TrialConfig, ...]
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,16 @@ class Decisions:
 
     trials: tuple[int, ...]
     decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Driver to worker: send checkpoints of all trials, then `Saved`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Worker to driver: the answer to `Save` is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +78,19 @@ class Epoch:
     metrics: tuple[EpochMetrics, ...]
 
 
-Message = TrainingSettings | Train | Decisions | WorkerReady | Epoch | TrialOutcome
+FromWorker = WorkerReady | Epoch | TrialOutcome | Checkpoint | Resumed | Notice | Saved
+Message = TrainingSettings | Train | Decisions | Save | FromWorker
 
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind
-    for kind in (TrainingSettings, Train, Decisions, WorkerReady, Epoch, TrialOutcome)
-}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def send(connection: Connection, message: Message) -> None:
     """Write one message."""
-    connection.send_bytes(type(message).__name__.encode() + b"\n" + encode(message))
+    lean, blobs = _detach(message)
+    head = f"{type(message).__name__} {len(blobs)}\n".encode()
+    connection.send_bytes(head + encode(lean))
+    for blob in blobs:
+        connection.send_bytes(blob)
 
 
 def receive(connection: Connection) -> Message:
@@ -72,6 +98,35 @@ def receive(connection: Connection) -> Message:
 
     Raises:
         EOFError: the other side has gone.
+        OSError: it went in the middle of a message.
     """
-    kind, _, text = connection.recv_bytes().partition(b"\n")
-    return decode(_KINDS[kind.decode()], text)
+    head, _, text = connection.recv_bytes().partition(b"\n")
+    kind, num_blobs = head.decode().split()
+    message = decode(_KINDS[kind], text)
+    return _attach(message, [connection.recv_bytes() for _ in range(int(num_blobs))])
+
+
+def _detach(message: Message) -> tuple[Message, list[bytes]]:
+    """The message without its large parts, which would be a third larger as JSON; and these."""
+    match message:
+        case TrialOutcome() if message.weights is not None:
+            return replace(message, weights=b""), [message.weights]
+        case Checkpoint():
+            return replace(message, state=b""), [message.state]
+        case Train():
+            lean = tuple(replace(checkpoint, state=b"") for checkpoint in message.checkpoints)
+            states = [checkpoint.state for checkpoint in message.checkpoints]
+            return replace(message, checkpoints=lean), states
+    return message, []
+
+
+def _attach(message: Message, blobs: list[bytes]) -> Message:
+    match message:
+        case TrialOutcome() if blobs:
+            return replace(message, weights=blobs[0])
+        case Checkpoint():
+            return replace(message, state=blobs[0])
+        case Train():
+            full = zip(message.checkpoints, blobs, strict=True)
+            return replace(message, checkpoints=tuple(replace(c, state=b) for c, b in full))
+    return message

@@ -96,8 +96,11 @@ class StackTensors:
 
     def network(self, position: int) -> list[Tensor]:
         """One lane's part without padding, shaped as `MLP.parameters()` gives it."""
+        return self.trim(position, self.lane(position))
+
+    def trim(self, position: int, views: Sequence[Tensor]) -> list[Tensor]:
+        """Views of tensors shaped as those of `lane`, as `network` gives them."""
         block, tensors, index = self._find(position)
-        views = self.lane(position)
         if tensors is None:
             return [views[0], views[1][:, 0]]
         units = slice(0, block.layer_sizes[index])

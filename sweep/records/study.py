@@ -174,6 +174,16 @@ class StudyRecord:
         ranked = self.ranked()
         return ranked[0] if ranked else None
 
+    @property
+    def failed(self) -> list[TrialRecord]:
+        """FAIL trials that have not been run again."""
+        repeated = {trial.retry_of for trial in self.trials}
+        return [
+            trial
+            for trial in self.trials
+            if trial.state is TrialState.FAIL and trial.number not in repeated
+        ]
+
     def count(self, *states: TrialState) -> int:
         """How many trials are in one of these states."""
         return sum(trial.state in states for trial in self.trials)

@@ -12,7 +12,9 @@ __all__ = [
     "EpochMetrics",
     "Failure",
     "FailureKind",
+    "Notice",
     "Objective",
+    "Resumed",
     "TrainingSettings",
     "TrialConfig",
     "TrialOutcome",
@@ -134,6 +136,7 @@ class TrainingSettings:
         lanes: The most trials that one worker trains at once.
         stack_flops: Floating-point operations of a step from which on a stack takes no further
             lane, or None if only `lanes` limits it.
+        checkpoint_seconds: Time between two checkpoints of a trial.
     """
 
     dataset: str
@@ -149,6 +152,7 @@ class TrainingSettings:
     precision: str
     lanes: int
     stack_flops: float | None
+    checkpoint_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,30 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """An engine took up a trial from its checkpoint; the last epoch is to be decided on again.
+
+    Attributes:
+        trial: The trial's number.
+        history: Every epoch that it had finished.
+    """
+
+    trial: int
+    history: tuple[EpochMetrics, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a user should know and that changes nothing.
+
+    Attributes:
+        text: One line.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrialOutcome:
     """How a trial ended. A failed trial is data, too.
 
@@ -217,6 +245,9 @@ class TrialOutcome:
         num_parameters: Trainable numbers of the network; 0 if it was never built.
         device: Where it ran, with the hardware's name.
         precision: Of the matrix products: `float32`, `bfloat16`, or, on a GPU, `tf32`.
+        engine: Name of the engine.
+        num_threads: Threads that it had on the CPU.
+        num_lanes: The most trials that were trained together with it, itself included.
         environment: Versions by package name, and the project's commit if known.
         data_fingerprint: SHA-256 of the training pool and its split.
         best_epoch: The epoch whose weights were kept, or None.
@@ -234,6 +265,9 @@ class TrialOutcome:
     num_parameters: int = 0
     device: str = ""
     precision: str = ""
+    engine: str = ""
+    num_threads: int = 0
+    num_lanes: int = 0
     environment: dict[str, str] | None = None
     data_fingerprint: str = ""
     best_epoch: int | None = None

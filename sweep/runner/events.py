@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweep.execution import Placement
-from sweep.records import EpochMetrics, StudyRecord, TrialConfig, TrialOutcome
+from sweep.records import EpochMetrics, Notice, StudyRecord, TrialConfig, TrialOutcome
 
-__all__ = ["EpochFinished", "Event", "StudyOpened", "TrialFinished", "TrialStarted"]
+__all__ = [
+    "EpochFinished",
+    "Event",
+    "Notice",
+    "StudyOpened",
+    "TrialFinished",
+    "TrialResumed",
+    "TrialStarted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,19 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialResumed:
+    """A trial that was handed to a worker goes on from its checkpoint.
+
+    Attributes:
+        config: The trial.
+        epochs: Epochs that it had finished.
+    """
+
+    config: TrialConfig
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
 class EpochFinished:
     """A trial measured an epoch."""
 
@@ -49,4 +70,4 @@ class TrialFinished:
     value: float | None
 
 
-Event = StudyOpened | TrialStarted | EpochFinished | TrialFinished
+Event = StudyOpened | TrialStarted | TrialResumed | EpochFinished | TrialFinished | Notice

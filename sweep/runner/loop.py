@@ -2,94 +2,154 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sweep.errors import SweepFailedError
-from sweep.execution import Epoch, Executor, LocalExecutor, Placement, WorkerReady
+from sweep.execution import (
+    Epoch,
+    Executor,
+    LocalExecutor,
+    Lost,
+    News,
+    Placement,
+    WorkerReady,
+)
 from sweep.provenance import project_commit
 from sweep.records import (
+    Checkpoint,
     Decision,
     EpochMetrics,
-    Failure,
-    FailureKind,
+    Notice,
+    Resumed,
     TrainingSettings,
     TrialConfig,
     TrialOutcome,
     TrialState,
 )
-from sweep.runner.events import EpochFinished, Event, StudyOpened, TrialFinished, TrialStarted
+from sweep.runner.events import (
+    EpochFinished,
+    Event,
+    StudyOpened,
+    TrialFinished,
+    TrialResumed,
+    TrialStarted,
+)
+from sweep.runner.failures import Failures
+from sweep.runner.recovery import Recovery
 from sweep.space import SearchSpace
-from sweep.store import Store
+from sweep.store import STORE_FAILURES, Store
 from sweep.study import StudySession
 
-__all__ = ["Loop"]
+__all__ = ["Limits", "Loop"]
 
-_KEPT_WEIGHTS = 10
-_ALIKE_FAILURES = 5
 _POLL_SECONDS = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a command stops.
+
+    Attributes:
+        timeout: Seconds after which no new trial starts, or None.
+        trial_time_limit: Seconds that a trial may take, or None.
+        max_failures: Failed trials that the study may have, or None.
+    """
+
+    timeout: float | None
+    trial_time_limit: float | None
+    max_failures: int | None
+
+
 class Loop:
-    """Asks, hands out, decides and records until the budget is used up."""
+    """Asks, hands out, decides and records until the budget is used up.
+
+    Args:
+        space: The search space; its name is the study's.
+        store: Where the study is; the caller holds the study's lock.
+        session: The study.
+        fingerprint: SHA-256 of the data that workers must see.
+        limits: Where to stop.
+        keep_weights: The weights of so many trials are kept.
+        on_event: Is told everything that happens.
+        stop: Asked several times a second; True ends the work.
+    """
 
     def __init__(
         self,
         space: SearchSpace,
         store: Store,
         session: StudySession,
+        *,
         fingerprint: str,
+        limits: Limits,
+        keep_weights: int,
         on_event: Callable[[Event], None],
         stop: Callable[[], bool],
-        timeout: float | None,
     ) -> None:
         self._space = space
         self._store = store
         self._session = session
         self._fingerprint = fingerprint
+        self._limits = limits
+        self._keep_weights = keep_weights
         self._on_event = on_event
         self._stop = stop
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = session.num_started
-        self._orphans: deque[TrialConfig] = deque()
+        self._recovery = Recovery(space.name, store, on_event)
+        self._failures = Failures(limits.max_failures)
         self._leaders: dict[int, float] = {}  # the best trials' values, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
-        self._failures: list[Failure] = []
-        self._any_success = False
-        self._deadline = time.monotonic() + timeout if timeout is not None else None
+        self._deadline = time.monotonic() + limits.timeout if limits.timeout is not None else None
 
     def run(self, settings: list[TrainingSettings], placements: tuple[Placement, ...]) -> None:
-        """Work until the budget is used up."""
+        """Work until the budget is used up.
+
+        Raises:
+            SweepFailedError: too many trials failed, or workers cannot be started.
+            KeyboardInterrupt: `stop` said so; trials under way are saved.
+        """
         name = self._space.name
-        self._orphans.extend(self._session.recover())
+        orphans = self._session.recover()
         study = self._store.read_study(name)
+        self._failures.count(study)
         self._on_event(StudyOpened(study, placements, self._deadline))
+        self._recovery.take_over(orphans, study)
         self._leaders = {
             trial.number: value
-            for trial in study.ranked()[:_KEPT_WEIGHTS]
+            for trial in study.ranked()[: self._keep_weights]
             if (value := study.value(trial)) is not None
         }
         del study  # many trials take much memory
-        if not self._orphans and self._budget_used() == "trials":
+        if not self._recovery.has_trials and self._budget_used() == "trials":
             self._store.write_finished(name, "trials")
             return
         self._store.write_finished(name, None)
-        with LocalExecutor(settings) as executor:
-            while True:
-                if self._stop():
-                    raise KeyboardInterrupt
-                started = executor.has_room and self._start_trial(executor)
-                if not started:
-                    executor.flush()
-                    if not executor.running:
-                        break
-                # Trials that are under way do not wait until all lanes are filled.
-                for message in executor.messages(0 if started else _POLL_SECONDS):
-                    self._handle(message, executor)
+        with LocalExecutor(settings, self._limits.trial_time_limit) as executor:
+            try:
+                self._work(executor)
+            except (KeyboardInterrupt, SweepFailedError):
+                # After a KeyboardInterrupt in the middle of a write there is nothing to be saved.
+                with contextlib.suppress(*STORE_FAILURES):
+                    self._handle(executor.save(), executor)
+                raise
         self._store.write_finished(name, self._budget_used())
+
+    def _work(self, executor: Executor) -> None:
+        while True:
+            if self._stop():
+                raise KeyboardInterrupt
+            started = self._start_trial(executor)
+            if not started:
+                executor.flush()
+                if not executor.running:
+                    return
+            # Trials that are under way do not wait until all lanes are filled.
+            self._handle(executor.messages(0 if started else _POLL_SECONDS), executor)
 
     def _budget_used(self) -> str | None:
         """What part of the budget is used up, or None."""
@@ -101,50 +161,102 @@ class Loop:
         return None
 
     def _start_trial(self, executor: Executor) -> bool:
-        """Hand out a trial if there is one; orphans come first and are already counted."""
+        """Hand out a trial if there is one; those that were begun come first."""
+        if self._recovery.has_trials:
+            return self._hand_out_begun(executor)
+        if not executor.has_room or self._budget_used() is not None:
+            return False
         with self._store.transaction():
-            if self._orphans:
-                config = self._orphans.popleft()
-            elif self._budget_used() is None:
-                config = self._session.ask()
-                self._num_started += 1
-            else:
-                return False
+            config = self._session.ask()
+            self._num_started += 1
             self._store.write_config(self._space.name, config)
-        self._configs[config.number] = config
+        self._begin(config)
         executor.submit(config)
-        self._on_event(TrialStarted(config))
         return True
 
-    def _handle(self, message: WorkerReady | Epoch | TrialOutcome, executor: Executor) -> None:
-        match message:
-            case WorkerReady():
-                if message.data_fingerprint != self._fingerprint:
-                    raise SweepFailedError(
-                        "a worker read other data than the driver: the files changed meanwhile; "
-                        f"`sweep resume {self._space.name}` starts again"
-                    )
-            case Epoch():
-                executor.decide(message.metrics, self._report(message.metrics))
-                for metrics in message.metrics:
-                    self._histories.setdefault(metrics.trial, []).append(metrics)
-                    value = self._space.trial_objective.value(metrics)
-                    self._on_event(EpochFinished(metrics, value))
-            case TrialOutcome():
-                self._finish(message)
+    def _hand_out_begun(self, executor: Executor) -> bool:
+        """Hand out a trial that was begun before, if there is a place for it."""
+        begun = self._recovery.next(executor)
+        if begun is None:
+            return False
+        self._store.write_config(self._space.name, begun.config)
+        self._begin(begun.config)
+        executor.submit(begun.config, begun.checkpoint, alone=begun.alone)
+        return True
+
+    def _begin(self, config: TrialConfig) -> None:
+        self._configs[config.number] = config
+        self._on_event(TrialStarted(config))
+
+    def _handle(self, messages: Sequence[News], executor: Executor) -> None:
+        checkpoints: dict[int, Checkpoint] = {}
+        for message in messages:
+            match message:
+                case WorkerReady():
+                    self._compare_data(message)
+                case Resumed():
+                    self._go_on(message, executor)
+                case Epoch():
+                    self._record_epoch(message.metrics, executor)
+                case Checkpoint():
+                    checkpoints[message.trial] = message
+                case TrialOutcome():
+                    checkpoints.pop(message.trial, None)
+                    self._finish(message)
+                case Lost():
+                    self._lose(message)
+                case Notice():
+                    self._on_event(message)
+        if checkpoints:
+            with self._store.transaction():
+                self._store.write_checkpoints(self._space.name, list(checkpoints.values()))
+
+    def _compare_data(self, worker: WorkerReady) -> None:
+        if worker.data_fingerprint != self._fingerprint:
+            raise SweepFailedError(
+                "a worker read other data than the driver: the files changed meanwhile; "
+                f"`sweep resume {self._space.name}` starts again"
+            )
+
+    def _go_on(self, resumed: Resumed, executor: Executor) -> None:
+        """Take note of a trial's past, and decide again on its last epoch."""
+        self._histories[resumed.trial] = list(resumed.history)
+        self._on_event(TrialResumed(self._configs[resumed.trial], len(resumed.history)))
+        last = resumed.history[-1:]
+        if last:
+            executor.decide(last, self._report(last))
+
+    def _record_epoch(self, epoch: Sequence[EpochMetrics], executor: Executor) -> None:
+        executor.decide(epoch, self._report(epoch))
+        for metrics in epoch:
+            self._histories.setdefault(metrics.trial, []).append(metrics)
+            value = self._space.trial_objective.value(metrics)
+            self._on_event(EpochFinished(metrics, value))
 
     def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
         """Record one epoch of several trials and decide on each."""
         with self._store.transaction():
             return [self._session.report(metrics) for metrics in epoch]
 
+    def _lose(self, lost: Lost) -> None:
+        """Try a trial again whose worker has gone, or record that it failed."""
+        history = tuple(self._histories.pop(lost.trial, ()))
+        failure = self._recovery.lose(self._configs[lost.trial], lost.failure)
+        if failure is not None:
+            # Its worker could not say any more what it had done.
+            self._finish(
+                TrialOutcome(
+                    trial=lost.trial,
+                    state=TrialState.FAIL,
+                    history=history,
+                    seconds=sum(metrics.seconds for metrics in history),
+                    failure=failure,
+                )
+            )
+
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
-        history = tuple(self._histories.pop(outcome.trial, ()))
-        if outcome.failure is not None and outcome.failure.kind is FailureKind.KILLED:
-            # Its worker could not say any more what it had done.
-            seconds = sum(metrics.seconds for metrics in history)
-            outcome = replace(outcome, history=history, seconds=seconds)
+        self._histories.pop(outcome.trial, None)
         if self._commit is not None:
             environment = {**(outcome.environment or {}), "commit": self._commit}
             outcome = replace(outcome, environment=environment)
@@ -156,24 +268,11 @@ class Loop:
             self._session.tell(outcome)
         config = self._configs.pop(outcome.trial)
         self._on_event(TrialFinished(config, replace(outcome, weights=None), value))
-        self._watch_failures(outcome.failure)
+        self._failures.add(outcome)
 
     def _with_leader(self, trial: int, value: float) -> dict[int, float]:
         """The best trials so far, whose weights are kept."""
         sign = -1 if self._space.objective.goal == "maximize" else 1
         leaders = {**self._leaders, trial: value}
         ranked = sorted(leaders, key=lambda number: (sign * leaders[number], number))
-        return {number: leaders[number] for number in ranked[:_KEPT_WEIGHTS]}
-
-    def _watch_failures(self, failure: Failure | None) -> None:
-        """Stop when the first trials of this command all failed alike."""
-        if failure is None:
-            self._any_success = True
-            return
-        self._failures.append(failure)
-        alike = len({failure.kind for failure in self._failures}) == 1
-        if not self._any_success and alike and len(self._failures) >= _ALIKE_FAILURES:
-            raise SweepFailedError(
-                f"the first {len(self._failures)} trials all failed alike; the last one with "
-                f"{failure.kind}: {failure.reason}"
-            )
+        return {number: leaders[number] for number in ranked[: self._keep_weights]}

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sweep.data import default_data_dir, load_training_data
-from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.errors import DataError, InputError, SweepFailedError
 from sweep.execution import Placement
-from sweep.records import DataFacts, StudyRecord
+from sweep.records import DataFacts, Notice, StudyRecord
 from sweep.runner.events import Event
-from sweep.runner.loop import Loop
+from sweep.runner.loop import Limits, Loop
+from sweep.runner.spaces import compare_spaces, override, stored_space
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
-from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store
+from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
 
 __all__ = ["resume", "run"]
@@ -36,6 +37,10 @@ def run(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
+    checkpoint_every: float = 10.0,
+    keep_weights: int = 10,
+    trial_time_limit: float | None = None,
+    max_failures: int | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
@@ -56,6 +61,10 @@ def run(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
+        checkpoint_every: Seconds between two checkpoints of a trial.
+        keep_weights: Of so many trials, the best, the weights are kept.
+        trial_time_limit: Seconds that a trial may take, in place of the budget's.
+        max_failures: Failed trials that the study may have, in place of the budget's.
         on_event: Called for everything that happens, in the driver.
         stop: Asked several times a second; True ends the work between two writes.
 
@@ -64,18 +73,27 @@ def run(
 
     Raises:
         InputError: the request cannot be carried out; nothing was created.
-        SweepFailedError: every trial at the start failed alike, or workers do not start.
+        SweepFailedError: too many trials failed, or workers do not start.
         KeyboardInterrupt: Ctrl-C, or `stop` said so; `resume` finishes the study.
     """
     if not isinstance(space, SearchSpace):
         space = load_space(space)
-    space = _override(space, name=study, seed=seed)
+    space = override(space, name=study, seed=seed)
     store = Store(storage, to_write=True)
     if store.has_study(space.name):
-        _compare_spaces(store, space)
-    space = _override(space, trials=trials)
-    options = WorkerOptions(workers, device, engine, precision, lanes)
-    request = _Request(space, store, timeout, options, data_dir, on_event, stop)
+        compare_spaces(store, space)
+    space = override(space, trials=trials)
+    options = WorkerOptions(workers, device, engine, precision, lanes, checkpoint_every)
+    request = _Request(
+        space=space,
+        store=store,
+        limits=_limits(space, timeout, trial_time_limit, max_failures),
+        workers=options,
+        data_dir=data_dir,
+        keep_weights=keep_weights,
+        on_event=on_event,
+        stop=stop,
+    )
     return request.carry_out()
 
 
@@ -84,6 +102,7 @@ def resume(
     *,
     storage: str = DEFAULT_STORAGE,
     trials: int | None = None,
+    retry_failed: bool = False,
     timeout: float | None = None,
     workers: int | None = None,
     device: str = "auto",
@@ -91,6 +110,10 @@ def resume(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
+    checkpoint_every: float = 10.0,
+    keep_weights: int = 10,
+    trial_time_limit: float | None = None,
+    max_failures: int | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
@@ -100,6 +123,7 @@ def resume(
         study: Name of the study.
         storage: `sqlite:///` and a path.
         trials: New total number of trials; the study's own if None.
+        retry_failed: Whether failed trials are run again, under new numbers and beyond the total.
         timeout: Seconds after which no new trial starts, for this call only.
         workers: Worker processes; one per core or per GPU if None.
         device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
@@ -107,6 +131,10 @@ def resume(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
+        checkpoint_every: Seconds between two checkpoints of a trial.
+        keep_weights: Of so many trials, the best, the weights are kept.
+        trial_time_limit: Seconds that a trial may take, in place of the budget's.
+        max_failures: Failed trials that the study may have, in place of the budget's.
         on_event: Called for everything that happens, in the driver.
         stop: Asked several times a second; True ends the work between two writes.
 
@@ -115,87 +143,71 @@ def resume(
 
     Raises:
         InputError: there is no such study, or it cannot go on as asked.
-        SweepFailedError: every trial at the start failed alike, or workers do not start.
+        SweepFailedError: too many trials failed, or workers do not start.
         KeyboardInterrupt: Ctrl-C, or `stop` said so.
     """
     store = Store(storage, to_write=True)
-    space = _stored_space(store, study)
+    space = stored_space(store, study)
     record = store.read_study(study)
-    space = _override(
+    space = override(
         space,
         trials=trials if trials is not None else record.num_trials,
         timeout=record.timeout_seconds,
     )
-    options = WorkerOptions(workers, device, engine, precision, lanes)
-    request = _Request(space, store, timeout, options, data_dir, on_event, stop)
+    options = WorkerOptions(workers, device, engine, precision, lanes, checkpoint_every)
+    request = _Request(
+        space=space,
+        store=store,
+        limits=_limits(space, timeout, trial_time_limit, max_failures),
+        workers=options,
+        data_dir=data_dir,
+        keep_weights=keep_weights,
+        retry_failed=retry_failed,
+        on_event=on_event,
+        stop=stop,
+    )
     return request.carry_out()
 
 
-def _override(
+def _limits(
     space: SearchSpace,
-    *,
-    name: str | None = None,
-    seed: int | None = None,
-    trials: int | None = None,
-    timeout: float | None = None,
-) -> SearchSpace:
-    """The space with what was said on the command line in place of its own."""
-    data = space.to_json()
-    if name is not None:
-        data["name"] = name
-    if seed is not None:
-        data["sampler"]["seed"] = seed
-    if trials is not None:
-        data["budget"]["trials"] = trials
-    if timeout is not None:
-        data["budget"]["timeout"] = timeout
-    return load_space(data)
+    timeout: float | None,
+    trial_time_limit: float | None,
+    max_failures: int | None,
+) -> Limits:
+    """Where to stop: what was asked for now, or what the budget says."""
+    for name, seconds in (("timeout", timeout), ("trial_time_limit", trial_time_limit)):
+        if seconds is not None and not seconds > 0:
+            raise InputError(f"{name} must be above 0 seconds; found {seconds}")
+    if max_failures is not None and max_failures < 0:
+        raise InputError(f"max_failures must be at least 0; found {max_failures}")
+    budget = space.budget
+    return Limits(
+        timeout if timeout is not None else budget.timeout,
+        trial_time_limit if trial_time_limit is not None else budget.trial_time_limit,
+        max_failures if max_failures is not None else budget.max_failures,
+    )
 
 
-def _stored_space(store: Store, study: str) -> SearchSpace:
-    data = store.read_space(study)
-    try:
-        space = load_space(data)
-    except InputError as error:
-        raise StoreError(
-            f"the search space of study {study!r} is not valid in this version: {error}"
-        ) from None
-    return space.model_copy(update={"name": study})
-
-
-def _compare_spaces(store: Store, space: SearchSpace) -> None:
-    if space.name not in store.study_names():
-        raise StoreError(
-            f"study {space.name!r} is already in {str(store.path)!r} and was not made by sweep, "
-            "or its making was cut off; choose another name with --study"
-        )
-    differences = _stored_space(store, space.name).differences(space)
-    if differences:
-        raise StoreError(
-            f"study {space.name!r} is already in {str(store.path)!r} with another search space:\n"
-            + "\n".join(f"  {line}" for line in differences)
-            + "\nchoose another name with --study, or finish the old one with "
-            f"`sweep resume {space.name}`"
-        )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
     """A checked wish to work on a study."""
 
     space: SearchSpace
     store: Store
-    timeout: float | None
+    limits: Limits
     workers: WorkerOptions
     data_dir: str | os.PathLike[str] | None
+    keep_weights: int
+    retry_failed: bool = False
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
     def carry_out(self) -> StudyRecord:
         """Check everything that can be checked, then create, then train."""
         space, store, name = self.space, self.store, self.space.name
-        if self.timeout is not None and not self.timeout > 0:
-            raise InputError(f"timeout must be above 0 seconds; found {self.timeout}")
+        if self.keep_weights < 1:
+            raise InputError(f"keep_weights must be at least 1; found {self.keep_weights}")
         placements = self.workers.place()
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
         data = load_training_data(
@@ -206,16 +218,19 @@ class _Request:
         )
         facts = data.facts
         del data  # the driver has no further use for the images
+        warning = network_warning(store.path)
+        if warning is not None:
+            self.on_event(Notice(warning))
         try:
             with store.lock(name):
                 self._train(facts, placements, data_dir)
             return store.read_study(name)
         except STORE_FAILURES as error:
-            reason = str(error).splitlines()[0]
-            raise SweepFailedError(
-                f"the sweep cannot go on ({reason}); what was finished is in the store, if it is "
-                "still there"
-            ) from error
+            raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
+        except (LookupError, AssertionError, TypeError, ValueError):
+            # Optuna may have met a row that nobody wrote: then reading says so, in place of it.
+            Store(store.url, to_write=False).read_study(name)
+            raise
 
     def _train(self, facts: DataFacts, placements: tuple[Placement, ...], data_dir: Path) -> None:
         """Open or make the study and work on it. The caller holds its lock."""
@@ -223,21 +238,39 @@ class _Request:
         storage = store.storage
         if store.has_study(name):
             # Compared again: another driver may have made the study before the lock was ours.
-            _compare_spaces(store, space)
+            compare_spaces(store, space)
             _compare_data(store, name, facts.fingerprint)
-        session = StudySession(storage, name, space)
-        if name not in store.study_names():
-            store.write_study(name, space=space.to_json(), data=facts)
-        with store.transaction():
+        with store.transaction():  # a study is made whole or not at all
+            session = StudySession(storage, name, space)
+            if name not in store.study_names():
+                store.write_study(name, space=space.to_json(), data=facts)
             session.enqueue()
-        total = space.num_trials
-        if total is not None:
-            total = max(total, session.num_started)  # trials that were run are not taken back
-        store.write_budget(name, total, space.budget.timeout)
-        settings = self.workers.settings(space, placements, data_dir)
-        timeout = self.timeout if self.timeout is not None else space.budget.timeout
-        loop = Loop(space, store, session, facts.fingerprint, self.on_event, self.stop, timeout)
-        loop.run(settings, placements)
+            total = space.num_trials
+            if total is not None:
+                total = max(total, session.num_started)  # trials that were run are not taken back
+            if self.retry_failed:
+                retries = self._enqueue_failed(session)
+                total = total + retries if total is not None else None
+            store.write_budget(name, total, space.budget.timeout)
+        loop = Loop(
+            override(space, trials=total),
+            store,
+            session,
+            fingerprint=facts.fingerprint,
+            limits=self.limits,
+            keep_weights=self.keep_weights,
+            on_event=self.on_event,
+            stop=self.stop,
+        )
+        loop.run(self.workers.settings(space, placements, data_dir), placements)
+
+    def _enqueue_failed(self, session: StudySession) -> int:
+        """Enqueue failed trials once more; how many there are."""
+        failed = [trial for trial in self.store.read_study(self.space.name).failed if trial.params]
+        for trial in failed:
+            number = session.enqueue_again(trial.params)
+            self.store.write_retry(self.space.name, number, trial.number)
+        return len(failed)
 
 
 def _compare_data(store: Store, study: str, fingerprint: str) -> None:

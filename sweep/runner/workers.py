@@ -31,6 +31,7 @@ class WorkerOptions:
         engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
         precision: A name of `sweep.training.PRECISION_NAMES`.
         lanes: Trials that one worker trains at once.
+        checkpoint_every: Seconds between two checkpoints of a trial.
     """
 
     workers: int | None
@@ -38,6 +39,7 @@ class WorkerOptions:
     engine: str
     precision: str
     lanes: int | None
+    checkpoint_every: float
 
     def place(self) -> tuple[Placement, ...]:
         """Where workers run.
@@ -59,6 +61,10 @@ class WorkerOptions:
             raise InputError(
                 f"the sequential engine trains one trial at a time; found lanes {self.lanes}; "
                 "use engine stacked"
+            )
+        if not self.checkpoint_every > 0:
+            raise InputError(
+                f"checkpoint_every must be above 0 seconds; found {self.checkpoint_every}"
             )
         return tuple(place_workers(self.device, self.workers))
 
@@ -93,6 +99,7 @@ class WorkerOptions:
                     precision=self.precision,
                     lanes=lanes,
                     stack_flops=STACK_FLOPS[kind] if self.lanes is None else None,
+                    checkpoint_seconds=self.checkpoint_every,
                 )
             )
         return found

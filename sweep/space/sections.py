@@ -96,3 +96,15 @@ class Budget(StrictModel):
         description="Wall time of one command (90s, 30m, 1h30m), after which no new trial "
         "starts; those under way are finished.",
     )  # fmt: skip
+    trial_time_limit: Annotated[
+        Number,
+        Field(gt=0, le=366 * 86400),
+        BeforeValidator(parse_duration, json_schema_input_type=float | str),
+    ] | None = Field(
+        None,
+        description="Wall time of one trial, after which it fails and its worker is ended, even "
+        "one that hangs.",
+    )  # fmt: skip
+    max_failures: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] | None = Field(
+        None, description="Failed trials that the study may have; one more stops the sweep."
+    )

@@ -2,13 +2,19 @@
 
 Weights of the best trials, and checkpoints of trials under way. A file is on disk, name and all,
 before the store names it, and it is deleted only after the store has ceased to.
+
+Names come from the store, which may be a stranger's, and the folder may be, too: nothing outside
+of it is read or written, and no symbolic link in it is followed. Only the folder of all studies may
+be a link, which its owner made to put it on another disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sweep.errors import StoreError
@@ -19,11 +25,20 @@ __all__ = [
     "checkpoint_file",
     "checkpoint_files",
     "delete_files",
+    "is_link",
     "read_file",
+    "read_plain_file",
+    "stray_files",
     "weights_file",
     "weights_files",
     "write_file",
+    "write_plain_file",
 ]
+
+# What the system does not have (Windows has neither) cannot be asked of it.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file would wait for its other end
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def artifacts_root(database: Path) -> Path:
@@ -38,11 +53,27 @@ def artifacts_folder(database: Path, study: str) -> Path:
     """The folder of one study.
 
     Raises:
-        StoreError: the study's name, which may come from a stranger's store, leaves the folder.
+        StoreError: the study's name, which may come from a stranger's store, leaves the folder,
+            or the folder is a link to somewhere else.
     """
     if study in ("", ".", "..") or any(character in study for character in "/\\\0"):
         raise StoreError(f"a study cannot be named {study!r}")
-    return artifacts_root(database) / study
+    folder = artifacts_root(database) / study
+    if is_link(folder):
+        raise StoreError(
+            f"the study's folder {str(folder)!r} is a symbolic link, which is not followed; put a "
+            "folder in its place, or link the folder of all studies, "
+            f"{str(folder.parent)!r}, instead"
+        )
+    return folder
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a symbolic link."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False  # no such name can be
 
 
 def weights_file(folder: Path, trial: int) -> Path:
@@ -66,6 +97,11 @@ def checkpoint_files(folder: Path, trial: int | None = None) -> Iterator[Path]:
     return folder.glob(f"checkpoint-{number}-*.safetensors")
 
 
+def stray_files(folder: Path) -> Iterator[Path]:
+    """Files that were half-written when a driver died."""
+    return folder.glob("*.tmp")
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, and neither in part.
 
@@ -77,30 +113,57 @@ def write_file(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(".tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_plain_file(temporary, content)
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     _sync_names(path.parent)
+
+
+def write_plain_file(path: Path, content: bytes) -> None:
+    """Write a new file, in place of one of that name, through no link.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.unlink(missing_ok=True)  # of a link, this takes the link
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_file(path: Path, sha256: str) -> bytes | None:
     """A file's content, or None if it is missing or not the recorded one."""
     try:
-        content = path.read_bytes()
+        content = read_plain_file(path)
     except OSError:
         return None
     return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
+def read_plain_file(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it is missing, or it is a link, a pipe or something else that is no plain file.
+    """
+    if is_link(path):
+        raise OSError(f"{str(path)!r} is a symbolic link")
+    descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT | _BINARY)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{str(path)!r} is no plain file")
+        return file.read()
+
+
 def delete_files(files: Iterator[Path], *, keep: Collection[Path] = ()) -> None:
-    """Delete all of these files but some."""
-    for file in files:
-        if file not in keep:
+    """Delete all of these files but some. What is no file of ours stays."""
+    for file in list(files):
+        if file not in keep and (is_link(file) or not file.is_dir()):
             file.unlink(missing_ok=True)
 
 

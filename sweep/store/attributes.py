@@ -1,13 +1,29 @@
-"""What this project adds to Optuna's studies and trials: user attributes, and how to read them."""
+"""What this project adds to Optuna's studies and trials: user attributes, and how to read them.
+
+Optuna's own columns say some of it again, without a seal: they are compared with what is sealed, so
+that a damaged number is noticed wherever it stands.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from sweep.codec import from_plain
-from sweep.records import Failure, TestReading, TrialConfig, TrialOutcome, TrialRecord, TrialState
+from sweep.records import (
+    Failure,
+    Objective,
+    TestReading,
+    TrialConfig,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+)
+from sweep.store.failures import one_line
+from sweep.store.seal import unsealed
 
 __all__ = [
     "BUDGET",
@@ -18,11 +34,14 @@ __all__ = [
     "LOST",
     "OUTCOME",
     "READINGS",
+    "REPORTS",
     "RETRY_OF",
     "SPACE",
     "WEIGHTS",
+    "reports_of",
     "test_readings",
     "trial_record",
+    "trial_records",
 ]
 
 # Of a study.
@@ -35,30 +54,108 @@ READINGS = "sweep_test_readings"
 # Of a trial.
 CONFIG = "sweep_config"
 OUTCOME = "sweep_outcome"
+REPORTS = "sweep_reports"
 WEIGHTS = "sweep_weights_sha256"
 CHECKPOINTS = "sweep_checkpoints"  # of the last two, newest first: [{"epoch": …, "sha256": …}]
 LOST = "sweep_lost"
 RETRY_OF = "sweep_retry_of"
 
 
-def trial_record(trial: FrozenTrial) -> TrialRecord:
-    """A trial as this project knows it."""
-    attributes = trial.user_attrs
-    config, outcome = attributes.get(CONFIG), attributes.get(OUTCOME)
+def trial_records(
+    trials: Iterable[FrozenTrial], owner: str, objective: Objective, *, format_version: int
+) -> tuple[TrialRecord, ...]:
+    """A study's trials, each compared with what is sealed of it and with the others.
+
+    Raises:
+        ValueError: something is not what was written; the message names the trial.
+    """
+    ranges: dict[str, BaseDistribution] = {}
+    records: list[TrialRecord] = []
+    for number, trial in enumerate(trials):
+        try:
+            _compare("number", trial.number, number)
+            for parameter, distribution in trial.distributions.items():
+                _compare(
+                    f"range of {parameter}",
+                    distribution,
+                    ranges.setdefault(parameter, distribution),
+                )
+            records.append(trial_record(trial, owner, objective, format_version=format_version))
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"trial {number}: {one_line(error)}") from None
+    return tuple(records)
+
+
+def trial_record(
+    trial: FrozenTrial, owner: str, objective: Objective, *, format_version: int
+) -> TrialRecord:
+    """A trial as this project knows it.
+
+    Args:
+        trial: The trial as Optuna knows it.
+        owner: Its study's name.
+        objective: What the study ranks by.
+        format_version: The study's.
+
+    Raises:
+        ValueError: something about it is not what was written.
+    """
+    found = unsealed((owner, trial.number), trial.user_attrs, format_version=format_version)
+    config = from_plain(TrialConfig, found[CONFIG]) if found.get(CONFIG) else None
+    outcome = from_plain(TrialOutcome, found[OUTCOME]) if found.get(OUTCOME) else None
     state = TrialState[trial.state.name]
+    if state in (TrialState.RUNNING, TrialState.WAITING):
+        outcome = None  # it counts once it was told
+    elif outcome is not None:
+        _compare_outcome(trial, state, outcome, objective)
+        _compare("reports", _numbers(trial.intermediate_values), found.get(REPORTS))
+    elif format_version >= 2 and state is not TrialState.FAIL:
+        raise ValueError(f"it is {state} and has no outcome")
+    if config is not None:
+        _compare("number", config.number, trial.number)
+        _compare("parameters", trial.params, {name: config.params[name] for name in trial.params})
     return TrialRecord(
         number=trial.number,
         state=state,
-        params=from_plain(TrialConfig, config).params if config else {},
+        params=config.params if config else {},
         reports=dict(sorted(trial.intermediate_values.items())),
-        outcome=(
-            from_plain(TrialOutcome, outcome)
-            if outcome and state not in (TrialState.RUNNING, TrialState.WAITING)
-            else None
-        ),
-        lost=tuple(from_plain(Failure, failure) for failure in attributes.get(LOST, [])),
-        retry_of=attributes.get(RETRY_OF),
+        outcome=outcome,
+        lost=tuple(from_plain(Failure, failure) for failure in found.get(LOST, [])),
+        retry_of=found.get(RETRY_OF),
     )
+
+
+def reports_of(trial: FrozenTrial) -> dict[str, float]:
+    """What a trial has reported, to be sealed when it ends.
+
+    It is not always its history: a trial that was trained again reports no epoch twice.
+    """
+    return _numbers(trial.intermediate_values)
+
+
+def _compare_outcome(
+    trial: FrozenTrial, state: TrialState, outcome: TrialOutcome, objective: Objective
+) -> None:
+    _compare("number", outcome.trial, trial.number)
+    _compare("state", outcome.state, state)
+    if state is TrialState.COMPLETE:
+        value = objective.value(outcome.best) if outcome.best else None
+        _compare("value", trial.values, None if value is None else [value])
+    elif state is TrialState.PRUNED and trial.values:
+        # Optuna gives a pruned trial its last report as value.
+        _compare("value", trial.values, [trial.intermediate_values[max(trial.intermediate_values)]])
+    elif trial.values:
+        raise ValueError(f"it is {state} and has a value")
+
+
+def _compare(what: str, found: object, recorded: object) -> None:
+    """Compare what two places say; a place that does not say anything agrees."""
+    if recorded is not None and repr(found) != repr(recorded) and found != recorded:
+        raise ValueError(f"its {what} differ: {found!r} in one place and {recorded!r} in another")
+
+
+def _numbers(reports: dict[int, float]) -> dict[str, float]:
+    return {str(step): reports[step] for step in sorted(reports)}
 
 
 def test_readings(attributes: dict[str, Any]) -> tuple[TestReading, ...]:

@@ -11,7 +11,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["BatchConnection"]
+__all__ = ["BatchConnection", "LostTransactionError"]
+
+
+class LostTransactionError(sqlite3.OperationalError):
+    """A transaction failed; Optuna and the session remember writes that are not in the file."""
 
 
 class BatchConnection(sqlite3.Connection):
@@ -40,7 +44,7 @@ class BatchConnection(sqlite3.Connection):
             sqlite3.Error: the file cannot be written, or an earlier batch failed.
         """
         if self._is_lost:
-            raise sqlite3.OperationalError(
+            raise LostTransactionError(
                 "an earlier transaction of this store failed, and what was written in it is not in "
                 "the file; open the store again"
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.errors import StoreError, StudyLockedError
+from sweep.store.artifacts import is_link, read_plain_file, write_plain_file
 
 __all__ = ["is_locked", "making_lock", "study_lock"]
 
@@ -32,10 +33,11 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
 
     Raises:
         StudyLockedError: another driver holds the study.
-        StoreError: the folder cannot be written.
+        StoreError: the folder cannot be written, or the lock's file is a link.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_link(folder / _LOCK)
         lock = FileLock(folder / _LOCK)
         lock.acquire(timeout=_PATIENCE_SECONDS)
     except Timeout:
@@ -49,15 +51,12 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
             "another place with --storage"
         ) from None
     try:
-        (folder / _HOLDER).write_text(
-            json.dumps(
-                {
-                    "pid": os.getpid(),
-                    "host": socket.gethostname(),
-                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-        )
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_plain_file(folder / _HOLDER, json.dumps(holder).encode())
         yield
     finally:
         (folder / _HOLDER).unlink(missing_ok=True)
@@ -70,16 +69,18 @@ def making_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         OSError: the folder cannot be written.
+        StoreError: the lock's file is a link.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _refuse_link(folder / _MAKING)
     with FileLock(folder / _MAKING):
         yield
 
 
 def is_locked(folder: Path) -> bool:
     """Whether a driver holds the study now."""
-    if not (folder / _LOCK).exists():
-        return False
+    if is_link(folder / _LOCK) or not (folder / _LOCK).exists():
+        return False  # no driver of ours holds a lock through a link
     lock = FileLock(folder / _LOCK)
     try:
         with lock.acquire(timeout=0):
@@ -90,9 +91,16 @@ def is_locked(folder: Path) -> bool:
         return False  # a folder that cannot be written holds no driver
 
 
+def _refuse_link(path: Path) -> None:
+    if is_link(path):
+        raise StoreError(
+            f"the lock {str(path)!r} is a symbolic link, which is not followed; delete it"
+        )
+
+
 def _holder(folder: Path) -> str:
     try:
-        holder = json.loads((folder / _HOLDER).read_text())
+        holder = json.loads(read_plain_file(folder / _HOLDER))
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

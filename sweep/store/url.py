@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from sweep.errors import StoreError
+from sweep.store.opening import SQLITE_HEADER, checked_tables
 
-__all__ = ["DEFAULT_STORAGE", "check_file", "database_path"]
+__all__ = ["DEFAULT_STORAGE", "OPTUNA_TABLES", "check_file", "database_path", "read_header"]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 
-_HEADER = b"SQLite format 3\0"
-_OPTUNA_TABLES = {
+OPTUNA_TABLES = {
     "alembic_version",
     "studies",
     "study_directions",
@@ -54,6 +51,8 @@ def database_path(url: str) -> Path:
 def check_file(path: Path, *, to_write: bool) -> bool:
     """Check that a store can be used, without changing anything.
 
+    A write that was cut off is taken back, as every program that opens the file would do.
+
     Args:
         path: The database file.
         to_write: Whether it will be written, and may be made if it is missing.
@@ -62,28 +61,23 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         Whether there is a store.
 
     Raises:
-        StoreError: the path is unusable, or holds something other than Optuna's tables.
+        StoreError: the path is unusable, is damaged, or holds something other than Optuna's
+            tables.
     """
-    try:
-        if path.is_dir():
-            raise StoreError(f"the store {str(path)!r} is a directory; name a file in it")
-        if not path.exists():
-            if to_write:
-                _check_parent(path)
-            return False
-        with path.open("rb") as file:
-            header = file.read(len(_HEADER))
-    except OSError as error:
-        raise StoreError(f"the store {str(path)!r} cannot be read: {error.strerror}") from None
+    header = read_header(path)
+    if header is None:
+        if to_write:
+            _check_parent(path)
+        return False
     if not header:
         return False  # an empty file is an empty database
-    if header != _HEADER:
+    if header != SQLITE_HEADER:
         raise StoreError(
             f"the store {str(path)!r} is not an SQLite database; name another with --storage"
         )
-    tables = _tables(path)
+    tables = checked_tables(path)
     # Fewer tables than Optuna's, but none that is not: another process is making them now.
-    if not (tables >= _OPTUNA_TABLES or tables <= _OPTUNA_TABLES):
+    if not (tables >= OPTUNA_TABLES or tables <= OPTUNA_TABLES):
         shown = ", ".join(sorted(tables)[:3])
         raise StoreError(
             f"the store {str(path)!r} is a database of another program (its tables: {shown}); "
@@ -93,7 +87,26 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         raise StoreError(f"the store {str(path)!r} is read-only; name another with --storage")
     if to_write:
         _check_parent(path)
-    return tables >= _OPTUNA_TABLES
+    return tables >= OPTUNA_TABLES
+
+
+def read_header(path: Path) -> bytes | None:
+    """The first bytes of a file, or None if there is none.
+
+    Raises:
+        StoreError: it cannot be read, or it is no file.
+    """
+    try:
+        if path.is_dir():
+            raise StoreError(f"the store {str(path)!r} is a directory; name a file in it")
+        if not path.exists():
+            return None
+        if not path.is_file():  # opening a pipe would wait for its other end
+            raise StoreError(f"the store {str(path)!r} is no file; name another with --storage")
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_HEADER))
+    except OSError as error:
+        raise StoreError(f"the store {str(path)!r} cannot be read: {error.strerror}") from None
 
 
 def _check_parent(path: Path) -> None:
@@ -107,14 +120,3 @@ def _check_parent(path: Path) -> None:
             f"the store {str(path)!r} cannot be written: the directory {str(parent)!r} is "
             "read-only; name another place with --storage"
         )
-
-
-def _tables(path: Path) -> set[str]:
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
-            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {str(name) for (name,) in rows}
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"the store {str(path)!r} is damaged ({error}); restore it from a copy"
-        ) from None

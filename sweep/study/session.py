@@ -54,8 +54,7 @@ class StudySession:
         )
         self._study_id = self._storage.get_study_id_from_name(name)
         self._open: dict[int, optuna.Trial] = {}
-        # What the interrupted driver had already been told of a trial; see `report`.
-        self._known_reports: dict[int, int] = {}
+        self._last_epochs: dict[int, int] = {}  # that were reported; see `report`
 
     def enqueue(self) -> None:
         """Enqueue the space's configurations that are not in the study yet.
@@ -66,6 +65,13 @@ class StudySession:
         existing = len(self._study.get_trials(deepcopy=False))
         for configuration in self._space.enqueue[existing:]:
             self._study.enqueue_trial(configuration)
+
+    def enqueue_again(self, params: dict[str, int | float | str]) -> int:
+        """Enqueue a configuration once more; the number of its trial."""
+        number = len(self._study.get_trials(deepcopy=False))
+        names = self._space.sampled
+        self._study.enqueue_trial({k: v for k, v in params.items() if k in names})
+        return number
 
     def recover(self) -> list[TrialConfig]:
         """Take up the trials that an earlier driver left RUNNING.
@@ -82,7 +88,7 @@ class StudySession:
                 self._study_id, orphan.number
             )
             configs.append(self._configure(optuna.Trial(self._study, trial_id)))
-            self._known_reports[orphan.number] = max(orphan.intermediate_values, default=0)
+            self._last_epochs[orphan.number] = max(orphan.intermediate_values, default=0)
         return configs
 
     @property
@@ -98,16 +104,18 @@ class StudySession:
     def report(self, metrics: EpochMetrics) -> Decision:
         """Record the objective of one epoch and decide whether the trial goes on.
 
-        An orphan is trained again from its start. For epochs that were already known before the
-        interruption the decision is known, too: the trial went on. They are passed over, so that
-        the pruner sees each of them once, in the same order as without an interruption.
+        A trial that lost its worker is trained again from its checkpoint, or from its start. For
+        epochs before the last one that was reported the decision is known: the trial went on.
+        They are passed over, so that the pruner sees each of them once, in the same order as
+        without an interruption.
         """
-        known = self._known_reports.get(metrics.trial, 0)
-        if metrics.epoch < known:
+        last = self._last_epochs.get(metrics.trial, 0)
+        if metrics.epoch < last:
             return Decision.CONTINUE
         trial = self._open[metrics.trial]
-        if metrics.epoch > known:
+        if metrics.epoch > last:
             trial.report(self._objective.value(metrics), metrics.epoch)
+            self._last_epochs[metrics.trial] = metrics.epoch
         return Decision.PRUNE if trial.should_prune() else Decision.CONTINUE
 
     def tell(self, outcome: TrialOutcome) -> None:
@@ -123,7 +131,7 @@ class StudySession:
             outcome.trial, value if state is OptunaState.COMPLETE else None, state=state
         )
         self._open.pop(outcome.trial, None)
-        self._known_reports.pop(outcome.trial, None)
+        self._last_epochs.pop(outcome.trial, None)
 
     def _configure(self, trial: optuna.Trial) -> TrialConfig:
         values = self._space.suggest(trial)

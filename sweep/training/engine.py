@@ -7,27 +7,27 @@ is kept. Training never gets further ahead than this one epoch.
 
 from __future__ import annotations
 
-import logging
 import platform
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from sweep.data import TrainingData
 from sweep.provenance import package_versions
 from sweep.records import (
+    Checkpoint,
     Decision,
     EpochMetrics,
     Failure,
     FailureKind,
+    Notice,
+    Resumed,
     TrainingSettings,
     TrialConfig,
     TrialOutcome,
@@ -35,84 +35,15 @@ from sweep.records import (
 )
 from sweep.training.batches import Batches
 from sweep.training.capacity import Capacity
-from sweep.training.lane import Lane, Measurement
+from sweep.training.groups import BuildGroup, Run
+from sweep.training.lane import Lane
 from sweep.training.memory import available_bytes, is_out_of_memory
 from sweep.training.precision import choose_precision
 
-__all__ = ["Engine", "Group", "Message"]
+__all__ = ["Engine", "Message"]
 
-_log = logging.getLogger(__name__)
-
-Message = tuple[EpochMetrics, ...] | TrialOutcome
-"""One epoch of the trials of a group, or the end of a trial."""
-
-
-class Group(Protocol):
-    """Trials that are trained together, one epoch after the other."""
-
-    lanes: list[Lane]
-    num_steps: int
-
-    def begin_epoch(self) -> None:
-        """Prepare the epoch that comes after the one that the lanes have finished."""
-        ...
-
-    def step(self, index: int) -> None:
-        """Train all lanes on batch `index` of the epoch."""
-        ...
-
-    def finish_epoch(self) -> list[Measurement]:
-        """Measure each lane."""
-        ...
-
-    def copy_weights(self, position: int) -> dict[str, Tensor]:
-        """A copy of the weights of one of the lanes."""
-        ...
-
-    def keep(self, positions: Sequence[int]) -> None:
-        """Let all lanes but these go; at any time between two steps."""
-        ...
-
-
-BuildGroup = Callable[[Sequence[Lane], Batches], Group]
-
-
-class _Run:
-    """A group under way."""
-
-    def __init__(self, group: Group) -> None:
-        self.group = group
-        self.next_step = 0
-        self.seconds = 0.0
-
-    @property
-    def has_steps(self) -> bool:
-        return self.next_step < self.group.num_steps
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the epoch has been trained, but the one before it is not decided yet."""
-        return not self.has_steps and any(lane.awaits_decision for lane in self.group.lanes)
-
-    def train(self, until: float) -> None:
-        """Train to the end of the epoch, or to this value of `time.perf_counter`."""
-        started = time.perf_counter()
-        if self.next_step == 0:
-            self.group.begin_epoch()
-        while self.has_steps:
-            self.group.step(self.next_step)
-            self.next_step += 1
-            if time.perf_counter() >= until:
-                break
-        self.seconds += time.perf_counter() - started
-
-    def measure(self) -> tuple[list[Measurement], float]:
-        """End the epoch: what each lane gave, and what each lane cost in seconds."""
-        started = time.perf_counter()
-        measured = self.group.finish_epoch()
-        seconds = (self.seconds + time.perf_counter() - started) / len(measured)
-        self.next_step, self.seconds = 0, 0.0
-        return measured, seconds
+Message = tuple[EpochMetrics, ...] | TrialOutcome | Checkpoint | Resumed | Notice
+"""One epoch of the trials of a group, the end of a trial, or news of one."""
 
 
 class Engine:
@@ -125,10 +56,10 @@ class Engine:
     """
 
     def __init__(self, settings: TrainingSettings, data: TrainingData, build: BuildGroup) -> None:
+        self._settings = settings
         self._device = torch.device(settings.device)
         self._precision = choose_precision(settings.precision, self._device)
         self._batches = Batches(data, settings.order_seed, self._device, self._precision)
-        self._objective = settings.objective
         self._fingerprint = data.fingerprint
         self._environment = package_versions()
         self._build = build
@@ -136,7 +67,7 @@ class Engine:
         self._memory = available_bytes(self._device, settings.num_sharing)
         self._waiting: list[Lane] = []
         self._may_start = False  # something has changed since waiting trials last found no memory
-        self._runs: deque[_Run] = deque()
+        self._runs: deque[Run] = deque()
         self._ended: list[Lane] = []  # their last decision is still to come
 
     @property
@@ -153,10 +84,34 @@ class Engine:
         may_start = self._may_start and self._waiting
         return not may_start and all(run.is_blocked for run in self._runs)
 
-    def add(self, configs: Sequence[TrialConfig]) -> None:
-        """Take in trials; they start with the next call of `advance`."""
-        self._waiting += [Lane(config, self._objective) for config in configs]
+    def add(
+        self, configs: Sequence[TrialConfig], states: Mapping[int, bytes] | None = None
+    ) -> list[Message]:
+        """Take in trials; they start with the next call of `advance`.
+
+        Args:
+            configs: What to train.
+            states: Checkpoints of some of them, by number; one that does not suit is passed over.
+
+        Returns:
+            What there is to tell the driver.
+        """
+        messages: list[Message] = []
+        for config in configs:
+            lane, news = self._lane(config, (states or {}).get(config.number))
+            messages += news
+            (self._ended if lane.has_ended else self._waiting).append(lane)
         self._may_start = True
+        return messages
+
+    def save(self) -> list[Message]:
+        """Every trial that is under way, as it is now."""
+        messages: list[Message] = []
+        for lane in self._ended:
+            messages.append(lane.save({}, device=self._device, precision=self._precision.name))
+        for run in self._runs:
+            messages += self._save_run(run)
+        return messages
 
     def advance(self, seconds: float) -> list[Message]:
         """Train for about so many seconds, but not beyond the end of an epoch.
@@ -180,6 +135,9 @@ class Engine:
             run.train(time.perf_counter() + seconds)
             if not run.has_steps and not run.is_blocked:
                 messages += self._finish_epoch(run)
+            is_due = time.monotonic() - run.saved_at >= self._settings.checkpoint_seconds
+            if is_due and run in self._runs:
+                messages += self._save_run(run)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a trial is its outcome
             self._runs.remove(run)
             messages += self._recover(run.group.lanes, error, len(run.group.lanes))
@@ -215,22 +173,64 @@ class Engine:
             messages += self._dismiss(run, leaving)
         return messages
 
+    def _lane(self, config: TrialConfig, state: bytes | None) -> tuple[Lane, list[Message]]:
+        """A trial at its start or, if there is a checkpoint that suits, where that was made."""
+        objective = self._settings.objective
+        if state is None:
+            return Lane(config, objective), []
+        try:
+            lane = Lane.resume(
+                config, objective, state, device=self._device, precision=self._precision.name
+            )
+        except ValueError as error:
+            return Lane(config, objective), [_from_the_start(config.number, error)]
+        return lane, [Resumed(config.number, lane.history)] if lane.has_ended else []
+
     def _start_groups(self) -> list[Message]:
-        """Make groups of the trials that wait, as far as memory goes; the first always starts."""
+        """Make groups of the trials that wait, as far as memory goes; the first always starts.
+
+        All trials of a group are at the same step of the same epoch.
+        """
         messages: list[Message] = []
         self._may_start = False
-        lanes = {lane.config.number: lane for lane in self._waiting}
-        for stack in self._capacity.stacks([lane.config for lane in self._waiting]):
-            members = self._that_fit(stack)
-            if not members:
-                continue
-            group = [lanes[config.number] for config in members]
-            self._waiting = [lane for lane in self._waiting if lane not in group]
-            try:
-                self._runs.append(_Run(self._build(group, self._batches)))
-            except Exception as error:  # noqa: BLE001 - as in `advance`
-                messages += self._recover(group, error, len(group))
+        places: dict[tuple[int, int], dict[int, Lane]] = {}
+        for lane in self._waiting:
+            places.setdefault((lane.epoch, lane.step), {})[lane.config.number] = lane
+        for lanes in places.values():
+            for stack in self._capacity.stacks([lane.config for lane in lanes.values()]):
+                group = [lanes[config.number] for config in self._that_fit(stack)]
+                if group:
+                    self._waiting = [lane for lane in self._waiting if lane not in group]
+                    messages += self._start(group)
         return messages
+
+    def _start(self, lanes: Sequence[Lane]) -> list[Message]:
+        for lane in lanes:
+            lane.num_lanes = max(lane.num_lanes, len(lanes))
+        resumed = [lane for lane in lanes if lane.has_state]
+        try:
+            run = Run(self._build(lanes, self._batches))
+        except Exception as error:  # noqa: BLE001 - as in `advance`
+            if not resumed or is_out_of_memory(error):
+                return self._recover(lanes, error, len(lanes))
+            self._waiting += [Lane(lane.config, self._settings.objective) for lane in lanes]
+            self._may_start = True
+            return [_from_the_start(lane.config.number, error) for lane in resumed]
+        self._runs.append(run)
+        return [Resumed(lane.config.number, lane.history) for lane in resumed]
+
+    def _save_run(self, run: Run) -> list[Message]:
+        run.saved_at = time.monotonic()
+        return [
+            lane.save(
+                run.group.state(position),
+                device=self._device,
+                precision=self._precision.name,
+                step=run.next_step,
+                step_seconds=run.seconds / len(run.group.lanes),
+            )
+            for position, lane in enumerate(run.group.lanes)
+        ]
 
     def _that_fit(self, stack: Sequence[TrialConfig]) -> list[TrialConfig]:
         trained = [lane for run in self._runs for lane in run.group.lanes]
@@ -242,7 +242,7 @@ class Engine:
                 members.append(config)
         return members
 
-    def _finish_epoch(self, run: _Run) -> list[Message]:
+    def _finish_epoch(self, run: Run) -> list[Message]:
         measured, seconds = run.measure()
         self._runs.rotate(-1)
         size = len(run.group.lanes)
@@ -270,7 +270,7 @@ class Engine:
             messages.insert(0, tuple(reports))
         return [*messages, *self._dismiss(run, leaving)]
 
-    def _dismiss(self, run: _Run, leaving: Sequence[Lane]) -> list[Message]:
+    def _dismiss(self, run: Run, leaving: Sequence[Lane]) -> list[Message]:
         """Close the gaps that these lanes leave."""
         lanes = run.group.lanes
         staying = [position for position, lane in enumerate(lanes) if lane not in leaving]
@@ -303,10 +303,12 @@ class Engine:
             for lane in lanes:
                 lane.restart()
             self._waiting += lanes
-            _log.warning(
-                "out of memory with %d lanes; trained again in stacks of %d", size, lanes_at_once
+            numbers = ", ".join(map(str, sorted(lane.config.number for lane in lanes)))
+            text = (
+                f"memory ran out with {size} trials at once: trials {numbers} start again, "
+                f"{lanes_at_once} at once"
             )
-            return []
+            return [Notice(text)]
         failure = _failure(error)
         return [self._outcome(lane, TrialState.FAIL, failure) for lane in lanes]
 
@@ -322,9 +324,15 @@ class Engine:
             outcome,
             device=self.hardware,
             precision=self._precision.name,
+            engine=self._settings.engine,
+            num_threads=torch.get_num_threads(),
             environment=self._environment,
             data_fingerprint=self._fingerprint,
         )
+
+
+def _from_the_start(trial: int, error: Exception) -> Notice:
+    return Notice(f"trial {trial} starts again, its checkpoint cannot be used: {error}")
 
 
 def _failure(error: Exception) -> Failure:

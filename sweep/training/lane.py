@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sweep.records import (
+    Checkpoint,
     ConfusionMatrix,
     EpochMetrics,
     Failure,
@@ -21,6 +22,7 @@ from sweep.records import (
     TrialOutcome,
     TrialState,
 )
+from sweep.training.checkpoints import Progress, named, pack, part, unpack
 
 __all__ = ["Lane", "Measurement"]
 
@@ -60,22 +62,121 @@ class Lane:
     Attributes:
         config: What is trained.
         epoch: Epochs that were trained since its training last began.
+        step: Steps of the epoch after those that were trained before its group was built.
+        step_seconds: What these steps cost.
         awaits_decision: Whether the driver has yet to say if it goes on.
+        num_lanes: The most trials that were trained together with it, itself included.
     """
 
     def __init__(self, config: TrialConfig, objective: Objective) -> None:
         self.config = config
-        self.epoch = 0
+        self.epoch = self.step = 0
+        self.step_seconds = 0.0
         self.awaits_decision = False
+        self.num_lanes = 0
         self.num_parameters = 0
         self._objective = objective
         self._history: list[EpochMetrics] = []
         self._best: _Best | None = None
         self._started = time.perf_counter()
+        self._state: dict[str, Tensor] = {}
+
+    @classmethod
+    def resume(
+        cls,
+        config: TrialConfig,
+        objective: Objective,
+        state: bytes,
+        *,
+        device: torch.device,
+        precision: str,
+    ) -> Lane:
+        """A trial that goes on from what `save` gave.
+
+        Raises:
+            ValueError: the checkpoint is not one of this trial, device and precision.
+        """
+        progress, tensors = unpack(state)
+        for word, found, wanted in (
+            ("configuration", progress.config, config),
+            ("kind of device", progress.device, device.type),
+            ("precision", progress.precision, precision),
+        ):
+            if found != wanted:
+                raise ValueError(f"it was made with another {word}: {found} instead of {wanted}")
+        lane = cls(config, objective)
+        lane.epoch, lane.step = progress.epoch, progress.step
+        lane.step_seconds, lane.num_lanes = progress.step_seconds, progress.num_lanes
+        lane.awaits_decision = bool(progress.history)
+        lane.num_parameters = progress.num_parameters
+        lane._history = list(progress.history)
+        lane._started -= progress.seconds
+        lane._state = part("group", tensors)
+        if progress.best_epoch is not None:
+            value = objective.value(progress.history[progress.best_epoch - 1])
+            predictions = tensors["predictions"].to(device, torch.int64)
+            best = {name: w.to(device) for name, w in part("best", tensors).items()}
+            lane._best = _Best(progress.best_epoch, value, predictions, best)
+        return lane
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it goes on from a checkpoint, which its group has yet to take."""
+        return bool(self._state)
+
+    def take_state(self) -> dict[str, Tensor]:
+        """What its group had to say of it when it was saved; given once."""
+        state, self._state = self._state, {}
+        return state
+
+    @property
+    def history(self) -> tuple[EpochMetrics, ...]:
+        """Every epoch that was recorded."""
+        return tuple(self._history)
+
+    def save(
+        self,
+        state: Mapping[str, Tensor],
+        *,
+        device: torch.device,
+        precision: str,
+        step: int = 0,
+        step_seconds: float = 0.0,
+    ) -> Checkpoint:
+        """The trial as it is now.
+
+        Args:
+            state: What its group has to say of it.
+            device: Where it is trained.
+            precision: Of the matrix products.
+            step: Steps of the epoch under way that were trained.
+            step_seconds: What they cost.
+        """
+        best = self._best
+        progress = Progress(
+            config=self.config,
+            device=device.type,
+            precision=precision,
+            epoch=self.epoch,
+            step=step,
+            step_seconds=step_seconds,
+            history=self.history,
+            best_epoch=best.epoch if best else None,
+            seconds=time.perf_counter() - self._started,
+            num_lanes=self.num_lanes,
+            num_parameters=self.num_parameters,
+        )
+        tensors = named("group", state)
+        if best is not None:
+            tensors |= named("best", best.weights)
+            tensors["predictions"] = best.predictions.to(torch.uint8)
+        return Checkpoint(self.config.number, len(self._history), pack(progress, tensors))
 
     def restart(self) -> None:
         """Train again from the start; epochs that are known already are not recorded again."""
-        self.epoch = 0
+        self.epoch = self.step = 0
+        self.step_seconds = 0.0
+        self._state = {}
 
     def record(
         self, measured: Measurement, seconds: float, weights: Callable[[], dict[str, Tensor]]
@@ -138,9 +239,10 @@ class Lane:
         outcome = TrialOutcome(
             trial=self.config.number,
             state=state,
-            history=tuple(self._history),
+            history=self.history,
             seconds=time.perf_counter() - self._started,
             num_parameters=self.num_parameters,
+            num_lanes=self.num_lanes,
             failure=failure,
         )
         best = self._best

@@ -8,18 +8,28 @@ to the classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sweep.records import TrialConfig
+from sweep.training.checkpoints import fill
 
-__all__ = ["Optimizer", "build_optimizer"]
+__all__ = ["Optimizer", "build_optimizer", "load_optimizer", "optimizer_state"]
 
 
 class Optimizer(Protocol):
-    """Updates the tensors of one network; its state has their shapes."""
+    """Updates the tensors of one network.
+
+    Attributes:
+        moments: Its memory of earlier gradients: lists of tensors shaped like the parameters.
+        counters: The rest of its memory.
+    """
+
+    moments: dict[str, list[Tensor]]
+    counters: dict[str, Tensor]
 
     def step(
         self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
@@ -40,23 +50,25 @@ class _Adam:
     def __init__(self, parameters: list[Tensor], weight_decay: float, *, decoupled: bool) -> None:
         self._weight_decay = weight_decay
         self._update = torch._fused_adamw_ if decoupled else torch._fused_adam_
-        self._means = [torch.zeros_like(p) for p in parameters]
-        self._squares = [torch.zeros_like(p) for p in parameters]
+        self.moments = {
+            "mean": [torch.zeros_like(p) for p in parameters],
+            "square": [torch.zeros_like(p) for p in parameters],
+        }
         # One counter for all tensors: the kernel only reads it.
-        self._steps = [torch.zeros((), device=parameters[0].device)] * len(parameters)
+        self.counters = {"steps": torch.zeros((), device=parameters[0].device)}
 
     @torch.no_grad()
     def step(
         self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
     ) -> None:
-        self._steps[0].add_(1)
+        steps = self.counters["steps"].add_(1)
         self._update(
             parameters,
             gradients,
-            self._means,
-            self._squares,
+            self.moments["mean"],
+            self.moments["square"],
             [],
-            self._steps,
+            [steps] * len(parameters),
             lr=learning_rate,
             beta1=0.9,
             beta2=0.999,
@@ -74,7 +86,8 @@ class _Sgd:
         self._weight_decay = weight_decay
         self._momentum = momentum
         # Zero at first, the buffers hold the bare gradient after the first step, as they should.
-        self._buffers = [torch.zeros_like(p) for p in parameters] if momentum else []
+        self.moments = {"momentum": [torch.zeros_like(p) for p in parameters]} if momentum else {}
+        self.counters: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def step(
@@ -83,7 +96,7 @@ class _Sgd:
         torch._fused_sgd_(
             parameters,
             gradients,
-            self._buffers,
+            self.moments.get("momentum", []),
             weight_decay=self._weight_decay,
             momentum=self._momentum,
             lr=learning_rate,
@@ -99,3 +112,29 @@ def build_optimizer(parameters: list[Tensor], config: TrialConfig) -> Optimizer:
     if config.optimizer == "sgd":
         return _Sgd(parameters, config.weight_decay, config.momentum)
     return _Adam(parameters, config.weight_decay, decoupled=config.optimizer == "adamw")
+
+
+Trim = Callable[[list[Tensor]], list[Tensor]]
+"""Takes the padding from tensors that are shaped like the parameters."""
+
+
+def optimizer_state(optimizer: Optimizer, trim: Trim) -> dict[str, Tensor]:
+    """What an optimiser remembers, by name and without padding."""
+    state = dict(optimizer.counters)
+    for moment, tensors in optimizer.moments.items():
+        state |= {f"{moment}.{index}": tensor for index, tensor in enumerate(trim(tensors))}
+    return state
+
+
+def load_optimizer(optimizer: Optimizer, state: Mapping[str, Tensor], trim: Trim) -> None:
+    """Give an optimiser what `optimizer_state` gave.
+
+    Raises:
+        KeyError: something is missing.
+        ValueError: something has another shape or type.
+    """
+    for name, counter in optimizer.counters.items():
+        fill(counter, state[name])
+    for moment, tensors in optimizer.moments.items():
+        for index, tensor in enumerate(trim(tensors)):
+            fill(tensor, state[f"{moment}.{index}"])

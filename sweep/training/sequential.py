@@ -5,7 +5,7 @@ Shape legend: B batch, D inputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ from torch.nn import functional
 from sweep.models import build_mlp
 from sweep.training.batches import Batches, Split
 from sweep.training.capacity import VALIDATION_BATCH
+from sweep.training.checkpoints import fill, named, part
 from sweep.training.lane import Lane, Measurement
-from sweep.training.optimizers import build_optimizer
+from sweep.training.optimizers import build_optimizer, load_optimizer, optimizer_state
 from sweep.training.randomness import dropout_generator
 from sweep.training.schedules import learning_rates
 
@@ -23,7 +24,7 @@ __all__ = ["SequentialGroup"]
 
 
 class SequentialGroup:
-    """One trial on its own (see `sweep.training.engine.Group`)."""
+    """One trial on its own (see `sweep.training.groups.Group`)."""
 
     def __init__(self, lanes: Sequence[Lane], batches: Batches) -> None:
         (lane,) = lanes
@@ -31,12 +32,13 @@ class SequentialGroup:
         config = lane.config
         self._batches = batches
         self.num_steps = -(-len(batches.train) // config.batch_size)
+        self._generator = dropout_generator(config.seed, batches.device)
         torch.manual_seed(config.seed)
         self._model = build_mlp(
             config,
             num_inputs=batches.num_inputs,
             num_classes=batches.num_classes,
-            generator=dropout_generator(config.seed, batches.device),
+            generator=self._generator,
         ).to(batches.device, batches.precision.weights)
         self._parameters: list[Tensor] = list(self._model.parameters())
         lane.num_parameters = sum(p.numel() for p in self._parameters)
@@ -90,6 +92,24 @@ class SequentialGroup:
     def keep(self, lanes: Sequence[int]) -> None:
         """Nothing can leave a stack of one but the whole of it."""
         raise ValueError(f"a sequential group keeps its only lane; asked to keep {list(lanes)}")
+
+    def state(self, _lane: int) -> dict[str, Tensor]:
+        """All that the training depends on."""
+        return {
+            **named("network", self._model.state_dict()),
+            **named("optimizer", optimizer_state(self._optimizer, lambda tensors: tensors)),
+            "dropout": self._generator.get_state(),
+            "train_loss": self._loss_sum,
+        }
+
+    def load_state(self, _lane: int, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        network = part("network", state)
+        for name, tensor in self._model.state_dict().items():
+            fill(tensor, network[name])
+        load_optimizer(self._optimizer, part("optimizer", state), lambda tensors: tensors)
+        self._generator.set_state(state["dropout"])
+        fill(self._loss_sum, state["train_loss"])
 
     def _read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
         dtype = self._batches.precision.weights

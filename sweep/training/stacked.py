@@ -9,7 +9,7 @@ Shape legend: B batch, K lanes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,10 +19,16 @@ from torch import Tensor
 from sweep.models import StackedMLP, Workspace, build_mlp, stack_order
 from sweep.training.batches import Batches
 from sweep.training.capacity import VALIDATION_BATCH
+from sweep.training.checkpoints import fill, named, part
 from sweep.training.graphs import RepeatedProgram
 from sweep.training.lane import Lane, Measurement
 from sweep.training.losses import cross_entropy, cross_entropy_gradients
-from sweep.training.optimizers import Optimizer, build_optimizer
+from sweep.training.optimizers import (
+    Optimizer,
+    build_optimizer,
+    load_optimizer,
+    optimizer_state,
+)
 from sweep.training.randomness import dropout_generator
 from sweep.training.schedules import learning_rates
 
@@ -40,7 +46,7 @@ class _Seat:
 
 
 class StackedGroup:
-    """Trials of one batch size, trained together (see `sweep.training.engine.Group`)."""
+    """Trials of one batch size, trained together (see `sweep.training.groups.Group`)."""
 
     def __init__(self, lanes: Sequence[Lane], batches: Batches) -> None:
         self._batches = batches
@@ -106,6 +112,31 @@ class StackedGroup:
         names = self._seats[position].weight_names
         tensors = self._network.weights.network(position)
         return {name: tensor.clone() for name, tensor in zip(names, tensors, strict=True)}
+
+    def state(self, position: int) -> dict[str, Tensor]:
+        """All that the training of one lane depends on, without its padding."""
+        seat, weights = self._seats[position], self._network.weights
+        network = zip(seat.weight_names, weights.network(position), strict=True)
+        memory = optimizer_state(seat.optimizer, partial(weights.trim, position))
+        return {
+            **named("network", dict(network)),
+            **named("optimizer", memory),
+            "dropout": seat.generator.get_state(),
+            "train_loss": self._train_losses[position],
+        }
+
+    def load_state(self, position: int, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        seat, weights = self._seats[position], self._network.weights
+        network = part("network", state)
+        for name, tensor in zip(seat.weight_names, weights.network(position), strict=True):
+            fill(tensor, network[name])
+        trim = partial(weights.trim, position)
+        load_optimizer(seat.optimizer, part("optimizer", state), trim)
+        seat.generator.set_state(state["dropout"])
+        fill(self._train_losses[position], state["train_loss"])
+        for call in self._network.copy_weights():
+            call()
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let the other lanes go and close the gaps."""

@@ -146,19 +146,58 @@ def test_a_second_driver_is_refused_and_told_who_holds_the_study(folder):
         driver.kill()
 
 
-def test_a_killed_worker_costs_one_trial(folder):
-    with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
+def test_a_killed_worker_costs_nothing(folder, undisturbed):
+    options = (*ONE_WORKER, "--checkpoint-every", "0.02s")
+    with start_cli("run", "space.yaml", *options, cwd=folder) as driver:
         read_until(driver.stderr, "trials done")
-        wait_for(lambda: num_reports(folder) >= 1)
+        wait_for(lambda: num_reports(folder) >= 3)
         (worker,) = children(driver.pid)
         os.kill(worker, signal.SIGKILL)
-        output, _ = driver.communicate(timeout=120)
+        _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 0
-    assert "failed: 1 × killed: its worker process ended with signal 9" in output
+    assert (
+        "its worker process ended with signal 9; it is tried again, on its own (1 of 2)" in errors
+    )
+    assert " goes on after " in errors
+    assert what_happened(folder) == what_happened(undisturbed)
+    assert weights(folder) == weights(undisturbed)
+    study = Store(sqlite_url(folder), to_write=False).read_study("small")
+    assert [len(trial.lost) for trial in study.trials].count(1) == 1
+    assert not list(folder.rglob("checkpoint-*"))
+
+
+def test_a_trial_that_ends_its_worker_three_times_fails(folder):
+    space = {**SPACE, "budget": {"trials": 2}, "pruner": {"type": "none"}}
+    space["parameters"] = {"epochs": 100_000, "layer_size": 16}
+    (folder / "space.yaml").write_text(json.dumps(space))
+    options = (*ONE_WORKER, "--checkpoint-every", "0.05s")
+    with start_cli("run", "space.yaml", *options, cwd=folder) as driver:
+        read_until(driver.stderr, "trials done")
+        seen: set[int] = set()
+        for tries in range(3):
+            wait_for(lambda: bool(children(driver.pid) - seen))
+            (worker,) = children(driver.pid) - seen
+            seen.add(worker)
+            wait_for(lambda least=3 * tries: num_epochs(folder) > least)
+            os.kill(worker, signal.SIGKILL)
+        read_until(driver.stderr, "trial 0 FAIL")
+        driver.send_signal(signal.SIGTERM)
+        driver.communicate(timeout=20)
     study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
-    states = [trial["state"] for trial in study["trials"]]
-    assert states.count("FAIL") == 1
-    assert len(states) == 5
+    assert study["trials"][0]["state"] == "FAIL"
+    assert study["trials"][0]["reason"] == (
+        "killed: its worker process ended with signal 9, as it did 2 times before"
+    )
+    assert study["trials"][0]["epochs_run"] >= 3
+    assert study["trials"][1]["state"] == "RUNNING"
+
+
+def num_epochs(folder: Path) -> int:
+    """Epochs that were reported, of whatever trial; 0 before there is a store."""
+    try:
+        return num_reports(folder) if (folder / "studies.db").exists() else 0
+    except sqlite3.OperationalError:
+        return 0  # its tables are being made
 
 
 def test_a_signal_to_the_whole_process_group_fails_no_trial(folder):

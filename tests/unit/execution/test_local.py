@@ -11,11 +11,18 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import children, is_alive, make_config, make_settings, wait_for
+from helpers import children, is_alive, make_config, make_settings, timeless, wait_for
 
 from sweep.errors import SweepFailedError
-from sweep.execution import Epoch, LocalExecutor, WorkerReady
-from sweep.records import Decision, FailureKind, TrialOutcome, TrialState
+from sweep.execution import Epoch, LocalExecutor, Lost, WorkerReady
+from sweep.records import (
+    Checkpoint,
+    Decision,
+    FailureKind,
+    Resumed,
+    TrialOutcome,
+    TrialState,
+)
 
 PATIENCE = 60
 
@@ -31,12 +38,16 @@ def messages(executor: LocalExecutor):
     raise AssertionError("nothing happened")
 
 
+def next_message(executor: LocalExecutor, kind: type):
+    return next(m for m in messages(executor) if isinstance(m, kind))
+
+
 def next_outcome(executor: LocalExecutor) -> TrialOutcome:
-    return next(m for m in messages(executor) if isinstance(m, TrialOutcome))
+    return next_message(executor, TrialOutcome)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
-def test_a_killed_worker_fails_its_trial_and_is_replaced():
+def test_a_killed_worker_is_replaced_and_its_trial_given_back():
     before = children()
     with LocalExecutor([make_settings()]) as executor:
         (worker,) = children() - before
@@ -52,8 +63,8 @@ def test_a_killed_worker_fails_its_trial_and_is_replaced():
                 break
         assert seen == [WorkerReady, Epoch]
         os.kill(worker, signal.SIGKILL)
-        lost = next_outcome(executor)
-        assert (lost.trial, lost.state) == (4, TrialState.FAIL)
+        lost = next_message(executor, Lost)
+        assert lost.trial == 4
         assert lost.failure.kind is FailureKind.KILLED
         assert "signal 9" in lost.failure.reason
 
@@ -100,7 +111,7 @@ def test_trials_are_spread_over_workers():
         assert together == {frozenset({0, 2}), frozenset({1})}
 
 
-def test_a_killed_worker_fails_all_its_lanes_but_not_those_it_was_not_given():
+def test_a_killed_worker_loses_all_its_lanes_but_not_those_it_was_not_given():
     before = children()
     with LocalExecutor([stacked(4)]) as executor:
         for number in range(2):
@@ -110,18 +121,91 @@ def test_a_killed_worker_fails_all_its_lanes_but_not_those_it_was_not_given():
         executor.submit(make_config(number=2, epochs=1))  # not started: there may be more to come
         (worker,) = children() - before
         os.kill(worker, signal.SIGKILL)
-        outcomes = {}
+        lost = {}
         for message in messages(executor):
+            if isinstance(message, Lost):
+                lost[message.trial] = message.failure.kind
             if isinstance(message, TrialOutcome):
-                outcomes[message.trial] = message
-                if not executor.running:
-                    break
-    assert [outcomes[n].state for n in range(3)] == [
-        TrialState.FAIL,
-        TrialState.FAIL,
-        TrialState.COMPLETE,
-    ]
-    assert {outcomes[n].failure.kind for n in range(2)} == {FailureKind.KILLED}
+                assert (message.trial, message.state) == (2, TrialState.COMPLETE)
+                break
+    assert lost == {0: FailureKind.KILLED, 1: FailureKind.KILLED}
+    assert executor.running == []
+
+
+def test_what_is_saved_goes_on_in_another_worker():
+    config = make_config(number=3, epochs=30)
+    with LocalExecutor([make_settings()]) as executor:
+        executor.submit(config)
+        for message in messages(executor):
+            if isinstance(message, Epoch) and message.metrics[0].epoch == 3:
+                break
+        (saved,) = (m for m in executor.save() if isinstance(m, Checkpoint))
+    assert saved.trial == 3
+    with LocalExecutor([make_settings()]) as executor:
+        executor.submit(config, saved)
+        resumed = next_message(executor, Resumed)
+        assert [m.epoch for m in resumed.history] == list(range(1, saved.epoch + 1))
+        executor.decide(resumed.history[-1:], [Decision.CONTINUE])
+        outcome = next_outcome(executor)
+    with LocalExecutor([make_settings()]) as executor:
+        executor.submit(config)
+        undisturbed = next_outcome(executor)
+    assert saved.epoch >= 3
+    assert timeless(outcome) == timeless(undisturbed)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_saving_does_not_wait_for_a_worker_that_hangs():
+    before = children()
+    with LocalExecutor([make_settings(), make_settings()]) as executor:
+        for number in range(2):
+            executor.submit(make_config(number=number, epochs=100_000))
+        seen = set()
+        for message in messages(executor):
+            if isinstance(message, Epoch):
+                seen.add(message.metrics[0].trial)
+            if len(seen) == 2:
+                break
+        os.kill(min(children() - before), signal.SIGSTOP)
+        started = time.monotonic()
+        saved = [m.trial for m in executor.save() if isinstance(m, Checkpoint)]
+        assert len(saved) == 1
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_worker_that_hangs_is_ended_by_the_time_limit():
+    before = children()
+    with LocalExecutor([stacked(2)], time_limit=8) as executor:
+        executor.submit(make_config(number=0, epochs=100_000))
+        executor.flush()
+        next_message(executor, Epoch)
+        (worker,) = children() - before
+        time.sleep(4)
+        executor.submit(make_config(number=1, epochs=100_000))
+        for message in messages(executor):
+            if isinstance(message, Epoch) and message.metrics[0].trial == 1:
+                break
+        os.kill(worker, signal.SIGSTOP)
+        lost = {}
+        for message in messages(executor):
+            if isinstance(message, Lost):
+                lost[message.trial] = message.failure
+            if len(lost) == 2:
+                break
+        assert lost[0].kind is FailureKind.TIME_LIMIT
+        assert lost[0].reason == "it was not done after 8 s, its time limit"
+        assert lost[1] is None
+        assert not is_alive(worker)
+
+
+def test_a_trial_may_have_a_worker_to_itself():
+    with LocalExecutor([stacked(4)]) as executor:
+        assert executor.has_empty_worker
+        executor.submit(make_config(number=0, epochs=1), alone=True)
+        assert (executor.has_room, executor.has_empty_worker) == (False, False)
+        assert next_outcome(executor).num_lanes == 1
+        assert (executor.has_room, executor.has_empty_worker) == (True, True)
 
 
 def test_a_pruned_lane_leaves_while_the_others_go_on():
@@ -154,6 +238,35 @@ def test_a_worker_that_cannot_start_says_why():
         pytest.raises(SweepFailedError, match=r"before it could train: .*must be below 1,437"),
     ):
         next_outcome(executor)
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_again():
+    before = children()
+    with LocalExecutor([make_settings()]) as executor:
+        executor.submit(make_config(number=6, epochs=1))
+        executor.flush()
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGKILL)
+        outcome = next_outcome(executor)
+        assert (outcome.trial, outcome.state) == (6, TrialState.COMPLETE)
+
+
+def test_a_worker_that_is_killed_whenever_it_starts_ends_the_work():
+    before = children()
+    with LocalExecutor([make_settings()]) as executor:
+
+        def kill_the_next() -> None:
+            wait_for(lambda: executor.messages(0.1) or children() - before - killed)
+            (worker,) = children() - before - killed
+            killed.add(worker)
+            os.kill(worker, signal.SIGKILL)
+
+        killed: set[int] = set()
+        kill_the_next()
+        kill_the_next()
+        kill_the_next()
+        with pytest.raises(SweepFailedError, match="ended with signal 9 before it could train"):
+            next_outcome(executor)
 
 
 DRIVER = """

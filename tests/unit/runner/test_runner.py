@@ -24,6 +24,7 @@ from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted
 from sweep.runner.workers import WorkerOptions
 from sweep.space import load_space
 from sweep.store import Store
+from sweep.store.seal import seal
 
 HERE = {"workers": 1, "device": "cpu", "engine": "sequential"}
 DIVERGENT = {
@@ -45,11 +46,11 @@ def run(storage: str, on_event=lambda _: None, **changes: Any):
 
 
 def edit_study(folder: Path, key: str, change) -> None:
-    """Change what the store remembers of a study."""
+    """Change what the store remembers of the study `small`, with a seal that fits."""
     with closing(sqlite3.connect(folder / "studies.db")) as database, database:
         where = "FROM study_user_attributes WHERE key = ?"
         (text,) = database.execute(f"SELECT value_json {where}", (key,)).fetchone()
-        value = json.dumps(change(json.loads(text)))
+        value = json.dumps(seal(["small"], key, change(json.loads(text)["value"])))
         database.execute(
             "UPDATE study_user_attributes SET value_json = ? WHERE key = ?", (value, key)
         )

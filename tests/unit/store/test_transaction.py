@@ -101,7 +101,7 @@ def test_a_transaction_may_be_the_first_thing_that_happens(storage):
 def test_journal_and_synchronisation_are_sqlites_own(store, session):
     with store.transaction():
         session.ask()
-        settings = [store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in
+        settings = [store._database.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in
                     ("journal_mode", "synchronous", "locking_mode")]  # fmt: skip
         assert Path(f"{store.path}-journal").exists()
     assert settings == ["delete", 2, "normal"]
@@ -175,7 +175,9 @@ def test_a_full_disk_is_not_passed_over(store, session):
     def fill_the_disk() -> None:
         with store.transaction():
             session.report(make_metrics(0, 1))
-            store._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+            store._database.connection.execute(
+                "PRAGMA max_page_count = 1"
+            )  # no more than there are
             with pytest.raises(StorageInternalError):
                 store.storage.set_study_user_attr(1, "big", "x" * 100_000)
 

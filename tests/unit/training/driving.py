@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,18 @@ from helpers import make_config, make_settings
 
 from sweep.data import TrainingData
 from sweep.models import build_mlp
-from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome
+from sweep.records import (
+    Checkpoint,
+    Decision,
+    EpochMetrics,
+    Notice,
+    Resumed,
+    TrialConfig,
+    TrialOutcome,
+)
 from sweep.training.batches import Batches
-from sweep.training.engine import BuildGroup, Engine, Group
+from sweep.training.engine import Engine, Message
+from sweep.training.groups import BuildGroup, Group
 from sweep.training.lane import Lane
 from sweep.training.precision import PRECISIONS
 from sweep.training.sequential import SequentialGroup
@@ -91,6 +100,9 @@ class Driver:
         self.engine = engine
         self.epochs: list[tuple[EpochMetrics, ...]] = []
         self.outcomes: dict[int, TrialOutcome] = {}
+        self.notices: list[str] = []
+        self.checkpoints: dict[int, list[Checkpoint]] = {}
+        self.resumed: dict[int, tuple[EpochMetrics, ...]] = {}
         self._answer, self._patience = answer, patience
         self._open: deque[tuple[int, tuple[EpochMetrics, ...]]] = deque()
         self._trials: set[int] = set()
@@ -103,9 +115,9 @@ class Driver:
             self.turn()
         return [self.outcomes[config.number] for config in configs]
 
-    def add(self, *configs: TrialConfig) -> None:
+    def add(self, *configs: TrialConfig, states: Mapping[int, bytes] | None = None) -> None:
         self._trials |= {config.number for config in configs}
-        self.engine.add(configs)
+        self._take(self.engine.add(configs, states))
 
     @property
     def num_open(self) -> int:
@@ -123,14 +135,22 @@ class Driver:
         self._take(self.engine.advance(0.0))
         self._now += 1
 
-    def _take(self, messages: Sequence[tuple[EpochMetrics, ...] | TrialOutcome]) -> None:
+    def _take(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            if isinstance(message, TrialOutcome):
-                assert message.trial not in self.outcomes, "a trial ends once"
-                self.outcomes[message.trial] = message
-            else:
-                self.epochs.append(message)
-                self._open.append((self._now + self._patience, message))
+            match message:
+                case TrialOutcome():
+                    assert message.trial not in self.outcomes, "a trial ends once"
+                    self.outcomes[message.trial] = message
+                case Checkpoint():
+                    self.checkpoints.setdefault(message.trial, []).append(message)
+                case Notice(text):
+                    self.notices.append(text)
+                case Resumed(trial, history):
+                    self.resumed[trial] = history
+                    self._open.append((self._now + self._patience, history[-1:]))
+                case epoch:
+                    self.epochs.append(epoch)
+                    self._open.append((self._now + self._patience, epoch))
 
 
 def train(

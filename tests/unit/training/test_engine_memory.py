@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from dataclasses import replace
 
@@ -294,10 +293,12 @@ def test_a_larger_stack_that_fails_later_does_not_raise_the_limit(small):
     assert all(size <= limit for size, limit in later), later
 
 
-def test_running_out_of_memory_is_logged(small, caplog):
-    with caplog.at_level(logging.WARNING):
-        Driver(make_engine(small, watch=RunsOut("step", 3))).run(*several())
-    assert "out of memory with 5 lanes; trained again in stacks of 2" in caplog.text
+def test_running_out_of_memory_is_said(small):
+    driver = Driver(make_engine(small, watch=RunsOut("step", 3)))
+    driver.run(*several())
+    assert driver.notices[0] == (
+        "memory ran out with 5 trials at once: trials 0, 1, 2, 3, 4 start again, 2 at once"
+    ), driver.notices
 
 
 class SharedMemory:

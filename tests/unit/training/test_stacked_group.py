@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from sweep.models import ACTIVATIONS
 from sweep.records import TrialConfig
-from sweep.training.engine import Group
+from sweep.training.groups import Group
 from sweep.training.lane import Measurement
 from sweep.training.schedules import SCHEDULES
 

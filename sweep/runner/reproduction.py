@@ -1,0 +1,263 @@
+"""`reproduce`: train a trial again from what the store says of it, and compare."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweep.data import default_data_dir, load_training_data
+from sweep.errors import DeviceError, InputError, StoreError, SweepFailedError
+from sweep.execution import Epoch, LocalExecutor, Lost, Placement, place_workers
+from sweep.provenance import project_commit
+from sweep.records import (
+    Decision,
+    EpochMetrics,
+    FailureKind,
+    StudyRecord,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+    TrialState,
+)
+from sweep.runner.events import EpochFinished, Event
+from sweep.runner.spaces import stored_space
+from sweep.runner.workers import WorkerOptions
+from sweep.space import SearchSpace
+from sweep.store import DEFAULT_STORAGE, Store
+
+__all__ = ["METRICS", "Reproduction", "reproduce"]
+
+METRICS = ("train_loss", "validation_loss", "validation_accuracy")
+
+_POLL_SECONDS = 0.2
+_NEVER = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """A trial beside its repetition.
+
+    Attributes:
+        study: The study's name.
+        recorded: How the trial ended.
+        repeated: How its repetition did.
+        first_difference: The first epoch that differs in anything but time, or None.
+        largest: The largest difference of each metric of `METRICS` over all epochs.
+        weights: Whether the best weights are the same, or None if they are not kept.
+        conditions: What was different around it: versions, data, device, neighbours.
+    """
+
+    study: str
+    recorded: TrialOutcome
+    repeated: TrialOutcome
+    first_difference: int | None
+    largest: dict[str, float]
+    weights: bool | None
+    conditions: tuple[str, ...]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether all that was measured is the same to the last bit."""
+        return (
+            self.first_difference is None
+            and self.recorded.best_epoch == self.repeated.best_epoch
+            and self.recorded.validation_predictions == self.repeated.validation_predictions
+            and self.weights is not False
+            and _failed_alike(self.recorded, self.repeated)
+        )
+
+
+def reproduce(
+    study: str,
+    trial: int,
+    *,
+    storage: str = DEFAULT_STORAGE,
+    device: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Reproduction:
+    """Train a trial again from the store alone. Nothing is written.
+
+    Engine, precision and threads are those of then; the trial is trained on its own.
+
+    Args:
+        study: Name of the study.
+        trial: The trial's number.
+        storage: `sqlite:///` and a path.
+        device: Where to train; the kind of device of then if None and it is there.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        on_event: Called for every epoch.
+        stop: Asked several times a second; True ends the work.
+
+    Raises:
+        InputError: there is no such trial, or it has not ended.
+        SweepFailedError: the worker died.
+        KeyboardInterrupt: `stop` said so.
+    """
+    store = Store(storage, to_write=False)
+    record = store.read_study(study)
+    recorded = _ended(record, trial)
+    config = store.read_config(study, trial)
+    space = stored_space(store, study)
+    folder = Path(data_dir) if data_dir is not None else default_data_dir()
+    data = load_training_data(
+        space.dataset.name,
+        folder,
+        num_validation=space.dataset.validation,
+        split_seed=space.dataset.split_seed,
+    )
+    fingerprint = data.fingerprint
+    del data
+    settings = _settings(space, recorded, device, folder)
+    repeated = _train(settings, config, recorded, space, on_event, stop)
+    weights = store.recorded_weights(study, trial)
+    return Reproduction(
+        study=study,
+        recorded=recorded,
+        repeated=repeated,
+        first_difference=_first_difference(recorded, repeated),
+        largest=_largest_differences(recorded, repeated),
+        weights=(
+            None
+            if weights is None
+            else hashlib.sha256(repeated.weights or b"").hexdigest() == weights
+        ),
+        conditions=tuple(_conditions(recorded, repeated, record.data.fingerprint, fingerprint)),
+    )
+
+
+def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
+    if not 0 <= trial < len(record.trials):
+        raise InputError(
+            f"study {record.name!r} has no trial {trial}; it has {len(record.trials)}, numbered "
+            "from 0"
+        )
+    outcome = record.trials[trial].outcome
+    if outcome is None:
+        raise StoreError(
+            f"trial {trial} of study {record.name!r} is {record.trials[trial].state}: there is "
+            "nothing to compare a repetition with"
+        )
+    return outcome
+
+
+def _settings(
+    space: SearchSpace, recorded: TrialOutcome, device: str | None, data_dir: Path
+) -> TrainingSettings:
+    """The settings of then, as far as they are recorded and this machine can meet them."""
+    placement = _place(device, recorded)
+    if recorded.num_threads and placement.device == "cpu":
+        placement = replace(placement, num_threads=recorded.num_threads)
+    options = WorkerOptions(
+        workers=1,
+        device=placement.device,
+        engine=recorded.engine or "auto",
+        # What a GPU makes of float32 is recorded as tf32.
+        precision={"": "auto", "tf32": "float32"}.get(recorded.precision, recorded.precision),
+        lanes=1,
+        checkpoint_every=_NEVER,
+    )
+    (settings,) = options.settings(space, (placement,), data_dir)
+    return settings
+
+
+def _place(device: str | None, recorded: TrialOutcome) -> Placement:
+    if device is None:
+        try:
+            (placement,) = place_workers(recorded.device.split(" ")[0] or "auto", 1)
+        except DeviceError:
+            device = "auto"  # the difference is said in the end
+        else:
+            return placement
+    (placement,) = place_workers(device, 1)
+    return placement
+
+
+def _train(
+    settings: TrainingSettings,
+    config: TrialConfig,
+    recorded: TrialOutcome,
+    space: SearchSpace,
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool],
+) -> TrialOutcome:
+    """Train the trial again; one that was ended from outside, for as many epochs as it had."""
+    was_cut = _was_cut(recorded)
+    with LocalExecutor([settings]) as executor:
+        executor.submit(config)
+        executor.flush()
+        while True:
+            if stop():
+                raise KeyboardInterrupt
+            for message in executor.messages(_POLL_SECONDS):
+                match message:
+                    case Epoch((metrics,)):
+                        is_last = was_cut and metrics.epoch == len(recorded.history)
+                        decision = Decision.PRUNE if is_last else Decision.CONTINUE
+                        executor.decide((metrics,), (decision,))
+                        value = space.trial_objective.value(metrics)
+                        on_event(EpochFinished(metrics, value))
+                    case TrialOutcome():
+                        return message
+                    case Lost(failure=failure) if failure is not None:
+                        raise SweepFailedError(f"trial {config.number}: {failure.reason}")
+
+
+def _was_cut(recorded: TrialOutcome) -> bool:
+    """Whether the trial was ended from outside, and not by what it did itself."""
+    failure = recorded.failure
+    killed = failure is not None and failure.kind in (FailureKind.KILLED, FailureKind.TIME_LIMIT)
+    return killed or recorded.state is TrialState.PRUNED
+
+
+def _failed_alike(recorded: TrialOutcome, repeated: TrialOutcome) -> bool:
+    if recorded.failure is None or _was_cut(recorded):
+        return repeated.failure is None
+    return repeated.failure is not None and repeated.failure.kind is recorded.failure.kind
+
+
+def _timeless(metrics: EpochMetrics) -> EpochMetrics:
+    return replace(metrics, seconds=0.0)
+
+
+def _first_difference(recorded: TrialOutcome, repeated: TrialOutcome) -> int | None:
+    pairs = zip(recorded.history, repeated.history, strict=False)
+    for theirs, ours in pairs:
+        if _timeless(theirs) != _timeless(ours):
+            return theirs.epoch
+    lengths = len(recorded.history), len(repeated.history)
+    return None if lengths[0] == lengths[1] else min(lengths) + 1
+
+
+def _largest_differences(recorded: TrialOutcome, repeated: TrialOutcome) -> dict[str, float]:
+    pairs = list(zip(recorded.history, repeated.history, strict=False))
+    return {
+        name: max((abs(getattr(a, name) - getattr(b, name)) for a, b in pairs), default=0.0)
+        for name in METRICS
+    }
+
+
+def _conditions(
+    recorded: TrialOutcome, repeated: TrialOutcome, data_then: str, data_now: str
+) -> list[str]:
+    """What was different around the trial, one line each."""
+    then = {**(recorded.environment or {})}
+    now = {**(repeated.environment or {})}
+    commit = project_commit()
+    if commit is not None:
+        now["commit"] = commit
+    then |= {"data": data_then[:12], "device": recorded.device, "precision": recorded.precision}
+    now |= {"data": data_now[:12], "device": repeated.device, "precision": repeated.precision}
+    then["engine"], now["engine"] = recorded.engine, repeated.engine
+    found = [
+        f"{name}: {then.get(name) or 'not recorded'} then, {now.get(name) or 'unknown'} now"
+        for name in dict.fromkeys([*then, *now])
+        if then.get(name) != now.get(name)
+    ]
+    if recorded.num_lanes > 1:
+        found.append(f"trained together: {recorded.num_lanes} trials then, 1 now")
+    return found

@@ -1,0 +1,71 @@
+"""Search spaces: what a command says in place of the file, and what a study remembers."""
+
+from __future__ import annotations
+
+from sweep.errors import InputError, StoreError
+from sweep.space import SearchSpace, load_space
+from sweep.store import Store
+
+__all__ = ["compare_spaces", "override", "stored_space"]
+
+
+def override(
+    space: SearchSpace,
+    *,
+    name: str | None = None,
+    seed: int | None = None,
+    trials: int | None = None,
+    timeout: float | None = None,
+) -> SearchSpace:
+    """The space with what was said for this command in place of its own.
+
+    Raises:
+        InputError: what was said does not fit.
+    """
+    data = space.to_json()
+    if name is not None:
+        data["name"] = name
+    if seed is not None:
+        data["sampler"]["seed"] = seed
+    if trials is not None:
+        data["budget"]["trials"] = trials
+    if timeout is not None:
+        data["budget"]["timeout"] = timeout
+    return load_space(data)
+
+
+def stored_space(store: Store, study: str) -> SearchSpace:
+    """The search space of a study.
+
+    Raises:
+        StoreError: there is no such study, or its space is not valid any more.
+    """
+    data = store.read_space(study)
+    try:
+        space = load_space(data)
+    except InputError as error:
+        raise StoreError(
+            f"the search space of study {study!r} is not valid in this version: {error}"
+        ) from None
+    return space.model_copy(update={"name": study})
+
+
+def compare_spaces(store: Store, space: SearchSpace) -> None:
+    """Check that the study of the space's name searches this very space.
+
+    Raises:
+        StoreError: it does not.
+    """
+    if space.name not in store.study_names():
+        raise StoreError(
+            f"study {space.name!r} is already in {str(store.path)!r} and was not made by sweep, "
+            "or its making was cut off; choose another name with --study"
+        )
+    differences = stored_space(store, space.name).differences(space)
+    if differences:
+        raise StoreError(
+            f"study {space.name!r} is already in {str(store.path)!r} with another search space:\n"
+            + "\n".join(f"  {line}" for line in differences)
+            + "\nchoose another name with --study, or finish the old one with "
+            f"`sweep resume {space.name}`"
+        )

@@ -1,0 +1,118 @@
+"""One database file: the connection to it, Optuna's storage in it, and transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import nullcontext as nothing
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from optuna.storages import RDBStorage
+from sqlalchemy import URL
+from sqlalchemy.pool import StaticPool
+
+from sweep.errors import StoreError
+from sweep.store.connection import BatchConnection
+from sweep.store.failures import STORE_FAILURES, describe_failure, reading
+from sweep.store.lock import making_lock
+from sweep.store.opening import LOCK_WAIT_SECONDS
+
+__all__ = ["Database"]
+
+
+class Database:
+    """A file that was checked, for one thread.
+
+    Args:
+        path: The file.
+        root: The folder of its artifacts, where the making of tables is locked.
+        to_write: Whether it may be written, and made when it is first needed.
+        exists: Whether its tables are there.
+    """
+
+    def __init__(self, path: Path, root: Path, *, to_write: bool, exists: bool) -> None:
+        self.path = path
+        self.exists = exists
+        self._root = root
+        self.to_write = to_write
+
+    @cached_property
+    def storage(self) -> RDBStorage:
+        """Optuna's storage; makes the tables where there are none.
+
+        Raises:
+            StoreError: the file is not one that this version of Optuna can use.
+        """
+        with reading(self.path, f"the store {str(self.path)!r}"):
+            try:
+                # Two processes that make the tables at the same time fail both.
+                makes = self.to_write and not self.exists
+                with making_lock(self._root) if makes else nothing():
+                    storage = self._open()
+            except STORE_FAILURES as error:
+                raise StoreError(
+                    f"the store {str(self.path)!r} cannot be used: {describe_failure(error)}"
+                ) from None
+            self._check_version(storage)
+        self.exists = True
+        return storage
+
+    @cached_property
+    def connection(self) -> BatchConnection:
+        """The only connection; opened when it is first needed."""
+        if self.to_write:
+            return sqlite3.connect(self.path, timeout=LOCK_WAIT_SECONDS, factory=BatchConnection)
+        return sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode=ro",
+            uri=True,
+            timeout=LOCK_WAIT_SECONDS,
+            factory=BatchConnection,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is written inside once, at the end; an error takes all of it back.
+
+        Raises:
+            RuntimeError: a transaction is open already; they do not nest.
+            sqlite3.Error: the file cannot be written.
+        """
+        _ = self.storage  # connects, and makes the tables where there are none
+        with self.connection.batch():
+            yield
+
+    def num_trials(self, study_id: int) -> int:
+        """How many trials a study has, whatever their numbers say."""
+        query = "SELECT COUNT(*) FROM trials WHERE study_id = ?"
+        return int(self.connection.execute(query, (study_id,)).fetchone()[0])
+
+    def _open(self) -> RDBStorage:
+        # SQLAlchemy, and Optuna, which formats the URL, must find this very path in it.
+        url = URL.create("sqlite", database=str(self.path)).render_as_string()
+        return RDBStorage(
+            url.replace("{", "{{").replace("}", "}}"),
+            engine_kwargs={
+                "creator": lambda: self.connection,
+                "poolclass": StaticPool,  # one connection has one transaction
+            },
+            skip_compatibility_check=True,  # `_check_version` says what to do
+        )
+
+    def _check_version(self, storage: RDBStorage) -> None:
+        found, ours = storage.get_current_version(), storage.get_head_version()
+        if found == ours:
+            return
+        if found in storage.get_all_versions():
+            raise StoreError(
+                f"the store {str(self.path)!r} cannot be used: it was made by an older Optuna "
+                f"(schema {found!r}; this one has {ours!r}); copy it, then "
+                f"`optuna storage upgrade --storage sqlite:///{self.path}`"
+            )
+        raise StoreError(
+            f"the store {str(self.path)!r} cannot be used: it was made by a newer Optuna (schema "
+            f"{found!r}; this one has {ours!r}) or is damaged; `pip install --upgrade optuna`, or "
+            "restore it from a copy"
+        )

@@ -1,0 +1,187 @@
+"""Damaged files give an error or the truth; a few dozen cases (`make soak` tries a thousand)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from damage_cases import damaged_copies, journal_cases, outcome_of, read_all
+from helpers import run_cli, sqlite_url
+
+from sweep.errors import StoreError
+from sweep.store import Store
+from sweep.store.seal import seal
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def edit(folder: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
+        assert database.execute(statement, values).rowcount
+
+
+def test_damaged_copies_are_refused_or_unharmed(finished_folder, tmp_path):
+    truth = read_all(sqlite_url(finished_folder))
+    outcomes = {
+        words: outcome_of(tmp_path, truth)
+        for words, _ in damaged_copies(finished_folder, tmp_path, 60, seed=7)
+    }
+    assert {words: o for words, o in outcomes.items() if o not in ("refused", "unharmed")} == {}
+    assert set(outcomes.values()) == {"refused", "unharmed"}
+
+
+def test_journals_that_no_driver_wrote_do_no_harm(finished_folder, tmp_path):
+    truth = read_all(sqlite_url(finished_folder))
+    for words in journal_cases(finished_folder, tmp_path, 15, seed=7):
+        assert outcome_of(tmp_path, truth) in ("refused", "unharmed"), words
+
+
+# ---------------------------------------------------------------- numbers and texts, one by one
+
+
+SILENT = [
+    ("UPDATE trial_values SET value = 0.99 WHERE trial_id = 1", r"trial 0: its value differ"),
+    ("UPDATE trial_intermediate_values SET intermediate_value = 0.99", r"its reports differ"),
+    ("UPDATE trials SET state = 'PRUNED' WHERE trial_id = 1", r"trial 0: its state differ"),
+    ("UPDATE trials SET state = 'COMPLETF' WHERE trial_id = 1", r"COMPLETF"),
+    ("UPDATE trials SET number = 7 WHERE trial_id = 2", r"number differ"),
+    ("UPDATE trials SET number = NULL WHERE trial_id = 2", r"cannot be understood"),
+    ("UPDATE trial_params SET param_value = 0.005 WHERE param_id = 3", "parameters differ"),
+    ("UPDATE study_directions SET direction = 'MINIMIZE'", r"direction"),
+    ("UPDATE study_user_attributes SET key = 'sweep_spacf' WHERE key = 'sweep_space'", "seal"),
+    ("UPDATE study_user_attributes SET key = 'sweep_done' WHERE key = 'sweep_finished'", "seal"),
+    ("UPDATE study_user_attributes SET key = 'rweep_data' WHERE key = 'sweep_data'", "seal"),
+    ("UPDATE trial_user_attributes SET key = 'sweep_lost' WHERE key = 'sweep_outcome'", "seal"),
+    ("UPDATE studies SET study_name = 'smaml'", "seal"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "reason"), SILENT)
+def test_what_sqlite_does_not_notice_is_noticed(finished, tmp_path, statement, reason):
+    edit(tmp_path, statement)
+    with pytest.raises(StoreError, match=rf"{reason}") as caught:
+        read_all(finished)
+    assert "sweep doctor" in str(caught.value)
+
+
+def test_an_outcome_that_moves_to_another_trial_is_noticed(finished, tmp_path):
+    edit(tmp_path, "DELETE FROM trial_user_attributes WHERE key = 'sweep_outcome' AND trial_id = 2")
+    edit(
+        tmp_path,
+        "UPDATE trial_user_attributes SET trial_id = 2 WHERE key = 'sweep_outcome' "
+        "AND trial_id = 1",
+    )
+    with pytest.raises(StoreError, match=r"trial 0: it is COMPLETE and has no outcome"):
+        read_all(finished)
+    edit(tmp_path, "DELETE FROM trials WHERE trial_id = 1")
+    with pytest.raises(StoreError, match=r"cannot be understood"):
+        read_all(finished)
+
+
+def test_a_range_that_is_another_one_in_one_trial_is_noticed(finished, tmp_path):
+    edit(
+        tmp_path,
+        "UPDATE trial_params SET distribution_json = replace(distribution_json, '\"high\": 2', "
+        "'\"high\": 3') WHERE param_name = 'num_layers' AND trial_id = 2",
+    )
+    with pytest.raises(StoreError, match=r"trial 1: its range of num_layers differ"):
+        read_all(finished)
+
+
+def test_a_newer_format_is_refused_by_name(finished, tmp_path):
+    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '3' WHERE key = 'sweep_format'")
+    with pytest.raises(StoreError, match=r"newer version of sweep \(format 3; this one reads up"):
+        read_all(finished)
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [("v2.6.0.a", "older Optuna .*optuna storage upgrade"), ("v9.0.0.a", "newer Optuna")],
+)
+def test_other_versions_of_optunas_tables_are_told_apart(finished, tmp_path, version, advice):
+    edit(tmp_path, "UPDATE alembic_version SET version_num = ?", version)
+    with pytest.raises(StoreError, match=advice):
+        read_all(finished)
+
+
+# ---------------------------------------------------------------- stores without seals
+
+
+@pytest.fixture
+def old(tmp_path) -> str:
+    """A copy of the repository's store, which was made before there were seals."""
+    shutil.copy(REPOSITORY / "studies.db", tmp_path)
+    return sqlite_url(tmp_path)
+
+
+def test_a_store_without_seals_is_read_and_written_further(old):
+    before = read_all(old)
+    assert {name: study.best.number for name, study in before.items()} == {
+        "article": 0,
+        "mnist": 46,
+    }
+    store = Store(old, to_write=True)
+    store.write_finished("article", None)
+    store.write_budget("article", 2, None)
+    after = Store(old, to_write=False).read_study("article")
+    assert (after.num_trials, after.finished_by) == (2, None)
+    assert after.trials == before["article"].trials
+
+
+def test_a_seal_counts_in_a_store_without_seals_too(old, tmp_path):
+    Store(old, to_write=True).write_budget("article", 2, None)
+    edit(
+        tmp_path,
+        "UPDATE study_user_attributes SET value_json = replace(value_json, '2,', '3,') "
+        "WHERE key = 'sweep_budget'",
+    )
+    with pytest.raises(StoreError, match="'sweep_budget' is not what was written there"):
+        Store(old, to_write=False).read_study("article")
+
+
+def test_attributes_of_other_programs_are_left_alone(finished, tmp_path):
+    value = json.dumps({"value": "looked at"})
+    edit(
+        tmp_path,
+        "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (1, 'note', ?)",
+        value,
+    )
+    assert list(read_all(finished)) == ["small"]
+
+
+def test_a_seal_does_not_fit_another_owner_key_or_value():
+    seals = [
+        seal(*arguments)["sha256"]
+        for arguments in [
+            (["a", 1], "key", 0.5), (["a", 2], "key", 0.5), (["b", 1], "key", 0.5),
+            (["a"], "key", 0.5), (["a", 1], "kez", 0.5), (["a", 1], "key", 0.25),
+        ]
+    ]  # fmt: skip
+    assert len(set(seals)) == len(seals)
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def test_commands_on_a_damaged_store_say_one_line(finished, tmp_path, main):
+    edit(tmp_path, "UPDATE trial_values SET value = 0.99 WHERE trial_id = 1")
+    for line in ("list", "show small", "resume small", "report small"):
+        output, errors = main(f"{line} --storage {finished}", code=2)
+        assert output == ""
+        assert errors.count("\n") == 1
+        assert "trial 0: its value differ" in errors
+
+
+def test_text_that_is_no_text_is_one_line_without_optunas_warnings(finished, tmp_path):
+    edit(
+        tmp_path,
+        "UPDATE trial_user_attributes SET value_json = CAST(X'7b22ff227d' AS TEXT) "
+        "WHERE key = 'sweep_outcome' AND trial_id = 1",
+    )
+    done = run_cli("show", "small", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,206 @@
+"""A trial that goes on from its checkpoint ends as if it had never been interrupted."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+from driving import Driver, assert_same, make_engine, prune_at, several, train
+from helpers import make_config, timeless
+
+from sweep.data import TrainingData
+from sweep.records import Checkpoint, Decision, TrialState
+from sweep.training.checkpoints import unpack
+from sweep.training.engine import Engine
+
+ENGINES = ("sequential", "stacked")
+OPTIMIZERS = ("adamw", "adam", "sgd")
+STEPS = (1, 2, 3, 4, 5, 6, 8, 9, 11)  # of the twelve or so that the trial has
+
+
+def interrupted(engine: Engine, steps: int, *configs) -> dict[int, bytes]:
+    """Train so many steps, then save what is under way, as a driver that is stopped does."""
+    driver = Driver(engine)
+    driver.add(*configs)
+    for _ in range(steps):
+        driver.turn()
+    driver._take(engine.save())
+    assert driver.checkpoints.keys() == {config.number for config in configs}, "it is over already"
+    return {trial: saved[-1].state for trial, saved in driver.checkpoints.items()}
+
+
+def go_on(engine: Engine, states: dict[int, bytes], *configs) -> Driver:
+    driver = Driver(engine)
+    driver.add(*configs, states=states)
+    while driver.num_open:
+        driver.turn()
+    return driver
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_trial_goes_on_to_the_last_bit(small: TrainingData, name, optimizer, steps):
+    config = make_config(optimizer=optimizer, dropout=0.3, learning_rate_schedule="one_cycle")
+    (undisturbed,) = train(small, config, name=name)
+
+    states = interrupted(make_engine(small, name), steps, config)
+    driver = go_on(make_engine(small, name), states, config)
+
+    assert driver.notices == []
+    assert timeless(driver.outcomes[0]) == timeless(undisturbed)
+    progress, _ = unpack(states[0])
+    assert driver.resumed[0] == progress.history
+    trained = sum(len(epoch) for epoch in driver.epochs)
+    assert trained == config.epochs - len(progress.history)
+
+
+def test_there_is_something_left_to_train_wherever_the_test_above_stops(small: TrainingData):
+    engine = make_engine(small, "sequential")
+    places = set()
+    for steps in STEPS:
+        states = interrupted(make_engine(small, "sequential"), steps, make_config())
+        progress, _ = unpack(states[0])
+        places.add((progress.epoch, progress.step))
+    assert {epoch for epoch, _ in places} >= {0, 1, 2}
+    assert len({step for _, step in places}) > 2
+    assert engine.save() == []
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_lanes_go_on_together(small: TrainingData, patience):
+    configs = several()
+    undisturbed = train(small, *configs, precision="float64")
+    driver = Driver(make_engine(small, precision="float64"), patience=patience)
+    driver.add(*configs)
+    for _ in range(9):
+        driver.turn()
+    driver._take(driver.engine.save())
+    states = {trial: saved[-1].state for trial, saved in driver.checkpoints.items()}
+    assert len(states) == len(configs)
+
+    later = go_on(make_engine(small, precision="float64"), states, *configs)
+    for outcome in undisturbed:
+        ours = later.outcomes[outcome.trial]
+        assert_same(ours, replace(outcome, num_lanes=ours.num_lanes))
+        assert ours.num_lanes == 5
+    assert any(len(epoch) == 5 for epoch in later.epochs), "they were stacked again"
+
+
+@pytest.mark.parametrize("first", ENGINES)
+def test_either_engine_goes_on_from_the_other(small: TrainingData, first):
+    second = next(name for name in ENGINES if name != first)
+    config = make_config(layer_size=17, num_layers=3, dropout=0.2, activation="sigmoid")
+    (undisturbed,) = train(small, config, name="sequential", precision="float64")
+    states = interrupted(make_engine(small, first, precision="float64"), 6, config)
+    driver = go_on(make_engine(small, second, precision="float64"), states, config)
+    assert driver.notices == []
+    assert_same(driver.outcomes[0], undisturbed)
+
+
+def test_lanes_of_different_epochs_go_on_each_at_its_own(small: TrainingData):
+    configs = [make_config(number=n, seed=n, epochs=3) for n in range(2)]
+    undisturbed = train(small, *configs, precision="float64")
+    states = {}
+    for steps, config in zip((3, 7), configs, strict=True):
+        states |= interrupted(make_engine(small, precision="float64"), steps, config)
+    driver = go_on(make_engine(small, precision="float64"), states, *configs)
+    for outcome in undisturbed:
+        ours = driver.outcomes[outcome.trial]
+        assert_same(ours, replace(outcome, num_lanes=ours.num_lanes))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_trial_that_waits_for_its_last_decision_is_saved(small: TrainingData, name):
+    config = make_config(epochs=2)
+    engine = make_engine(small, name)
+    engine.add([config])
+    messages = []
+    while sum(isinstance(m, tuple) for m in messages) < 1:
+        messages += engine.advance(math.inf)
+    engine.decide([0], [Decision.CONTINUE])
+    while sum(isinstance(m, tuple) for m in messages) < 2:
+        messages += engine.advance(math.inf)
+    (saved,) = engine.save()
+    assert isinstance(saved, Checkpoint)
+    assert saved.epoch == 2
+
+    driver = go_on(make_engine(small, name), {0: saved.state}, config)
+    assert driver.epochs == []
+    (undisturbed,) = train(small, config, name=name)
+    assert timeless(driver.outcomes[0]) == timeless(undisturbed)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_decision_that_was_not_heard_of_is_made_again(small: TrainingData, name):
+    config = make_config(epochs=3)
+    engine = make_engine(small, name)
+    engine.add([config])
+    messages = []
+    while not any(isinstance(m, tuple) for m in messages):
+        messages += engine.advance(math.inf)
+    (saved,) = engine.save()
+    driver = Driver(make_engine(small, name), answer=prune_at({0: 1}))
+    driver.add(config, states={0: saved.state})
+    while driver.num_open:
+        driver.turn()
+    assert driver.outcomes[0].state is TrialState.PRUNED
+    assert [m.epoch for m in driver.outcomes[0].history] == [1]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 5), (1e9, 0)])
+def test_checkpoints_come_as_often_as_they_are_wanted(small: TrainingData, name, seconds, expected):
+    config = make_config(epochs=3)
+    driver = Driver(make_engine(small, name, checkpoint_seconds=seconds))
+    driver.run(config)
+    saved = driver.checkpoints.get(0, [])
+    assert (len(saved) >= expected) if expected else (saved == [])
+    epochs = [checkpoint.epoch for checkpoint in saved]
+    assert epochs == sorted(epochs)
+
+
+def other_network(state: bytes) -> bytes:
+    """The checkpoint with a weight of another shape."""
+    (length,) = struct.unpack_from("<Q", state)
+    header = json.loads(state[8 : 8 + length])
+    tensors = safetensors.torch.load(state)
+    name = next(name for name in tensors if name.startswith("group.network"))
+    return safetensors.torch.save({**tensors, name: torch.zeros(1)}, header["__metadata__"])
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda state: b"", "not a checkpoint"),
+        (lambda state: state[:-1], "not a checkpoint"),
+        (lambda state: b"\x80\x04." + state, "not a checkpoint"),
+        (other_network, "a tensor of torch.float32 .* is needed; found torch.float32 \\(1,\\)"),
+    ],
+)
+def test_what_is_no_checkpoint_of_the_trial_is_said_and_passed_over(
+    small: TrainingData, name, spoil, words
+):
+    config = make_config()
+    (undisturbed,) = train(small, config, name=name)
+    states = interrupted(make_engine(small, name), 6, config)
+    driver = go_on(make_engine(small, name), {0: spoil(states[0])}, config)
+    (notice,) = driver.notices
+    assert notice.startswith("trial 0 starts again, its checkpoint cannot be used: ")
+    assert re.search(words, notice), notice
+    assert timeless(driver.outcomes[0]) == timeless(undisturbed)
+
+
+def test_a_checkpoint_of_another_configuration_or_precision_is_passed_over(small: TrainingData):
+    states = interrupted(make_engine(small), 6, make_config())
+    driver = go_on(make_engine(small), states, make_config(layer_size=16))
+    assert "another configuration" in driver.notices[0]
+    driver = go_on(make_engine(small, precision="float64"), states, make_config())
+    assert "another precision: float32 instead of float64" in driver.notices[0]
