@@ -285,6 +285,22 @@ def kill_at_random(
     return kills, num_trials
 
 
+def wait_for_lines(folder: Path, driver: subprocess.Popen[str], lines: int) -> None:
+    """Wait until the ledger has so many lines; a driver that ends or hangs says what it did."""
+    end = time.monotonic() + 120
+    while len(read_ledger(folder)) < lines:
+        if driver.poll() is not None:
+            raise AssertionError(f"it ended with {driver.returncode}: {driver.communicate()[1]}")
+        if time.monotonic() > end:
+            driver.send_signal(signal.SIGUSR1)  # print where all threads are
+            time.sleep(1)
+            driver.send_signal(signal.SIGABRT)
+            raise AssertionError(
+                f"it hangs with workers {children(driver.pid)}: {driver.communicate()[1]}"
+            )
+        time.sleep(0.005)
+
+
 def kill_later(folder: Path, driver: subprocess.Popen[str], lines: int, seconds: float) -> bool:
     """Kill driver and workers some time after the ledger has so many lines.
 

@@ -8,6 +8,7 @@ microsecond is hit every time.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import pathlib
@@ -180,6 +181,7 @@ def watched(start: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
 
 
 def main(plan: dict[str, Any]) -> None:
+    faulthandler.register(signal.SIGUSR1)  # a driver that hangs can be asked where
     # One thread for each worker: threads that wait for each other on a busy machine take minutes.
     os.sched_getaffinity = lambda _process: {0}  # type: ignore[assignment]
     ledger = Ledger(plan["ledger"])

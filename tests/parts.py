@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from helpers import children, is_alive, wait_for
-from killing import ENGINES, go_on, kill_all, read_ledger, start_driver
+from killing import ENGINES, go_on, kill_all, read_ledger, start_driver, wait_for_lines
 
 TRIALS = 6
 _PAUSE_SECONDS = 1.5
@@ -63,7 +63,7 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> Non
     """
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
         try:
-            wait_for(lambda: len(read_ledger(folder)) >= after_lines)
+            wait_for_lines(folder, driver, after_lines)
             (worker,) = children(driver.pid)
             DISASTERS[disaster](driver, worker)
             _, errors = driver.communicate(timeout=120)

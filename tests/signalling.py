@@ -15,9 +15,9 @@ from killing import (
     check_whole,
     go_on,
     kill_all,
-    read_ledger,
     read_study,
     start_driver,
+    wait_for_lines,
 )
 
 TRIALS = 4
@@ -119,7 +119,7 @@ def interrupt_with_a_deaf_worker(folder: Path, name: str, engine: str) -> None:
     """Signal a sweep whose worker stands still and answers nothing: it leaves in time."""
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as run:
         try:
-            wait_for(lambda: len(read_ledger(folder)) >= 5)
+            wait_for_lines(folder, run, 5)
             (worker,) = children(run.pid)
             os.kill(worker, signal.SIGSTOP)
             sent = time.monotonic()

@@ -21,9 +21,9 @@ from killing import (
     kill_all,
     kill_later,
     prepare,
-    read_ledger,
     small_space,
     start_driver,
+    wait_for_lines,
 )
 
 DAY = 86_400
@@ -74,7 +74,7 @@ def test_nothing_changes_when_the_clock_jumps(tmp_path, clock, tmp_path_factory)
     folder = prepare(tmp_path, small_space(TRIALS))
 
     with start_driver(folder, "run", "space.yaml", *OPTIONS) as driver:
-        wait_for(lambda: len(read_ledger(folder)) >= 6)
+        wait_for_lines(folder, driver, 6)
         clock(DAY)
         assert kill_later(folder, driver, 25, 0), "it had ended before"
     assert show(folder)["state"] == "interrupted"
