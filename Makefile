@@ -1,6 +1,6 @@
 # make sweep   install, run the quick-start sweep, write its report
 # make test    install, run the tests
-# make soak    install, run the long tests: kills, races, damaged stores, full disks
+# make soak    install, run the long proofs: kills, damaged stores, full disks, strange files
 # make check   install, lint, types, import contracts
 # make bench   install, time all engines against other tools, and the driver by itself
 #              (needs MNIST; an idle machine; half an hour)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from sweep.data import (
     Part,
@@ -86,7 +87,15 @@ def _read(store: Store, record: StudyRecord, data_dir: Path) -> TestReading:
             f"{str(artifacts_root(store.path))!r}, or are not the recorded ones; restore them from "
             "a copy, or run the search space again under another name with --study"
         )
-    dataset = SearchSpace.model_validate(record.space).dataset
+    try:
+        dataset = SearchSpace.model_validate(record.space).dataset
+        config = store.read_config(record.name, best.number)
+    except (KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"study {record.name!r} cannot be understood: {reason}; it is damaged or was made by "
+            "another version"
+        ) from None
     data = load_training_data(
         dataset.name,
         data_dir,
@@ -98,7 +107,7 @@ def _read(store: Store, record: StudyRecord, data_dir: Path) -> TestReading:
             f"the data under {str(data_dir)!r} are not those of study {record.name!r}: "
             f"fingerprint {data.fingerprint[:12]}, recorded {record.data.fingerprint[:12]}"
         )
-    model = _load_model(store.read_config(record.name, best.number), weights, data)
+    model = _load_model(config, weights, data)
     ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     opened_at = datetime.now(UTC).isoformat(timespec="seconds")
     reading = TestReading(best.number, opened_at, num_trials=ended)
@@ -109,9 +118,39 @@ def _read(store: Store, record: StudyRecord, data_dir: Path) -> TestReading:
 
 
 def _load_model(config: TrialConfig, weights: bytes, data: TrainingData) -> MLP:
+    """The trial's network.
+
+    The store may be a stranger's: the network is made only after the weights, which are no larger
+    than their file, have been found to be its own.
+
+    Raises:
+        StoreError: they are not.
+    """
+    try:
+        state = safetensors.torch.load(weights)
+        # Before any network is made: the number of its layers may be anything, too.
+        fits = len(state) == 2 * config.num_layers and _shapes(config, data) == {
+            name: tensor.shape for name, tensor in state.items()
+        }
+        reason = "" if fits else "other shapes"
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+    if reason:
+        raise StoreError(
+            f"the weights of trial {config.number} are not those of its network ({reason}); "
+            "restore them from a copy, or run the search space again under another name with "
+            "--study"
+        )
     model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
-    model.load_state_dict(safetensors.torch.load(weights))
+    model.load_state_dict(state)
     return model.eval()
+
+
+def _shapes(config: TrialConfig, data: TrainingData) -> dict[str, torch.Size]:
+    """The shapes of a network's parameters, without memory for them."""
+    with torch.device("meta"):
+        model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
+    return {name: tensor.shape for name, tensor in model.state_dict().items()}
 
 
 @torch.no_grad()

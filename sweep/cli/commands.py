@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
+from sweep.cli.words import printable
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
             tally = progress.tally
             work = getattr(runner, command)
             study = work(what, on_event=progress.on_event, stop=interruption.requested, **options)
-    click.echo(summarize(study, tally.seconds, words))
+    click.echo(printable(summarize(study, tally.seconds, words)))
     return 0 if study.best is not None else FAILED
 
 
@@ -239,7 +240,7 @@ def report(
 
         written = write_report(list(studies), storage=storage, out=out, top=top, data_dir=data_dir)
     for note in written.notes:
-        click.echo(f"sweep: {note}", err=True)
+        click.echo(printable(f"sweep: {note}"), err=True)
     click.echo(str(written.html))
 
 
@@ -263,7 +264,7 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     if as_json:
         _echo_json(reproduction_json(found))
     else:
-        click.echo(reproduction_text(found))
+        click.echo(printable(reproduction_text(found)))
     return 0 if found.is_identical else FAILED
 
 
@@ -283,7 +284,7 @@ def list_studies(as_json: bool, storage: str) -> None:
     if as_json:
         _echo_json([summary.study_json(study, with_trials=False) for study in studies])
     else:
-        click.echo(summary.study_rows(studies))
+        click.echo(printable(summary.study_rows(studies)))
 
 
 @cli.command()
@@ -306,11 +307,11 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
     if trial is None and as_json:
         _echo_json(summary.study_json(record, with_trials=True))
     elif trial is None:
-        click.echo(summary.study_text(record))
+        click.echo(printable(summary.study_text(record)))
     elif as_json:
         _echo_json(summary.trial_json(record, record.trials[trial], in_full=True))
     else:
-        click.echo(summary.trial_text(record, record.trials[trial]))
+        click.echo(printable(summary.trial_text(record, record.trials[trial])))
 
 
 @cli.command()
@@ -341,7 +342,7 @@ def doctor(store: str, as_json: bool) -> int:
     if as_json:
         _echo_json(examination_json(found))
     else:
-        click.echo(examination_text(found))
+        click.echo(printable(examination_text(found)))
     return FAILED if found.is_damaged else 0
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from sweep.cli.words import printable
 from sweep.errors import InputError, SweepError
 
 __all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interruptible"]
@@ -25,7 +26,7 @@ _PATIENCE_SECONDS = 4.5  # of the five in which a command ends after a signal
 
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    click.echo(f"sweep: {message}", err=True)
+    click.echo(printable(f"sweep: {message}"), err=True)
     sys.exit(code)
 
 
@@ -87,7 +88,7 @@ class Interruption:
         self._patience.cancel()
 
     def _leave(self) -> None:
-        click.echo(f"sweep: {self.words}", err=True)
+        click.echo(printable(f"sweep: {self.words}"), err=True)
         os._exit(self.exit_code)
 
 

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.words import duration, params_words, percent_or_number
+from sweep.cli.words import duration, params_words, percent_or_number, printable
 from sweep.records import TrialConfig, TrialState
 from sweep.runner import (
     EpochFinished,
@@ -182,7 +182,7 @@ class _PlainProgress:
             )
 
     def _print(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(printable(line) + "\n")
         sys.stderr.flush()
 
 
@@ -205,7 +205,7 @@ class _LiveProgress:
     def on_event(self, event: Event) -> None:
         self.tally.update(event)
         if isinstance(event, Notice):
-            self._live.console.print(Text(f"note: {event.text}"))
+            self._live.console.print(Text(printable(f"note: {event.text}")))
 
     def _draw(self) -> Group | Text:
         tally = self.tally
@@ -214,7 +214,7 @@ class _LiveProgress:
         total = tally.num_trials
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(tally.study, style="bold"),
+            Text(printable(tally.study), style="bold"),
             ProgressBar(total=total, completed=tally.num_finished, width=30),
             Text(f"{tally.num_finished} of {total if total is not None else '?'} trials"),
             Text(f"{tally.epochs} epochs"),
@@ -240,6 +240,6 @@ class _LiveProgress:
                 str(number),
                 f"{epoch}/{config.epochs}",
                 percent_or_number(tally.metric, value) if value is not None else "starting",
-                tally.params(config),
+                printable(tally.params(config)),
             )
         return table

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _LEADERBOARD = 5
+_SHOWN_FAILURES = 5
 
 
 def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
@@ -62,6 +63,9 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
     lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
     if trial.reason:
         lines.append(trial.reason)
+    if trial.retry_of is not None:
+        lines.append(f"it repeats trial {trial.retry_of}, which failed")
+    lines += [f"tried again: {failure.reason}" for failure in trial.lost]
     lines += _columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
     outcome = trial.outcome
     if outcome is None:
@@ -112,6 +116,7 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
         "objective": {"metric": study.objective.metric, "goal": study.objective.goal},
         "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
         "best": trial_json(study, study.best) if study.best else None,
+        "failures": _failure_kinds(study),
     }
     if with_trials:
         data["trials"] = [trial_json(study, trial) for trial in study.trials]
@@ -123,6 +128,7 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
 def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False) -> dict[str, Any]:
     """A trial for programs; in full with history, environment and failure."""
     outcome = trial.outcome
+    failure = outcome.failure if outcome else None
     data: dict[str, Any] = {
         "number": trial.number,
         "state": str(trial.state),
@@ -131,6 +137,11 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
         "epochs_run": trial.epochs_run,
         "seconds": outcome.seconds if outcome else None,
         "reason": trial.reason,
+        "failure": (
+            {"kind": str(failure.kind), "reason": failure.reason} if failure is not None else None
+        ),
+        "lost_workers": len(trial.lost),
+        "retry_of": trial.retry_of,
     }
     if in_full and outcome is not None:
         from sweep.codec import to_plain
@@ -209,8 +220,25 @@ def _best_lines(study: StudyRecord) -> list[str]:
 
 
 def _failure_lines(study: StudyRecord) -> list[str]:
-    reasons = Counter(trial.reason for trial in study.trials if trial.state is TrialState.FAIL)
-    return [f"failed: {count} × {reason}" for reason, count in reasons.most_common(3)]
+    """How many trials failed and of what, the first of them, and what to do."""
+    failed = study.failed
+    if not failed:
+        return []
+    kinds = _failure_kinds(study)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    lines = [f"failed: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
+    shown = failed[:_SHOWN_FAILURES]
+    lines += _columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
+    if len(failed) > len(shown):
+        lines.append(f"  and {len(failed) - len(shown)} more (`sweep show {study.name} --json`)")
+    return [*lines, f"  run them again with `sweep resume {study.name} --retry-failed`"]
+
+
+def _failure_kinds(study: StudyRecord) -> dict[str, int]:
+    """Failed trials that were not run again, by the kind of failure."""
+    failures = [trial.outcome.failure if trial.outcome else None for trial in study.failed]
+    kinds = Counter(str(f.kind) if f is not None else "not recorded" for f in failures)
+    return dict(kinds.most_common())
 
 
 def _dataset(study: StudyRecord) -> str:

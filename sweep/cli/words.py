@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["duration", "number_words", "params_words", "percent_or_number"]
+__all__ = ["duration", "number_words", "params_words", "percent_or_number", "printable"]
 
 
 def duration(seconds: float) -> str:
@@ -35,3 +35,17 @@ def number_words(value: float | str) -> str:
 def params_words(params: Mapping[str, int | float | str]) -> str:
     """A configuration in one line."""
     return " ".join(f"{name}={number_words(value)}" for name, value in params.items())
+
+
+def printable(text: str) -> str:
+    """A text without anything that a terminal would obey; line ends and tabs stay.
+
+    Names and reasons may come from a stranger's store. Control characters and those that cannot be
+    seen are written as Python's escapes.
+    """
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t\u00a0"
+        else ascii(character)[1:-1]
+        for character in text
+    )

@@ -207,11 +207,12 @@ def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
         for row in tables.trial_rows(record, space):
             cells = asdict(row)
             params = [
-                "" if name in row.unused_params else row.params.get(name, "") for name in PARAMETERS
+                "" if name in row.unused_params else _cell(row.params.get(name, ""))
+                for name in PARAMETERS
             ]
             writer.writerow(
                 [
-                    record.name,
+                    _cell(record.name),
                     row.number,
                     row.state,
                     _cell(row.value),
@@ -223,4 +224,7 @@ def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
 
 
 def _cell(value: Any) -> Any:
+    """A value in the table; a spreadsheet must not take a stranger's text for a formula."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
     return "" if _finite(value) is None else value

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_request", "read_studies", "write_report"]
 
+_MAX_PREFIX = 64  # as long as a study's name may be, unless its store is a stranger's
+
 
 def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top: int) -> Path:
     """The folder to write into, checked without writing anything.
@@ -238,7 +240,7 @@ def _prefixes(names: Sequence[str]) -> list[str]:
     """Beginnings of file names: those of the studies, made harmless and kept apart."""
     prefixes: list[str] = []
     for name in names:
-        harmless = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "study"
+        harmless = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:_MAX_PREFIX] or "study"
         taken = {prefix.lower() for prefix in prefixes}
         number = 2
         prefix = harmless

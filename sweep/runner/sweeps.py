@@ -15,7 +15,7 @@ from sweep.records import DataFacts, Notice, StudyRecord
 from sweep.runner.events import Event
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, stored_space
-from sweep.runner.workers import WorkerOptions
+from sweep.runner.workers import CHECKPOINT_SECONDS, WorkerOptions
 from sweep.space import SearchSpace, load_space
 from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
@@ -37,7 +37,7 @@ def run(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
-    checkpoint_every: float = 10.0,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
     keep_weights: int = 10,
     trial_time_limit: float | None = None,
     max_failures: int | None = None,
@@ -110,7 +110,7 @@ def resume(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
-    checkpoint_every: float = 10.0,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
     keep_weights: int = 10,
     trial_time_limit: float | None = None,
     max_failures: int | None = None,

@@ -13,7 +13,10 @@ from sweep.records import TrainingSettings
 from sweep.space import SearchSpace
 from sweep.training import ENGINE_NAMES, MAX_LANES, PRECISION_NAMES, STACK_FLOPS
 
-__all__ = ["WorkerOptions"]
+__all__ = ["CHECKPOINT_SECONDS", "WorkerOptions"]
+
+CHECKPOINT_SECONDS = 10.0
+"""Between two checkpoints of a trial: short beside a trial, long beside what one costs."""
 
 # Of the budget, what may be under way at once where earlier trials decide about later ones.
 _SHARE_UNDER_WAY = 1 / 4
@@ -39,7 +42,7 @@ class WorkerOptions:
     engine: str
     precision: str
     lanes: int | None
-    checkpoint_every: float
+    checkpoint_every: float = CHECKPOINT_SECONDS
 
     def place(self) -> tuple[Placement, ...]:
         """Where workers run.

@@ -6,8 +6,21 @@ from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic_core import PydanticCustomError
 
-__all__ = ["Flag", "Number", "Scalar", "StrictModel", "Text", "WholeNumber", "named"]
+__all__ = [
+    "Flag",
+    "Number",
+    "Scalar",
+    "StrictModel",
+    "Text",
+    "WholeNumber",
+    "at_most",
+    "named",
+    "shorten",
+]
+
+_MAX_SHOWN = 60
 
 Scalar = int | float | str
 WholeNumber = Annotated[int, Strict()]
@@ -35,3 +48,22 @@ def named(key: str, form: Any) -> BeforeValidator:
         lambda value: {key: value} if isinstance(value, str) else value,
         json_schema_input_type=form | Literal[names],
     )
+
+
+def at_most(number: int) -> BeforeValidator:
+    """Refuse a longer list before any of its entries is looked at."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > number:
+            raise PydanticCustomError(
+                "too_long", "may have {max_length} entries; found {actual_length}",
+                {"max_length": number, "actual_length": len(value)},
+            )  # fmt: skip
+        return value
+
+    return BeforeValidator(check)
+
+
+def shorten(text: str) -> str:
+    """As much of a text as a message may quote."""
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

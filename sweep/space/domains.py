@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sweep.space.base import Flag, Number, Scalar, StrictModel, Text, WholeNumber
+from sweep.space.base import Flag, Number, Scalar, StrictModel, Text, WholeNumber, at_most
 from sweep.space.parameters import (
     PARAMETERS,
     CategoricalParameter,
@@ -27,8 +27,11 @@ from sweep.space.parameters import (
 
 __all__ = ["Choices", "ConditionValue", "Domain", "ParametersModel", "Range"]
 
+MAX_CHOICES = 1000
+MAX_STEPS = 1_000_000  # from then on rounding decides whether a value is one of the steps
+
 ConditionValue = WholeNumber | Number | Text
-Condition = dict[str, ConditionValue | list[ConditionValue]]
+Condition = dict[str, Annotated[ConditionValue | list[ConditionValue], at_most(MAX_CHOICES)]]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -63,7 +66,13 @@ class Range(StrictModel, Generic[T, S]):
             raise PydanticCustomError("range", "log and step cannot be used together")
         if step is not None:
             steps = (high - low) / step
-            if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
+            if steps > MAX_STEPS:
+                raise PydanticCustomError(
+                    "range",
+                    "a range may have {most} steps; found low {low}, high {high}, step {step}",
+                    {"most": f"{MAX_STEPS:,}", "low": low, "high": high, "step": step},
+                )
+            if (high > low and steps < 0.5) or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
                 raise PydanticCustomError(
                     "range",
                     "high - low must be a multiple of step; found low {low}, high {high}, "
@@ -76,7 +85,9 @@ class Range(StrictModel, Generic[T, S]):
 class Choices(StrictModel, Generic[T]):
     """One of a list of values."""
 
-    choices: list[T] = Field(min_length=1, description="The values to choose from.")
+    choices: Annotated[list[T], at_most(MAX_CHOICES)] = Field(
+        min_length=1, max_length=MAX_CHOICES, description="The values to choose from."
+    )
     when: Condition | None = Field(
         None, description="Other parameters and the values under which this one is sampled."
     )
@@ -119,10 +130,10 @@ def _domain_type(parameter: Parameter) -> Any:
     match parameter:
         case IntParameter():
             value = Annotated[WholeNumber, Field(ge=parameter.minimum, le=parameter.maximum)]
-            step = Annotated[WholeNumber, Field(gt=0)]
+            step = Annotated[WholeNumber, Field(gt=0, le=parameter.maximum)]
         case FloatParameter():
             value = Annotated[Number, Field(ge=parameter.minimum, le=parameter.maximum)]
-            step = Annotated[Number, Field(gt=0)]
+            step = Annotated[Number, Field(gt=0, le=parameter.maximum)]
         case CategoricalParameter():
             value = Literal[parameter.choices]
     choices = create_model(

@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from sweep.errors import InputError, SearchSpaceError
 from sweep.space import rules
+from sweep.space.base import shorten
 from sweep.space.domains import Domain, ParametersModel
 from sweep.space.parameters import PARAMETERS
 from sweep.space.schema import search_space_schema
@@ -21,6 +23,10 @@ from sweep.space.search_space import SearchSpace
 from sweep.space.yaml_reader import MAX_BYTES, Document, Position, read_yaml
 
 __all__ = ["load_space"]
+
+_MAX_PROBLEMS = 100
+_MAX_MESSAGE = 1000
+_schema = cache(search_space_schema)
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
@@ -67,16 +73,34 @@ def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
         try:
             space = SearchSpace.model_validate(data)
         except ValidationError as error:
-            details = [d for d in error.errors(include_url=False) if d["type"] != "rules"]
+            details = error.errors(include_url=False)
+            if details[0]["type"] == "rules":  # alone: nothing else was wrong
+                broken = details.pop()["ctx"]["problems"]
+            else:
+                broken = _rules(data)
             found += [_translate(detail, data, document) for detail in details]
-            found += [(document.position(problem.path), str(problem)) for problem in _rules(data)]
+            found += [(document.position(problem.path), str(problem)) for problem in broken]
     if space is not None and not found:
         return space
+    places = sorted(set(found))
+    if len(places) > _MAX_PROBLEMS:
+        rest = len(places) - _MAX_PROBLEMS
+        places[_MAX_PROBLEMS:] = [
+            (places[_MAX_PROBLEMS][0], f"and {rest:,} more problems from here")
+        ]
     lines = [
-        f"{name}:{where.line}:{where.column}: {message}" if name else message
-        for where, message in sorted(set(found))
+        f"{name}:{where.line}:{where.column}: {_one_line(message)}" if name else _one_line(message)
+        for where, message in places
     ]
     raise SearchSpaceError(lines)
+
+
+def _one_line(message: str) -> str:
+    """A message of which every character can be seen, whatever the file's keys are made of."""
+    shown = "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in message
+    )
+    return shown if len(shown) <= _MAX_MESSAGE else shown[: _MAX_MESSAGE - 3] + "..."
 
 
 def _rules(data: Any) -> list[rules.Problem]:
@@ -121,7 +145,7 @@ def _translate(detail: ErrorDetails, data: Any, document: Document) -> tuple[Pos
     if kind == "extra_forbidden":
         key, parent = str(path[-1]), path[:-1]
         allowed = _allowed_keys(parent, data)
-        message = f"unknown key {key!r}{_did_you_mean(key, allowed)}; allowed: " + ", ".join(
+        message = f"unknown key {_show(key)}{_did_you_mean(key, allowed)}; allowed: " + ", ".join(
             allowed
         )
         where = ".".join(map(str, parent))
@@ -169,7 +193,7 @@ def _message(detail: ErrorDetails) -> str:
             allowed = [word.strip().strip("'") for word in text.split(",")]
             tag = str(context["tag"])
             return (
-                f"type must be one of {', '.join(allowed)}; found {tag!r}"
+                f"type must be one of {', '.join(allowed)}; found {_show(tag)}"
                 f"{_did_you_mean(tag, allowed)}"
             )
         case "union_tag_not_found":
@@ -215,10 +239,9 @@ def _show(value: Any) -> str:
         case bool():
             return json.dumps(value)
         case str():
-            return repr(value if len(value) <= 60 else value[:57] + "...")
+            return repr(shorten(value))
         case _:
-            text = repr(value)
-            return text if len(text) <= 60 else text[:57] + "..."
+            return shorten(repr(value))
 
 
 def _list_hint(found: Any) -> str:
@@ -239,7 +262,7 @@ def _allowed_keys(path: tuple[int | str, ...], data: Any) -> list[str]:
     value = data
     for part in path:
         value = value[part]
-    schema = search_space_schema()
+    schema = _schema()
     if path[0] == "parameters" and len(path) > 1:
         word = "".join(part.capitalize() for part in str(path[1]).split("_"))
         form = "Choices" if "choices" in value or f"{word}Range" not in schema["$defs"] else "Range"

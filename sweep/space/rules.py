@@ -7,11 +7,15 @@ configurations differ; enqueued configurations and grids must fit the domains.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Any
 
-from sweep.space.base import Scalar
+from sweep.space.base import Scalar, shorten
+from sweep.space.conditions import condition, holds, sampling_order
 from sweep.space.domains import Choices, Domain, Range
 from sweep.space.parameters import PARAMETERS
 
@@ -25,6 +29,8 @@ __all__ = [
 ]
 
 MAX_GRID = 100_000
+_MAX_SHOWN = 12
+_MAX_PROBLEMS = 100  # of one kind: more of them would help nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,9 @@ def check(
         sampler: The sampler as plain data.
         pruner: The pruner as plain data.
     """
-    problems = list(_check_conditions(domains))
+    problems = list(islice(_check_conditions(domains), _MAX_PROBLEMS))
     if not problems:
-        for index, configuration in enumerate(enqueue):
-            problems += _check_enqueued(domains, configuration, ("enqueue", index))
+        problems += islice(_check_enqueued(domains, enqueue), _MAX_PROBLEMS)
     if sampler.get("type") == "grid" and not problems:
         problems += _check_grid(domains)
     if "epochs" in domains:
@@ -92,40 +97,9 @@ def _check_resource(
 # ---------------------------------------------------------------- conditions
 
 
-def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
-    """A domain's condition: the values that each parent must have one of."""
-    when = domain.when if isinstance(domain, Range | Choices) else None
-    return {
-        parent: tuple(wanted) if isinstance(wanted, list) else (wanted,)
-        for parent, wanted in (when or {}).items()
-    }
-
-
-def holds(when: Any, values: Mapping[str, Scalar], active: set[str]) -> bool:
-    """Whether a condition holds: every parent is active and has a wanted value."""
-    return all(
-        parent in active and values[parent] in (wanted if isinstance(wanted, list) else [wanted])
-        for parent, wanted in (when or {}).items()
-    )
-
-
-def sampling_order(domains: Mapping[str, Domain]) -> list[str]:
-    """Parameters with parents before children, otherwise in the order of their definition."""
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name not in order:
-            for parent in condition(domains[name]):
-                visit(parent)
-            order.append(name)
-
-    for name in domains:
-        visit(name)
-    return order
-
-
 def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
     broken = False
+    listed = _listed(domains)
     for name, domain in domains.items():
         for parent, wanted in condition(domain).items():
             path = ("parameters", name, "when", parent)
@@ -141,6 +115,8 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
                 broken = True  # the parent is itself malformed, which is reported elsewhere
                 continue
             for value in wanted:
+                if (type(value), value) in listed[parent]:
+                    continue
                 why_not = _why_outside(domains[parent], parent, value)
                 if why_not:
                     broken = True
@@ -157,16 +133,12 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
 
 def _check_chains(domains: Mapping[str, Domain]) -> Iterator[Problem]:
     """A parameter needs its own condition and those of its parents, all at the same time."""
-
-    def requirements(name: str) -> Iterator[tuple[str, tuple[Scalar, ...]]]:
+    requirements: dict[str, dict[str, set[Scalar]]] = {}
+    for name in sampling_order(domains):
+        possible = requirements[name] = {}
         for parent, wanted in condition(domains[name]).items():
-            yield parent, wanted
-            yield from requirements(parent)
-
-    for name in domains:
-        possible: dict[str, set[Scalar]] = {}
-        for parent, wanted in requirements(name):
-            possible[parent] = possible.get(parent, set(wanted)) & set(wanted)
+            for ancestor, values in [(parent, set(wanted)), *requirements[parent].items()]:
+                possible[ancestor] = possible.get(ancestor, values) & values
         for parent in [parent for parent, values in possible.items() if not values][:1]:
             yield Problem(
                 ("parameters", name, "when"),
@@ -205,21 +177,44 @@ def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
     if isinstance(domain, Choices):
         if any(value == choice and _fits(value, choice) for choice in domain.choices):
             return None
-        return f"{name} is one of {', '.join(map(str, domain.choices))}; found {value!r}"
+        return f"{name} is one of {_some(domain.choices)}; found {shorten(repr(value))}"
     if isinstance(domain, Range):
         kinds = int if isinstance(domain.low, int) else (int, float)
         if not isinstance(value, kinds) or isinstance(value, bool):
-            return f"{name} is a number; found {value!r}"
+            return f"{name} is a number; found {shorten(repr(value))}"
         if not domain.low <= value <= domain.high:
-            return f"{name} is between {domain.low} and {domain.high}; found {value!r}"
+            return f"{name} is between {domain.low} and {domain.high}; found {shorten(repr(value))}"
         if domain.step is not None:
             steps = (value - domain.low) / domain.step
             if not math.isclose(steps, round(steps), abs_tol=1e-8):
-                return f"{name} goes from {domain.low} in steps of {domain.step}; found {value!r}"
+                return (
+                    f"{name} goes from {domain.low} in steps of {domain.step}; "
+                    f"found {shorten(repr(value))}"
+                )
         return None
     if value == domain and _fits(value, domain):
         return None
-    return f"{name} is fixed at {domain!r}; found {value!r}"
+    return f"{name} is fixed at {domain!r}; found {shorten(repr(value))}"
+
+
+def _listed(domains: Mapping[str, Domain]) -> dict[str, frozenset[tuple[type, Scalar]]]:
+    """The choices of each domain, to be found at once: there may be thousands, asked for as often.
+
+    With their types, because 32.0 equals 32 and is not the same choice.
+    """
+    return {
+        name: frozenset(
+            (type(choice), choice)
+            for choice in (domain.choices if isinstance(domain, Choices) else ())
+        )
+        for name, domain in domains.items()
+    }
+
+
+def _some(values: Sequence[Scalar]) -> str:
+    """The first of these values."""
+    shown = ", ".join(map(str, values[:_MAX_SHOWN]))
+    return shown if len(values) <= _MAX_SHOWN else f"{shown}, ..."
 
 
 def _fits(value: Any, example: Scalar) -> bool:
@@ -228,26 +223,43 @@ def _fits(value: Any, example: Scalar) -> bool:
 
 
 def _check_enqueued(
-    domains: Mapping[str, Domain], configuration: Mapping[str, Any], path: tuple[str | int, ...]
+    domains: Mapping[str, Domain], enqueue: Sequence[Mapping[str, Any]]
 ) -> Iterator[Problem]:
-    known: dict[str, Scalar] = {
+    listed = _listed(domains)
+    conditions = {
+        name: {parent: frozenset(wanted) for parent, wanted in condition(domain).items()}
+        for name, domain in domains.items()
+    }
+    fixed = {
         name: domain for name, domain in domains.items() if not isinstance(domain, Range | Choices)
-    } | {name: value for name, value in configuration.items() if name in domains}
-    for name, value in configuration.items():
-        if name not in PARAMETERS:
-            yield Problem((*path, name), f"there is no parameter {name!r}")
-            continue
-        if name not in domains:
-            continue
-        why_not = _why_outside(domains[name], name, value)
-        if why_not:
-            yield Problem((*path, name), why_not)
-        for parent, wanted in condition(domains[name]).items():
-            if parent in known and known[parent] not in wanted:
-                yield Problem(
-                    (*path, name),
-                    f"{name} is not used when {parent} is {known[parent]!r}; leave it out",
-                )
+    }
+    for index, configuration in enumerate(enqueue):
+        known: dict[str, Any] = fixed | {
+            name: value for name, value in configuration.items() if name in domains
+        }
+        for name, value in configuration.items():
+            path = ("enqueue", index, name)
+            if name not in PARAMETERS:
+                yield Problem(path, f"there is no parameter {shorten(repr(name))}")
+                continue
+            if name not in domains:
+                continue
+            is_scalar = isinstance(value, int | float | str)
+            if not is_scalar or (type(value), value) not in listed[name]:
+                why_not = _why_outside(domains[name], name, value)
+                if why_not:
+                    yield Problem(path, why_not)
+            for parent, wanted in conditions[name].items():
+                if parent in known and not _is_one(known[parent], wanted):
+                    yield Problem(
+                        path,
+                        f"{name} is not used when {parent} is {shorten(repr(known[parent]))}; "
+                        "leave it out",
+                    )
+
+
+def _is_one(value: Any, wanted: frozenset[Scalar]) -> bool:
+    return isinstance(value, int | float | str) and value in wanted
 
 
 def _size(domain: Domain) -> int | None:
@@ -282,7 +294,8 @@ def _check_grid(domains: Mapping[str, Domain]) -> Iterator[Problem]:
                 ("parameters", name),
                 "a grid needs a finite list of values: give choices, or low, high and step",
             )
-    size = None if endless else count(domains)
+    is_whole = all(parent in domains for d in domains.values() for parent in condition(d))
+    size = count(domains) if is_whole and not endless else None
     if size is not None and size > MAX_GRID:
         yield Problem(
             ("sampler",), f"a grid may have {MAX_GRID:,} configurations at most; found {size:,}"
@@ -292,38 +305,53 @@ def _check_grid(domains: Mapping[str, Domain]) -> Iterator[Problem]:
 def count(domains: Mapping[str, Domain]) -> int | None:
     """How many configurations differ, or None if they are uncountable.
 
-    Branches only over values that some condition names, so large spaces are counted quickly.
+    Values that fulfil the same conditions are counted together, and so are the ways to the same
+    set of parameters that will not be sampled: large spaces are counted quickly, whatever their
+    conditions.
     """
     order = sampling_order(domains)
-    sizes = {name: _size(domains[name]) for name in order}
-    named: dict[str, set[Scalar]] = {}
-    for domain in domains.values():
-        for parent, wanted in condition(domain).items():
-            named.setdefault(parent, set()).update(wanted)
+    children: dict[str, dict[str, frozenset[Scalar]]] = {name: {} for name in order}
+    for name in order:
+        for parent, wanted in condition(domains[name]).items():
+            children[parent][name] = frozenset(wanted)
+    alike = {name: _alike(domains[name], children[name]) for name in order}
 
-    def visit(index: int, values: dict[str, Scalar], active: set[str]) -> int:
+    @cache
+    def visit(index: int, left_out: frozenset[str]) -> int:
         if index == len(order):
             return 1
-        name, domain = order[index], domains[order[index]]
-        if isinstance(domain, Range | Choices) and not holds(domain.when, values, active):
-            return visit(index + 1, values, active)
-        size = sizes[name]
-        if size is None:
+        name, later = order[index], frozenset(order[index + 1 :])
+        mine = frozenset(children[name])
+        if name in left_out:
+            return visit(index + 1, (left_out | mine) & later)
+        groups = alike[name]
+        if groups is None:
             raise OverflowError
-        branches = named.get(name, set())
-        total = sum(
-            visit(index + 1, {**values, name: value}, active | {name}) for value in branches
+        return sum(
+            number * visit(index + 1, (left_out | (mine - fulfilled)) & later)
+            for fulfilled, number in groups.items()
         )
-        if size > len(branches):
-            # Values that no condition names are alike: leaving the parent out of `active` makes
-            # every condition on it fail.
-            total += (size - len(branches)) * visit(index + 1, values, active - {name})
-        return total
 
     try:
-        return visit(0, {}, set())
+        return visit(0, frozenset())
     except OverflowError:
         return None
+
+
+def _alike(
+    domain: Domain, children: Mapping[str, frozenset[Scalar]]
+) -> Counter[frozenset[str]] | None:
+    """How many values fulfil the conditions of which children; None if they are uncountable."""
+    size = _size(domain)
+    if size is None:
+        return None
+    named: set[Scalar] = set().union(*children.values())
+    groups = Counter(
+        frozenset(child for child, wanted in children.items() if value in wanted) for value in named
+    )
+    if size > len(named):
+        groups[frozenset()] += size - len(named)
+    return groups
 
 
 def enumerate_configurations(domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:

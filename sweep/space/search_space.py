@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from sweep.records import Objective
 from sweep.space import rules
-from sweep.space.base import Scalar, named
+from sweep.space.base import Scalar, at_most, named
 from sweep.space.domains import Choices, ConditionValue, Domain, ParametersModel, Range
 from sweep.space.parameters import PARAMETERS
 from sweep.space.sections import Budget, Dataset, ObjectiveSpec
@@ -22,6 +22,7 @@ __all__ = ["SearchSpace", "Suggester"]
 
 STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _DEFAULT_TRIALS = 50
+_MAX_ENQUEUED = 10_000
 
 
 class Suggester(Protocol):
@@ -67,8 +68,8 @@ class SearchSpace(BaseModel):
         NoPruner(type="none"), description="How poor trials are ended early."
     )
     budget: Budget = Field(Budget(), description="When the study is finished.")
-    enqueue: list[dict[str, ConditionValue]] = Field(
-        [], max_length=10_000, description="Configurations that are tried first."
+    enqueue: Annotated[list[dict[str, ConditionValue]], at_most(_MAX_ENQUEUED)] = Field(
+        [], max_length=_MAX_ENQUEUED, description="Configurations that are tried first."
     )
 
     @model_validator(mode="after")
@@ -78,8 +79,9 @@ class SearchSpace(BaseModel):
         )
         if problems:
             raise PydanticCustomError(
-                "rules", "{text}", {"text": "; ".join(str(problem) for problem in problems)}
-            )
+                "rules", "{text}",
+                {"text": "; ".join(str(problem) for problem in problems), "problems": problems},
+            )  # fmt: skip
         return self
 
     @property

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from sweep.space.base import Number, StrictModel, WholeNumber
+from sweep.space.base import Number, StrictModel, WholeNumber, shorten
 
 __all__ = ["Budget", "Dataset", "ObjectiveSpec", "parse_duration"]
 
@@ -28,10 +28,21 @@ def parse_duration(value: Any) -> Any:
     if match is None or not any(match.groups()):
         raise PydanticCustomError(
             "duration", "must be a duration such as 90s, 30m or 1h30m; found {value}",
-            {"value": repr(value)},
+            {"value": shorten(repr(value))},
         )  # fmt: skip
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
+
+
+POOL_SIZES = {
+    "mnist": 60_000,
+    "fashion-mnist": 60_000,
+    "kmnist": 60_000,
+    "emnist-balanced": 112_800,
+    "digits": 1437,
+}
+"""Images of each training pool. `sweep.data` knows them, too, and a test compares the two: this
+room must say where in a file the mistake is, and cannot import that one."""
 
 
 class Dataset(StrictModel):
@@ -47,6 +58,22 @@ class Dataset(StrictModel):
     split_seed: Annotated[WholeNumber, Field(ge=0, lt=2**63)] = Field(
         0, description="Seed of the split into training and validation images."
     )
+
+    @field_validator("validation")
+    @classmethod
+    def _check(cls, validation: int | None, info: ValidationInfo) -> int | None:
+        pool = POOL_SIZES.get(info.data.get("name", ""))
+        if validation is not None and pool is not None and validation >= pool:
+            raise PydanticCustomError(
+                "validation",
+                "must be below {pool}, the size of the training pool of {name}; found {found}",
+                {
+                    "pool": f"{pool:,}",
+                    "name": info.data["name"],
+                    "found": shorten(f"{validation:,}"),
+                },
+            )
+        return validation
 
 
 _GOALS = {"validation_accuracy": "maximize", "validation_loss": "minimize"}

@@ -8,16 +8,20 @@ anything is built.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from sweep.space.base import shorten
+
 __all__ = ["Document", "Position", "read_yaml"]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 12
+MAX_NODES = 40_000  # keys, values and lists; each takes two kilobytes while it is read
 
 Path = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -27,6 +31,9 @@ _NULL = re.compile(r"|~|null|Null|NULL")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# https://yaml.org/spec/1.2.2/#51-character-set
+_NOT_ALLOWED = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
@@ -87,11 +94,19 @@ def read_yaml(text: bytes) -> Document:
         )
         return document
     try:
-        decoded = text.decode("utf-8-sig")
+        text = text.removeprefix(codecs.BOM_UTF8)
+        decoded = text.decode()
     except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
+        where = _place(text[: error.start].decode())
         document.problems.append(
-            (Position(line, 1), f"must be text in UTF-8; found byte 0x{text[error.start]:02x}")
+            (where, f"must be text in UTF-8; found byte 0x{text[error.start]:02x}")
+        )
+        return document
+    wrong = _NOT_ALLOWED.search(decoded)
+    if wrong:
+        where = _place(decoded[: wrong.start()])
+        document.problems.append(
+            (where, f"is not YAML: the character U+{ord(wrong[0]):04X} is not allowed")
         )
         return document
     try:
@@ -117,7 +132,7 @@ def read_yaml(text: bytes) -> Document:
 
 def _scan(text: str, document: Document) -> bool:
     """Refuse what must not be built: aliases, anchors, great depth. True if all is well."""
-    depth = 0
+    depth = num_nodes = 0
     for event in yaml.parse(text, Loader=_Loader):
         where = _position(event.start_mark)
         anchor = getattr(event, "anchor", None)
@@ -125,6 +140,11 @@ def _scan(text: str, document: Document) -> bool:
             document.problems.append((where, f"aliases are not allowed; found *{anchor}"))
         elif anchor is not None:
             document.problems.append((where, f"anchors are not allowed; found &{anchor}"))
+        if isinstance(event, yaml.NodeEvent):
+            num_nodes += 1
+            if num_nodes > MAX_NODES:
+                document.problems.append((where, f"has more than {MAX_NODES:,} keys and values"))
+                return False
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -135,6 +155,12 @@ def _scan(text: str, document: Document) -> bool:
     return not document.problems
 
 
+def _place(text: str) -> Position:
+    """The place right behind a text."""
+    lines = _LINE_BREAK.split(text)
+    return Position(len(lines), len(lines[-1]) + 1)
+
+
 def _position(mark: Any) -> Position:
     """PyYAML's mark, which counts from 0, or the start of the file if there is none."""
     return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
@@ -143,8 +169,7 @@ def _position(mark: Any) -> Position:
 def _build(node: yaml.Node, path: Path, document: Document) -> Any:
     where = _position(node.start_mark)
     document.values[path] = where
-    if node.tag not in _PLAIN_TAGS:
-        document.problems.append((where, f"tags are not allowed; found {node.tag}"))
+    if _has_tag(node, document):
         return None
     if isinstance(node, yaml.MappingNode):
         return _build_mapping(node, path, document)
@@ -157,6 +182,15 @@ def _build(node: yaml.Node, path: Path, document: Document) -> Any:
         return None
 
 
+def _has_tag(node: yaml.Node, document: Document) -> bool:
+    if node.tag in _PLAIN_TAGS:
+        return False
+    document.problems.append(
+        (_position(node.start_mark), f"tags are not allowed; found {shorten(node.tag)}")
+    )
+    return True
+
+
 def _build_mapping(node: yaml.MappingNode, path: Path, document: Document) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
@@ -164,11 +198,13 @@ def _build_mapping(node: yaml.MappingNode, path: Path, document: Document) -> di
         if not isinstance(key_node, yaml.ScalarNode):
             document.problems.append((where, "a key must be a word"))
             continue
+        if _has_tag(key_node, document):
+            continue
         key = key_node.value
         if key in mapping:
             first = document.keys[(*path, key)]
             document.problems.append(
-                (where, f"duplicate key {key!r}; the first is in line {first.line}")
+                (where, f"duplicate key {shorten(repr(key))}; the first is in line {first.line}")
             )
             continue
         document.keys[(*path, key)] = where

@@ -147,7 +147,7 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
             study.epochs, study.errors, where="post", color=colour, linestyle=dashes, linewidth=1.8
         )
         axes.plot(
-            study.epochs[-1:], study.errors[-1:], "o", color=colour, label=short(study.study, 32)
+            study.epochs[-1:], study.errors[-1:], "o", color=colour, label=_label(study.study)
         )
     log_axis(axes, "y")
     axes.set_xlim(left=0)
@@ -155,3 +155,9 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
     axes.set_ylabel("Validation error of the\nbest so far (%), log scale")
     axes.legend(loc="upper right")
     return figure
+
+
+def _label(study: str) -> str:
+    """A study's name in a legend, from which Matplotlib leaves out what begins with `_`."""
+    name = short(study, 32)
+    return f" {name}" if name.startswith("_") else name

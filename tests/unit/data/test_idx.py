@@ -39,7 +39,7 @@ def test_what_was_written_is_read(tmp_path, array, suffix):
         (b"\0\0\x0d" + idx_bytes(ARRAYS[0])[3:], "is not an IDX file"),
         (b"\0\0\x08\x09" + idx_bytes(ARRAYS[0])[4:], "is not an IDX file"),
         (idx_bytes(ARRAYS[1])[:-1], "is damaged: its header promises 24 bytes, found 23"),
-        (idx_bytes(ARRAYS[1]) + b"x", "is damaged: its header promises 24 bytes, found 25"),
+        (idx_bytes(ARRAYS[1]) + b"x", "is damaged: its header promises 24 bytes, found more"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "is damaged: its header promises"),
     ],
 )
@@ -62,7 +62,9 @@ def test_a_damaged_file_is_named(tmp_path, raw, reason):
 def test_a_damaged_archive_is_named(tmp_path, raw):
     path = tmp_path / "file-ubyte.gz"
     path.write_bytes(raw)
-    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: cannot be read: .*delete"):
+    # Overwritten bytes may still unpack: to a header that promises terabytes, for one.
+    rule = "(cannot be read: |is damaged: its header promises).*delete"
+    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {rule}"):
         read_idx(path)
 
 

@@ -20,13 +20,14 @@ from helpers import children, space_mapping, sqlite_url, timeless
 import sweep
 from sweep.errors import DataError, DeviceError, InputError, SearchSpaceError, StoreError
 from sweep.records import StudyState, TrialState
-from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted, loop
+from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted
 from sweep.runner.workers import WorkerOptions
 from sweep.space import load_space
 from sweep.store import Store
 from sweep.store.seal import seal
 
 HERE = {"workers": 1, "device": "cpu", "engine": "sequential"}
+OPTIONS = ("stop", "timeout", "trials", "keep_weights", "max_failures")
 DIVERGENT = {
     "num_layers": 6,
     "layer_size": {"low": 60, "high": 64},
@@ -40,7 +41,7 @@ DIVERGENT = {
 
 
 def run(storage: str, on_event=lambda _: None, **changes: Any):
-    options = {key: changes.pop(key) for key in ("stop", "timeout", "trials") if key in changes}
+    options = {key: changes.pop(key) for key in OPTIONS if key in changes}
     space = space_mapping(**changes)
     return sweep.run(space, storage=storage, on_event=on_event, **HERE, **options)
 
@@ -317,9 +318,8 @@ def test_a_failed_trial_does_not_stop_the_others(storage):
     assert study.best.number == 1
 
 
-def test_only_the_best_trials_weights_are_kept(storage, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_KEPT_WEIGHTS", 1)
-    study = run(storage)
+def test_only_the_best_trials_weights_are_kept(storage, tmp_path):
+    study = run(storage, keep_weights=1)
     (file,) = tmp_path.rglob("*.safetensors")
     assert file.stem == f"trial-{study.best.number:05d}"
     assert Store(storage, to_write=False).read_weights("small", study.best.number)

@@ -38,7 +38,7 @@ def load(folder: Path, text: str):
     [
         ("name: [", "2:1", ["is not YAML"]),
         ("name: x\n\tdataset: digits\n", "2:1", ["is not YAML", "tab"]),
-        ("name: x\0\n", "1:1", ["is not YAML"]),
+        ("name: x\0\n", "1:8", ["is not YAML", "U+0000"]),
         (HEAD + "---\n" + HEAD, "3:1", ["is not YAML", "another document"]),
         ("", "1:1", ["empty"]),
         ("# nothing\n", "1:1", ["empty"]),
@@ -195,7 +195,7 @@ def test_anchors_aliases_and_tags_are_refused(tmp_path, line, rule):
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
-    assert problems(tmp_path, b"name: \xff\n") == ["1:1: must be text in UTF-8; found byte 0xff"]
+    assert problems(tmp_path, b"name: \xff\n") == ["1:7: must be text in UTF-8; found byte 0xff"]
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path):

@@ -1,0 +1,83 @@
+"""Nobody can call in: driver and workers listen nowhere and have no network socket at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from helpers import children, read_until, space_mapping, start_cli, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is open")
+
+_LISTENS = 0x10000  # __SO_ACCEPTCON, in the flags of a Unix socket
+
+
+def inodes(pid: int) -> set[str]:
+    """The sockets that a process has open."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        if target.startswith("socket:["):
+            found.add(target.removeprefix("socket:[").removesuffix("]"))
+    return found
+
+
+def network_sockets(pid: int) -> set[str]:
+    """Those that belong to a network, listening or not."""
+    known = {
+        line.split()[9]
+        for kind in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
+        if (table := Path(f"/proc/{pid}/net/{kind}")).exists()
+        for line in table.read_text().splitlines()[1:]
+    }
+    return inodes(pid) & known
+
+
+def listening_sockets(pid: int) -> set[str]:
+    """Unix sockets that others may connect to."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+    return inodes(pid) & {row[6] for row in rows if int(row[3], 16) & _LISTENS}
+
+
+def test_sockets_are_seen_where_there_are_some(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX) as unix:
+        assert len(network_sockets(os.getpid())) >= 1
+        unix.bind(str(tmp_path / "here"))
+        assert listening_sockets(os.getpid()) == set()
+        unix.listen()
+        assert len(listening_sockets(os.getpid())) == 1
+
+
+def test_a_sweep_has_no_network_and_listens_nowhere(tmp_path):
+    parameters = {**space_mapping()["parameters"], "epochs": 1000}
+    space = space_mapping(parameters=parameters, budget={"trials": 8})
+    (tmp_path / "space.yaml").write_text(json.dumps(space))
+    with start_cli("run", "space.yaml", "--workers", 2, cwd=tmp_path) as driver:
+        try:
+            read_until(driver.stderr, "2 workers")
+            wait_for(lambda: len(children(driver.pid)) == 2)
+            workers = children(driver.pid)
+            wait_for(lambda: has_epochs(tmp_path / "studies.db"))
+            for pid in (driver.pid, *workers):
+                assert network_sockets(pid) == set()
+                assert listening_sockets(pid) == set()
+            assert any(inodes(pid) for pid in workers), "the pipe to the driver is a socket"
+            assert driver.poll() is None
+        finally:
+            driver.kill()
+
+
+def has_epochs(database: Path) -> bool:
+    """Whether trials are under way: the store has heard of an epoch."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        rows = connection.execute("SELECT count(*) FROM trial_intermediate_values")
+        return bool(rows.fetchone()[0])

@@ -1,0 +1,208 @@
+"""Names and texts of a stranger's store stay text: on the page, in file names, on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import sqlite_url
+
+import sweep
+import sweep.cli
+from sweep.codec import from_plain, to_plain
+from sweep.records import Failure, FailureKind, TrialOutcome
+from sweep.store import Store
+
+MARKUP = '"><img src=x onerror=alert(1)><svg onload=alert(2)>{{7*7}}'
+SCRIPT = f"</td></script><script>alert(3)</script>{MARKUP}"
+TERMINAL = "evil\x1b]0;owned\x07\x1b[31m\x9b1m\u202egnp\r"
+
+
+def edit(folder: Path, key: str, change: Callable[[Any], Any]) -> None:
+    """Change an attribute of the study or of all its trials, as a stranger would."""
+    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
+        for table in ("study_user_attributes", "trial_user_attributes"):
+            column = table.replace("attributes", "attribute_id")
+            rows = database.execute(
+                f"SELECT {column}, value_json FROM {table} WHERE key = ?",  # noqa: S608
+                (key,),
+            ).fetchall()
+            for row, value in rows:
+                database.execute(
+                    f"UPDATE {table} SET value_json = ? WHERE {column} = ?",  # noqa: S608
+                    (json.dumps(change(json.loads(value))), row),
+                )
+
+
+def rename(folder: Path, name: str) -> None:
+    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
+        database.execute("UPDATE studies SET study_name = ? WHERE study_name = 'small'", (name,))
+
+
+@pytest.fixture(scope="module")
+def tested_folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished study whose test split was read, so that no weights are needed any more."""
+    folder = tmp_path_factory.mktemp("tested")
+    shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
+    sweep.report("small", storage=sqlite_url(folder), out=folder / "first")
+    return folder
+
+
+@pytest.fixture
+def folder(tested_folder: Path, tmp_path: Path) -> Path:
+    shutil.copy(tested_folder / "studies.db", tmp_path)
+    return tmp_path
+
+
+def hostile_outcome(text: str) -> Callable[[Any], Any]:
+    def change(plain: dict[str, Any]) -> dict[str, Any]:
+        outcome = to_plain(from_plain(TrialOutcome, plain))
+        environment = {text: text, "torch": text}
+        return {**outcome, "device": text, "precision": text, "environment": environment}
+
+    return change
+
+
+def make_hostile(folder: Path, text: str) -> None:
+    """This text everywhere where a store keeps text, and one trial that failed because of it."""
+    edit(folder, "sweep_data", lambda data: {**data, "class_names": [text] * 10})
+    edit(folder, "sweep_outcome", hostile_outcome(text))
+    edit(folder, "sweep_config", lambda config: {**config, "activation": text})
+    edit(
+        folder,
+        "sweep_test_readings",
+        lambda readings: [{**r, "opened_at": text, "fingerprint": text} for r in readings],
+    )
+    store = Store(sqlite_url(folder), to_write=False)
+    last = store.read_study("small").trials[-1].outcome
+    failure = to_plain(Failure(FailureKind.EXCEPTION, text, text))
+    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
+        database.execute("UPDATE trials SET state = 'FAIL' WHERE number = 2")
+        database.execute(
+            "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'sweep_outcome' AND "
+            "trial_id = (SELECT trial_id FROM trials WHERE number = 2)",
+            (json.dumps({**to_plain(last), "state": "FAIL", "failure": failure}),),
+        )
+
+
+class Page(HTMLParser):
+    """What a browser would act on."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def assert_harmless(page: Page) -> None:
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert {"iframe", "object", "embed", "base", "form"}.isdisjoint(t for t, _ in page.elements)
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png")), attributes
+
+
+def test_the_page_escapes_every_text_of_the_store(folder):
+    make_hostile(folder, SCRIPT)
+    rename(folder, MARKUP)
+    written = sweep.report(MARKUP, storage=sqlite_url(folder), out=folder / "report")
+    page = Page(written.html.read_text())
+    assert_harmless(page)
+    # Name, device, reason, class names, versions: all are shown, none is left out or evaluated.
+    assert page.text.count(MARKUP) >= 8
+    assert page.text.count(SCRIPT) >= 5
+    assert "49" not in page.text.split(MARKUP)[0]
+    descriptions = [a["aria-label"] for tag, a in page.elements if tag == "svg"]
+    assert descriptions
+    assert any(MARKUP in (a.get("alt") or "") for tag, a in page.elements if tag == "img")
+
+
+def test_the_checks_of_the_page_would_find_what_they_look_for():
+    for text in (MARKUP, SCRIPT, "<a href='javascript:alert(1)'>"):
+        with pytest.raises(AssertionError, match=r"."):
+            assert_harmless(Page(f"<script></script><p>{text}</p>"))
+
+
+@pytest.mark.parametrize("name", [MARKUP, "..", "x" * 3000, "=1+1", "_hidden", "Ünï ☃", ".git"])
+def test_files_of_a_report_stay_in_their_folder(folder, name):
+    if name == "..":
+        name = ".. .."  # the bare one is no study's name: see below
+    rename(folder, name)
+    before = set(folder.iterdir())
+    sweep.report(name, storage=sqlite_url(folder), out=folder / "report")
+    assert set(folder.iterdir()) - before == {folder / "report"}
+    names = [path.name for path in (folder / "report" / "figures").iterdir()]
+    assert names
+    assert all(not n.startswith(".") and n.isascii() and len(n) < 120 for n in names)
+    with (folder / "report" / "trials.csv").open(newline="") as file:
+        studies = {row["study"] for row in csv.DictReader(file)}
+    assert studies == {f"'{name}" if name.startswith("=") else name}
+
+
+@pytest.mark.parametrize("name", ["../../outside", "..", "", "/etc/x", "a\\b", SCRIPT])
+def test_a_name_that_leaves_its_folder_is_refused_in_one_line(folder, run, name):
+    rename(folder, name)
+    outside = set(folder.parent.iterdir())
+    for line in ("list", "show", "report", "resume"):
+        code, output, errors = run(line, *([] if line == "list" else ["--", name]))
+        assert (code, output) == (2, "")
+        assert "cannot be named" in errors
+        assert len(errors.splitlines()) == 1
+    assert set(folder.parent.iterdir()) == outside
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Run a command here; gives exit code, output and errors."""
+    monkeypatch.chdir(folder)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
+        with pytest.raises(SystemExit, match=r"^[012]$") as caught:
+            sweep.cli.main()
+        return int(caught.value.code), *capfd.readouterr()
+
+    return command
+
+
+def test_the_terminal_is_told_nothing(folder, run):
+    make_hostile(folder, TERMINAL)
+    rename(folder, TERMINAL)
+    lines: list[tuple[str, ...]] = [
+        ("list",),
+        ("list", "--json"),
+        ("show", TERMINAL),
+        ("show", TERMINAL, "--json"),
+        ("show", TERMINAL, "0"),
+        ("show", TERMINAL, "2"),
+        ("show", "nothing"),
+        ("report", TERMINAL),
+        ("resume", TERMINAL, "--device", "cuda:99"),
+    ]
+    for arguments in lines:
+        code, output, errors = run(*arguments)
+        said = output + errors
+        obeyed = {c for c in said if not c.isprintable()} - {"\n", "\t", "\u00a0"}
+        assert obeyed == set(), shlex.join(arguments)
+        assert "Traceback" not in said.replace("evil", "")
+        assert code in (0, 1, 2)
+        if arguments[0] in ("list", "show"):
+            assert r"evil\x1b]0;owned" in said or r"evil\u001b]0;owned" in said

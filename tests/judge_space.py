@@ -1,0 +1,68 @@
+"""A process that checks search spaces: `python judge_space.py MEGABYTES`, a path on each line.
+
+For each file it answers with a line of JSON: what came out, how long that took, and how far the
+memory has ever grown since the start. Beyond the given growth the operating system gives no more.
+It is a process of its own so that neither pytest's nor Hypothesis' memory is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from sweep.cli import summary
+from sweep.errors import InputError, SearchSpaceError
+from sweep.space import load_space
+
+
+def judge(path: Path) -> dict[str, Any]:
+    """What `sweep check` would say: `valid`, `refused` with the problems, or `broken`."""
+    try:
+        text = summary.space_text(load_space(path))
+        text.encode()
+    except SearchSpaceError as error:
+        return {"verdict": "refused", "problems": error.problems}
+    except InputError as error:
+        return {"verdict": "no place", "problems": [str(error)]}
+    except BaseException:  # noqa: BLE001 - whatever it is, it must be shown
+        return {"verdict": "broken", "problems": [traceback.format_exc()]}
+    return {"verdict": "valid", "problems": []}
+
+
+def timed(path: Path) -> dict[str, Any]:
+    """The processor's time, the least of some tries: other work is not the file's fault."""
+    seconds = []
+    for _ in range(4):
+        started = time.process_time()
+        answer = judge(path)
+        seconds.append(time.process_time() - started)
+        if seconds[-1] < 0.5:
+            break
+    return {**answer, "seconds": min(seconds)}
+
+
+def most_megabytes() -> float:
+    """The most memory that this process ever had; `getrusage` would count its parent's, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+def main(megabytes: int) -> None:
+    summary.measure_throughput = lambda: 1e9  # takes a fifth of a second and reads no file
+    judge(Path(__file__).parents[1] / "search_spaces" / "digits.yaml")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    before = most_megabytes()
+    for line in sys.stdin:
+        answer = timed(Path(line.rstrip("\n")))
+        print(json.dumps({**answer, "megabytes": most_megabytes() - before}), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,238 @@
+"""Failures are data: they are counted, shown, stop a sweep if there are too many, and run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+from helpers import children, run_cli, space_mapping
+
+import sweep
+from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.records import FailureKind, TrialState
+from sweep.runner import EpochFinished, Notice, StudyOpened, TrialFinished
+from sweep.store import Store
+
+HERE = {"workers": 1, "device": "cpu", "engine": "sequential"}
+GOOD = {"learning_rate": 0.05, "momentum": 0.0, "num_layers": 2}
+BAD = {"learning_rate": 10.0, "momentum": 0.99, "num_layers": 6}
+SPACE = space_mapping(
+    parameters={
+        "num_layers": {"choices": [2, 6]},
+        "layer_size": 64,
+        "optimizer": "sgd",
+        "learning_rate": {"choices": [0.05, 10.0]},
+        "momentum": {"choices": [0.0, 0.99]},
+        "weight_decay": 1.0,
+        "epochs": 6,
+        "learning_rate_schedule": "constant",
+    },
+    enqueue=[BAD, GOOD, BAD, GOOD],
+    budget={"trials": 4},
+)
+
+
+def states(storage: str) -> list[str]:
+    study = Store(storage, to_write=False).read_study("small")
+    return [trial.state.value for trial in study.trials]
+
+
+def run(storage: str, **options: Any):
+    return sweep.run(SPACE, storage=storage, **HERE, **options)
+
+
+def test_failures_are_shown_with_their_kinds(storage, tmp_path):
+    study = run(storage)
+    assert states(storage) == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
+    assert [trial.number for trial in study.failed] == [0, 2]
+    shown = run_cli("show", "small", cwd=tmp_path)
+    assert "failed: 2 trials: 2 nan" in shown.stdout
+    assert "  trial 0  nan: epoch " in shown.stdout
+    assert "run them again with `sweep resume small --retry-failed`" in shown.stdout
+    data = json.loads(run_cli("show", "small", "--json", cwd=tmp_path).stdout)
+    assert data["failures"] == {"nan": 2}
+    assert data["trials"][0]["failure"]["kind"] == "nan"
+    assert data["trials"][1]["failure"] is None
+
+
+def test_one_failure_too_many_stops_the_sweep(storage):
+    with pytest.raises(
+        SweepFailedError, match=r"2 trials have failed, and max_failures is 1; .* nan"
+    ):
+        run(storage, max_failures=1)
+    assert states(storage)[:3] == ["FAIL", "COMPLETE", "FAIL"]
+    with pytest.raises(StoreError, match=r"has 2 failed trials, and max_failures is 1; .*--retry"):
+        sweep.resume("small", storage=storage, max_failures=1, **HERE)
+    study = sweep.resume("small", storage=storage, max_failures=2, **HERE)
+    assert [trial.state.value for trial in study.trials] == ["FAIL", "COMPLETE"] * 2
+
+
+def test_the_budget_names_the_failures_that_a_study_may_have(storage):
+    space = {**SPACE, "budget": {"trials": 4, "max_failures": 0}}
+    with pytest.raises(SweepFailedError, match="1 trials have failed, and max_failures is 0"):
+        sweep.run(space, storage=storage, **HERE)
+
+
+def test_failed_trials_are_run_again_beyond_the_total(storage):
+    run(storage)
+    study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
+    assert len(study.trials) == 6
+    assert study.num_trials == 6
+    assert [trial.retry_of for trial in study.trials] == [None] * 4 + [0, 2]
+    assert study.trials[4].params == study.trials[0].params
+    # These fail whenever they are run; only their repetitions are run again.
+    assert [trial.number for trial in study.failed] == [4, 5]
+    study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
+    assert [trial.retry_of for trial in study.trials[6:]] == [4, 5]
+    study = sweep.resume("small", storage=storage, **HERE)
+    assert len(study.trials) == 8
+
+
+def test_without_failures_there_is_nothing_to_run_again(finished):
+    study = sweep.resume("small", storage=finished, retry_failed=True, **HERE)
+    assert len(study.trials) == study.num_trials == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_failures": -1}, "max_failures must be at least 0; found -1"),
+        ({"trial_time_limit": 0.0}, "trial_time_limit must be above 0 seconds; found 0.0"),
+        ({"checkpoint_every": 0.0}, "checkpoint_every must be above 0 seconds; found 0.0"),
+        ({"keep_weights": 0}, "keep_weights must be at least 1; found 0"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_made(storage, tmp_path, options, words):
+    with pytest.raises(InputError, match=words):
+        run(storage, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage):
+    """Trial 0 hangs: its worker is stopped in the middle of it."""
+    stopped: list[int] = []
+    before = children()
+    space = {**SPACE, "enqueue": [GOOD] * 3, "budget": {"trials": 3}}
+
+    def on_event(event: Any) -> None:
+        if isinstance(event, EpochFinished) and not stopped:
+            (worker,) = children() - before
+            os.kill(worker, signal.SIGSTOP)
+            stopped.append(worker)
+
+    study = sweep.run(space, storage=storage, trial_time_limit=20, on_event=on_event, **HERE)
+    assert [trial.state.value for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    failure = study.trials[0].outcome.failure
+    assert failure.kind is FailureKind.TIME_LIMIT
+    assert failure.reason == "it was not done after 20 s, its time limit"
+    assert study.trials[0].epochs_run >= 1
+    assert study.trials[0].lost == ()
+
+
+def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage):
+    """All four lose their worker; each ends as it would have, in a worker of its own."""
+    before = children()
+    killed: list[int] = []
+    notices: list[str] = []
+    ended: dict[int, int] = {}
+
+    def on_event(event: Any) -> None:
+        match event:
+            case EpochFinished(metrics) if metrics.epoch == 2 and not killed:
+                (worker,) = children() - before
+                os.kill(worker, signal.SIGKILL)
+                killed.append(worker)
+            case Notice(text):
+                notices.append(text)
+            case TrialFinished(_, outcome, _):
+                ended[outcome.trial] = outcome.num_lanes
+
+    space = {**SPACE, "enqueue": [GOOD] * 4, "budget": {"trials": 4}}
+    options = {"workers": 1, "device": "cpu", "engine": "stacked", "lanes": 4}
+    study = sweep.run(space, storage=storage, on_event=on_event, **options)
+    assert killed
+    assert [trial.state.value for trial in study.trials] == ["COMPLETE"] * 4
+    lost = [len(trial.lost) for trial in study.trials]
+    assert lost == [1] * 4
+    assert sum("it is tried again, on its own (1 of 2)" in text for text in notices) == 4
+    assert sorted(ended) == [0, 1, 2, 3]
+
+
+def test_damaged_checkpoints_are_said_and_the_one_before_is_used(storage, tmp_path):
+    undisturbed = sweep.run(
+        {**SPACE, "name": "other", "enqueue": [GOOD]}, storage=storage, trials=1, **HERE
+    )
+    interrupted_after(storage, epochs=4)
+    newest, _ = checkpoints(storage, tmp_path)
+    newest.write_bytes(newest.read_bytes()[:-7])
+    notices: list[str] = []
+    study = resume_with(storage, notices)
+    assert notices == [
+        "trial 0: its checkpoint is missing or damaged; the trial goes on from the one before, "
+        f"after {notices[0].rsplit('after ', 1)[1]}"
+    ]
+    assert losses(study) == losses(undisturbed)
+
+
+def test_without_a_whole_checkpoint_a_trial_starts_again(storage, tmp_path):
+    undisturbed = sweep.run(
+        {**SPACE, "name": "other", "enqueue": [GOOD]}, storage=storage, trials=1, **HERE
+    )
+    interrupted_after(storage, epochs=4)
+    newest, other = checkpoints(storage, tmp_path)
+    newest.unlink()
+    other.write_bytes(b"")
+    notices: list[str] = []
+    study = resume_with(storage, notices)
+    assert notices == [
+        "trial 0: its checkpoint is missing or damaged; the trial starts again: there is no other"
+    ]
+    assert losses(study) == losses(undisturbed)
+
+
+def interrupted_after(storage: str, epochs: int) -> None:
+    """A study of one trial that was stopped in the middle."""
+    reported: list[int] = []
+
+    def on_event(event: Any) -> None:
+        if isinstance(event, EpochFinished):
+            reported.append(event.metrics.epoch)
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(
+            {**SPACE, "enqueue": [GOOD], "budget": {"trials": 1}},
+            storage=storage,
+            checkpoint_every=1e-6,
+            on_event=on_event,
+            stop=lambda: len(reported) >= epochs,
+            **HERE,
+        )
+
+
+def checkpoints(storage: str, folder) -> tuple[Any, Any]:
+    """The files of the newest and the former checkpoint."""
+    newest, former = Store(storage, to_write=False).recorded_checkpoints("small", 0)
+    assert newest.is_file()
+    assert former.is_file()
+    return newest, former
+
+
+def resume_with(storage: str, notices: list[str]):
+    opened: list[StudyOpened] = []
+
+    def on_event(event: Any) -> None:
+        if isinstance(event, Notice):
+            notices.append(event.text)
+        if isinstance(event, StudyOpened):
+            opened.append(event)
+
+    study = sweep.resume("small", storage=storage, on_event=on_event, **HERE)
+    assert opened[0].study.trials[0].state is TrialState.RUNNING
+    return study
+
+
+def losses(study) -> list[float]:
+    return [metrics.train_loss for metrics in study.trials[0].outcome.history]

@@ -1,0 +1,153 @@
+"""`sweep reproduce`: from the store alone, to the last bit, or how far off and what differs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from helpers import space_mapping
+
+import sweep
+from sweep.errors import InputError, StoreError
+from sweep.records import FailureKind, TrialOutcome
+from sweep.runner import reproduction
+from sweep.store import Store
+
+SPACE = space_mapping(
+    parameters={
+        "num_layers": {"low": 1, "high": 3},
+        "layer_size": {"choices": [16, 32]},
+        "optimizer": {"choices": ["adamw", "sgd"]},
+        "learning_rate": {"choices": [0.01, 10.0]},
+        "momentum": 0.99,
+        "weight_decay": 1.0,
+        "dropout": 0.2,
+        "epochs": 6,
+    },
+    pruner={"type": "median", "n_startup_trials": 1},
+    enqueue=[
+        {"num_layers": 2, "layer_size": 32, "optimizer": "adamw", "learning_rate": 0.01},
+        {"num_layers": 3, "layer_size": 16, "optimizer": "sgd", "learning_rate": 10.0},
+        {"num_layers": 1, "layer_size": 16, "optimizer": "adamw", "learning_rate": 10.0},
+    ],
+    budget={"trials": 3},
+)
+STATES = ("COMPLETE", "FAIL", "PRUNED")
+
+
+@pytest.fixture(scope="module", params=["sequential", "stacked"])
+def made(request, tmp_path_factory) -> str:
+    """A study with a trial of each kind of end."""
+    storage = f"sqlite:///{tmp_path_factory.mktemp('made') / 'studies.db'}"
+    options: dict[str, Any] = {"workers": 1, "device": "cpu", "engine": request.param}
+    study = sweep.run(SPACE, storage=storage, lanes=1, **options)
+    assert tuple(trial.state.value for trial in study.trials) == STATES
+    return storage
+
+
+@pytest.mark.parametrize("trial", range(3))
+def test_a_trial_is_reproduced_to_the_last_bit(made, trial):
+    found = sweep.reproduce("small", trial, storage=made)
+    assert found.is_identical
+    assert found.first_difference is None
+    assert set(found.largest.values()) == {0.0}
+    assert found.conditions == ()
+    assert found.weights is (True if trial == 0 else None)
+    assert len(found.repeated.history) == len(found.recorded.history)
+    assert found.repeated.engine == found.recorded.engine
+
+
+def test_nothing_is_written(made):
+    path = Store(made, to_write=False).path
+    before = path.read_bytes()
+    sweep.reproduce("small", 2, storage=made)
+    assert path.read_bytes() == before
+
+
+@pytest.fixture
+def recorded_otherwise(made, monkeypatch):
+    """Pretend that trial 0 ended in another way than it did."""
+
+    def pretend(**changes: Any) -> None:
+        real = reproduction._ended
+
+        def ended(record, trial) -> TrialOutcome:
+            return replace(real(record, trial), **changes)
+
+        monkeypatch.setattr(reproduction, "_ended", ended)
+
+    return pretend
+
+
+def test_what_is_off_is_said_with_what_was_different(made, recorded_otherwise, main, capfd):
+    record = Store(made, to_write=False).read_study("small")
+    outcome = record.trials[0].outcome
+    history = list(outcome.history)
+    history[3] = replace(history[3], train_loss=history[3].train_loss + 0.25)
+    environment = {**outcome.environment, "torch": "1.13.0"}
+    recorded_otherwise(
+        history=tuple(history), environment=environment, device="cpu (Another, 9 threads)",
+        num_lanes=8,
+    )  # fmt: skip
+    found = sweep.reproduce("small", 0, storage=made)
+    assert not found.is_identical
+    assert found.first_difference == 4
+    assert found.largest["train_loss"] == pytest.approx(0.25)
+    assert found.largest["validation_accuracy"] == 0.0
+    words = "\n".join(found.conditions)
+    assert f"torch: 1.13.0 then, {outcome.environment['torch']} now" in words
+    assert "device: cpu (Another, 9 threads) then, cpu (" in words
+    assert "trained together: 8 trials then, 1 now" in words
+
+    output, errors = main(f"reproduce small 0 --storage {made}", code=1)
+    assert "trial 0 of study small: not identical: it differs from epoch 4 on" in output
+    assert "largest difference of train loss: 0.25" in output
+    assert "  torch: 1.13.0 then" in output
+    assert errors == ""
+
+
+def test_the_command_says_that_a_trial_is_identical(made, main):
+    output, _ = main(f"reproduce small 0 --storage {made}", code=0)
+    assert output == (
+        "trial 0 of study small: identical: 6 of 6 epochs to the last bit, and its best weights "
+        "are the same, too\n"
+    )
+    data = json.loads(main(f"reproduce small 2 --json --storage {made}", code=0)[0])
+    assert (data["identical"], data["first_difference"], data["same_weights"]) == (True, None, None)
+
+
+def test_other_weights_are_not_identical(made, monkeypatch):
+    monkeypatch.setattr(Store, "recorded_weights", lambda *_: "0" * 64)
+    found = sweep.reproduce("small", 0, storage=made)
+    assert (found.first_difference, found.weights, found.is_identical) == (None, False, False)
+
+
+def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(made, recorded_otherwise):
+    record = Store(made, to_write=False).read_study("small")
+    outcome = record.trials[0].outcome
+    failure = sweep.records.Failure(FailureKind.KILLED, "its worker process ended with signal 9")
+    recorded_otherwise(
+        history=outcome.history[:2], state=sweep.records.TrialState.FAIL, failure=failure,
+        best_epoch=outcome.best_epoch, device="cuda:7 (gone)",
+    )  # fmt: skip
+    found = sweep.reproduce("small", 0, storage=made)
+    assert [m.epoch for m in found.repeated.history] == [1, 2]
+    assert found.first_difference is None
+    assert any(line.startswith("device: cuda:7 (gone) then, cpu") for line in found.conditions)
+
+
+@pytest.mark.parametrize("trial", [3, -1, 10**9])
+def test_there_must_be_such_a_trial(made, trial):
+    with pytest.raises(InputError, match=f"has no trial {trial}; it has 3, numbered from 0"):
+        sweep.reproduce("small", trial, storage=made)
+
+
+def test_a_trial_that_has_not_ended_is_refused(storage):
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(
+            SPACE, storage=storage, workers=1, device="cpu", stop=iter([False, True, True]).__next__
+        )
+    with pytest.raises(StoreError, match=r"trial 2 of study 'small' is WAITING: there is nothing"):
+        sweep.reproduce("small", 2, storage=storage)
