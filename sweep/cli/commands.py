@@ -106,9 +106,7 @@ def _work_options(command: _Command) -> _Command:
         click.option(
             "--keep-weights",
             type=click.IntRange(min=1),
-            default=10,
-            show_default=True,
-            help="Keep the weights of so many trials, the best.",
+            help="Keep the weights of so many trials, the best; 10, or as before, if unset.",
         ),
         click.option(
             "--workers",

@@ -43,11 +43,16 @@ def examination_text(found: Examination) -> str:
             words = "CANNOT BE READ"
         else:
             words = f"{study.state}, {study.num_trials} trial{'' if study.num_trials == 1 else 's'}"
-        lines.append(f"study {study.name}: {words}")
+        lines.append(f"study {_shown(study.name)}: {words}")
     for finding in found.findings:
         kind = "DAMAGED" if finding.is_damage else "note"
-        where = "" if finding.study is None else f"study {finding.study}: "
+        where = "" if finding.study is None else f"study {_shown(finding.study)}: "
         lines += ["", f"{kind}: {where}{finding.what}", f"  what to do: {finding.advice}"]
     if not found.is_damaged:
         lines += ["", "nothing is damaged"]
     return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    """A name from what may be a stranger's store, without commands to the terminal."""
+    return name if name.isprintable() else repr(name)

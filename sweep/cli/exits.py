@@ -56,8 +56,10 @@ class Interruption:
         self._next_step = next_step
         self._signal: int | None = None
         self._polled = False
-        self._patience = threading.Timer(_PATIENCE_SECONDS, self._leave)
-        self._patience.daemon = True
+        self._requested = threading.Event()
+        self._ended = threading.Event()
+        # Started here: in the handler of a signal, starting a thread may wait for itself.
+        threading.Thread(target=self._watch, daemon=True).start()
 
     @property
     def exit_code(self) -> int:
@@ -74,7 +76,7 @@ class Interruption:
         if self._signal is not None:
             os._exit(128 + number)
         self._signal = number
-        self._patience.start()
+        self._requested.set()
         if not self._polled:
             raise KeyboardInterrupt
 
@@ -85,9 +87,14 @@ class Interruption:
 
     def end(self) -> None:
         """The command is over: nothing more is to happen."""
-        self._patience.cancel()
+        self._ended.set()
+        self._requested.set()
 
-    def _leave(self) -> None:
+    def _watch(self) -> None:
+        """Leave if the command does not end."""
+        self._requested.wait()
+        if self._ended.wait(_PATIENCE_SECONDS):
+            return
         click.echo(printable(f"sweep: {self.words}"), err=True)
         os._exit(self.exit_code)
 

@@ -242,7 +242,8 @@ def _failure_kinds(study: StudyRecord) -> dict[str, int]:
 
 
 def _dataset(study: StudyRecord) -> str:
-    return str(study.space["dataset"]["name"])
+    dataset = study.space["dataset"]
+    return str(dataset["name"] if isinstance(dataset, dict) else dataset)
 
 
 def _domain_words(domain: Any) -> str:

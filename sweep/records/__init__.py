@@ -5,6 +5,7 @@ driver, in a worker and, one day, on another machine.
 """
 
 from sweep.records.study import (
+    KEPT_WEIGHTS,
     DataFacts,
     Mistake,
     StudyRecord,
@@ -29,6 +30,7 @@ from sweep.records.trial import (
 )
 
 __all__ = [
+    "KEPT_WEIGHTS",
     "Checkpoint",
     "ConfusionMatrix",
     "DataFacts",

@@ -8,7 +8,19 @@ from typing import Any
 
 from sweep.records.trial import ConfusionMatrix, Failure, Objective, TrialOutcome, TrialState
 
-__all__ = ["DataFacts", "Mistake", "StudyRecord", "StudyState", "TestReading", "TrialRecord"]
+__all__ = [
+    "KEPT_WEIGHTS",
+    "DataFacts",
+    "Mistake",
+    "StudyRecord",
+    "StudyState",
+    "TestReading",
+    "TrialRecord",
+]
+
+
+KEPT_WEIGHTS = 10
+"""Of so many trials a study keeps the weights, unless it says otherwise."""
 
 
 class StudyState(StrEnum):
@@ -140,6 +152,7 @@ class StudyRecord:
         trials: All trials by number.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.
+        keep_weights: Of so many trials, the best, the weights are kept.
     """
 
     name: str
@@ -152,6 +165,7 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     test_readings: tuple[TestReading, ...]
     finished_by: str | None = None
+    keep_weights: int = KEPT_WEIGHTS
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

@@ -278,5 +278,6 @@ class TrialOutcome:
 
     @property
     def best(self) -> EpochMetrics | None:
-        """The metrics of the best epoch."""
-        return self.history[self.best_epoch - 1] if self.best_epoch is not None else None
+        """The metrics of the best epoch, or None; also where a store names one that never ran."""
+        epoch = self.best_epoch
+        return self.history[epoch - 1] if epoch and 1 <= epoch <= len(self.history) else None

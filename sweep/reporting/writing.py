@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,12 +265,13 @@ def write_report(
     pages: list[StudyPage] = []
     prefixes = _prefixes([record.name for record in records])
     for index, ((record, space), prefix) in enumerate(zip(studies, prefixes, strict=True), 1):
-        document = study_document(record, space, top=top, notes=notes[record.name])
-        pictures = {
-            plan.kind: drawer.draw(prefix, plan, f"study-{index}")
-            for plan in _plans(record, space, document)
-        }
-        pages.append(StudyPage(record.name, document, pictures, _thumbnails(record)))
+        with _understood(record.name):
+            document = study_document(record, space, top=top, notes=notes[record.name])
+            pictures = {
+                plan.kind: drawer.draw(prefix, plan, f"study-{index}")
+                for plan in _plans(record, space, document)
+            }
+            pages.append(StudyPage(record.name, document, pictures, _thumbnails(record)))
     progress = [series.best_so_far(record) for record in records]
     comparison = None
     if len(records) > 1 and any(study.epochs for study in progress):
@@ -281,17 +283,36 @@ def write_report(
         comparison = drawer.draw("comparison", plan, "comparison")
     data: dict[str, Any] = {"studies": {page.name: page.document for page in pages}}
     text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
+    with _understood(*data["studies"]):
+        html = render_page(pages, comparison)
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
         "trials.csv": trials_csv(studies).encode(),
         "report.json": f"{text}\n".encode(),
-        "report.html": render_page(pages, comparison).encode(),
+        "report.html": html.encode(),
     }
     _write(folder, files)
     every_note = tuple(
         f"{record.name}: {note}" for record in records for note in notes[record.name]
     )
     return Report(folder, folder / "report.html", data, every_note)
+
+
+@contextmanager
+def _understood(*names: str) -> Iterator[None]:
+    """What contradicts itself in a stranger's store is the store's fault, and is said in a line.
+
+    Raises:
+        StoreError: the study's records do not fit each other.
+    """
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"study {', '.join(map(repr, names))} cannot be shown: its records do not fit each "
+            "other "
+            f"({error}); its store is damaged or was changed by hand"
+        ) from error
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.errors import StoreError, SweepFailedError
+from sweep.errors import StoreError
 from sweep.records import Failure, StudyRecord, TrialOutcome
 
 __all__ = ["Failures"]
@@ -38,24 +38,31 @@ class Failures:
             )
 
     def add(self, outcome: TrialOutcome) -> None:
-        """Count a trial that ended.
-
-        Raises:
-            SweepFailedError: too many have failed, or the first ones of this command all alike.
-        """
-        failure = outcome.failure
-        if failure is None:
+        """Count a trial that ended."""
+        if outcome.failure is None:
             self._any_success = True
-            return
-        self._count += 1
-        self._failures.append(failure)
-        last = f"the last one with {failure.kind}: {failure.reason}"
+        else:
+            self._count += 1
+            self._failures.append(outcome.failure)
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether the sweep has to stop."""
+        return bool(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """Why the sweep has to stop; empty if it has not."""
+        if not self._failures:
+            return ""
+        last = self._failures[-1]
+        example = f"the last one with {last.kind}: {last.reason}"
         alike = len({failure.kind for failure in self._failures}) == 1
         if not self._any_success and alike and len(self._failures) >= _ALIKE_FAILURES:
-            raise SweepFailedError(
-                f"the first {len(self._failures)} trials all failed alike; {last}"
-            )
+            return f"the first {len(self._failures)} trials all failed alike; {example}"
         if self._most is not None and self._count > self._most:
-            raise SweepFailedError(
-                f"{self._count} trials have failed, and max_failures is {self._most}; {last}"
+            return (
+                f"{self._count} trial{'s' if self._count > 1 else ''} failed, and max_failures is "
+                f"{self._most}; {example}"
             )
+        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +39,7 @@ from sweep.runner.events import (
 from sweep.runner.failures import Failures
 from sweep.runner.recovery import Recovery
 from sweep.space import SearchSpace
-from sweep.store import STORE_FAILURES, Store
+from sweep.store import Store
 from sweep.study import StudySession
 
 __all__ = ["Limits", "Loop"]
@@ -72,7 +71,6 @@ class Loop:
         session: The study.
         fingerprint: SHA-256 of the data that workers must see.
         limits: Where to stop.
-        keep_weights: The weights of so many trials are kept.
         on_event: Is told everything that happens.
         stop: Asked several times a second; True ends the work.
     """
@@ -85,7 +83,6 @@ class Loop:
         *,
         fingerprint: str,
         limits: Limits,
-        keep_weights: int,
         on_event: Callable[[Event], None],
         stop: Callable[[], bool],
     ) -> None:
@@ -94,7 +91,7 @@ class Loop:
         self._session = session
         self._fingerprint = fingerprint
         self._limits = limits
-        self._keep_weights = keep_weights
+        self._keep_weights = 0
         self._on_event = on_event
         self._stop = stop
         self._commit = project_commit()
@@ -119,30 +116,25 @@ class Loop:
         self._failures.count(study)
         self._on_event(StudyOpened(study, placements, self._deadline))
         self._recovery.take_over(orphans, study)
+        self._keep_weights = study.keep_weights
         self._leaders = {
             trial.number: value
             for trial in study.ranked()[: self._keep_weights]
             if (value := study.value(trial)) is not None
         }
         del study  # many trials take much memory
+        running = [config.number for config in orphans]
+        self._store.delete_strays(name, running=running, keep=self._leaders)
         if not self._recovery.has_trials and self._budget_used() == "trials":
             self._store.write_finished(name, "trials")
             return
         self._store.write_finished(name, None)
         with LocalExecutor(settings, self._limits.trial_time_limit) as executor:
-            try:
-                self._work(executor)
-            except (KeyboardInterrupt, SweepFailedError):
-                # After a KeyboardInterrupt in the middle of a write there is nothing to be saved.
-                with contextlib.suppress(*STORE_FAILURES):
-                    self._handle(executor.save(), executor)
-                raise
+            self._work(executor)
         self._store.write_finished(name, self._budget_used())
 
     def _work(self, executor: Executor) -> None:
-        while True:
-            if self._stop():
-                raise KeyboardInterrupt
+        while not self._must_stop():
             started = self._start_trial(executor)
             if not started:
                 executor.flush()
@@ -150,6 +142,14 @@ class Loop:
                     return
             # Trials that are under way do not wait until all lanes are filled.
             self._handle(executor.messages(0 if started else _POLL_SECONDS), executor)
+        # Here nothing is half done, and what was trained is not lost.
+        self._handle(executor.save(), executor)
+        if self._failures.are_too_many:
+            raise SweepFailedError(self._failures.reason)
+        raise KeyboardInterrupt
+
+    def _must_stop(self) -> bool:
+        return self._stop() or self._failures.are_too_many
 
     def _budget_used(self) -> str | None:
         """What part of the budget is used up, or None."""

@@ -47,11 +47,9 @@ class Recovery:
         self._lost: dict[int, tuple[Failure, ...]] = {}
 
     def take_over(self, orphans: Sequence[TrialConfig], study: StudyRecord) -> None:
-        """Take up the trials that an earlier driver left, and clear away what it left on disk."""
+        """Take up the trials that an earlier driver left."""
         self._waiting.extend(orphans)
-        numbers = [config.number for config in orphans]
-        self._lost = {number: study.trials[number].lost for number in numbers}
-        self._store.delete_strays(self._study, numbers)
+        self._lost = {config.number: study.trials[config.number].lost for config in orphans}
 
     @property
     def has_trials(self) -> bool:

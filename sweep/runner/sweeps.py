@@ -38,7 +38,7 @@ def run(
     precision: str = "auto",
     lanes: int | None = None,
     checkpoint_every: float = CHECKPOINT_SECONDS,
-    keep_weights: int = 10,
+    keep_weights: int | None = None,
     trial_time_limit: float | None = None,
     max_failures: int | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
@@ -62,7 +62,8 @@ def run(
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
         checkpoint_every: Seconds between two checkpoints of a trial.
-        keep_weights: Of so many trials, the best, the weights are kept.
+        keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
+            study kept so far, if None.
         trial_time_limit: Seconds that a trial may take, in place of the budget's.
         max_failures: Failed trials that the study may have, in place of the budget's.
         on_event: Called for everything that happens, in the driver.
@@ -111,7 +112,7 @@ def resume(
     precision: str = "auto",
     lanes: int | None = None,
     checkpoint_every: float = CHECKPOINT_SECONDS,
-    keep_weights: int = 10,
+    keep_weights: int | None = None,
     trial_time_limit: float | None = None,
     max_failures: int | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
@@ -132,7 +133,8 @@ def resume(
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
         checkpoint_every: Seconds between two checkpoints of a trial.
-        keep_weights: Of so many trials, the best, the weights are kept.
+        keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
+            study kept so far, if None.
         trial_time_limit: Seconds that a trial may take, in place of the budget's.
         max_failures: Failed trials that the study may have, in place of the budget's.
         on_event: Called for everything that happens, in the driver.
@@ -198,7 +200,7 @@ class _Request:
     limits: Limits
     workers: WorkerOptions
     data_dir: str | os.PathLike[str] | None
-    keep_weights: int
+    keep_weights: int | None
     retry_failed: bool = False
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
@@ -206,7 +208,7 @@ class _Request:
     def carry_out(self) -> StudyRecord:
         """Check everything that can be checked, then create, then train."""
         space, store, name = self.space, self.store, self.space.name
-        if self.keep_weights < 1:
+        if self.keep_weights is not None and self.keep_weights < 1:
             raise InputError(f"keep_weights must be at least 1; found {self.keep_weights}")
         placements = self.workers.place()
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
@@ -251,14 +253,13 @@ class _Request:
             if self.retry_failed:
                 retries = self._enqueue_failed(session)
                 total = total + retries if total is not None else None
-            store.write_budget(name, total, space.budget.timeout)
+            store.write_budget(name, total, space.budget.timeout, self.keep_weights)
         loop = Loop(
             override(space, trials=total),
             store,
             session,
             fingerprint=facts.fingerprint,
             limits=self.limits,
-            keep_weights=self.keep_weights,
             on_event=self.on_event,
             stop=self.stop,
         )

@@ -20,6 +20,7 @@ from sweep.store.opening import (
     SQLITE_HEADER,
     damage_of,
     has_unfinished_write,
+    made_tables,
     open_file,
     tables_of,
 )
@@ -29,8 +30,6 @@ from sweep.store.url import OPTUNA_TABLES, database_path, read_header
 __all__ = ["Examination", "Finding", "StudyExamination", "examine"]
 
 _MAX_DAMAGE = 10
-_NUM_KEPT = 10
-"""The runner keeps the weights of so many trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ class _Examiner:
         try:
             with open_file(file) as connection:
                 self.integrity += damage_of(connection, _MAX_DAMAGE)
-                tables = tables_of(connection)
+                tables = made_tables(connection)
                 if tables >= OPTUNA_TABLES:
                     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
                     self.schema = None if row is None else one_line(row[0])
@@ -257,7 +256,7 @@ class _Examiner:
     def _examine_weights(self, store: Store, record: StudyRecord, folder: Path) -> None:
         """Weights of the best trials that are missing, and weights that are not the recorded."""
         name = record.name
-        best = [trial.number for trial in record.ranked()[:_NUM_KEPT]]
+        best = [trial.number for trial in record.ranked()[: record.keep_weights]]
         recorded = [number for number in best if store.recorded_weights(name, number)]
         if recorded and not any(artifacts.weights_files(folder)):
             self._note(

@@ -19,6 +19,7 @@ __all__ = [
     "checked_tables",
     "damage_of",
     "has_unfinished_write",
+    "made_tables",
     "open_file",
     "tables_of",
 ]
@@ -40,6 +41,21 @@ def tables_of(connection: sqlite3.Connection) -> set[str]:
     """Names of a database's tables."""
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     return {str(name) for (name,) in rows}
+
+
+def made_tables(connection: sqlite3.Connection) -> set[str]:
+    """Names of a database's tables; without Optuna's last one if their making was cut off.
+
+    Optuna writes the version of its tables last. A full disk, for one, leaves them without it.
+    """
+    tables = tables_of(connection)
+    if {"alembic_version", "studies"} <= tables:
+        is_made, *_ = connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM alembic_version) OR EXISTS (SELECT 1 FROM studies)"
+        ).fetchone()
+        if not is_made:
+            tables.remove("alembic_version")
+    return tables
 
 
 def damage_of(connection: sqlite3.Connection, limit: int) -> list[str]:
@@ -84,7 +100,7 @@ def checked_tables(path: Path) -> set[str]:
             _require_writable(path)
             mode = "rw"
         with open_file(path, mode) as connection:
-            tables = tables_of(connection)
+            tables = made_tables(connection)
             damage = damage_of(connection, 1)
     except (sqlite3.Error, ValueError) as error:
         if isinstance(error, sqlite3.Error) and _is_busy(error):

@@ -20,6 +20,7 @@ from optuna.storages import BaseStorage
 from sweep.codec import from_plain, to_plain
 from sweep.errors import StoreError
 from sweep.records import (
+    KEPT_WEIGHTS,
     Checkpoint,
     DataFacts,
     Failure,
@@ -35,7 +36,6 @@ from sweep.store import artifacts, attributes
 from sweep.store.database import Database
 from sweep.store.failures import reading
 from sweep.store.lock import is_locked, study_lock
-from sweep.store.network import network_warning
 from sweep.store.sealed import SealedAttributes
 from sweep.store.url import check_file, database_path
 from sweep.study import each_trial
@@ -75,11 +75,6 @@ class Store:
             StoreError: the file is not one that this version of Optuna can use.
         """
         return self._database.storage
-
-    @property
-    def warning(self) -> str | None:
-        """Why this is no safe place for a store, or None if it is one."""
-        return network_warning(self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -157,17 +152,24 @@ class Store:
         """Record what a new study searches, and on which data."""
         self._attributes.set_format(name)
         self._attributes.set_of_study(name, attributes.DATA, to_plain(data))
-        self._attributes.set_of_study(
-            name, attributes.SPACE, space
-        )  # last: a study with a space is complete
+        # Last: a study with a space is complete.
+        self._attributes.set_of_study(name, attributes.SPACE, space)
 
     def write_budget(
-        self, name: str, num_trials: int | None, timeout_seconds: float | None
+        self,
+        name: str,
+        num_trials: int | None,
+        timeout_seconds: float | None,
+        keep_weights: int | None = None,
     ) -> None:
-        """Record the budget of the command that works on the study now."""
-        self._attributes.set_of_study(
-            name, attributes.BUDGET, {"trials": num_trials, "timeout": timeout_seconds}
-        )
+        """Record the budget of the command that works on the study now.
+
+        What is recorded of `keep_weights` stays if it is None.
+        """
+        former = self._attributes.of_study(name).get(attributes.BUDGET, {})
+        keep_weights = keep_weights or former.get("keep_weights")
+        budget = {"trials": num_trials, "timeout": timeout_seconds, "keep_weights": keep_weights}
+        self._attributes.set_of_study(name, attributes.BUDGET, budget)
 
     def write_finished(self, name: str, reason: str | None) -> None:
         """Record that the budget is used up and by what, or, with None, that work goes on."""
@@ -209,6 +211,7 @@ class Store:
                 objective=objective,
                 num_trials=budget["trials"],
                 timeout_seconds=budget["timeout"],
+                keep_weights=budget.get("keep_weights") or KEPT_WEIGHTS,
                 data=from_plain(DataFacts, found[attributes.DATA]),
                 trials=self._read_trials(name, objective),
                 test_readings=attributes.test_readings(found),
@@ -271,11 +274,8 @@ class Store:
             artifacts.write_file(
                 artifacts.checkpoint_file(folder, checkpoint.trial, sha256), checkpoint.state
             )
-            former = [
-                entry
-                for entry in self._checkpoint_entries(name, checkpoint.trial)
-                if entry["sha256"] != sha256
-            ]
+            known = self._checkpoint_entries(name, checkpoint.trial)
+            former = [entry for entry in known if entry["sha256"] != sha256]
             entries = [{"epoch": checkpoint.epoch, "sha256": sha256}, *former[:1]]
             self._attributes.set_of_trial(name, checkpoint.trial, attributes.CHECKPOINTS, entries)
             self._tidy_later(
@@ -304,14 +304,17 @@ class Store:
             for entry in self._checkpoint_entries(name, trial)
         ]
 
-    def delete_strays(self, name: str, running: Collection[int]) -> None:
-        """Delete what a crash left: files half-written, and checkpoints that no record names.
+    def delete_strays(self, name: str, *, running: Collection[int], keep: Collection[int]) -> None:
+        """Delete what a crash left: files half-written, or that are not needed any more.
 
         Args:
             name: The study, whose lock is held.
-            running: Its trials under way.
+            running: Its trials under way, whose checkpoints are kept.
+            keep: The trials whose weights are kept.
         """
         folder = self._folder(name)
+        kept = [artifacts.weights_file(folder, trial) for trial in keep]
+        artifacts.delete_files(artifacts.weights_files(folder), keep=kept)
         recorded = [file for trial in running for file in self.recorded_checkpoints(name, trial)]
         artifacts.delete_files(artifacts.checkpoint_files(folder), keep=recorded)
         artifacts.delete_files(artifacts.stray_files(folder))
@@ -322,9 +325,8 @@ class Store:
 
     def write_lost(self, name: str, trial: int, lost: Sequence[Failure]) -> None:
         """Record what ended the workers that had a trial before."""
-        self._attributes.set_of_trial(
-            name, trial, attributes.LOST, [to_plain(failure) for failure in lost]
-        )
+        plain = [to_plain(failure) for failure in lost]
+        self._attributes.set_of_trial(name, trial, attributes.LOST, plain)
 
     def read_weights(self, name: str, trial: int) -> bytes | None:
         """A trial's weights as a safetensors file, or None if they are not there any more."""

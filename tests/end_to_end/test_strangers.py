@@ -206,3 +206,37 @@ def test_the_terminal_is_told_nothing(folder, run):
         assert code in (0, 1, 2)
         if arguments[0] in ("list", "show"):
             assert r"evil\x1b]0;owned" in said or r"evil\u001b]0;owned" in said
+
+
+def in_readings(**changes: Any) -> Callable[[Any], Any]:
+    return lambda readings: [{**reading, **changes} for reading in readings]
+
+
+def in_mistakes(**changes: Any) -> Callable[[Any], Any]:
+    return lambda readings: [
+        {**reading, "mistakes": [{**mistake, **changes} for mistake in reading["mistakes"]]}
+        for reading in readings
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("sweep_test_readings", in_mistakes(true=99)),
+        ("sweep_test_readings", in_mistakes(image="")),
+        ("sweep_test_readings", in_readings(image_shape=[3, 3])),
+        ("sweep_test_readings", in_readings(confusion_matrix=[[1, 2], [3]])),
+        ("sweep_config", lambda config: {**config, "num_layers": 10**12, "activation": "?"}),
+        ("sweep_outcome", lambda outcome: {**outcome, "history": [], "best_epoch": 7}),
+        ("sweep_space", lambda space: {**space, "dataset": "digits"}),
+    ],
+    ids=["class", "image", "shape", "matrix", "config", "epoch", "space"],
+)
+def test_records_that_contradict_each_other_get_an_answer(folder, run, key, change):
+    edit(folder, key, change)
+    for line in (["list"], ["show", "small"], ["show", "small", "0"], ["report", "small"]):
+        code, _, errors = run(*line)
+        assert code in (0, 2)
+        assert len(errors.splitlines()) <= 1
+        if code == 2:
+            assert "study 'small' cannot be" in errors

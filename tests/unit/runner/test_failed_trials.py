@@ -59,9 +59,7 @@ def test_failures_are_shown_with_their_kinds(storage, tmp_path):
 
 
 def test_one_failure_too_many_stops_the_sweep(storage):
-    with pytest.raises(
-        SweepFailedError, match=r"2 trials have failed, and max_failures is 1; .* nan"
-    ):
+    with pytest.raises(SweepFailedError, match=r"2 trials failed, and max_failures is 1; .* nan"):
         run(storage, max_failures=1)
     assert states(storage)[:3] == ["FAIL", "COMPLETE", "FAIL"]
     with pytest.raises(StoreError, match=r"has 2 failed trials, and max_failures is 1; .*--retry"):
@@ -72,7 +70,7 @@ def test_one_failure_too_many_stops_the_sweep(storage):
 
 def test_the_budget_names_the_failures_that_a_study_may_have(storage):
     space = {**SPACE, "budget": {"trials": 4, "max_failures": 0}}
-    with pytest.raises(SweepFailedError, match="1 trials have failed, and max_failures is 0"):
+    with pytest.raises(SweepFailedError, match="1 trial failed, and max_failures is 0"):
         sweep.run(space, storage=storage, **HERE)
 
 

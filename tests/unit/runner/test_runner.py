@@ -12,15 +12,17 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from helpers import children, space_mapping, sqlite_url, timeless
 
 import sweep
 from sweep.errors import DataError, DeviceError, InputError, SearchSpaceError, StoreError
 from sweep.records import StudyState, TrialState
-from sweep.runner import EpochFinished, StudyOpened, TrialFinished, TrialStarted
+from sweep.runner import EpochFinished, Notice, StudyOpened, TrialFinished, TrialStarted
 from sweep.runner.workers import WorkerOptions
 from sweep.space import load_space
 from sweep.store import Store
@@ -323,6 +325,28 @@ def test_only_the_best_trials_weights_are_kept(storage, tmp_path):
     (file,) = tmp_path.rglob("*.safetensors")
     assert file.stem == f"trial-{study.best.number:05d}"
     assert Store(storage, to_write=False).read_weights("small", study.best.number)
+
+
+def test_a_resume_keeps_as_many_weights_as_before(storage, tmp_path):
+    run(storage, keep_weights=2)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    study = sweep.resume("small", storage=storage, trials=5, **HERE)
+    assert study.keep_weights == 2
+    kept = {f"trial-{trial.number:05d}" for trial in study.ranked()[:2]}
+    assert {file.stem for file in tmp_path.rglob("*.safetensors")} == kept
+    sweep.resume("small", storage=storage, keep_weights=1, **HERE)
+    assert {file.stem for file in tmp_path.rglob("*.safetensors")} == {
+        f"trial-{study.best.number:05d}"
+    }
+
+
+def test_a_store_on_a_network_gets_a_warning(storage, tmp_path, monkeypatch):
+    found = [SimpleNamespace(mountpoint=str(tmp_path), fstype="nfs4")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: found)
+    events: list[Any] = []
+    run(storage, on_event=events.append, budget={"trials": 1})
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert ["network file system (nfs4)" in text for text in notices] == [True]
 
 
 # ---------------------------------------------------------------- interruption

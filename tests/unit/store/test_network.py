@@ -7,9 +7,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from helpers import sqlite_url
 
-from sweep.store import Store, network_warning
+from sweep.store import network_warning
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def mounted(monkeypatch):
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "lustre"])
 def test_network_file_systems_are_warned_of(tmp_path, mounted, kind):
     mounted(("/", "ext4"), (tmp_path, kind))
-    warning = Store(sqlite_url(tmp_path), to_write=True).warning
+    warning = network_warning(tmp_path / "studies.db")
     assert warning is not None
     for words in (f"network file system ({kind})", "two drivers", "crash", "local disk"):
         assert words in warning

@@ -100,3 +100,17 @@ def test_reading_leaves_the_file_as_it_is(finished, tmp_path):
     before = files()
     Store(finished, to_write=False).read_study("small")
     assert files() == before
+
+
+def test_a_store_whose_making_was_cut_off_is_empty_and_can_be_made(tmp_path, main):
+    """Optuna writes the version of its tables last, and a full disk may come before that."""
+    url = sqlite_url(tmp_path)
+    _ = Store(url, to_write=True).storage
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
+        database.execute("DELETE FROM alembic_version")
+        database.execute("DELETE FROM version_info")
+    assert Store(url, to_write=False).study_names() == []
+    output, _ = main("doctor", code=0)
+    assert "its tables are not made yet" in output
+    _ = Store(url, to_write=True).storage
+    assert "its tables are not made yet" not in main("doctor", code=0)[0]
