@@ -1,0 +1,90 @@
+"""A study whose trial was interrupted after several checkpoints, and ways to damage those."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from helpers import sqlite_url
+from killing import ENGINES, Accident, go_on, prepare, small_space
+
+from sweep.records import Checkpoint
+from sweep.store import Store
+
+TRIALS = 2
+TRIAL = 0
+SPACE = small_space(
+    TRIALS,
+    parameters={
+        "num_layers": 3,
+        "layer_size": 32,
+        "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
+        "epochs": 60,
+        "dropout": 0.1,
+        "batch_size": 64,
+    },
+)
+KIBIBYTE = 1024
+
+
+def interrupted(folder: Path, engine: str) -> Path:
+    """Kill a sweep after some checkpoints of its first trial."""
+    prepare(folder, SPACE)
+    accident = Accident("write_checkpoints", "after", 25)
+    killed = go_on(folder, *ENGINES[engine], accidents=(accident,))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    checkpoints = read_checkpoints(folder)
+    assert [checkpoint is not None and checkpoint.epoch > 0 for checkpoint in checkpoints] == [
+        True,
+        True,
+    ]
+    return folder
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    return to
+
+
+def read_checkpoints(folder: Path) -> list[Checkpoint | None]:
+    return Store(sqlite_url(folder), to_write=False).read_checkpoints("small", TRIAL)
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files of the two checkpoints, newest first."""
+    by_content = {path.read_bytes(): path for path in folder.rglob(f"checkpoint-{TRIAL:05d}-*")}
+    return [by_content[c.state] for c in read_checkpoints(folder) if c is not None]
+
+
+def truncated(content: bytes) -> Iterator[bytes]:
+    """Cut off at every KiB, and one byte short."""
+    for length in (*range(0, len(content), KIBIBYTE), len(content) - 1):
+        yield content[:length]
+
+
+def flipped(content: bytes, number: int, seed: int = 0) -> Iterator[bytes]:
+    """With one bit the other way round, somewhere else each time."""
+    chance = random.Random(seed)  # noqa: S311 - places, not secrets
+    for _ in range(number):
+        damaged = bytearray(content)
+        damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        yield bytes(damaged)
+
+
+def check_refused(folder: Path, cases: Iterator[bytes]) -> int:
+    """None of these passes for the newest checkpoint; the previous one is there each time."""
+    store = Store(sqlite_url(folder), to_write=False)
+    newest, previous = store.read_checkpoints("small", TRIAL)
+    assert newest is not None
+    file = checkpoint_files(folder)[0]
+    count = 0
+    for damaged in cases:
+        file.write_bytes(damaged)
+        assert store.read_checkpoints("small", TRIAL) == [None, previous], f"case {count}"
+        count += 1
+    file.write_bytes(newest.state)
+    assert store.read_checkpoints("small", TRIAL) == [newest, previous]
+    return count

@@ -1,0 +1,103 @@
+"""The wall clock jumps by a day, forwards and backwards: nothing depends on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers import run_cli, wait_for
+from killing import (
+    ENGINES,
+    Accident,
+    check_same,
+    check_whole,
+    go_on,
+    kill_all,
+    kill_later,
+    prepare,
+    small_space,
+    start_driver,
+    wait_for_lines,
+)
+
+DAY = 86_400
+TRIALS = 6
+OPTIONS = (*ENGINES["sequential"], "--timeout", "10m")
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("moving the clock of one process takes Linux and a C compiler")
+    library = tmp_path_factory.mktemp("shim") / "moved_clock.so"
+    source = Path(__file__).parents[1] / "moved_clock.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture
+def clock(tmp_path, shim, monkeypatch):
+    """Move the wall clock of all processes that are started from here on: `clock(seconds)`."""
+    file = tmp_path / "clock"
+    file.write_text("0")
+    monkeypatch.setenv("LD_PRELOAD", str(shim))
+    monkeypatch.setenv("MOVED_CLOCK", str(file))
+
+    def move(seconds: int) -> None:
+        new = file.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.rename(file)
+
+    return move
+
+
+def test_the_shim_moves_the_wall_clock_and_no_other(clock):
+    code = "import time; print(time.time(), time.monotonic())"
+    for days in (1, -1):
+        clock(days * DAY)
+        printed = subprocess.check_output([sys.executable, "-c", code], env=os.environ, text=True)
+        wall, monotonic = map(float, printed.split())
+        assert wall - time.time() == pytest.approx(days * DAY, abs=60)
+        assert monotonic == pytest.approx(time.monotonic(), abs=60)
+
+
+def test_nothing_changes_when_the_clock_jumps(tmp_path, clock, tmp_path_factory):
+    undisturbed = prepare(tmp_path_factory.mktemp("undisturbed"), small_space(TRIALS))
+    assert go_on(undisturbed, *OPTIONS).returncode == 0
+    folder = prepare(tmp_path, small_space(TRIALS))
+
+    with start_driver(folder, "run", "space.yaml", *OPTIONS) as driver:
+        wait_for_lines(folder, driver, 6)
+        clock(DAY)
+        assert kill_later(folder, driver, 25, 0), "it had ended before"
+    assert show(folder)["state"] == "interrupted"
+
+    held, until = folder / "held", folder / "until"
+    hold = Accident("report", call=20, action="hold", held=str(held), until=str(until))
+    with start_driver(folder, "resume", "small", *OPTIONS, accidents=(hold,)) as driver:
+        try:
+            wait_for(lambda: held.exists() or driver.poll() is not None)
+            clock(-DAY)
+            second = run_cli("resume", "small", cwd=folder)
+            until.touch()
+            _, errors = driver.communicate(timeout=120)
+        except BaseException:
+            kill_all(driver)
+            raise
+    assert second.returncode == 2
+    assert f"held by process {driver.pid} " in second.stderr
+    assert driver.returncode == 0, errors
+    assert show(folder)["state"] == "finished"
+    check_whole(folder, TRIALS, to_the_last_bit=True)
+    check_same(folder, undisturbed)
+
+
+def show(folder: Path) -> dict:
+    return json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)

@@ -1,0 +1,199 @@
+"""The real command line, with a witness and with something that goes wrong on time.
+
+`python ledger_driver.py PLAN.json`. The witness is a ledger beside the store: one line, on disk
+before the sweep goes on, for everything that the driver has acknowledged. What goes wrong does so
+before or after the n-th call of a named function, in this process, so that an instant that lasts a
+microsecond is hit every time.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+
+from sweep import cli, runner
+from sweep.runner import EpochFinished, Event, TrialFinished, TrialStarted
+from sweep.store import Store, artifacts
+from sweep.store.connection import BatchConnection
+from sweep.study import StudySession
+
+POINTS: dict[str, tuple[Any, str]] = {
+    "acquire": (filelock.FileLock, "acquire"),
+    "create_study": (optuna, "create_study"),
+    "write_study": (Store, "write_study"),
+    "enqueue": (StudySession, "enqueue"),
+    "write_budget": (Store, "write_budget"),
+    "recover": (StudySession, "recover"),
+    "ask": (StudySession, "ask"),
+    "write_config": (Store, "write_config"),
+    "report": (StudySession, "report"),
+    "write_checkpoints": (Store, "write_checkpoints"),
+    "write_outcome": (Store, "write_outcome"),
+    "tell": (StudySession, "tell"),
+    "write_finished": (Store, "write_finished"),
+    "write_test_reading": (Store, "write_test_reading"),
+    "write_file": (artifacts, "write_file"),
+    "fsync": (os, "fsync"),
+    "replace": (pathlib.Path, "replace"),
+    "delete_files": (artifacts, "delete_files"),
+    "unlink": (pathlib.Path, "unlink"),
+    "unlink_weights": (pathlib.Path, "unlink"),
+    "commit": (BatchConnection, "commit"),
+}
+"""The named functions; `statement` is a further point: each statement that SQLite executes."""
+
+_fsync = os.fsync  # the ledger's own must not be counted
+
+
+class Accident:
+    """What happens at one point.
+
+    Args:
+        plan: `point`, `when` (before or after), `call` (from 1) and `action`: `kill`, the name of
+            a signal, or `hold`, with `held`, a file to make, and `until`, one to wait for.
+    """
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._plan = plan
+        self._calls = 0
+        if plan["point"] == "statement":
+            self._watch_statements()
+        else:
+            owner, name = POINTS[plan["point"]]
+            setattr(owner, name, self._wrap(getattr(owner, name)))
+
+    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def wrapped(*args: Any, **options: Any) -> Any:
+            if not self._counts(args):
+                return function(*args, **options)
+            self._calls += 1
+            is_it = self._calls == self._plan["call"]
+            if is_it and self._plan["when"] == "before":
+                self._happen()
+            result = function(*args, **options)
+            if is_it and self._plan["when"] == "after":
+                self._happen()
+            return result
+
+        return wrapped
+
+    def _counts(self, args: tuple[Any, ...]) -> bool:
+        """Only commits that reach the file count, and deletions of weights and checkpoints."""
+        match self._plan["point"], args:
+            case "commit", (BatchConnection() as connection,):
+                return connection.in_transaction and not connection.is_in_batch
+            case "unlink", (Path() as path, *_):
+                return path.suffix == ".safetensors" and path.exists()
+            case "unlink_weights", (Path() as path, *_):
+                return path.match("trial-*.safetensors") and path.exists()
+        return True
+
+    def _watch_statements(self) -> None:
+        def look(_statement: str) -> None:
+            self._calls += 1
+            if self._calls == self._plan["call"]:
+                self._happen()
+
+        original = BatchConnection.__init__
+
+        def init(connection: BatchConnection, *args: Any, **options: Any) -> None:
+            original(connection, *args, **options)
+            sqlite3.Connection.set_trace_callback(connection, look)
+
+        BatchConnection.__init__ = init  # type: ignore[method-assign]
+
+    def _happen(self) -> None:
+        Path("accident").write_text(str(time.time()))
+        match self._plan["action"]:
+            case "kill":
+                kill_workers()
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hold":
+                Path(self._plan["held"]).touch()
+                wait_for_file(self._plan["until"])
+            case name:
+                os.kill(os.getpid(), signal.Signals[name])
+
+
+def kill_workers() -> None:
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
+def wait_for_file(path: str) -> None:
+    """Wait for a file; the time limit keeps a test that failed from leaving processes behind."""
+    end = time.monotonic() + 120
+    while not Path(path).exists():
+        if time.monotonic() > end:
+            sys.exit(f"{path} never came")
+        time.sleep(0.002)
+
+
+class Ledger:
+    """Appends what was acknowledged, each line on disk before the next thing happens."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def write(self, event: Event) -> None:
+        match event:
+            case TrialStarted(config):
+                line: dict[str, Any] = {"kind": "started", "config": asdict(config)}
+                trial = config.number
+            case EpochFinished(metrics, value):
+                line = {"kind": "epoch", "epoch": metrics.epoch, "value": value}
+                trial = metrics.trial
+            case TrialFinished(config, outcome, value):
+                line = {"kind": "finished", "state": outcome.state, "value": value}
+                trial = config.number
+            case _:
+                return
+        text = json.dumps({"trial": trial, **line}) + "\n"
+        os.write(self._descriptor, text.encode())
+        _fsync(self._descriptor)
+
+
+def watched(start: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
+    def with_ledger(what: Any, *, on_event: Callable[[Event], None], **options: Any) -> Any:
+        def both(event: Event) -> None:
+            ledger.write(event)
+            on_event(event)
+
+        return start(what, on_event=both, **options)
+
+    return with_ledger
+
+
+def main(plan: dict[str, Any]) -> None:
+    faulthandler.register(signal.SIGUSR1)  # a driver that hangs can be asked where
+    # One thread for each worker: threads that wait for each other on a busy machine take minutes.
+    os.sched_getaffinity = lambda _process: {0}  # type: ignore[assignment]
+    ledger = Ledger(plan["ledger"])
+    runner.run, runner.resume = watched(runner.run, ledger), watched(runner.resume, ledger)
+    for accident in plan["accidents"]:
+        Accident(accident)
+    if "ready" in plan:
+        Path(plan["ready"]).touch()
+        wait_for_file(plan["go"])
+    sys.argv = ["sweep", *plan["arguments"]]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()))

@@ -1,0 +1,59 @@
+"""Two drivers that want the same study at the same instant."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from helpers import wait_for
+from killing import ENGINES, Accident, kill_all, start_driver
+
+RACE = {"num_layers": 1, "learning_rate": {"low": 1e-4, "high": 0.1}, "epochs": 1}
+
+
+def race(folder: Path, round_number: int, num_trials: int) -> None:
+    """Let two `resume` loose at one instant; the winner stands still until the other has left.
+
+    Both have everything imported and wait for the same file.
+    """
+    go, until = folder / f"go-{round_number}", folder / f"until-{round_number}"
+    drivers = []
+    for index in range(2):
+        held = folder / f"held-{round_number}-{index}"
+        drivers.append(
+            start_driver(
+                folder,
+                "resume",
+                "small",
+                *ENGINES["stacked"],
+                "--trials",
+                num_trials,
+                accidents=(Accident("recover", action="hold", held=str(held), until=str(until)),),
+                ready=str(folder / f"ready-{round_number}-{index}"),
+                go=str(go),
+            )
+        )
+    try:
+        _run_race(folder, round_number, drivers, go, until)
+    finally:
+        for driver in drivers:
+            kill_all(driver)
+
+
+def _run_race(
+    folder: Path, number: int, drivers: list[subprocess.Popen[str]], go: Path, until: Path
+) -> None:
+    wait_for(lambda: all((folder / f"ready-{number}-{index}").exists() for index in range(2)))
+    go.touch()
+    wait_for(lambda: any(driver.poll() is not None for driver in drivers))
+    time.sleep(0.02)
+    loser, winner = sorted(drivers, key=lambda driver: driver.poll() is None)
+    output, errors = loser.communicate(timeout=10)
+    assert (loser.returncode, output) == (2, "")
+    (line,) = errors.splitlines()
+    assert line.startswith(f"sweep: study 'small' is held by process {winner.pid} on "), line
+    assert winner.poll() is None, "both were refused"
+    until.touch()
+    _, errors = winner.communicate(timeout=120)
+    assert winner.returncode == 0, errors
