@@ -252,7 +252,11 @@ def wide_spaces(draw: st.DrawFn) -> bytes:
     order = draw(st.permutations(numbers))
     parameters: dict[str, Any] = {}
     for index, name in enumerate(order):
-        count = 64 if name == "num_layers" else draw(st.sampled_from([1, 10, 100, 1000, 1001]))
+        count = (
+            64
+            if name == "num_layers"
+            else draw(st.sampled_from([1, 2, 5, 10, 10, 50, 100, 1000, 1001]))
+        )
         parameters[name] = {"choices": many(count)}
         parents = order[:index]
         if parents and draw(st.booleans()):
@@ -269,7 +273,9 @@ def wide_spaces(draw: st.DrawFn) -> bytes:
                 "low": draw(st.sampled_from([1e-8, 1e-3, 0.1])),
                 "high": draw(st.sampled_from([0.1, 0.9])),
                 **draw(st.sampled_from([{}, {"log": True}, {"step": 1e-7}, {"step": 0.1}])),
-                "when": {draw(st.sampled_from(numbers)): draw(st.sampled_from([1, many(999)]))},
+                "when": {
+                    draw(st.sampled_from(numbers)): draw(st.sampled_from([1, [1, 2], many(999)]))
+                },
             }
     space = {
         "name": "wide",
@@ -277,7 +283,14 @@ def wide_spaces(draw: st.DrawFn) -> bytes:
         "parameters": parameters,
         "sampler": draw(st.sampled_from(["tpe", "grid", "gp"])),
         "enqueue": draw(
-            st.sampled_from([[], [{}] * 10_000, [{"epochs": 1, "layer_size": 7}] * 7_000])
+            st.sampled_from(
+                [
+                    *[[]] * 12,
+                    [{"epochs": 1}, {"layer_size": 2, "num_layers": 1}],
+                    [{}] * 10_000,
+                    [{"epochs": 1, "layer_size": 7}] * 5_000,
+                ]
+            )
         ),
     }
     return _encoded(draw, flow(space))
