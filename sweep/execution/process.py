@@ -26,7 +26,9 @@ EXIT_SECONDS = 5.0
 """Between the end of a worker's pipe and the end of the worker."""
 
 _REFILL = 0.5
-_SAVE_RATIO = 10.0  # of the time between two waves of checkpoints, and the time of one
+# A wave of checkpoints that takes this long comes at most so many times as rarely.
+_LONG_WAVE_SECONDS = 0.5
+_LONG_WAVE_RATIO = 10.0
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class Wave:
     def is_due(self, every: float) -> bool:
         """Whether it is time for the next one."""
         cost = self.ended_at - self.began_at
-        wait = max(every, _SAVE_RATIO * cost)
+        wait = every if cost < _LONG_WAVE_SECONDS else max(every, _LONG_WAVE_RATIO * cost)
         return not self.is_open and time.monotonic() - self.ended_at >= wait
 
     def begin(self) -> None:

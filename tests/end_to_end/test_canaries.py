@@ -29,6 +29,7 @@ from helpers import SMALL, idx_bytes, space_mapping
 import sweep.cli
 from sweep.records import Checkpoint
 from sweep.store import Store
+from sweep.store.seal import seal
 
 DATABASE = "studies.db"
 
@@ -181,11 +182,17 @@ def test_weights_that_are_pickles_are_refused(finished, tmp_path, canary, run_al
     raw = form(canary)
     for file in tmp_path.rglob("trial-*.safetensors"):
         file.write_bytes(raw)
-    assert execute(
-        tmp_path,
-        "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'sweep_weights_sha256'",
-        json.dumps(sha256(raw).hexdigest()),
-    )
+    key = "sweep_weights_sha256"
+    for number in range(3):
+        # A stranger can seal, too.
+        assert execute(
+            tmp_path,
+            "UPDATE trial_user_attributes SET value_json = ? WHERE key = ? AND trial_id = "
+            "(SELECT trial_id FROM trials WHERE number = ?)",
+            json.dumps(seal(["small", number], key, sha256(raw).hexdigest())),
+            key,
+            number,
+        )
     code, said = run_all("report small")["report small"]
     assert code == 0
     (line,) = said.splitlines()
