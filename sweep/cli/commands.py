@@ -191,7 +191,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 
     def next_step() -> str:
         if tally is None or tally.study is None:
-            return "nothing was started"
+            return "no trial was started"
         return f"what was finished is in the store. Next: sweep resume {tally.study}{words}"
 
     with interruptible(next_step) as interruption, handle_errors(next_step):
@@ -245,7 +245,7 @@ def report(
 @cli.command()
 @click.argument("study")
 @click.argument("trial", type=click.IntRange(min=0))
-@click.option("--device", help="Where to train; the kind of device of then if unset.")
+@click.option("--device", help="Where to train; where it was then if unset, or auto.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_data_dir_option
 @_storage_option
