@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.data import default_data_dir, load_training_data
+from sweep.data import default_data_dir
 from sweep.errors import DeviceError, InputError, StoreError, SweepFailedError
 from sweep.execution import Epoch, LocalExecutor, Lost, Placement, place_workers
 from sweep.provenance import project_commit
@@ -23,7 +23,7 @@ from sweep.records import (
     TrialState,
 )
 from sweep.runner.events import EpochFinished, Event
-from sweep.runner.spaces import stored_space
+from sweep.runner.spaces import read_data, stored_space
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace
 from sweep.store import DEFAULT_STORAGE, Store
@@ -111,14 +111,7 @@ def reproduce(
     config = store.read_config(study, trial)
     space = stored_space(store, study)
     folder = Path(data_dir) if data_dir is not None else default_data_dir()
-    data = load_training_data(
-        space.dataset.name,
-        folder,
-        num_validation=space.dataset.validation,
-        split_seed=space.dataset.split_seed,
-    )
-    fingerprint = data.fingerprint
-    del data
+    fingerprint = read_data(space, folder).fingerprint
     settings = _settings(space, recorded, device, folder)
     repeated = _train(settings, config, recorded, space, on_event, stop)
     weights = store.recorded_weights(study, trial)

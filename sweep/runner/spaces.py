@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from sweep.data import load_training_data
 from sweep.errors import InputError, StoreError
+from sweep.records import DataFacts
 from sweep.space import SearchSpace, load_space
 from sweep.store import Store
 
-__all__ = ["compare_spaces", "override", "stored_space"]
+__all__ = ["compare_spaces", "override", "read_data", "stored_space"]
 
 
 def override(
@@ -69,3 +73,17 @@ def compare_spaces(store: Store, space: SearchSpace) -> None:
             + "\nchoose another name with --study, or finish the old one with "
             f"`sweep resume {space.name}`"
         )
+
+
+def read_data(space: SearchSpace, data_dir: Path) -> DataFacts:
+    """What is to be known of a space's data; the driver has no use for the images.
+
+    Raises:
+        DataError: they are missing or damaged.
+    """
+    return load_training_data(
+        space.dataset.name,
+        data_dir,
+        num_validation=space.dataset.validation,
+        split_seed=space.dataset.split_seed,
+    ).facts

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.data import default_data_dir, load_training_data
+from sweep.data import default_data_dir
 from sweep.errors import DataError, InputError, SweepFailedError
 from sweep.execution import Placement
 from sweep.records import DataFacts, Notice, StudyRecord
 from sweep.runner.events import Event
 from sweep.runner.loop import Limits, Loop
-from sweep.runner.spaces import compare_spaces, override, stored_space
+from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
 from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
@@ -222,14 +222,7 @@ class _Request:
             )
         placements = self.workers.place()
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
-        data = load_training_data(
-            space.dataset.name,
-            data_dir,
-            num_validation=space.dataset.validation,
-            split_seed=space.dataset.split_seed,
-        )
-        facts = data.facts
-        del data  # the driver has no further use for the images
+        facts = read_data(space, data_dir)
         warning = network_warning(store.path)
         if warning is not None:
             self.on_event(Notice(warning))

@@ -106,6 +106,13 @@ class ObjectiveSpec(StrictModel):
         return self
 
 
+Duration = Annotated[
+    Number,
+    Field(gt=0, le=366 * 86400),
+    BeforeValidator(parse_duration, json_schema_input_type=float | str),
+]
+
+
 class Budget(StrictModel):
     """When a study is finished."""
 
@@ -114,24 +121,16 @@ class Budget(StrictModel):
         description="The study's total, over all resumes. Without trials and timeout: 50, or "
         "every configuration of a grid.",
     )
-    timeout: Annotated[
-        Number,
-        Field(gt=0, le=366 * 86400),
-        BeforeValidator(parse_duration, json_schema_input_type=float | str),
-    ] | None = Field(
+    timeout: Duration | None = Field(
         None,
         description="Wall time of one command (90s, 30m, 1h30m), after which no new trial "
         "starts; those under way are finished.",
-    )  # fmt: skip
-    trial_time_limit: Annotated[
-        Number,
-        Field(gt=0, le=366 * 86400),
-        BeforeValidator(parse_duration, json_schema_input_type=float | str),
-    ] | None = Field(
+    )
+    trial_time_limit: Duration | None = Field(
         None,
         description="Wall time of one trial, after which it fails and its worker is ended, even "
         "one that hangs.",
-    )  # fmt: skip
+    )
     max_failures: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] | None = Field(
         None, description="Failed trials that the study may have; one more stops the sweep."
     )

@@ -291,21 +291,17 @@ class Store:
 
     def read_checkpoints(self, name: str, trial: int) -> list[Checkpoint | None]:
         """A trial's recorded checkpoints, newest first; None for one that is missing or damaged."""
-        folder = self._folder(name)
         found: list[Checkpoint | None] = []
-        for entry in self._checkpoint_entries(name, trial):
-            file = artifacts.checkpoint_file(folder, trial, entry["sha256"])
+        entries = self._checkpoint_entries(name, trial)
+        for entry, file in zip(entries, self.recorded_checkpoints(name, trial), strict=True):
             state = artifacts.read_file(file, entry["sha256"])
             found.append(None if state is None else Checkpoint(trial, entry["epoch"], state))
         return found
 
     def recorded_checkpoints(self, name: str, trial: int) -> list[Path]:
         """The files that a trial's record names, newest first."""
-        folder = self._folder(name)
-        return [
-            artifacts.checkpoint_file(folder, trial, entry["sha256"])
-            for entry in self._checkpoint_entries(name, trial)
-        ]
+        digests = [entry["sha256"] for entry in self._checkpoint_entries(name, trial)]
+        return [artifacts.checkpoint_file(self._folder(name), trial, d) for d in digests]
 
     def delete_strays(self, name: str, *, running: Collection[int], keep: Collection[int]) -> None:
         """Delete what a crash left: files half-written, or that are not needed any more.
