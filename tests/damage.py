@@ -33,7 +33,8 @@ KIBIBYTE = 1024
 def interrupted(folder: Path, engine: str) -> Path:
     """Kill a sweep after some checkpoints of its first trial."""
     prepare(folder, SPACE)
-    accident = Accident("write_checkpoints", "after", 25)
+    # Late enough for an epoch, early enough for the first trial on a slow disk.
+    accident = Accident("write_checkpoints", "after", 8)
     killed = go_on(folder, *ENGINES[engine], accidents=(accident,))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     checkpoints = read_checkpoints(folder)
