@@ -62,6 +62,11 @@ def damage_of(connection: sqlite3.Connection, limit: int) -> list[str]:
     """What SQLite's integrity check finds, one line each; empty if the file is whole."""
     try:
         rows = connection.execute(f"PRAGMA integrity_check({limit:d})").fetchall()
+        # SQLite passes over what is no table, index, view or trigger, and a table is gone.
+        (strange,) = connection.execute(
+            "SELECT count(*) FROM sqlite_master WHERE type IS NULL OR "
+            "type NOT IN ('table', 'index', 'view', 'trigger')"
+        ).fetchone()
     except (sqlite3.Error, ValueError) as error:
         if isinstance(error, sqlite3.Error) and _is_busy(error):
             raise
@@ -72,6 +77,8 @@ def damage_of(connection: sqlite3.Connection, limit: int) -> list[str]:
         for line in str(text).splitlines()
         if line != "ok" and not line.startswith("*** in database")
     ]
+    if strange:
+        found.append(f"{strange} of its schema's entries are of no known kind")
     return found[:limit]
 
 

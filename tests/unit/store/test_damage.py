@@ -185,3 +185,15 @@ def test_text_that_is_no_text_is_one_line_without_optunas_warnings(finished, tmp
     done = run_cli("show", "small", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("table", ["studies", "trials", "trial_user_attributes", "alembic_version"])
+def test_a_table_that_the_schema_has_lost_is_damage_and_no_empty_store(finished, tmp_path, table):
+    """One flipped bit makes `tAble` of a table, and SQLite passes over it without a word."""
+    path = tmp_path / "studies.db"
+    content = path.read_bytes()
+    entry = f"table{table}{table}".encode()
+    assert content.count(entry) == 1
+    path.write_bytes(content.replace(entry, b"tA" + entry[2:]))
+    with pytest.raises(StoreError, match="is damaged"):
+        Store(finished, to_write=False).study_names()
