@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -34,8 +35,9 @@ def can_mount() -> bool:
     """Whether this machine lets its users have file systems of their own."""
     if shutil.which("unshare") is None:
         return False
-    probe = "mkdir -p {0} && mount -t tmpfs -o size=64k tmpfs {0}".format("/tmp/sweep-probe")  # noqa: S108
-    done = subprocess.run(["unshare", "-Urm", "sh", "-c", probe], capture_output=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+        done = subprocess.run(["unshare", "-Urm", *mount], capture_output=True, check=False)
     return done.returncode == 0
 
 

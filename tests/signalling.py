@@ -87,6 +87,8 @@ def interrupt_imports(folder: Path, name: str) -> None:
         run.send_signal(signal.Signals[name])
         _, errors = run.communicate(timeout=60)
     check_interrupted(run, name, errors)
+    assert errors == "sweep: interrupted; no trial was started\n"
+    assert not (folder / "studies.db").exists()
 
 
 def interrupt_twice(folder: Path, name: str, engine: str) -> None:

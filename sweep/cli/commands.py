@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -70,8 +70,15 @@ def _storage_option(command: _Command) -> _Command:
     )(command)
 
 
-def _work_options(command: _Command) -> _Command:
-    """The options that `run` and `resume` share."""
+def _add_options(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
+    """Give a command options that are shown in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _limit_options(command: _Command) -> _Command:
+    """How far a study goes, and what is kept of it."""
     options = (
         click.option(
             "--trials",
@@ -108,6 +115,13 @@ def _work_options(command: _Command) -> _Command:
             type=click.IntRange(min=1),
             help="Keep the weights of so many trials, the best; 10, or as before, if unset.",
         ),
+    )
+    return _add_options(command, options)
+
+
+def _worker_options(command: _Command) -> _Command:
+    """Where and how trials are trained."""
+    options = (
         click.option(
             "--workers",
             type=click.IntRange(min=1),
@@ -137,11 +151,13 @@ def _work_options(command: _Command) -> _Command:
             type=click.IntRange(min=1),
             help="Trials that a worker trains at once; chosen by their size if unset.",
         ),
-        _storage_option,
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _add_options(command, options)
+
+
+def _work_options(command: _Command) -> _Command:
+    """The options that `run` and `resume` share."""
+    return _add_options(command, (_limit_options, _worker_options, _storage_option))
 
 
 def _data_dir_option(command: _Command) -> _Command:

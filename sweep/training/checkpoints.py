@@ -77,7 +77,8 @@ def unpack(state: bytes) -> tuple[Progress, dict[str, Tensor]]:
         header = json.loads(state[8 : 8 + length])
         progress = decode(Progress, header["__metadata__"][_PROGRESS].encode())
     except Exception as error:
-        raise ValueError(f"not a checkpoint: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"not a checkpoint: {reason}") from error
     return progress, tensors
 
 

@@ -185,6 +185,8 @@ def test_a_trial_that_ends_its_worker_three_times_fails(folder):
             wait_for(lambda least=least: num_epochs(folder) > least)
             os.kill(worker, signal.SIGKILL)
         read_until(driver.stderr, "trial 0 FAIL")
+        ended = num_epochs(folder)
+        wait_for(lambda: num_epochs(folder) > ended)  # the next trial is under way
         driver.send_signal(signal.SIGTERM)
         driver.communicate(timeout=20)
     study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)

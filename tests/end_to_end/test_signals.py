@@ -28,7 +28,7 @@ def test_a_signal_in_each_phase_leaves_a_resumable_study(tmp_path, phase, name, 
     interrupt(prepare(tmp_path, small_space(TRIALS)), phase, name, engine)
 
 
-def test_a_signal_while_importing_says_that_nothing_was_started(tmp_path):
+def test_a_signal_while_importing_says_that_no_trial_was_started(tmp_path):
     interrupt_imports(prepare(tmp_path, small_space(TRIALS)), "SIGTERM")
 
 
