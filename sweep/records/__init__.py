@@ -6,6 +6,8 @@ driver, in a worker and, one day, on another machine.
 
 from sweep.records.study import (
     KEPT_WEIGHTS,
+    CalibrationBin,
+    Confirms,
     DataFacts,
     Mistake,
     StudyRecord,
@@ -31,7 +33,9 @@ from sweep.records.trial import (
 
 __all__ = [
     "KEPT_WEIGHTS",
+    "CalibrationBin",
     "Checkpoint",
+    "Confirms",
     "ConfusionMatrix",
     "DataFacts",
     "Decision",

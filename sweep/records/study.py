@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +11,8 @@ from sweep.records.trial import ConfusionMatrix, Failure, Objective, TrialOutcom
 
 __all__ = [
     "KEPT_WEIGHTS",
+    "CalibrationBin",
+    "Confirms",
     "DataFacts",
     "Mistake",
     "StudyRecord",
@@ -58,6 +61,10 @@ class TrialRecord:
         outcome: How it ended (without the weights), or None if it has not.
         lost: What ended each worker that had the trial before; it was tried again each time.
         retry_of: Number of the failed trial that this one repeats, or None.
+        audited: The epoch after which the pruner would have ended it, had it not been chosen to
+            show what pruning misses; or None.
+        started_at: When it was asked for, by this machine's clock, or None if unknown.
+        ended_at: When it was told, or None if it was not.
     """
 
     number: int
@@ -67,6 +74,9 @@ class TrialRecord:
     outcome: TrialOutcome | None
     lost: tuple[Failure, ...] = ()
     retry_of: int | None = None
+    audited: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
 
     @property
     def epochs_run(self) -> int:
@@ -105,6 +115,21 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Test images to whose predicted class the network gave about the same probability.
+
+    Attributes:
+        num_images: How many there are.
+        num_correct: How many of them were classified rightly.
+        confidence_sum: Sum of the probabilities given to the predicted classes.
+    """
+
+    num_images: int
+    num_correct: int
+    confidence_sum: float
+
+
+@dataclass(frozen=True, slots=True)
 class TestReading:
     """One opening of the test split.
 
@@ -117,6 +142,10 @@ class TestReading:
         confusion_matrix: Of the test split, or None if the reading was never finished.
         mistakes: The most confident mistakes.
         image_shape: Height and width of an image in pixels.
+        labels: True class of each test image, one byte each; empty if it was not recorded.
+        predictions: Predicted class of each test image, one byte each; empty likewise.
+        calibration: Bins of equal width from probability 0 to 1; empty likewise.
+        loss: Mean cross-entropy on the test split, in nats, or None if it was not recorded.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -129,12 +158,35 @@ class TestReading:
     confusion_matrix: ConfusionMatrix | None = None
     mistakes: tuple[Mistake, ...] = ()
     image_shape: tuple[int, int] = (0, 0)
+    labels: bytes = b""
+    predictions: bytes = b""
+    calibration: tuple[CalibrationBin, ...] = ()
+    loss: float | None = None
 
     @property
     def num_correct(self) -> int:
         """Test images that were classified rightly."""
         matrix = self.confusion_matrix or ()
         return sum(row[label] for label, row in enumerate(matrix))
+
+
+@dataclass(frozen=True, slots=True)
+class Confirms:
+    """What a study of repeated runs confirms: the best trials of a search, on fresh seeds.
+
+    Run number `r` of the study repeats `trials[r // num_seeds]`.
+
+    Attributes:
+        study: Name of the search.
+        trials: The search's best trials, each of another configuration, best first.
+        num_seeds: Runs of each.
+        num_trials: Trials of the search that had ended by then.
+    """
+
+    study: str
+    trials: tuple[int, ...]
+    num_seeds: int
+    num_trials: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +205,7 @@ class StudyRecord:
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.
         keep_weights: Of so many trials, the best, the weights are kept.
+        confirms: What it confirms, or None if it is a search.
     """
 
     name: str
@@ -166,6 +219,7 @@ class StudyRecord:
     test_readings: tuple[TestReading, ...]
     finished_by: str | None = None
     keep_weights: int = KEPT_WEIGHTS
+    confirms: Confirms | None = None
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

@@ -166,6 +166,8 @@ class EpochMetrics:
         learning_rate: The rate at the epoch's last step.
         seconds: Time that the worker spent on the epoch, validation included; trials that are
             trained together share it equally.
+        train_accuracy: Share of the training images that were right when they were trained on, in
+            this epoch, dropout included; None if it was not recorded.
     """
 
     trial: int
@@ -175,6 +177,7 @@ class EpochMetrics:
     validation_accuracy: float
     learning_rate: float
     seconds: float
+    train_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +257,7 @@ class TrialOutcome:
             byte each, or None.
         failure: Set if and only if the state is FAIL.
         weights: The best epoch's weights as a safetensors file, or None.
+        worker: Which of the command's workers trained it, from 0, or None if unknown.
     """
 
     trial: int
@@ -273,6 +277,7 @@ class TrialOutcome:
     validation_predictions: bytes | None = None
     failure: Failure | None = None
     weights: bytes | None = None
+    worker: int | None = None
 
     @property
     def best(self) -> EpochMetrics | None:

@@ -1,8 +1,4 @@
-"""What the data can and cannot support: intervals, ties and importances. Draws nothing.
-
-Every function either returns numbers that may be shown as a finding, or says in words why there
-are none.
-"""
+"""How much each hyperparameter decided whether a trial was among the best. Draws nothing."""
 
 from __future__ import annotations
 
@@ -15,65 +11,18 @@ import numpy as np
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial
-from scipy.stats import binomtest
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 from sweep.records import StudyRecord, TrialRecord
 from sweep.reporting.parameters import used_parameters
+from sweep.reporting.statistics.intervals import Interval
 from sweep.space import SearchSpace
 from sweep.study.distributions import distributions
 
-__all__ = [
-    "SIGNIFICANCE",
-    "Comparison",
-    "Importances",
-    "Interval",
-    "compare_with_best",
-    "holm",
-    "importances",
-    "mcnemar",
-    "wilson_interval",
-]
-
-SIGNIFICANCE = 0.05
-"""Below this Holm-corrected p-value two trials count as different."""
+__all__ = ["Importances", "importances"]
 
 _MIN_TRIALS = 10
 _MIN_TOP_TRIALS = 5  # PED-ANOVA's documentation: fewer make it unstable
 _TOP_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An interval that covers the true share in 95 of 100 studies.
-
-    Attributes:
-        low: Lower end, 0 to 1.
-        high: Upper end, 0 to 1.
-    """
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One trial against the best, on the same validation images.
-
-    Attributes:
-        only_best: Images that only the best trial classified rightly.
-        only_other: Images that only the other trial classified rightly.
-        p_value: Exact McNemar test, two-sided.
-        p_value_holm: The same, corrected for all comparisons of the study.
-        tied: Whether the data cannot tell the two apart.
-    """
-
-    only_best: int
-    only_other: int
-    p_value: float
-    p_value_holm: float
-    tied: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,84 +33,12 @@ class Importances:
         shares: Share of each hyperparameter, largest first, adding up to 1; None if the trials
             do not say.
         note: How the shares were found, or why there are none.
+        intervals: 95 % bootstrap interval over trials of each share, or None if there are none.
     """
 
     shares: dict[str, float] | None
     note: str
-
-
-def wilson_interval(num_correct: int, num_images: int) -> Interval:
-    """Wilson's 95 % score interval of an accuracy (Wilson 1927).
-
-    Args:
-        num_correct: Images that were classified rightly.
-        num_images: All images, at least 1.
-    """
-    low, high = proportion_confint(num_correct, num_images, alpha=0.05, method="wilson")
-    return Interval(float(low), float(high))
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided McNemar test (McNemar 1947): do two classifiers err equally often?
-
-    Args:
-        only_first: Images that only the first classified rightly.
-        only_second: Images that only the second classified rightly.
-
-    Returns:
-        The p-value; 1 if the two never differ.
-    """
-    num_differing = only_first + only_second
-    if num_differing == 0:
-        return 1.0
-    return float(binomtest(only_first, num_differing, 0.5).pvalue)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction for several tests at once (Holm 1979)."""
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
-
-
-def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
-    """Test every COMPLETE trial against the best, corrected for the number of tests.
-
-    Returns:
-        A comparison by trial number; without the best itself, and without trials whose
-        predictions are not recorded.
-    """
-    best = record.best
-    labels = np.frombuffer(record.data.validation_labels, np.uint8)
-    right_of_best = _right_answers(best, labels) if best else None
-    if best is None or right_of_best is None:
-        return {}
-    counts: dict[int, tuple[int, int]] = {}
-    for trial in record.ranked():
-        right = _right_answers(trial, labels)
-        if trial.number != best.number and right is not None:
-            counts[trial.number] = (
-                int((right_of_best & ~right).sum()),
-                int((right & ~right_of_best).sum()),
-            )
-    p_values = [mcnemar(*pair) for pair in counts.values()]
-    return {
-        number: Comparison(*pair, p_value, corrected, corrected >= SIGNIFICANCE)
-        for (number, pair), p_value, corrected in zip(
-            counts.items(), p_values, holm(p_values), strict=True
-        )
-    }
-
-
-def _right_answers(trial: TrialRecord, labels: np.ndarray) -> np.ndarray | None:
-    predictions = trial.outcome.validation_predictions if trial.outcome else None
-    if not len(labels) or predictions is None or len(predictions) != len(labels):
-        return None
-    right: np.ndarray = np.frombuffer(predictions, np.uint8) == labels
-    return right
-
-
-# ---------------------------------------------------------------- importances
+    intervals: dict[str, Interval] | None = None
 
 
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:

@@ -1,0 +1,29 @@
+"""What the data can and cannot support. Draws nothing.
+
+Every function either returns numbers that may be shown as a finding, or says in words why there
+are none.
+"""
+
+from sweep.reporting.statistics.importance import Importances, importances
+from sweep.reporting.statistics.intervals import Interval, Mean, mean_interval, wilson_interval
+from sweep.reporting.statistics.ties import (
+    SIGNIFICANCE,
+    Comparison,
+    compare_with_best,
+    holm,
+    mcnemar,
+)
+
+__all__ = [
+    "SIGNIFICANCE",
+    "Comparison",
+    "Importances",
+    "Interval",
+    "Mean",
+    "compare_with_best",
+    "holm",
+    "importances",
+    "mcnemar",
+    "mean_interval",
+    "wilson_interval",
+]

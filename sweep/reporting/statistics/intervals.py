@@ -1,0 +1,67 @@
+"""Intervals of what was measured on few images or few runs. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+__all__ = ["Interval", "Mean", "mean_interval", "wilson_interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An interval that covers the true share in 95 of 100 studies.
+
+    Attributes:
+        low: Lower end, 0 to 1.
+        high: Upper end, 0 to 1.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over runs that differ in nothing but their seeds.
+
+    Attributes:
+        value: The mean.
+        interval: Student's 95 % interval of it, or None for a single run.
+        deviation: Standard deviation of the runs, or None for a single run.
+        num_runs: How many there were.
+    """
+
+    value: float
+    interval: Interval | None
+    deviation: float | None
+    num_runs: int
+
+
+def wilson_interval(num_correct: int, num_images: int) -> Interval:
+    """Wilson's 95 % score interval of an accuracy (Wilson 1927).
+
+    Args:
+        num_correct: Images that were classified rightly.
+        num_images: All images, at least 1.
+    """
+    low, high = proportion_confint(num_correct, num_images, alpha=0.05, method="wilson")
+    return Interval(float(low), float(high))
+
+
+def mean_interval(values: Sequence[float]) -> Mean:
+    """Mean of several runs with Student's 95 % interval (Student 1908).
+
+    Args:
+        values: What each run measured, at least one.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Mean(mean, None, None, len(values))
+    deviation = float(np.std(values, ddof=1))
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * deviation / len(values) ** 0.5
+    return Mean(mean, Interval(mean - half, mean + half), deviation, len(values))
