@@ -5,7 +5,13 @@ are none.
 """
 
 from sweep.reporting.statistics.importance import Importances, importances
-from sweep.reporting.statistics.intervals import Interval, Mean, mean_interval, wilson_interval
+from sweep.reporting.statistics.intervals import (
+    Interval,
+    Mean,
+    difference_interval,
+    mean_interval,
+    wilson_interval,
+)
 from sweep.reporting.statistics.ties import (
     SIGNIFICANCE,
     Comparison,
@@ -21,6 +27,7 @@ __all__ = [
     "Interval",
     "Mean",
     "compare_with_best",
+    "difference_interval",
     "holm",
     "importances",
     "mcnemar",
