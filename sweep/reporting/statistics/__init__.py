@@ -6,6 +6,7 @@ are none.
 
 from sweep.reporting.statistics.importance import Importances, importances
 from sweep.reporting.statistics.intervals import Interval, Mean, mean_interval, wilson_interval
+from sweep.reporting.statistics.means import MeanDifference, compare_means
 from sweep.reporting.statistics.ties import (
     SIGNIFICANCE,
     Comparison,
@@ -20,6 +21,8 @@ __all__ = [
     "Importances",
     "Interval",
     "Mean",
+    "MeanDifference",
+    "compare_means",
     "compare_with_best",
     "holm",
     "importances",
