@@ -12,6 +12,7 @@ from sweep.reporting.statistics.intervals import (
     mean_interval,
     wilson_interval,
 )
+from sweep.reporting.statistics.means import MeanDifference, compare_means
 from sweep.reporting.statistics.ties import (
     SIGNIFICANCE,
     Comparison,
@@ -26,6 +27,8 @@ __all__ = [
     "Importances",
     "Interval",
     "Mean",
+    "MeanDifference",
+    "compare_means",
     "compare_with_best",
     "difference_interval",
     "holm",

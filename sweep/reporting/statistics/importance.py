@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial
+from numpy.typing import NDArray
 
 from sweep.records import StudyRecord, TrialRecord
 from sweep.reporting.parameters import used_parameters
 from sweep.reporting.statistics.intervals import Interval
+from sweep.reporting.statistics.ped_anova import divergences, grid_of
+from sweep.reporting.statistics.ties import SIGNIFICANCE, holm
 from sweep.space import SearchSpace
-from sweep.study.distributions import distributions
 
 __all__ = ["Importances", "importances"]
+
+Floats = NDArray[np.float64]
 
 _MIN_TRIALS = 10
 _MIN_TOP_TRIALS = 5  # PED-ANOVA's documentation: fewer make it unstable
 _TOP_SHARE = 0.1
+_NUM_RESAMPLES = 200
+_NUM_SHUFFLES = 499
+_SEED = 0  # of resamples and shuffles: a study's report is the same twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,92 +47,136 @@ class Importances:
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     """Importance of each sampled hyperparameter by PED-ANOVA (Watanabe et al., IJCAI 2023).
 
-    Where Optuna cannot tell, it returns equal shares; here that is said instead.
+    Noise has shares, too, and the hyperparameters with the most values get the largest. So shares
+    are given only if some hyperparameter sets the best trials apart more than where the values
+    are dealt to the trials by chance (permutation test, Holm's correction).
+
+    Raises:
+        ValueError: a trial's hyperparameter is outside its domain.
     """
-    scored = [
-        (trial, value) for trial in record.ranked() if (value := record.value(trial)) is not None
+    trials = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
+    used = [used_parameters(space, trial.params) for trial in trials]
+    varied = _varied(space, trials, used)
+    reason = _too_little(space, len(trials), len(varied))
+    if reason:
+        return Importances(None, reason)
+    # Best first, so ties with the last of the best are easy to count.
+    values = np.array([record.value(trial) for trial in trials], float)
+    top_share = max(_TOP_SHARE, _MIN_TOP_TRIALS / len(trials))
+    once = np.ones((1, len(trials)))
+    top = _top(values, once, top_share)
+    num_top = int(top.sum())
+    if num_top == len(trials):
+        return Importances(None, "The trials do not differ enough in their values to say.")
+    grids = [
+        grid_of(
+            space.sampled[name],
+            [
+                trial.params[name] if name in names else None
+                for trial, names in zip(trials, used, strict=True)
+            ],
+        )
+        for name in varied
     ]
-    values = [value for _, value in scored]
-    varied = _varied(space, [trial for trial, _ in scored])
-    if not space.sampled:
-        return Importances(None, "Nothing was searched: every hyperparameter is fixed.")
-    if len(scored) < _MIN_TRIALS:
+    random = np.random.default_rng(_SEED)
+    observed = divergences(grids, once, top)[0]
+    shuffled = random.permuted(np.tile(top, (_NUM_SHUFFLES, 1)), axis=1)
+    if not _beats_chance(observed, divergences(grids, once, shuffled)):
         return Importances(
             None,
-            f"Too few trials to say: {len(scored)} COMPLETE, at least {_MIN_TRIALS} are needed.",
+            f"Too few trials to say which matter more: among {len(trials)} COMPLETE trials, no "
+            f"hyperparameter sets the best {num_top} apart by more than chance would.",
         )
-    if len(varied) < 2:
-        return Importances(None, "Fewer than two hyperparameters took different values.")
-    top_share = max(_TOP_SHARE, _MIN_TOP_TRIALS / len(scored))
-    # `values` are best first, so ties with the last of the top trials are easy to count.
-    last = values[int(np.ceil(top_share * len(values))) - 1]
-    num_top = max(index for index, value in enumerate(values) if value == last) + 1
-    if num_top == len(values):
-        return Importances(None, "The trials do not differ enough in their values to say.")
-    shares = _ped_anova(record, space, scored, varied, top_share)
-    if shares is None:
-        return Importances(None, "No hyperparameter sets the best trials apart from the others.")
-    return Importances(
-        shares,
-        f"PED-ANOVA: how differently the best {num_top} of {len(scored)} COMPLETE trials chose "
-        "each hyperparameter, as shares of 100 %. A description of these trials, not a law: the "
-        "sampler prefers some values, and few trials make the shares unsteady.",
-    )
+    num_drawn = len(trials)
+    drawn = random.multinomial(num_drawn, np.full(num_drawn, 1 / num_drawn), _NUM_RESAMPLES)
+    weights = drawn.astype(np.float64)
+    resampled = divergences(grids, weights, _top(values, weights, top_share))
+    return _found(varied, observed, resampled, num_top, num_drawn)
 
 
-def _varied(space: SearchSpace, trials: Sequence[TrialRecord]) -> list[str]:
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _varied(
+    space: SearchSpace, trials: Sequence[TrialRecord], used: Sequence[set[str]]
+) -> list[str]:
     """Sampled parameters of which the trials tried at least two values."""
     tried: dict[str, set[int | float | str]] = {name: set() for name in space.sampled}
-    for trial in trials:
-        for name in used_parameters(space, trial.params) & tried.keys():
+    for trial, names in zip(trials, used, strict=True):
+        for name in names & tried.keys():
             tried[name].add(trial.params[name])
     return [name for name, values in tried.items() if len(values) > 1]
 
 
-def _ped_anova(
-    record: StudyRecord,
-    space: SearchSpace,
-    scored: Sequence[tuple[TrialRecord, float]],
-    varied: Sequence[str],
-    top_share: float,
-) -> dict[str, float] | None:
-    domains = distributions(space)
+def _too_little(space: SearchSpace, num_trials: int, num_varied: int) -> str | None:
+    """Why there is nothing to find, or None."""
+    if not space.sampled:
+        return "Nothing was searched: every hyperparameter is fixed."
+    if num_trials < _MIN_TRIALS:
+        return f"Too few trials to say: {num_trials} COMPLETE, at least {_MIN_TRIALS} are needed."
+    if num_varied < 2:
+        return "Fewer than two hyperparameters took different values."
+    return None
 
-    def frozen(trial: TrialRecord, value: float) -> FrozenTrial:
-        params: Mapping[str, int | float | str] = {
-            name: trial.params[name]
-            for name in used_parameters(space, trial.params)
-            if name in domains
-        }
-        return optuna.create_trial(
-            value=value,
-            params=dict(params),
-            distributions={name: domains[name] for name in params},
+
+def _top(values: Floats, weights: Floats, share: float) -> Floats:
+    """Of each resample's weights those of its best trials, ties with the last of them included.
+
+    Args:
+        values: Of the trials, best first.
+        weights: How often each trial was drawn, `[resample, trial]`.
+        share: Share of the trials that counts as best.
+    """
+    num_best = np.ceil(share * weights.sum(axis=1, keepdims=True))
+    last = (weights.cumsum(axis=1) >= num_best).argmax(axis=1)
+    # The values are sorted, so all up to the last one that equals it are among the best.
+    ends = np.array([np.flatnonzero(values == value)[-1] for value in values[last]])
+    best: Floats = np.where(np.arange(len(values)) <= ends[:, None], weights, 0.0)
+    return best
+
+
+def _beats_chance(observed: Floats, shuffled: Floats) -> bool:
+    """Whether any hyperparameter's importance is more than shuffled values give it."""
+    as_large = (shuffled >= observed * (1 - 1e-9)).sum(axis=0)
+    return min(holm(list((1 + as_large) / (1 + len(shuffled))))) < SIGNIFICANCE
+
+
+def _shares(divergence: Floats) -> Floats:
+    """Shares of 1 for each resample, `[resample, hyperparameter]`.
+
+    A resample in which nothing sets the best trials apart (they are all equal, say) speaks for no
+    hyperparameter and counts as equal shares, as in Optuna. To leave it out would make the
+    intervals narrower than the trials allow.
+    """
+    total = divergence.sum(axis=1, keepdims=True)
+    equal = np.full_like(divergence, 1 / divergence.shape[1])
+    shares: Floats = np.divide(divergence, total, out=equal, where=total > 0)
+    return shares
+
+
+def _found(
+    names: Sequence[str], observed: Floats, resampled: Floats, num_top: int, num_trials: int
+) -> Importances:
+    shares = _shares(observed[None])[0]
+    ends = np.quantile(_shares(resampled), (0.025, 0.975), axis=0)
+    # Drawing with replacement adds noise of its own, which drives shares together: an extreme
+    # share can lie outside its own percentiles, and the interval is then extended to it.
+    low, high = np.minimum(ends[0], shares), np.maximum(ends[1], shares)
+    note = (
+        f"PED-ANOVA: how differently the best {num_top} of {num_trials} COMPLETE trials chose "
+        "each hyperparameter, as shares of 100 %. 95 % intervals are of "
+        f"{len(resampled)} bootstrap resamples of the trials. A description of these trials, not "
+        "a law: the sampler prefers some values."
+    )
+    if np.all((low <= 1 / len(names)) & (high >= 1 / len(names))):
+        note += (
+            " Too few trials to say which matter more: every interval contains the equal share, "
+            f"{100 / len(names):.0f} %."
         )
-
-    with _quiet_optuna():
-        study = optuna.create_study(
-            direction="maximize" if record.objective.goal == "maximize" else "minimize"
-        )
-        study.add_trials([frozen(trial, value) for trial, value in scored])
-        shares = get_param_importances(
-            study,
-            evaluator=PedAnovaImportanceEvaluator(target_quantile=top_share),
-            params=list(varied),
-        )
-    if max(shares.values()) - min(shares.values()) < 1e-12:
-        return None  # equal shares are Optuna's way of saying that it does not know
-    return {name: float(share) for name, share in shares.items()}
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from logging and warning, and leave its settings as they were."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    order = sorted(range(len(names)), key=lambda index: -shares[index])
+    return Importances(
+        {names[index]: float(shares[index]) for index in order},
+        note,
+        {names[index]: Interval(float(low[index]), float(high[index])) for index in order},
+    )

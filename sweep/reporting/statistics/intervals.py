@@ -14,11 +14,11 @@ __all__ = ["Interval", "Mean", "difference_interval", "mean_interval", "wilson_i
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An interval that covers the true share in 95 of 100 studies.
+    """An interval that covers the true number in 95 of 100 studies.
 
     Attributes:
-        low: Lower end, 0 to 1.
-        high: Upper end, 0 to 1.
+        low: Lower end.
+        high: Upper end.
     """
 
     low: float

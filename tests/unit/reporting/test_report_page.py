@@ -82,7 +82,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A report on two studies, the first with hostile names."""
     space = load_space(SPACE)
     wrong = [1, 1, 2, 2, 3, 4, 10, 14, 20, 7, 8]
-    trials = [make_trial(space, number, count) for number, count in enumerate(wrong)]
+    trials = [
+        make_trial(space, number, count, activation="relu" if count < 4 else "tanh")
+        for number, count in enumerate(wrong)
+    ]
     trials.append(make_trial(space, 11, 12, state=TrialState.PRUNED))
     trials.append(make_trial(space, 12, state=TrialState.FAIL))
     first = make_study(

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
-import optuna
 import pytest
 from hand_made import make_study, make_trial
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
@@ -13,11 +11,10 @@ from sweep.reporting.parameters import used_parameters
 from sweep.reporting.statistics import (
     compare_with_best,
     holm,
-    importances,
     mcnemar,
     wilson_interval,
 )
-from sweep.space import SearchSpace, load_space
+from sweep.space import SearchSpace
 
 
 def test_wilson_interval_of_a_textbook_example() -> None:
@@ -84,69 +81,6 @@ def test_a_trial_without_predictions_is_not_compared(space: SearchSpace) -> None
     assert trials[2].outcome is not None
     trials[2] = replace(trials[2], outcome=replace(trials[2].outcome, validation_predictions=None))
     assert list(compare_with_best(make_study(trials, space))) == [1]
-
-
-# ---------------------------------------------------------------- importances
-
-
-def _study(space: SearchSpace, wrong: list[int], **params: object) -> StudyRecord:
-    trials = [make_trial(space, n, w, **params) for n, w in enumerate(wrong)]
-    return make_study(trials, space)
-
-
-def test_too_few_trials_give_no_importances(space: SearchSpace) -> None:
-    found = importances(_study(space, list(range(1, 10))), space)
-    assert found.shares is None
-    assert found.note == "Too few trials to say: 9 COMPLETE, at least 10 are needed."
-
-
-def test_equal_values_give_no_importances(space: SearchSpace) -> None:
-    found = importances(_study(space, [3] * 20), space)
-    assert found.shares is None
-    assert "do not differ" in found.note
-
-
-def test_fixed_parameters_give_no_importances() -> None:
-    fixed = load_space({"name": "fixed", "dataset": "digits"})
-    found = importances(_study(fixed, list(range(1, 13))), fixed)
-    assert found.shares is None
-    assert "every hyperparameter is fixed" in found.note
-
-
-def test_unvaried_parameters_give_no_importances(space: SearchSpace) -> None:
-    study = _study(
-        space, list(range(1, 13)),
-        num_layers=2, activation="relu", weight_decay=0.01, optimizer="adamw",
-    )  # fmt: skip
-    found = importances(study, space)
-    assert found.shares is None
-    assert "Fewer than two" in found.note
-
-
-def test_importances_find_what_decides(space: SearchSpace) -> None:
-    # The activation alone decides; everything else goes round independently.
-    trials = [
-        make_trial(space, n, 2 if n % 2 else 20, num_layers=1 + n // 2 % 4) for n in range(40)
-    ]
-    found = importances(make_study(trials, space), space)
-    assert found.shares is not None
-    assert next(iter(found.shares)) == "activation"
-    assert sum(found.shares.values()) == pytest.approx(1)
-    assert "momentum" not in found.shares  # conditional, and always 0.9
-
-
-def test_importances_leave_optuna_as_it_was(
-    space: SearchSpace, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = optuna.logging.get_verbosity()
-    optuna.logging.enable_propagation()
-    try:
-        with caplog.at_level(logging.DEBUG):
-            importances(_study(space, list(range(1, 13))), space)
-    finally:
-        optuna.logging.disable_propagation()
-    assert optuna.logging.get_verbosity() == before
-    assert caplog.text == ""
 
 
 def test_used_parameters_follow_conditions(space: SearchSpace) -> None:
