@@ -54,7 +54,7 @@ def study_document(
         "notes": list(notes),
         "counts": tables.counts(record),
         "best": None if found is None else _best(found),
-        "commands": {} if found is None else _commands(found, storage_words),
+        "commands": {} if found is None else _commands(record.name, found, storage_words),
         "confirmation": study.confirmation,
         "test_readings": _readings(study),
         "trials_after_opening": tables.trials_after_opening(record, study.runs),
@@ -114,9 +114,10 @@ def _best(found: Answer) -> dict[str, Any]:
     }
 
 
-def _commands(found: Answer, storage_words: str) -> dict[str, str]:
+def _commands(study: str, found: Answer, storage_words: str) -> dict[str, str]:
     name = shlex.quote(found.network_study)
     return {
+        "confirm": f"sweep confirm {shlex.quote(study)}{storage_words}",
         "reproduce": f"sweep reproduce {name} {found.network.number}{storage_words}",
         "use": f"sweep predict {name} IMAGE.png --trial {found.network.number}{storage_words}",
     }

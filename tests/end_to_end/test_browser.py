@@ -20,7 +20,7 @@ from unit.reporting.hand_made import SPACE, make_reading, make_study, make_trial
 
 import sweep
 from sweep.records import TrialState
-from sweep.reporting.writing import write_report
+from sweep.reporting.writing import Source, write_report
 from sweep.space import load_space
 
 CHROMIUM = find_browser()
@@ -105,7 +105,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
             make_study(trials, space, name=name, class_names=HOSTILE, readings=(reading,))
         )
     folder = tmp_path_factory.mktemp("hostile")
-    return write_report(folder, records, {name: [name] for name in HOSTILE}, 12).html
+    sources = [Source(record, None, (record.name,)) for record in records]
+    return write_report(folder, sources, top=12).html
 
 
 @pytest.fixture

@@ -26,21 +26,6 @@ def test_leaderboard_is_sorted_and_shares_ranks(study: StudyRecord, space: Searc
     assert interval.low < 39 / 40 < interval.high
 
 
-def test_best_joins_validation_and_test(study: StudyRecord, space: SearchSpace) -> None:
-    best = tables.best_trial(study, space)
-    assert best is not None
-    assert best.test_accuracy == pytest.approx(18 / 20)
-    assert best.test_errors == 2
-    assert best.gap == pytest.approx(39 / 40 - 18 / 20)
-
-
-def test_an_unfinished_reading_is_no_result(study: StudyRecord, space: SearchSpace) -> None:
-    opened = replace(study, test_readings=(make_reading(0, confusion_matrix=None, num_images=0),))
-    best = tables.best_trial(opened, space)
-    assert best is not None
-    assert best.test_accuracy is None
-
-
 def test_counts_and_pruning(study: StudyRecord) -> None:
     counts = tables.counts(study)
     assert (counts.trials, counts.complete, counts.pruned, counts.failed) == (12, 9, 1, 1)
