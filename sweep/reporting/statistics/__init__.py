@@ -5,6 +5,7 @@ are none.
 """
 
 from sweep.reporting.statistics.importance import Importances, importances
+from sweep.reporting.statistics.interactions import Interactions, interactions
 from sweep.reporting.statistics.intervals import Interval, Mean, mean_interval, wilson_interval
 from sweep.reporting.statistics.means import MeanDifference, compare_means
 from sweep.reporting.statistics.ties import (
@@ -19,6 +20,7 @@ __all__ = [
     "SIGNIFICANCE",
     "Comparison",
     "Importances",
+    "Interactions",
     "Interval",
     "Mean",
     "MeanDifference",
@@ -26,6 +28,7 @@ __all__ = [
     "compare_with_best",
     "holm",
     "importances",
+    "interactions",
     "mcnemar",
     "mean_interval",
     "wilson_interval",
