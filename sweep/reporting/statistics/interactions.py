@@ -28,7 +28,7 @@ _MIN_TRIALS = 30
 _MAX_TRIALS = 2000
 _MAX_SHOWN = 6
 _MAX_CELLS = 12
-_MIN_EXPLAINED = 0.3
+_MIN_PREDICTED = 0.3
 _NUM_TREES = 100
 _NUM_SAMPLES = 4096
 _SEED = 0  # a study's report is the same twice
@@ -110,24 +110,24 @@ def interactions(record: StudyRecord, space: SearchSpace, importances: Importanc
         [_cells(space.sampled[name], chosen, random) for name, chosen in tried.items()]
     )
     forest = _forest(cells, values)
-    if not forest.oob_score_ >= _MIN_EXPLAINED:
+    predicted = f"{100 * max(0.0, forest.oob_score_):.0f} %"
+    if not forest.oob_score_ >= _MIN_PREDICTED:
         return _none(
-            f"The {len(values)} COMPLETE trials do not say which hyperparameters act together: a "
-            f"random forest predicts {100 * max(0.0, forest.oob_score_):.0f} % of the variance of values "
-            f"that it has not seen, and at least {100 * _MIN_EXPLAINED:.0f} % are needed."
+            f"The {num_complete} COMPLETE trials do not say which hyperparameters act together: a "
+            f"random forest predicts {predicted} of the variance of values that it has not seen, "
+            f"and at least {100 * _MIN_PREDICTED:.0f} % are needed."
         )
     names = list(tried)
     shown = _shown(names, importances, forest.feature_importances_)
     strengths = _strengths(forest, cells, values, [names.index(name) for name in shown])
-    drawn = f" {len(values)} drawn at random from" if num_complete > len(values) else ""
+    drawn = f"{len(values)} drawn at random from " if num_complete > len(values) else ""
     return Interactions(
         tuple(shown),
         tuple(tuple(map(float, row)) for row in strengths),
-        f"Functional ANOVA of a random forest on{drawn} {num_complete} COMPLETE trials; it "
-        f"predicts {100 * forest.oob_score_:.0f} % of the variance of values that it has not seen. Shares "
-        "of its variance that a pair explains beyond its two members alone. Below 5 % is "
-        "what a forest finds where nothing acts together. A description of these trials, not a "
-        "law.",
+        f"Functional ANOVA of a random forest on {drawn}{num_complete} COMPLETE trials, which "
+        f"predicts {predicted} of the variance of values that it has not seen: shares of the "
+        "forest's variance that a pair explains beyond its two members alone. Less than 5 % is "
+        "found where nothing acts together, too. A description of these trials, not a law.",
     )
 
 

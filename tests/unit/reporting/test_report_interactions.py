@@ -4,6 +4,7 @@ import math
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,9 @@ def test_many_values_share_cells_evenly() -> None:
 
 
 def test_large_studies_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.reporting.statistics.interactions._MAX_TRIALS", 100)
+    # By its full name: in the package the function hides the module.
+    module = import_module("sweep.reporting.statistics.interactions")
+    monkeypatch.setattr(module, "_MAX_TRIALS", 100)
     result = found(120, by_sum)
     assert "100 drawn at random from 120 COMPLETE trials" in result.note
 
