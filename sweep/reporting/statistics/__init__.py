@@ -4,7 +4,16 @@ Every function either returns numbers that may be shown as a finding, or says in
 are none.
 """
 
+from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration
+from sweep.reporting.statistics.classes import (
+    ClassScore,
+    MatrixDifference,
+    Score,
+    class_scores,
+    matrix_difference,
+)
 from sweep.reporting.statistics.importance import Importances, importances
+from sweep.reporting.statistics.interactions import Interactions, interactions
 from sweep.reporting.statistics.intervals import (
     Interval,
     Mean,
@@ -23,16 +32,26 @@ from sweep.reporting.statistics.ties import (
 
 __all__ = [
     "SIGNIFICANCE",
+    "Calibration",
+    "ClassScore",
     "Comparison",
     "Importances",
+    "Interactions",
     "Interval",
+    "MatrixDifference",
     "Mean",
     "MeanDifference",
+    "ReliabilityBin",
+    "Score",
+    "calibration",
+    "class_scores",
     "compare_means",
     "compare_with_best",
     "difference_interval",
     "holm",
     "importances",
+    "interactions",
+    "matrix_difference",
     "mcnemar",
     "mean_interval",
     "wilson_interval",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from sweep.reporting.statistics.intervals import Interval
+from sweep.records import CalibrationBin, TestReading
+from sweep.reporting.statistics.intervals import Interval, wilson_interval
 
-__all__ = ["Calibration", "ReliabilityBin"]
+__all__ = ["Calibration", "ReliabilityBin", "calibration"]
+
+_ROUNDING = 1e-4  # of a probability: they were added up in single precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,62 @@ class Calibration:
     error: float
     bias: float
     bins: tuple[ReliabilityBin, ...]
+
+
+def calibration(reading: TestReading) -> Calibration | None:
+    """Expected calibration error (Guo et al., ICML 2017) of one reading of the test split.
+
+    Returns:
+        The calibration, or None if the reading holds no bins or no images.
+
+    Raises:
+        ValueError: the bins contradict themselves or the reading.
+    """
+    if not reading.calibration:
+        return None
+    num_bins = len(reading.calibration)
+    bins = tuple(
+        _reliability(found, index / num_bins, (index + 1) / num_bins)
+        for index, found in enumerate(reading.calibration)
+    )
+    num_images = sum(found.num_images for found in bins)
+    num_correct = sum(found.num_correct for found in reading.calibration)
+    if num_images != reading.num_images or num_correct != reading.num_correct:
+        raise ValueError(
+            f"the calibration's bins hold {num_images} images, {num_correct} of them right, but "
+            f"the reading of trial {reading.trial} has {reading.num_images}, "
+            f"{reading.num_correct} of them right"
+        )
+    if num_images == 0:
+        return None
+    gaps = [
+        found.num_images / num_images * (found.confidence - found.accuracy)
+        for found in bins
+        if found.confidence is not None and found.accuracy is not None
+    ]
+    return Calibration(error=sum(map(abs, gaps)), bias=sum(gaps), bins=bins)
+
+
+def _reliability(found: CalibrationBin, low: float, high: float) -> ReliabilityBin:
+    """One bin, after a look at whether it can be true."""
+    if not 0 <= found.num_correct <= found.num_images:
+        raise ValueError(
+            f"a calibration bin has {found.num_correct} of {found.num_images} images right"
+        )
+    if found.num_images == 0:
+        if found.confidence_sum != 0:
+            raise ValueError("a calibration bin without images has a sum of probabilities")
+        return ReliabilityBin(low, high, 0, None, None, None)
+    confidence = found.confidence_sum / found.num_images
+    if not (math.isfinite(confidence) and low - _ROUNDING <= confidence <= high + _ROUNDING):
+        raise ValueError(
+            f"the calibration bin from {low:g} to {high:g} has a mean probability of {confidence:g}"
+        )
+    return ReliabilityBin(
+        low=low,
+        high=high,
+        num_images=found.num_images,
+        confidence=confidence,
+        accuracy=found.num_correct / found.num_images,
+        accuracy_interval=wilson_interval(found.num_correct, found.num_images),
+    )

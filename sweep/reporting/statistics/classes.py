@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweep.reporting.statistics.intervals import Interval
+import numpy as np
 
-__all__ = ["ClassScore", "Score"]
+from sweep.records import ConfusionMatrix
+from sweep.reporting.statistics.intervals import Interval, wilson_interval
+
+__all__ = ["ClassScore", "MatrixDifference", "Score", "class_scores", "matrix_difference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +40,102 @@ class ClassScore:
     precision: Score
     recall: Score
     f1: Score
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixDifference:
+    """Where two trials err differently on the same images.
+
+    Attributes:
+        first: Number of the first trial.
+        second: Number of the second trial.
+        differences: Counts of the first trial's matrix minus those of the second's; true classes
+            in rows, predicted classes in columns.
+    """
+
+    first: int
+    second: int
+    differences: ConfusionMatrix
+
+
+def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Precision, recall and F1 of each class with their 95 % intervals.
+
+    Precision and recall are shares of images and have Wilson's interval (Wilson 1927). F1 is none,
+    but it rises with the Jaccard index J, F1 = 2 J / (1 + J), and J is one: of the images that
+    are of the class or were taken for it, the share for which both holds. So the ends of its
+    interval are those of J's.
+
+    Args:
+        matrix: Counts, true classes in rows, predicted classes in columns.
+        names: The classes in the order of their labels.
+
+    Raises:
+        ValueError: the matrix is not square, has counts below 0 or does not fit the names.
+    """
+    counts = _counts(matrix)
+    if len(names) != len(counts):
+        raise ValueError(f"a confusion matrix of {len(counts)} classes has {len(names)} names")
+    true, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
+    return tuple(
+        ClassScore(
+            name=name,
+            num_true=int(num_true),
+            num_predicted=int(num_predicted),
+            precision=_score(int(num_right), int(num_predicted)),
+            recall=_score(int(num_right), int(num_true)),
+            f1=_f1(_score(int(num_right), int(num_true + num_predicted - num_right))),
+        )
+        for name, num_true, num_predicted, num_right in zip(
+            names, true, predicted, right, strict=True
+        )
+    )
+
+
+def matrix_difference(
+    first: ConfusionMatrix, second: ConfusionMatrix, *, trials: tuple[int, int]
+) -> MatrixDifference:
+    """The first confusion matrix minus the second.
+
+    Args:
+        first: Counts, true classes in rows, predicted classes in columns.
+        second: The same of another trial on the same images.
+        trials: Numbers of the two trials.
+
+    Raises:
+        ValueError: a matrix is no confusion matrix, or the two are not of the same images.
+    """
+    minuend, subtrahend = _counts(first), _counts(second)
+    if minuend.shape != subtrahend.shape:
+        raise ValueError(
+            f"confusion matrices of trials {trials[0]} and {trials[1]} have {len(minuend)} and "
+            f"{len(subtrahend)} classes"
+        )
+    if (minuend.sum(axis=1) != subtrahend.sum(axis=1)).any():
+        raise ValueError(
+            f"confusion matrices of trials {trials[0]} and {trials[1]} are not of the same images"
+        )
+    rows = (minuend - subtrahend).tolist()
+    return MatrixDifference(*trials, tuple(map(tuple, rows)))
+
+
+def _counts(matrix: ConfusionMatrix) -> np.ndarray:
+    if any(len(row) != len(matrix) for row in matrix):
+        raise ValueError("a confusion matrix is not square")
+    counts = np.array(matrix, dtype=object).reshape(len(matrix), len(matrix))
+    if (counts < 0).any():
+        raise ValueError(f"a confusion matrix has the count {counts.min()}")
+    return counts
+
+
+def _score(num_right: int, num_all: int) -> Score:
+    if num_all == 0:
+        return Score(None, None)
+    return Score(num_right / num_all, wilson_interval(num_right, num_all))
+
+
+def _f1(jaccard: Score) -> Score:
+    if jaccard.value is None or jaccard.interval is None:
+        return jaccard
+    low, high = (2 * share / (1 + share) for share in (jaccard.interval.low, jaccard.interval.high))
+    return Score(2 * jaccard.value / (1 + jaccard.value), Interval(low, high))

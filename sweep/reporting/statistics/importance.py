@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.records import StudyRecord, TrialRecord
-from sweep.reporting.parameters import used_parameters
+from sweep.records import StudyRecord
+from sweep.reporting.parameters import tried_values
 from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
 from sweep.reporting.statistics.ties import SIGNIFICANCE, holm
@@ -55,9 +55,8 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
         ValueError: a trial's hyperparameter is outside its domain.
     """
     trials = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
-    used = [used_parameters(space, trial.params) for trial in trials]
-    varied = _varied(space, trials, used)
-    reason = _too_little(space, len(trials), len(varied))
+    tried = tried_values(space, trials)
+    reason = _too_little(space, len(trials), len(tried))
     if reason:
         return Importances(None, reason)
     # Best first, so ties with the last of the best are easy to count.
@@ -68,16 +67,7 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     num_top = int(top.sum())
     if num_top == len(trials):
         return Importances(None, "The trials do not differ enough in their values to say.")
-    grids = [
-        grid_of(
-            space.sampled[name],
-            [
-                trial.params[name] if name in names else None
-                for trial, names in zip(trials, used, strict=True)
-            ],
-        )
-        for name in varied
-    ]
+    grids = [grid_of(space.sampled[name], values) for name, values in tried.items()]
     random = np.random.default_rng(_SEED)
     observed = divergences(grids, once, top)[0]
     shuffled = random.permuted(np.tile(top, (_NUM_SHUFFLES, 1)), axis=1)
@@ -91,22 +81,11 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     drawn = random.multinomial(num_drawn, np.full(num_drawn, 1 / num_drawn), _NUM_RESAMPLES)
     weights = drawn.astype(np.float64)
     resampled = divergences(grids, weights, _top(values, weights, top_share))
-    return _found(varied, observed, resampled, num_top, num_drawn)
+    return _found(tuple(tried), observed, resampled, num_top, num_drawn)
 
 
 def _is_finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _varied(
-    space: SearchSpace, trials: Sequence[TrialRecord], used: Sequence[set[str]]
-) -> list[str]:
-    """Sampled parameters of which the trials tried at least two values."""
-    tried: dict[str, set[int | float | str]] = {name: set() for name in space.sampled}
-    for trial, names in zip(trials, used, strict=True):
-        for name in names & tried.keys():
-            tried[name].add(trial.params[name])
-    return [name for name, values in tried.items() if len(values) > 1]
 
 
 def _too_little(space: SearchSpace, num_trials: int, num_varied: int) -> str | None:

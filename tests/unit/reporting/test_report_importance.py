@@ -12,7 +12,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from simulated import WIDE_SPACE, simulate
 
 from sweep.records import StudyRecord
-from sweep.reporting.parameters import used_parameters
+from sweep.reporting.parameters import tried_values, used_parameters
 from sweep.reporting.statistics import Importances, importances
 from sweep.reporting.statistics.importance import _top
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
@@ -74,21 +74,12 @@ def test_divergences_are_optunas(num_trials: int, rule: Any) -> None:
         expected = PedAnovaImportanceEvaluator(target_quantile=share).evaluate(
             optunas_study(record)
         )
-    trials = record.ranked()
-    grids = [
-        grid_of(
-            domain,
-            [
-                trial.params[name] if name in used_parameters(WIDE_SPACE, trial.params) else None
-                for trial in trials
-            ],
-        )
-        for name, domain in WIDE_SPACE.sampled.items()
-    ]
+    tried = tried_values(WIDE_SPACE, record.ranked())
+    grids = [grid_of(WIDE_SPACE.sampled[name], values) for name, values in tried.items()]
     once = np.ones((1, num_trials))
-    top = _top(np.array([record.value(trial) for trial in trials]), once, share)
+    top = _top(np.array([record.value(trial) for trial in record.ranked()]), once, share)
     found = divergences(grids, once, top)[0]
-    assert dict(zip(WIDE_SPACE.sampled, found, strict=True)) == pytest.approx(expected, rel=1e-9)
+    assert dict(zip(tried, found, strict=True)) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.usefixtures("quiet_optuna")
@@ -193,7 +184,7 @@ def stands_out(found: Importances, name: str) -> bool:
 
 
 def test_the_interval_of_what_matters_lies_above_the_others() -> None:
-    for seed in range(5):
+    for seed in range(2):
         found = importances(simulate(300, by_learning_rate, seed), WIDE_SPACE)
         assert stands_out(found, "learning_rate")
         assert found.shares is not None
@@ -212,12 +203,12 @@ def test_a_conditional_parameter_can_be_what_matters() -> None:
     assert set(list(found.shares or ())[:2]) == {"momentum", "optimizer"}
 
 
-@pytest.mark.parametrize("num_trials", [12, 60, 300])
+@pytest.mark.parametrize("num_trials", [12, 100])
 def test_noise_is_called_noise(num_trials: int) -> None:
-    # The level is 5 % over all hyperparameters: 3 or more of 8 would happen once in 170 times.
-    said = [importances(simulate(num_trials, by_nothing, seed), WIDE_SPACE) for seed in range(8)]
+    # The level is 5 % over all hyperparameters: 2 or more of 5 would happen once in 44 times.
+    said = [importances(simulate(num_trials, by_nothing, seed), WIDE_SPACE) for seed in range(5)]
     silent = [found for found in said if found.shares is None]
-    assert len(silent) >= 6
+    assert len(silent) >= 4
     assert all(found.note.startswith("Too few trials to say which") for found in silent)
     assert all(found.intervals is None for found in silent)
 
