@@ -18,6 +18,7 @@ from sweep.records import StudyRecord
 from sweep.reporting import Report, figures, series, tables
 from sweep.reporting.document import study_document, trials_csv, validation_matrices
 from sweep.reporting.render import Picture, StudyPage, Thumbnail, render_page
+from sweep.reporting.statistics import Importances
 from sweep.space import SearchSpace
 from sweep.store import Store
 
@@ -159,17 +160,18 @@ def _parameter_plans(
     record: StudyRecord, space: SearchSpace, document: dict[str, Any]
 ) -> Iterator[_Plan]:
     samples = series.samples(record, space)
-    if document["importances"]:
+    found = Importances(document["importances"], document["importances_note"])
+    if found.shares:
         yield _Plan(
             "importances",
             "Share of importance of each hyperparameter",
-            lambda: figures.draw_importances(document["importances"]),
+            lambda: figures.draw_importances(found),
         )
-    if samples.axes and len(samples.samples) > 1:
+    if samples:
         yield _Plan(
             "parallel-coordinates",
             f"Hyperparameters and {_metric(record)} of every trial as lines",
-            lambda: figures.draw_parallel_coordinates(samples),
+            lambda: figures.draw_parallel_coordinates(series.thinned(samples)),
         )
         yield _Plan(
             "slices",
@@ -180,24 +182,24 @@ def _parameter_plans(
 
 def _course_plans(record: StudyRecord) -> Iterator[_Plan]:
     history, curves = series.history(record), series.learning_curves(record)
-    losses = series.loss_curves(record)
-    if len(history.points) > 1:
+    chosen = series.chosen_curves(record)
+    if history:
         yield _Plan(
             "history",
             f"{_metric(record).capitalize()} of each trial in order, and the best so far",
             lambda: figures.draw_history(history),
         )
-    if any(len(curve.shown) > 1 for curve in curves.curves):
+    if curves:
         yield _Plan(
             "learning-curves",
             f"{_metric(record).capitalize()} of every trial, epoch by epoch",
             lambda: figures.draw_learning_curves(curves),
         )
-    if losses and len(losses.train) > 1:
+    if chosen:
         yield _Plan(
             "losses",
-            f"Training and validation loss of trial {losses.number}, epoch by epoch",
-            lambda: figures.draw_loss_curves(losses),
+            f"Loss and error of trial {chosen.number} in training and validation, epoch by epoch",
+            lambda: figures.draw_chosen_curves(chosen),
         )
 
 
