@@ -6,7 +6,7 @@ The only arithmetic here is counting, sorting and adding up; what needs statisti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,9 +259,13 @@ def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
     return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
 
 
-def confusions(record: StudyRecord, matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
-    """The most frequent confusions, most frequent first."""
-    names = class_names(record, len(matrix))
+def confusions(names: Sequence[str], matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
+    """The most frequent confusions, most frequent first.
+
+    Args:
+        names: Of the classes.
+        matrix: Counts, true classes in rows, predicted classes in columns.
+    """
     found = [
         Confusion(names[true], names[predicted], count, sum(row))
         for true, row in enumerate(matrix)

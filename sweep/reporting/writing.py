@@ -17,6 +17,7 @@ from sweep.records import StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import plain, study_document
+from sweep.reporting.findings import findings
 from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import Reported, read_space, reported
@@ -193,8 +194,9 @@ def _page(
     top: int,
     storage_words: str,
 ) -> StudyPage:
-    document = study_document(study, top=top, notes=notes, storage_words=storage_words)
-    pictures = study_pictures(drawer, study, document, prefix=prefix, identifier=f"study-{index}")
+    found = findings(study, top=top)
+    document = study_document(found, notes=notes, storage_words=storage_words)
+    pictures = study_pictures(drawer, found, prefix=prefix, identifier=f"study-{index}")
     reading = study.network.reading if study.network else None
     return StudyPage(study.record.name, document, pictures, thumbnails(study.record, reading))
 
