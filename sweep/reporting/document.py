@@ -11,6 +11,7 @@ from typing import Any
 
 from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
 from sweep.reporting import tables
+from sweep.reporting.pruning import pruning
 from sweep.reporting.series import best_so_far
 from sweep.reporting.statistics import (
     Comparison,
@@ -58,7 +59,7 @@ def study_document(
         ],
         "class_names": list(record.data.class_names),
         "sampled_params": list(space.sampled),
-        "pruning": asdict(tables.pruning(record)),
+        "pruning": asdict(pruning(record)),
         "failures": [
             asdict(row) for row in tables.trial_rows(record, space) if row.state == TrialState.FAIL
         ],

@@ -21,7 +21,6 @@ __all__ = [
     "Counts",
     "LeaderboardRow",
     "Provenance",
-    "Pruning",
     "TrialRow",
     "best_trial",
     "class_names",
@@ -30,7 +29,6 @@ __all__ = [
     "leaderboard",
     "num_validation_images",
     "provenance",
-    "pruning",
     "trial_rows",
     "trials_after_opening",
 ]
@@ -129,21 +127,6 @@ class Counts:
     waiting: int
     epochs: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pruning:
-    """What pruning saved.
-
-    Attributes:
-        trials: Trials that were pruned.
-        epochs_run: Epochs that they ran.
-        epochs_planned: Epochs that they would have run to their end.
-    """
-
-    trials: int
-    epochs_run: int
-    epochs_planned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,16 +268,6 @@ def trials_after_opening(record: StudyRecord) -> int:
     known = [reading.num_trials for reading in record.test_readings if reading.num_trials]
     ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     return ended - known[0] if known else 0
-
-
-def pruning(record: StudyRecord) -> Pruning:
-    """What pruning saved against running every pruned trial to its end."""
-    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
-    return Pruning(
-        trials=len(pruned),
-        epochs_run=sum(trial.epochs_run for trial in pruned),
-        epochs_planned=sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned),
-    )
 
 
 def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
