@@ -14,6 +14,7 @@ from sweep.reporting import tables
 from sweep.reporting.answer import Answer
 from sweep.reporting.findings import Findings
 from sweep.reporting.reported import Reported
+from sweep.reporting.pruning import pruning
 from sweep.reporting.series import best_so_far
 from sweep.reporting.statistics import Comparison, Interval
 
@@ -62,7 +63,7 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
         "matrix_difference": found.difference,
         "class_names": record.data.class_names,
         "sampled_params": list(space.sampled),
-        "pruning": tables.pruning(record),
+        "pruning": pruning(record),
         "failures": [row for row in rows if row.state == TrialState.FAIL],
         "best_so_far": best_so_far(record),
         "search_space": record.space,

@@ -20,7 +20,6 @@ __all__ = [
     "Counts",
     "LeaderboardRow",
     "Provenance",
-    "Pruning",
     "TrialRow",
     "class_names",
     "confusions",
@@ -28,7 +27,6 @@ __all__ = [
     "leaderboard",
     "num_validation_images",
     "provenance",
-    "pruning",
     "trial_row",
     "trial_rows",
     "trials_after_opening",
@@ -101,21 +99,6 @@ class Counts:
     waiting: int
     epochs: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pruning:
-    """What pruning saved.
-
-    Attributes:
-        trials: Trials that were pruned.
-        epochs_run: Epochs that they ran.
-        epochs_planned: Epochs that they would have run to their end.
-    """
-
-    trials: int
-    epochs_run: int
-    epochs_planned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +224,6 @@ def trials_after_opening(record: StudyRecord, runs: StudyRecord | None = None) -
         by_then.append(runs.confirms.num_trials)
     ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     return ended - min(by_then) if by_then else 0
-
-
-def pruning(record: StudyRecord) -> Pruning:
-    """What pruning saved against running every pruned trial to its end."""
-    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
-    return Pruning(
-        trials=len(pruned),
-        epochs_run=sum(trial.epochs_run for trial in pruned),
-        epochs_planned=sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned),
-    )
 
 
 def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
