@@ -312,20 +312,29 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
     from sweep.store import Store
 
     with handle_errors():
-        record = Store(storage, to_write=False).read_study(study)
+        store = Store(storage, to_write=False)
+        record = store.read_study(study)
         if trial is not None and trial >= len(record.trials):
             raise InputError(
                 f"study {study!r} has no trial {trial}; it has {len(record.trials)}, numbered "
                 "from 0"
             )
+        if trial is not None:
+            found = record.trials[trial]
+        elif not as_json:
+            from sweep.cli.answer import answer_text
+            from sweep.reporting.reported import read_space, reported
+
+            runs = store.read_confirmation(study)
+            text = answer_text(reported(record, read_space(record), runs))
     if trial is None and as_json:
         _echo_json(summary.study_json(record, with_trials=True))
     elif trial is None:
-        click.echo(printable(summary.study_text(record)))
+        click.echo(printable(text))
     elif as_json:
-        _echo_json(summary.trial_json(record, record.trials[trial], in_full=True))
+        _echo_json(summary.trial_json(record, found, in_full=True))
     else:
-        click.echo(printable(summary.trial_text(record, record.trials[trial])))
+        click.echo(printable(summary.trial_text(record, found)))
 
 
 @cli.command()

@@ -11,48 +11,30 @@ from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.space import PARAMETERS, Choices, Range, SearchSpace
 
 __all__ = [
+    "columns",
+    "failure_lines",
+    "headline",
     "space_text",
     "study_json",
     "study_rows",
-    "study_text",
     "summarize",
     "trial_json",
     "trial_text",
 ]
 
-_LEADERBOARD = 5
 _SHOWN_FAILURES = 5
 
 
 def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
     """What `run` and `resume` say at the end."""
-    lines = [f"{_headline(study)} in {duration(seconds)}", *_best_lines(study)]
+    lines = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
         planned = sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned)
         saved = planned - sum(trial.epochs_run for trial in pruned)
         lines.append(f"pruned: {len(pruned)} trials, which saved {saved} epochs")
-    lines += _failure_lines(study)
+    lines += failure_lines(study)
     lines.append(f"next: sweep report {study.name}{storage_words}")
-    return "\n".join(lines)
-
-
-def study_text(study: StudyRecord) -> str:
-    """A study for people: the answer and a small leaderboard."""
-    lines = [_headline(study), *_best_lines(study)]
-    metric = study.objective.metric
-    ranked = study.ranked()[:_LEADERBOARD]
-    if len(ranked) > 1:
-        sampled = [
-            name for name in PARAMETERS if len({str(trial.params[name]) for trial in ranked}) > 1
-        ]
-        rows = [["trial", metric, "epochs run", *sampled]]
-        for trial in ranked:
-            values = [number_words(trial.params[name]) for name in sampled]
-            value = percent_or_number(metric, study.value(trial))
-            rows.append([str(trial.number), value, str(trial.epochs_run), *values])
-        lines += ["", *_columns(rows)]
-    lines += _failure_lines(study)
     return "\n".join(lines)
 
 
@@ -66,7 +48,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
     if trial.retry_of is not None:
         lines.append(f"it repeats trial {trial.retry_of}, which failed")
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]
-    lines += _columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
+    lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
     outcome = trial.outcome
     if outcome is None:
         return "\n".join(lines)
@@ -87,7 +69,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
         for m in outcome.history
     ]
     if outcome.history:
-        lines += ["", *_columns(rows), "* best epoch, whose weights were kept"]
+        lines += ["", *columns(rows), "* best epoch, whose weights were kept"]
     if outcome.failure and outcome.failure.traceback:
         lines += ["", outcome.failure.traceback.rstrip()]
     return "\n".join(lines)
@@ -104,7 +86,7 @@ def study_rows(studies: list[StudyRecord]) -> str:
         done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         total = "" if study.num_trials is None else f" of {study.num_trials}"
         rows.append([study.name, _dataset(study), str(study.state), f"{done}{total}", best, metric])
-    return "\n".join(_columns(rows))
+    return "\n".join(columns(rows))
 
 
 def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
@@ -165,7 +147,7 @@ def space_text(space: SearchSpace) -> str:
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {space.pruner.type} pruner, "
         f"data set {space.dataset.name}",
-        *_columns(rows),
+        *columns(rows),
         f"different configurations: {count}",
         f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
     ]
@@ -186,7 +168,8 @@ def space_text(space: SearchSpace) -> str:
     return "\n".join(lines)
 
 
-def _headline(study: StudyRecord) -> str:
+def headline(study: StudyRecord) -> str:
+    """What state a study is in, in one line."""
     counts = [
         f"{study.count(state)} {state.lower()}"
         for state in TrialState
@@ -209,7 +192,7 @@ def _best_lines(study: StudyRecord) -> list[str]:
         f"best trial {best.number}: {metric} {value} "
         f"(epoch {best.outcome.best_epoch} of {best.params['epochs']})"
     ]
-    lines += _columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
+    lines += columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
     equals = sum(study.value(trial) == study.value(best) for trial in study.ranked()) - 1
     if equals:
         lines.append(
@@ -219,7 +202,7 @@ def _best_lines(study: StudyRecord) -> list[str]:
     return lines
 
 
-def _failure_lines(study: StudyRecord) -> list[str]:
+def failure_lines(study: StudyRecord) -> list[str]:
     """How many trials failed and of what, the first of them, and what to do."""
     failed = study.failed
     if not failed:
@@ -228,7 +211,7 @@ def _failure_lines(study: StudyRecord) -> list[str]:
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     lines = [f"failed: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
-    lines += _columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
+    lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):
         lines.append(f"  and {len(failed) - len(shown)} more (`sweep show {study.name} --json`)")
     return [*lines, f"  run them again with `sweep resume {study.name} --retry-failed`"]
@@ -260,7 +243,7 @@ def _domain_words(domain: Any) -> str:
     return words
 
 
-def _columns(rows: list[list[str]]) -> list[str]:
+def columns(rows: list[list[str]]) -> list[str]:
     """Left-aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

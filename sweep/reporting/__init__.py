@@ -1,7 +1,8 @@
 """The report: what came out of a study, for somebody who doubts it.
 
-`tables` and `series` turn records into plain values, `statistics` says what the data support,
-`figures` draws, `document` is the content of `report.json`, `render` makes the page. Drawing never
+`reported`, `answer`, `confirmation`, `comparison`, `tables` and `series` turn records into plain
+values, `statistics` says what the data support, `figures` draws what `pictures` asks for, `document`
+is the content of `report.json`, `spreadsheets` that of the CSV files, `render` makes the page. Drawing never
 computes; computing never draws. Importing this package imports neither matplotlib nor torch.
 """
 
@@ -55,7 +56,8 @@ def report(
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
 
     Returns:
-        The report: `report.html`, `report.json`, `trials.csv` and `figures/*.png` in its folder.
+        The report: `report.html`, `report.json`, `trials.csv`, `epochs.csv` and `figures/*.png` in
+        its folder.
 
     Raises:
         InputError: the request cannot be carried out; nothing was written.
@@ -64,5 +66,4 @@ def report(
 
     names = [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
     folder = check_request(names, out, top)
-    records, notes = read_studies(names, storage, data_dir)
-    return write_report(folder, records, notes, top)
+    return write_report(folder, read_studies(names, storage, data_dir), top=top, storage=storage)

@@ -15,13 +15,13 @@ class Candidate:
     """One of the best configurations of a search, trained again on fresh seeds.
 
     Attributes:
-        rank: 1 for the highest mean validation accuracy.
+        rank: 1 for the best mean.
         trial: Number of the trial in the search.
         search_rank: Its rank among the candidates in the search, 1 for the best.
         params: Every hyperparameter.
-        search_accuracy: Its validation accuracy in the search.
-        accuracies: Validation accuracy of each run that ended, in the order of the seeds.
-        mean: Of `accuracies`; None if no run ended.
+        search_value: Its validation metric in the search.
+        values: Validation metric of each run that ended, in the order of the seeds.
+        mean: Of `values`; None if no run ended.
         num_failed: Runs that failed.
         difference: Mean of this one minus mean of the winner, with Welch's 95 % interval; None for
             the winner, or with fewer than two runs of either.
@@ -34,8 +34,8 @@ class Candidate:
     trial: int
     search_rank: int
     params: dict[str, Scalar]
-    search_accuracy: float
-    accuracies: tuple[float, ...]
+    search_value: float
+    values: tuple[float, ...]
     mean: Mean | None
     num_failed: int
     difference: float | None
@@ -50,6 +50,7 @@ class Confirmation:
 
     Attributes:
         study: Name of the study that holds the runs.
+        metric: What ranks the candidates: `validation_accuracy` or `validation_loss`.
         finished: Whether all runs have ended.
         num_seeds: Runs of each candidate.
         candidates: Best first.
@@ -60,6 +61,7 @@ class Confirmation:
     """
 
     study: str
+    metric: str
     finished: bool
     num_seeds: int
     candidates: tuple[Candidate, ...]

@@ -1,129 +1,140 @@
-"""The content of `report.json` and `trials.csv`. The page shows nothing that is not in them."""
+"""The content of `report.json`. The page shows nothing that is not in it or in the tables."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
 from sweep.reporting import tables
+from sweep.reporting.answer import Answer, answer
+from sweep.reporting.reported import Reported
 from sweep.reporting.series import best_so_far
 from sweep.reporting.statistics import (
     Comparison,
     Interval,
+    calibration,
+    class_scores,
     compare_with_best,
     importances,
+    interactions,
+    matrix_difference,
 )
-from sweep.space import PARAMETERS, SearchSpace
 
-__all__ = ["study_document", "trials_csv", "validation_matrices"]
+__all__ = ["plain", "study_document", "validation_matrices"]
 
 _SHOWN_MATRICES = 4
 
 
 def study_document(
-    record: StudyRecord, space: SearchSpace, *, top: int, notes: Sequence[str]
+    study: Reported, *, top: int, notes: Sequence[str], storage_words: str
 ) -> dict[str, Any]:
-    """Everything that the report says about one study, as plain data without NaN."""
+    """Everything that the report says about one study, as plain data without NaN.
+
+    Args:
+        study: The study.
+        top: Rows of the leaderboard.
+        notes: What could not be done.
+        storage_words: The option that commands need to find the store; may be empty.
+    """
+    record, space = study.record, study.space
     comparisons = compare_with_best(record)
-    shares = importances(record, space)
-    best = tables.best_trial(record, space)
+    found = answer(study)
     document = {
-        "state": record.state.value,
+        "state": record.state,
         "dataset": space.dataset.name,
-        "objective": asdict(record.objective),
+        "objective": record.objective,
         "budget": {"trials": record.num_trials, "timeout_seconds": record.timeout_seconds},
         "sampler": space.sampler.type,
         "pruner": space.pruner.type,
         "notes": list(notes),
-        "counts": asdict(tables.counts(record)),
-        "best": None if best is None else _best(best),
-        "ties": _ties(comparisons),
-        "leaderboard": [
-            _leaderboard_row(row) for row in tables.leaderboard(record, space, comparisons, top)
-        ],
-        "importances": shares.shares,
-        "importances_note": shares.note,
-        "test_readings": [_reading(reading) for reading in record.test_readings],
-        "trials_after_opening": tables.trials_after_opening(record),
+        "counts": tables.counts(record),
+        "best": None if found is None else _best(found),
+        "commands": {} if found is None else _commands(record.name, found, storage_words),
+        "confirmation": study.confirmation,
+        "test_readings": _readings(study),
+        "trials_after_opening": tables.trials_after_opening(record, study.runs),
         "finished_by": record.finished_by,
-        "test_confusions": _test_confusions(record, best),
-        "test_mistakes": _mistakes(record, best),
-        "validation_confusion_matrices": [
-            {"number": number, "matrix": matrix} for number, matrix in validation_matrices(record)
-        ],
         "class_names": list(record.data.class_names),
         "sampled_params": list(space.sampled),
-        "pruning": asdict(tables.pruning(record)),
+        "pruning": tables.pruning(record),
         "failures": [
-            asdict(row) for row in tables.trial_rows(record, space) if row.state == TrialState.FAIL
+            row for row in tables.trial_rows(record, space) if row.state == TrialState.FAIL
         ],
-        "best_so_far": _best_so_far(record),
-        "learning_curves": _curves(record),
+        "best_so_far": best_so_far(record),
         "search_space": record.space,
-        "provenance": asdict(tables.provenance(record, space)),
+        "search_space_beyond_defaults": space.model_dump(mode="json", exclude_defaults=True),
+        "provenance": tables.provenance(record, space),
+        **_ranking(study, comparisons, top),
+        **_hyperparameters(study),
+        **_mistakes(study),
     }
-    cleaned: dict[str, Any] = _finite(document)
+    cleaned: dict[str, Any] = plain(document)
     return cleaned
 
 
-def validation_matrices(record: StudyRecord) -> list[tuple[int, ConfusionMatrix]]:
-    """Trial numbers and validation confusion matrices of the best trials that have one."""
-    found = [
-        (trial.number, trial.outcome.validation_confusion_matrix)
-        for trial in record.ranked()[:_SHOWN_MATRICES]
-        if trial.outcome and trial.outcome.validation_confusion_matrix
-    ]
-    return [(number, matrix) for number, matrix in found if matrix is not None]
+def plain(value: Any) -> Any:
+    """What JSON holds: intervals are pairs, and a number that is none is null."""
+    match value:
+        case Interval():
+            return [plain(value.low), plain(value.high)]
+        case Enum():
+            return value.value
+        case Mapping():
+            return {key: plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [plain(inner) for inner in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case _ if is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        case _:
+            return value
 
 
-def _interval(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
+# ---------------------------------------------------------------- the answer
 
 
-def _best(best: tables.Best) -> dict[str, Any]:
-    return asdict(best.trial) | {
-        "num_validation_images": best.num_validation_images,
-        "validation_accuracy_interval": _interval(best.validation_accuracy_interval),
-        "num_test_images": best.num_test_images,
-        "test_errors": best.test_errors,
-        "test_accuracy": best.test_accuracy,
-        "test_accuracy_interval": _interval(best.test_accuracy_interval),
-        "gap": best.gap,
-        "test_confusion_matrix": best.test_confusion_matrix,
-    }
-
-
-def _ties(comparisons: dict[int, Comparison]) -> dict[str, int]:
+def _best(found: Answer) -> dict[str, Any]:
+    """The configuration of the search's trial, and what was measured of its network."""
+    network = plain(found.network)
+    measured = {key: network[key] for key in network if key not in ("number", "params", "value")}
+    rest = {key: value for key, value in plain(found).items() if key not in ("trial", "network")}
     return {
-        "compared": len(comparisons),
-        "tied": sum(comparison.tied for comparison in comparisons.values()),
+        **plain(found.trial),
+        **measured,
+        **rest,
+        "network_trial": found.network.number,
+        "search_value": found.trial.value,
+        "search_validation_accuracy": found.trial.validation_accuracy,
     }
 
 
-def _leaderboard_row(row: tables.LeaderboardRow) -> dict[str, Any]:
-    comparison = row.comparison
-    return (
-        {"rank": row.rank}
-        | asdict(row.trial)
-        | {
-            "validation_accuracy_interval": _interval(row.validation_accuracy_interval),
-            "only_best_right": comparison.only_best if comparison else None,
-            "only_this_right": comparison.only_other if comparison else None,
-            "p_value": comparison.p_value if comparison else None,
-            "p_value_holm": comparison.p_value_holm if comparison else None,
-            "tied_with_best": comparison.tied if comparison else None,
-        }
-    )
+def _commands(study: str, found: Answer, storage_words: str) -> dict[str, str]:
+    name = shlex.quote(found.network_study)
+    return {
+        "confirm": f"sweep confirm {shlex.quote(study)}{storage_words}",
+        "reproduce": f"sweep reproduce {name} {found.network.number}{storage_words}",
+        "use": f"sweep predict {name} IMAGE.png --trial {found.network.number}{storage_words}",
+    }
 
 
-def _reading(reading: TestReading) -> dict[str, Any]:
+def _readings(study: Reported) -> list[dict[str, Any]]:
+    """Every opening of the test split, in order of time."""
+    of_search = [_reading(study.record, reading) for reading in study.record.test_readings]
+    runs = study.runs
+    of_runs = [] if runs is None else [_reading(runs, reading) for reading in runs.test_readings]
+    return sorted([*of_search, *of_runs], key=lambda reading: str(reading["opened_at"]))
+
+
+def _reading(record: StudyRecord, reading: TestReading) -> dict[str, Any]:
     finished = reading.confusion_matrix is not None and reading.num_images > 0
     return {
+        "study": record.name,
         "trial": reading.trial,
         "opened_at": reading.opened_at,
         "num_trials": reading.num_trials,
@@ -134,97 +145,92 @@ def _reading(reading: TestReading) -> dict[str, Any]:
     }
 
 
-def _reading_of_best(record: StudyRecord, best: tables.Best | None) -> TestReading | None:
-    return None if best is None else record.test_reading(best.trial.number)
+# ---------------------------------------------------------------- the trials
 
 
-def _test_confusions(record: StudyRecord, best: tables.Best | None) -> list[dict[str, Any]]:
-    reading = _reading_of_best(record, best)
+def _ranking(study: Reported, comparisons: dict[int, Comparison], top: int) -> dict[str, Any]:
+    rows = tables.leaderboard(study.record, study.space, comparisons, top)
+    return {
+        "ties": {
+            "compared": len(comparisons),
+            "tied": sum(comparison.tied for comparison in comparisons.values()),
+        },
+        "leaderboard": [_leaderboard_row(row) for row in rows],
+    }
+
+
+def _leaderboard_row(row: tables.LeaderboardRow) -> dict[str, Any]:
+    comparison = row.comparison
+    return {
+        "rank": row.rank,
+        **plain(row.trial),
+        "validation_accuracy_interval": row.validation_accuracy_interval,
+        "only_best_right": comparison.only_best if comparison else None,
+        "only_this_right": comparison.only_other if comparison else None,
+        "p_value": comparison.p_value if comparison else None,
+        "p_value_holm": comparison.p_value_holm if comparison else None,
+        "tied_with_best": comparison.tied if comparison else None,
+    }
+
+
+def _hyperparameters(study: Reported) -> dict[str, Any]:
+    shares = importances(study.record, study.space)
+    return {
+        "importances": shares.shares,
+        "importances_intervals": shares.intervals,
+        "importances_note": shares.note,
+        "interactions": interactions(study.record, study.space, shares),
+    }
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def validation_matrices(record: StudyRecord) -> list[tuple[int, ConfusionMatrix]]:
+    """Trial numbers and validation confusion matrices of the best trials that have one."""
+    return [
+        (trial.number, trial.outcome.validation_confusion_matrix)
+        for trial in record.ranked()[:_SHOWN_MATRICES]
+        if trial.outcome and trial.outcome.validation_confusion_matrix
+    ]
+
+
+def _mistakes(study: Reported) -> dict[str, Any]:
+    record = study.record
+    matrices = validation_matrices(record)
+    reading = study.network.reading if study.network else None
+    difference = None
+    if len(matrices) > 1:
+        difference = matrix_difference(matrices[0], matrices[1])
+    return {
+        "validation_confusion_matrices": [
+            {"number": number, "matrix": matrix} for number, matrix in matrices
+        ],
+        "matrix_difference": difference,
+        **_test_mistakes(record, reading),
+    }
+
+
+def _test_mistakes(record: StudyRecord, reading: TestReading | None) -> dict[str, Any]:
     if reading is None or reading.confusion_matrix is None:
-        return []
-    return [asdict(row) for row in tables.confusions(record, reading.confusion_matrix)]
-
-
-def _mistakes(record: StudyRecord, best: tables.Best | None) -> list[dict[str, Any]]:
-    reading = _reading_of_best(record, best)
-    if reading is None:
-        return []
-    names = tables.class_names(record, len(reading.confusion_matrix or ()))
-    return [
-        {
-            "index": mistake.index,
-            "true": names[mistake.true],
-            "predicted": names[mistake.predicted],
-            "confidence": mistake.confidence,
+        return {
+            "test_confusions": [],
+            "test_mistakes": [],
+            "class_scores": [],
+            "calibration": None,
         }
-        for mistake in reading.mistakes
-    ]
-
-
-def _best_so_far(record: StudyRecord) -> list[dict[str, Any]]:
-    progress = best_so_far(record)
-    return [
-        {"epochs": epochs, "validation_accuracy": accuracy}
-        for epochs, accuracy in zip(progress.epochs, progress.accuracies, strict=True)
-    ]
-
-
-def _curves(record: StudyRecord) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": trial.number,
-            "state": trial.state.value,
-            "train_loss": [metrics.train_loss for metrics in trial.outcome.history],
-            "validation_loss": [metrics.validation_loss for metrics in trial.outcome.history],
-            "validation_accuracy": [
-                metrics.validation_accuracy for metrics in trial.outcome.history
-            ],
-        }
-        for trial in record.trials
-        if trial.outcome and trial.outcome.history
-    ]
-
-
-def _finite(value: Any) -> Any:
-    """Plain data of which every number that is none becomes None: JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
-    """All trials of all studies, one row each; parameters that had no effect are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    measured = ("validation_accuracy", "validation_loss", "best_epoch", "epochs_run")
-    costs = ("seconds", "num_parameters", "device", "reason")
-    writer.writerow(["study", "number", "state", "value", *PARAMETERS, *measured, *costs])
-    for record, space in studies:
-        for row in tables.trial_rows(record, space):
-            cells = asdict(row)
-            params = [
-                "" if name in row.unused_params else _cell(row.params.get(name, ""))
-                for name in PARAMETERS
-            ]
-            writer.writerow(
-                [
-                    _cell(record.name),
-                    row.number,
-                    row.state,
-                    _cell(row.value),
-                    *params,
-                    *(_cell(cells[name]) for name in (*measured, *costs)),
-                ]
-            )
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """A value in the table; a spreadsheet must not take a stranger's text for a formula."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if _finite(value) is None else value
+    names = tables.class_names(record, len(reading.confusion_matrix))
+    return {
+        "test_confusions": tables.confusions(record, reading.confusion_matrix),
+        "test_mistakes": [
+            {
+                "index": mistake.index,
+                "true": names[mistake.true],
+                "predicted": names[mistake.predicted],
+                "confidence": mistake.confidence,
+            }
+            for mistake in reading.mistakes
+        ],
+        "class_scores": class_scores(reading.confusion_matrix, names),
+        "calibration": calibration(reading),
+    }

@@ -55,12 +55,17 @@ class StudyPage:
     thumbnails: tuple[Thumbnail, ...]
 
 
-def render_page(studies: Sequence[StudyPage], comparison: Picture | None) -> str:
+def render_page(
+    studies: Sequence[StudyPage],
+    comparison: Mapping[str, Any] | None,
+    pictures: Mapping[str, Picture],
+) -> str:
     """The whole page as HTML.
 
     Args:
         studies: The studies in the order asked for.
-        comparison: The figure that compares several studies.
+        comparison: What `report.json` says about them side by side; None for one study.
+        pictures: The figures that compare them, by kind.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sweep.reporting"),
@@ -74,6 +79,8 @@ def render_page(studies: Sequence[StudyPage], comparison: Picture | None) -> str
         "percent": _percent,
         "points": _points,
         "interval": _interval,
+        "mean": _mean,
+        "points_interval": _points_interval,
         "duration": _duration,
         "count": _count,
         "number": _number,
@@ -83,7 +90,7 @@ def render_page(studies: Sequence[StudyPage], comparison: Picture | None) -> str
         "data_uri": lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}",
     }
     page = environment.get_template("report.html.j2")
-    return page.render(studies=studies, comparison=comparison)
+    return page.render(studies=studies, comparison=comparison, pictures=pictures)
 
 
 # ---------------------------------------------------------------- formats
@@ -107,10 +114,27 @@ def _points(difference: float | None) -> str:
     )
 
 
-def _interval(interval: Sequence[float] | None) -> str:
+def _points_interval(interval: Sequence[float] | None) -> str:
+    """An interval of a difference of two shares in percentage points."""
     if interval is None:
         return _NOTHING
-    return f"{100 * interval[0]:.2f}\u00a0to\u00a0{100 * interval[1]:.2f}\u00a0%"
+    return f"{100 * interval[0]:+.2f}\u00a0to\u00a0{100 * interval[1]:+.2f}".replace("-", "−")
+
+
+def _interval(interval: Sequence[float] | None, digits: int = 2) -> str:
+    if interval is None:
+        return _NOTHING
+    low, high = (f"{100 * end:.{digits}f}" for end in interval)
+    return f"{low}\u00a0to\u00a0{high}\u00a0%"
+
+
+def _mean(mean: Mapping[str, Any]) -> str:
+    """A mean over runs, with half the length of its interval."""
+    text = f"{100 * mean['value']:.2f}"
+    if mean["interval"] is None:
+        return f"{text}\u00a0%"
+    low, high = mean["interval"]
+    return f"{text}\u00a0±\u00a0{50 * (high - low):.2f}\u00a0%"
 
 
 def _duration(seconds: float | None) -> str:

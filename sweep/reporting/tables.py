@@ -16,14 +16,12 @@ from sweep.reporting.statistics import Comparison, Interval, wilson_interval
 from sweep.space import SearchSpace
 
 __all__ = [
-    "Best",
     "Confusion",
     "Counts",
     "LeaderboardRow",
     "Provenance",
     "Pruning",
     "TrialRow",
-    "best_trial",
     "class_names",
     "confusions",
     "counts",
@@ -31,6 +29,7 @@ __all__ = [
     "num_validation_images",
     "provenance",
     "pruning",
+    "trial_row",
     "trial_rows",
     "trials_after_opening",
 ]
@@ -88,33 +87,6 @@ class LeaderboardRow:
     trial: TrialRow
     validation_accuracy_interval: Interval | None
     comparison: Comparison | None
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The trial that validation chose, and what the test split says about it.
-
-    Attributes:
-        trial: The trial.
-        num_validation_images: Size of the validation split, or None if unknown.
-        validation_accuracy_interval: 95 %, Wilson.
-        num_test_images: Size of the test split, or None if it was not read.
-        test_errors: Test images that were classified wrongly.
-        test_accuracy: Share of the test split that is right.
-        test_accuracy_interval: 95 %, Wilson.
-        gap: Validation accuracy minus test accuracy.
-        test_confusion_matrix: Of the test split.
-    """
-
-    trial: TrialRow
-    num_validation_images: int | None
-    validation_accuracy_interval: Interval | None
-    num_test_images: int | None = None
-    test_errors: int | None = None
-    test_accuracy: float | None = None
-    test_accuracy_interval: Interval | None = None
-    gap: float | None = None
-    test_confusion_matrix: ConfusionMatrix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +151,11 @@ class Provenance:
 
 def trial_rows(record: StudyRecord, space: SearchSpace) -> tuple[TrialRow, ...]:
     """All trials by number."""
-    return tuple(_trial_row(record, space, trial) for trial in record.trials)
+    return tuple(trial_row(record, space, trial) for trial in record.trials)
 
 
-def _trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> TrialRow:
+def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> TrialRow:
+    """One trial; of the search or of a study with the same parameters."""
     outcome = trial.outcome
     best = outcome.best if outcome else None
     used = used_parameters(space, trial.params)
@@ -227,7 +200,7 @@ def leaderboard(
     num_images = num_validation_images(record)
     rows: list[LeaderboardRow] = []
     for place, trial in enumerate(record.ranked()[:top], start=1):
-        row = _trial_row(record, space, trial)
+        row = trial_row(record, space, trial)
         same = rows and rows[-1].trial.value == row.value
         rows.append(
             LeaderboardRow(
@@ -240,30 +213,6 @@ def leaderboard(
             )
         )
     return tuple(rows)
-
-
-def best_trial(record: StudyRecord, space: SearchSpace) -> Best | None:
-    """The trial that validation chose, or None while no trial is COMPLETE."""
-    if record.best is None:
-        return None
-    row = _trial_row(record, space, record.best)
-    num_images = num_validation_images(record)
-    interval = _validation_interval(row.validation_accuracy, num_images)
-    reading = record.test_reading(record.best.number)
-    if reading is None or not reading.num_images:
-        return Best(row, num_images, interval)
-    accuracy = reading.num_correct / reading.num_images
-    return Best(
-        trial=row,
-        num_validation_images=num_images,
-        validation_accuracy_interval=interval,
-        num_test_images=reading.num_images,
-        test_errors=reading.num_images - reading.num_correct,
-        test_accuracy=accuracy,
-        test_accuracy_interval=wilson_interval(reading.num_correct, reading.num_images),
-        gap=None if row.validation_accuracy is None else row.validation_accuracy - accuracy,
-        test_confusion_matrix=reading.confusion_matrix,
-    )
 
 
 def counts(record: StudyRecord) -> Counts:
@@ -280,11 +229,18 @@ def counts(record: StudyRecord) -> Counts:
     )
 
 
-def trials_after_opening(record: StudyRecord) -> int:
-    """Trials that ended after the first opening of the test split; 0 if none, or if unknown."""
-    known = [reading.num_trials for reading in record.test_readings if reading.num_trials]
+def trials_after_opening(record: StudyRecord, runs: StudyRecord | None = None) -> int:
+    """Trials that ended after the first opening of the test split; 0 if none, or if unknown.
+
+    Args:
+        record: The search.
+        runs: The runs of its confirmation, which may have opened the test split, too.
+    """
+    by_then = [reading.num_trials for reading in record.test_readings if reading.num_trials][:1]
+    if runs is not None and runs.confirms is not None and runs.test_readings:
+        by_then.append(runs.confirms.num_trials)
     ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    return ended - known[0] if known else 0
+    return ended - min(by_then) if by_then else 0
 
 
 def pruning(record: StudyRecord) -> Pruning:

@@ -5,28 +5,42 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import Any
 
 from sweep.errors import InputError, StoreError
-from sweep.records import StudyRecord
-from sweep.reporting import Report, figures, series, tables
-from sweep.reporting.document import study_document, trials_csv, validation_matrices
-from sweep.reporting.render import Picture, StudyPage, Thumbnail, render_page
-from sweep.space import SearchSpace
-from sweep.store import Store
+from sweep.records import StudyRecord, StudyState
+from sweep.reporting import Report
+from sweep.reporting.comparison import compare_studies
+from sweep.reporting.document import plain, study_document
+from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
+from sweep.reporting.render import StudyPage, render_page
+from sweep.reporting.reported import Reported, read_space, reported
+from sweep.reporting.spreadsheets import epochs_csv, trials_csv
+from sweep.store import DEFAULT_STORAGE, Store
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["check_request", "read_studies", "write_report"]
+__all__ = ["Source", "check_request", "read_studies", "write_report"]
 
 _MAX_PREFIX = 64  # as long as a study's name may be, unless its store is a stranger's
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A study as it was read for a report.
+
+    Attributes:
+        record: The search, its chosen trial tested where that was possible.
+        runs: The runs of its confirmation, or None.
+        notes: What could not be done.
+    """
+
+    record: StudyRecord
+    runs: StudyRecord | None
+    notes: tuple[str, ...]
 
 
 def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top: int) -> Path:
@@ -58,10 +72,11 @@ def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top:
 
 def read_studies(
     names: Sequence[str], storage: str, data_dir: str | os.PathLike[str] | None
-) -> tuple[list[StudyRecord], dict[str, list[str]]]:
-    """The studies, their best trials tested, and notes on what could not be done.
+) -> list[Source]:
+    """The studies, their chosen trials tested where that is possible.
 
     Raises:
+        InputError: one of them is a confirmation of another.
         StoreError: the store or a study in it cannot be used.
     """
     store = Store(storage, to_write=False)
@@ -69,169 +84,47 @@ def read_studies(
         store.require_study(name)
     records = [store.read_study(name) for name in names]
     for record in records:
-        _space(record)
-    notes: dict[str, list[str]] = {name: [] for name in names}
-    for index, record in enumerate(records):
-        if record.best is None:
-            notes[record.name].append(
-                "No trial is COMPLETE: there is nothing to choose from, and the test split "
-                "stays sealed."
+        read_space(record)
+        if record.confirms is not None:
+            raise InputError(
+                f"study {record.name!r} confirms study {record.confirms.study!r}: report that one, "
+                f"`sweep report {record.confirms.study}`"
             )
-        elif record.test_reading(record.best.number) is None:
-            records[index] = _with_test_reading(record, storage, data_dir, notes[record.name])
-    return records, notes
+    return [_tested(store, record, storage, data_dir) for record in records]
 
 
-def _with_test_reading(
-    record: StudyRecord,
-    storage: str,
-    data_dir: str | os.PathLike[str] | None,
-    notes: list[str],
-) -> StudyRecord:
-    from sweep.evaluation import read_test_split  # torch, only where a reading is needed
+def _tested(
+    store: Store, record: StudyRecord, storage: str, data_dir: str | os.PathLike[str] | None
+) -> Source:
+    """A study with the test split read for what was chosen, or with a note why it was not."""
+    runs = store.read_confirmation(record.name)
+    if record.best is None:
+        note = (
+            "No trial is COMPLETE: there is nothing to choose from, and the test split stays "
+            "sealed."
+        )
+        return Source(record, runs, (note,))
+    if runs is not None and runs.state is not StudyState.FINISHED:
+        note = (
+            f"The best trials are being confirmed, and that is not finished: `sweep confirm "
+            f"{record.name}` goes on. Until then the test split stays sealed."
+        )
+        return Source(record, runs, (note,))
+    study = reported(record, read_space(record), runs)
+    if study.network is not None and study.network.reading is not None:
+        return Source(record, runs, ())
+    from sweep.evaluation import read_confirmation, read_test_split  # torch, only when needed
 
     try:
-        reading = read_test_split(storage, record.name, data_dir)
+        if study.is_confirmed:
+            read_confirmation(storage, record.name, data_dir)
+            runs = Store(storage, to_write=False).read_confirmation(record.name)
+        else:
+            reading = read_test_split(storage, record.name, data_dir)
+            record = replace(record, test_readings=(*record.test_readings, reading))
     except InputError as error:
-        notes.append(f"Test split not read: {error}")
-        return record
-    return replace(record, test_readings=(*record.test_readings, reading))
-
-
-def _space(record: StudyRecord) -> SearchSpace:
-    try:
-        return SearchSpace.model_validate(record.space)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise StoreError(
-            f"the search space of study {record.name!r} is not valid in this version: {where}: "
-            f"{problem['msg']}"
-        ) from None
-
-
-# ---------------------------------------------------------------- figures
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A figure that the report needs: where it goes, what it shows, how it is drawn."""
-
-    kind: str
-    description: str
-    draw: Callable[[], Figure]
-
-
-def _plans(record: StudyRecord, space: SearchSpace, document: dict[str, Any]) -> Iterator[_Plan]:
-    """The figures that this study has enough data for."""
-    yield from _matrix_plans(record, document)
-    yield from _parameter_plans(record, space, document)
-    yield from _course_plans(record)
-
-
-def _metric(record: StudyRecord) -> str:
-    return record.objective.metric.replace("_", " ")
-
-
-def _matrix_plans(record: StudyRecord, document: dict[str, Any]) -> Iterator[_Plan]:
-    best, matrices = document["best"], validation_matrices(record)
-    if best and best["test_confusion_matrix"]:
-        matrix = best["test_confusion_matrix"]
-        yield _Plan(
-            "test-confusion-matrix",
-            f"Confusion matrix of trial {best['number']} on the test split, in images and in "
-            "percent of the true class",
-            lambda: figures.draw_test_confusion_matrix(
-                matrix, tables.class_names(record, len(matrix))
-            ),
-        )
-    if matrices:
-        yield _Plan(
-            "validation-confusion-matrices",
-            "Confusion matrices of the best trials on the validation split",
-            lambda: figures.draw_validation_confusion_matrices(
-                matrices, tables.class_names(record, len(matrices[0][1]))
-            ),
-        )
-
-
-def _parameter_plans(
-    record: StudyRecord, space: SearchSpace, document: dict[str, Any]
-) -> Iterator[_Plan]:
-    samples = series.samples(record, space)
-    if document["importances"]:
-        yield _Plan(
-            "importances",
-            "Share of importance of each hyperparameter",
-            lambda: figures.draw_importances(document["importances"]),
-        )
-    if samples.axes and len(samples.samples) > 1:
-        yield _Plan(
-            "parallel-coordinates",
-            f"Hyperparameters and {_metric(record)} of every trial as lines",
-            lambda: figures.draw_parallel_coordinates(samples),
-        )
-        yield _Plan(
-            "slices",
-            f"{_metric(record).capitalize()} against each hyperparameter",
-            lambda: figures.draw_slices(samples),
-        )
-
-
-def _course_plans(record: StudyRecord) -> Iterator[_Plan]:
-    history, curves = series.history(record), series.learning_curves(record)
-    losses = series.loss_curves(record)
-    if len(history.points) > 1:
-        yield _Plan(
-            "history",
-            f"{_metric(record).capitalize()} of each trial in order, and the best so far",
-            lambda: figures.draw_history(history),
-        )
-    if any(len(curve.shown) > 1 for curve in curves.curves):
-        yield _Plan(
-            "learning-curves",
-            f"{_metric(record).capitalize()} of every trial, epoch by epoch",
-            lambda: figures.draw_learning_curves(curves),
-        )
-    if losses and len(losses.train) > 1:
-        yield _Plan(
-            "losses",
-            f"Training and validation loss of trial {losses.number}, epoch by epoch",
-            lambda: figures.draw_loss_curves(losses),
-        )
-
-
-class _Drawer:
-    """Draws figures once, for the page and for the folder."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def draw(self, prefix: str, plan: _Plan, identifier: str) -> Picture:
-        with figures.drawing():
-            figure = plan.draw()
-        self.files[f"{prefix}-{plan.kind}.png"] = figures.to_png(figure)
-        name = f"{identifier}-{plan.kind}"
-        return Picture(
-            figures.to_svg(figure, name=name, description=plan.description), plan.description
-        )
-
-
-def _thumbnails(record: StudyRecord) -> tuple[Thumbnail, ...]:
-    reading = record.test_reading(record.best.number) if record.best else None
-    if reading is None or not reading.mistakes:
-        return ()
-    names = tables.class_names(record, len(reading.confusion_matrix or ()))
-    brightest = max(max(mistake.image) for mistake in reading.mistakes)
-    return tuple(
-        Thumbnail(
-            png=figures.image_png(mistake.image, reading.image_shape, brightest=brightest),
-            true=names[mistake.true],
-            predicted=names[mistake.predicted],
-            confidence=mistake.confidence,
-        )
-        for mistake in reading.mistakes
-    )
+        return Source(record, runs, (f"Test split not read: {error}",))
+    return Source(record, runs, ())
 
 
 # ---------------------------------------------------------------- files
@@ -253,49 +146,62 @@ def _prefixes(names: Sequence[str]) -> list[str]:
 
 
 def write_report(
-    folder: Path, records: Sequence[StudyRecord], notes: dict[str, list[str]], top: int
+    folder: Path, sources: Sequence[Source], *, top: int, storage: str = DEFAULT_STORAGE
 ) -> Report:
     """Make everything in memory, then write it.
 
     Raises:
         InputError: the folder cannot be written.
+        StoreError: a study's records do not fit each other.
     """
-    studies = [(record, _space(record)) for record in records]
-    drawer = _Drawer()
+    words = "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    drawer = Drawer()
+    studies: list[Reported] = []
     pages: list[StudyPage] = []
-    prefixes = _prefixes([record.name for record in records])
-    for index, ((record, space), prefix) in enumerate(zip(studies, prefixes, strict=True), 1):
-        with _understood(record.name):
-            document = study_document(record, space, top=top, notes=notes[record.name])
-            pictures = {
-                plan.kind: drawer.draw(prefix, plan, f"study-{index}")
-                for plan in _plans(record, space, document)
-            }
-            pages.append(StudyPage(record.name, document, pictures, _thumbnails(record)))
-    progress = [series.best_so_far(record) for record in records]
-    comparison = None
-    if len(records) > 1 and any(study.epochs for study in progress):
-        plan = _Plan(
-            "best-so-far",
-            "Validation error of the best trial so far against the epochs spent, by study",
-            lambda: figures.draw_best_so_far([study for study in progress if study.epochs]),
-        )
-        comparison = drawer.draw("comparison", plan, "comparison")
-    data: dict[str, Any] = {"studies": {page.name: page.document for page in pages}}
-    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
-    with _understood(*data["studies"]):
-        html = render_page(pages, comparison)
+    prefixes = _prefixes([source.record.name for source in sources])
+    for index, (source, prefix) in enumerate(zip(sources, prefixes, strict=True), 1):
+        with _understood(source.record.name):
+            study = reported(source.record, read_space(source.record), source.runs)
+            studies.append(study)
+            pages.append(_page(study, source.notes, drawer, prefix, index, top, words))
+    names = [page.name for page in pages]
+    with _understood(*names):
+        comparison = compare_studies(studies) if len(studies) > 1 else None
+        data: dict[str, Any] = {
+            "studies": {page.name: page.document for page in pages},
+            "comparison": plain(comparison),
+        }
+        html = render_page(pages, data["comparison"], comparison_pictures(drawer, studies))
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
-        "trials.csv": trials_csv(studies).encode(),
-        "report.json": f"{text}\n".encode(),
+        "trials.csv": trials_csv([(study.record, study.space) for study in studies]).encode(),
+        "epochs.csv": epochs_csv([study.record for study in studies]).encode(),
+        "report.json": _json(data),
         "report.html": html.encode(),
     }
     _write(folder, files)
-    every_note = tuple(
-        f"{record.name}: {note}" for record in records for note in notes[record.name]
-    )
-    return Report(folder, folder / "report.html", data, every_note)
+    notes = tuple(f"{source.record.name}: {note}" for source in sources for note in source.notes)
+    return Report(folder, folder / "report.html", data, notes)
+
+
+def _page(
+    study: Reported,
+    notes: Sequence[str],
+    drawer: Drawer,
+    prefix: str,
+    index: int,
+    top: int,
+    storage_words: str,
+) -> StudyPage:
+    document = study_document(study, top=top, notes=notes, storage_words=storage_words)
+    pictures = study_pictures(drawer, study, document, prefix=prefix, identifier=f"study-{index}")
+    reading = study.network.reading if study.network else None
+    return StudyPage(study.record.name, document, pictures, thumbnails(study.record, reading))
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from sweep.space.loading import load_space
 from sweep.space.parameters import PARAMETERS
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import SearchSpace, Suggester
-from sweep.space.sections import parse_duration
+from sweep.space.sections import Dataset, parse_duration
 
 __all__ = [
     "PARAMETERS",
     "Choices",
+    "Dataset",
     "Range",
     "SearchSpace",
     "Suggester",

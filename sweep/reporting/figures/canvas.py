@@ -18,37 +18,23 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = [
-    "BEST",
-    "COMPLETE",
-    "FAILED",
-    "GRID",
-    "INK",
-    "MUTED",
-    "PRUNED",
-    "STUDIES",
-    "TRAIN",
-    "drawing",
-    "image_png",
-    "to_png",
-    "to_svg",
-]
+from sweep.reporting.figures.colours import GRID, INK, MUTED, PALETTE, PAPER
 
-# Okabe and Ito's palette: told apart with any kind of colour vision. One colour, one meaning.
-COMPLETE = "#0072B2"
-PRUNED = "#E69F00"
-FAILED = "#D55E00"
-BEST = "#009E73"
-TRAIN = "#CC79A7"
-# Paul Tol's muted palette for whole studies, so that none looks like a state of a trial.
-STUDIES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#882255", "#999933", "#44AA99", "#AA4499")
-INK, MUTED, GRID = "#22262b", "#6b7280", "#e3e6ea"
+__all__ = ["drawing", "image_png", "to_png", "to_svg"]
+
+# Text in an SVG is text: it can be selected, searched and read in any script. The figures are laid
+# out with DejaVu Sans, which comes with Matplotlib and is wider than any of these, Verdana apart,
+# so that what fits here fits there.
+_SVG_STYLE = (
+    "stroke-linejoin:round;stroke-linecap:butt;"
+    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
+)
 
 _STYLE: Any = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same everywhere
-    "font.size": 9,
-    "axes.titlesize": 10,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.edgecolor": MUTED,
@@ -65,9 +51,10 @@ _STYLE: Any = {
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "legend.frameon": False,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.fonttype": "path",  # looks the same without this machine's fonts
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "svg.fonttype": "none",
+    "hatch.linewidth": 0.8,
 }
 
 
@@ -83,14 +70,23 @@ def drawing() -> Iterator[None]:
 def to_png(figure: Figure) -> bytes:
     """A figure as a PNG file, the same bytes every time."""
     with drawing():
+        _lay_out(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
-        figure.set_layout_engine("none")  # laid out once; what is saved next is the same picture
         return buffer.getvalue()
 
 
+def _lay_out(figure: Figure) -> None:
+    """Lay a figure out once: it takes as long as drawing, and both pictures are to be the same."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
+
+
 def to_svg(figure: Figure, *, name: str, description: str) -> str:
-    """A figure as an SVG element for an HTML page.
+    """A figure as an SVG element for an HTML page, in the page's own colours and fonts.
+
+    Its background is transparent; a page sets the colours by CSS variables (see `colours`).
 
     Args:
         figure: The figure.
@@ -98,18 +94,49 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
         description: What the figure shows, for those who cannot see it.
     """
     with drawing(), mpl.rc_context({"svg.hashsalt": name}):
+        _lay_out(figure)
         buffer = io.StringIO()
         # Nothing but the picture: no date, no creator, no licence vocabulary.
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", metadata=nothing, dpi=160)
+        figure.savefig(buffer, format="svg", metadata=nothing, dpi=160, transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    # A style sheet in an SVG would hold for the whole page: what it says goes into `_SVG_STYLE`.
+    unwanted = r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>"
+    svg = re.sub(unwanted, "", svg, flags=re.DOTALL)
+    svg = re.sub(r">\s+<", "><", svg)
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    svg = re.sub(r"<[^>]+>", lambda tag: _mended(tag[0]), svg)
     svg = _own_identifiers(svg, name)
-    width = figure.get_figwidth() * 96
-    label = f'role="img" aria-label="{escape(description)}" style="--width:{width:.0f}px"'
+    style = f"--width:{figure.get_figwidth() * 96:.0f}px;{_SVG_STYLE}"
+    label = f'role="img" aria-label="{escape(description)}" style="{style}"'
     return svg.replace("<svg", f"<svg {label}", 1)
+
+
+_VARIABLES = {colour.light: f"var(--figure-{colour.name}, {colour.light})" for colour in PALETTE}
+
+
+def _mended(tag: str) -> str:
+    """A tag with the palette's colours as variables, without a font, and with short numbers."""
+    tag = re.sub(
+        r"(fill|stroke): (#[0-9a-f]{6})",
+        lambda match: f"{match[1]}: {_VARIABLES.get(match[2], match[2])}",
+        tag,
+    )
+    # Matplotlib writes `font: bold 10px 'DejaVu Sans'` or each part by itself.
+    tag = re.sub(
+        r"font: ([^;\"]*?)([\d.]+px)[^;\"]*",
+        lambda match: f"{'font-weight: bold; ' * ('bold' in match[1])}font-size: {match[2]}",
+        tag,
+    )
+    tag = re.sub(r"font-family: [^;\"]*; |\stransform=\"rotate\(-?0 [^\"]*\"", "", tag)
+    # Hundredths of a point are enough, and a path needs no line breaks.
+    tag = re.sub(
+        r'\b(d|x|y|width|height)="[^"]*"',
+        lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]),
+        tag,
+    )
+    return re.sub(r"\s*\n\s*", " ", tag)
 
 
 def _own_identifiers(svg: str, name: str) -> str:

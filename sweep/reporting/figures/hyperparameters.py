@@ -1,20 +1,21 @@
-"""What the hyperparameters did: importances, slices, parallel coordinates."""
+"""What the hyperparameters did: each alone, and all of them together."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from sweep.records import TrialState
-from sweep.reporting.figures.canvas import BEST, COMPLETE, MUTED
+from sweep.reporting.figures.colours import BEST, MUTED, PAPER, RAMP
 from sweep.reporting.figures.shared import (
+    MANY,
     STATE_COLOURS,
     STATE_MARKERS,
     STATE_NAMES,
@@ -28,27 +29,14 @@ from sweep.reporting.figures.shared import (
 )
 from sweep.reporting.series import Axis, Sample, Samples
 
-__all__ = ["draw_importances", "draw_parallel_coordinates", "draw_slices"]
-
-
-def draw_importances(shares: Mapping[str, float]) -> Figure:
-    """A bar for each hyperparameter, the longest on top."""
-    figure = Figure((WIDE * 0.7, 0.7 + 0.32 * len(shares)), layout="constrained")
-    axes = figure.add_subplot()
-    bars = axes.barh(list(shares), [100 * share for share in shares.values()], color=COMPLETE)
-    axes.bar_label(bars, fmt="%.0f %%", padding=4)
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    axes.margins(x=0.12)
-    axes.set_xlabel("Share of importance (%)")
-    return figure
+__all__ = ["draw_parallel_coordinates", "draw_slices"]
 
 
 def draw_slices(samples: Samples) -> Figure:
     """The value against each hyperparameter alone."""
     columns = min(3, len(samples.axes))
     rows = math.ceil(len(samples.axes) / columns)
-    figure = Figure((WIDE * columns / 3, 0.4 + 2.5 * rows), layout="constrained")
+    figure = Figure((WIDE * columns / 3, 0.4 + 2.7 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for index, axes in enumerate(grid.flat):
         if index < len(samples.axes):
@@ -63,14 +51,13 @@ def draw_slices(samples: Samples) -> Figure:
         for state in states_among([sample.state for sample in samples.samples])
     ]
     if any(sample.number == samples.best for sample in samples.samples):
-        handles.append(marker(BEST, "*", "chosen"))
+        handles.append(marker(BEST, "*", "chosen", size=10))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
 
 
 def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
     axis = samples.axes[index]
-
     few = axis.whole and not axis.log and axis.high - axis.low < 12
 
     def place(sample: Sample) -> float:
@@ -81,24 +68,33 @@ def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
         return float(value or 0) + (0.3 * jitter(sample.number) if few else 0)
 
     used = [sample for sample in samples.samples if sample.coordinates[index] is not None]
+    many = len(samples.samples) * len(samples.axes) > 2 * MANY
     for state in states_among([sample.state for sample in used]):
         shown = [sample for sample in used if sample.state is state]
         axes.scatter(
             [place(sample) for sample in shown],
             [sample.shown for sample in shown],
-            color=STATE_COLOURS[state], marker=STATE_MARKERS[state], s=20, alpha=0.7, linewidths=0,
-        )  # fmt: skip
+            color=STATE_COLOURS[state],
+            marker=STATE_MARKERS[state],
+            s=6 if many else 22,
+            alpha=0.7,
+            linewidths=0,
+            rasterized=many,
+        )
     for sample in used:
         if sample.number == samples.best:
             axes.plot(
                 place(sample), sample.shown, "*",
-                color=BEST, markersize=13, markeredgecolor="white", zorder=3,
+                color=BEST, markersize=13, markeredgecolor=PAPER, zorder=3, clip_on=False,
             )  # fmt: skip
     if axis.choices:
-        tilt = 30 if sum(map(len, axis.choices)) > 26 else 0
+        names = [short(choice, 14) for choice in axis.choices]
+        pitch = 185 / len(names)  # points
+        pairs = itertools.pairwise(names)
+        tilt = 30 if any(3.1 * len(one + other) + 5 > pitch for one, other in pairs) else 0
         axes.set_xticks(
             range(len(axis.choices)),
-            [short(choice, 14) for choice in axis.choices],
+            names,
             rotation=tilt,
             ha="right" if tilt else "center",
         )
@@ -117,50 +113,66 @@ _UNUSED = -0.13  # where a line passes an axis that its trial did not use
 
 
 def draw_parallel_coordinates(samples: Samples) -> Figure:
-    """Every trial as a line through its hyperparameters to its value, the best in dark."""
-    width = max(WIDE * 0.6, min(WIDE, 1.75 * (len(samples.axes) + 1)))
-    figure = Figure((width, 4.4), layout="constrained")
+    """Every trial as a line through its hyperparameters to its value; the better, the stronger."""
+    num_axes = len(samples.axes) + 1
+    width = max(WIDE * 0.7, min(WIDE, 1.75 * num_axes))
+    figure = Figure((width, 4.6), layout="constrained")
     axes = figure.add_subplot()
     heights = [sample.shown for sample in samples.samples]
-    scale = LogNorm(min(heights), max(max(heights), min(heights) * 1.01))
-    value_axis = Axis(
-        samples.label, low=float(scale.vmin or 1), high=float(scale.vmax or 1), log=True
-    )
-    colours = mpl.colormaps["cividis"]
-    for sample in sorted(samples.samples, key=lambda s: (s.number == samples.best, -s.shown)):
-        chosen, pruned = sample.number == samples.best, sample.state is TrialState.PRUNED
-        axes.plot(
-            range(len(samples.axes) + 1),
-            [*_line(samples, sample), float(scale(sample.shown))],
-            color=BEST if chosen else colours(0.92 * float(scale(sample.shown))),
-            linewidth=2.6 if chosen else 1.0,
-            linestyle=(0, (3, 2)) if pruned else "solid",
-            alpha=1.0 if chosen else 0.75,
-        )
+    low, high = min(heights), max(max(heights), min(heights) * 1.01)
+    value_axis = Axis(samples.label, low=low, high=high, log=True)
+    pruned = (0, (3, 2))
+    _draw_lines(axes, samples, value_axis, pruned)
+    letters = max(4, round(72 * width / num_axes / 7.5))  # that fit between two axes
     for position, axis in enumerate([*samples.axes, value_axis]):
-        _draw_axis(axes, position, axis)
+        _draw_axis(axes, position, axis, letters)
     unused = any(None in sample.coordinates for sample in samples.samples)
     if unused:
-        axes.text(-0.06, _UNUSED, "unused", ha="right", va="center", color=MUTED, fontsize=8)
+        axes.text(-0.06, _UNUSED, "unused", ha="right", va="center", color=MUTED, fontsize=9)
     names = [
-        axis.name.replace("_", "\n") if len(axis.name) > 14 else axis.name for axis in samples.axes
+        axis.name.replace("_", "\n") if len(axis.name) > letters else axis.name
+        for axis in samples.axes
     ]
-    axes.set_xticks(range(len(names) + 1), [*names, samples.label.replace(" (", "\n(")])
-    axes.tick_params(length=0, pad=8)
+    axes.set_xticks(range(num_axes), [*names, samples.label.replace(" ", "\n", 2)])
+    axes.tick_params(length=0, pad=6, labelsize=9.5)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
     axes.set_ylim(_UNUSED - 0.05 if unused else -0.04, 1.04)
-    axes.set_xlim(-0.35, len(names) + 0.45)
+    axes.set_xlim(-0.35, num_axes - 0.55)
     handles = [Line2D([], [], color=BEST, linewidth=2.6, label="chosen")]
-    handles.append(Line2D([], [], color=colours(0.0), label="low error"))
-    handles.append(Line2D([], [], color=colours(0.92), label="high error"))
+    handles.append(Line2D([], [], color=RAMP[0], label="low error"))
+    handles.append(Line2D([], [], color=RAMP[-1], label="high error"))
     if any(sample.state is TrialState.PRUNED for sample in samples.samples):
-        handles.append(
-            Line2D([], [], color=MUTED, linestyle=(0, (3, 2)), label="pruned (error so far)")
-        )
+        handles.append(Line2D([], [], color=MUTED, linestyle=pruned, label="pruned (error so far)"))
     legend(axes, handles)
     return figure
+
+
+def _draw_lines(
+    axes: Axes, samples: Samples, value_axis: Axis, pruned: tuple[int, tuple[int, int]]
+) -> None:
+    """The lines of all trials, the best on top."""
+    lines: dict[tuple[int, bool], list[Sequence[tuple[int, float]]]] = {}
+    for sample in samples.samples:
+        height = _height(value_axis, sample.shown)
+        line = list(enumerate([*_line(samples, sample), height]))
+        if sample.number == samples.best:
+            axes.plot(*zip(*line, strict=True), color=BEST, linewidth=2.6, zorder=3)
+        else:
+            step = min(int(height * len(RAMP)), len(RAMP) - 1)
+            lines.setdefault((step, sample.state is TrialState.PRUNED), []).append(line)
+    many = len(samples.samples) > 200
+    for (step, was_pruned), own in sorted(lines.items(), reverse=True):
+        axes.add_collection(
+            LineCollection(
+                own,
+                colors=RAMP[step],
+                linewidths=0.6 if many else 1.0,
+                linestyles=[pruned if was_pruned else "solid"],
+                alpha=0.5 if many else 0.75,
+            )
+        )
 
 
 def _line(samples: Samples, sample: Sample) -> list[float]:
@@ -184,7 +196,7 @@ def _height(axis: Axis, value: float | str) -> float:
     return (at - low) / (high - low) if high > low else 0.5
 
 
-def _draw_axis(axes: Axes, position: int, axis: Axis) -> None:
+def _draw_axis(axes: Axes, position: int, axis: Axis, letters: int) -> None:
     """One upright axis with its own ticks."""
     axes.plot([position, position], [0, 1], color=MUTED, linewidth=1)
     for value in axis.choices or _ticks(axis):
@@ -193,10 +205,10 @@ def _draw_axis(axes: Axes, position: int, axis: Axis) -> None:
         axes.text(
             position + 0.045,
             height,
-            short(value, 14) if isinstance(value, str) else f"{value:.3g}",
+            short(value, letters) if isinstance(value, str) else f"{value:.3g}",
             va="center",
-            fontsize=8,
-            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+            fontsize=8.5,
+            bbox={"facecolor": PAPER, "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
             zorder=4,
         )
 

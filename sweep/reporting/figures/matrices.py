@@ -1,19 +1,24 @@
-"""Confusion matrices: counts and shares, alone and side by side."""
+"""Confusion matrices: counts and shares, alone, side by side, and one minus another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import FuncNorm, PowerNorm
 from matplotlib.figure import Figure
 
 from sweep.records import ConfusionMatrix
-from sweep.reporting.figures.shared import WIDE, short
+from sweep.reporting.figures.cells import draw_cells, name_sides
+from sweep.reporting.figures.shared import WIDE
+from sweep.reporting.series import Difference
 
-__all__ = ["draw_test_confusion_matrix", "draw_validation_confusion_matrices"]
+__all__ = [
+    "draw_difference",
+    "draw_test_confusion_matrix",
+    "draw_validation_confusion_matrices",
+]
 
 _MAX_NUMBERED = 12  # classes; in more, numbers would not fit
 # Nearly everything lies on the diagonal: a power scale keeps a handful of errors visible.
@@ -21,14 +26,25 @@ _GAMMA = 0.35
 
 
 def draw_test_confusion_matrix(matrix: ConfusionMatrix, class_names: Sequence[str]) -> Figure:
-    """Counts on the left, shares of each true class in percent on the right."""
+    """Counts on the left, shares of each true class in percent on the right.
+
+    With many classes only the shares, large and without numbers.
+    """
+    cells = np.array(matrix, dtype=float)
+    shares = 100 * cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
+    if len(cells) > _MAX_NUMBERED:
+        figure = Figure((WIDE * 0.92, WIDE * 0.8), layout="constrained")
+        axes = figure.add_subplot()
+        _draw_matrix(axes, shares, class_names, texts=None, side=WIDE * 0.7, size=9)
+        axes.set_title("Share of the true class (%)")
+        return figure
     figure = Figure((WIDE, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    cells = np.array(matrix)
-    shares = 100 * cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
-    _draw_matrix(left, cells, class_names, labels=_labels(cells, "{:.0f}"), size=8)
+    side = WIDE * 0.43
+    _draw_matrix(left, cells, class_names, texts=_counts(cells), side=side, size=8.5)
     left.set_title("Images")
-    _draw_matrix(right, shares, class_names, labels=_labels(shares, "{:.1f}"), size=8)
+    percents = [[f"{share:.1f}" if share else "" for share in row] for row in shares]
+    _draw_matrix(right, shares, class_names, texts=percents, side=side, size=8.5)
     right.set_title("Share of the true class (%)")
     return figure
 
@@ -42,61 +58,91 @@ def draw_validation_confusion_matrices(
         matrices: Trial numbers and their matrices.
         class_names: Names of the classes.
     """
-    per_row = 4 if len(class_names) <= _MAX_NUMBERED else 2
-    columns = min(per_row, len(matrices))
+    columns = min(2, len(matrices))
     rows = -(-len(matrices) // columns)
-    side = WIDE / per_row
-    figure = Figure((side * columns, (side + 0.4) * rows), layout="constrained")
+    width, side = WIDE * (1 if columns == 2 else 0.6), WIDE * 0.4
+    figure = Figure((width, (side + 1) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(matrices) :]:
         axes.remove()
     for axes, (number, matrix) in zip(grid.flat, matrices, strict=False):
-        cells = np.array(matrix)
-        mistakes = cells * (1 - np.eye(len(cells), dtype=int))
-        _draw_matrix(axes, cells, class_names, labels=_labels(mistakes, "{:.0f}"), size=6.5)
-        axes.set_title(f"Trial {number}: {mistakes.sum():,} mistakes")
+        cells = np.array(matrix, dtype=float)
+        mistakes = cells * (1 - np.eye(len(cells)))
+        _draw_matrix(axes, cells, class_names, texts=_counts(mistakes), side=side, size=8.5)
+        axes.set_title(f"Trial {number}: {mistakes.sum():,.0f} mistakes")
     return figure
 
 
-def _labels(cells: np.ndarray, form: str) -> np.ndarray:
-    """What is written into the cells: nothing into an empty one."""
-    return np.array([[form.format(cell) if cell else "" for cell in row] for row in cells])
+def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figure:
+    """Where a second trial answers the same images differently than a first."""
+    cells = np.array(difference.cells, dtype=float)
+    numbered = len(cells) <= _MAX_NUMBERED
+    width = WIDE * (0.68 if numbered else 0.92)
+    figure = Figure((width, width * 0.86), layout="constrained")
+    axes = figure.add_subplot()
+    extreme = max(float(np.abs(cells).max()), 4.0)
+    texts = [[_signed(cell) for cell in row] for row in cells]
+    # Purple for fewer images, orange for more, white in the middle.
+    image = draw_cells(
+        axes,
+        cells,
+        texts=texts if numbered else None,
+        norm=FuncNorm((_signed_root, _signed_square), vmin=-extreme, vmax=extreme),
+        colours="PuOr_r",
+        size=9,
+    )
+    _name(axes, class_names, side=width * 0.72, size=9)
+    axes.set_title(f"Images of trial {difference.second} minus images of trial {difference.first}")
+    if not numbered:
+        figure.colorbar(image, ax=axes, shrink=0.8).outline.set_visible(False)
+    return figure
+
+
+def _signed_root(values: np.ndarray) -> np.ndarray:
+    root: np.ndarray = np.sign(values) * np.sqrt(np.abs(values))
+    return root
+
+
+def _signed_square(values: np.ndarray) -> np.ndarray:
+    square: np.ndarray = np.sign(values) * np.square(values)
+    return square
+
+
+def _counts(cells: np.ndarray) -> list[list[str]]:
+    """What is written into the cells: nothing into an empty one, no more than five characters."""
+    return [[_count(cell) for cell in row] for row in cells]
+
+
+def _count(count: float) -> str:
+    return "" if not count else f"{count:.0f}" if abs(count) < 100_000 else f"{count:.0e}"
+
+
+def _signed(count: float) -> str:
+    return f"{'+' if count > 0 else ''}{_count(count)}".replace("-", "−")
 
 
 def _draw_matrix(
-    axes: Axes, cells: np.ndarray, class_names: Sequence[str], *, labels: np.ndarray, size: float
+    axes: Axes,
+    cells: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    texts: Sequence[Sequence[str]] | None,
+    side: float,
+    size: float,
 ) -> None:
+    """One matrix of about so many inches; without texts if it has too many classes."""
     numbered = len(cells) <= _MAX_NUMBERED
-    sns.heatmap(
-        cells,
-        ax=axes,
-        norm=PowerNorm(_GAMMA, vmin=0, vmax=max(cells.max(), 1)),
-        cmap="Blues",
-        annot=labels if numbered else None,
-        fmt="",
-        annot_kws={"size": size},
-        cbar=not numbered,
-        cbar_kws={"shrink": 0.8} if not numbered else None,
-        square=True,
-        xticklabels=False,
-        yticklabels=False,
-        linewidths=0.5 if numbered else 0,
-        linecolor="white",
-        rasterized=not numbered,
+    norm = PowerNorm(_GAMMA, vmin=0, vmax=max(float(cells.max()), 1.0))
+    image = draw_cells(
+        axes, cells, texts=texts if numbered else None, norm=norm, colours="Blues", size=size
     )
-    names = [short(name, 12) for name in class_names]
-    places = np.arange(len(names)) + 0.5
-    size_of_names = size if numbered else 5
-    upright = max(map(len, names)) <= 3
-    axes.set_xticks(
-        places,
-        names,
-        rotation=0 if upright else 45,
-        ha="center" if upright else "right",
-        fontsize=size_of_names,
-    )
-    axes.set_yticks(places, names, rotation=0, fontsize=size_of_names)
-    axes.tick_params(length=0, pad=2)
-    axes.grid(visible=False)
+    _name(axes, class_names, side=side, size=size)
+    if not numbered:
+        bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
+        bar.outline.set_visible(False)
+
+
+def _name(axes: Axes, class_names: Sequence[str], *, side: float, size: float) -> None:
+    name_sides(axes, class_names, class_names, pitch=72 * side / len(class_names), size=size)
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")

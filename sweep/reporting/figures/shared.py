@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from sweep.records import TrialState
-from sweep.reporting.figures.canvas import COMPLETE, PRUNED
+from sweep.reporting.figures.colours import COMPLETE, FAILED, PRUNED
+from sweep.reporting.statistics import Interval
 
 __all__ = [
+    "MANY",
     "STATE_COLOURS",
     "STATE_MARKERS",
     "STATE_NAMES",
     "WIDE",
+    "bare_rows",
+    "interval_bar",
     "jitter",
     "legend",
     "log_axis",
     "marker",
     "short",
     "states_among",
+    "study_name",
 ]
 
-WIDE = 10.8  # inches: the width of the page
-STATE_COLOURS = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: PRUNED}
-STATE_MARKERS = {TrialState.COMPLETE: "o", TrialState.PRUNED: "X"}
-STATE_NAMES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
+WIDE = 9.6  # inches: nearly the width of a page; text stays readable at two thirds of it
+STATE_COLOURS = {
+    TrialState.COMPLETE: COMPLETE,
+    TrialState.PRUNED: PRUNED,
+    TrialState.FAIL: FAILED,
+}
+STATE_MARKERS = {TrialState.COMPLETE: "o", TrialState.PRUNED: "X", TrialState.FAIL: "|"}
+STATE_NAMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+MANY = 2_000  # shapes: more of them become one picture inside the SVG
 
 
 def log_axis(axes: Axes, which: str) -> None:
@@ -44,7 +60,9 @@ def log_axis(axes: Axes, which: str) -> None:
         axis.set_major_locator(MaxNLocator(5))
     else:
         every = 1 if decades < 5 else 2
-        parts = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+        parts: tuple[float, ...] = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+        if decades < 1.2:
+            parts = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
         axis.set_major_locator(LogLocator(10.0**every, subs=parts))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
@@ -55,7 +73,7 @@ def jitter(number: int) -> float:
     return (number * 0.6180339887498949) % 1 - 0.5
 
 
-def legend(axes: Axes, handles: Sequence[Line2D]) -> None:
+def legend(axes: Axes, handles: Sequence[Artist]) -> None:
     """The legend above the axes, where it hides nothing."""
     axes.legend(
         handles=list(handles),
@@ -68,9 +86,11 @@ def legend(axes: Axes, handles: Sequence[Line2D]) -> None:
     )
 
 
-def marker(colour: str, shape: str, label: str) -> Line2D:
+def marker(colour: str, shape: str, label: str, size: float = 6, **style: Any) -> Line2D:
     """A single marker for a legend."""
-    return Line2D([], [], color=colour, marker=shape, linestyle="none", label=label)
+    return Line2D(
+        [], [], color=colour, marker=shape, markersize=size, linestyle="none", label=label, **style
+    )
 
 
 def states_among(states: Sequence[TrialState]) -> list[TrialState]:
@@ -81,3 +101,26 @@ def states_among(states: Sequence[TrialState]) -> list[TrialState]:
 def short(text: str, length: int) -> str:
     """A text that fits."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def study_name(study: str) -> str:
+    """A study's name in a figure; Matplotlib leaves out of a legend what begins with `_`."""
+    name = short(study, 32)
+    return f" {name}" if name.startswith("_") else name
+
+
+def bare_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Named rows from top to bottom, in place of an upright axis."""
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.08)
+
+
+def interval_bar(axes: Axes, row: float, interval: Interval, colour: str) -> None:
+    """A level bar from the lower to the upper end of an interval of shares, in percent."""
+    low, high = 100 * interval.low, 100 * interval.high
+    axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
+    axes.plot([low, high], [row, row], "|", color=colour, markersize=9, markeredgewidth=2)

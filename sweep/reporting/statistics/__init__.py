@@ -14,7 +14,13 @@ from sweep.reporting.statistics.classes import (
 )
 from sweep.reporting.statistics.importance import Importances, importances
 from sweep.reporting.statistics.interactions import Interactions, interactions
-from sweep.reporting.statistics.intervals import Interval, Mean, mean_interval, wilson_interval
+from sweep.reporting.statistics.intervals import (
+    Interval,
+    Mean,
+    difference_interval,
+    mean_interval,
+    wilson_interval,
+)
 from sweep.reporting.statistics.means import MeanDifference, compare_means
 from sweep.reporting.statistics.ties import (
     SIGNIFICANCE,
@@ -45,6 +51,7 @@ __all__ = [
     "compare_means",
     "compare_readings",
     "compare_with_best",
+    "difference_interval",
     "holm",
     "importances",
     "interactions",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-__all__ = ["Interval", "Mean", "mean_interval", "wilson_interval"]
+__all__ = ["Interval", "Mean", "difference_interval", "mean_interval", "wilson_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,22 @@ def mean_interval(values: Sequence[float]) -> Mean:
     deviation = float(np.std(values, ddof=1))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * deviation / len(values) ** 0.5
     return Mean(mean, Interval(mean - half, mean + half), deviation, len(values))
+
+
+def difference_interval(
+    first_correct: int, num_first: int, second_correct: int, num_second: int
+) -> Interval:
+    """Newcombe's 95 % interval of the difference of two accuracies on different images.
+
+    The hybrid score interval (Newcombe 1998, method 10).
+
+    Args:
+        first_correct: Images of the first set that were classified rightly.
+        num_first: Size of the first set, at least 1.
+        second_correct: Images of the second set that were classified rightly.
+        num_second: Size of the second set, at least 1.
+    """
+    low, high = confint_proportions_2indep(
+        first_correct, num_first, second_correct, num_second, method="newcomb", compare="diff"
+    )
+    return Interval(float(low), float(high))

@@ -8,18 +8,21 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 from helpers import space_mapping
 
 import sweep
-from sweep import evaluation
-from sweep.data import fingerprint, load_training_data
+from sweep.data import Part, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, StoreError
-from sweep.evaluation import read_test_split
+from sweep.evaluation import networks, openings, read_test_split
+from sweep.evaluation.measuring import NUM_BINS, measure
+from sweep.records import TestReading
 from sweep.store import Store
 
 NOWHERE = Path("nowhere")
@@ -66,11 +69,57 @@ def test_the_reading_equals_an_independent_computation(finished):
         assert mistake.predicted == predicted[mistake.index]
     assert readings(finished) == (reading,)
 
+    logits = torch.tensor(values)
+    assert reading.labels == bytes(test.labels.tolist())
+    assert reading.predictions == bytes(predicted.tolist())
+    assert reading.loss == pytest.approx(
+        float(torch.nn.functional.cross_entropy(logits, torch.tensor(test.labels))), rel=1e-5
+    )
+    sure = logits.softmax(1).max(1).values.numpy()
+    edges = np.linspace(0, 1, NUM_BINS + 1)
+    right = predicted == test.labels
+    for low, high, found in zip(edges[:-1], edges[1:], reading.calibration, strict=True):
+        inside = (sure > low) & (sure <= high)
+        assert found.num_images == inside.sum()
+        assert found.num_correct == right[inside].sum()
+        assert found.confidence_sum == pytest.approx(sure[inside].sum(), rel=1e-5)
+    assert sum(found.num_images for found in reading.calibration) == 360
+
+
+def test_bins_have_their_upper_end(monkeypatch):
+    """A third is the upper end of the fifth bin of 15, and 1 that of the last."""
+    logits = torch.tensor([[0.0, 0, 0], [9, 9, -1000], [-1000, 9, 9], [1000, 0, 0], [1000, 0, 0]])
+    monkeypatch.setattr("sweep.evaluation.measuring.compute_logits", lambda *_: logits)
+    test = Part(np.zeros((5, 2, 2), np.uint8), np.array([0, 1, 1, 0, 2]))
+    reading = measure(TestReading(0, "now"), None, SimpleNamespace(num_classes=3), test)
+    filled = {
+        index: (found.num_images, found.num_correct, found.confidence_sum)
+        for index, found in enumerate(reading.calibration)
+        if found.num_images
+    }
+    assert filled == {4: (1, 1, pytest.approx(1 / 3)), 7: (2, 1, 1.0), 14: (2, 1, 2.0)}
+    assert len(reading.calibration) == NUM_BINS == 15
+
+
+def test_answers_that_are_no_numbers_are_no_reading(finished, monkeypatch):
+    load = networks._build
+
+    def broken(*arguments):
+        model = load(*arguments)
+        torch.nn.init.constant_(model.layers[-1].bias, float("inf"))
+        return model
+
+    monkeypatch.setattr(networks, "_build", broken)
+    with pytest.raises(StoreError, match="numbers that are not finite: its weights are damaged"):
+        read_test_split(finished, "small")
+    (opened,) = readings(finished)
+    assert opened.confusion_matrix is None
+
 
 def test_the_test_split_is_read_once(finished, tmp_path, monkeypatch):
     first = read_test_split(finished, "small")
-    monkeypatch.setattr(evaluation, "open_test_split", None)
-    monkeypatch.setattr(evaluation, "load_training_data", None)
+    monkeypatch.setattr(openings, "open_test_split", None)
+    monkeypatch.setattr(networks, "load_training_data", None)
     shutil.rmtree(tmp_path / "studies.artifacts")
     assert read_test_split(finished, "small", tmp_path / "nowhere") == first
     assert readings(finished) == (first,)
@@ -81,7 +130,7 @@ def test_an_opening_is_recorded_before_it_happens(finished, monkeypatch):
         raise MemoryError("while reading")
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "open_test_split", crash)
+        patch.setattr(openings, "open_test_split", crash)
         with pytest.raises(MemoryError, match="while reading"):
             read_test_split(finished, "small")
     (opened,) = readings(finished)
@@ -126,7 +175,7 @@ def test_other_data_leave_the_seal(finished, monkeypatch):
     def other(name, data_dir, **options):
         return load_training_data(name, data_dir, **{**options, "split_seed": 99})
 
-    monkeypatch.setattr(evaluation, "load_training_data", other)
+    monkeypatch.setattr(networks, "load_training_data", other)
     with pytest.raises(DataError, match="are not those of study 'small': fingerprint"):
         read_test_split(finished, "small")
     assert readings(finished) == ()
@@ -145,7 +194,7 @@ def test_a_reading_of_another_trial_does_not_count(finished):
 
 
 def test_a_reading_knows_how_many_trials_there_were(finished):
-    reading = evaluation.read_test_split(finished, "small")
+    reading = read_test_split(finished, "small")
     assert reading.num_trials == 3
     sweep.resume("small", storage=finished, trials=5, workers=1, device="cpu")
     data = sweep.report("small", storage=finished, out=Path(finished[10:]).parent / "r").data

@@ -17,7 +17,7 @@ import sweep.reporting.writing as writing
 from sweep.errors import DataError, InputError, StoreError
 from sweep.records import DataFacts, StudyRecord, StudyState, TestReading, TrialState
 from sweep.reporting import Report, report
-from sweep.reporting.writing import write_report
+from sweep.reporting.writing import Source, write_report
 from sweep.space import SearchSpace, load_space
 
 HOSTILE = "<script>alert('$1')</script>"
@@ -38,6 +38,9 @@ class FakeStore:
     def read_study(self, name: str) -> StudyRecord:
         return self.studies[name]
 
+    def read_confirmation(self, name: str) -> StudyRecord | None:
+        return self.studies.get(f"{name}.confirm")
+
 
 @pytest.fixture
 def fake_store(monkeypatch: pytest.MonkeyPatch, study: StudyRecord) -> dict[str, StudyRecord]:
@@ -48,7 +51,7 @@ def fake_store(monkeypatch: pytest.MonkeyPatch, study: StudyRecord) -> dict[str,
 
 
 def write(folder: Path, *records: StudyRecord, top: int = 10) -> Report:
-    return write_report(folder, records, {record.name: [] for record in records}, top)
+    return write_report(folder, [Source(record, None, ()) for record in records], top=top)
 
 
 class Page(HTMLParser):
@@ -93,14 +96,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
         readings=(make_reading(0, confusion_matrix=None, num_images=0), make_reading(0)),
     )  # fmt: skip
     second = make_study(trials[:2], space, name="second")
-    notes = {HOSTILE: ["<i>a note</i>"], "second": []}
     folder = tmp_path_factory.mktemp("report")
-    return write_report(folder, [first, second], notes, 4)
+    sources = [Source(first, None, ("<i>a note</i>",)), Source(second, None, ())]
+    return write_report(folder, sources, top=4)
 
 
 def test_files(written: Report) -> None:
     names = sorted(p.name for p in written.folder.iterdir())
-    assert names == ["figures", "report.html", "report.json", "trials.csv"]
+    assert names == ["epochs.csv", "figures", "report.html", "report.json", "trials.csv"]
     figures = sorted(p.name for p in (written.folder / "figures").iterdir())
     assert "comparison-best-so-far.png" in figures
     assert "second-learning-curves.png" in figures
@@ -141,6 +144,16 @@ def test_trials_csv_has_every_trial(written: Report) -> None:
     assert rows[1]["momentum"] == ""  # adamw does not use it
     assert float(rows[0]["value"]) == pytest.approx(39 / 40)
     assert rows[12]["reason"] == "nan: loss became nan in epoch 3"
+
+
+def test_epochs_csv_has_every_epoch(written: Report) -> None:
+    with (written.folder / "epochs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * (13 + 2)
+    assert rows[1]["epoch"] == "2"
+    assert float(rows[1]["validation_accuracy"]) == pytest.approx(39 / 40)
+    assert float(rows[1]["train_loss"]) == pytest.approx(0.5)
+    assert rows[1]["train_accuracy"] == ""  # not recorded
 
 
 def test_the_page_needs_nothing_else(written: Report) -> None:
@@ -246,8 +259,8 @@ def test_numbers_that_are_none_become_null(tmp_path: Path, space: SearchSpace) -
     text = (tmp_path / "report.json").read_text()
     assert "NaN" not in text
     assert "Infinity" not in text
-    curve = result.data["studies"]["hand-made"]["learning_curves"][0]
-    assert curve["train_loss"] == [None, None]
+    assert "inf" not in (tmp_path / "epochs.csv").read_text()
+    assert result.data["studies"]["hand-made"]["best"]["validation_loss"] is not None
 
 
 def test_file_names_keep_apart(tmp_path: Path, space: SearchSpace) -> None:

@@ -13,7 +13,7 @@ from hand_made import (
     make_trial,
     predictions,
 )
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, ttest_1samp
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -24,8 +24,10 @@ from sweep.reporting.statistics import (
     ReadingComparison,
     compare_readings,
     compare_with_best,
+    difference_interval,
     holm,
     mcnemar,
+    mean_interval,
     wilson_interval,
 )
 from sweep.space import SearchSpace
@@ -42,6 +44,22 @@ def test_wilson_interval_of_a_textbook_example() -> None:
 def test_wilson_interval_at_the_upper_end() -> None:
     assert wilson_interval(20, 20).high == pytest.approx(1)
     assert wilson_interval(20, 20).low == pytest.approx(1 - 0.1611, abs=5e-5)
+
+
+def test_difference_interval_of_a_textbook_example() -> None:
+    # Newcombe (1998), example (a), method 10: 56 of 70 and 48 of 80.
+    interval = difference_interval(56, 70, 48, 80)
+    assert (interval.low, interval.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_mean_interval_agrees_with_scipy() -> None:
+    values = [0.981, 0.984, 0.979, 0.983, 0.982]
+    mean = mean_interval(values)
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean.interval is not None
+    assert (mean.interval.low, mean.interval.high) == pytest.approx(tuple(expected))
+    assert mean.value == pytest.approx(0.9818)
+    assert mean_interval([0.98]).interval is None
 
 
 def test_mcnemar_by_hand() -> None:

@@ -1,0 +1,8 @@
+"""The only room that opens the test split: once, for what validation chose.
+
+An opening is recorded in the store before it happens, so that not even a crash hides one.
+"""
+
+from sweep.evaluation.openings import read_test_split
+
+__all__ = ["read_test_split"]

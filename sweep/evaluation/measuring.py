@@ -1,0 +1,86 @@
+"""What is measured on the test split, from one network's answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from sweep.data import Part, TrainingData, fingerprint
+from sweep.evaluation.networks import compute_logits
+from sweep.models import MLP
+from sweep.records import CalibrationBin, Mistake, TestReading
+
+__all__ = ["NUM_BINS", "measure"]
+
+NUM_BINS = 15
+"""Bins of the calibration, as in Guo et al. (2017), `On Calibration of Modern Neural Networks`."""
+
+_KEPT_MISTAKES = 40
+
+
+def measure(reading: TestReading, model: MLP, data: TrainingData, test: Part) -> TestReading:
+    """Complete the record of an opening.
+
+    Args:
+        reading: The opening.
+        model: The network.
+        data: What it was trained on.
+        test: The test split.
+
+    Raises:
+        StoreError: the network's answers are no numbers.
+    """
+    logits = compute_logits(model, torch.tensor(test.images), data).to(torch.float64)
+    confidences, predicted = (part.numpy() for part in logits.softmax(1).max(1))
+    cells = np.zeros((data.num_classes, data.num_classes), np.int64)
+    np.add.at(cells, (test.labels, predicted), 1)
+    height, width = test.images.shape[1:]
+    return replace(
+        reading,
+        num_images=len(test),
+        fingerprint=fingerprint(test),
+        confusion_matrix=tuple(tuple(map(int, row)) for row in cells),
+        mistakes=_mistakes(test, predicted, confidences),
+        image_shape=(int(height), int(width)),
+        labels=test.labels.astype(np.uint8).tobytes(),
+        predictions=predicted.astype(np.uint8).tobytes(),
+        calibration=_calibration(confidences, predicted == test.labels),
+        loss=float(functional.cross_entropy(logits, torch.tensor(test.labels))),
+    )
+
+
+def _mistakes(
+    test: Part, predicted: NDArray[np.int64], confidences: NDArray[np.float64]
+) -> tuple[Mistake, ...]:
+    """The most confident mistakes, the first of equals first."""
+    wrong = np.flatnonzero(predicted != test.labels)
+    wrong = wrong[np.argsort(-confidences[wrong], kind="stable")][:_KEPT_MISTAKES]
+    return tuple(
+        Mistake(
+            index=int(index),
+            true=int(test.labels[index]),
+            predicted=int(predicted[index]),
+            confidence=float(confidences[index]),
+            image=test.images[index].tobytes(),
+        )
+        for index in wrong
+    )
+
+
+def _calibration(
+    confidences: NDArray[np.float64], right: NDArray[np.bool_]
+) -> tuple[CalibrationBin, ...]:
+    """Bins of equal width, each without its lower and with its upper end."""
+    bins = np.clip(np.ceil(confidences * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+    return tuple(
+        CalibrationBin(
+            num_images=int((bins == index).sum()),
+            num_correct=int(right[bins == index].sum()),
+            confidence_sum=float(confidences[bins == index].sum()),
+        )
+        for index in range(NUM_BINS)
+    )

@@ -1,0 +1,91 @@
+"""Opens the test split, with a record in the store before and after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sweep.data import default_data_dir
+from sweep.data.sealed import open_test_split
+from sweep.errors import StoreError
+from sweep.evaluation.measuring import measure
+from sweep.evaluation.networks import load_networks, read_dataset
+from sweep.records import StudyRecord, StudyState, TestReading, TrialState
+from sweep.store import Store
+
+__all__ = ["read_test_split"]
+
+
+def read_test_split(
+    storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
+) -> TestReading:
+    """Measure the study's best trial on the test split, if that was not done before.
+
+    Args:
+        storage: `sqlite:///` and a path.
+        study: Name of the study.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+
+    Returns:
+        The recorded reading if there is one for the best trial, otherwise a new one.
+
+    Raises:
+        StoreError: the study is not finished, has no COMPLETE trial, or the weights are gone.
+        DataError: the data set is missing, damaged, or not the study's own.
+    """
+    store = Store(storage, to_write=False)
+    record = store.read_study(study)
+    if record.best is None:
+        raise StoreError(f"study {study!r} has no COMPLETE trial to test")
+    known = record.test_reading(record.best.number)
+    if known is not None:
+        return known
+    if record.state is not StudyState.FINISHED:
+        raise StoreError(
+            f"study {study!r} is {record.state}: the test split stays sealed until the budget is "
+            f"used up; finish it with `sweep resume {study}` (--trials N sets another total)"
+        )
+    store = Store(storage, to_write=True)
+    with store.lock(study):
+        record = store.read_study(study)
+        if record.best is None:
+            raise StoreError(f"study {study!r} has no COMPLETE trial to test")
+        if record.finished_by is None:
+            raise StoreError(f"study {study!r} went on meanwhile: its test split stays sealed")
+        (reading,) = _read(store, record, [record.best.number], data_dir)
+        return reading
+
+
+def _read(
+    store: Store,
+    record: StudyRecord,
+    trials: Sequence[int],
+    data_dir: str | os.PathLike[str] | None,
+) -> list[TestReading]:
+    """Readings of these trials. The test split is opened once for those that have none.
+
+    Everything that can go wrong without opening it is checked first.
+    """
+    known = {trial: record.test_reading(trial) for trial in trials}
+    unread = [trial for trial, reading in known.items() if reading is None]
+    if unread:
+        folder = Path(data_dir or default_data_dir())
+        models, data = load_networks(store, record, unread, folder)
+        ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+        openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
+        _write(store, record.name, openings)
+        test = open_test_split(read_dataset(record).name, folder)
+        pairs = zip(openings, models, strict=True)
+        done = [measure(opening, model, data, test) for opening, model in pairs]
+        _write(store, record.name, done)
+        known |= {reading.trial: reading for reading in done}
+    return [reading for reading in known.values() if reading is not None]
+
+
+def _write(store: Store, study: str, readings: Sequence[TestReading]) -> None:
+    with store.transaction():
+        for reading in readings:
+            store.write_test_reading(study, reading)

@@ -1,0 +1,133 @@
+"""The answer: which configuration to use, how good it is, and with what certainty. Draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweep.records import ConfusionMatrix
+from sweep.reporting.reported import Reported
+from sweep.reporting.statistics import Interval, difference_interval, wilson_interval
+from sweep.reporting.tables import TrialRow, num_validation_images, trial_row
+
+__all__ = ["Answer", "Promise", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What validation promised beyond what came true, as a difference of accuracies.
+
+    Attributes:
+        promised: What was promised, in words.
+        kept: What it is compared with, in words.
+        difference: `promised` minus `kept`; above 0 the promise was too good.
+        interval: 95 % interval of the difference, or None if it cannot be told.
+    """
+
+    promised: str
+    kept: str
+    difference: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The configuration to use, and the network that was trained with it.
+
+    Attributes:
+        trial: The search's trial that has the configuration.
+        confirmed: Whether it won a confirmation on fresh seeds.
+        network_study: Name of the study that holds the network: the search or its confirmation.
+        network: The network's own trial there.
+        num_validation_images: Size of the validation split, or None if unknown.
+        validation_accuracy_interval: Of the network; 95 %, Wilson.
+        num_test_images: Size of the test split, or None if it was not read.
+        test_errors: Test images that the network got wrong.
+        test_accuracy: Share of the test split that the network got right.
+        test_accuracy_interval: 95 %, Wilson.
+        test_loss: Mean cross-entropy on the test split in nats, or None if unknown.
+        test_confusion_matrix: Of the test split.
+        promises: What the search promised too much, from the first promise to the last.
+    """
+
+    trial: TrialRow
+    confirmed: bool
+    network_study: str
+    network: TrialRow
+    num_validation_images: int | None
+    validation_accuracy_interval: Interval | None
+    num_test_images: int | None
+    test_errors: int | None
+    test_accuracy: float | None
+    test_accuracy_interval: Interval | None
+    test_loss: float | None
+    test_confusion_matrix: ConfusionMatrix | None
+    promises: tuple[Promise, ...]
+
+
+def answer(study: Reported) -> Answer | None:
+    """The answer of a study, or None while no trial is COMPLETE."""
+    if study.chosen is None or study.network is None:
+        return None
+    network = trial_row(study.record, study.space, study.network.trial)
+    num_images = num_validation_images(study.record)
+    accuracy = network.validation_accuracy
+    reading = study.network.reading
+    tested = reading if reading is not None and reading.num_images else None
+    return Answer(
+        trial=trial_row(study.record, study.space, study.chosen),
+        confirmed=study.is_confirmed,
+        network_study=study.network.study,
+        network=network,
+        num_validation_images=num_images,
+        validation_accuracy_interval=(
+            wilson_interval(round(accuracy * num_images), num_images)
+            if num_images and accuracy is not None
+            else None
+        ),
+        num_test_images=tested.num_images if tested else None,
+        test_errors=tested.num_images - tested.num_correct if tested else None,
+        test_accuracy=tested.num_correct / tested.num_images if tested else None,
+        test_accuracy_interval=(
+            wilson_interval(tested.num_correct, tested.num_images) if tested else None
+        ),
+        test_loss=tested.loss if tested else None,
+        test_confusion_matrix=tested.confusion_matrix if tested else None,
+        promises=_promises(study, accuracy, num_images),
+    )
+
+
+def _promises(
+    study: Reported, accuracy: float | None, num_images: int | None
+) -> tuple[Promise, ...]:
+    """Search against fresh seeds, and validation against test, as far as each is known."""
+    if study.confirmation is not None and study.is_confirmed:
+        (winner,) = (c for c in study.confirmation.candidates if c.rank == 1)
+        if winner.mean is None:
+            return ()
+        interval = winner.mean.interval
+        found = [
+            Promise(
+                "its value in the search",
+                "its mean over fresh seeds",
+                winner.search_accuracy - winner.mean.value,
+                None
+                if interval is None
+                else Interval(
+                    winner.search_accuracy - interval.high, winner.search_accuracy - interval.low
+                ),
+            )
+        ]
+        if study.confirmation.test_mean is not None:
+            difference = winner.mean.value - study.confirmation.test_mean.value
+            found.append(Promise("mean validation", "mean test", difference, None))
+        return tuple(found)
+    reading = study.network.reading if study.network else None
+    if reading is None or not reading.num_images or accuracy is None:
+        return ()
+    interval = None
+    if num_images:
+        interval = difference_interval(
+            round(accuracy * num_images), num_images, reading.num_correct, reading.num_images
+        )
+    difference = accuracy - reading.num_correct / reading.num_images
+    return (Promise("validation accuracy", "test accuracy", difference, interval),)

@@ -1,0 +1,79 @@
+"""Several studies in one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sweep.reporting.figures.colours import INK, PAPER, STUDIES
+from sweep.reporting.figures.shared import (
+    WIDE,
+    bare_rows,
+    interval_bar,
+    legend,
+    log_axis,
+    marker,
+    study_name,
+)
+from sweep.reporting.series import BestSoFar, StudyAccuracy
+
+__all__ = ["draw_best_so_far", "draw_study_accuracies"]
+
+# Apart without colours, too.
+_DASHES: Any = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+
+
+def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
+    """The best validation error so far of several studies against the epochs spent."""
+    figure = Figure((WIDE, 3.6 + 0.2 * (len(studies) // 3)), layout="constrained")
+    axes = figure.add_subplot()
+    handles = []
+    for index, study in enumerate(studies):
+        colour = _colour(index)
+        dashes = _DASHES[index % len(_DASHES)]
+        axes.step(
+            study.epochs, study.errors, where="post", color=colour, linestyle=dashes, linewidth=1.8
+        )
+        axes.plot(study.epochs[-1:], study.errors[-1:], "o", color=colour, clip_on=False)
+        handles.append(
+            Line2D(
+                [], [], color=colour, linestyle=dashes, linewidth=1.8, label=study_name(study.study)
+            )
+        )
+    log_axis(axes, "y")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Epochs spent on all trials so far")
+    axes.set_ylabel("Validation error of the\nbest so far (%), log scale")
+    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    return figure
+
+
+def _colour(index: int) -> str:
+    return STUDIES[index % len(STUDIES)]
+
+
+def draw_study_accuracies(studies: Sequence[StudyAccuracy]) -> Figure:
+    """Test accuracy of each study with its interval, the first on top."""
+    figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(studies)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, study in enumerate(studies):
+        colour = _colour(row)
+        if study.interval is not None:
+            interval_bar(axes, row, study.interval, colour)
+        axes.plot(
+            100 * study.accuracy, row, "o", color=colour, markersize=8, markeredgewidth=1.8,
+            markerfacecolor=colour if study.confirmed else PAPER, zorder=3,
+        )  # fmt: skip
+    bare_rows(axes, [study_name(study.study) for study in studies])
+    axes.set_xlabel("Test accuracy (%), with 95 % interval")
+    handles = []
+    if any(study.confirmed for study in studies):
+        handles.append(marker(INK, "o", "confirmed: mean over fresh seeds", 8))
+    if not all(study.confirmed for study in studies):
+        hollow = {"markerfacecolor": PAPER, "markeredgewidth": 1.8}
+        handles.append(marker(INK, "o", "a single trial", 8, **hollow))
+    legend(axes, handles)
+    return figure

@@ -1,0 +1,101 @@
+"""A study as a report sees it: the search, its space, and its confirmation if there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from sweep.errors import StoreError
+from sweep.records import StudyRecord, TestReading, TrialRecord
+from sweep.reporting.confirmation import Confirmation, confirmation
+from sweep.space import SearchSpace
+
+__all__ = ["Network", "Reported", "read_space", "reported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The trained network that stands for a study: the one that one would use.
+
+    Attributes:
+        study: Name of the study that holds it: the search, or its confirmation.
+        trial: Its trial there.
+        reading: What the test split says of it, or None while that is sealed.
+    """
+
+    study: str
+    trial: TrialRecord
+    reading: TestReading | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A study as a report sees it.
+
+    Attributes:
+        record: The search.
+        space: Its search space.
+        runs: The runs of its confirmation, or None.
+        confirmation: What they say, or None.
+        chosen: The search's trial whose configuration is to be used, or None while none is
+            COMPLETE: the winner of the confirmation, otherwise the best on validation data.
+        network: The network that stands for it, or None.
+    """
+
+    record: StudyRecord
+    space: SearchSpace
+    runs: StudyRecord | None
+    confirmation: Confirmation | None
+    chosen: TrialRecord | None
+    network: Network | None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether `chosen` won a confirmation."""
+        return self.confirmation is not None and self.confirmation.winner is not None
+
+
+def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) -> Reported:
+    """Put together what a report needs of a study."""
+    found = confirmation(record, runs)
+    if runs is not None and found is not None and found.winner is not None:
+        chosen = record.trials[found.winner]
+        network = _of_confirmation(runs, found.winner)
+    else:
+        chosen = record.best
+        network = (
+            None
+            if chosen is None
+            else Network(record.name, chosen, record.test_reading(chosen.number))
+        )
+    return Reported(record, space, runs, found, chosen, network)
+
+
+def _of_confirmation(runs: StudyRecord, winner: int) -> Network | None:
+    """The winner's run with the best validation value."""
+    if runs.confirms is None:
+        return None
+    first = runs.confirms.trials.index(winner) * runs.confirms.num_seeds
+    numbers = range(first, first + runs.confirms.num_seeds)
+    for trial in runs.ranked():
+        if trial.number in numbers:
+            return Network(runs.name, trial, runs.test_reading(trial.number))
+    return None
+
+
+def read_space(record: StudyRecord) -> SearchSpace:
+    """A study's search space.
+
+    Raises:
+        StoreError: it is not valid in this version.
+    """
+    try:
+        return SearchSpace.model_validate(record.space)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise StoreError(
+            f"the search space of study {record.name!r} is not valid in this version: {where}: "
+            f"{problem['msg']}"
+        ) from None

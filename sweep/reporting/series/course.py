@@ -1,0 +1,168 @@
+"""How a study and its chosen trial went. Draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweep.records import StudyRecord, TrialState
+from sweep.reporting.series.measure import Measure, finite_value
+
+__all__ = [
+    "ChosenCurves",
+    "Curve",
+    "History",
+    "LearningCurves",
+    "Point",
+    "chosen_curves",
+    "history",
+    "learning_curves",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One trial's value.
+
+    Attributes:
+        number: The trial's number.
+        state: COMPLETE, PRUNED or, without a height, FAIL.
+        epochs_spent: Epochs of all trials up to this one, itself included.
+        shown: The height to draw it at; NaN for a failed trial.
+    """
+
+    number: int
+    state: TrialState
+    epochs_spent: int
+    shown: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Values in the order of the trials.
+
+    Attributes:
+        label: What the heights mean.
+        points: COMPLETE and PRUNED trials.
+        best_so_far: Epochs spent up to a COMPLETE trial and the best height by then.
+        failed: Failed trials, which have no value.
+        best: Number of the chosen trial, or None.
+    """
+
+    label: str
+    points: tuple[Point, ...]
+    best_so_far: tuple[tuple[int, float], ...]
+    failed: tuple[Point, ...]
+    best: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One trial's validation metric, epoch by epoch, from epoch 1.
+
+    Attributes:
+        number: The trial's number.
+        state: COMPLETE or PRUNED.
+        shown: The height after each epoch.
+        audited: The epoch after which the pruner would have ended it, had it not been chosen to
+            show what pruning misses; or None.
+    """
+
+    number: int
+    state: TrialState
+    shown: tuple[float, ...]
+    audited: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurves:
+    """The validation metric of every trial; `best` is the number of the chosen one."""
+
+    label: str
+    curves: tuple[Curve, ...]
+    best: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenCurves:
+    """The chosen trial, epoch by epoch, from epoch 1.
+
+    Attributes:
+        number: The trial's number.
+        train_loss: Mean cross-entropy of the training steps in nats.
+        validation_loss: Mean cross-entropy on the validation split in nats.
+        train_error: Training images that were wrong, in percent; empty if it was not recorded.
+        validation_error: Validation images that were wrong, in percent.
+        best_epoch: The epoch whose weights were kept.
+    """
+
+    number: int
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    train_error: tuple[float, ...]
+    validation_error: tuple[float, ...]
+    best_epoch: int
+
+
+def history(record: StudyRecord) -> History | None:
+    """Value of each trial against the epochs spent, and the best so far; None below two values."""
+    measure = Measure.of(record)
+    points: list[Point] = []
+    best: list[tuple[int, float]] = []
+    failed: list[Point] = []
+    spent = 0
+    for trial in record.trials:
+        spent += trial.epochs_run
+        value = finite_value(record, trial)
+        point = Point(trial.number, trial.state, spent, measure.shown(value))
+        if trial.state is TrialState.FAIL:
+            failed.append(point)
+        if value is None:
+            continue
+        points.append(point)
+        if trial.state is TrialState.COMPLETE:
+            best.append((spent, min(point.shown, best[-1][1]) if best else point.shown))
+    if len(points) < 2:
+        return None
+    chosen = record.best.number if record.best else None
+    return History(measure.label, tuple(points), tuple(best), tuple(failed), chosen)
+
+
+def learning_curves(record: StudyRecord) -> LearningCurves | None:
+    """The validation metric of every COMPLETE and PRUNED trial, epoch by epoch.
+
+    None if no trial ran for two epochs.
+    """
+    measure = Measure.of(record)
+    curves = [
+        Curve(
+            trial.number,
+            trial.state,
+            tuple(measure.shown(record.objective.value(m)) for m in trial.outcome.history),
+            trial.audited,
+        )
+        for trial in record.trials
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        and trial.outcome
+        and trial.outcome.history
+    ]
+    if all(len(curve.shown) < 2 for curve in curves):
+        return None
+    return LearningCurves(measure.label, tuple(curves), record.best.number if record.best else None)
+
+
+def chosen_curves(record: StudyRecord) -> ChosenCurves | None:
+    """Loss and error of the best trial in training and validation; None below two epochs."""
+    outcome = record.best.outcome if record.best else None
+    if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
+        return None
+    errors = Measure.of_errors(record)
+    trained = [metrics.train_accuracy for metrics in outcome.history]
+    recorded = any(accuracy is not None for accuracy in trained)
+    return ChosenCurves(
+        number=outcome.trial,
+        train_loss=tuple(metrics.train_loss for metrics in outcome.history),
+        validation_loss=tuple(metrics.validation_loss for metrics in outcome.history),
+        train_error=tuple(map(errors.shown, trained)) if recorded else (),
+        validation_error=tuple(errors.shown(m.validation_accuracy) for m in outcome.history),
+        best_epoch=outcome.best_epoch,
+    )

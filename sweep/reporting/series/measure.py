@@ -1,0 +1,53 @@
+"""From a metric to the height at which it is drawn. Draws nothing."""
+
+from __future__ import annotations
+
+import math
+
+from sweep.records import StudyRecord, TrialRecord, TrialState
+from sweep.reporting.tables import num_validation_images
+
+__all__ = ["Measure", "finite_value"]
+
+
+class Measure:
+    """From a metric to the height at which it is drawn; lower is always better.
+
+    Args:
+        metric: `validation_accuracy`, drawn as the error in percent, or `validation_loss`.
+        num_images: Size of the validation split, or None if unknown.
+    """
+
+    def __init__(self, metric: str, num_images: int | None) -> None:
+        self._is_accuracy = metric == "validation_accuracy"
+        # A logarithmic axis has no zero: no error at all is drawn as half an image.
+        self._least = 50 / num_images if num_images else 0.005
+        self.label = (
+            "Validation error (% of images)" if self._is_accuracy else "Validation loss (nats)"
+        )
+
+    @classmethod
+    def of(cls, record: StudyRecord) -> Measure:
+        """The measure of a study's own objective."""
+        return cls(record.objective.metric, num_validation_images(record))
+
+    @classmethod
+    def of_errors(cls, record: StudyRecord) -> Measure:
+        """Errors, also where the study ranks by loss."""
+        return cls("validation_accuracy", num_validation_images(record))
+
+    def shown(self, value: float | None) -> float:
+        """The height; NaN for a value that is none."""
+        if value is None or not math.isfinite(value):
+            return math.nan
+        if self._is_accuracy:
+            return max(100 * (1 - value), self._least)
+        return max(value, 1e-12)
+
+
+def finite_value(record: StudyRecord, trial: TrialRecord) -> float | None:
+    """The finite value of a COMPLETE or PRUNED trial, or None."""
+    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+        return None
+    value = record.value(trial)
+    return value if value is not None and math.isfinite(value) else None

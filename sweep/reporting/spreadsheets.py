@@ -1,0 +1,69 @@
+"""The tables that a spreadsheet opens: `trials.csv` and `epochs.csv`. Draws nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sweep.records import StudyRecord
+from sweep.reporting import tables
+from sweep.space import PARAMETERS, SearchSpace
+
+__all__ = ["epochs_csv", "trials_csv"]
+
+_MEASURED = (
+    "validation_accuracy", "validation_loss", "best_epoch", "epochs_run", "seconds",
+    "num_parameters", "device", "reason",
+)  # fmt: skip
+_METRICS = (
+    "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+    "learning_rate", "seconds",
+)  # fmt: skip
+
+
+def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
+    """All trials of all studies, one row each; parameters that had no effect are empty."""
+    return _csv(("study", "number", "state", "value", *PARAMETERS, *_MEASURED), _trials(studies))
+
+
+def _trials(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> Iterable[Sequence[Any]]:
+    for record, space in studies:
+        for row in tables.trial_rows(record, space):
+            params = (
+                None if name in row.unused_params else row.params.get(name) for name in PARAMETERS
+            )
+            measured = (getattr(row, name) for name in _MEASURED)
+            yield (record.name, row.number, row.state, row.value, *params, *measured)
+
+
+def epochs_csv(studies: Sequence[StudyRecord]) -> str:
+    """Every epoch of every trial that has ended: the learning curves."""
+    return _csv(("study", "number", *_METRICS), _epochs(studies))
+
+
+def _epochs(studies: Sequence[StudyRecord]) -> Iterable[Sequence[Any]]:
+    for record in studies:
+        for trial in record.trials:
+            for metrics in trial.outcome.history if trial.outcome else ():
+                values = (getattr(metrics, name) for name in _METRICS)
+                yield (record.name, trial.number, *values)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value in the table; a spreadsheet must not take a stranger's text for a formula."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return value

@@ -1,0 +1,373 @@
+"""The report as somebody sees it who opens it: in a real browser, without a network.
+
+What is looked at holds for every version of the page; the single checks are in `page_checks.js`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Browser, Page, find_browser, pdf_pages
+from helpers import space_mapping, sqlite_url
+from unit.reporting.hand_made import SPACE, make_reading, make_study, make_trial
+
+import sweep
+from sweep.records import TrialState
+from sweep.reporting.writing import Source, write_report
+from sweep.space import load_space
+
+CHROMIUM = find_browser()
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="the report is opened in Chromium, and none is on the path"
+)
+
+WIDTHS = (390, 768, 1280)
+SCHEMES = ("light", "dark")
+MARKUP = "</script><img src=x onerror=alert(1)>"
+SIGNS = "$x$ \\frac{ \u05e9\u05dc\u05d5\u05dd \u202etxt.exe be\x07ll \x1b[31mred \x9b1m"
+LONG = "long" * 1250
+HOSTILE = (MARKUP, SIGNS, LONG)
+REPORTS = ("trained", "hostile")
+
+# Each of these lines is wrong, and each check must find its own.
+BAD_PAGE = """<!doctype html><html><head><title> </title>
+<style>
+  @media (prefers-color-scheme: dark) { .faint { color: #444; background: #222 } }
+  .cut { width: 60px; overflow: hidden; white-space: nowrap } button { outline: none !important }
+</style></head><body>
+<h2>second</h2><h4>fourth</h4><p id="same" style="color: #aaa">faint</p><p id="same">again</p>
+<p class="faint">dark</p><p class="cut">a text that is cut off at its end</p>
+<figure><svg width="0" height="0"></svg></figure><img src="data:image/png;base64,AAAA">
+<svg role="img" aria-label="drawn" width="50" height="50"><rect x="90" width="9" height="9"/></svg>
+<table><tr><th>no scope</th></tr></table><a href="#nowhere"></a><button></button>
+<div style="width: 2000px">wide</div>
+<div style="width: 90px; overflow-x: auto"><p style="width: 200px">more</p></div>
+<script>console.warn("warned"); setTimeout(() => alert("opened"));</script>
+<img src="http://127.0.0.1:9/outside.png"><script>null.x</script></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM is not None
+    with Browser(CHROMIUM) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on two trained studies: all that a report of every day has."""
+    folder = tmp_path_factory.mktemp("trained")
+    base = space_mapping()["parameters"] | {"epochs": 3}
+    more = {
+        "optimizer": {"choices": ["adamw", "sgd"]},
+        "momentum": {"low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
+    }
+    pruner = {"type": "successive_halving"}
+    spaces = (
+        space_mapping(name="digits-random", parameters=base, budget={"trials": 11}),
+        space_mapping(
+            name="digits-pruned", parameters=base | more, pruner=pruner, budget={"trials": 14}
+        ),
+    )
+    for space in spaces:
+        sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu")
+    names = [space["name"] for space in spaces]
+    return sweep.report(names, storage=sqlite_url(folder), out=folder / "report").html
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on studies whose every text is a stranger's."""
+    parameters = {**SPACE["parameters"], "activation": "relu"}  # what is sampled must be a choice
+    space = load_space({**SPACE, "parameters": parameters})
+    records = []
+    for name in HOSTILE:
+        trials = [
+            make_trial(space, trial, wrong, activation=name)
+            for trial, wrong in enumerate([1, 1, 2, 3, 8, 10, 11, 14, 20, 21, 22, 23])
+        ]
+        trials.append(make_trial(space, len(trials), 12, state=TrialState.PRUNED))
+        failed = make_trial(space, len(trials), state=TrialState.FAIL)
+        assert failed.outcome is not None
+        assert failed.outcome.failure is not None
+        failure = replace(failed.outcome.failure, reason=name)
+        outcome = replace(failed.outcome, failure=failure, device=name, environment={name: name})
+        trials.append(replace(failed, outcome=outcome))
+        reading = make_reading(0)
+        records.append(
+            make_study(trials, space, name=name, class_names=HOSTILE, readings=(reading,))
+        )
+    folder = tmp_path_factory.mktemp("hostile")
+    sources = [Source(record, None, (record.name,)) for record in records]
+    return write_report(folder, sources, top=12).html
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest, browser: Browser):
+    """Open one of the reports."""
+
+    def opened(name: str, **options: Any) -> AbstractContextManager[Page]:
+        return browser.open(request.getfixturevalue(name), **options)
+
+    return opened
+
+
+# ---------------------------------------------------------------- nothing leaves the file
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_the_page_is_quiet_and_asks_for_nothing(opened, request, report):
+    with opened(report) as page:
+        page.run("checks.openAll()")
+        page.settle()
+        own = request.getfixturevalue(report).resolve().as_uri()
+        assert page.problems == []
+        assert [url for url in page.requests if not url.startswith("data:")] == [own]
+        assert page.failed_requests == []
+
+
+def test_the_checks_find_what_is_wrong(browser, tmp_path):
+    file = tmp_path / "bad.html"
+    file.write_text(BAD_PAGE)
+    with browser.open(file, scheme="dark") as page:
+        problems = "\n".join(page.problems)
+        assert re.search(r"^console warning: \['warned'\]", problems)
+        assert "TypeError" in problems
+        assert "dialog: opened" in problems
+        assert page.requests == [file.as_uri(), "http://127.0.0.1:9/outside.png"]
+        assert page.failed_requests == ["net::ERR_INTERNET_DISCONNECTED"]
+        found = {name: page.check(name) for name in ("figures", "clipped", "drawing")}
+        assert "has no size: 0 x 0" in found["figures"]
+        assert "has no picture" in found["figures"]
+        assert 'cut "a text' in found["clipped"].replace(".", " ")
+        assert "drawn: rect" in found["drawing"]
+        assert "the page is 2" in page.check("width", 1280)
+        contrast = page.check("contrast")
+        assert '"dark"' in contrast
+        assert '"again"' not in contrast
+        structure = page.check("structure")
+        for words in ("language", "title", "h1: 2,4", "follows an h2", "#same", "leads nowhere"):
+            assert words in structure
+        assert "scrolls, but no key reaches it" in page.check("scrolling")
+        assert "has no scope" in page.check("tables")
+        assert [name for _, name in page.accessible_names("a, button, svg, img")].count("") >= 2
+        page.press("Tab")
+        page.press("Tab")
+        assert page.run("checks.focused()")["visible"] is False
+    with browser.open(file) as page:
+        assert '"faint"' in page.check("contrast")
+
+
+# ---------------------------------------------------------------- wide and narrow windows
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_window(opened, report, width):
+    with opened(report, width=width) as page:
+        assert page.check("width", width) == ""
+        page.run("checks.openAll()")
+        assert page.check("width", width) == ""
+        assert page.check("scrolling") == ""
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_figure_is_empty_and_nothing_is_cut_off(opened, report, width):
+    with opened(report, width=width) as page:
+        page.run("checks.openAll()")
+        assert page.run("document.querySelectorAll('svg').length") >= 5
+        wrong = {name: page.check(name) for name in ("figures", "drawing", "clipped")}
+        assert wrong == {"figures": "", "drawing": "", "clipped": ""}
+
+
+# ---------------------------------------------------------------- strangers' names
+
+
+def test_hostile_names_stay_text(opened):
+    with opened("hostile") as page:
+        page.run("checks.openAll()")
+        page.settle()
+        assert not [problem for problem in page.problems if problem.startswith("dialog")]
+        assert page.run("document.querySelectorAll('img[src=x], [onerror]').length") == 0
+        assert page.run("document.querySelectorAll('script').length") == 1
+        text = page.run("document.body.innerText")
+        signs = ("$x$ \\frac{", "\u05e9\u05dc\u05d5\u05dd", "txt.exe", "[31mred")
+        for words in (MARKUP, *signs, LONG[:40]):
+            assert text.count(words) >= 3, words[:40]
+        assert MARKUP in page.run("document.title")
+
+
+# ---------------------------------------------------------------- tables sort
+
+
+def number_of(text: str) -> float | None:
+    """The first number that a cell shows, durations in seconds; None for a word or nothing."""
+    shown = text.replace("\u00a0", " ").replace("−", "-").replace(",", "")
+    parts = re.findall(r"([\d.]+) (h|min|ms|s)\b", shown)
+    if parts:
+        units = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 0.001}
+        return sum(float(number) * units[unit] for number, unit in parts)
+    found = re.match(r"[<>≤≥~≈± ]*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", shown)
+    return float(found[1]) if found else None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("98.31\u00a0%", 98.31), ("1,024", 1024.0), ("1 h 02 min", 3720.0), ("2 min 05 s", 125.0),
+     ("−0.12 points", -0.12), ("< 0.001", 0.001), ("1.5e-05", 1.5e-5), ("95.00 to 97.50 %", 95.0),
+     ("0.5 s", 0.5), ("relu", None), ("–", None), ("unused", None)],
+)  # fmt: skip
+def test_shown_numbers_are_understood(text, number):
+    assert number_of(text) == number
+
+
+def assert_sorted(cells: Sequence[str], *, up: bool) -> None:
+    """Numbers in order and together; equal words together."""
+    numbers = [number_of(cell) for cell in cells]
+    known = [number for number in numbers if number is not None]
+    assert known == sorted(known, reverse=not up)
+    kinds = [
+        cell if number is None else "number" for cell, number in zip(cells, numbers, strict=True)
+    ]
+    changes = [kind for index, kind in enumerate(kinds) if index == 0 or kinds[index - 1] != kind]
+    assert len(changes) == len(set(changes)), cells
+    if not known:
+        words = [cell.casefold() for cell in cells]
+        assert words == sorted(words, reverse=not up)
+
+
+def sort_by_every_heading(page: Page, choose: Any) -> int:
+    """Sort every table by every column, both ways; gives how many columns there were."""
+    columns = page.run("checks.numColumns()")
+    for table, num_columns in enumerate(columns):
+        before = page.run(f"checks.rows({table})")
+        for column in range(num_columns):
+            directions = ["ascending", "descending"]
+            if page.run(f"checks.directions({table})")[column] == "ascending":
+                directions.reverse()  # it was sorted by this one already
+            for direction in directions:
+                choose(f"checks.button({table}, {column})")
+                expected = [direction if c == column else None for c in range(num_columns)]
+                found = page.run(f"checks.directions({table})")
+                assert [None if d == "none" else d for d in found] == expected
+                rows = page.run(f"checks.rows({table})")
+                assert sorted(rows) == sorted(before)
+                assert_sorted([row[column] for row in rows], up=direction == "ascending")
+    return sum(columns)
+
+
+def test_a_click_on_a_heading_sorts(opened):
+    with opened("trained") as page:
+        assert sort_by_every_heading(page, page.click) >= 2 * 8
+
+
+def test_a_key_on_a_heading_sorts(opened):
+    def choose(button: str) -> None:
+        page.run(f"{button}.focus()")
+        page.press("Enter")
+
+    with opened("hostile") as page:
+        assert sort_by_every_heading(page, choose) >= 3 * 8
+
+
+def test_the_keyboard_reaches_every_heading_and_shows_where_it_is(opened):
+    with opened("trained") as page:
+        wanted = {
+            (table, column)
+            for table, num_columns in enumerate(page.run("checks.numColumns()"))
+            for column in range(num_columns)
+        }
+        reached, unseen = set(), []
+        for _ in range(400):
+            page.press("Tab")
+            focus = page.run("checks.focused()")
+            if focus is None:
+                break
+            reached.add((focus["table"], focus["column"]))
+            if not focus["visible"]:
+                unseen.append(focus["name"])
+        else:
+            raise AssertionError("the keyboard never comes to the end of the page")
+        assert wanted <= reached
+        assert unseen == []
+
+
+# ---------------------------------------------------------------- for everybody
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_headings_and_tables_are_in_order(opened, report):
+    with opened(report) as page:
+        page.run("checks.openAll()")
+        assert page.check("structure") == ""
+        assert page.check("tables") == ""
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_pictures_links_and_buttons_have_names(opened, report):
+    with opened(report) as page:
+        page.run("checks.openAll()")
+        found = page.accessible_names("svg, img, a[href], button, summary, [role=button]")
+        assert len(found) >= 10
+        assert [markup for markup, name in found if name is not None and not name.strip()] == []
+        in_figures = page.accessible_names("figure svg, figure img, .mistakes img")
+        assert [markup for markup, name in in_figures if not name] == []
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_text_stands_out_from_its_background(opened, report, scheme):
+    with opened(report, scheme=scheme) as page:
+        page.run("checks.openAll()")
+        assert page.check("contrast") == ""
+
+
+def test_dark_is_dark_and_light_is_light(opened):
+    def brightness(scheme: str) -> float:
+        with opened("trained", scheme=scheme) as page:
+            colour = page.run("getComputedStyle(document.body).backgroundColor")
+            return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+    assert brightness("light") > 230
+    assert brightness("dark") < 60
+
+
+# ---------------------------------------------------------------- on paper
+
+
+def test_the_page_can_be_printed(opened):
+    with opened("trained") as page:
+        pages = pdf_pages(page.pdf())
+        assert len(pages) > 1
+        drawn = [
+            len(re.findall(rb"\b(?:Tj|TJ|Do|re|f|S)\b", instructions)) for instructions in pages
+        ]
+        assert min(drawn) > 10, drawn
+        assert sum(b"T" in instructions for instructions in pages) > 1
+
+
+def test_nothing_is_cut_off_on_paper(opened):
+    paper = round((8.27 - 0.8) * 96)  # A4 without its margins, in CSS pixels
+    with opened("trained", width=paper) as page:
+        page.call("Emulation.setEmulatedMedia", media="print")
+        page.settle()
+        wrong = {name: page.check(name) for name in ("drawing", "clipped")}
+        assert wrong == {"drawing": "", "clipped": ""}
+        assert page.check("width", paper) == ""
+
+
+def test_the_page_says_the_same_as_its_data(opened, trained):
+    data = json.loads((trained.parent / "report.json").read_text())
+    with opened("trained") as page:
+        text = page.run("document.body.innerText").replace("\u00a0", " ")
+    for name, study in data["studies"].items():
+        assert name in text
+        assert f"{100 * study['best']['test_accuracy']:.2f} %" in text
