@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from sweep.records import TrialRecord
 from sweep.space import Choices, Range, SearchSpace
 from sweep.space.rules import holds, sampling_order
 
-__all__ = ["Scalar", "format_value", "tried_values", "used_parameters"]
+__all__ = ["Scalar", "format_value", "used_parameters"]
 
 Scalar = int | float | str
 
@@ -28,25 +27,6 @@ def used_parameters(space: SearchSpace, params: Mapping[str, Scalar]) -> set[str
         if name in params and holds(when, params, used):
             used.add(name)
     return used
-
-
-def tried_values(
-    space: SearchSpace, trials: Sequence[TrialRecord]
-) -> dict[str, tuple[Scalar | None, ...]]:
-    """What each trial chose for each sampled parameter of which two values or more were tried.
-
-    Returns:
-        By name one value for each trial, None where the trial did not use the parameter.
-    """
-    used = [used_parameters(space, trial.params) for trial in trials]
-    chosen = {
-        name: tuple(
-            trial.params[name] if name in names else None
-            for trial, names in zip(trials, used, strict=True)
-        )
-        for name in space.sampled
-    }
-    return {name: values for name, values in chosen.items() if len({*values} - {None}) > 1}
 
 
 def format_value(value: Scalar) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.records import StudyRecord
-from sweep.reporting.parameters import tried_values
 from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
 from sweep.reporting.statistics.ties import SIGNIFICANCE, holm
+from sweep.reporting.statistics.tried import tried_values
 from sweep.space import SearchSpace
 
 __all__ = ["Importances", "importances"]

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.records import StudyRecord
-from sweep.reporting.parameters import Scalar, tried_values
+from sweep.reporting.parameters import Scalar
 from sweep.reporting.statistics.importance import Importances
+from sweep.reporting.statistics.tried import tried_values
 from sweep.space import Choices, Range, SearchSpace
 
 if TYPE_CHECKING:

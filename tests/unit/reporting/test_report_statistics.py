@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
-from hand_made import make_study, make_trial
-from scipy.stats import ttest_1samp
+from hand_made import (
+    LABELS,
+    confusion_matrix,
+    make_reading,
+    make_study,
+    make_trial,
+    predictions,
+)
+from scipy.stats import binom, binomtest, ttest_1samp
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from sweep.records import DataFacts, StudyRecord
+from sweep.records import DataFacts, StudyRecord, TestReading
 from sweep.reporting.parameters import used_parameters
 from sweep.reporting.statistics import (
+    SIGNIFICANCE,
+    ReadingComparison,
+    compare_readings,
     compare_with_best,
     difference_interval,
     holm,
@@ -62,6 +75,42 @@ def test_mcnemar_agrees_with_statsmodels(first: int, second: int) -> None:
     assert mcnemar(first, second) == pytest.approx(expected)
 
 
+def test_mcnemar_is_the_binomial_test() -> None:
+    random = np.random.default_rng(0)
+    for first, second in random.integers(0, 60, (60, 2)).tolist():
+        if first + second:
+            expected = binomtest(first, first + second, 0.5).pvalue
+            assert mcnemar(first, second) == pytest.approx(expected)
+    assert mcnemar(3000, 3001) == 1.0
+    assert mcnemar(3000, 3400) == pytest.approx(binomtest(3000, 6400, 0.5).pvalue)
+
+
+def test_equal_classifiers_are_seldom_called_different() -> None:
+    # By enumeration: the test's size for every number of images on which two classifiers differ.
+    for num_differing in range(1, 60):
+        p_values = [mcnemar(first, num_differing - first) for first in range(num_differing + 1)]
+        chances = binom.pmf(np.arange(num_differing + 1), num_differing, 0.5)
+        size = sum(c for c, p in zip(chances, p_values, strict=True) if p < SIGNIFICANCE)
+        assert size <= 0.05
+
+
+def test_holm_is_statsmodels_on_all_complete_trials(space: SearchSpace) -> None:
+    study = make_study(
+        [make_trial(space, n, 2 + n % 23, first_wrong=5 * (n % 3)) for n in range(60)], space
+    )
+    found = compare_with_best(study)
+    assert len(found) == 59
+    p_values = []
+    for comparison in found.values():
+        table = [[0, comparison.only_best], [comparison.only_other, 0]]
+        p_values.append(statsmodels_mcnemar(table, exact=True).pvalue)
+    expected = multipletests(p_values, method="holm")[1]
+    assert [c.p_value for c in found.values()] == pytest.approx(p_values)
+    assert [c.p_value_holm for c in found.values()] == pytest.approx(expected)
+    assert [c.tied for c in found.values()] == [bool(p >= SIGNIFICANCE) for p in expected]
+    assert {c.tied for c in found.values()} == {True, False}
+
+
 def test_holm_by_hand() -> None:
     assert holm([]) == []
     # Sorted 0.01, 0.03, 0.04 times 3, 2, 1; never below the one before.
@@ -100,6 +149,51 @@ def test_a_trial_without_predictions_is_not_compared(space: SearchSpace) -> None
     assert trials[2].outcome is not None
     trials[2] = replace(trials[2], outcome=replace(trials[2].outcome, validation_predictions=None))
     assert list(compare_with_best(make_study(trials, space))) == [1]
+
+
+# ---------------------------------------------------------------- readings
+
+
+def _reading(num_wrong: int, first_wrong: int = 0, **changes: Any) -> TestReading:
+    predicted = predictions(num_wrong, first_wrong)
+    facts: dict[str, Any] = {
+        "labels": LABELS,
+        "predictions": predicted,
+        "num_images": len(LABELS),
+        "confusion_matrix": confusion_matrix(predicted),
+    }
+    return make_reading(0, **(facts | changes))
+
+
+def test_readings_of_the_same_images_are_compared() -> None:
+    # Wrong on images 0 to 9, and on 8 to 10.
+    found = compare_readings(_reading(10), _reading(3, 8))
+    assert found == ReadingComparison(1, 8, 40, mcnemar(1, 8))
+    reverse = compare_readings(_reading(3, 8), _reading(10))
+    assert reverse == ReadingComparison(8, 1, 40, mcnemar(1, 8))
+    assert compare_readings(_reading(4), _reading(4)) == ReadingComparison(0, 0, 40, 1.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fingerprint": "ef" * 32},
+        {"labels": LABELS[::-1]},
+        {"labels": b"", "predictions": b""},
+        {"predictions": b""},
+        {"predictions": LABELS[1:]},
+    ],
+)
+def test_readings_of_other_images_are_not_compared(changes: dict[str, Any]) -> None:
+    assert compare_readings(_reading(4), _reading(4, **changes)) is None
+    assert compare_readings(_reading(4, **changes), _reading(4)) is None
+
+
+def test_readings_that_recorded_little_are_not_compared() -> None:
+    old = make_reading(0)
+    assert compare_readings(old, old) is None
+    unknown = _reading(4, fingerprint="")
+    assert compare_readings(unknown, unknown) is None
 
 
 def test_used_parameters_follow_conditions(space: SearchSpace) -> None:
