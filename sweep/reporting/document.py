@@ -13,8 +13,8 @@ from sweep.records import StudyRecord, TestReading, TrialState
 from sweep.reporting import tables
 from sweep.reporting.answer import Answer
 from sweep.reporting.findings import Findings
-from sweep.reporting.reported import Reported
 from sweep.reporting.pruning import pruning
+from sweep.reporting.reported import Reported
 from sweep.reporting.series import best_so_far
 from sweep.reporting.statistics import Comparison, Interval
 

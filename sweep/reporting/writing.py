@@ -17,6 +17,7 @@ from sweep.records import StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import plain, study_document
+from sweep.reporting.figures import DARK_CSS
 from sweep.reporting.findings import findings
 from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
@@ -172,7 +173,8 @@ def write_report(
             "studies": {page.name: page.document for page in pages},
             "comparison": plain(comparison),
         }
-        html = render_page(pages, data["comparison"], comparison_pictures(drawer, studies))
+        pictures = comparison_pictures(drawer, studies)
+        html = render_page(pages, data["comparison"], pictures, figure_css=DARK_CSS)
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
         "trials.csv": trials_csv([(study.record, study.space) for study in studies]).encode(),
