@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweep.records import StudyRecord, TestReading
 from sweep.reporting import figures, series, tables
+from sweep.reporting.comparison import StudyComparison
 from sweep.reporting.findings import Findings
 from sweep.reporting.render import Picture, Thumbnail
 from sweep.reporting.reported import Reported
@@ -55,18 +56,34 @@ def study_pictures(
     }
 
 
-def comparison_pictures(drawer: Drawer, studies: Sequence[Reported]) -> dict[str, Picture]:
+def comparison_pictures(
+    drawer: Drawer, studies: Sequence[Reported], comparison: StudyComparison
+) -> dict[str, Picture]:
     """The figures that compare several studies, by kind."""
+    return {
+        plan.kind: drawer.draw("comparison", plan, "comparison")
+        for plan in _comparison_plans(studies, comparison)
+    }
+
+
+def _comparison_plans(
+    studies: Sequence[Reported], comparison: StudyComparison
+) -> Iterator[_Plan]:
+    tested = [study.test for study in comparison.studies if study.test is not None]
     progress = [series.best_so_far(study.record) for study in studies]
     begun = [study for study in progress if study.epochs]
-    if len(studies) < 2 or not begun:
-        return {}
-    plan = _Plan(
-        "best-so-far",
-        "Validation error of the best trial so far against the epochs spent, by study",
-        lambda: figures.draw_best_so_far(begun),
-    )
-    return {plan.kind: drawer.draw("comparison", plan, "comparison")}
+    if tested:
+        yield _Plan(
+            "accuracies",
+            "Test accuracy of each study with its interval",
+            lambda: figures.draw_study_accuracies(tested),
+        )
+    if begun:
+        yield _Plan(
+            "best-so-far",
+            "Validation error of the best trial so far against the epochs spent, by study",
+            lambda: figures.draw_best_so_far(begun),
+        )
 
 
 def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbnail, ...]:

@@ -80,6 +80,7 @@ def render_page(
     environment.filters |= {
         "confidence": _confidence,
         "percent": _percent,
+        "percent_short": lambda share: f"{100 * share:g}\u00a0%",
         "interval": _interval,
         "mean": _mean,
         "metric": _metric,

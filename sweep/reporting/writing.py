@@ -173,7 +173,7 @@ def write_report(
             "studies": {page.name: page.document for page in pages},
             "comparison": plain(comparison),
         }
-        pictures = comparison_pictures(drawer, studies)
+        pictures = comparison_pictures(drawer, studies, comparison) if comparison else {}
         html = render_page(pages, data["comparison"], pictures, figure_css=DARK_CSS)
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
