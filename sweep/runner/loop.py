@@ -274,6 +274,7 @@ class Loop:
                     history=history,
                     seconds=sum(metrics.seconds for metrics in history),
                     failure=failure,
+                    worker=lost.worker,
                 )
             )
 

@@ -127,6 +127,8 @@ def trial_record(
         lost=tuple(from_plain(Failure, failure) for failure in found.get(LOST, [])),
         retry_of=found.get(RETRY_OF),
         audited=_audited(trial, found.get(AUDITED)),
+        started_at=trial.datetime_start,
+        ended_at=trial.datetime_complete,
     )
 
 
