@@ -112,9 +112,9 @@ class Database:
     @contextmanager
     def _window(self, first: int, last: int) -> Iterator[None]:
         """Hide all trials but those with these ids from what is asked on this connection."""
+        among = f"trial_id BETWEEN {first:d} AND {last:d}"  # a view takes no parameters
         self.connection.execute(
-            "CREATE TEMPORARY VIEW trials AS "
-            f"SELECT * FROM main.trials WHERE trial_id BETWEEN {first:d} AND {last:d}"  # noqa: S608
+            f"CREATE TEMPORARY VIEW trials AS SELECT * FROM main.trials WHERE {among}"  # noqa: S608
         )
         try:
             yield
