@@ -38,7 +38,6 @@ from sweep.store.failures import reading
 from sweep.store.lock import is_locked, study_lock
 from sweep.store.sealed import SealedAttributes
 from sweep.store.url import check_file, database_path
-from sweep.study import each_trial
 
 __all__ = ["Store"]
 
@@ -227,7 +226,7 @@ class Store:
             raise ValueError(f"its direction is {directions} and its goal {objective.goal!r}")
         num_trials = self._database.num_trials(study_id)
         records = attributes.trial_records(
-            each_trial(self.storage, study_id),
+            self._database.each_trial(study_id),
             name,
             objective,
             format_version=self._attributes.format_version(name),
