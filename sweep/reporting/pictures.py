@@ -66,9 +66,7 @@ def comparison_pictures(
     }
 
 
-def _comparison_plans(
-    studies: Sequence[Reported], comparison: StudyComparison
-) -> Iterator[_Plan]:
+def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) -> Iterator[_Plan]:
     tested = [study.test for study in comparison.studies if study.test is not None]
     progress = [series.best_so_far(study.record) for study in studies]
     begun = [study for study in progress if study.epochs]
