@@ -1,7 +1,7 @@
 """Hyperparameter sweeps for small networks.
 
 `load_space` reads a search space, `run` and `resume` search it, `report` writes what came out,
-`reproduce` trains a trial again.
+`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds.
 Values are returned, nothing is printed. Importing this package imports neither torch nor
 matplotlib; the functions import what they need when they are first used.
 """
@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.confirmation import confirm
     from sweep.errors import (
         DataError,
         DeviceError,
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     )
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
+    from sweep.reporting.confirmation import Confirmation
     from sweep.runner import Reproduction, reproduce, resume, run
     from sweep.space import SearchSpace, load_space
 
 __all__ = [
+    "Confirmation",
     "DataError",
     "DeviceError",
     "InputError",
@@ -41,6 +44,7 @@ __all__ = [
     "SweepError",
     "SweepFailedError",
     "TrialRecord",
+    "confirm",
     "load_space",
     "report",
     "reproduce",
@@ -49,8 +53,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "sweep.confirmation": ("confirm",),
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
+    "sweep.reporting.confirmation": ("Confirmation",),
     "sweep.runner": ("Reproduction", "reproduce", "resume", "run"),
     "sweep.space": ("SearchSpace", "load_space"),
 }

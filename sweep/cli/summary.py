@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sweep.cli.words import duration, number_words, percent_or_number
+from sweep.cli.words import columns, duration, number_words, percent_or_number
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.space import PARAMETERS, Choices, Range, SearchSpace
@@ -51,7 +51,7 @@ def study_text(study: StudyRecord) -> str:
             values = [number_words(trial.params[name]) for name in sampled]
             value = percent_or_number(metric, study.value(trial))
             rows.append([str(trial.number), value, str(trial.epochs_run), *values])
-        lines += ["", *_columns(rows)]
+        lines += ["", *columns(rows)]
     lines += _failure_lines(study)
     return "\n".join(lines)
 
@@ -66,7 +66,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
     if trial.retry_of is not None:
         lines.append(f"it repeats trial {trial.retry_of}, which failed")
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]
-    lines += _columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
+    lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
     outcome = trial.outcome
     if outcome is None:
         return "\n".join(lines)
@@ -87,7 +87,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
         for m in outcome.history
     ]
     if outcome.history:
-        lines += ["", *_columns(rows), "* best epoch, whose weights were kept"]
+        lines += ["", *columns(rows), "* best epoch, whose weights were kept"]
     if outcome.failure and outcome.failure.traceback:
         lines += ["", outcome.failure.traceback.rstrip()]
     return "\n".join(lines)
@@ -104,7 +104,7 @@ def study_rows(studies: list[StudyRecord]) -> str:
         done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         total = "" if study.num_trials is None else f" of {study.num_trials}"
         rows.append([study.name, _dataset(study), str(study.state), f"{done}{total}", best, metric])
-    return "\n".join(_columns(rows))
+    return "\n".join(columns(rows))
 
 
 def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def space_text(space: SearchSpace) -> str:
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {space.pruner.type} pruner, "
         f"data set {space.dataset.name}",
-        *_columns(rows),
+        *columns(rows),
         f"different configurations: {count}",
         f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
     ]
@@ -209,7 +209,7 @@ def _best_lines(study: StudyRecord) -> list[str]:
         f"best trial {best.number}: {metric} {value} "
         f"(epoch {best.outcome.best_epoch} of {best.params['epochs']})"
     ]
-    lines += _columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
+    lines += columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
     equals = sum(study.value(trial) == study.value(best) for trial in study.ranked()) - 1
     if equals:
         lines.append(
@@ -228,10 +228,12 @@ def _failure_lines(study: StudyRecord) -> list[str]:
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     lines = [f"failed: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
-    lines += _columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
+    lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):
         lines.append(f"  and {len(failed) - len(shown)} more (`sweep show {study.name} --json`)")
-    return [*lines, f"  run them again with `sweep resume {study.name} --retry-failed`"]
+    if study.confirms is None:
+        lines.append(f"  run them again with `sweep resume {study.name} --retry-failed`")
+    return lines
 
 
 def _failure_kinds(study: StudyRecord) -> dict[str, int]:
@@ -258,12 +260,3 @@ def _domain_words(domain: Any) -> str:
     if domain.when:
         words += " when " + " and ".join(f"{k} is {v}" for k, v in domain.when.items())
     return words
-
-
-def _columns(rows: list[list[str]]) -> list[str]:
-    """Left-aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -3,6 +3,6 @@
 An opening is recorded in the store before it happens, so that not even a crash hides one.
 """
 
-from sweep.evaluation.openings import read_test_split
+from sweep.evaluation.openings import read_confirmation, read_test_split
 
-__all__ = ["read_test_split"]
+__all__ = ["read_confirmation", "read_test_split"]

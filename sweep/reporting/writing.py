@@ -69,6 +69,12 @@ def read_studies(
         store.require_study(name)
     records = [store.read_study(name) for name in names]
     for record in records:
+        if record.confirms is not None:
+            search = record.confirms.study
+            raise InputError(
+                f"study {record.name!r} is in the report on the search that it confirms: `sweep "
+                f"report {search}`"
+            )
         _space(record)
     notes: dict[str, list[str]] = {name: [] for name in names}
     for index, record in enumerate(records):
