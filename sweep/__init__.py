@@ -1,7 +1,8 @@
 """Hyperparameter sweeps for small networks.
 
 `load_space` reads a search space, `run` and `resume` search it, `report` writes what came out,
-`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds.
+`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds;
+`predict` uses the chosen network.
 Values are returned, nothing is printed. Importing this package imports neither torch nor
 matplotlib; the functions import what they need when they are first used.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         SweepError,
         SweepFailedError,
     )
+    from sweep.evaluation import Prediction, predict
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
     from sweep.reporting.confirmation import Confirmation
@@ -34,6 +36,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "InputError",
+    "Prediction",
     "Report",
     "Reproduction",
     "SearchSpace",
@@ -46,6 +49,7 @@ __all__ = [
     "TrialRecord",
     "confirm",
     "load_space",
+    "predict",
     "report",
     "reproduce",
     "resume",
@@ -54,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     "sweep.confirmation": ("confirm",),
+    "sweep.evaluation": ("Prediction", "predict"),
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.confirmation": ("Confirmation",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from sweep.cli.options import (
     storage_option,
     work_options,
 )
-from sweep.cli.words import printable
+from sweep.cli.words import columns, printable
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
@@ -188,6 +189,33 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     else:
         click.echo(printable(reproduction_text(found)))
     return 0 if found.is_identical else FAILED
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--trial", type=click.IntRange(min=0), help="Use the network of this trial.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_dir_option
+@storage_option
+def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Classify image files with a study's chosen network: bright strokes on a dark ground.
+
+    Chosen is the best trial, or the best run of the winner once the study is confirmed. Images are
+    made grey and brought to the data set's size.
+    """
+    with interruptible(lambda: "nothing was written"), handle_errors():
+        from sweep.evaluation import predict as predict_images
+
+        found = predict_images(study, images, **options)
+    if as_json:
+        _echo_json([asdict(each) for each in found])
+        return
+    click.echo(
+        printable(f"sweep: network of trial {found[0].trial} of study {found[0].study}"), err=True
+    )
+    rows = [[each.file, each.class_name, f"{each.probability:.2%}"] for each in found]
+    click.echo(printable("\n".join(columns(rows))))
 
 
 @cli.command(name="list")
