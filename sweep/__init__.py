@@ -1,7 +1,8 @@
 """Hyperparameter sweeps for small networks.
 
 `load_space` reads a search space, `run` and `resume` search it, `report` writes what came out,
-`reproduce` trains a trial again.
+`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds;
+`predict` uses the chosen network.
 Values are returned, nothing is printed. Importing this package imports neither torch nor
 matplotlib; the functions import what they need when they are first used.
 """
@@ -12,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.confirmation import confirm
     from sweep.errors import (
         DataError,
         DeviceError,
@@ -22,15 +24,19 @@ if TYPE_CHECKING:
         SweepError,
         SweepFailedError,
     )
+    from sweep.evaluation import Prediction, predict
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
+    from sweep.reporting.confirmation import Confirmation
     from sweep.runner import Reproduction, reproduce, resume, run
     from sweep.space import SearchSpace, load_space
 
 __all__ = [
+    "Confirmation",
     "DataError",
     "DeviceError",
     "InputError",
+    "Prediction",
     "Report",
     "Reproduction",
     "SearchSpace",
@@ -41,7 +47,9 @@ __all__ = [
     "SweepError",
     "SweepFailedError",
     "TrialRecord",
+    "confirm",
     "load_space",
+    "predict",
     "report",
     "reproduce",
     "resume",
@@ -49,8 +57,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "sweep.confirmation": ("confirm",),
+    "sweep.evaluation": ("Prediction", "predict"),
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
+    "sweep.reporting.confirmation": ("Confirmation",),
     "sweep.runner": ("Reproduction", "reproduce", "resume", "run"),
     "sweep.space": ("SearchSpace", "load_space"),
 }

@@ -6,12 +6,15 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import SMALL, run_cli, sqlite_url
 
 import sweep
 import sweep.cli
+from sweep.runner import train_confirmation
+from sweep.store import Store
 
 
 @pytest.fixture
@@ -40,6 +43,43 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(finished_folder: Path, tmp_path: Path) -> str:
     """Storage URL of a copy of the finished study `small`."""
     shutil.copytree(finished_folder, tmp_path, dirs_exist_ok=True)
+    return sqlite_url(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def confirmed_folder(
+    finished_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("confirmed")
+    shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
+    store = Store(sqlite_url(folder), to_write=False)
+    openings: list[Any] = []
+    train_confirmation(
+        "small",
+        top=2,
+        seeds=2,
+        storage=store.url,
+        workers=1,
+        device="cpu",
+        engine="sequential",
+        on_event=lambda event: openings.append(
+            [
+                event,
+                *(
+                    reading
+                    for name in store.study_names()
+                    for reading in store.read_study(name).test_readings
+                ),
+            ]
+        ),
+    )
+    return folder, openings
+
+
+@pytest.fixture
+def confirmed(confirmed_folder: tuple[Path, list[Any]], tmp_path: Path) -> str:
+    """Storage URL of `small` and of its confirmation, whose test split is still sealed."""
+    shutil.copytree(confirmed_folder[0], tmp_path, dirs_exist_ok=True)
     return sqlite_url(tmp_path)
 
 

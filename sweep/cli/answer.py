@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.cli.summary import columns, failure_lines, headline
-from sweep.cli.words import duration, number_words, percent_or_number
+from sweep.cli.summary import failure_lines, headline
+from sweep.cli.words import columns, duration, number_words, percent_or_number
 from sweep.reporting.answer import Answer, Promise, answer
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best

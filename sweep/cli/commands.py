@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
-from sweep.cli.words import printable
+from sweep.cli.options import (
+    DEFAULT_STORAGE,
+    confirm_options,
+    data_dir_option,
+    same_places,
+    storage_option,
+    work_options,
+)
+from sweep.cli.words import columns, printable
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally
 
 __all__ = ["main"]
-
-_DEFAULT_STORAGE = "sqlite:///studies.db"
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -41,133 +46,6 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _parse_duration(
-    _context: click.Context, _parameter: click.Parameter, text: str | None
-) -> float | None:
-    """Seconds from 90, 90s, 30m or 1h30m."""
-    if text is None:
-        return None
-    from pydantic_core import PydanticCustomError
-
-    from sweep.space import parse_duration
-
-    try:
-        seconds = float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
-    except PydanticCustomError as error:
-        raise click.BadParameter(error.message()) from None
-    if seconds <= 0:
-        raise click.BadParameter(f"must be above 0; found {text!r}")
-    return seconds
-
-
-def _storage_option(command: _Command) -> _Command:
-    return click.option(
-        "--storage",
-        metavar="URL",
-        default=_DEFAULT_STORAGE,
-        show_default=True,
-        help="The store: sqlite:/// and a path.",
-    )(command)
-
-
-def _add_options(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
-    """Give a command options that are shown in this order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _limit_options(command: _Command) -> _Command:
-    """How far a study goes, and what is kept of it."""
-    options = (
-        click.option(
-            "--trials",
-            type=click.IntRange(min=1),
-            help="The study's total number of trials, in place of the budget's.",
-        ),
-        click.option(
-            "--timeout",
-            metavar="DURATION",
-            callback=_parse_duration,
-            help="Start no new trial after this long (90s, 30m, 1h30m), in this command only.",
-        ),
-        click.option(
-            "--trial-time-limit",
-            metavar="DURATION",
-            callback=_parse_duration,
-            help="A trial that takes longer fails, in place of the budget's limit.",
-        ),
-        click.option(
-            "--max-failures",
-            type=click.IntRange(min=0),
-            help="Failed trials that the study may have, in place of the budget's number.",
-        ),
-        click.option(
-            "--checkpoint-every",
-            metavar="DURATION",
-            callback=_parse_duration,
-            default="10s",
-            show_default=True,
-            help="How often trials under way are saved.",
-        ),
-        click.option(
-            "--keep-weights",
-            type=click.IntRange(min=1),
-            help="Keep the weights of so many trials, the best; 10, or as before, if unset.",
-        ),
-    )
-    return _add_options(command, options)
-
-
-def _worker_options(command: _Command) -> _Command:
-    """Where and how trials are trained."""
-    options = (
-        click.option(
-            "--workers",
-            type=click.IntRange(min=1),
-            help="Worker processes; one per core on the CPU, one per GPU if unset.",
-        ),
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            help="auto, cpu, cuda, or some GPUs: cuda:0,1.",
-        ),
-        _data_dir_option,
-        click.option(
-            "--engine",
-            default="auto",
-            show_default=True,
-            help="How trials are trained: auto, sequential or stacked.",
-        ),
-        click.option(
-            "--precision",
-            default="auto",
-            show_default=True,
-            help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast.",
-        ),
-        click.option(
-            "--lanes",
-            type=click.IntRange(min=1),
-            help="Trials that a worker trains at once; chosen by their size if unset.",
-        ),
-    )
-    return _add_options(command, options)
-
-
-def _work_options(command: _Command) -> _Command:
-    """The options that `run` and `resume` share."""
-    return _add_options(command, (_limit_options, _worker_options, _storage_option))
-
-
-def _data_dir_option(command: _Command) -> _Command:
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
-    )(command)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sweep", prog_name="sweep")
 def cli() -> None:
@@ -178,7 +56,7 @@ def cli() -> None:
 @click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
 @click.option("--study", metavar="NAME", help="Name of the study; the space's own if unset.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed, in place of the sampler's.")
-@_work_options
+@work_options
 def run(space: Path, **options: Any) -> int:
     """Run the sweep that a YAML file describes.
 
@@ -194,7 +72,7 @@ def run(space: Path, **options: Any) -> int:
     is_flag=True,
     help="Run failed trials again, under new numbers and beyond the total.",
 )
-@_work_options
+@work_options
 def resume(study: str, **options: Any) -> int:
     """Finish a study. The search space is in the store; --trials is the new total."""
     return _work("resume", study, options)
@@ -202,7 +80,7 @@ def resume(study: str, **options: Any) -> int:
 
 def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
-    words = _same_places(options["storage"], options["data_dir"])
+    words = same_places(options["storage"], options["data_dir"])
     tally: Tally | None = None
 
     def next_step() -> str:
@@ -225,6 +103,37 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 
 
 @cli.command()
+@click.argument("study")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@confirm_options
+def confirm(study: str, as_json: bool, **options: Any) -> None:
+    """Train a finished study's best configurations again on fresh seeds.
+
+    The test split is opened at the very end, for the best of them. The runs are a study of their
+    own, STUDY.confirm. After an interruption, the same command goes on.
+    """
+    places = same_places(options["storage"], options["data_dir"])
+    words = f"{shlex.quote(study)}{places}"
+
+    def next_step() -> str:
+        return f"what was finished is in the store. Next: sweep confirm {words}"
+
+    with interruptible(next_step) as interruption, handle_errors(next_step):
+        from sweep import confirm as confirm_study
+        from sweep.cli.confirmation import confirmation_json, confirmation_text
+        from sweep.cli.progress import open_progress
+
+        with open_progress() as progress:
+            found = confirm_study(
+                study, on_event=progress.on_event, stop=interruption.requested, **options
+            )
+    if as_json:
+        _echo_json(confirmation_json(study, found))
+    else:
+        click.echo(printable(f"{confirmation_text(study, found)}\nnext: sweep report {words}"))
+
+
+@cli.command()
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True)
 @click.option(
     "--out",
@@ -240,8 +149,8 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     show_default=True,
     help="Trials on the leaderboard.",
 )
-@_data_dir_option
-@_storage_option
+@data_dir_option
+@storage_option
 def report(
     studies: tuple[str, ...], out: Path, top: int, data_dir: Path | None, storage: str
 ) -> None:
@@ -263,8 +172,8 @@ def report(
 @click.argument("trial", type=click.IntRange(min=0))
 @click.option("--device", help="Where to train; where it was then if unset, or auto.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_data_dir_option
-@_storage_option
+@data_dir_option
+@storage_option
 def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     """Train a trial again from the store alone and compare. Writes nothing.
 
@@ -282,9 +191,36 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     return 0 if found.is_identical else FAILED
 
 
+@cli.command()
+@click.argument("study")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--trial", type=click.IntRange(min=0), help="Use the network of this trial.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_dir_option
+@storage_option
+def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Classify image files with a study's chosen network: bright strokes on a dark ground.
+
+    Chosen is the best trial, or the best run of the winner once the study is confirmed. Images are
+    made grey and brought to the data set's size.
+    """
+    with interruptible(lambda: "nothing was written"), handle_errors():
+        from sweep.evaluation import predict as predict_images
+
+        found = predict_images(study, images, **options)
+    if as_json:
+        _echo_json([asdict(each) for each in found])
+        return
+    click.echo(
+        printable(f"sweep: network of trial {found[0].trial} of study {found[0].study}"), err=True
+    )
+    rows = [[each.file, each.class_name, f"{each.probability:.2%}"] for each in found]
+    click.echo(printable("\n".join(columns(rows))))
+
+
 @cli.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_storage_option
+@storage_option
 def list_studies(as_json: bool, storage: str) -> None:
     """List the studies of a store."""
     from sweep.cli import summary
@@ -305,7 +241,7 @@ def list_studies(as_json: bool, storage: str) -> None:
 @click.argument("study")
 @click.argument("trial", type=click.IntRange(min=0), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_storage_option
+@storage_option
 def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
     """Show a study, or one of its trials."""
     from sweep.cli import summary
@@ -350,7 +286,7 @@ def check(space: Path) -> None:
 
 
 @cli.command()
-@click.argument("store", metavar="[STORE]", default=_DEFAULT_STORAGE)
+@click.argument("store", metavar="[STORE]", default=DEFAULT_STORAGE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(store: str, as_json: bool) -> int:
     """Examine a store, given by its path or URL, and say what to do. Changes nothing.
@@ -371,9 +307,3 @@ def doctor(store: str, as_json: bool) -> int:
 
 def _echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _same_places(storage: str, data_dir: Path | None) -> str:
-    """The options that a next command needs to find the same store and data."""
-    words = "" if storage == _DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
-    return words + ("" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}")

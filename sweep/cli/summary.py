@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sweep.cli.words import duration, number_words, percent_or_number
+from sweep.cli.words import columns, duration, number_words, percent_or_number
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.space import PARAMETERS, Choices, Range, SearchSpace
 
 __all__ = [
-    "columns",
     "failure_lines",
     "headline",
     "space_text",
@@ -240,7 +239,9 @@ def failure_lines(study: StudyRecord) -> list[str]:
     lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):
         lines.append(f"  and {len(failed) - len(shown)} more (`sweep show {study.name} --json`)")
-    return [*lines, f"  run them again with `sweep resume {study.name} --retry-failed`"]
+    if study.confirms is None:
+        lines.append(f"  run them again with `sweep resume {study.name} --retry-failed`")
+    return lines
 
 
 def _failure_kinds(study: StudyRecord) -> dict[str, int]:
@@ -267,12 +268,3 @@ def _domain_words(domain: Any) -> str:
     if domain.when:
         words += " when " + " and ".join(f"{k} is {v}" for k, v in domain.when.items())
     return words
-
-
-def columns(rows: list[list[str]]) -> list[str]:
-    """Left-aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["duration", "number_words", "params_words", "percent_or_number", "printable"]
+__all__ = ["columns", "duration", "number_words", "params_words", "percent_or_number", "printable"]
 
 
 def duration(seconds: float) -> str:
@@ -49,3 +49,12 @@ def printable(text: str) -> str:
         else ascii(character)[1:-1]
         for character in text
     )
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """Left-aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -12,10 +12,18 @@ from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError
 from sweep.evaluation.measuring import measure
 from sweep.evaluation.networks import load_networks, read_dataset
-from sweep.records import StudyRecord, StudyState, TestReading, TrialState
+from sweep.records import (
+    StudyRecord,
+    StudyState,
+    TestReading,
+    TrialState,
+    candidate_runs,
+    have_all_ended,
+    rank_candidates,
+)
 from sweep.store import Store
 
-__all__ = ["read_test_split"]
+__all__ = ["read_confirmation", "read_test_split"]
 
 
 def read_test_split(
@@ -37,6 +45,12 @@ def read_test_split(
     """
     store = Store(storage, to_write=False)
     record = store.read_study(study)
+    if record.confirms is not None:
+        search = record.confirms.study
+        raise StoreError(
+            f"study {study!r} confirms {search!r}, and its test split is opened for the winner "
+            f"alone: `sweep confirm {search}`"
+        )
     if record.best is None:
         raise StoreError(f"study {study!r} has no COMPLETE trial to test")
     known = record.test_reading(record.best.number)
@@ -56,6 +70,51 @@ def read_test_split(
             raise StoreError(f"study {study!r} went on meanwhile: its test split stays sealed")
         (reading,) = _read(store, record, [record.best.number], data_dir)
         return reading
+
+
+def read_confirmation(
+    storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
+) -> StudyRecord:
+    """Measure the winner of a confirmation on the test split: each of its runs, in one opening.
+
+    The winner is the configuration with the best mean objective over its runs.
+
+    Args:
+        storage: `sqlite:///` and a path.
+        study: Name of the search.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+
+    Returns:
+        The study of the runs, with a reading of each run of the winner that ended well. What was
+        read before is not read again.
+
+    Raises:
+        StoreError: runs are missing, all failed, or the weights are gone.
+        DataError: the data set is missing, damaged, or not the study's own.
+    """
+    runs, winners = _winning_runs(Store(storage, to_write=False), study)
+    if all(runs.test_reading(run) is not None for run in winners):
+        return runs
+    store = Store(storage, to_write=True)
+    with store.lock(runs.name):
+        runs, winners = _winning_runs(store, study)
+        _read(store, runs, winners, data_dir)
+    return store.read_study(runs.name)
+
+
+def _winning_runs(store: Store, study: str) -> tuple[StudyRecord, list[int]]:
+    """The confirmation of a search, and the numbers of the winner's runs."""
+    runs = store.read_confirmation(study)
+    if runs is None or not have_all_ended(runs):
+        what = "is not confirmed" if runs is None else "has runs of its confirmation that wait"
+        raise StoreError(
+            f"study {study!r} {what}: the test split stays sealed; `sweep confirm {study}` goes on"
+        )
+    winner, mean = rank_candidates(runs)[0]
+    if mean is None:
+        raise StoreError(f"all runs that confirm study {study!r} failed: there is nothing to test")
+    repeated = candidate_runs(runs)[winner]
+    return runs, [run.number for run in repeated if run.state is TrialState.COMPLETE]
 
 
 def _read(

@@ -4,6 +4,12 @@ Everything here is plain (numbers, text, bytes, tuples), so that a value means t
 driver, in a worker and, one day, on another machine.
 """
 
+from sweep.records.confirmation import (
+    candidate_runs,
+    confirmation_name,
+    have_all_ended,
+    rank_candidates,
+)
 from sweep.records.study import (
     KEPT_WEIGHTS,
     CalibrationBin,
@@ -54,4 +60,8 @@ __all__ = [
     "TrialOutcome",
     "TrialRecord",
     "TrialState",
+    "candidate_runs",
+    "confirmation_name",
+    "have_all_ended",
+    "rank_candidates",
 ]

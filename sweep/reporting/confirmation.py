@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweep.reporting.parameters import Scalar
-from sweep.reporting.statistics import Interval, Mean
+from scipy import stats
 
-__all__ = ["Candidate", "Confirmation"]
+from sweep.errors import StoreError
+from sweep.records import (
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+    candidate_runs,
+    have_all_ended,
+    rank_candidates,
+)
+from sweep.reporting.parameters import Scalar
+from sweep.reporting.statistics import SIGNIFICANCE, Interval, Mean, holm, mean_interval
+
+__all__ = ["Candidate", "Confirmation", "confirmation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +28,7 @@ class Candidate:
     """One of the best configurations of a search, trained again on fresh seeds.
 
     Attributes:
-        rank: 1 for the best mean.
+        rank: 1 for the best mean; equal ones are in the order of the search.
         trial: Number of the trial in the search.
         search_rank: Its rank among the candidates in the search, 1 for the best.
         params: Every hyperparameter.
@@ -23,10 +36,12 @@ class Candidate:
         values: Validation metric of each run that ended, in the order of the seeds.
         mean: Of `values`; None if no run ended.
         num_failed: Runs that failed.
-        difference: Mean of this one minus mean of the winner, with Welch's 95 % interval; None for
-            the winner, or with fewer than two runs of either.
-        difference_interval: Likewise.
-        p_value_holm: Welch's t-test against the winner, corrected for all candidates, or None.
+        difference: Mean of this one minus mean of the winner; None for the winner, or with fewer
+            than two runs of either.
+        difference_interval: Welch's 95 % interval of the difference; None likewise, or if all runs
+            of both are alike.
+        p_value_holm: Welch's t-test against the winner, corrected for all candidates; None if it
+            cannot be tested.
         tied: Whether the runs cannot tell it from the winner; None if it cannot be tested.
     """
 
@@ -51,7 +66,7 @@ class Confirmation:
     Attributes:
         study: Name of the study that holds the runs.
         metric: What ranks the candidates: `validation_accuracy` or `validation_loss`.
-        finished: Whether all runs have ended.
+        finished: Whether all runs have ended, and not all of them failed.
         num_seeds: Runs of each candidate.
         candidates: Best first.
         winner: Number of the winner's trial in the search, or None while it is not finished.
@@ -69,3 +84,131 @@ class Confirmation:
     survived: bool | None
     test_accuracies: tuple[float, ...]
     test_mean: Mean | None
+
+
+def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
+    """Compare the candidates of a confirmation over their runs.
+
+    Each is tested against the winner with Welch's t-test (Welch 1947), and the p-values are
+    corrected for all of them (Holm 1979). The same runs chose the winner: a small p-value says a
+    little less than it would of one that was named beforehand.
+
+    Args:
+        record: The search.
+        runs: The study that confirms it (`Store.read_confirmation`), or None.
+
+    Returns:
+        The comparison, or None if there is nothing to compare.
+
+    Raises:
+        StoreError: the two studies contradict each other.
+    """
+    if runs is None or runs.confirms is None:
+        return None
+    order = rank_candidates(runs)
+    values = {trial: _values(runs, of) for trial, of in candidate_runs(runs).items()}
+    first, best_mean = order[0]
+    tests = {trial: _welch(values[trial], values[first]) for trial, _ in order[1:]}
+    tested = [(trial, test.p_value) for trial, test in tests.items() if test.p_value is not None]
+    corrected = dict(
+        zip([t for t, _ in tested], holm([p_value for _, p_value in tested]), strict=True)
+    )
+    candidates = tuple(
+        _candidate(record, runs, trial, rank, tests.get(trial, _NO_TEST), corrected.get(trial))
+        for rank, (trial, _) in enumerate(order, start=1)
+    )
+    finished = have_all_ended(runs) and best_mean is not None
+    test_accuracies = _test_accuracies(runs, first) if finished else ()
+    return Confirmation(
+        study=runs.name,
+        metric=runs.objective.metric,
+        finished=finished,
+        num_seeds=runs.confirms.num_seeds,
+        candidates=candidates,
+        winner=first if finished else None,
+        survived=first == runs.confirms.trials[0] if finished else None,
+        test_accuracies=test_accuracies,
+        test_mean=mean_interval(test_accuracies) if test_accuracies else None,
+    )
+
+
+def _values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:
+    return tuple(
+        value
+        for run in repeated
+        if run.state is TrialState.COMPLETE and (value := runs.value(run)) is not None
+    )
+
+
+def _candidate(
+    record: StudyRecord,
+    runs: StudyRecord,
+    trial: int,
+    rank: int,
+    test: _Test,
+    p_value_holm: float | None,
+) -> Candidate:
+    confirms = runs.confirms
+    searched = record.trials[trial] if trial < len(record.trials) else None
+    search_value = record.value(searched) if searched is not None else None
+    if confirms is None or searched is None or search_value is None:
+        raise StoreError(
+            f"study {runs.name!r} confirms trial {trial} of study {record.name!r}, which has no "
+            "such trial with a value: one of the two is damaged"
+        )
+    repeated = candidate_runs(runs)[trial]
+    values = _values(runs, repeated)
+    return Candidate(
+        rank=rank,
+        trial=trial,
+        search_rank=confirms.trials.index(trial) + 1,
+        params=searched.params,
+        search_value=search_value,
+        values=values,
+        mean=mean_interval(values) if values else None,
+        num_failed=sum(run.state is TrialState.FAIL for run in repeated),
+        difference=test.difference,
+        difference_interval=test.interval,
+        p_value_holm=p_value_holm,
+        tied=None if p_value_holm is None else p_value_holm >= SIGNIFICANCE,
+    )
+
+
+def _test_accuracies(runs: StudyRecord, winner: int) -> tuple[float, ...]:
+    """Of the winner's runs that ended well; empty while one of them was not read."""
+    repeated = candidate_runs(runs)[winner]
+    complete = [run.number for run in repeated if run.state is TrialState.COMPLETE]
+    readings = [runs.test_reading(number) for number in complete]
+    accuracies = [
+        reading.num_correct / reading.num_images
+        for reading in readings
+        if reading is not None and reading.num_images
+    ]
+    return tuple(accuracies) if len(accuracies) == len(complete) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """Two candidates' runs against each other; None where there are too few to say."""
+
+    difference: float | None = None
+    interval: Interval | None = None
+    p_value: float | None = None
+
+
+_NO_TEST = _Test()
+
+
+def _welch(values: Sequence[float], others: Sequence[float]) -> _Test:
+    """Welch's test of two means whose runs may spread differently."""
+    if min(len(values), len(others)) < 2:
+        return _NO_TEST
+    difference = sum(values) / len(values) - sum(others) / len(others)
+    if len(set(values)) == len(set(others)) == 1:
+        # Without any spread there is nothing to measure a difference with.
+        return _Test(difference, None, 1.0 if values[0] == others[0] else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two may have no spread
+        found = stats.ttest_ind(values, others, equal_var=False)
+        low, high = found.confidence_interval(0.95)
+    return _Test(difference, Interval(float(low), float(high)), float(found.pvalue))

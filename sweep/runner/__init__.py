@@ -1,5 +1,6 @@
 """Joins study, execution and store. No maths, no printing."""
 
+from sweep.runner.confirmation import train_confirmation
 from sweep.runner.events import (
     EpochFinished,
     Event,
@@ -24,4 +25,5 @@ __all__ = [
     "reproduce",
     "resume",
     "run",
+    "train_confirmation",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from sweep.data import default_data_dir
 from sweep.errors import DataError, InputError, SweepFailedError
 from sweep.execution import Placement
-from sweep.records import DataFacts, Notice, StudyRecord
+from sweep.records import Confirms, DataFacts, Notice, StudyRecord
 from sweep.runner.events import Event
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
@@ -20,7 +20,7 @@ from sweep.space import SearchSpace, load_space
 from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
 
-__all__ = ["resume", "run"]
+__all__ = ["CHECKPOINT_SECONDS", "Request", "limits_of", "resume", "run"]
 
 CHECKPOINT_SECONDS = 10.0
 """Between two checkpoints of a trial: short beside a trial, long beside what one costs."""
@@ -88,10 +88,10 @@ def run(
         compare_spaces(store, space)
     space = override(space, trials=trials)
     options = WorkerOptions(workers, device, engine, precision, lanes)
-    request = _Request(
+    request = Request(
         space=space,
         store=store,
-        limits=_limits(space, timeout, trial_time_limit, max_failures),
+        limits=limits_of(space, timeout, trial_time_limit, max_failures),
         checkpoint_every=checkpoint_every,
         workers=options,
         data_dir=data_dir,
@@ -155,6 +155,11 @@ def resume(
     store = Store(storage, to_write=True)
     space = stored_space(store, study)
     record = store.read_study(study)
+    if record.confirms is not None:
+        search = record.confirms.study
+        raise InputError(
+            f"study {study!r} confirms {search!r}: go on with `sweep confirm {search}`"
+        )
     space = override(
         space,
         trials=trials if trials is not None else record.num_trials,
@@ -162,10 +167,10 @@ def resume(
         audit=record.num_audits,
     )
     options = WorkerOptions(workers, device, engine, precision, lanes)
-    request = _Request(
+    request = Request(
         space=space,
         store=store,
-        limits=_limits(space, timeout, trial_time_limit, max_failures),
+        limits=limits_of(space, timeout, trial_time_limit, max_failures),
         checkpoint_every=checkpoint_every,
         workers=options,
         data_dir=data_dir,
@@ -177,7 +182,7 @@ def resume(
     return request.carry_out()
 
 
-def _limits(
+def limits_of(
     space: SearchSpace,
     timeout: float | None,
     trial_time_limit: float | None,
@@ -198,7 +203,7 @@ def _limits(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
+class Request:
     """A checked wish to work on a study."""
 
     space: SearchSpace
@@ -209,6 +214,7 @@ class _Request:
     data_dir: str | os.PathLike[str] | None
     keep_weights: int | None
     retry_failed: bool = False
+    confirms: Confirms | None = None
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
@@ -249,7 +255,7 @@ class _Request:
         with store.transaction():  # a study is made whole or not at all
             session = StudySession(storage, name, space)
             if name not in store.study_names():
-                store.write_study(name, space=space.to_json(), data=facts)
+                store.write_study(name, space=space.to_json(), data=facts, confirms=self.confirms)
             session.enqueue()
             retries = self._enqueue_failed(session) if self.retry_failed else 0
             total = space.num_trials

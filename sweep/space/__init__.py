@@ -9,6 +9,7 @@ from sweep.space.parameters import PARAMETERS
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import SearchSpace, Suggester
 from sweep.space.sections import Dataset, parse_duration
+from sweep.space.usage import effective_parameters, used_parameters
 
 __all__ = [
     "PARAMETERS",
@@ -17,7 +18,9 @@ __all__ = [
     "Range",
     "SearchSpace",
     "Suggester",
+    "effective_parameters",
     "load_space",
     "parse_duration",
     "search_space_schema",
+    "used_parameters",
 ]

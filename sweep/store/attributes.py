@@ -15,8 +15,13 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.codec import from_plain
 from sweep.records import (
+    KEPT_WEIGHTS,
+    Confirms,
+    DataFacts,
     Failure,
     Objective,
+    StudyRecord,
+    StudyState,
     TestReading,
     TrialConfig,
     TrialOutcome,
@@ -32,6 +37,7 @@ __all__ = [
     "BUDGET",
     "CHECKPOINTS",
     "CONFIG",
+    "CONFIRMS",
     "DATA",
     "FINISHED",
     "LOST",
@@ -41,7 +47,9 @@ __all__ = [
     "RETRY_OF",
     "SPACE",
     "WEIGHTS",
+    "objective_of",
     "reports_of",
+    "study_record",
     "test_readings",
     "trial_record",
     "trial_records",
@@ -52,6 +60,7 @@ SPACE = "sweep_space"
 BUDGET = "sweep_budget"
 DATA = "sweep_data"
 FINISHED = "sweep_finished"
+CONFIRMS = "sweep_confirms"
 READINGS = "sweep_test_readings"
 
 # Of a trial.
@@ -175,6 +184,55 @@ def _compare(what: str, found: object, recorded: object) -> None:
 
 def _numbers(reports: dict[int, float]) -> dict[str, float]:
     return {str(step): reports[step] for step in sorted(reports)}
+
+
+def study_record(
+    found: dict[str, Any], name: str, trials: tuple[TrialRecord, ...], *, is_locked: bool
+) -> StudyRecord:
+    """A study as this project knows it.
+
+    Args:
+        found: The study's attributes.
+        name: Its name.
+        trials: Its trials.
+        is_locked: Whether a driver holds it.
+
+    Raises:
+        LookupError: something is missing.
+        ValueError: something about it is not what was written.
+    """
+    budget = found.get(BUDGET, {"trials": None, "timeout": None})
+    idle = StudyState.INTERRUPTED if found.get(FINISHED) is None else StudyState.FINISHED
+    return StudyRecord(
+        name=name,
+        state=StudyState.RUNNING if is_locked else idle,
+        space=found[SPACE],
+        objective=objective_of(found),
+        num_trials=budget["trials"],
+        timeout_seconds=budget["timeout"],
+        keep_weights=budget.get("keep_weights") or KEPT_WEIGHTS,
+        data=from_plain(DataFacts, found[DATA]),
+        trials=trials,
+        test_readings=test_readings(found),
+        finished_by=found.get(FINISHED),
+        confirms=_confirms(found),
+        num_audits=budget.get("audit") or 0,
+    )
+
+
+def objective_of(found: dict[str, Any]) -> Objective:
+    """What a study ranks by."""
+    return Objective(**found[SPACE]["objective"])
+
+
+def _confirms(attributes: dict[str, Any]) -> Confirms | None:
+    if attributes.get(CONFIRMS) is None:
+        return None
+    confirms = from_plain(Confirms, attributes[CONFIRMS])
+    num = len(set(confirms.trials))
+    if not num or num < len(confirms.trials) or min(confirms.trials) < 0 or confirms.num_seeds < 1:
+        raise ValueError(f"it repeats trials {confirms.trials}, each {confirms.num_seeds} times")
+    return confirms
 
 
 def test_readings(attributes: dict[str, Any]) -> tuple[TestReading, ...]:

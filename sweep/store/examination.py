@@ -237,7 +237,10 @@ class _Examiner:
         self._examine_weights(store, record, folder)
         if record.state is StudyState.RUNNING:
             return  # what its driver does now is neither an orphan nor left over
-        resume = f"`sweep resume {shlex.quote(name)} --storage {shlex.quote(self.url)}`"
+        words = ["sweep", "resume", name, "--storage", self.url]
+        if record.confirms is not None:
+            words[1:3] = "confirm", record.confirms.study
+        resume = f"`{shlex.join(words)}`"
         orphans = [t.number for t in record.trials if t.state is TrialState.RUNNING]
         if orphans:
             shown = ", ".join(map(str, orphans))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,17 @@ from optuna.storages import BaseStorage
 from sweep.codec import from_plain, to_plain
 from sweep.errors import StoreError
 from sweep.records import (
-    KEPT_WEIGHTS,
     Checkpoint,
+    Confirms,
     DataFacts,
     Failure,
     Objective,
     StudyRecord,
-    StudyState,
     TestReading,
     TrialConfig,
     TrialOutcome,
     TrialRecord,
+    confirmation_name,
 )
 from sweep.store import artifacts, attributes
 from sweep.store.database import Database
@@ -137,20 +137,27 @@ class Store:
             there = "there is no such file"
         raise StoreError(f"no study {name!r} in {str(self.path)!r}: {there}")
 
-    @contextmanager
-    def lock(self, study: str) -> Iterator[None]:
+    def lock(self, study: str) -> AbstractContextManager[None]:
         """Hold a study against other drivers.
 
         Raises:
             StudyLockedError: another driver holds it.
         """
-        with study_lock(self._folder(study), study):
-            yield
+        return study_lock(self._folder(study), study)
 
-    def write_study(self, name: str, *, space: dict[str, Any], data: DataFacts) -> None:
-        """Record what a new study searches, and on which data."""
+    def write_study(
+        self,
+        name: str,
+        *,
+        space: dict[str, Any],
+        data: DataFacts,
+        confirms: Confirms | None = None,
+    ) -> None:
+        """Record what a new study searches or confirms, and on which data."""
         self._attributes.set_format(name)
         self._attributes.set_of_study(name, attributes.DATA, to_plain(data))
+        if confirms is not None:
+            self._attributes.set_of_study(name, attributes.CONFIRMS, to_plain(confirms))
         # Last: a study with a space is complete.
         self._attributes.set_of_study(name, attributes.SPACE, space)
 
@@ -201,23 +208,21 @@ class Store:
         self.require_study(name)
         with self._attributes.reading(name):
             found = self._attributes.of_study(name)
-            space = found[attributes.SPACE]
-            objective = Objective(**space["objective"])
-            budget = found.get(attributes.BUDGET, {"trials": None, "timeout": None})
-            return StudyRecord(
-                name=name,
-                state=self._state(name, finished=found.get(attributes.FINISHED) is not None),
-                space=space,
-                objective=objective,
-                num_trials=budget["trials"],
-                timeout_seconds=budget["timeout"],
-                keep_weights=budget.get("keep_weights") or KEPT_WEIGHTS,
-                data=from_plain(DataFacts, found[attributes.DATA]),
-                trials=self._read_trials(name, objective),
-                test_readings=attributes.test_readings(found),
-                finished_by=found.get(attributes.FINISHED),
-                num_audits=budget.get("audit") or 0,
-            )
+            held = is_locked(self._folder(name))
+            trials = self._read_trials(name, attributes.objective_of(found))
+            return attributes.study_record(found, name, trials, is_locked=held)
+
+    def read_confirmation(self, search: str) -> StudyRecord | None:
+        """The study that confirms a search, or None if there is none.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        name = confirmation_name(search)
+        if not (self.has_study(name) and self._is_ours(name)):
+            return None
+        runs = self.read_study(name)
+        return runs if runs.confirms is not None and runs.confirms.study == search else None
 
     def _read_trials(self, name: str, objective: Objective) -> tuple[TrialRecord, ...]:
         study_id = self.storage.get_study_id_from_name(name)
@@ -375,11 +380,6 @@ class Store:
 
     def _folder(self, study: str) -> Path:
         return artifacts.artifacts_folder(self.path, study)
-
-    def _state(self, name: str, *, finished: bool) -> StudyState:
-        if is_locked(self._folder(name)):
-            return StudyState.RUNNING
-        return StudyState.FINISHED if finished else StudyState.INTERRUPTED
 
     def _is_ours(self, name: str) -> bool:
         """Whether this project made a study.

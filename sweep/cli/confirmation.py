@@ -1,0 +1,84 @@
+"""A confirmation as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sweep.cli.words import columns, number_words, percent_or_number
+from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.statistics import Mean
+
+__all__ = ["confirmation_json", "confirmation_text"]
+
+
+def confirmation_text(study: str, found: Confirmation) -> str:
+    """Which configuration is the best on fresh seeds, how good it is, and what that says."""
+    candidates = found.candidates
+    varied = [
+        name
+        for name in candidates[0].params
+        if len({str(candidate.params.get(name)) for candidate in candidates}) > 1
+    ]
+    rows = [["rank", "trial", "in the search", "on fresh seeds", "", *varied]]
+    rows += [_row(found, candidate, varied) for candidate in candidates]
+    num = len(candidates)
+    heading = (
+        f"confirmation of study {study}: {_counted(num, 'configuration')}, "
+        f"{_counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95 % interval"
+    )
+    lines = [heading, "", *columns(rows), ""]
+    if found.test_mean is not None:
+        lines.append(f"test accuracy of trial {found.winner}: {_mean('accuracy', found.test_mean)}")
+    return "\n".join([*lines, _survival(found)])
+
+
+def confirmation_json(study: str, found: Confirmation) -> dict[str, Any]:
+    """A confirmation for programs."""
+    return {"search": study, **asdict(found)}
+
+
+def _row(found: Confirmation, candidate: Candidate, varied: list[str]) -> list[str]:
+    mean = "–" if candidate.mean is None else _mean(found.metric, candidate.mean)
+    return [
+        str(candidate.rank),
+        str(candidate.trial),
+        percent_or_number(found.metric, candidate.search_value),
+        mean + (f", {candidate.num_failed} failed" if candidate.num_failed else ""),
+        _verdict(found, candidate),
+        *(number_words(candidate.params[name]) for name in varied),
+    ]
+
+
+def _verdict(found: Confirmation, candidate: Candidate) -> str:
+    if candidate.trial == found.winner:
+        return "winner"
+    if candidate.p_value_holm is None:
+        return "not tested"
+    p_value = f"p {candidate.p_value_holm:.2g}"
+    return f"tied with the winner ({p_value})" if candidate.tied else f"different ({p_value})"
+
+
+def _survival(found: Confirmation) -> str:
+    """What became of the search's best trial."""
+    best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
+    if found.survived:
+        return f"trial {best.trial}, the best of the search, is the best on fresh seeds, too"
+    how = {True: "tied with it", False: "different", None: "not tested against it"}[best.tied]
+    return (
+        f"trial {best.trial}, the best of the search, is number {best.rank} on fresh seeds, behind "
+        f"trial {found.winner}: {how}"
+    )
+
+
+def _mean(metric: str, mean: Mean) -> str:
+    """`98.12% ± 0.10 (5 runs)`: the interval covers the mean in 95 of 100 studies."""
+    value = percent_or_number(metric, mean.value)
+    if mean.interval is not None:
+        half = (mean.interval.high - mean.interval.low) / 2
+        value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
+    return f"{value} ({_counted(mean.num_runs, 'run')})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

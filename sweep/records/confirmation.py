@@ -1,0 +1,59 @@
+"""What the runs of a confirmation say together: which configuration is the best on fresh seeds."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from sweep.records.study import StudyRecord, TrialRecord
+from sweep.records.trial import TrialState
+
+__all__ = ["candidate_runs", "confirmation_name", "have_all_ended", "rank_candidates"]
+
+_SUFFIX = ".confirm"
+_MAX_NAME = 64  # of a study's name, by the rules of a search space
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def confirmation_name(search: str) -> str:
+    """Name of the study that confirms a search; a long name is cut."""
+    return search[: _MAX_NAME - len(_SUFFIX)] + _SUFFIX
+
+
+def candidate_runs(runs: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
+    """The runs of each candidate, by its number in the search, in the order of the seeds.
+
+    Args:
+        runs: A confirmation, finished or not; empty for any other study.
+    """
+    confirms = runs.confirms
+    if confirms is None:
+        return {}
+    num = confirms.num_seeds
+    return {
+        trial: runs.trials[index * num : (index + 1) * num]
+        for index, trial in enumerate(confirms.trials)
+    }
+
+
+def have_all_ended(runs: StudyRecord) -> bool:
+    """Whether every run of a confirmation has ended."""
+    confirms = runs.confirms
+    if confirms is None:
+        return False
+    total = len(confirms.trials) * confirms.num_seeds
+    return [run.state in _ENDED for run in runs.trials[:total]] == [True] * total
+
+
+def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
+    """The candidates with the mean objective of their COMPLETE runs, best first.
+
+    Equal ones are in the order of the search; those without a COMPLETE run come last, with None.
+    """
+    sign = -1 if runs.objective.goal == "maximize" else 1
+    means: list[tuple[int, float | None]] = []
+    for trial, repeated in candidate_runs(runs).items():
+        values = [runs.value(run) for run in repeated if run.state is TrialState.COMPLETE]
+        found = [value for value in values if value is not None]
+        means.append((trial, fmean(found) if found else None))
+    # The sort is stable.
+    return sorted(means, key=lambda entry: (entry[1] is None, sign * (entry[1] or 0.0)))

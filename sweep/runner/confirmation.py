@@ -1,0 +1,274 @@
+"""Trains the best configurations of a finished search again, on fresh seeds.
+
+The runs are a study of their own beside the search, so that they are recorded, killed and resumed,
+examined and shown like any other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.records import (
+    Confirms,
+    Notice,
+    StudyRecord,
+    StudyState,
+    TrialRecord,
+    TrialState,
+    confirmation_name,
+    have_all_ended,
+    rank_candidates,
+)
+from sweep.runner.events import Event
+from sweep.runner.spaces import stored_space
+from sweep.runner.sweeps import CHECKPOINT_SECONDS, Request, limits_of
+from sweep.runner.workers import WorkerOptions
+from sweep.space import PARAMETERS, SearchSpace, effective_parameters, load_space
+from sweep.store import DEFAULT_STORAGE, Store
+from sweep.study import derive_seed
+
+__all__ = ["train_confirmation"]
+
+_TOP = 5
+_SEEDS = 5
+_MAX_RUNS = 10_000  # as many configurations as a space may enqueue
+_MAX_TOP = 1000  # as many choices as a parameter may have
+
+
+def train_confirmation(
+    study: str,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+    storage: str = DEFAULT_STORAGE,
+    workers: int | None = None,
+    device: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    lanes: int | None = None,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
+    trial_time_limit: float | None = None,
+    on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> StudyRecord:
+    """Train a search's best configurations again. A confirmation that was begun goes on.
+
+    Args:
+        study: Name of the search.
+        top: How many configurations; as begun, or 5, if None.
+        seeds: Runs of each; as begun, or 5, if None.
+        storage: `sqlite:///` and a path.
+        workers: Worker processes; one per core or per GPU if None.
+        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
+        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        engine: `auto`, `sequential` (the plain reference) or `stacked`.
+        precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
+        lanes: Runs that one worker trains at once; chosen by their size if None.
+        checkpoint_every: Seconds between two checkpoints of a run.
+        trial_time_limit: Seconds that a run may take, in place of the search's.
+        on_event: Called for everything that happens, in the driver.
+        stop: Asked several times a second; True ends the work between two writes.
+
+    Returns:
+        The study of the runs, all of which have ended.
+
+    Raises:
+        InputError: the search is not finished, or the request does not fit; nothing was created.
+        SweepFailedError: all runs failed, or workers do not start.
+        KeyboardInterrupt: Ctrl-C, or `stop` said so; the same call goes on.
+    """
+    for name, number in (("top", top), ("seeds", seeds)):
+        if number is not None and number < 1:
+            raise InputError(f"{name} must be at least 1; found {number}")
+    store = Store(storage, to_write=True)
+    plan = _plan(store, store.read_study(study), top, seeds)
+    for notice in plan.notices:
+        on_event(Notice(notice))
+    runs = plan.runs
+    if runs is None or not have_all_ended(runs):
+        request = Request(
+            space=plan.space,
+            store=store,
+            limits=limits_of(plan.space, None, trial_time_limit, None),
+            checkpoint_every=checkpoint_every,
+            workers=WorkerOptions(workers, device, engine, precision, lanes),
+            data_dir=data_dir,
+            keep_weights=plan.space.num_trials,  # nobody knows yet whose will be tested
+            confirms=plan.confirms,
+            on_event=on_event,
+            stop=stop,
+        )
+        runs = request.carry_out()
+    _, best_mean = rank_candidates(runs)[0]
+    if best_mean is None:
+        last = [run.reason or "no reason" for run in runs.failed][-1:]
+        raise SweepFailedError(
+            f"all runs that confirm study {study!r} failed, the last one with {''.join(last)}; "
+            f"`sweep show {runs.name}` shows them"
+        )
+    return runs
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be trained.
+
+    Attributes:
+        confirms: Which trials of which search are repeated.
+        space: The space of the runs; its name is that of their study.
+        runs: The runs so far, or None if none was begun.
+        notices: What the user should know.
+    """
+
+    confirms: Confirms
+    space: SearchSpace
+    runs: StudyRecord | None
+    notices: tuple[str, ...]
+
+
+def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None) -> _Plan:
+    """What is to be trained: what was begun, or something new.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    if search.confirms is not None:
+        raise InputError(
+            f"study {search.name!r} is itself a confirmation: `sweep confirm "
+            f"{search.confirms.study}` goes on with it"
+        )
+    space = stored_space(store, search.name)
+    runs = _find_runs(store, search.name)
+    if runs is None or not have_all_ended(runs):
+        _require_finished(search)
+    if runs is None:
+        return _new_plan(search, space, _TOP if top is None else top, seeds or _SEEDS)
+    confirms = runs.confirms
+    assert confirms is not None  # noqa: S101 - for the type checker: `_find_runs` looked
+    same_top = top in (None, len(confirms.trials)) or (
+        # There may be fewer than were asked for.
+        len(_choose(search, space, top)) == len(confirms.trials)
+    )
+    if not same_top or seeds not in (None, confirms.num_seeds):
+        raise InputError(
+            f"the confirmation of study {search.name!r} was begun with --top "
+            f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or none"
+        )
+    more = _num_ended(search) - confirms.num_trials
+    notices = []
+    if more > 0:
+        notices.append(
+            f"study {search.name} has {more} trial{'s' if more > 1 else ''} more than when its "
+            f"confirmation was begun; the best of its first {confirms.num_trials} are confirmed"
+        )
+    return _Plan(confirms, stored_space(store, runs.name), runs, tuple(notices))
+
+
+def _find_runs(store: Store, search: str) -> StudyRecord | None:
+    """The runs that were begun, or None.
+
+    Raises:
+        StoreError: there is another study of their name.
+    """
+    runs = store.read_confirmation(search)
+    name = confirmation_name(search)
+    if runs is None and store.has_study(name):
+        raise StoreError(
+            f"study {name!r} in {str(store.path)!r} does not confirm {search!r}, and the runs need "
+            "its name; delete that study, or run the search again under another name with --study"
+        )
+    return runs
+
+
+def _require_finished(search: StudyRecord) -> None:
+    if search.state is not StudyState.FINISHED:
+        raise StoreError(
+            f"study {search.name!r} is {search.state}, and only a finished search is confirmed; "
+            f"finish it with `sweep resume {search.name}` (--trials N sets another total)"
+        )
+    if search.best is None:
+        raise StoreError(
+            f"study {search.name!r} has no COMPLETE trial to confirm; `sweep show {search.name}` "
+            "says why"
+        )
+
+
+def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> _Plan:
+    chosen = _choose(search, space, min(top, _MAX_TOP + 1))
+    if len(chosen) > _MAX_TOP or len(chosen) * seeds > _MAX_RUNS:
+        raise InputError(
+            f"a confirmation may have {_MAX_TOP:,} configurations and {_MAX_RUNS:,} runs; found "
+            f"--top {top:,} --seeds {seeds:,}"
+        )
+    numbers = tuple(trial.number for trial in chosen)
+    confirms = Confirms(search.name, numbers, seeds, num_trials=_num_ended(search))
+    notices = []
+    if len(chosen) < top:
+        which = "one configuration" if len(chosen) == 1 else f"{len(chosen)} configurations"
+        notices.append(
+            f"study {search.name} has {which} to confirm, not {top}: so many that differ are "
+            "COMPLETE"
+        )
+    return _Plan(confirms, _space_of_runs(search, space, chosen, seeds), None, tuple(notices))
+
+
+def _choose(search: StudyRecord, space: SearchSpace, top: int | None) -> list[TrialRecord]:
+    """The best trials, each of another configuration, best first."""
+    chosen: dict[object, TrialRecord] = {}
+    for trial in search.ranked():
+        if len(chosen) == top:
+            break
+        chosen.setdefault(effective_parameters(space, trial.params), trial)
+    return list(chosen.values())
+
+
+def _space_of_runs(
+    search: StudyRecord, space: SearchSpace, chosen: list[TrialRecord], seeds: int
+) -> SearchSpace:
+    """A space that holds the chosen configurations alone, each of them enqueued `seeds` times.
+
+    Its seed is another than the search's, and so are initial weights and the order of images.
+
+    Raises:
+        StoreError: a configuration is none that this version can train.
+    """
+    values = {
+        name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))
+        for name in PARAMETERS
+    }
+    parameters = {
+        name: found[0] if len(found) == 1 else {"choices": found} for name, found in values.items()
+    }
+    varied = [name for name, found in values.items() if len(found) > 1]
+    data = space.to_json()
+    data |= {
+        "name": confirmation_name(search.name),
+        "parameters": parameters,
+        "sampler": {"type": "random", "seed": derive_seed(space.seed, 0, "confirmation")},
+        "pruner": {"type": "none"},
+        "budget": {
+            "trials": len(chosen) * seeds,
+            "trial_time_limit": space.budget.trial_time_limit,
+        },
+        "enqueue": [
+            {name: trial.params.get(name) for name in varied}
+            for trial in chosen
+            for _ in range(seeds)
+        ],
+    }
+    try:
+        return load_space(data)
+    except InputError as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"the best trials of study {search.name!r} cannot be trained again: {reason}; it was "
+            "made by another version"
+        ) from None
+
+
+def _num_ended(search: StudyRecord) -> int:
+    return search.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -1,0 +1,50 @@
+"""Which hyperparameters of a configuration count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sweep.space.base import Scalar
+from sweep.space.conditions import holds, sampling_order
+from sweep.space.domains import Choices, Range
+from sweep.space.search_space import SearchSpace
+
+__all__ = ["effective_parameters", "used_parameters"]
+
+_OF_HIDDEN_LAYERS = {"layer_size", "activation", "dropout"}
+
+
+def used_parameters(space: SearchSpace, params: Mapping[str, Scalar]) -> set[str]:
+    """Names of the parameters whose condition held, fixed ones included.
+
+    Args:
+        space: The search space.
+        params: All parameters of a trial; empty if it was never asked for.
+    """
+    domains = space.domains
+    used: set[str] = set()
+    for name in sampling_order(domains):
+        domain = domains[name]
+        when = domain.when if isinstance(domain, Range | Choices) else None
+        if name in params and holds(when, params, used):
+            used.add(name)
+    return used
+
+
+def effective_parameters(
+    space: SearchSpace, params: Mapping[str, Scalar]
+) -> frozenset[tuple[str, Scalar]]:
+    """What distinguishes a configuration from others: parameters that had an effect.
+
+    Args:
+        space: The search space.
+        params: All parameters of a trial.
+
+    Returns:
+        Names and values, without those whose condition did not hold and those that this network
+        has no use for.
+    """
+    idle = _OF_HIDDEN_LAYERS.copy() if params.get("num_layers") == 1 else set()
+    if params.get("optimizer") != "sgd":
+        idle.add("momentum")
+    return frozenset((name, params[name]) for name in used_parameters(space, params) - idle)

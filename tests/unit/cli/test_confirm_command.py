@@ -1,0 +1,128 @@
+"""`sweep confirm`: what is said of a confirmation, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from sweep.cli.confirmation import confirmation_text
+from sweep.records import confirmation_name
+from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.statistics import Interval, mean_interval
+from sweep.store import Store
+
+BEST = Candidate(
+    rank=1, trial=12, search_rank=2, params={"num_layers": 2, "dropout": 0.1}, search_value=0.97,
+    values=(0.96, 0.98), mean=mean_interval([0.96, 0.98]), num_failed=0, difference=None,
+    difference_interval=None, p_value_holm=None, tied=None,
+)  # fmt: skip
+
+
+def other(rank: int, search_rank: int, tied: bool | None, num_failed: int = 0) -> Candidate:
+    p_value = {True: 0.31, False: 0.00123, None: None}[tied]
+    return Candidate(
+        rank=rank, trial=rank, search_rank=search_rank, params={"num_layers": 2, "dropout": 0.2},
+        search_value=0.98, values=(0.9,), mean=mean_interval([0.9]), num_failed=num_failed,
+        difference=-0.07, difference_interval=Interval(-0.1, -0.04), p_value_holm=p_value,
+        tied=tied,
+    )  # fmt: skip
+
+
+def made(*others: Candidate, **changes) -> Confirmation:
+    given = {
+        "study": "x.confirm", "metric": "validation_accuracy", "finished": True, "num_seeds": 2,
+        "candidates": (BEST, *others), "winner": 12, "survived": False,
+        "test_accuracies": (0.95, 0.96), "test_mean": mean_interval([0.95, 0.96]),
+    }  # fmt: skip
+    return Confirmation(**{**given, **changes})
+
+
+def test_a_confirmation_for_people():
+    text = confirmation_text("x", made(other(2, 1, True), other(3, 3, False, 1), other(4, 4, None)))
+    lines = text.splitlines()
+    assert lines[0] == (
+        "confirmation of study x: 4 configurations, 2 seeds each; validation_accuracy, mean ± "
+        "95 % interval"
+    )
+    rows = [re.split(r"  +", line) for line in lines[2:7]]
+    assert rows == [
+        ["rank", "trial", "in the search", "on fresh seeds", "dropout"],
+        ["1", "12", "97.00%", "97.00% ± 12.71 (2 runs)", "winner", "0.1"],
+        ["2", "2", "98.00%", "90.00% (1 run)", "tied with the winner (p 0.31)", "0.2"],
+        ["3", "3", "98.00%", "90.00% (1 run), 1 failed", "different (p 0.0012)", "0.2"],
+        ["4", "4", "98.00%", "90.00% (1 run)", "not tested", "0.2"],
+    ]
+    assert lines[-2:] == [
+        "test accuracy of trial 12: 95.50% ± 6.35 (2 runs)",
+        "trial 2, the best of the search, is number 2 on fresh seeds, behind trial 12: tied with "
+        "it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "last"),
+    [
+        (made(other(2, 1, False)), "behind trial 12: different"),
+        (made(other(2, 1, None)), "behind trial 12: not tested against it"),
+    ],
+)
+def test_what_became_of_the_best(found, last):
+    assert confirmation_text("x", found).endswith(last)
+
+
+def test_a_loss_is_no_percentage():
+    text = confirmation_text("x", made(other(2, 1, True), metric="validation_loss"))
+    assert "0.9700 ± 0.1271 (2 runs)" in text
+    assert "test accuracy of trial 12: 95.50%" in text
+
+
+def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirmed):
+    output, errors = main("confirm small", code=0)
+    assert errors == ""
+    store = Store(confirmed, to_write=False)
+    runs = store.read_confirmation("small")
+    assert len(runs.test_readings) == 2
+    assert "winner" in output
+    assert "test accuracy of trial " in output
+    assert output.endswith("\nnext: sweep report small\n")
+
+    again, _ = main(f"confirm small --top 2 --seeds 2 --storage {confirmed}", code=0)
+    assert again == output.replace("report small", f"report small --storage {confirmed}")
+    data = json.loads(main("confirm small --json", code=0)[0])
+    assert data["search"] == "small"
+    assert data["study"] == confirmation_name("small")
+    assert data["winner"] == data["candidates"][0]["trial"]
+    assert data["test_mean"]["num_runs"] == 2
+    assert store.read_confirmation("small") == runs
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("confirm nope", "no study 'nope' in 'studies.db': it has small, small.confirm"),
+        ("confirm small.confirm", "is itself a confirmation: `sweep confirm small` goes on"),
+        ("confirm small --top 3", "begun with --top 2 --seeds 2; give the same numbers, or none"),
+        ("confirm small --top 0", "--top"),
+        ("confirm small --seeds many", "--seeds"),
+        ("confirm small --storage nowhere.db", "did you mean 'sqlite:///nowhere.db'?"),
+        ("confirm small --storage sqlite:///nowhere.db", "there is no such file"),
+        ("resume small.confirm", "confirms 'small': go on with `sweep confirm small`"),
+        ("report small.confirm", "the search that it confirms: `sweep report small`"),
+    ],
+)
+def test_what_cannot_be_is_one_line(main, confirmed, tmp_path, line, words):
+    before = {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    output, errors = main(line, code=2)
+    assert output == ""
+    assert len(errors.splitlines()) == 1
+    assert words in errors
+    assert {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_the_doctor_knows_how_a_confirmation_goes_on(main, confirmed):
+    assert "nothing is damaged" in main("doctor", code=0)[0]
+    Store(confirmed, to_write=True).write_finished("small.confirm", None)
+    output, _ = main("doctor", code=0)
+    assert "`sweep confirm small --storage sqlite:///studies.db` goes on" in output

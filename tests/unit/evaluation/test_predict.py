@@ -1,0 +1,195 @@
+"""Image files → classes by the chosen network; files that are no images are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sweep
+from sweep.data import load_training_data
+from sweep.errors import InputError, StoreError
+from sweep.evaluation import openings
+from sweep.evaluation.pictures import read_picture
+from sweep.records import candidate_runs, rank_candidates
+from sweep.store import Store
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> list[Path]:
+    """Ten validation images as files, twenty times as large, in several formats."""
+    data = load_training_data("digits", Path(), num_validation=None, split_seed=0)
+    files = []
+    for index, pixels in enumerate(data.validation.images[:10]):
+        grey = Image.fromarray((pixels.astype(float) * 255 / 16).round().astype(np.uint8))
+        file = tmp_path / f"{index}.{('png', 'bmp', 'tiff')[index % 3]}"
+        grey.resize((160, 160), Image.Resampling.NEAREST).convert(("L", "RGB")[index % 2]).save(
+            file
+        )
+        files.append(file)
+    return files
+
+
+def recorded(storage: str, study: str, trial: int) -> list[str]:
+    """What the network said of those images when it was trained."""
+    outcome = Store(storage, to_write=False).read_study(study).trials[trial].outcome
+    return [str(label) for label in outcome.validation_predictions[:10]]
+
+
+def test_a_search_answers_with_its_best_trial(finished, digits, monkeypatch):
+    monkeypatch.setattr(openings, "open_test_split", None)
+    best = Store(finished, to_write=False).read_study("small").best.number
+    found = sweep.predict("small", digits, storage=finished)
+    assert [each.class_name for each in found] == recorded(finished, "small", best)
+    assert [each.file for each in found] == [str(file) for file in digits]
+    assert {(each.study, each.trial) for each in found} == {("small", best)}
+    for each in found:
+        assert sum(each.probabilities.values()) == pytest.approx(1)
+        assert max(each.probabilities.values()) == each.probability
+        assert each.probabilities[each.class_name] == each.probability
+    assert Store(finished, to_write=False).read_study("small").test_readings == ()
+
+
+def test_a_confirmed_search_answers_with_the_winners_best_run(confirmed, digits):
+    runs = Store(confirmed, to_write=False).read_confirmation("small")
+    winner, _ = rank_candidates(runs)[0]
+    best = max(candidate_runs(runs)[winner], key=lambda run: (runs.value(run), -run.number))
+    for study in ("small", "small.confirm"):
+        found = sweep.predict(study, digits, storage=confirmed)
+        assert {(each.study, each.trial) for each in found} == {("small.confirm", best.number)}
+        assert [e.class_name for e in found] == recorded(confirmed, "small.confirm", best.number)
+
+
+def test_another_trial_can_be_asked(finished, digits):
+    for trial in range(3):
+        found = sweep.predict("small", digits, storage=finished, trial=trial)
+        assert [each.class_name for each in found] == recorded(finished, "small", trial)
+
+
+def test_one_file_is_enough(finished, digits):
+    assert len(sweep.predict("small", digits[0], storage=finished)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trial": 3}, "study 'small' has no trial 3; it has 3, numbered from 0"),
+        ({"images": []}, "nothing to predict: name at least one image file"),
+        ({"study": "nope"}, "no study 'nope' in"),
+    ],
+)
+def test_what_is_not_there_is_refused(finished, digits, changes, words):
+    given = {"study": "small", "images": digits, "storage": finished, **changes}
+    with pytest.raises(InputError, match=words):
+        sweep.predict(**given)
+
+
+def test_weights_that_are_gone_are_one_line(finished, digits, tmp_path):
+    shutil.rmtree(tmp_path / "studies.artifacts")
+    with pytest.raises(StoreError, match=r"^the weights of trial \d of study 'small' are gone"):
+        sweep.predict("small", digits, storage=finished)
+
+
+# ---------------------------------------------------------------- files
+
+
+def saved(path: Path, image: Image.Image) -> Path:
+    image.save(path)
+    return path
+
+
+def test_what_is_transparent_is_black(tmp_path):
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[..., :3] = 255
+    pixels[:2, :, 3] = 255
+    file = saved(tmp_path / "a.png", Image.fromarray(pixels))
+    assert read_picture(file, (4, 4)).tolist() == [[255] * 4] * 2 + [[0] * 4] * 2
+
+
+def test_a_picture_is_turned_upright(tmp_path):
+    image = Image.fromarray(np.array([[255, 0], [0, 0]], np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    file = tmp_path / "a.png"
+    image.save(file, exif=exif)
+    assert read_picture(file, (2, 2)).tolist() == [[0, 0], [0, 255]]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_colours_become_grey(tmp_path, mode):
+    image = Image.new("RGB", (6, 4), "white").convert(mode)
+    assert read_picture(saved(tmp_path / "a.tiff", image), (2, 3)).tolist() == [[255] * 3] * 2
+
+
+def bomb(path: Path, width: int, height: int) -> Path:
+    """A PNG of a few bytes that promises very many pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(100_000)))
+        + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def test_files_that_are_no_pictures_are_one_line_each(tmp_path):
+    good = saved(tmp_path / "good.png", Image.new("L", (50, 50), "white"))
+    whole = good.read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    (tmp_path / "broken.png").write_bytes(whole[:40] + b"\0" * 20 + whole[60:])
+    os.mkfifo(tmp_path / "pipe.png")
+    saved(tmp_path / "deep.png", Image.fromarray(np.zeros((3, 3), np.uint16)))
+    bomb(tmp_path / "large.png", 10_000, 5_001)
+    bomb(tmp_path / "bomb.png", 60_000, 60_000)
+    expected = {
+        "missing.png": "there is no such file",
+        "": "it is no plain file",
+        "pipe.png": "it is no plain file",
+        "text.png": "it is none of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP",
+        "empty.png": "it is none of BMP",
+        "drawing.svg": "it is none of BMP",
+        "page.eps": "it is none of BMP",
+        "cut.png": "",
+        "broken.png": "",
+        "deep.png": "its pixels are of mode I;16; save it as grey or RGB with 8 bits",
+        "large.png": "it has more than 50,000,000 pixels; make it smaller",
+        "bomb.png": "it has more than 50,000,000 pixels; make it smaller",
+    }
+    for name, reason in expected.items():
+        with pytest.raises(InputError, match=r"^cannot read the image '[^\n]+$") as caught:
+            read_picture(tmp_path / name, (8, 8))
+        assert reason in str(caught.value)
+    assert read_picture(good, (8, 8)).tolist() == [[255] * 8] * 8
+
+
+def test_the_command_for_people_and_for_programs(main, finished, digits):
+    names = " ".join(file.name for file in digits)
+    output, errors = main(f"predict small {names}", code=0)
+    best = Store(finished, to_write=False).read_study("small").best.number
+    assert errors == f"sweep: network of trial {best} of study small\n"
+    rows = [line.split() for line in output.splitlines()]
+    assert [row[0] for row in rows] == [file.name for file in digits]
+    assert [row[1] for row in rows] == recorded(finished, "small", best)
+    data = json.loads(main(f"predict small {names} --json", code=0)[0])
+    assert [f"{each['probability']:.2%}" for each in data] == [row[2] for row in rows]
+
+    output, errors = main(f"predict small {names} nope.png", code=2)
+    assert output == ""
+    assert errors == "sweep: cannot read the image 'nope.png': there is no such file\n"

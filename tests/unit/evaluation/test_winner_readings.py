@@ -1,0 +1,118 @@
+"""A confirmation's test split: opened at the end, for the winner's runs, and never unrecorded."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+import sweep
+from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.evaluation import openings, read_confirmation, read_test_split
+from sweep.records import candidate_runs, rank_candidates
+from sweep.runner import train_confirmation
+from sweep.store import Store
+
+
+def readings(storage: str, study: str = "small.confirm"):
+    return Store(storage, to_write=False).read_study(study).test_readings
+
+
+def winning_runs(storage: str) -> list[int]:
+    runs = Store(storage, to_write=False).read_confirmation("small")
+    winner, _ = rank_candidates(runs)[0]
+    return [run.number for run in candidate_runs(runs)[winner]]
+
+
+def test_each_run_of_the_winner_is_measured_in_one_opening(confirmed):
+    runs = read_confirmation(confirmed, "small")
+    assert [reading.trial for reading in runs.test_readings] == winning_runs(confirmed)
+    assert len({reading.opened_at for reading in runs.test_readings}) == 1
+    for reading in runs.test_readings:
+        labels, predicted = (
+            np.frombuffer(b, np.uint8) for b in (reading.labels, reading.predictions)
+        )
+        assert reading.num_correct == (labels == predicted).sum() > 0.7 * 360
+        assert reading.num_trials == 4
+    first, second = runs.test_readings
+    assert first.labels == second.labels
+    assert first.predictions != second.predictions, "each run is a network of its own"
+    assert readings(confirmed) == runs.test_readings
+    assert readings(confirmed, "small") == (), "the search's own trials stay untested"
+
+
+def test_what_was_read_is_not_read_again(confirmed, tmp_path, monkeypatch):
+    first = read_confirmation(confirmed, "small")
+    monkeypatch.setattr(openings, "open_test_split", None)
+    shutil.rmtree(tmp_path / "studies.artifacts")
+    assert read_confirmation(confirmed, "small", tmp_path / "nowhere") == first
+
+
+def test_an_opening_that_was_cut_off_stays_in_the_record(confirmed, monkeypatch):
+    def crash(*_):
+        raise MemoryError("while reading")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(openings, "open_test_split", crash)
+        with pytest.raises(MemoryError, match="while reading"):
+            read_confirmation(confirmed, "small")
+    winners = winning_runs(confirmed)
+    assert [(r.trial, r.confusion_matrix) for r in readings(confirmed)] == [
+        (number, None) for number in winners
+    ]
+    later = read_confirmation(confirmed, "small").test_readings
+    assert [reading.trial for reading in later if reading.confusion_matrix] == winners
+    assert len(later) == 4, "both openings are there"
+    found = sweep.confirm("small", storage=confirmed)
+    assert len(found.test_accuracies) == 2
+
+
+def test_the_seal_holds_until_every_run_has_ended(finished):
+    with pytest.raises(StoreError, match="'small' is not confirmed: the test split stays sealed"):
+        read_confirmation(finished, "small")
+    with pytest.raises(KeyboardInterrupt):
+        train_confirmation(
+            "small", storage=finished, top=1, seeds=1, device="cpu", stop=lambda: True
+        )
+    with pytest.raises(StoreError, match="runs of its confirmation that wait: the test split"):
+        read_confirmation(finished, "small")
+    assert readings(finished) == ()
+
+
+def test_the_runs_are_no_search_whose_best_is_tested(confirmed):
+    with pytest.raises(StoreError, match="confirms 'small', and its test split is opened for"):
+        read_test_split(confirmed, "small.confirm")
+    with pytest.raises(InputError, match="the search that it confirms: `sweep report small`"):
+        sweep.report("small.confirm", storage=confirmed)
+    assert readings(confirmed) == ()
+
+
+def test_missing_weights_leave_the_seal(confirmed, tmp_path):
+    last = winning_runs(confirmed)[-1]
+    (tmp_path / f"studies.artifacts/small.confirm/trial-{last:05d}.safetensors").unlink()
+    with pytest.raises(StoreError, match=rf"the weights of trial {last} of study 'small.confirm'"):
+        read_confirmation(confirmed, "small")
+    assert readings(confirmed) == ()
+
+
+def test_a_full_disk_is_one_line(confirmed, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(openings, "open_test_split", full)
+    with pytest.raises(SweepFailedError, match="test split was not read: the disk is full"):
+        sweep.confirm("small", storage=confirmed)
+
+
+def test_the_whole_way_from_python(finished):
+    """One configuration, one seed: nothing to compare, and still a result."""
+    found = sweep.confirm("small", storage=finished, top=1, seeds=1, workers=1, device="cpu")
+    (candidate,) = found.candidates
+    assert found.winner == candidate.trial
+    assert found.survived
+    assert found.finished
+    assert candidate.mean.interval is None
+    assert candidate.tied is None
+    assert found.test_mean.value == found.test_accuracies[0] > 0.6
+    assert len(readings(finished)) == 1

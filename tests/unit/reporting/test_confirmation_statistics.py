@@ -1,0 +1,202 @@
+"""Means over seeds, Welch's test against the winner, who survived: against SciPy and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hand_made import LABELS, SPACE, make_reading, make_study, make_trial
+from scipy import stats
+
+from sweep.errors import StoreError
+from sweep.records import Confirms, StudyRecord, TestReading, TrialState, have_all_ended
+from sweep.reporting.confirmation import confirmation
+from sweep.space import load_space
+
+SPACE_OF_ALL = load_space(SPACE)
+FAIL = -1
+
+
+def study_of_runs(
+    wrong: Sequence[Sequence[int]],
+    trials: Sequence[int],
+    readings: Sequence[TestReading] = (),
+    space=SPACE_OF_ALL,
+) -> StudyRecord:
+    """Runs with so many mistakes each, by candidate; -1 is a failed run."""
+    runs = [
+        make_trial(
+            space, number, max(mistakes, 0),
+            state=TrialState.FAIL if mistakes == FAIL else TrialState.COMPLETE,
+        )
+        for number, mistakes in enumerate(m for of in wrong for m in of)
+    ]  # fmt: skip
+    study = make_study(runs, space, name="hand-made.confirm", readings=tuple(readings))
+    return replace(study, confirms=Confirms("hand-made", tuple(trials), len(wrong[0]), 3))
+
+
+def search(space=SPACE_OF_ALL) -> StudyRecord:
+    return make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
+
+
+def accuracies(wrong: Sequence[int]) -> list[float]:
+    return [1 - mistakes / len(LABELS) for mistakes in wrong]
+
+
+WRONG = [[4, 6, 5, 7], [2, 3, 2, 4], [9, 12, 8, 11]]
+
+
+def test_a_search_without_runs_has_no_confirmation():
+    assert confirmation(search(), None) is None
+    assert confirmation(search(), search()) is None
+
+
+def test_means_tests_and_order_agree_with_scipy():
+    found = confirmation(search(), study_of_runs(WRONG, [0, 1, 2]))
+    assert found is not None
+    assert found.metric == "validation_accuracy"
+    assert [c.trial for c in found.candidates] == [1, 0, 2]
+    assert [c.rank for c in found.candidates] == [1, 2, 3]
+    assert [c.search_rank for c in found.candidates] == [2, 1, 3]
+    assert [c.search_value for c in found.candidates] == pytest.approx(accuracies([3, 2, 4]))
+    assert (found.winner, found.survived, found.finished) == (1, False, True)
+
+    p_values = []
+    winner = accuracies(WRONG[1])
+    for candidate, wrong in zip(found.candidates, [WRONG[1], WRONG[0], WRONG[2]], strict=True):
+        values = accuracies(wrong)
+        assert candidate.values == pytest.approx(values)
+        assert candidate.mean is not None
+        interval = stats.t.interval(0.95, 3, sum(values) / 4, stats.sem(values))
+        assert candidate.mean.interval is not None
+        assert (candidate.mean.interval.low, candidate.mean.interval.high) == pytest.approx(
+            interval
+        )
+        if candidate.trial == 1:
+            assert candidate.difference is candidate.p_value_holm is candidate.tied is None
+            continue
+        welch = stats.ttest_ind(values, winner, equal_var=False)
+        low, high = welch.confidence_interval(0.95)
+        assert candidate.difference == pytest.approx(sum(values) / 4 - sum(winner) / 4)
+        assert candidate.difference_interval is not None
+        assert candidate.difference_interval.low == pytest.approx(low)
+        assert candidate.difference_interval.high == pytest.approx(high)
+        p_values.append((float(welch.pvalue), candidate))
+    # Holm, by hand: the smaller of two is doubled, the larger counts as at least that much.
+    (small, first), (large, second) = sorted(p_values, key=lambda pair: pair[0])
+    assert first.p_value_holm == pytest.approx(min(1, 2 * small))
+    assert second.p_value_holm == pytest.approx(max(2 * small, large))
+    assert (first.trial, first.tied) == (2, False)
+    assert (second.trial, second.tied) == (0, second.p_value_holm >= 0.05)
+
+
+def test_welch_by_hand():
+    """Two runs each: 36 and 38 of 40 right against 30 and 34."""
+    found = confirmation(search(), study_of_runs([[4, 2], [10, 6]], [0, 2]))
+    assert found is not None
+    other = found.candidates[1]
+    # Variances 2/1600 and 8/1600; t = -0.125 / sqrt(5/1600); df = 25 / (1 + 16) by Welch.
+    t, df = -0.125 / (5 / 1600) ** 0.5, 25 / 17
+    assert other.p_value_holm == pytest.approx(2 * stats.t.sf(-t, df))
+    half = stats.t.ppf(0.975, df) * (5 / 1600) ** 0.5
+    assert other.difference_interval is not None
+    assert other.difference_interval.high == pytest.approx(-0.125 + half)
+    assert (found.winner, found.survived, other.tied) == (0, True, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "p_value", "tied"),
+    [([[2, 2], [2, 2]], 1.0, True), ([[2, 2], [4, 4]], None, None), ([[2], [4]], None, None)],
+    ids=["alike", "different", "one run"],
+)
+def test_without_spread_there_is_nothing_to_measure_with(wrong, p_value, tied):
+    found = confirmation(search(), study_of_runs(wrong, [0, 1]))
+    assert found is not None
+    other = found.candidates[1]
+    assert (other.p_value_holm, other.tied, other.difference_interval) == (p_value, tied, None)
+    assert found.winner == 0, "of equals the search's best"
+
+
+def test_one_without_spread_can_be_tested():
+    found = confirmation(search(), study_of_runs([[2, 2, 2], [9, 9, 10]], [0, 1]))
+    assert found is not None
+    # Then Welch's is Student's test of one sample.
+    expected = stats.ttest_1samp(accuracies([9, 9, 10]), accuracies([2])[0])
+    assert found.candidates[1].p_value_holm == pytest.approx(expected.pvalue)
+    assert found.candidates[1].tied is False
+
+
+def test_failed_runs_do_not_count_and_none_left_cannot_win():
+    wrong = [[FAIL, FAIL, FAIL], [9, FAIL, 8], [3, 4, 5]]
+    found = confirmation(search(), study_of_runs(wrong, [0, 1, 2]))
+    assert found is not None
+    assert [(c.trial, c.num_failed, len(c.values)) for c in found.candidates] == [
+        (2, 0, 3),
+        (1, 1, 2),
+        (0, 3, 0),
+    ]
+    assert found.candidates[2].mean is None
+    assert found.candidates[2].tied is None
+    assert found.survived is False
+    nothing = confirmation(search(), study_of_runs([[FAIL], [FAIL]], [0, 1]))
+    assert nothing is not None
+    assert (nothing.finished, nothing.winner, nothing.survived) == (False, None, None)
+
+
+def test_a_low_loss_wins():
+    space = load_space({**SPACE, "objective": "validation_loss"})
+    runs = study_of_runs([[9, 9], [1, 1]], [0, 1], space=space)
+    cheaper = [
+        replace(
+            run,
+            outcome=replace(
+                run.outcome,
+                history=tuple(
+                    replace(m, validation_loss=0.1 + 0.01 * run.number) for m in run.outcome.history
+                ),
+            ),
+        )
+        for run in runs.trials[:2]
+    ]
+    runs = replace(runs, trials=(*cheaper, *runs.trials[2:]))
+    found = confirmation(search(space), runs)
+    assert found is not None
+    assert (found.metric, found.winner) == ("validation_loss", 0)
+    assert found.candidates[0].mean is not None
+    assert found.candidates[0].mean.value == pytest.approx(0.105)
+    assert found.candidates[1].values == pytest.approx([0.45, 0.45])
+
+
+def test_runs_that_wait_leave_it_open():
+    runs = study_of_runs(WRONG, [0, 1, 2])
+    waiting = make_trial(SPACE_OF_ALL, 11, state=TrialState.WAITING)
+    for trials in ((*runs.trials[:11], waiting), runs.trials[:11], ()):
+        cut = replace(runs, trials=trials)
+        assert not have_all_ended(cut)
+        found = confirmation(search(), cut)
+        assert found is not None
+        assert (found.finished, found.winner, found.survived) == (False, None, None)
+        assert len(found.candidates) == 3
+
+
+def test_test_accuracies_are_shown_once_all_are_there():
+    opened = [make_reading(4), make_reading(5, confusion_matrix=((9, 0, 0), (0, 6, 0), (0, 0, 5)))]
+    opened += [make_reading(6), make_reading(7, confusion_matrix=None)]
+    sealed = confirmation(search(), study_of_runs(WRONG, [0, 1, 2], opened))
+    assert sealed is not None
+    assert (sealed.test_accuracies, sealed.test_mean) == ((), None)
+    found = confirmation(search(), study_of_runs(WRONG, [0, 1, 2], [*opened, make_reading(7)]))
+    assert found is not None
+    assert found.test_accuracies == pytest.approx((0.9, 1.0, 0.9, 0.9))
+    assert found.test_mean is not None
+    assert found.test_mean.interval is not None
+    assert found.test_mean.value == pytest.approx(0.925)
+    # Student: t(3) = 3.182, deviation 0.05, four runs.
+    assert found.test_mean.interval.high == pytest.approx(0.925 + 3.18245 * 0.05 / 2, abs=1e-5)
+
+
+def test_studies_that_contradict_each_other_are_refused():
+    runs = study_of_runs(WRONG, [0, 1, 77])
+    with pytest.raises(StoreError, match="confirms trial 77 of study 'hand-made', which has no"):
+        confirmation(search(), runs)

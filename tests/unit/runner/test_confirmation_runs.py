@@ -1,0 +1,323 @@
+"""Which configurations are trained again, on which seeds, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import make_metrics, space_mapping
+
+import sweep
+from sweep.data import load_training_data
+from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.records import (
+    Confirms,
+    Failure,
+    FailureKind,
+    Notice,
+    StudyRecord,
+    StudyState,
+    TrialOutcome,
+    TrialState,
+)
+from sweep.runner import TrialFinished, train_confirmation
+from sweep.runner.workers import WorkerOptions
+from sweep.space import load_space
+from sweep.store import Store
+from sweep.study import StudySession
+
+CONDITIONAL = {
+    "num_layers": {"choices": [1, 2]},
+    "layer_size": {"choices": [16, 32]},
+    "optimizer": {"choices": ["adamw", "sgd"]},
+    "momentum": {"low": 0.0, "high": 0.9, "when": {"optimizer": "sgd"}},
+    "epochs": 2,
+}
+
+
+def configuration(num_layers: int, layer_size: int, **others: Any) -> dict[str, Any]:
+    found = {"num_layers": num_layers, "layer_size": layer_size, "optimizer": "adamw"}
+    return {**found, **others}
+
+
+def write_study(
+    storage: str,
+    configurations: list[dict[str, Any]],
+    accuracies: list[float],
+    *,
+    confirms: Confirms | None = None,
+    finished: str | None = "trials",
+    **changes: Any,
+) -> None:
+    """A study as if these configurations had been trained, with these values; nan for failures."""
+    given = {"parameters": CONDITIONAL, "budget": {"trials": len(accuracies)}, **changes}
+    space = load_space(space_mapping(enqueue=configurations, **given))
+    facts = load_training_data("digits", Path(), num_validation=None, split_seed=0).facts
+    store = Store(storage, to_write=True)
+    session = StudySession(store.storage, space.name, space)
+    store.write_study(space.name, space=space.to_json(), data=facts, confirms=confirms)
+    session.enqueue()
+    for accuracy in accuracies:
+        config = session.ask()
+        store.write_config(space.name, config)
+        ok = not math.isnan(accuracy)
+        outcome = TrialOutcome(
+            trial=config.number,
+            state=TrialState.COMPLETE if ok else TrialState.FAIL,
+            history=(make_metrics(config.number, 1, accuracy),) if ok else (),
+            best_epoch=1 if ok else None,
+            failure=None if ok else Failure(FailureKind.NAN, "loss became nan in epoch 1"),
+        )
+        store.write_outcome(space.name, outcome, keep=set())
+        session.tell(outcome)
+    store.write_budget(space.name, len(accuracies), None)
+    store.write_finished(space.name, finished)
+
+
+def plan(storage: str, **options: Any) -> tuple[StudyRecord, list[str]]:
+    """What would be trained; nothing is."""
+    notices: list[str] = []
+
+    def note(event: Any) -> None:
+        if isinstance(event, Notice):
+            notices.append(event.text)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_confirmation(
+            "small", storage=storage, workers=1, device="cpu", on_event=note, stop=lambda: True,
+            **options,
+        )  # fmt: skip
+    runs = Store(storage, to_write=False).read_confirmation("small")
+    assert runs is not None
+    return runs, notices
+
+
+def refusal(storage: str, error: type[Exception] = InputError, **options: Any) -> str:
+    """The one line that says why nothing is trained; nothing is made either."""
+    folder = Path(storage.removeprefix("sqlite:///")).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(error, match=r"^[^\n]+$") as caught:
+        train_confirmation("small", storage=storage, workers=1, device="cpu", **options)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- the runs
+
+
+def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
+    store = Store(confirmed, to_write=False)
+    search, runs = store.read_study("small"), store.read_confirmation("small")
+    best, second, _ = search.ranked()
+    assert runs.confirms == Confirms("small", (best.number, second.number), 2, num_trials=3)
+    assert search.confirms is None
+    assert runs.state is StudyState.FINISHED
+    assert [run.state for run in runs.trials] == [TrialState.COMPLETE] * 4
+    assert [run.params for run in runs.trials] == [
+        trial.params for trial in (best, second) for _ in range(2)
+    ]
+    assert runs.data == search.data
+    assert runs.objective == search.objective
+    assert runs.space["dataset"] == search.space["dataset"]
+    assert runs.space["pruner"] == {"type": "none"}
+
+    seeds = {
+        name: {store.read_config(name, trial.number).seed for trial in study.trials}
+        for name, study in (("small", search), ("small.confirm", runs))
+    }
+    assert len(seeds["small.confirm"]) == 4
+    assert not seeds["small"] & seeds["small.confirm"]
+    values = [runs.value(run) for run in runs.trials]
+    assert values[0] != values[1], "other weights, another result"
+    assert all(store.read_weights("small.confirm", run.number) for run in runs.trials)
+
+    events = [seen[0] for seen in confirmed_folder[1]]
+    assert sum(isinstance(event, TrialFinished) for event in events) == 4
+    assert all(len(seen) == 1 for seen in confirmed_folder[1]), "nothing was opened meanwhile"
+
+
+def test_images_come_in_another_order_than_in_the_search(confirmed):
+    store = Store(confirmed, to_write=False)
+    options = WorkerOptions(1, "cpu", "sequential", "auto", None)
+    orders = {
+        options.settings(load_space(store.read_space(name)), options.place(), Path())[0].order_seed
+        for name in ("small", "small.confirm")
+    }
+    assert len(orders) == 2
+
+
+def test_a_finished_confirmation_trains_nothing(confirmed, monkeypatch):
+    monkeypatch.setattr("sweep.runner.confirmation.Request", None)
+    monkeypatch.setattr("sweep.runner.sweeps.read_data", None)
+    runs = Store(confirmed, to_write=False).read_confirmation("small")
+    for options in ({}, {"top": 2, "seeds": 2}, {"top": 2}, {"seeds": 2}):
+        assert train_confirmation("small", storage=confirmed, **options) == runs
+
+
+def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
+    write_study(
+        storage,
+        [
+            configuration(1, 16),
+            configuration(1, 32),  # softmax regression has no hidden layer
+            configuration(2, 16, optimizer="sgd", momentum=0.5),
+            configuration(2, 16),
+            configuration(2, 16),
+            configuration(2, 16, optimizer="sgd", momentum=0.6),
+        ],
+        [0.9, 0.95, 0.8, 0.7, 0.85, 0.6],
+    )
+    runs, notices = plan(storage, top=9, seeds=3)
+    assert runs.confirms == Confirms("small", (1, 4, 2, 5), 3, num_trials=6)
+    assert notices == [
+        "study small has 4 configurations to confirm, not 9: so many that differ are COMPLETE"
+    ]
+    space = load_space(runs.space)
+    assert space.num_trials == 12
+    assert (
+        space.enqueue[3:6]
+        == [{"num_layers": 2, "layer_size": 16, "optimizer": "adamw", "momentum": 0.9}] * 3
+    )
+    assert space.domains["momentum"].choices == [0.9, 0.5, 0.6]
+    assert space.domains["momentum"].when is None
+    assert space.domains["epochs"] == 2
+
+
+def test_a_search_of_one_configuration_is_confirmed_alone(storage):
+    write_study(storage, [configuration(2, 16)], [0.9])
+    runs, notices = plan(storage)
+    assert runs.confirms == Confirms("small", (0,), 5, num_trials=1)
+    assert load_space(runs.space).sampled == {}
+    assert len(runs.trials) == 5
+    assert notices == [
+        "study small has one configuration to confirm, not 5: so many that differ are COMPLETE"
+    ]
+    again, _ = plan(storage, top=5, seeds=5)
+    assert again.confirms == runs.confirms, "the same numbers go on"
+
+
+def test_a_low_loss_is_better(storage):
+    write_study(
+        storage,
+        [configuration(2, 16), configuration(2, 32)],
+        [0.9, 0.8],
+        objective="validation_loss",
+    )
+    runs, _ = plan(storage, top=1)
+    assert runs.confirms.trials == (0,)
+    assert runs.objective.goal == "minimize"
+
+
+def test_the_limit_of_a_trials_time_is_kept(storage):
+    budget = {"trials": 1, "timeout": "1h", "trial_time_limit": "30m", "max_failures": 0}
+    write_study(storage, [configuration(2, 16)], [0.9], budget=budget)
+    runs, _ = plan(storage, seeds=2)
+    assert load_space(runs.space).budget.model_dump() == {
+        **dict.fromkeys(load_space(runs.space).budget.model_dump()),
+        "trials": 2,
+        "trial_time_limit": 1800.0,
+    }
+
+
+def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
+    sweep.resume("small", storage=confirmed, trials=4, workers=1, device="cpu")
+    notices: list[Any] = []
+    train_confirmation("small", storage=confirmed, on_event=notices.append)
+    assert notices == [
+        Notice(
+            "study small has 1 trial more than when its confirmation was begun; the best of its "
+            "first 3 are confirmed"
+        )
+    ]
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"top": 3}, "was begun with --top 2 --seeds 2; give the same numbers, or none"),
+        ({"seeds": 5}, "was begun with --top 2 --seeds 2; give the same numbers, or none"),
+        ({"top": 0}, "top must be at least 1; found 0"),
+        ({"seeds": -1}, "seeds must be at least 1; found -1"),
+    ],
+)
+def test_other_numbers_are_refused(confirmed, options, words):
+    assert words in refusal(confirmed, **options)
+
+
+def test_an_unfinished_search_is_refused(storage):
+    write_study(storage, [configuration(2, 16)], [0.9], finished=None)
+    assert refusal(storage, StoreError) == (
+        "study 'small' is interrupted, and only a finished search is confirmed; finish it with "
+        "`sweep resume small` (--trials N sets another total)"
+    )
+
+
+def test_a_search_without_a_complete_trial_is_refused(storage):
+    write_study(storage, [configuration(2, 16)], [math.nan])
+    assert "has no COMPLETE trial to confirm" in refusal(storage, StoreError)
+
+
+def test_a_confirmation_is_not_confirmed_nor_resumed(confirmed):
+    with pytest.raises(InputError, match="is itself a confirmation: `sweep confirm small` goes on"):
+        train_confirmation("small.confirm", storage=confirmed)
+    with pytest.raises(InputError, match="confirms 'small': go on with `sweep confirm small`"):
+        sweep.resume("small.confirm", storage=confirmed, trials=9)
+
+
+def test_a_search_that_is_not_there_is_refused(finished):
+    with pytest.raises(StoreError, match=r"no study 'smal' in .*: it has small"):
+        train_confirmation("smal", storage=finished)
+
+
+@pytest.mark.parametrize("confirms", [None, Confirms("other", (0,), 1, 1)])
+def test_another_study_of_the_runs_name_is_left_alone(storage, confirms):
+    write_study(storage, [configuration(2, 16)], [0.9])
+    write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm", confirms=confirms)
+    assert "does not confirm 'small', and the runs need its name" in refusal(storage, StoreError)
+    assert Store(storage, to_write=False).read_confirmation("small") is None
+
+
+def test_a_long_name_is_cut(storage):
+    name = "x" * 60
+    write_study(storage, [configuration(2, 16)], [0.9], name=name)
+    with pytest.raises(KeyboardInterrupt):
+        train_confirmation(name, storage=storage, workers=1, device="cpu", stop=lambda: True)
+    store = Store(storage, to_write=False)
+    assert store.read_confirmation(name).name == "x" * 56 + ".confirm"
+    assert store.read_confirmation("x" * 61) is None
+
+
+def test_too_many_runs_are_refused(storage):
+    write_study(storage, [configuration(2, 16)], [0.9])
+    words = "a confirmation may have 1,000 configurations and 10,000 runs; found --top 5 --seeds "
+    assert words + "10,001" in refusal(storage, seeds=10_001)
+
+
+def test_if_all_runs_fail_there_is_no_winner(storage):
+    write_study(storage, [configuration(2, 16)], [0.9])
+    write_study(
+        storage,
+        [configuration(2, 16)] * 2,
+        [math.nan] * 2,
+        name="small.confirm",
+        confirms=Confirms("small", (0,), 2, 1),
+    )
+    assert refusal(storage, SweepFailedError) == (
+        "all runs that confirm study 'small' failed, the last one with nan: loss became nan in "
+        "epoch 1; `sweep show small.confirm` shows them"
+    )
+
+
+@pytest.mark.parametrize(
+    "confirms",
+    [Confirms("small", (), 2, 1), Confirms("small", (0, 0), 1, 1), Confirms("small", (0,), 0, 1)],
+)
+def test_a_confirmation_that_cannot_be_is_damaged(storage, confirms):
+    write_study(storage, [configuration(2, 16)], [0.9])
+    write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm", confirms=confirms)
+    assert "cannot be understood: it repeats trials (" in refusal(storage, StoreError)
