@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from helpers import sqlite_url
+from helpers import sqlite_url, without_clock
 
 from sweep.errors import InputError
 from sweep.records import StudyRecord
@@ -17,9 +17,9 @@ Truth = dict[str, StudyRecord]
 
 
 def read_all(url: str) -> Truth:
-    """All that can be read of a store, weights aside."""
+    """All that can be read of a store, but weights and Optuna's clock, which is only shown."""
     store = Store(url, to_write=False)
-    return {name: store.read_study(name) for name in store.study_names()}
+    return {name: without_clock(store.read_study(name)) for name in store.study_names()}
 
 
 def flip(content: bytearray, draw: random.Random) -> str:

@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from sweep.records import EpochMetrics, Objective, TrainingSettings, TrialConfig, TrialOutcome
+from sweep.records import (
+    EpochMetrics,
+    Objective,
+    StudyRecord,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+)
 
 PARAMETERS = {
     "num_layers": {"low": 1, "high": 2},
@@ -97,11 +104,20 @@ def without_seconds(history: Sequence[EpochMetrics]) -> list[EpochMetrics]:
 
 
 def timeless(outcome: TrialOutcome | None) -> TrialOutcome | None:
-    """An outcome without wall time and versions: somebody may commit while the tests run."""
+    """An outcome without wall time and versions: somebody may commit while the tests run.
+
+    Which worker trained it depends on time, too.
+    """
     if outcome is None:
         return None
     history = tuple(without_seconds(outcome.history))
-    return replace(outcome, seconds=0.0, environment=None, history=history)
+    return replace(outcome, seconds=0.0, environment=None, worker=None, history=history)
+
+
+def without_clock(study: StudyRecord) -> StudyRecord:
+    """A study without what Optuna's clock says of its trials, which nothing depends on."""
+    trials = tuple(replace(trial, started_at=None, ended_at=None) for trial in study.trials)
+    return replace(study, trials=trials)
 
 
 def idx_bytes(values: np.ndarray) -> bytes:

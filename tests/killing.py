@@ -142,7 +142,10 @@ def read_study(folder: Path, name: str = "small") -> StudyRecord:
 
 def what_happened(folder: Path) -> list[Any]:
     """Everything about every trial but the time that it took."""
-    return [(t.params, t.state, t.reports, timeless(t.outcome)) for t in read_study(folder).trials]
+    return [
+        (t.params, t.state, t.reports, t.audited, timeless(t.outcome))
+        for t in read_study(folder).trials
+    ]
 
 
 def weights(folder: Path) -> dict[str, bytes]:

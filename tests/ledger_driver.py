@@ -41,6 +41,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "ask": (StudySession, "ask"),
     "write_config": (Store, "write_config"),
     "report": (StudySession, "report"),
+    "write_audited": (Store, "write_audited"),
     "write_checkpoints": (Store, "write_checkpoints"),
     "write_outcome": (Store, "write_outcome"),
     "tell": (StudySession, "tell"),

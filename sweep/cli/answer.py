@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sweep.cli.summary import columns, failure_lines, headline
 from sweep.cli.words import duration, number_words, percent_or_number
-from sweep.reporting.answer import Answer, answer
+from sweep.reporting.answer import Answer, Promise, answer
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
@@ -50,14 +50,14 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
         (winner,) = (c for c in study.confirmation.candidates if c.trial == found.trial.number)
         survived = "" if study.confirmation.survived else "; the search's best is another one"
         if winner.mean is not None:
-            rows.append(("on fresh seeds", f"validation {_mean(winner.mean)}{survived}"))
+            rows.append(("on fresh seeds", f"{metric} {_mean(winner.mean, metric)}{survived}"))
         if study.confirmation.test_mean is not None:
-            rows.append(("test accuracy", _mean(study.confirmation.test_mean)))
+            rows.append(("test accuracy", _mean(study.confirmation.test_mean, "accuracy")))
     rows.append(("the network", f"trial {found.network.number} of {found.network_study}"))
     rows.append(("  its test accuracy", _test_words(study, found)))
     for promise in found.promises:
         what = f"{promise.promised} minus {promise.kept}"
-        rows.append(("promised too much", f"{100 * promise.difference:+.2f} points ({what})"))
+        rows.append(("promised too much", f"{_difference(promise)} ({what})"))
     rows.append(("cost", f"{cost.epochs:,} epochs, {duration(cost.seconds)} over all trials"))
     return rows
 
@@ -69,11 +69,18 @@ def _test_words(study: Reported, found: Answer) -> str:
     return f"{found.test_accuracy:.2%} (95 % interval {interval})"
 
 
-def _mean(mean: Mean) -> str:
-    runs = f"{mean.num_runs} run{'s' if mean.num_runs > 1 else ''}"
+def _difference(promise: Promise) -> str:
+    if promise.metric.endswith("accuracy"):
+        return f"{100 * promise.difference:+.2f} points"
+    return f"{promise.difference:+.4f}"
+
+
+def _mean(mean: Mean, metric: str) -> str:
+    value, runs = percent_or_number(metric, mean.value), f"{mean.num_runs} fresh seeds"
     if mean.interval is None:
-        return f"{mean.value:.2%} ({runs})"
-    return f"{mean.value:.2%} (mean of {runs}, 95 % interval {_interval(mean.interval)})"
+        return f"{value} (one run)"
+    ends = [percent_or_number(metric, end) for end in (mean.interval.low, mean.interval.high)]
+    return f"{value} (mean over {runs}, 95 % interval {ends[0]} to {ends[1]})"
 
 
 def _interval(interval: Interval) -> str:

@@ -33,6 +33,7 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
         planned = sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned)
         saved = planned - sum(trial.epochs_run for trial in pruned)
         lines.append(f"pruned: {len(pruned)} trials, which saved {saved} epochs")
+    lines += _audit_lines(study)
     lines += failure_lines(study)
     lines.append(f"next: sweep report {study.name}{storage_words}")
     return "\n".join(lines)
@@ -47,6 +48,8 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
         lines.append(trial.reason)
     if trial.retry_of is not None:
         lines.append(f"it repeats trial {trial.retry_of}, which failed")
+    if trial.audited is not None:
+        lines.append(f"audited: the pruner would have ended it after epoch {trial.audited}")
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]
     lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
     outcome = trial.outcome
@@ -124,6 +127,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
         ),
         "lost_workers": len(trial.lost),
         "retry_of": trial.retry_of,
+        "audited": trial.audited,
     }
     if in_full and outcome is not None:
         from sweep.codec import to_plain
@@ -155,8 +159,11 @@ def space_text(space: SearchSpace) -> str:
     limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
     if size.num_trials is None:
         return "\n".join([*lines, f"budget: any number of trials{limit}"])
+    audit = space.budget.audit
+    audits = f", up to {audit:,} of them audited" if audit else ""
     lines.append(
-        f"budget: {size.num_trials:,} trials{limit}; at most {size.max_epochs:,} epochs in all"
+        f"budget: {size.num_trials:,} trials{limit}{audits}; at most {size.max_epochs:,} epochs "
+        "in all"
     )
     throughput = measure_throughput()
     seconds = size.num_trials * size.flops_per_trial / throughput
@@ -200,6 +207,25 @@ def _best_lines(study: StudyRecord) -> list[str]:
             "first one counts as best"
         )
     return lines
+
+
+def _audit_lines(study: StudyRecord) -> list[str]:
+    """How often the pruner would have ended a trial that beats the best of the others."""
+    if all(trial.audited is None for trial in study.trials):
+        return []
+    from sweep.reporting.pruning import pruning  # its libraries take a second
+
+    audit = pruning(study).audit
+    assert audit is not None  # noqa: S101 - there are audited trials
+    num = len(audit.trials)
+    line = f"{num} trial{'s' if num > 1 else ''} audited: "
+    if not audit.num_complete or audit.best_of_others is None:
+        return [f"{line}none of them can be compared yet"]
+    best = percent_or_number(study.objective.metric, audit.best_of_others)
+    return [
+        f"{line}{audit.num_better_than_best} of {audit.num_complete} would have beaten the best of "
+        f"the others, {best}"
+    ]
 
 
 def failure_lines(study: StudyRecord) -> list[str]:

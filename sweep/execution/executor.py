@@ -28,10 +28,12 @@ class Lost:
     Attributes:
         trial: The trial's number.
         failure: What ended the worker, or None if another of its trials is to blame.
+        worker: Which of the workers it was, from 0, or None if unknown.
     """
 
     trial: int
     failure: Failure | None
+    worker: int | None = None
 
 
 News = WorkerReady | Epoch | TrialOutcome | Checkpoint | Resumed | Notice | Lost

@@ -11,6 +11,7 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Self
 
@@ -61,8 +62,8 @@ class LocalExecutor:
 
     def __enter__(self) -> Self:
         try:
-            for settings in self._settings:
-                self._workers.append(WorkerProcess.start(settings, self._inbox))
+            for index, settings in enumerate(self._settings):
+                self._workers.append(WorkerProcess.start(index, settings, self._inbox))
         except BaseException:
             self.__exit__()
             raise
@@ -175,6 +176,7 @@ class LocalExecutor:
                 worker.begin()
             case TrialOutcome():
                 worker.release(message.trial)
+                return [replace(message, worker=worker.index)]
             case Saved():
                 worker.wave.is_sent = True
                 return []
@@ -196,7 +198,7 @@ class LocalExecutor:
             )
             return []
         failure = Failure(FailureKind.KILLED, f"its worker process ended with {ended}", words)
-        return [Lost(trial, failure) for trial in self._replace(worker)]
+        return [Lost(trial, failure, worker.index) for trial in self._replace(worker)]
 
     def _end_overdue(self) -> list[News]:
         """End workers with a trial that takes too long: one that hangs hears nothing."""
@@ -209,7 +211,7 @@ class LocalExecutor:
                 reason = f"it was not done after {self._time_limit:g} s, its time limit"
                 failure = Failure(FailureKind.TIME_LIMIT, reason)
                 found += [
-                    Lost(trial, failure if trial in overdue else None)
+                    Lost(trial, failure if trial in overdue else None, worker.index)
                     for trial in self._replace(worker)
                 ]
         return found
@@ -218,9 +220,9 @@ class LocalExecutor:
         """End a worker and start a new one in its place; the trials that it was training."""
         worker.stop()
         num_starts = 1 if worker.ready else worker.num_starts + 1
-        successor = WorkerProcess.start(worker.settings, self._inbox, num_starts)
+        successor = WorkerProcess.start(worker.index, worker.settings, self._inbox, num_starts)
         successor.alone = worker.alone and bool(worker.outbox)
         for config in worker.outbox:
             successor.take(config, worker.checkpoints.get(config.number))
-        self._workers[self._workers.index(worker)] = successor
+        self._workers[worker.index] = successor
         return sorted(worker.trials.keys() - successor.trials.keys())

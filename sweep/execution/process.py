@@ -75,6 +75,7 @@ class WorkerProcess:
     never holds up the driver.
     """
 
+    index: int  # among the command's workers; its successor has the same
     settings: TrainingSettings
     process: subprocess.Popen[bytes]
     connection: Connection
@@ -93,7 +94,9 @@ class WorkerProcess:
     threads: list[threading.Thread] = field(default_factory=list)
 
     @classmethod
-    def start(cls, settings: TrainingSettings, inbox: Inbox, num_starts: int = 1) -> WorkerProcess:
+    def start(
+        cls, index: int, settings: TrainingSettings, inbox: Inbox, num_starts: int = 1
+    ) -> WorkerProcess:
         """Start one; what it says goes to the inbox."""
         ours, theirs = Pipe()
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
@@ -110,7 +113,7 @@ class WorkerProcess:
                 start_new_session=True,
                 env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             )
-        worker = cls(settings, process, ours, errors, Capacity.of(settings), num_starts)
+        worker = cls(index, settings, process, ours, errors, Capacity.of(settings), num_starts)
         worker.tell(settings)
         for work in (partial(worker._listen, inbox), worker._write):
             worker.threads.append(threading.Thread(target=work, daemon=True))

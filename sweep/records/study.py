@@ -206,6 +206,7 @@ class StudyRecord:
         finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.
         keep_weights: Of so many trials, the best, the weights are kept.
         confirms: What it confirms, or None if it is a search.
+        num_audits: Of so many trials at most the pruner's decision is audited.
     """
 
     name: str
@@ -220,6 +221,7 @@ class StudyRecord:
     finished_by: str | None = None
     keep_weights: int = KEPT_WEIGHTS
     confirms: Confirms | None = None
+    num_audits: int = 0
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

@@ -1,9 +1,10 @@
 """The report: what came out of a study, for somebody who doubts it.
 
-`reported`, `answer`, `confirmation`, `comparison`, `tables` and `series` turn records into plain
-values, `statistics` says what the data support, `figures` draws what `pictures` asks for, `document`
-is the content of `report.json`, `spreadsheets` that of the CSV files, `render` makes the page. Drawing never
-computes; computing never draws. Importing this package imports neither matplotlib nor torch.
+`reported`, `answer`, `confirmation`, `comparison`, `pruning`, `tables` and `series` turn records
+into plain values, `statistics` says what the data support, and `findings` holds all of it.
+`pictures` has `figures` draw it, `document` is the content of `report.json`, `spreadsheets` that of
+the CSV files, and `render` makes the page. Drawing never computes; computing never draws. Importing
+this package imports neither matplotlib nor torch.
 """
 
 from __future__ import annotations

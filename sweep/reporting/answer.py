@@ -1,10 +1,11 @@
-"""The answer: which configuration to use, how good it is, and with what certainty. Draws nothing."""
+"""The answer: which configuration to use, how good it is, how certainly. Draws nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from sweep.records import ConfusionMatrix
+from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, difference_interval, wilson_interval
 from sweep.reporting.tables import TrialRow, num_validation_images, trial_row
@@ -14,15 +15,18 @@ __all__ = ["Answer", "Promise", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What validation promised beyond what came true, as a difference of accuracies.
+    """What validation promised beyond what came true.
 
     Attributes:
+        metric: What is compared: `accuracy`, or the metric that the study ranks by.
         promised: What was promised, in words.
         kept: What it is compared with, in words.
-        difference: `promised` minus `kept`; above 0 the promise was too good.
+        difference: `promised` minus `kept`; of accuracies, above 0 means that the promise was too
+            good.
         interval: 95 % interval of the difference, or None if it cannot be told.
     """
 
+    metric: str
     promised: str
     kept: str
     difference: float
@@ -99,28 +103,9 @@ def answer(study: Reported) -> Answer | None:
 def _promises(
     study: Reported, accuracy: float | None, num_images: int | None
 ) -> tuple[Promise, ...]:
-    """Search against fresh seeds, and validation against test, as far as each is known."""
+    """Search against fresh seeds, or validation against test, as far as each is known."""
     if study.confirmation is not None and study.is_confirmed:
-        (winner,) = (c for c in study.confirmation.candidates if c.rank == 1)
-        if winner.mean is None:
-            return ()
-        interval = winner.mean.interval
-        found = [
-            Promise(
-                "its value in the search",
-                "its mean over fresh seeds",
-                winner.search_accuracy - winner.mean.value,
-                None
-                if interval is None
-                else Interval(
-                    winner.search_accuracy - interval.high, winner.search_accuracy - interval.low
-                ),
-            )
-        ]
-        if study.confirmation.test_mean is not None:
-            difference = winner.mean.value - study.confirmation.test_mean.value
-            found.append(Promise("mean validation", "mean test", difference, None))
-        return tuple(found)
+        return _of_confirmation(study.confirmation)
     reading = study.network.reading if study.network else None
     if reading is None or not reading.num_images or accuracy is None:
         return ()
@@ -130,4 +115,25 @@ def _promises(
             round(accuracy * num_images), num_images, reading.num_correct, reading.num_images
         )
     difference = accuracy - reading.num_correct / reading.num_images
-    return (Promise("validation accuracy", "test accuracy", difference, interval),)
+    return (Promise("accuracy", "validation accuracy", "test accuracy", difference, interval),)
+
+
+def _of_confirmation(confirmation: Confirmation) -> tuple[Promise, ...]:
+    winner = confirmation.candidates[0]
+    if winner.mean is None:
+        return ()
+    interval = None
+    if winner.mean.interval is not None:
+        low, high = winner.mean.interval.low, winner.mean.interval.high
+        interval = Interval(winner.search_value - high, winner.search_value - low)
+    found = Promise(
+        confirmation.metric,
+        "its value in the search",
+        "its mean over fresh seeds",
+        winner.search_value - winner.mean.value,
+        interval,
+    )
+    if confirmation.test_mean is None or confirmation.metric != "validation_accuracy":
+        return (found,)
+    difference = winner.mean.value - confirmation.test_mean.value
+    return (found, Promise("accuracy", "mean validation", "mean test", difference, None))

@@ -9,41 +9,29 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
+from sweep.records import StudyRecord, TestReading, TrialState
 from sweep.reporting import tables
-from sweep.reporting.answer import Answer, answer
+from sweep.reporting.answer import Answer
+from sweep.reporting.findings import Findings
+from sweep.reporting.pruning import pruning
 from sweep.reporting.reported import Reported
 from sweep.reporting.series import best_so_far
-from sweep.reporting.statistics import (
-    Comparison,
-    Interval,
-    calibration,
-    class_scores,
-    compare_with_best,
-    importances,
-    interactions,
-    matrix_difference,
-)
+from sweep.reporting.statistics import Comparison, Interval
 
-__all__ = ["plain", "study_document", "validation_matrices"]
-
-_SHOWN_MATRICES = 4
+__all__ = ["plain", "study_document"]
 
 
-def study_document(
-    study: Reported, *, top: int, notes: Sequence[str], storage_words: str
-) -> dict[str, Any]:
+def study_document(found: Findings, *, notes: Sequence[str], storage_words: str) -> dict[str, Any]:
     """Everything that the report says about one study, as plain data without NaN.
 
     Args:
-        study: The study.
-        top: Rows of the leaderboard.
+        found: What the report finds in it.
         notes: What could not be done.
         storage_words: The option that commands need to find the store; may be empty.
     """
+    study = found.study
     record, space = study.record, study.space
-    comparisons = compare_with_best(record)
-    found = answer(study)
+    rows = tables.trial_rows(record, space)
     document = {
         "state": record.state,
         "dataset": space.dataset.name,
@@ -51,27 +39,36 @@ def study_document(
         "budget": {"trials": record.num_trials, "timeout_seconds": record.timeout_seconds},
         "sampler": space.sampler.type,
         "pruner": space.pruner.type,
-        "notes": list(notes),
+        "notes": notes,
         "counts": tables.counts(record),
-        "best": None if found is None else _best(found),
-        "commands": {} if found is None else _commands(record.name, found, storage_words),
+        "best": _best(found.answer) if found.answer else None,
+        "commands": _commands(record.name, found.answer, storage_words) if found.answer else {},
         "confirmation": study.confirmation,
+        "ties": _ties(found.comparisons),
+        "leaderboard": [_leaderboard_row(row) for row in found.leaderboard],
+        "importances": found.importances.shares,
+        "importances_intervals": found.importances.intervals,
+        "importances_note": found.importances.note,
+        "interactions": found.interactions,
         "test_readings": _readings(study),
         "trials_after_opening": tables.trials_after_opening(record, study.runs),
         "finished_by": record.finished_by,
-        "class_names": list(record.data.class_names),
-        "sampled_params": list(space.sampled),
-        "pruning": tables.pruning(record),
-        "failures": [
-            row for row in tables.trial_rows(record, space) if row.state == TrialState.FAIL
+        "test_confusions": found.confusions,
+        "test_mistakes": _mistakes(found),
+        "class_scores": found.class_scores,
+        "calibration": found.calibration,
+        "validation_confusion_matrices": [
+            {"number": number, "matrix": matrix} for number, matrix in found.validation_matrices
         ],
+        "matrix_difference": found.difference,
+        "class_names": record.data.class_names,
+        "sampled_params": list(space.sampled),
+        "pruning": pruning(record),
+        "failures": [row for row in rows if row.state == TrialState.FAIL],
         "best_so_far": best_so_far(record),
         "search_space": record.space,
         "search_space_beyond_defaults": space.model_dump(mode="json", exclude_defaults=True),
         "provenance": tables.provenance(record, space),
-        **_ranking(study, comparisons, top),
-        **_hyperparameters(study),
-        **_mistakes(study),
     }
     cleaned: dict[str, Any] = plain(document)
     return cleaned
@@ -148,17 +145,6 @@ def _reading(record: StudyRecord, reading: TestReading) -> dict[str, Any]:
 # ---------------------------------------------------------------- the trials
 
 
-def _ranking(study: Reported, comparisons: dict[int, Comparison], top: int) -> dict[str, Any]:
-    rows = tables.leaderboard(study.record, study.space, comparisons, top)
-    return {
-        "ties": {
-            "compared": len(comparisons),
-            "tied": sum(comparison.tied for comparison in comparisons.values()),
-        },
-        "leaderboard": [_leaderboard_row(row) for row in rows],
-    }
-
-
 def _leaderboard_row(row: tables.LeaderboardRow) -> dict[str, Any]:
     comparison = row.comparison
     return {
@@ -173,64 +159,21 @@ def _leaderboard_row(row: tables.LeaderboardRow) -> dict[str, Any]:
     }
 
 
-def _hyperparameters(study: Reported) -> dict[str, Any]:
-    shares = importances(study.record, study.space)
+def _ties(comparisons: Mapping[int, Comparison]) -> dict[str, int]:
     return {
-        "importances": shares.shares,
-        "importances_intervals": shares.intervals,
-        "importances_note": shares.note,
-        "interactions": interactions(study.record, study.space, shares),
+        "compared": len(comparisons),
+        "tied": sum(comparison.tied for comparison in comparisons.values()),
     }
 
 
-# ---------------------------------------------------------------- mistakes
-
-
-def validation_matrices(record: StudyRecord) -> list[tuple[int, ConfusionMatrix]]:
-    """Trial numbers and validation confusion matrices of the best trials that have one."""
+def _mistakes(found: Findings) -> list[dict[str, Any]]:
+    reading = found.study.network.reading if found.study.network else None
     return [
-        (trial.number, trial.outcome.validation_confusion_matrix)
-        for trial in record.ranked()[:_SHOWN_MATRICES]
-        if trial.outcome and trial.outcome.validation_confusion_matrix
-    ]
-
-
-def _mistakes(study: Reported) -> dict[str, Any]:
-    record = study.record
-    matrices = validation_matrices(record)
-    reading = study.network.reading if study.network else None
-    difference = None
-    if len(matrices) > 1:
-        difference = matrix_difference(matrices[0], matrices[1])
-    return {
-        "validation_confusion_matrices": [
-            {"number": number, "matrix": matrix} for number, matrix in matrices
-        ],
-        "matrix_difference": difference,
-        **_test_mistakes(record, reading),
-    }
-
-
-def _test_mistakes(record: StudyRecord, reading: TestReading | None) -> dict[str, Any]:
-    if reading is None or reading.confusion_matrix is None:
-        return {
-            "test_confusions": [],
-            "test_mistakes": [],
-            "class_scores": [],
-            "calibration": None,
+        {
+            "index": mistake.index,
+            "true": found.class_names[mistake.true],
+            "predicted": found.class_names[mistake.predicted],
+            "confidence": mistake.confidence,
         }
-    names = tables.class_names(record, len(reading.confusion_matrix))
-    return {
-        "test_confusions": tables.confusions(record, reading.confusion_matrix),
-        "test_mistakes": [
-            {
-                "index": mistake.index,
-                "true": names[mistake.true],
-                "predicted": names[mistake.predicted],
-                "confidence": mistake.confidence,
-            }
-            for mistake in reading.mistakes
-        ],
-        "class_scores": class_scores(reading.confusion_matrix, names),
-        "calibration": calibration(reading),
-    }
+        for mistake in (reading.mistakes if reading else ())
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sweep.records import StudyRecord, TestReading
 from sweep.reporting import figures, series, tables
-from sweep.reporting.document import validation_matrices
+from sweep.reporting.comparison import StudyComparison
+from sweep.reporting.findings import Findings
 from sweep.reporting.render import Picture, Thumbnail
 from sweep.reporting.reported import Reported
 
@@ -45,28 +46,42 @@ class Drawer:
 
 
 def study_pictures(
-    drawer: Drawer, study: Reported, document: Mapping[str, Any], *, prefix: str, identifier: str
+    drawer: Drawer, found: Findings, *, prefix: str, identifier: str
 ) -> dict[str, Picture]:
     """The figures of one study by kind; one that there is too little data for is missing."""
     return {
         plan.kind: drawer.draw(prefix, plan, identifier)
-        for plans in (_matrix_plans, _parameter_plans, _course_plans)
-        for plan in plans(study, document)
+        for plans in (_trust_plans, _matrix_plans, _parameter_plans, _course_plans)
+        for plan in plans(found)
     }
 
 
-def comparison_pictures(drawer: Drawer, studies: Sequence[Reported]) -> dict[str, Picture]:
+def comparison_pictures(
+    drawer: Drawer, studies: Sequence[Reported], comparison: StudyComparison
+) -> dict[str, Picture]:
     """The figures that compare several studies, by kind."""
+    return {
+        plan.kind: drawer.draw("comparison", plan, "comparison")
+        for plan in _comparison_plans(studies, comparison)
+    }
+
+
+def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) -> Iterator[_Plan]:
+    tested = [study.test for study in comparison.studies if study.test is not None]
     progress = [series.best_so_far(study.record) for study in studies]
     begun = [study for study in progress if study.epochs]
-    if len(studies) < 2 or not begun:
-        return {}
-    plan = _Plan(
-        "best-so-far",
-        "Validation error of the best trial so far against the epochs spent, by study",
-        lambda: figures.draw_best_so_far(begun),
-    )
-    return {plan.kind: drawer.draw("comparison", plan, "comparison")}
+    if tested:
+        yield _Plan(
+            "accuracies",
+            "Test accuracy of each study with its interval",
+            lambda: figures.draw_study_accuracies(tested),
+        )
+    if begun:
+        yield _Plan(
+            "best-so-far",
+            "Validation error of the best trial so far against the epochs spent, by study",
+            lambda: figures.draw_best_so_far(begun),
+        )
 
 
 def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbnail, ...]:
@@ -90,70 +105,113 @@ def _metric(record: StudyRecord) -> str:
     return record.objective.metric.replace("_", " ")
 
 
-def _matrix_plans(study: Reported, document: Mapping[str, Any]) -> Iterator[_Plan]:
-    record, best = study.record, document["best"]
-    matrices = validation_matrices(record)
-    if best and best["test_confusion_matrix"]:
-        matrix = best["test_confusion_matrix"]
+def _trust_plans(found: Findings) -> Iterator[_Plan]:
+    confirmation, calibration = found.study.confirmation, found.calibration
+    if confirmation is not None and any(row.mean for row in confirmation.candidates):
+        yield _Plan(
+            "confirmation",
+            f"Validation accuracy of {len(confirmation.candidates)} configurations on "
+            f"{confirmation.num_seeds} fresh seeds: runs, means with intervals, and the value in "
+            "the search",
+            lambda: figures.draw_confirmation(confirmation),
+        )
+    if calibration is not None:
+        yield _Plan(
+            "reliability",
+            "Accuracy against confidence on the test split, and how many images have which "
+            "confidence",
+            lambda: figures.draw_reliability(calibration),
+        )
+
+
+def _matrix_plans(found: Findings) -> Iterator[_Plan]:
+    record, answer = found.study.record, found.answer
+    matrices, difference = found.validation_matrices, found.difference
+    if answer is not None and answer.test_confusion_matrix is not None:
+        matrix = answer.test_confusion_matrix
         yield _Plan(
             "test-confusion-matrix",
-            f"Confusion matrix of trial {best['network_trial']} of {best['network_study']} on the "
+            f"Confusion matrix of trial {answer.network.number} of {answer.network_study} on the "
             "test split, in images and in percent of the true class",
-            lambda: figures.draw_test_confusion_matrix(
-                matrix, tables.class_names(record, len(matrix))
-            ),
+            lambda: figures.draw_test_confusion_matrix(matrix, found.class_names),
         )
     if matrices:
+        names = tables.class_names(record, len(matrices[0][1]))
         yield _Plan(
             "validation-confusion-matrices",
             "Confusion matrices of the best trials on the validation split",
-            lambda: figures.draw_validation_confusion_matrices(
-                matrices, tables.class_names(record, len(matrices[0][1]))
-            ),
+            lambda: figures.draw_validation_confusion_matrices(matrices, names),
+        )
+    if difference is not None:
+        yield _Plan(
+            "matrix-difference",
+            f"Confusion matrix of trial {difference.second} minus that of trial "
+            f"{difference.first} on the validation split",
+            lambda: figures.draw_difference(difference, names),
         )
 
 
-def _parameter_plans(study: Reported, document: Mapping[str, Any]) -> Iterator[_Plan]:
-    record = study.record
-    samples = series.samples(record, study.space)
-    if document["importances"]:
+def _parameter_plans(found: Findings) -> Iterator[_Plan]:
+    record = found.study.record
+    if found.importances.shares:
         yield _Plan(
             "importances",
-            "Share of importance of each hyperparameter",
-            lambda: figures.draw_importances(document["importances"]),
+            "Share of importance of each hyperparameter with 95 % intervals",
+            lambda: figures.draw_importances(found.importances),
         )
-    if samples.axes and len(samples.samples) > 1:
+    if found.interactions.names:
+        yield _Plan(
+            "interactions",
+            "How strongly each pair of hyperparameters acted together",
+            lambda: figures.draw_interactions(found.interactions),
+        )
+    samples = series.samples(record, found.study.space)
+    if samples is not None:
+        marked = replace(samples, best=_chosen(found.study))
         yield _Plan(
             "parallel-coordinates",
             f"Hyperparameters and {_metric(record)} of every trial as lines",
-            lambda: figures.draw_parallel_coordinates(samples),
+            lambda: figures.draw_parallel_coordinates(series.thinned(marked)),
         )
         yield _Plan(
             "slices",
             f"{_metric(record).capitalize()} against each hyperparameter",
-            lambda: figures.draw_slices(samples),
+            lambda: figures.draw_slices(marked),
         )
 
 
-def _course_plans(study: Reported, _: Mapping[str, Any]) -> Iterator[_Plan]:
-    record = study.record
+def _chosen(study: Reported) -> int | None:
+    return study.chosen.number if study.chosen else None
+
+
+def _course_plans(found: Findings) -> Iterator[_Plan]:
+    study = found.study
+    record, chosen = study.record, _chosen(study)
     history, curves = series.history(record), series.learning_curves(record)
-    losses = series.loss_curves(record)
-    if len(history.points) > 1:
+    own = series.chosen_curves(record, study.network.trial) if study.network else None
+    timeline = series.timeline(record)
+    if history is not None:
         yield _Plan(
             "history",
-            f"{_metric(record).capitalize()} of each trial in order, and the best so far",
-            lambda: figures.draw_history(history),
+            f"{_metric(record).capitalize()} of each trial against the epochs spent, and the best "
+            "so far",
+            lambda: figures.draw_history(replace(history, best=chosen)),
         )
-    if any(len(curve.shown) > 1 for curve in curves.curves):
+    if curves is not None:
         yield _Plan(
             "learning-curves",
             f"{_metric(record).capitalize()} of every trial, epoch by epoch",
-            lambda: figures.draw_learning_curves(curves),
+            lambda: figures.draw_learning_curves(replace(curves, best=chosen)),
         )
-    if losses and len(losses.train) > 1:
+    if own is not None:
         yield _Plan(
             "losses",
-            f"Training and validation loss of trial {losses.number}, epoch by epoch",
-            lambda: figures.draw_loss_curves(losses),
+            f"Loss and error of trial {own.number} in training and validation, epoch by epoch",
+            lambda: figures.draw_chosen_curves(own),
+        )
+    if timeline is not None:
+        yield _Plan(
+            "timeline",
+            "When each worker trained which trial",
+            lambda: figures.draw_timeline(timeline),
         )

@@ -59,6 +59,8 @@ def render_page(
     studies: Sequence[StudyPage],
     comparison: Mapping[str, Any] | None,
     pictures: Mapping[str, Picture],
+    *,
+    figure_css: str,
 ) -> str:
     """The whole page as HTML.
 
@@ -66,6 +68,7 @@ def render_page(
         studies: The studies in the order asked for.
         comparison: What `report.json` says about them side by side; None for one study.
         pictures: The figures that compare them, by kind.
+        figure_css: The colours of all figures on a dark page.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sweep.reporting"),
@@ -77,10 +80,13 @@ def render_page(
     environment.filters |= {
         "confidence": _confidence,
         "percent": _percent,
-        "points": _points,
+        "percent_short": lambda share: f"{100 * share:g}\u00a0%",
         "interval": _interval,
         "mean": _mean,
-        "points_interval": _points_interval,
+        "metric": _metric,
+        "metric_interval": _metric_interval,
+        "metric_difference": _metric_difference,
+        "metric_difference_interval": _metric_difference_interval,
         "duration": _duration,
         "count": _count,
         "number": _number,
@@ -90,7 +96,10 @@ def render_page(
         "data_uri": lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}",
     }
     page = environment.get_template("report.html.j2")
-    return page.render(studies=studies, comparison=comparison, pictures=pictures)
+    colours = Markup(figure_css)  # noqa: S704 - made here, not by strangers
+    return page.render(
+        studies=studies, comparison=comparison, pictures=pictures, figure_css=colours
+    )
 
 
 # ---------------------------------------------------------------- formats
@@ -107,34 +116,54 @@ def _percent(share: float | None, digits: int = 2) -> str:
     return _NOTHING if share is None else f"{100 * share:.{digits}f}\u00a0%"
 
 
-def _points(difference: float | None) -> str:
-    """A difference of two shares in percentage points."""
-    return (
-        _NOTHING if difference is None else f"{100 * difference:+.2f}\u00a0points".replace("-", "−")
-    )
-
-
-def _points_interval(interval: Sequence[float] | None) -> str:
-    """An interval of a difference of two shares in percentage points."""
-    if interval is None:
-        return _NOTHING
-    return f"{100 * interval[0]:+.2f}\u00a0to\u00a0{100 * interval[1]:+.2f}".replace("-", "−")
-
-
 def _interval(interval: Sequence[float] | None, digits: int = 2) -> str:
+    """An interval of a share."""
     if interval is None:
         return _NOTHING
     low, high = (f"{100 * end:.{digits}f}" for end in interval)
     return f"{low}\u00a0to\u00a0{high}\u00a0%"
 
 
-def _mean(mean: Mapping[str, Any]) -> str:
+def _is_share(metric: str) -> bool:
+    """Whether a metric is shown in percent, and its differences in percentage points."""
+    return metric.endswith("accuracy")
+
+
+def _metric(value: float | None, metric: str) -> str:
+    if value is None or _is_share(metric):
+        return _percent(value)
+    return f"{value:.4f}"
+
+
+def _metric_interval(interval: Sequence[float] | None, metric: str) -> str:
+    if interval is None or _is_share(metric):
+        return _interval(interval)
+    return f"{interval[0]:.4f}\u00a0to\u00a0{interval[1]:.4f}"
+
+
+def _metric_difference(difference: float | None, metric: str) -> str:
+    if difference is None:
+        return _NOTHING
+    text = f"{100 * difference:+.2f}\u00a0points" if _is_share(metric) else f"{difference:+.4f}"
+    return text.replace("-", "−")
+
+
+def _metric_difference_interval(interval: Sequence[float] | None, metric: str) -> str:
+    if interval is None:
+        return _NOTHING
+    size, digits = (100, 2) if _is_share(metric) else (1, 4)
+    low, high = (f"{size * end:+.{digits}f}".replace("-", "−") for end in interval)
+    return f"{low}\u00a0to\u00a0{high}"
+
+
+def _mean(mean: Mapping[str, Any], metric: str = "accuracy") -> str:
     """A mean over runs, with half the length of its interval."""
-    text = f"{100 * mean['value']:.2f}"
-    if mean["interval"] is None:
-        return f"{text}\u00a0%"
-    low, high = mean["interval"]
-    return f"{text}\u00a0±\u00a0{50 * (high - low):.2f}\u00a0%"
+    size, digits, unit = (100, 2, "\u00a0%") if _is_share(metric) else (1, 4, "")
+    text = f"{size * mean['value']:.{digits}f}"
+    if mean["interval"] is not None:
+        low, high = mean["interval"]
+        text += f"\u00a0±\u00a0{size * (high - low) / 2:.{digits}f}"
+    return text + unit
 
 
 def _duration(seconds: float | None) -> str:

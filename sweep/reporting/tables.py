@@ -6,7 +6,7 @@ The only arithmetic here is counting, sorting and adding up; what needs statisti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ __all__ = [
     "Counts",
     "LeaderboardRow",
     "Provenance",
-    "Pruning",
     "TrialRow",
     "class_names",
     "confusions",
@@ -28,7 +27,6 @@ __all__ = [
     "leaderboard",
     "num_validation_images",
     "provenance",
-    "pruning",
     "trial_row",
     "trial_rows",
     "trials_after_opening",
@@ -101,21 +99,6 @@ class Counts:
     waiting: int
     epochs: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pruning:
-    """What pruning saved.
-
-    Attributes:
-        trials: Trials that were pruned.
-        epochs_run: Epochs that they ran.
-        epochs_planned: Epochs that they would have run to their end.
-    """
-
-    trials: int
-    epochs_run: int
-    epochs_planned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,25 +226,19 @@ def trials_after_opening(record: StudyRecord, runs: StudyRecord | None = None) -
     return ended - min(by_then) if by_then else 0
 
 
-def pruning(record: StudyRecord) -> Pruning:
-    """What pruning saved against running every pruned trial to its end."""
-    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
-    return Pruning(
-        trials=len(pruned),
-        epochs_run=sum(trial.epochs_run for trial in pruned),
-        epochs_planned=sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned),
-    )
-
-
 def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
     """Names of the classes, numbers where they are unknown."""
     names = record.data.class_names
     return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
 
 
-def confusions(record: StudyRecord, matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
-    """The most frequent confusions, most frequent first."""
-    names = class_names(record, len(matrix))
+def confusions(names: Sequence[str], matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
+    """The most frequent confusions, most frequent first.
+
+    Args:
+        names: Of the classes.
+        matrix: Counts, true classes in rows, predicted classes in columns.
+    """
     found = [
         Confusion(names[true], names[predicted], count, sum(row))
         for true, row in enumerate(matrix)

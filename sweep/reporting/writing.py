@@ -17,6 +17,8 @@ from sweep.records import StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import plain, study_document
+from sweep.reporting.figures import DARK_CSS
+from sweep.reporting.findings import findings
 from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import Reported, read_space, reported
@@ -171,7 +173,8 @@ def write_report(
             "studies": {page.name: page.document for page in pages},
             "comparison": plain(comparison),
         }
-        html = render_page(pages, data["comparison"], comparison_pictures(drawer, studies))
+        pictures = comparison_pictures(drawer, studies, comparison) if comparison else {}
+        html = render_page(pages, data["comparison"], pictures, figure_css=DARK_CSS)
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
         "trials.csv": trials_csv([(study.record, study.space) for study in studies]).encode(),
@@ -193,8 +196,9 @@ def _page(
     top: int,
     storage_words: str,
 ) -> StudyPage:
-    document = study_document(study, top=top, notes=notes, storage_words=storage_words)
-    pictures = study_pictures(drawer, study, document, prefix=prefix, identifier=f"study-{index}")
+    found = findings(study, top=top)
+    document = study_document(found, notes=notes, storage_words=storage_words)
+    pictures = study_pictures(drawer, found, prefix=prefix, identifier=f"study-{index}")
     reading = study.network.reading if study.network else None
     return StudyPage(study.record.name, document, pictures, thumbnails(study.record, reading))
 

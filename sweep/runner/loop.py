@@ -117,6 +117,8 @@ class Loop:
         orphans = self._session.recover()
         study = self._store.read_study(name)
         self._failures.count(study)
+        audited = {t.number: t.audited for t in study.trials if t.audited is not None}
+        self._session.plan_audits(self._space.num_trials, audited)
         self._on_event(StudyOpened(study, placements, self._deadline))
         self._recovery.take_over(orphans, study)
         self._keep_weights = study.keep_weights
@@ -246,7 +248,18 @@ class Loop:
     def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
         """Record one epoch of several trials and decide on each."""
         with self._store.transaction():
-            return [self._session.report(metrics) for metrics in epoch]
+            decisions = [self._session.report(metrics) for metrics in epoch]
+            audited = [m for m in epoch if self._session.audited_after(m.trial) == m.epoch]
+            for metrics in audited:
+                self._store.write_audited(self._space.name, metrics.trial, metrics.epoch)
+        for metrics in audited:
+            self._on_event(
+                Notice(
+                    f"trial {metrics.trial}: the pruner would end it after epoch {metrics.epoch}; "
+                    "it is audited and goes on"
+                )
+            )
+        return decisions
 
     def _lose(self, lost: Lost) -> None:
         """Try a trial again whose worker has gone, or record that it failed."""
@@ -261,6 +274,7 @@ class Loop:
                     history=history,
                     seconds=sum(metrics.seconds for metrics in history),
                     failure=failure,
+                    worker=lost.worker,
                 )
             )
 

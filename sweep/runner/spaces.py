@@ -20,6 +20,7 @@ def override(
     seed: int | None = None,
     trials: int | None = None,
     timeout: float | None = None,
+    audit: int | None = None,
 ) -> SearchSpace:
     """The space with what was said for this command in place of its own.
 
@@ -35,6 +36,8 @@ def override(
         data["budget"]["trials"] = trials
     if timeout is not None:
         data["budget"]["timeout"] = timeout
+    if audit is not None:
+        data["budget"]["audit"] = audit
     return load_space(data)
 
 

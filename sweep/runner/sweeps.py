@@ -159,6 +159,7 @@ def resume(
         space,
         trials=trials if trials is not None else record.num_trials,
         timeout=record.timeout_seconds,
+        audit=record.num_audits,
     )
     options = WorkerOptions(workers, device, engine, precision, lanes)
     request = _Request(
@@ -254,7 +255,8 @@ class _Request:
             total = space.num_trials
             if total is not None:
                 total = max(total + retries, session.num_promised)
-            store.write_budget(name, total, space.budget.timeout, self.keep_weights)
+            budget = space.budget
+            store.write_budget(name, total, budget.timeout, self.keep_weights, budget.audit)
         loop = Loop(
             override(space, trials=total),
             store,

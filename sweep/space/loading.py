@@ -122,9 +122,8 @@ def _rules(data: Any) -> list[rules.Problem]:
     misspelt = parameters.keys() - PARAMETERS.keys()
     if misspelt or not all(isinstance(entry, Mapping) for entry in entries):
         entries = []  # what they say cannot be judged before that is mended
-    return rules.check(
-        domains, entries, _mapping(data.get("sampler")), _mapping(data.get("pruner"))
-    )
+    sections = (_mapping(data.get(name)) for name in ("sampler", "pruner", "budget"))
+    return rules.check(domains, entries, *sections)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

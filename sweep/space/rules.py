@@ -54,6 +54,7 @@ def check(
     enqueue: Sequence[Mapping[str, Any]],
     sampler: Mapping[str, Any],
     pruner: Mapping[str, Any],
+    budget: Mapping[str, Any],
 ) -> list[Problem]:
     """Every broken rule.
 
@@ -62,6 +63,7 @@ def check(
         enqueue: The enqueued configurations.
         sampler: The sampler as plain data.
         pruner: The pruner as plain data.
+        budget: The budget as plain data.
     """
     problems = list(islice(_check_conditions(domains), _MAX_PROBLEMS))
     if not problems:
@@ -70,6 +72,7 @@ def check(
         problems += _check_grid(domains)
     if "epochs" in domains:
         problems += _check_resource(pruner, max_epochs(domains["epochs"]), ("pruner",))
+    problems += _check_audit(sampler, pruner, budget)
     return problems
 
 
@@ -91,6 +94,21 @@ def _check_resource(
         yield Problem(
             (*path, "min_resource"),
             f"must not be above {most}, the most epochs of a trial; found {least}",
+        )
+
+
+def _check_audit(
+    sampler: Mapping[str, Any], pruner: Mapping[str, Any], budget: Mapping[str, Any]
+) -> Iterator[Problem]:
+    path, audit = ("budget", "audit"), budget.get("audit")
+    if not isinstance(audit, int) or audit < 1:
+        return
+    if pruner.get("type", "none") == "none":
+        yield Problem(path, "needs a pruner; found pruner none; choose one, or leave audit out")
+    is_known = budget.get("trials") is not None or sampler.get("type") == "grid"
+    if not is_known and budget.get("timeout") is not None:
+        yield Problem(
+            path, "needs a known number of trials; found timeout without trials; give trials, too"
         )
 
 

@@ -75,7 +75,9 @@ class SearchSpace(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> SearchSpace:
         problems = rules.check(
-            self.domains, self.enqueue, self.sampler.model_dump(), self.pruner.model_dump()
+            self.domains,
+            self.enqueue,
+            *(section.model_dump() for section in (self.sampler, self.pruner, self.budget)),
         )
         if problems:
             raise PydanticCustomError(

@@ -134,3 +134,8 @@ class Budget(StrictModel):
     max_failures: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] | None = Field(
         None, description="Failed trials that the study may have; one more stops the sweep."
     )
+    audit: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = Field(
+        0,
+        description="Trials that run to their end although the pruner would have ended them, so "
+        "that the report can say what pruning misses.",
+    )

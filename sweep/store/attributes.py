@@ -11,6 +11,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 
 from sweep.codec import from_plain
 from sweep.records import (
@@ -24,8 +25,10 @@ from sweep.records import (
 )
 from sweep.store.failures import one_line
 from sweep.store.seal import unsealed
+from sweep.study import PRUNED
 
 __all__ = [
+    "AUDITED",
     "BUDGET",
     "CHECKPOINTS",
     "CONFIG",
@@ -59,6 +62,7 @@ WEIGHTS = "sweep_weights_sha256"
 CHECKPOINTS = "sweep_checkpoints"  # of the last two, newest first: [{"epoch": …, "sha256": …}]
 LOST = "sweep_lost"
 RETRY_OF = "sweep_retry_of"
+AUDITED = "sweep_audited"  # the epoch after which the pruner would have ended it
 
 
 def trial_records(
@@ -122,7 +126,21 @@ def trial_record(
         outcome=outcome,
         lost=tuple(from_plain(Failure, failure) for failure in found.get(LOST, [])),
         retry_of=found.get(RETRY_OF),
+        audited=_audited(trial, found.get(AUDITED)),
+        started_at=trial.datetime_start,
+        ended_at=trial.datetime_complete,
     )
+
+
+def _audited(trial: FrozenTrial, epoch: object) -> int | None:
+    """The epoch after which an audited trial would have ended, compared with what became of it."""
+    if epoch is None:
+        return None
+    if type(epoch) is not int or epoch not in trial.intermediate_values:
+        raise ValueError(f"it was audited after epoch {epoch!r}, which it did not report")
+    if trial.state is OptunaState.PRUNED or PRUNED in trial.system_attrs:
+        raise ValueError(f"it was audited after epoch {epoch} and pruned all the same")
+    return epoch
 
 
 def reports_of(trial: FrozenTrial) -> dict[str, float]:
@@ -150,7 +168,8 @@ def _compare_outcome(
 
 def _compare(what: str, found: object, recorded: object) -> None:
     """Compare what two places say; a place that does not say anything agrees."""
-    if recorded is not None and repr(found) != repr(recorded) and found != recorded:
+    # What is equal is written alike but for a number that is none, which equals nothing.
+    if recorded is not None and found != recorded and repr(found) != repr(recorded):
         raise ValueError(f"its {what} differ: {found!r} in one place and {recorded!r} in another")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import URL
 from sqlalchemy.pool import StaticPool
 
@@ -21,6 +22,9 @@ from sweep.store.lock import making_lock
 from sweep.store.opening import LOCK_WAIT_SECONDS
 
 __all__ = ["Database"]
+
+_WINDOW = 500
+"""Trials that are read at once: 50 MB."""
 
 
 class Database:
@@ -88,6 +92,34 @@ class Database:
         """How many trials a study has, whatever their numbers say."""
         query = "SELECT COUNT(*) FROM trials WHERE study_id = ?"
         return int(self.connection.execute(query, (study_id,)).fetchone()[0])
+
+    def each_trial(self, study_id: int) -> Iterator[FrozenTrial]:
+        """The trials of a study in the order in which they were made, a few hundred at a time.
+
+        Optuna reads all trials at once, which takes 100 kB for each of them, or one by one, which
+        takes six times as long. So it is asked for all of them while a view of this connection,
+        under the name of their table, hides all but a few hundred. The table keeps its name in
+        every other way: nothing is written to the file.
+        """
+        query = "SELECT trial_id FROM trials WHERE study_id = ? ORDER BY trial_id"
+        ids = [int(trial) for (trial,) in self.connection.execute(query, (study_id,))]
+        for first in range(0, len(ids), _WINDOW):
+            window = ids[first : first + _WINDOW]
+            with self._window(window[0], window[-1]):
+                trials = self.storage.get_all_trials(study_id, deepcopy=False)
+            yield from trials
+
+    @contextmanager
+    def _window(self, first: int, last: int) -> Iterator[None]:
+        """Hide all trials but those with these ids from what is asked on this connection."""
+        among = f"trial_id BETWEEN {first:d} AND {last:d}"  # a view takes no parameters
+        self.connection.execute(
+            f"CREATE TEMPORARY VIEW trials AS SELECT * FROM main.trials WHERE {among}"  # noqa: S608
+        )
+        try:
+            yield
+        finally:
+            self.connection.execute("DROP VIEW temp.trials")
 
     def _open(self) -> RDBStorage:
         # SQLAlchemy, and Optuna, which formats the URL, must find this very path in it.

@@ -38,7 +38,6 @@ from sweep.store.failures import reading
 from sweep.store.lock import is_locked, study_lock
 from sweep.store.sealed import SealedAttributes
 from sweep.store.url import check_file, database_path
-from sweep.study import each_trial
 
 __all__ = ["Store"]
 
@@ -161,6 +160,7 @@ class Store:
         num_trials: int | None,
         timeout_seconds: float | None,
         keep_weights: int | None = None,
+        num_audits: int = 0,
     ) -> None:
         """Record the budget of the command that works on the study now.
 
@@ -169,7 +169,7 @@ class Store:
         former = self._attributes.of_study(name).get(attributes.BUDGET, {})
         keep_weights = keep_weights or former.get("keep_weights")
         budget = {"trials": num_trials, "timeout": timeout_seconds, "keep_weights": keep_weights}
-        self._attributes.set_of_study(name, attributes.BUDGET, budget)
+        self._attributes.set_of_study(name, attributes.BUDGET, {**budget, "audit": num_audits})
 
     def write_finished(self, name: str, reason: str | None) -> None:
         """Record that the budget is used up and by what, or, with None, that work goes on."""
@@ -216,6 +216,7 @@ class Store:
                 trials=self._read_trials(name, objective),
                 test_readings=attributes.test_readings(found),
                 finished_by=found.get(attributes.FINISHED),
+                num_audits=budget.get("audit") or 0,
             )
 
     def _read_trials(self, name: str, objective: Objective) -> tuple[TrialRecord, ...]:
@@ -225,7 +226,7 @@ class Store:
             raise ValueError(f"its direction is {directions} and its goal {objective.goal!r}")
         num_trials = self._database.num_trials(study_id)
         records = attributes.trial_records(
-            each_trial(self.storage, study_id),
+            self._database.each_trial(study_id),
             name,
             objective,
             format_version=self._attributes.format_version(name),
@@ -322,10 +323,13 @@ class Store:
         """Record that a trial that waits repeats a failed one."""
         self._attributes.set_of_trial(name, trial, attributes.RETRY_OF, retry_of)
 
+    def write_audited(self, name: str, trial: int, epoch: int) -> None:
+        """Record that a trial goes on which the pruner would have ended after an epoch."""
+        self._attributes.set_of_trial(name, trial, attributes.AUDITED, epoch)
+
     def write_lost(self, name: str, trial: int, lost: Sequence[Failure]) -> None:
         """Record what ended the workers that had a trial before."""
-        plain = [to_plain(failure) for failure in lost]
-        self._attributes.set_of_trial(name, trial, attributes.LOST, plain)
+        self._attributes.set_of_trial(name, trial, attributes.LOST, [to_plain(f) for f in lost])
 
     def read_weights(self, name: str, trial: int) -> bytes | None:
         """A trial's weights as a safetensors file, or None if they are not there any more."""
@@ -342,9 +346,8 @@ class Store:
     def read_config(self, name: str, trial: int) -> TrialConfig:
         """The whole configuration of a trial."""
         with self._attributes.reading(name):
-            return from_plain(
-                TrialConfig, self._attributes.of_trial(name, trial)[attributes.CONFIG]
-            )
+            found = self._attributes.of_trial(name, trial)
+            return from_plain(TrialConfig, found[attributes.CONFIG])
 
     # ------------------------------------------------------------ the test split
 
@@ -355,9 +358,8 @@ class Store:
             for earlier in attributes.test_readings(self._attributes.of_study(name))
             if (earlier.trial, earlier.opened_at) != (reading.trial, reading.opened_at)
         ]
-        self._attributes.set_of_study(
-            name, attributes.READINGS, [to_plain(r) for r in [*readings, reading]]
-        )
+        plain = [to_plain(each) for each in [*readings, reading]]
+        self._attributes.set_of_study(name, attributes.READINGS, plain)
 
     # ------------------------------------------------------------ plumbing
 
@@ -392,7 +394,5 @@ class Store:
 
     def _checkpoint_entries(self, name: str, trial: int) -> list[dict[str, Any]]:
         """Epoch and SHA-256 of a trial's checkpoints, newest first."""
-        entries: list[dict[str, Any]] = self._attributes.of_trial(name, trial).get(
-            attributes.CHECKPOINTS, []
-        )
-        return entries
+        found = self._attributes.of_trial(name, trial)
+        return list(found.get(attributes.CHECKPOINTS, []))

@@ -3,6 +3,6 @@
 from sweep.study.distributions import distributions
 from sweep.study.memory import each_trial
 from sweep.study.samplers import derive_seed
-from sweep.study.session import StudySession
+from sweep.study.session import PRUNED, StudySession
 
-__all__ = ["StudySession", "derive_seed", "distributions", "each_trial"]
+__all__ = ["PRUNED", "StudySession", "derive_seed", "distributions", "each_trial"]

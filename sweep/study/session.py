@@ -6,6 +6,8 @@ one that was under way when its driver ended is taken up again as it is, never c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -13,13 +15,14 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
+from sweep.study.audits import Audits
 from sweep.study.memory import StudyMemory
 from sweep.study.pruners import build_pruner
 from sweep.study.samplers import build_sampler, derive_seed
 
-__all__ = ["StudySession"]
+__all__ = ["PRUNED", "StudySession"]
 
-_PRUNED = "sweep:pruned"  # the epoch after which a trial was pruned, before its outcome is there
+PRUNED = "sweep:pruned"  # the epoch after which a trial was pruned, before its outcome is there
 
 
 class StudySession:
@@ -58,6 +61,7 @@ class StudySession:
         self._open: dict[int, optuna.Trial] = {}
         # The last epoch that was reported of a trial, and what was decided; see `report`.
         self._decided: dict[int, tuple[int, Decision]] = {}
+        self._audits = Audits(0, None, {})
 
     def enqueue(self) -> None:
         """Enqueue the space's configurations that are not in the study yet.
@@ -92,7 +96,7 @@ class StudySession:
             )
             configs.append(self._configure(optuna.Trial(self._study, trial_id)))
             last = max(orphan.intermediate_values, default=0)
-            pruned = _PRUNED in orphan.system_attrs
+            pruned = PRUNED in orphan.system_attrs
             self._decided[orphan.number] = (last, Decision.PRUNE if pruned else Decision.CONTINUE)
         return configs
 
@@ -110,6 +114,20 @@ class StudySession:
         # What the space enqueues comes first; whatever else waits repeats a failed trial.
         return self.num_started + sum(number >= len(self._space.enqueue) for number in waiting)
 
+    def plan_audits(self, num_trials: int | None, audited: Mapping[int, int]) -> None:
+        """Spread the budget's audits over the study. Call it before the first report.
+
+        Args:
+            num_trials: The study's total number of trials.
+            audited: The trials that were audited so far: the epoch after which each would have
+                ended.
+        """
+        self._audits = Audits(self._space.budget.audit, num_trials, audited)
+
+    def audited_after(self, trial: int) -> int | None:
+        """The epoch after which an audited trial would have ended, or None of others."""
+        return self._audits.epoch(trial)
+
     def ask(self) -> TrialConfig:
         """Sample a new trial whole."""
         return self._configure(self._study.ask())
@@ -120,8 +138,8 @@ class StudySession:
         A trial that lost its worker is trained again from its checkpoint, or from its start. What
         was decided about epochs that were reported before is not asked again: the pruner sees each
         epoch once, in the same order as without an interruption, and some pruners answer a second
-        question otherwise than the first. Call it in a transaction: epoch and decision belong
-        together.
+        question otherwise than the first. Of an audited trial it is not asked any more. Call it in
+        a transaction: epoch and decision belong together.
         """
         last, decision = self._decided.get(metrics.trial, (0, Decision.CONTINUE))
         if metrics.epoch < last:
@@ -130,12 +148,12 @@ class StudySession:
             return decision
         trial = self._open[metrics.trial]
         trial.report(self._objective.value(metrics), metrics.epoch)
-        decision = Decision.PRUNE if trial.should_prune() else Decision.CONTINUE
+        decision = Decision.PRUNE if self._ends(trial, metrics.epoch) else Decision.CONTINUE
         if decision is Decision.PRUNE:
             trial_id = self._storage.get_trial_id_from_study_id_trial_number(
                 self._study_id, metrics.trial
             )
-            self._storage.set_trial_system_attr(trial_id, _PRUNED, metrics.epoch)
+            self._storage.set_trial_system_attr(trial_id, PRUNED, metrics.epoch)
         self._decided[metrics.trial] = (metrics.epoch, decision)
         return decision
 
@@ -153,6 +171,12 @@ class StudySession:
         )
         self._open.pop(outcome.trial, None)
         self._decided.pop(outcome.trial, None)
+
+    def _ends(self, trial: optuna.Trial, epoch: int) -> bool:
+        """Whether the pruner ends a trial; one that is audited, from now on or before, goes on."""
+        if self._audits.epoch(trial.number) is not None or not trial.should_prune():
+            return False
+        return not self._audits.take(trial.number, epoch)
 
     def _configure(self, trial: optuna.Trial) -> TrialConfig:
         values = self._space.suggest(trial)

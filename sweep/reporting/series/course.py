@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.records import StudyRecord, TrialState
+from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting.series.measure import Measure, finite_value
 
 __all__ = [
@@ -150,9 +150,14 @@ def learning_curves(record: StudyRecord) -> LearningCurves | None:
     return LearningCurves(measure.label, tuple(curves), record.best.number if record.best else None)
 
 
-def chosen_curves(record: StudyRecord) -> ChosenCurves | None:
-    """Loss and error of the best trial in training and validation; None below two epochs."""
-    outcome = record.best.outcome if record.best else None
+def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | None:
+    """Loss and error of a trial in training and validation; None below two epochs.
+
+    Args:
+        record: A study with the trial's validation split.
+        trial: The trial whose network was chosen.
+    """
+    outcome = trial.outcome
     if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
         return None
     errors = Measure.of_errors(record)

@@ -5,13 +5,7 @@ are none.
 """
 
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration
-from sweep.reporting.statistics.classes import (
-    ClassScore,
-    MatrixDifference,
-    Score,
-    class_scores,
-    matrix_difference,
-)
+from sweep.reporting.statistics.classes import ClassScore, Score, class_scores
 from sweep.reporting.statistics.importance import Importances, importances
 from sweep.reporting.statistics.interactions import Interactions, interactions
 from sweep.reporting.statistics.intervals import (
@@ -40,7 +34,6 @@ __all__ = [
     "Importances",
     "Interactions",
     "Interval",
-    "MatrixDifference",
     "Mean",
     "MeanDifference",
     "ReadingComparison",
@@ -55,7 +48,6 @@ __all__ = [
     "holm",
     "importances",
     "interactions",
-    "matrix_difference",
     "mcnemar",
     "mean_interval",
     "wilson_interval",

@@ -10,7 +10,7 @@ import numpy as np
 from sweep.records import ConfusionMatrix
 from sweep.reporting.statistics.intervals import Interval, wilson_interval
 
-__all__ = ["ClassScore", "MatrixDifference", "Score", "class_scores", "matrix_difference"]
+__all__ = ["ClassScore", "Score", "class_scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +40,6 @@ class ClassScore:
     precision: Score
     recall: Score
     f1: Score
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixDifference:
-    """Where two trials err differently on the same images.
-
-    Attributes:
-        first: Number of the first trial.
-        second: Number of the second trial.
-        differences: Counts of the first trial's matrix minus those of the second's; true classes
-            in rows, predicted classes in columns.
-    """
-
-    first: int
-    second: int
-    differences: ConfusionMatrix
 
 
 def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassScore, ...]:
@@ -90,33 +74,6 @@ def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassSc
             names, true, predicted, right, strict=True
         )
     )
-
-
-def matrix_difference(
-    first: ConfusionMatrix, second: ConfusionMatrix, *, trials: tuple[int, int]
-) -> MatrixDifference:
-    """The first confusion matrix minus the second.
-
-    Args:
-        first: Counts, true classes in rows, predicted classes in columns.
-        second: The same of another trial on the same images.
-        trials: Numbers of the two trials.
-
-    Raises:
-        ValueError: a matrix is no confusion matrix, or the two are not of the same images.
-    """
-    minuend, subtrahend = _counts(first), _counts(second)
-    if minuend.shape != subtrahend.shape:
-        raise ValueError(
-            f"confusion matrices of trials {trials[0]} and {trials[1]} have {len(minuend)} and "
-            f"{len(subtrahend)} classes"
-        )
-    if (minuend.sum(axis=1) != subtrahend.sum(axis=1)).any():
-        raise ValueError(
-            f"confusion matrices of trials {trials[0]} and {trials[1]} are not of the same images"
-        )
-    rows = (minuend - subtrahend).tolist()
-    return MatrixDifference(*trials, tuple(map(tuple, rows)))
 
 
 def _counts(matrix: ConfusionMatrix) -> np.ndarray:

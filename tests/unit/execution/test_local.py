@@ -102,13 +102,37 @@ def test_trials_are_spread_over_workers():
         for number in range(3):
             executor.submit(make_config(number=number, epochs=2))
         executor.flush()
-        together = set()
+        together, workers = set(), {}
         for message in messages(executor):
             if isinstance(message, Epoch):
                 together.add(frozenset(metrics.trial for metrics in message.metrics))
+            if isinstance(message, TrialOutcome):
+                workers[message.trial] = message.worker
             if not executor.running:
                 break
         assert together == {frozenset({0, 2}), frozenset({1})}
+        assert workers == {0: 0, 1: 1, 2: 0}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_the_successor_of_a_worker_has_its_number():
+    before = children()
+    with LocalExecutor([make_settings(), make_settings()]) as executor:
+        for number in range(2):
+            executor.submit(make_config(number=number, epochs=100_000))
+        executor.flush()
+        started = set()
+        for message in messages(executor):
+            if isinstance(message, Epoch):
+                started.add(message.metrics[0].trial)
+            if len(started) == 2:
+                break
+        os.kill(max(children() - before), signal.SIGKILL)
+        lost = next_message(executor, Lost)
+        assert lost.worker == lost.trial, "trial 0 was submitted first, and to the first worker"
+        executor.submit(make_config(number=2, epochs=1))
+        executor.flush()
+        assert next_outcome(executor).worker == lost.worker
 
 
 def test_a_killed_worker_loses_all_its_lanes_but_not_those_it_was_not_given():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from sweep.reporting.statistics import Score, class_scores, matrix_difference, wilson_interval
+from sweep.reporting.statistics import Score, class_scores, wilson_interval
 
 MATRIX = ((50, 3, 0), (2, 40, 8), (0, 5, 12))
 
@@ -92,18 +92,3 @@ def test_what_is_no_confusion_matrix_is_refused(matrix: object, names: str, mess
 
 def test_no_classes_have_no_scores() -> None:
     assert class_scores((), ()) == ()
-
-
-def test_matrices_are_subtracted() -> None:
-    other = ((52, 1, 0), (0, 50, 0), (1, 4, 12))
-    found = matrix_difference(MATRIX, other, trials=(3, 7))
-    assert (found.first, found.second) == (3, 7)
-    assert found.differences == ((-2, 2, 0), (2, -10, 8), (-1, 1, 0))
-    assert all(sum(row) == 0 for row in found.differences)
-
-
-def test_matrices_of_other_images_are_not_subtracted() -> None:
-    with pytest.raises(ValueError, match="trials 0 and 1 have 3 and 2 classes"):
-        matrix_difference(MATRIX, ((1, 0), (0, 1)), trials=(0, 1))
-    with pytest.raises(ValueError, match="not of the same images"):
-        matrix_difference(MATRIX, ((50, 3, 1), (2, 40, 8), (0, 5, 12)), trials=(0, 1))

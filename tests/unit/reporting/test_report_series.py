@@ -59,7 +59,6 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     empty = make_study([], space)
     assert series.history(empty) is None
     assert series.learning_curves(empty) is None
-    assert series.chosen_curves(empty) is None
     assert series.samples(empty, space) is None
     assert series.timeline(empty) is None
     assert series.study_accuracy(empty) is None
@@ -67,7 +66,7 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     assert short.outcome is not None
     short = with_outcome(short, history=short.outcome.history[:1])
     assert series.learning_curves(make_study([short], space)) is None
-    assert series.chosen_curves(make_study([short], space)) is None
+    assert series.chosen_curves(make_study([short], space), short) is None
 
 
 def test_learning_curves_know_who_was_audited(space: SearchSpace) -> None:
@@ -80,7 +79,7 @@ def test_learning_curves_know_who_was_audited(space: SearchSpace) -> None:
 
 def test_chosen_curves_give_loss_and_error(space: SearchSpace) -> None:
     trial = make_trial(space, 0, 4)
-    curves = series.chosen_curves(make_study([trial], space))
+    curves = series.chosen_curves(make_study([trial], space), trial)
     assert curves is not None
     assert curves.train_loss == (1.0, 0.5)
     assert curves.validation_loss == (0.9, 0.45)
@@ -90,7 +89,8 @@ def test_chosen_curves_give_loss_and_error(space: SearchSpace) -> None:
     assert trial.outcome is not None
     first, second = trial.outcome.history
     history: tuple[EpochMetrics, ...] = (first, replace(second, train_accuracy=0.75))
-    curves = series.chosen_curves(make_study([with_outcome(trial, history=history)], space))
+    trial = with_outcome(trial, history=history)
+    curves = series.chosen_curves(make_study([trial], space), trial)
     assert curves is not None
     assert math.isnan(curves.train_error[0])
     assert curves.train_error[1] == 25

@@ -74,6 +74,9 @@ def test_a_sweep_finishes_and_says_what_it_did(storage):
     for trial in study.trials:
         assert trial.outcome.data_fingerprint == study.data.fingerprint
         assert trial.reports == {m.epoch: m.validation_accuracy for m in trial.outcome.history}
+        assert trial.outcome.worker == 0
+        assert trial.started_at <= trial.ended_at
+    assert study.trials[0].ended_at <= study.trials[1].started_at
 
     assert isinstance(events[0], StudyOpened)
     assert events[0].study.trials == ()
@@ -374,6 +377,8 @@ def test_a_stopped_study_is_resumed_as_if_nothing_had_happened(tmp_path, finishe
     half = Store(storage, to_write=False).read_study("small")
     assert half.state is StudyState.INTERRUPTED
     assert half.count(TrialState.RUNNING) == 1
+    assert half.trials[-1].started_at is not None
+    assert half.trials[-1].ended_at is None
 
     whole = sweep.resume("small", storage=storage, **HERE)
     known = Store(sqlite_url(finished_folder), to_write=False).read_study("small")

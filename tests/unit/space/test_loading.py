@@ -76,6 +76,16 @@ def test_what_is_not_a_mapping_is_refused(tmp_path, text, place, fragments):
         (HEAD + "budget: {trials: 0}\n", "3:18", ["at least 1", "found 0"]),
         (HEAD + "budget: {timeout: soon}\n", "3:19", ["30m", "found 'soon'"]),
         (HEAD + "budget: {timeout: 0}\n", "3:19", ["must be above 0"]),
+        (HEAD + "budget: {audit: 2}\n", "3:17", ["needs a pruner", "found pruner none"]),
+        (HEAD + "pruner: none\nbudget: {audit: 2}\n", "4:17", ["needs a pruner"]),
+        (HEAD + "budget: {audit: -1}\npruner: median\n", "3:17", ["at least 0", "found -1"]),
+        (HEAD + "budget: {audit: two}\npruner: median\n", "3:17", ["whole number", "'two'"]),
+        (HEAD + "budget: {audits: 2}\npruner: median\n", "3:10", ["did you mean 'audit'?"]),
+        (
+            HEAD + "pruner: median\nbudget: {timeout: 1m, audit: 2}\n",
+            "4:30",
+            ["known number of trials", "found timeout without trials"],
+        ),
         (
             HEAD + "objective: {metric: test_accuracy}\n",
             "3:21",

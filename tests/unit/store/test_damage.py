@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from damage_cases import damaged_copies, journal_cases, outcome_of, read_all
-from helpers import run_cli, sqlite_url
+from helpers import run_cli, sqlite_url, without_clock
 
 from sweep.errors import StoreError
 from sweep.store import Store
@@ -129,7 +129,7 @@ def test_a_store_without_seals_is_read_and_written_further(old):
     store.write_budget("article", 2, None)
     after = Store(old, to_write=False).read_study("article")
     assert (after.num_trials, after.finished_by) == (2, None)
-    assert after.trials == before["article"].trials
+    assert without_clock(after).trials == before["article"].trials
 
 
 def test_a_seal_counts_in_a_store_without_seals_too(old, tmp_path):

@@ -265,3 +265,45 @@ def test_names_from_a_strangers_store_stay_in_the_folder(tmp_path, name):
     with pytest.raises(StoreError, match="a study cannot be named"), store.lock(name):
         pass
     assert set(Path(tmp_path).rglob("*")) == before
+
+
+# ---------------------------------------------------------------- audited trials
+
+
+def audit_trial(store: Store, epoch: object = 1, **changes) -> None:
+    """A trial of which the store says that it was audited after an epoch."""
+    session = StudySession(store.storage, "made", SPACE)
+    config = session.ask()
+    store.write_config("made", config)
+    for metrics in make_outcome(config.number).history:
+        session.report(metrics)
+    store.write_audited("made", config.number, epoch)
+    outcome = make_outcome(config.number, **changes)
+    store.write_outcome("made", outcome, keep=set())
+    session.tell(outcome)
+
+
+def test_an_audited_trial_and_the_plan_are_remembered(store):
+    store.write_budget("made", 7, None, None, 3)
+    audit_trial(store)
+    add_trial(store, keep=set())
+    record = Store(store.url, to_write=False).read_study("made")
+    assert [trial.audited for trial in record.trials] == [1, None]
+    assert record.num_audits == 3
+
+
+@pytest.mark.parametrize(
+    ("epoch", "changes", "reason"),
+    [
+        (9, {}, "audited after epoch 9, which it did not report"),
+        (0, {}, "audited after epoch 0, which it did not report"),
+        ("1", {}, "audited after epoch '1', which it did not report"),
+        (True, {}, "audited after epoch True, which it did not report"),
+        ([1], {}, r"audited after epoch \[1\], which it did not report"),
+        (1, {"state": TrialState.PRUNED}, "audited after epoch 1 and pruned all the same"),
+    ],
+)
+def test_an_audit_that_contradicts_its_trial_is_refused(store, epoch, changes, reason):
+    audit_trial(store, epoch, **changes)
+    with pytest.raises(StoreError, match=f"trial 0: it was {reason}"):
+        store.read_study("made")

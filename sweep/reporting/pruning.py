@@ -1,0 +1,154 @@
+"""What pruning saved, and what it missed as far as audited trials tell. Draws nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.records import Objective, StudyRecord, TrialRecord, TrialState
+from sweep.reporting.statistics import Interval, wilson_interval
+
+__all__ = ["Audit", "AuditedTrial", "Pruning", "pruning"]
+
+_TOP_SHARE = 0.1
+_MAX_EPOCHS = 2**53  # a stranger's store may claim more than a float can hold
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedTrial:
+    """A trial that ran on although the pruner would have ended it.
+
+    Attributes:
+        number: The trial's number.
+        state: COMPLETE, or what became of it instead.
+        epoch: The epoch after which the pruner would have ended it.
+        epochs_run: Epochs that it ran.
+        value_then: Its best value up to that epoch: what it would have ended with.
+        value: Its best value in the end; None unless it is COMPLETE.
+    """
+
+    number: int
+    state: str
+    epoch: int
+    epochs_run: int
+    value_then: float | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What became of trials that the pruner would have ended.
+
+    The others are the COMPLETE trials that were not audited: what the study would have had to
+    choose from without audits.
+
+    Attributes:
+        num_planned: Of so many trials at most the pruner's decision was to be audited.
+        trials: The audited trials by number.
+        num_complete: Those that are COMPLETE, and can be compared.
+        best_of_others: The best value of the others, or None if there are none.
+        num_better_than_best: COMPLETE audited trials whose value is better than that.
+        num_in_top_tenth: Those that are better than the last of the best tenth of the others,
+            rounded up.
+        missed_interval: Of the trials that were pruned, the share that would have beaten the best:
+            95 %, Wilson; None without a comparison. Audited are the first candidates of equal
+            slices of the study, not a random draw.
+    """
+
+    num_planned: int
+    trials: tuple[AuditedTrial, ...]
+    num_complete: int
+    best_of_others: float | None
+    num_better_than_best: int
+    num_in_top_tenth: int
+    missed_interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What pruning saved.
+
+    Attributes:
+        trials: Trials that were pruned.
+        epochs_run: Epochs that they ran.
+        epochs_planned: Epochs that they would have run to their end.
+        epochs_saved: The difference.
+        seconds_saved: An estimate: each trial's own seconds an epoch, for its remaining epochs.
+        audit: What pruning missed, or None if no trial was audited and none was to be.
+    """
+
+    trials: int
+    epochs_run: int
+    epochs_planned: int
+    epochs_saved: int
+    seconds_saved: float
+    audit: Audit | None
+
+
+def pruning(record: StudyRecord) -> Pruning:
+    """What pruning saved against running every pruned trial to its end."""
+    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
+    return Pruning(
+        trials=len(pruned),
+        epochs_run=sum(trial.epochs_run for trial in pruned),
+        epochs_planned=sum(trial.epochs_run + _epochs_left(trial) for trial in pruned),
+        epochs_saved=sum(map(_epochs_left, pruned)),
+        seconds_saved=sum(_seconds_per_epoch(trial) * _epochs_left(trial) for trial in pruned),
+        audit=_audit(record),
+    )
+
+
+def _epochs_left(trial: TrialRecord) -> int:
+    planned = min(int(trial.params.get("epochs", 0)), _MAX_EPOCHS)
+    return max(0, planned - trial.epochs_run)
+
+
+def _seconds_per_epoch(trial: TrialRecord) -> float:
+    history = trial.outcome.history if trial.outcome else ()
+    return sum(metrics.seconds for metrics in history) / len(history) if history else 0.0
+
+
+def _audit(record: StudyRecord) -> Audit | None:
+    audited = [trial for trial in record.trials if trial.audited is not None]
+    if not audited and not record.num_audits:
+        return None
+    ranked = [
+        (trial, value) for trial in record.ranked() if (value := record.value(trial)) is not None
+    ]
+    others = [value for trial, value in ranked if trial.audited is None]
+    values = [value for trial, value in ranked if trial.audited is not None]
+    num_better = _num_better(record.objective, values, others[:1])
+    tenth = others[: math.ceil(_TOP_SHARE * len(others))]
+    return Audit(
+        num_planned=record.num_audits,
+        trials=tuple(_audited_trial(record, trial) for trial in audited),
+        num_complete=len(values),
+        best_of_others=others[0] if others else None,
+        num_better_than_best=num_better,
+        num_in_top_tenth=_num_better(record.objective, values, tenth[-1:]),
+        missed_interval=wilson_interval(num_better, len(values)) if values and others else None,
+    )
+
+
+def _num_better(objective: Objective, values: Sequence[float], than: Sequence[float]) -> int:
+    """How many values are better than a given one; none if it is not given."""
+    return sum(objective.is_better(value, one) for one in than for value in values)
+
+
+def _audited_trial(record: StudyRecord, trial: TrialRecord) -> AuditedTrial:
+    epoch = trial.audited or 0
+    outcome = trial.outcome
+    values: Mapping[int, float] = trial.reports
+    if outcome is not None:  # a trial that was trained again reports no epoch twice
+        values = {metrics.epoch: record.objective.value(metrics) for metrics in outcome.history}
+    then = [value for step, value in values.items() if step <= epoch]
+    best = max if record.objective.goal == "maximize" else min
+    return AuditedTrial(
+        number=trial.number,
+        state=trial.state.value,
+        epoch=epoch,
+        epochs_run=trial.epochs_run,
+        value_then=best(then) if then else None,
+        value=record.value(trial) if trial.state is TrialState.COMPLETE else None,
+    )
