@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.records import StudyRecord
+from sweep.records import StudyRecord, TrialState
 from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
 from sweep.reporting.statistics.ties import SIGNIFICANCE, holm
@@ -47,6 +47,11 @@ class Importances:
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     """Importance of each sampled hyperparameter by PED-ANOVA (Watanabe et al., IJCAI 2023).
 
+    The best COMPLETE trials are set against all COMPLETE and pruned ones. A pruned trial counts as
+    not among the best, and its value is not used. Without the pruned trials the importances would
+    be of the survivors only: what every survivor shares, because pruning ended all others, would
+    seem not to matter.
+
     Noise has shares, too, and the hyperparameters with the most values get the largest. So shares
     are given only if some hyperparameter sets the best trials apart more than where the values
     are dealt to the trials by chance (permutation test, Holm's correction).
@@ -54,34 +59,41 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     Raises:
         ValueError: a trial's hyperparameter is outside its domain.
     """
-    trials = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
-    tried = tried_values(space, trials)
-    reason = _too_little(space, len(trials), len(tried))
+    complete = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
+    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
+    tried = tried_values(space, [*complete, *pruned])
+    reason = _too_little(space, len(complete), len(tried))
     if reason:
         return Importances(None, reason)
-    # Best first, so ties with the last of the best are easy to count.
-    values = np.array([record.value(trial) for trial in trials], float)
-    top_share = max(_TOP_SHARE, _MIN_TOP_TRIALS / len(trials))
-    once = np.ones((1, len(trials)))
+    values = np.array([record.value(trial) for trial in complete], float)
+    top_share = max(_TOP_SHARE, _MIN_TOP_TRIALS / len(complete))
+    num_trials = len(complete) + len(pruned)
+    once = np.ones((1, num_trials))
     top = _top(values, once, top_share)
     num_top = int(top.sum())
-    if num_top == len(trials):
+    if num_top == len(complete):
         return Importances(None, "The trials do not differ enough in their values to say.")
-    grids = [grid_of(space.sampled[name], values) for name, values in tried.items()]
+    grids = [grid_of(space.sampled[name], chosen) for name, chosen in tried.items()]
     random = np.random.default_rng(_SEED)
     observed = divergences(grids, once, top)[0]
     shuffled = random.permuted(np.tile(top, (_NUM_SHUFFLES, 1)), axis=1)
+    best = f"the best {num_top} of {len(complete)} COMPLETE trials"
+    others = f" The {len(pruned)} pruned trials count as not among them." if pruned else ""
     if not _beats_chance(observed, divergences(grids, once, shuffled)):
         return Importances(
             None,
-            f"Too few trials to say which matter more: among {len(trials)} COMPLETE trials, no "
-            f"hyperparameter sets the best {num_top} apart by more than chance would.",
+            f"Too few trials to say which matter more: no hyperparameter sets {best} apart by more "
+            f"than chance would.{others}",
         )
-    num_drawn = len(trials)
-    drawn = random.multinomial(num_drawn, np.full(num_drawn, 1 / num_drawn), _NUM_RESAMPLES)
+    drawn = random.multinomial(num_trials, np.full(num_trials, 1 / num_trials), _NUM_RESAMPLES)
     weights = drawn.astype(np.float64)
     resampled = divergences(grids, weights, _top(values, weights, top_share))
-    return _found(tuple(tried), observed, resampled, num_top, num_drawn)
+    note = (
+        f"PED-ANOVA: how differently {best} chose each hyperparameter, as shares of 100 %.{others} "
+        f"95 % intervals are of {_NUM_RESAMPLES} bootstrap resamples of the trials. A description "
+        "of these trials, not a law: the sampler prefers some values."
+    )
+    return _found(tuple(tried), observed, resampled, note)
 
 
 def _is_finite(value: float | None) -> bool:
@@ -103,15 +115,17 @@ def _top(values: Floats, weights: Floats, share: float) -> Floats:
     """Of each resample's weights those of its best trials, ties with the last of them included.
 
     Args:
-        values: Of the trials, best first.
-        weights: How often each trial was drawn, `[resample, trial]`.
-        share: Share of the trials that counts as best.
+        values: Of the COMPLETE trials, best first.
+        weights: How often each trial was drawn, `[resample, trial]`; the COMPLETE ones first, in
+            the order of their values.
+        share: Share of the COMPLETE trials that counts as best.
     """
-    num_best = np.ceil(share * weights.sum(axis=1, keepdims=True))
-    last = (weights.cumsum(axis=1) >= num_best).argmax(axis=1)
+    complete = weights[:, : len(values)]
+    num_best = np.ceil(share * complete.sum(axis=1, keepdims=True))
+    last = (complete.cumsum(axis=1) >= num_best).argmax(axis=1)
     # The values are sorted, so all up to the last one that equals it are among the best.
     ends = np.array([np.flatnonzero(values == value)[-1] for value in values[last]])
-    best: Floats = np.where(np.arange(len(values)) <= ends[:, None], weights, 0.0)
+    best: Floats = np.where(np.arange(weights.shape[1]) <= ends[:, None], weights, 0.0)
     return best
 
 
@@ -134,20 +148,12 @@ def _shares(divergence: Floats) -> Floats:
     return shares
 
 
-def _found(
-    names: Sequence[str], observed: Floats, resampled: Floats, num_top: int, num_trials: int
-) -> Importances:
+def _found(names: Sequence[str], observed: Floats, resampled: Floats, note: str) -> Importances:
     shares = _shares(observed[None])[0]
     ends = np.quantile(_shares(resampled), (0.025, 0.975), axis=0)
     # Drawing with replacement adds noise of its own, which drives shares together: an extreme
     # share can lie outside its own percentiles, and the interval is then extended to it.
     low, high = np.minimum(ends[0], shares), np.maximum(ends[1], shares)
-    note = (
-        f"PED-ANOVA: how differently the best {num_top} of {num_trials} COMPLETE trials chose "
-        "each hyperparameter, as shares of 100 %. 95 % intervals are of "
-        f"{len(resampled)} bootstrap resamples of the trials. A description of these trials, not "
-        "a law: the sampler prefers some values."
-    )
     if np.all((low <= 1 / len(names)) & (high >= 1 / len(names))):
         note += (
             " Too few trials to say which matter more: every interval contains the equal share, "

@@ -127,7 +127,8 @@ def divergences(grids: Sequence[Grid], weights: Floats, top: Floats) -> Floats:
         density = _density(counts, ordered=grid.ordered) + _TINY
         density_top = _density(counts_top, ordered=grid.ordered) + _TINY
         divergence = (density * (density_top / density - 1) ** 2).sum(axis=1)
-        share_top, share = used_top / num_top, np.maximum(used, 1) / num_trials
+        # The best of a resample without COMPLETE trials are none.
+        share_top, share = used_top / np.maximum(num_top, 1), np.maximum(used, 1) / num_trials
         importance = share_top**2 / share * divergence * (num_top / num_trials) ** 2
         found[:, column] = np.where((used >= _MIN_USED) & (used_top > 0), importance, 0.0)
     return found

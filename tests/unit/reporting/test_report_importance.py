@@ -11,7 +11,7 @@ from hand_made import make_study, make_trial
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from simulated import WIDE_SPACE, simulate
 
-from sweep.records import StudyRecord
+from sweep.records import StudyRecord, TrialState
 from sweep.reporting.parameters import used_parameters
 from sweep.reporting.statistics import Importances, importances
 from sweep.reporting.statistics.importance import _top
@@ -36,6 +36,19 @@ def by_momentum(params: dict[str, Any]) -> float:
 def _study(space: SearchSpace, wrong: list[int], **params: object) -> StudyRecord:
     trials = [make_trial(space, n, w, **params) for n, w in enumerate(wrong)]
     return make_study(trials, space)
+
+
+def pruned_below(record: StudyRecord, accuracy: float) -> StudyRecord:
+    """The same study, had every trial below an accuracy been pruned."""
+    return replace(
+        record,
+        trials=tuple(
+            trial
+            if (record.value(trial) or 0) >= accuracy
+            else replace(trial, state=TrialState.PRUNED)
+            for trial in record.trials
+        ),
+    )
 
 
 # ---------------------------------------------------------------- against Optuna
@@ -92,6 +105,21 @@ def test_shares_are_optunas() -> None:
     assert list(found.shares or ()) == list(expected)
 
 
+@pytest.mark.usefixtures("quiet_optuna")
+def test_pruned_trials_are_optunas_worst() -> None:
+    record = pruned_below(simulate(300, by_learning_rate), 0.86)
+    num_complete = record.count(TrialState.COMPLETE)
+    assert 100 < num_complete < 250
+    study = optunas_study(replace(record, trials=simulate(300, by_learning_rate).trials))
+    share = np.ceil(0.1 * num_complete) / 300
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
+    expected = get_param_importances(study, evaluator=evaluator)
+    found = importances(record, WIDE_SPACE)
+    assert found.shares == pytest.approx(expected, rel=1e-9)
+    assert f"of {num_complete} COMPLETE trials" in found.note
+    assert f"The {300 - num_complete} pruned trials count as not among them." in found.note
+
+
 def test_a_drawn_trial_counts_as_often_as_it_was_drawn() -> None:
     record = simulate(30, by_learning_rate)
     random = np.random.default_rng(0)
@@ -122,6 +150,17 @@ def test_a_value_outside_its_domain_is_refused(space: SearchSpace) -> None:
         trials[3] = replace(trials[3], params=params)
         with pytest.raises(ValueError, match="which was not to be chosen"):
             importances(make_study(trials, space), space)
+
+
+def test_a_resample_without_complete_trials_has_no_best() -> None:
+    weights = np.array([[0.0, 0, 0, 2, 1], [1.0, 1, 0, 0, 1]])
+    top = _top(np.array([0.9, 0.8, 0.7]), weights, 0.5)
+    assert top.tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    domain = WIDE_SPACE.sampled["optimizer"]
+    grids = [grid_of(domain, ["adamw", "sgd", "sgd", "adamw", "adamw"])]
+    none, some = divergences(grids, weights, top)[:, 0]
+    assert none == 0
+    assert some > 0
 
 
 # ---------------------------------------------------------------- what is said
@@ -197,6 +236,27 @@ def test_the_interval_of_what_matters_lies_above_the_others() -> None:
         assert "the best 30 of 300 COMPLETE trials" in found.note
         assert "200 bootstrap resamples" in found.note
         assert "Too few" not in found.note
+
+
+def test_what_all_survivors_share_still_matters() -> None:
+    # Only trials near the best learning rate survive; among them it decides little.
+    survivors = pruned_below(simulate(300, by_learning_rate), 0.885)
+    assert stands_out(importances(survivors, WIDE_SPACE), "learning_rate")
+    complete = [trial for trial in survivors.trials if trial.state is TrialState.COMPLETE]
+    without = importances(replace(survivors, trials=tuple(complete)), WIDE_SPACE)
+    assert not stands_out(without, "learning_rate")
+
+
+def test_pruning_at_random_is_noise() -> None:
+    record = simulate(100, by_nothing)
+    trials = [
+        replace(trial, state=TrialState.PRUNED) if trial.number % 3 else trial
+        for trial in record.trials
+    ]
+    found = importances(replace(record, trials=tuple(trials)), WIDE_SPACE)
+    assert found.shares is None
+    assert found.note.startswith("Too few trials to say which matter more: no hyperparameter")
+    assert "The 66 pruned trials count as not among them." in found.note
 
 
 def test_a_conditional_parameter_can_be_what_matters() -> None:
