@@ -176,7 +176,7 @@ def _parameter_plans(
         yield _Plan(
             "slices",
             f"{_metric(record).capitalize()} against each hyperparameter",
-            lambda: figures.draw_slices(samples),
+            lambda: figures.draw_slices(series.thinned(samples)),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sweep.reporting.figures.colours import INK, PAPER, STUDIES
 from sweep.reporting.figures.shared import (
@@ -45,6 +46,8 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
         )
     log_axis(axes, "y")
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("Epochs spent on all trials so far")
     axes.set_ylabel("Validation error of the\nbest so far (%), log scale")
     figure.legend(handles=handles, loc="outside upper left", ncols=3)

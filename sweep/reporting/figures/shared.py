@@ -121,6 +121,7 @@ def bare_rows(axes: Axes, names: Sequence[str]) -> None:
 
 def interval_bar(axes: Axes, row: float, interval: Interval, colour: str) -> None:
     """A level bar from the lower to the upper end of an interval of shares, in percent."""
-    low, high = 100 * interval.low, 100 * interval.high
+    # Student's interval of a few runs may reach beyond what an accuracy can be.
+    low, high = max(100 * interval.low, 0.0), min(100 * interval.high, 100.0)
     axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
     axes.plot([low, high], [row, row], "|", color=colour, markersize=9, markeredgewidth=2)

@@ -32,11 +32,12 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
         _draw_candidate(axes, row, candidate, BEST if won else COMPLETE)
     bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} of the search" for c in candidates])
     axes.set_xlabel("Validation accuracy (%)")
-    handles: list[Line2D] = [
-        marker(INK, "o", "a run", 4, alpha=0.6),
-        marker(INK, "D", "mean, 95 % interval", 7),
-        marker(INK, "o", "in the search", 8, markerfacecolor="none", markeredgewidth=1.5),
-    ]
+    handles: list[Line2D] = []
+    if any(candidate.accuracies for candidate in candidates):
+        handles.append(marker(INK, "o", "a run", 4, alpha=0.6))
+        handles.append(marker(INK, "D", "mean, 95 % interval", 7))
+    hollow = {"markerfacecolor": "none", "markeredgewidth": 1.5}
+    handles.append(marker(INK, "o", "in the search", 8, **hollow))
     if confirmation.winner is not None:
         handles.append(marker(BEST, "D", "winner", 7))
     legend(axes, handles)
