@@ -14,7 +14,7 @@ from sweep.data import SOURCES, default_data_dir
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks, read_dataset
 from sweep.evaluation.pictures import read_picture
-from sweep.records import StudyRecord, candidate_runs, have_all_ended, rank_candidates
+from sweep.records import StudyRecord, chosen_run
 from sweep.store import DEFAULT_STORAGE, Store
 
 __all__ = ["Prediction", "predict"]
@@ -106,12 +106,9 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
             )
         return record, trial
     runs = store.read_confirmation(record.name) if record.confirms is None else record
-    if runs is not None and have_all_ended(runs):
-        winner, _ = rank_candidates(runs)[0]
-        numbers = {run.number for run in candidate_runs(runs)[winner]}
-        for run in runs.ranked():
-            if run.number in numbers:
-                return runs, run.number
+    run = chosen_run(runs) if runs is not None else None
+    if runs is not None and run is not None:
+        return runs, run.number
     if record.confirms is not None:
         search = record.confirms.study
         raise StoreError(

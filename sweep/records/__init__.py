@@ -6,6 +6,7 @@ driver, in a worker and, one day, on another machine.
 
 from sweep.records.confirmation import (
     candidate_runs,
+    chosen_run,
     confirmation_name,
     have_all_ended,
     rank_candidates,
@@ -61,6 +62,7 @@ __all__ = [
     "TrialRecord",
     "TrialState",
     "candidate_runs",
+    "chosen_run",
     "confirmation_name",
     "have_all_ended",
     "rank_candidates",

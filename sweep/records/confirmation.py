@@ -7,7 +7,13 @@ from statistics import fmean
 from sweep.records.study import StudyRecord, TrialRecord
 from sweep.records.trial import TrialState
 
-__all__ = ["candidate_runs", "confirmation_name", "have_all_ended", "rank_candidates"]
+__all__ = [
+    "candidate_runs",
+    "chosen_run",
+    "confirmation_name",
+    "have_all_ended",
+    "rank_candidates",
+]
 
 _SUFFIX = ".confirm"
 _MAX_NAME = 64  # of a study's name, by the rules of a search space
@@ -57,3 +63,15 @@ def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
         means.append((trial, fmean(found) if found else None))
     # The sort is stable.
     return sorted(means, key=lambda entry: (entry[1] is None, sign * (entry[1] or 0.0)))
+
+
+def chosen_run(runs: StudyRecord) -> TrialRecord | None:
+    """The run whose network is to be used: the winner's with the best validation metric.
+
+    None while runs of the confirmation are missing, or if none of them is COMPLETE.
+    """
+    if not have_all_ended(runs):
+        return None
+    winner, _ = rank_candidates(runs)[0]
+    numbers = {run.number for run in candidate_runs(runs)[winner]}
+    return next((run for run in runs.ranked() if run.number in numbers), None)

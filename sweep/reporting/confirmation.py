@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from scipy import stats
 
 from sweep.errors import StoreError
 from sweep.records import (
@@ -18,7 +15,15 @@ from sweep.records import (
     rank_candidates,
 )
 from sweep.reporting.parameters import Scalar
-from sweep.reporting.statistics import SIGNIFICANCE, Interval, Mean, holm, mean_interval
+from sweep.reporting.statistics import (
+    SIGNIFICANCE,
+    Interval,
+    Mean,
+    MeanDifference,
+    compare_means,
+    holm,
+    mean_interval,
+)
 
 __all__ = ["Candidate", "Confirmation", "confirmation"]
 
@@ -108,13 +113,11 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     order = rank_candidates(runs)
     values = {trial: _values(runs, of) for trial, of in candidate_runs(runs).items()}
     first, best_mean = order[0]
-    tests = {trial: _welch(values[trial], values[first]) for trial, _ in order[1:]}
-    tested = [(trial, test.p_value) for trial, test in tests.items() if test.p_value is not None]
-    corrected = dict(
-        zip([t for t, _ in tested], holm([p_value for _, p_value in tested]), strict=True)
-    )
+    compared = {trial: compare_means(values[trial], values[first]) for trial, _ in order[1:]}
+    tests = {trial: test for trial, test in compared.items() if test is not None}
+    corrected = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
     candidates = tuple(
-        _candidate(record, runs, trial, rank, tests.get(trial, _NO_TEST), corrected.get(trial))
+        _candidate(record, runs, trial, rank, tests.get(trial), corrected.get(trial))
         for rank, (trial, _) in enumerate(order, start=1)
     )
     finished = have_all_ended(runs) and best_mean is not None
@@ -145,7 +148,7 @@ def _candidate(
     runs: StudyRecord,
     trial: int,
     rank: int,
-    test: _Test,
+    test: MeanDifference | None,
     p_value_holm: float | None,
 ) -> Candidate:
     confirms = runs.confirms
@@ -167,8 +170,8 @@ def _candidate(
         values=values,
         mean=mean_interval(values) if values else None,
         num_failed=sum(run.state is TrialState.FAIL for run in repeated),
-        difference=test.difference,
-        difference_interval=test.interval,
+        difference=test.difference if test else None,
+        difference_interval=test.interval if test else None,
         p_value_holm=p_value_holm,
         tied=None if p_value_holm is None else p_value_holm >= SIGNIFICANCE,
     )
@@ -185,30 +188,3 @@ def _test_accuracies(runs: StudyRecord, winner: int) -> tuple[float, ...]:
         if reading is not None and reading.num_images
     ]
     return tuple(accuracies) if len(accuracies) == len(complete) else ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """Two candidates' runs against each other; None where there are too few to say."""
-
-    difference: float | None = None
-    interval: Interval | None = None
-    p_value: float | None = None
-
-
-_NO_TEST = _Test()
-
-
-def _welch(values: Sequence[float], others: Sequence[float]) -> _Test:
-    """Welch's test of two means whose runs may spread differently."""
-    if min(len(values), len(others)) < 2:
-        return _NO_TEST
-    difference = sum(values) / len(values) - sum(others) / len(others)
-    if len(set(values)) == len(set(others)) == 1:
-        # Without any spread there is nothing to measure a difference with.
-        return _Test(difference, None, 1.0 if values[0] == others[0] else None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two may have no spread
-        found = stats.ttest_ind(values, others, equal_var=False)
-        low, high = found.confidence_interval(0.95)
-    return _Test(difference, Interval(float(low), float(high)), float(found.pvalue))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from sweep.errors import StoreError
-from sweep.records import StudyRecord, TestReading, TrialRecord
+from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
 from sweep.reporting.confirmation import Confirmation, confirmation
 from sweep.space import SearchSpace
 
@@ -57,31 +57,22 @@ class Reported:
 
 
 def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) -> Reported:
-    """Put together what a report needs of a study."""
+    """Put together what a report needs of a study.
+
+    Raises:
+        StoreError: the study and its confirmation contradict each other.
+    """
     found = confirmation(record, runs)
-    if runs is not None and found is not None and found.winner is not None:
+    run = chosen_run(runs) if runs is not None else None
+    if runs is not None and run is not None and found is not None and found.winner is not None:
         chosen = record.trials[found.winner]
-        network = _of_confirmation(runs, found.winner)
-    else:
-        chosen = record.best
-        network = (
-            None
-            if chosen is None
-            else Network(record.name, chosen, record.test_reading(chosen.number))
-        )
-    return Reported(record, space, runs, found, chosen, network)
-
-
-def _of_confirmation(runs: StudyRecord, winner: int) -> Network | None:
-    """The winner's run with the best validation value."""
-    if runs.confirms is None:
-        return None
-    first = runs.confirms.trials.index(winner) * runs.confirms.num_seeds
-    numbers = range(first, first + runs.confirms.num_seeds)
-    for trial in runs.ranked():
-        if trial.number in numbers:
-            return Network(runs.name, trial, runs.test_reading(trial.number))
-    return None
+        network = Network(runs.name, run, runs.test_reading(run.number))
+        return Reported(record, space, runs, found, chosen, network)
+    best = record.best
+    network_of_best = (
+        None if best is None else Network(record.name, best, record.test_reading(best.number))
+    )
+    return Reported(record, space, runs, found, best, network_of_best)
 
 
 def read_space(record: StudyRecord) -> SearchSpace:

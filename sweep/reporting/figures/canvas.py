@@ -30,6 +30,8 @@ _SVG_STYLE = (
     "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 )
 
+_RASTER_DPI = 110  # of what is too much for shapes; a pixel on a screen
+
 _STYLE: Any = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.family": "DejaVu Sans",
@@ -98,7 +100,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
         buffer = io.StringIO()
         # Nothing but the picture: no date, no creator, no licence vocabulary.
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", metadata=nothing, dpi=160, transparent=True)
+        figure.savefig(buffer, format="svg", metadata=nothing, dpi=_RASTER_DPI, transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     # A style sheet in an SVG would hold for the whole page: what it says goes into `_SVG_STYLE`.
@@ -107,7 +109,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
     svg = re.sub(r">\s+<", "><", svg)
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r"<[^>]+>", lambda tag: _mended(tag[0]), svg)
-    svg = _own_identifiers(svg, name)
+    svg = _shared_by_groups(_own_identifiers(svg, name))
     style = f"--width:{figure.get_figwidth() * 96:.0f}px;{_SVG_STYLE}"
     label = f'role="img" aria-label="{escape(description)}" style="{style}"'
     return svg.replace("<svg", f"<svg {label}", 1)
@@ -130,25 +132,46 @@ def _mended(tag: str) -> str:
         tag,
     )
     tag = re.sub(r"font-family: [^;\"]*; |\stransform=\"rotate\(-?0 [^\"]*\"", "", tag)
-    # Hundredths of a point are enough, and a path needs no line breaks.
+    # An opacity would be that of a whole group once it stands there.
+    tag = re.sub(r"(?<!-)opacity: ([\d.]+)", r"fill-opacity: \1; stroke-opacity: \1", tag)
+    # Tenths of a point are enough to place a shape, hundredths for the shape of a marker.
+    digits = 2 if " id=" in tag else 1
     tag = re.sub(
         r'\b(d|x|y|width|height)="[^"]*"',
-        lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]),
+        lambda match: re.sub(rf"(\.\d{{{digits}}})\d+", r"\1", match[0]),
         tag,
     )
     return re.sub(r"\s*\n\s*", " ", tag)
 
 
+def _shared_by_groups(svg: str) -> str:
+    """Say at a group what all its children have in common: they may be thousands."""
+
+    def group(match: re.Match[str]) -> str:
+        opening, content = match[1], match[2]
+        children = re.findall(r"<[^>]+>", content)
+        for attribute in re.findall(r' (?:style|clip-path)="[^"]*"', children[0]):
+            name = attribute[: attribute.index("=") + 1]
+            if name not in opening and all(attribute in child for child in children):
+                opening = f"{opening[:-1]}{attribute}>"
+                content = content.replace(attribute, "")
+        return f"{opening}{content}</g>"
+
+    return re.sub(r"(<g\b[^>]*>)((?:<(?:use|path)\b[^>]*/>){2,})</g>", group, svg)
+
+
 def _own_identifiers(svg: str, name: str) -> str:
     """Drop identifiers that nothing refers to; begin the others with the figure's name."""
-    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg))
-    referred = {one or other for one, other in used}
+    used = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg)
+    own: dict[str, str] = {}
+    for one, other in used:
+        own.setdefault(one or other, f"{name}-{len(own)}")
 
     def identifier(match: re.Match[str]) -> str:
-        return f' id="{name}-{match[1]}"' if match[1] in referred else ""
+        return f' id="{own[match[1]]}"' if match[1] in own else ""
 
     svg = re.sub(r'\sid="([^"]*)"', identifier, svg)
-    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
+    return re.sub(r'(href="#|url\(#)([^")]+)', lambda match: match[1] + own[match[2]], svg)
 
 
 def image_png(image: bytes, shape: tuple[int, int], *, brightest: int) -> bytes:

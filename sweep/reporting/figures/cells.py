@@ -14,8 +14,9 @@ from sweep.reporting.figures.shared import short
 
 __all__ = ["draw_cells", "name_sides"]
 
-# Text in a cell keeps its colour in the dark, as the cell does: these are not in the palette.
-_DARK_TEXT, _LIGHT_TEXT = "#101418", "#f7fbff"
+# Text in a cell keeps its colour in the dark, as the cell does: nearly black and nearly white,
+# which are not in the palette.
+_DARK_TEXT, _LIGHT_TEXT = "#010101", "#fefefe"
 _LETTER = 0.62  # width of an average character for a font size of 1
 
 
@@ -75,7 +76,7 @@ def name_sides(
         size: Font size.
     """
     every = max(1, math.ceil(1.15 * size / pitch))
-    shown = [short(name, 14) for name in columns]
+    shown = [short(name, 18) for name in columns]
     widest = max((len(name) for name in shown), default=0) * _LETTER * size
     tilted = widest > 0.95 * pitch * every
     if tilted:
@@ -89,6 +90,6 @@ def name_sides(
         fontsize=size,
     )
     axes.set_yticks(
-        range(0, len(rows), every), [short(name, 14) for name in rows][::every], fontsize=size
+        range(0, len(rows), every), [short(name, 18) for name in rows][::every], fontsize=size
     )
     axes.tick_params(length=0, pad=3)

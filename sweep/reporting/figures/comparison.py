@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sweep.reporting.figures.colours import INK, PAPER, STUDIES
 from sweep.reporting.figures.shared import (
@@ -16,6 +17,7 @@ from sweep.reporting.figures.shared import (
     legend,
     log_axis,
     marker,
+    percent_ends,
     study_name,
 )
 from sweep.reporting.series import BestSoFar, StudyAccuracy
@@ -45,6 +47,8 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
         )
     log_axis(axes, "y")
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("Epochs spent on all trials so far")
     axes.set_ylabel("Validation error of the\nbest so far (%), log scale")
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
@@ -62,7 +66,7 @@ def draw_study_accuracies(studies: Sequence[StudyAccuracy]) -> Figure:
     for row, study in enumerate(studies):
         colour = _colour(row)
         if study.interval is not None:
-            interval_bar(axes, row, study.interval, colour)
+            interval_bar(axes, row, *percent_ends(study.interval), colour)
         axes.plot(
             100 * study.accuracy, row, "o", color=colour, markersize=8, markeredgewidth=1.8,
             markerfacecolor=colour if study.confirmed else PAPER, zorder=3,

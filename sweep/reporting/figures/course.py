@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sweep.records import TrialState
 from sweep.reporting.figures.colours import BEST, FAILED, INK, MUTED, PAPER, TRAIN
@@ -75,7 +75,8 @@ def draw_history(history: History) -> Figure:
             transform=axes.get_xaxis_transform(), rasterized=len(history.failed) > MANY,
         )  # fmt: skip
         handles.append(marker(FAILED, "|", "failed (no value)"))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("Epochs spent on all trials up to the end of this one")
     axes.set_ylabel(f"{history.label}, log scale")
     _number_trials(axes, history.points)
@@ -101,7 +102,7 @@ def _number_trials(axes: Axes, points: Sequence[Point]) -> None:
         if at is not None and (not shown or at - shown[-1][0] > 0.05 * (high - low)):
             shown.append((at, number))
     top = axes.secondary_xaxis("top")
-    top.set_xticks([at for at, _ in shown], [str(number) for _, number in shown])
+    top.set_xticks([at for at, _ in shown], [f"{number:,}" for _, number in shown])
     top.set_xlabel("Trial")
     top.spines[:].set_visible(False)
 
@@ -150,8 +151,9 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], state: TrialState, *, raster: bool) -> None:
-    """All curves of one state at once; those of a single epoch as dots."""
+    """All curves of one state at once, the fainter the more; those of a single epoch as dots."""
     pruned = state is TrialState.PRUNED
+    faint = max(min(1.0, (80 / len(curves)) ** 0.6), 0.08)
     lines = [
         [(epoch, shown) for epoch, shown in enumerate(curve.shown, 1)]
         for curve in curves
@@ -163,14 +165,14 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], state: TrialState, *, rast
             colors=STATE_COLOURS[state],
             linewidths=0.9 if pruned else 1.1,
             linestyles=[_DASHES[state]],
-            alpha=0.4 if pruned else 0.6,
+            alpha=(0.4 if pruned else 0.6) * faint,
             rasterized=raster,
         )
     )
     dots = [curve.shown[0] for curve in curves if len(curve.shown) == 1]
     axes.plot(
         [1] * len(dots), dots, "o",
-        color=STATE_COLOURS[state], alpha=0.4, markersize=3, rasterized=raster,
+        color=STATE_COLOURS[state], alpha=0.4 * faint, markersize=3, rasterized=raster,
     )  # fmt: skip
     axes.autoscale_view()
 
@@ -191,11 +193,10 @@ def draw_chosen_curves(curves: ChosenCurves) -> Figure:
     handles = [
         Line2D([], [], color=TRAIN, marker="s", markersize=4, label="training"),
         Line2D([], [], color=BEST, marker="o", markersize=4.5, label="validation"),
-        Line2D(
-            [], [], color=MUTED, linewidth=1, linestyle=(0, (2, 2)),
-            label=f"epoch {curves.best_epoch}, weights kept",
-        ),
-    ]  # fmt: skip
+    ]
+    if curves.best_epoch <= len(curves.validation_loss):
+        label = f"epoch {curves.best_epoch}, weights kept"
+        handles.append(Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (2, 2)), label=label))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
 

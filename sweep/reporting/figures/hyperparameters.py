@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -15,7 +16,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from sweep.records import TrialState
 from sweep.reporting.figures.colours import BEST, MUTED, PAPER, RAMP
 from sweep.reporting.figures.shared import (
-    MANY,
     STATE_COLOURS,
     STATE_MARKERS,
     STATE_NAMES,
@@ -31,12 +31,15 @@ from sweep.reporting.series import Axis, Sample, Samples
 
 __all__ = ["draw_parallel_coordinates", "draw_slices"]
 
+_MANY = 200  # trials: more of them are drawn finer
+
 
 def draw_slices(samples: Samples) -> Figure:
     """The value against each hyperparameter alone."""
     columns = min(3, len(samples.axes))
     rows = math.ceil(len(samples.axes) / columns)
-    figure = Figure((WIDE * columns / 3, 0.4 + 2.7 * rows), layout="constrained")
+    width = WIDE * (0.55, 0.75, 1.0)[columns - 1]
+    figure = Figure((width, 0.4 + 2.7 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for index, axes in enumerate(grid.flat):
         if index < len(samples.axes):
@@ -68,7 +71,6 @@ def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
         return float(value or 0) + (0.3 * jitter(sample.number) if few else 0)
 
     used = [sample for sample in samples.samples if sample.coordinates[index] is not None]
-    many = len(samples.samples) * len(samples.axes) > 2 * MANY
     for state in states_among([sample.state for sample in used]):
         shown = [sample for sample in used if sample.state is state]
         axes.scatter(
@@ -76,10 +78,9 @@ def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
             [sample.shown for sample in shown],
             color=STATE_COLOURS[state],
             marker=STATE_MARKERS[state],
-            s=6 if many else 22,
+            s=8 if len(samples.samples) > _MANY else 22,
             alpha=0.7,
             linewidths=0,
-            rasterized=many,
         )
     for sample in used:
         if sample.number == samples.best:
@@ -104,7 +105,8 @@ def _draw_slice(axes: Axes, samples: Samples, index: int) -> None:
         log_axis(axes, "x")
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=axis.whole))
-    axes.set_xlabel(f"{axis.name}, log scale" if axis.log else axis.name)
+    name = short(axis.name, 28)
+    axes.set_xlabel(f"{name}, log scale" if axis.log else name)
 
 
 # ---------------------------------------------------------------- parallel coordinates
@@ -113,7 +115,7 @@ _UNUSED = -0.13  # where a line passes an axis that its trial did not use
 
 
 def draw_parallel_coordinates(samples: Samples) -> Figure:
-    """Every trial as a line through its hyperparameters to its value; the better, the stronger."""
+    """Every trial as a line through its hyperparameters to its value, the best fifth strongest."""
     num_axes = len(samples.axes) + 1
     width = max(WIDE * 0.7, min(WIDE, 1.75 * num_axes))
     figure = Figure((width, 4.6), layout="constrained")
@@ -123,17 +125,14 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
     value_axis = Axis(samples.label, low=low, high=high, log=True)
     pruned = (0, (3, 2))
     _draw_lines(axes, samples, value_axis, pruned)
-    letters = max(4, round(72 * width / num_axes / 7.5))  # that fit between two axes
+    pitch = 72 * width / num_axes  # points from axis to axis
     for position, axis in enumerate([*samples.axes, value_axis]):
-        _draw_axis(axes, position, axis, letters)
+        _draw_axis(axes, position, axis, max(4, int(pitch / 5.6)))
     unused = any(None in sample.coordinates for sample in samples.samples)
     if unused:
         axes.text(-0.06, _UNUSED, "unused", ha="right", va="center", color=MUTED, fontsize=9)
-    names = [
-        axis.name.replace("_", "\n") if len(axis.name) > letters else axis.name
-        for axis in samples.axes
-    ]
-    axes.set_xticks(range(num_axes), [*names, samples.label.replace(" ", "\n", 2)])
+    names = [_wrapped(axis.name, pitch, "_") for axis in samples.axes]
+    axes.set_xticks(range(num_axes), [*names, _wrapped(samples.label, min(pitch, 90.0), " ")])
     axes.tick_params(length=0, pad=6, labelsize=9.5)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -141,12 +140,21 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
     axes.set_ylim(_UNUSED - 0.05 if unused else -0.04, 1.04)
     axes.set_xlim(-0.35, num_axes - 0.55)
     handles = [Line2D([], [], color=BEST, linewidth=2.6, label="chosen")]
-    handles.append(Line2D([], [], color=RAMP[0], label="low error"))
-    handles.append(Line2D([], [], color=RAMP[-1], label="high error"))
+    handles.append(Line2D([], [], color=RAMP[0], label="best fifth"))
+    handles.append(Line2D([], [], color=RAMP[-1], label="worst fifth"))
     if any(sample.state is TrialState.PRUNED for sample in samples.samples):
         handles.append(Line2D([], [], color=MUTED, linestyle=pruned, label="pruned (error so far)"))
     legend(axes, handles)
     return figure
+
+
+def _wrapped(name: str, points: float, separator: str) -> str:
+    """A name in lines of about so many points, broken where it has a separator."""
+    letters = int(points / 6)
+    if len(name) <= letters:
+        return name
+    lines = textwrap.wrap(name.replace(separator, " "), max(letters, 4), break_long_words=False)
+    return "\n".join(short(line, max(letters, 10)) for line in lines[:4])
 
 
 def _draw_lines(
@@ -154,15 +162,15 @@ def _draw_lines(
 ) -> None:
     """The lines of all trials, the best on top."""
     lines: dict[tuple[int, bool], list[Sequence[tuple[int, float]]]] = {}
-    for sample in samples.samples:
-        height = _height(value_axis, sample.shown)
-        line = list(enumerate([*_line(samples, sample), height]))
+    ranked = sorted(samples.samples, key=lambda sample: sample.shown)
+    for rank, sample in enumerate(ranked):
+        line = list(enumerate([*_line(samples, sample), _height(value_axis, sample.shown)]))
         if sample.number == samples.best:
             axes.plot(*zip(*line, strict=True), color=BEST, linewidth=2.6, zorder=3)
         else:
-            step = min(int(height * len(RAMP)), len(RAMP) - 1)
+            step = rank * len(RAMP) // len(ranked)
             lines.setdefault((step, sample.state is TrialState.PRUNED), []).append(line)
-    many = len(samples.samples) > 200
+    many = len(samples.samples) > _MANY
     for (step, was_pruned), own in sorted(lines.items(), reverse=True):
         axes.add_collection(
             LineCollection(
@@ -170,7 +178,7 @@ def _draw_lines(
                 colors=RAMP[step],
                 linewidths=0.6 if many else 1.0,
                 linestyles=[pruned if was_pruned else "solid"],
-                alpha=0.5 if many else 0.75,
+                alpha=(0.85, 0.7, 0.6, 0.5, 0.45)[step] * (0.6 if many and step else 1),
             )
         )
 

@@ -39,7 +39,7 @@ def draw_importances(importances: Importances) -> Figure:
             axes.plot([low, high], [row, row], "|", color=INK, markersize=8, markeredgewidth=1.5)
     equal = 100 / max(len(shares), 1)
     axes.axvline(equal, color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
-    bare_rows(axes, [f"{short(name, 32)}   {100 * s:.0f} %" for name, s in shares.items()])
+    bare_rows(axes, [f"{short(name, 32)}\u00a0\u00a0{100 * s:.0f} %" for name, s in shares.items()])
     axes.set_xlim(0)
     axes.set_xlabel("Share of importance (%)")
     handles = [
@@ -57,8 +57,8 @@ def draw_interactions(interactions: Interactions) -> Figure:
     # The first row and the last column have no pair of their own.
     shares = 100 * np.array(interactions.strengths, dtype=float)[1:, :-1]
     pairs = np.tril(np.ones_like(shares, dtype=bool))
-    side = min(WIDE, 2.4 + 0.62 * size)
-    figure = Figure((side, side * 0.78), layout="constrained")
+    side = min(WIDE, 3.4 + 0.56 * size)
+    figure = Figure((side, side * 0.78), layout="compressed")
     axes = figure.add_subplot()
     # The scale ends at 10 % at least: noise is not to look like a finding.
     norm = Normalize(0, max(10.0, float(shares[pairs].max())))
@@ -71,7 +71,7 @@ def draw_interactions(interactions: Interactions) -> Figure:
     name_sides(axes, interactions.names[:-1], interactions.names[1:], pitch=40, size=9.5)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.outline.set_visible(False)
-    bar.set_label("Explained by the pair together,\nbeyond its members (% of the variance)")
+    bar.set_label("Explained by the pair\nbeyond its members\n(% of the variance)")
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import FuncNorm, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from sweep.records import ConfusionMatrix
 from sweep.reporting.figures.cells import draw_cells, name_sides
@@ -35,8 +36,9 @@ def draw_test_confusion_matrix(matrix: ConfusionMatrix, class_names: Sequence[st
     if len(cells) > _MAX_NUMBERED:
         figure = Figure((WIDE * 0.92, WIDE * 0.8), layout="constrained")
         axes = figure.add_subplot()
-        _draw_matrix(axes, shares, class_names, texts=None, side=WIDE * 0.7, size=9)
+        image = _draw_matrix(axes, shares, class_names, texts=None, side=WIDE * 0.7, size=8.5)
         axes.set_title("Share of the true class (%)")
+        figure.colorbar(image, ax=axes, shrink=0.8).outline.set_visible(False)
         return figure
     figure = Figure((WIDE, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -61,15 +63,22 @@ def draw_validation_confusion_matrices(
     columns = min(2, len(matrices))
     rows = -(-len(matrices) // columns)
     width, side = WIDE * (1 if columns == 2 else 0.6), WIDE * 0.4
-    figure = Figure((width, (side + 1) * rows), layout="constrained")
+    numbered = len(class_names) <= _MAX_NUMBERED
+    figure = Figure((width, (side + (1 if numbered else 0.7)) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(matrices) :]:
         axes.remove()
+    most = max(max(map(max, matrix)) for _, matrix in matrices)
     for axes, (number, matrix) in zip(grid.flat, matrices, strict=False):
         cells = np.array(matrix, dtype=float)
         mistakes = cells * (1 - np.eye(len(cells)))
-        _draw_matrix(axes, cells, class_names, texts=_counts(mistakes), side=side, size=8.5)
+        image = _draw_matrix(
+            axes, cells, class_names, texts=_counts(mistakes), side=side, size=8.5, most=most
+        )
         axes.set_title(f"Trial {number}: {mistakes.sum():,.0f} mistakes")
+    if not numbered:
+        shown = list(grid.flat[: len(matrices)])
+        figure.colorbar(image, ax=shown, shrink=0.6).outline.set_visible(False)
     return figure
 
 
@@ -81,17 +90,16 @@ def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figur
     figure = Figure((width, width * 0.86), layout="constrained")
     axes = figure.add_subplot()
     extreme = max(float(np.abs(cells).max()), 4.0)
-    texts = [[_signed(cell) for cell in row] for row in cells]
+    _name(axes, class_names, side=width * 0.76, size=8.5)
     # Purple for fewer images, orange for more, white in the middle.
     image = draw_cells(
         axes,
         cells,
-        texts=texts if numbered else None,
+        texts=[[_signed(cell) for cell in row] for row in cells] if numbered else None,
         norm=FuncNorm((_signed_root, _signed_square), vmin=-extreme, vmax=extreme),
         colours="PuOr_r",
         size=9,
     )
-    _name(axes, class_names, side=width * 0.72, size=9)
     axes.set_title(f"Images of trial {difference.second} minus images of trial {difference.first}")
     if not numbered:
         figure.colorbar(image, ax=axes, shrink=0.8).outline.set_visible(False)
@@ -129,17 +137,17 @@ def _draw_matrix(
     texts: Sequence[Sequence[str]] | None,
     side: float,
     size: float,
-) -> None:
-    """One matrix of about so many inches; without texts if it has too many classes."""
-    numbered = len(cells) <= _MAX_NUMBERED
-    norm = PowerNorm(_GAMMA, vmin=0, vmax=max(float(cells.max()), 1.0))
-    image = draw_cells(
-        axes, cells, texts=texts if numbered else None, norm=norm, colours="Blues", size=size
-    )
+    most: float = 0.0,
+) -> AxesImage:
+    """One matrix of about so many inches; without texts if it has too many classes.
+
+    The colours end at the largest cell, or at `most` where several matrices share them.
+    """
+    norm = PowerNorm(_GAMMA, vmin=0, vmax=max(float(cells.max()), most, 1.0))
+    if len(cells) > _MAX_NUMBERED:
+        texts = None
     _name(axes, class_names, side=side, size=size)
-    if not numbered:
-        bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
-        bar.outline.set_visible(False)
+    return draw_cells(axes, cells, texts=texts, norm=norm, colours="Blues", size=size)
 
 
 def _name(axes: Axes, class_names: Sequence[str], *, side: float, size: float) -> None:

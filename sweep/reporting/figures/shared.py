@@ -27,6 +27,7 @@ __all__ = [
     "legend",
     "log_axis",
     "marker",
+    "percent_ends",
     "short",
     "states_among",
     "study_name",
@@ -119,8 +120,12 @@ def bare_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.margins(x=0.08)
 
 
-def interval_bar(axes: Axes, row: float, interval: Interval, colour: str) -> None:
-    """A level bar from the lower to the upper end of an interval of shares, in percent."""
-    low, high = 100 * interval.low, 100 * interval.high
+def interval_bar(axes: Axes, row: float, low: float, high: float, colour: str) -> None:
+    """A level bar from the lower to the upper end of an interval."""
     axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
     axes.plot([low, high], [row, row], "|", color=colour, markersize=9, markeredgewidth=2)
+
+
+def percent_ends(interval: Interval) -> tuple[float, float]:
+    """An interval of a share in percent; Student's may reach beyond what a share can be."""
+    return max(100 * interval.low, 0.0), min(100 * interval.high, 100.0)

@@ -9,7 +9,15 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.figures.colours import BEST, COMPLETE, INK, MUTED, PAPER
-from sweep.reporting.figures.shared import WIDE, bare_rows, interval_bar, jitter, legend, marker
+from sweep.reporting.figures.shared import (
+    WIDE,
+    bare_rows,
+    interval_bar,
+    jitter,
+    legend,
+    marker,
+    percent_ends,
+)
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin
 
 __all__ = ["draw_confirmation", "draw_reliability"]
@@ -19,45 +27,52 @@ __all__ = ["draw_confirmation", "draw_reliability"]
 
 
 def draw_confirmation(confirmation: Confirmation) -> Figure:
-    """Validation accuracy of every run of each candidate, the best mean on top.
+    """Validation metric of every run of each candidate, the best mean on top.
 
-    The search's own value is a hollow marker: how far it lies to the right is what choosing the
-    best of many trials promised too much.
+    The search's own value is a hollow marker: how far it lies on the better side is what
+    choosing the best of many trials promised too much.
     """
     candidates = confirmation.candidates
     figure = Figure((WIDE * 0.85, 1.4 + 0.5 * len(candidates)), layout="constrained")
     axes = figure.add_subplot()
+    is_share = confirmation.metric == "validation_accuracy"
     for row, candidate in enumerate(candidates):
         won = candidate.trial == confirmation.winner
-        _draw_candidate(axes, row, candidate, BEST if won else COMPLETE)
+        _draw_candidate(axes, row, candidate, BEST if won else COMPLETE, is_share)
     bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} of the search" for c in candidates])
-    axes.set_xlabel("Validation accuracy (%)")
-    handles: list[Line2D] = [
-        marker(INK, "o", "a run", 4, alpha=0.6),
-        marker(INK, "D", "mean, 95 % interval", 7),
-        marker(INK, "o", "in the search", 8, markerfacecolor="none", markeredgewidth=1.5),
-    ]
+    axes.set_xlabel("Validation accuracy (%)" if is_share else "Validation loss (nats)")
+    handles: list[Line2D] = []
+    if any(candidate.values for candidate in candidates):
+        handles.append(marker(INK, "o", "a run", 4, alpha=0.6))
+        handles.append(marker(INK, "D", "mean, 95 % interval", 7))
+    hollow = {"markerfacecolor": "none", "markeredgewidth": 1.5}
+    handles.append(marker(INK, "o", "in the search", 8, **hollow))
     if confirmation.winner is not None:
         handles.append(marker(BEST, "D", "winner", 7))
     legend(axes, handles)
     return figure
 
 
-def _draw_candidate(axes: Axes, row: int, candidate: Candidate, colour: str) -> None:
+def _draw_candidate(
+    axes: Axes, row: int, candidate: Candidate, colour: str, is_share: bool
+) -> None:
+    unit = 100 if is_share else 1
     axes.plot(
-        100 * candidate.search_accuracy, row, "o",
+        unit * candidate.search_value, row, "o",
         color=INK, markersize=9, markerfacecolor="none", markeredgewidth=1.5, zorder=2,
     )  # fmt: skip
     axes.plot(
-        [100 * accuracy for accuracy in candidate.accuracies],
-        [row + 0.28 + 0.12 * jitter(run) for run in range(len(candidate.accuracies))],
+        [unit * value for value in candidate.values],
+        [row + 0.28 + 0.12 * jitter(run) for run in range(len(candidate.values))],
         "o", color=colour, markersize=4.5, alpha=0.65, markeredgewidth=0,
     )  # fmt: skip
     if candidate.mean is not None:
-        if candidate.mean.interval is not None:
-            interval_bar(axes, row, candidate.mean.interval, colour)
+        interval = candidate.mean.interval
+        if interval is not None:
+            low, high = percent_ends(interval) if is_share else (interval.low, interval.high)
+            interval_bar(axes, row, low, high, colour)
         axes.plot(
-            100 * candidate.mean.value, row, "D",
+            unit * candidate.mean.value, row, "D",
             color=colour, markersize=8, markeredgecolor=PAPER, zorder=4,
         )  # fmt: skip
 

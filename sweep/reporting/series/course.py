@@ -160,13 +160,13 @@ def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | Non
     outcome = trial.outcome
     if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
         return None
-    errors = Measure.of_errors(record)
+    errors, losses = Measure.of_errors(record), Measure.of_losses()
     trained = [metrics.train_accuracy for metrics in outcome.history]
     recorded = any(accuracy is not None for accuracy in trained)
     return ChosenCurves(
         number=outcome.trial,
-        train_loss=tuple(metrics.train_loss for metrics in outcome.history),
-        validation_loss=tuple(metrics.validation_loss for metrics in outcome.history),
+        train_loss=tuple(losses.shown(m.train_loss) for m in outcome.history),
+        validation_loss=tuple(losses.shown(m.validation_loss) for m in outcome.history),
         train_error=tuple(map(errors.shown, trained)) if recorded else (),
         validation_error=tuple(errors.shown(m.validation_accuracy) for m in outcome.history),
         best_epoch=outcome.best_epoch,

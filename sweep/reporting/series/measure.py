@@ -9,9 +9,13 @@ from sweep.reporting.tables import num_validation_images
 
 __all__ = ["Measure", "finite_value"]
 
+_LEAST, _MOST = 1e-12, 1e12
+
 
 class Measure:
     """From a metric to the height at which it is drawn; lower is always better.
+
+    A height is a positive number that a logarithmic axis can show, or NaN, whatever was stored.
 
     Args:
         metric: `validation_accuracy`, drawn as the error in percent, or `validation_loss`.
@@ -21,7 +25,7 @@ class Measure:
     def __init__(self, metric: str, num_images: int | None) -> None:
         self._is_accuracy = metric == "validation_accuracy"
         # A logarithmic axis has no zero: no error at all is drawn as half an image.
-        self._least = 50 / num_images if num_images else 0.005
+        self._least = (50 / num_images if num_images else 0.005) if self._is_accuracy else _LEAST
         self.label = (
             "Validation error (% of images)" if self._is_accuracy else "Validation loss (nats)"
         )
@@ -32,6 +36,11 @@ class Measure:
         return cls(record.objective.metric, num_validation_images(record))
 
     @classmethod
+    def of_losses(cls) -> Measure:
+        """Mean cross-entropies."""
+        return cls("validation_loss", None)
+
+    @classmethod
     def of_errors(cls, record: StudyRecord) -> Measure:
         """Errors, also where the study ranks by loss."""
         return cls("validation_accuracy", num_validation_images(record))
@@ -40,9 +49,8 @@ class Measure:
         """The height; NaN for a value that is none."""
         if value is None or not math.isfinite(value):
             return math.nan
-        if self._is_accuracy:
-            return max(100 * (1 - value), self._least)
-        return max(value, 1e-12)
+        height = 100 * (1 - value) if self._is_accuracy else value
+        return min(max(height, self._least), _MOST)
 
 
 def finite_value(record: StudyRecord, trial: TrialRecord) -> float | None:

@@ -101,7 +101,7 @@ def _coordinate(axis: Axis, value: Scalar) -> float | str:
     return str(value) if axis.choices else float(value)
 
 
-def thinned(found: Samples, limit: int = 1000) -> Samples:
+def thinned(found: Samples, limit: int = 600) -> Samples:
     """At most so many of the trials: the best tenth of them, and the rest evenly by number.
 
     Args:

@@ -96,6 +96,23 @@ def test_chosen_curves_give_loss_and_error(space: SearchSpace) -> None:
     assert curves.train_error[1] == 25
 
 
+def test_heights_fit_a_logarithmic_axis_whatever_was_stored(space: SearchSpace) -> None:
+    trial = make_trial(space, 0)
+    assert trial.outcome is not None
+    first, second = trial.outcome.history
+    wild = (
+        replace(first, train_loss=math.inf, validation_loss=-1.0, validation_accuracy=-1e300),
+        replace(second, train_loss=1e300, validation_loss=0.0, validation_accuracy=7.0),
+    )
+    study = make_study([with_outcome(trial, history=wild), make_trial(space, 1)], space)
+    curves = series.chosen_curves(study)
+    assert curves is not None
+    assert math.isnan(curves.train_loss[0])
+    assert curves.train_loss[1] == 1e12
+    assert curves.validation_loss == (1e-12, 1e-12)
+    assert curves.validation_error == (1e12, 1.25)
+
+
 # ---------------------------------------------------------------- samples
 
 

@@ -1,0 +1,411 @@
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from sweep.records import TrialState
+from sweep.reporting import figures
+from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.figures.cells import _text_colour
+from sweep.reporting.figures.colours import DARK_CSS, PALETTE
+from sweep.reporting.series import (
+    Axis,
+    Bar,
+    BestSoFar,
+    ChosenCurves,
+    Curve,
+    Difference,
+    History,
+    LearningCurves,
+    Pause,
+    Point,
+    Row,
+    Sample,
+    Samples,
+    StudyAccuracy,
+    Timeline,
+    thinned,
+)
+from sweep.reporting.statistics import Importances, Interval, Mean, mean_interval
+from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin
+from sweep.reporting.statistics.interactions import Interactions
+
+HOSTILE = "</script><img src=x onerror=alert(1)>$x$ & \"'\n"
+LONG = "a_very_long_name_" * 20
+NAN = math.nan
+DONE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def history(*shown: float, label: str = "Validation error (%)") -> History:
+    states = itertools.cycle([DONE, PRUNED])
+    points = tuple(
+        Point(number, state, 3 * number + 3, height)
+        for number, (height, state) in enumerate(zip(shown, states, strict=False))
+    )
+    best = tuple((point.epochs_spent, min(shown)) for point in points if point.state is DONE)
+    return History(label, points, best, (Point(99, FAIL, 4, NAN),), 0)
+
+
+def learning_curves(*curves: tuple[float, ...]) -> LearningCurves:
+    states = itertools.cycle([DONE, PRUNED])
+    drawn = tuple(
+        Curve(number, state, curve, audited=number if number else None)
+        for number, (curve, state) in enumerate(zip(curves, states, strict=False))
+    )
+    return LearningCurves("Validation loss (nats)", drawn, 0)
+
+
+def chosen_curves(*losses: float, best_epoch: int = 1) -> ChosenCurves:
+    return ChosenCurves(7, losses, losses, losses, losses, best_epoch)
+
+
+def samples(num_trials: int, *names: str) -> Samples:
+    """Every second axis is of choices, and the last one is unused by every third trial."""
+    axes = tuple(
+        Axis(name, choices=("relu", HOSTILE, LONG))
+        if index % 2
+        else Axis(name, low=1e-5, high=1.0, log=True)
+        for index, name in enumerate(names)
+    )
+    found = []
+    for number in range(num_trials):
+        places: list[float | str | None] = [
+            axis.choices[number % 3] if axis.choices else 10 ** -(number % 6) for axis in axes
+        ]
+        if number % 3 == 0:
+            places[-1] = None
+        state = (DONE, PRUNED)[number % 2]
+        found.append(Sample(number, state, 1 + number * 7 % 11, tuple(places)))
+    return Samples("Validation error (% of images)", axes, tuple(found), 0)
+
+
+def confirmation(*runs: tuple[float, ...], winner: int | None = 0) -> Confirmation:
+    candidates = tuple(
+        Candidate(
+            rank=number + 1,
+            trial=number,
+            search_rank=number + 1,
+            params={},
+            search_accuracy=0.9,
+            accuracies=accuracies,
+            mean=mean_interval(accuracies) if accuracies else None,
+            num_failed=0,
+            difference=None,
+            difference_interval=None,
+            p_value_holm=None,
+            tied=None,
+        )
+        for number, accuracies in enumerate(runs)
+    )
+    return Confirmation("c", True, 5, candidates, winner, True, (), None)
+
+
+def calibration(*counts: int) -> Calibration:
+    width = 1 / len(counts)
+    bins = tuple(
+        ReliabilityBin(
+            low=index * width,
+            high=(index + 1) * width,
+            num_images=count,
+            confidence=(index + 0.5) * width if count else None,
+            accuracy=index * width if count else None,
+            accuracy_interval=Interval(0.0, 1.0) if count else None,
+        )
+        for index, count in enumerate(counts)
+    )
+    return Calibration(0.1, 0.05, bins)
+
+
+def importances(*names: str) -> Importances:
+    shares = {name: 1 / len(names) for name in names}
+    return Importances(shares, "", dict.fromkeys(names, Interval(0.0, 1.0)))
+
+
+def interactions(*names: str) -> Interactions:
+    row = (0.004, 0.3) * len(names)
+    return Interactions(names, (row[: len(names)],) * len(names), "")
+
+
+def timeline(num_rows: int, seconds: float, *pauses: Pause) -> Timeline:
+    states = itertools.cycle([DONE, PRUNED, FAIL])
+    rows = tuple(
+        Row(10**9 * (index // 2), (Bar(index, next(states), 0.0, seconds),))
+        for index in range(num_rows)
+    )
+    return Timeline(rows, pauses, seconds, 0)
+
+
+def matrix(size: int, most: int = 90) -> tuple[tuple[int, ...], ...]:
+    return tuple(
+        tuple(most if row == column else (row * column) % 4 for column in range(size))
+        for row in range(size)
+    )
+
+
+def accuracy(name: str, *, confirmed: bool = True, interval: bool = True) -> StudyAccuracy:
+    return StudyAccuracy(name, 0.9, Interval(0.8, 0.95) if interval else None, confirmed, 5)
+
+
+TEN = tuple("0123456789")
+ODD_NAMES = (HOSTILE, LONG, "$x^2$", "_hidden", "数字")
+
+
+@dataclass(frozen=True)
+class Case:
+    draw: Callable[..., Figure]
+    arguments: tuple[Any, ...]
+
+
+CASES = {
+    "history": Case(figures.draw_history, (history(5, 3, 2, 4),)),
+    "history-minimal": Case(figures.draw_history, (history(5, 5),)),
+    "history-hostile": Case(figures.draw_history, (history(1e-12, 1e12, label=HOSTILE),)),
+    "learning": Case(figures.draw_learning_curves, (learning_curves((3, 2), (4,), (5, 4, 3)),)),
+    "learning-minimal": Case(figures.draw_learning_curves, (learning_curves((3, 2)),)),
+    "learning-hostile": Case(
+        figures.draw_learning_curves,
+        (learning_curves((NAN, NAN), (1e-12, NAN, 1e12), (NAN,), (3, 2)),),
+    ),
+    "chosen": Case(figures.draw_chosen_curves, (chosen_curves(3, 2, 1),)),
+    "chosen-minimal": Case(
+        figures.draw_chosen_curves, (replace(chosen_curves(1, 1), train_error=()),)
+    ),
+    "chosen-hostile": Case(
+        figures.draw_chosen_curves, (chosen_curves(1e12, NAN, 1e-12, NAN, best_epoch=10**9),)
+    ),
+    "chosen-nothing": Case(figures.draw_chosen_curves, (chosen_curves(NAN, NAN),)),
+    "parallel": Case(figures.draw_parallel_coordinates, (samples(12, *"abcde"),)),
+    "parallel-minimal": Case(figures.draw_parallel_coordinates, (samples(1, "a"),)),
+    "parallel-hostile": Case(figures.draw_parallel_coordinates, (samples(9, *ODD_NAMES * 2),)),
+    "slices": Case(figures.draw_slices, (samples(12, *"abcde"),)),
+    "slices-minimal": Case(figures.draw_slices, (samples(2, "a"),)),
+    "slices-hostile": Case(figures.draw_slices, (samples(9, *ODD_NAMES),)),
+    "importances": Case(figures.draw_importances, (importances("a", "b", "c"),)),
+    "importances-minimal": Case(
+        figures.draw_importances, (replace(importances("a"), intervals=None),)
+    ),
+    "importances-hostile": Case(figures.draw_importances, (importances(*ODD_NAMES),)),
+    "interactions": Case(figures.draw_interactions, (interactions(*"abcde"),)),
+    "interactions-minimal": Case(figures.draw_interactions, (interactions("a", "b"),)),
+    "interactions-hostile": Case(figures.draw_interactions, (interactions(*ODD_NAMES),)),
+    "confirmation": Case(
+        figures.draw_confirmation, (confirmation((0.8, 0.9), (0.85,), (), winner=1),)
+    ),
+    "confirmation-minimal": Case(figures.draw_confirmation, (confirmation((), winner=None),)),
+    "reliability": Case(figures.draw_reliability, (calibration(0, 1, 0, 50, 9000),)),
+    "reliability-minimal": Case(figures.draw_reliability, (calibration(1),)),
+    "reliability-hostile": Case(figures.draw_reliability, (calibration(0, 10**15),)),
+    "timeline": Case(figures.draw_timeline, (timeline(4, 900.0, Pause(100, 120, 9000)),)),
+    "timeline-minimal": Case(figures.draw_timeline, (timeline(1, 0.001),)),
+    "timeline-hostile": Case(
+        figures.draw_timeline, (timeline(200, 3e11, Pause(1e9, 2e9, 3e11), Pause(0, 0, 0)),)
+    ),
+    "test-matrix": Case(figures.draw_test_confusion_matrix, (matrix(10), TEN)),
+    "test-matrix-minimal": Case(figures.draw_test_confusion_matrix, (((0,),), ("a",))),
+    "test-matrix-hostile": Case(
+        figures.draw_test_confusion_matrix, (matrix(5, 10**12), ODD_NAMES)
+    ),
+    "test-matrix-large": Case(
+        figures.draw_test_confusion_matrix, (matrix(47), tuple(map(str, range(47))))
+    ),
+    "validation-matrices": Case(
+        figures.draw_validation_confusion_matrices,
+        ([(3, matrix(10)), (4, matrix(10)), (5, matrix(10))], TEN),
+    ),
+    "validation-matrices-minimal": Case(
+        figures.draw_validation_confusion_matrices, ([(0, ((0,),))], ("a",))
+    ),
+    "validation-matrices-hostile": Case(
+        figures.draw_validation_confusion_matrices, ([(0, matrix(47))], (LONG,) * 47)
+    ),
+    "difference": Case(
+        figures.draw_difference, (Difference(1, 2, ((1, -1), (-12, 12)), 0), ("a", "b"))
+    ),
+    "difference-minimal": Case(figures.draw_difference, (Difference(1, 2, ((0,),), 0), ("a",))),
+    "difference-hostile": Case(
+        figures.draw_difference, (Difference(1, 2, matrix(47, -(10**9)), 0), (HOSTILE,) * 47)
+    ),
+    "best-so-far": Case(
+        figures.draw_best_so_far,
+        ([BestSoFar(name, (2, 4), (5.0, 4.0), (0.95, 0.96)) for name in TEN],),
+    ),
+    "best-so-far-hostile": Case(
+        figures.draw_best_so_far,
+        ([BestSoFar(name, (10**12,), (1e-9,), (1.0,)) for name in ODD_NAMES],),
+    ),
+    "accuracies": Case(
+        figures.draw_study_accuracies, ([accuracy("a"), accuracy("b", confirmed=False)],)
+    ),
+    "accuracies-minimal": Case(
+        figures.draw_study_accuracies, ([accuracy("a", interval=False)],)
+    ),
+    "accuracies-hostile": Case(figures.draw_study_accuracies, ([*map(accuracy, ODD_NAMES)],)),
+}  # fmt: skip
+
+
+def drawn(name: str) -> Figure:
+    with figures.drawing():
+        return CASES[name].draw(*CASES[name].arguments)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_figure_is_drawn_whole_and_refers_to_nothing(name: str) -> None:
+    figure = drawn(name)
+    assert figures.to_png(figure).startswith(b"\x89PNG")
+    svg = figures.to_svg(figure, name=name, description=HOSTILE)
+    root = ET.fromstring(svg)  # noqa: S314 - made here
+    width, height = (float(number) for number in root.attrib["viewBox"].split()[2:])
+    assert 200 < width < 1000
+    assert 60 < height < 1000
+    assert {element.tag for element in root.iter()} <= {
+        "svg", "g", "path", "use", "text", "tspan", "image", "defs", "clipPath", "rect", "pattern",
+    }  # fmt: skip
+    identifiers = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
+    assert all(identifier.startswith(f"{name}-") for identifier in identifiers)
+    for element in root.iter():
+        reference = element.attrib.get("href", "data:image/png;")
+        assert reference.startswith("data:image/png;") or reference[1:] in identifiers
+        assert not any(attribute.startswith("on") for attribute in element.attrib)
+    assert set(re.findall(r"url\(([^)]*)\)", svg)) <= {f"#{name}" for name in identifiers}
+    assert "<img" not in svg
+    assert len(svg) < 200_000
+    with figures.drawing():
+        box = figure.get_tightbbox()
+    wide, high = figure.get_size_inches()
+    assert box.x0 > -0.03
+    assert box.y0 > -0.03
+    assert box.x1 < wide + 0.03
+    assert box.y1 < high + 0.03
+
+
+def test_names_stay_as_they_are() -> None:
+    svg = figures.to_svg(drawn("importances-hostile"), name="x", description="")
+    assert "$x^2$" in svg  # not taken for a formula
+    assert "数字" in svg
+    assert "&lt;/script&gt;&lt;img" in svg
+
+
+# ---------------------------------------------------------------- colours
+
+
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of `#rrggbb`."""
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_by_hand() -> None:
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("colour", PALETTE, ids=lambda colour: colour.name)
+def test_every_colour_stands_out_in_both_themes(colour: Any) -> None:
+    least = {"ink": 4.5, "muted": 4.5, "grid": 1.1, "paper": 1.0}.get(colour.name, 3.0)
+    assert contrast(colour.light, "#ffffff") >= least
+    assert contrast(colour.dark, "#1c2025") >= least
+
+
+def test_the_palette_is_unambiguous() -> None:
+    assert len({colour.light for colour in PALETTE}) == len(PALETTE)
+    assert len({colour.name for colour in PALETTE}) == len(PALETTE)
+    for colour in PALETTE:
+        assert f"--figure-{colour.name}: {colour.dark};" in DARK_CSS
+    # What differs in colour alone differs in grey, too.
+    states = {colour.name: colour.light for colour in PALETTE}
+    assert contrast(states["pruned"], states["failed"]) > 1.5
+
+
+def test_the_page_sets_the_colours() -> None:
+    svg = figures.to_svg(drawn("history"), name="x", description="")
+    for name in ("ink", "muted", "grid", "complete", "pruned", "best", "failed"):
+        assert f"var(--figure-{name}, #" in svg
+    bare = re.sub(r"var\([^)]*\)", "", svg).lower()
+    assert not [colour.light for colour in PALETTE if colour.light in bare]
+    assert "<rect" not in re.sub(r"<clipPath.*?</clipPath>", "", svg)  # no background
+
+
+@pytest.mark.parametrize("colours", ["Blues", "PuOr_r"])
+def test_text_in_cells_stands_out(colours: str) -> None:
+    for background in mpl.colormaps[colours](np.linspace(0, 1, 256)):
+        cell = mpl.colors.to_hex(background)
+        assert contrast(_text_colour(background), cell) >= 4.5
+
+
+def test_text_in_cells_keeps_its_colour() -> None:
+    svg = figures.to_svg(drawn("test-matrix"), name="x", description="")
+    assert re.search(r"fill: #fefefe[^>]*>90<", svg)
+    assert re.search(r"fill: #010101[^>]*>3<", svg)
+
+
+# ---------------------------------------------------------------- sizes and content
+
+
+def test_many_trials_make_no_heavy_figures() -> None:
+    num_trials = 5_000
+    heights = tuple(1 + number % 97 for number in range(num_trials))
+    with figures.drawing():
+        figure = figures.draw_history(history(*heights))
+    assert len(figures.to_svg(figure, name="x", description="")) < 500_000
+    with figures.drawing():
+        figure = figures.draw_parallel_coordinates(thinned(samples(num_trials, *"abcdefghijk")))
+    assert len(figures.to_svg(figure, name="x", description="")) < 250_000
+
+
+def test_what_shapes_have_in_common_is_said_once() -> None:
+    svg = figures.to_svg(drawn("slices"), name="x", description="")
+    assert re.search(r'<g clip-path="[^"]*" style="fill: var\(--figure-complete', svg)
+    assert re.search(r'<use href="#x-\d+" x="[\d.]+" y="[\d.]+"/>', svg)
+
+
+def test_the_same_figure_is_the_same_text() -> None:
+    first, second = (figures.to_svg(drawn("slices"), name="x", description="") for _ in range(2))
+    assert first == second
+    assert figures.to_png(drawn("chosen")) == figures.to_png(drawn("chosen"))
+
+
+def test_png_and_svg_are_laid_out_alike() -> None:
+    figure = drawn("reliability")
+    alone = figures.to_svg(figure, name="x", description="")
+    figures.to_png(figure)
+    assert figures.to_svg(figure, name="x", description="") == alone
+
+
+def test_many_classes_have_no_numbers() -> None:
+    svg = figures.to_svg(drawn("test-matrix-large"), name="x", description="")
+    assert svg.count("<text") < 2 * 47 + 20
+    assert "Images" not in svg
+    assert svg.count("<image") == 2  # the cells and the scale
+
+
+def test_a_mean_without_interval_is_drawn() -> None:
+    single = Mean(0.9, None, None, 1)
+    candidate = replace(confirmation((0.9,)).candidates[0], mean=single)
+    with figures.drawing():
+        figure = figures.draw_confirmation(replace(confirmation(()), candidates=(candidate,)))
+    assert len(figures.to_svg(figure, name="x", description="")) > 1000
+
+
+def test_differences_are_signed() -> None:
+    svg = figures.to_svg(drawn("difference"), name="x", description="")
+    assert ">−12<" in svg
+    assert ">+12<" in svg
