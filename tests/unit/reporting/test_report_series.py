@@ -63,10 +63,11 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     assert series.samples(empty, space) is None
     assert series.timeline(empty) is None
     assert series.study_accuracy(empty) is None
+    assert series.learning_curves(make_study([make_trial(space, 0)], space)) is None
     short = with_outcome(make_trial(space, 0), best_epoch=1)
     assert short.outcome is not None
     short = with_outcome(short, history=short.outcome.history[:1])
-    assert series.learning_curves(make_study([short], space)) is None
+    assert series.learning_curves(make_study([short, short], space)) is None
     assert series.chosen_curves(make_study([short], space)) is None
 
 
