@@ -106,15 +106,15 @@ def test_welch_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "p_value", "tied"),
-    [([[2, 2], [2, 2]], 1.0, True), ([[2, 2], [4, 4]], None, None), ([[2], [4]], None, None)],
+    "wrong",
+    [[[2, 2], [2, 2]], [[2, 2], [4, 4]], [[2], [4]]],
     ids=["alike", "different", "one run"],
 )
-def test_without_spread_there_is_nothing_to_measure_with(wrong, p_value, tied):
+def test_without_spread_there_is_nothing_to_measure_with(wrong):
     found = confirmation(search(), study_of_runs(wrong, [0, 1]))
     assert found is not None
     other = found.candidates[1]
-    assert (other.p_value_holm, other.tied, other.difference_interval) == (p_value, tied, None)
+    assert (other.p_value_holm, other.tied, other.difference_interval) == (None, None, None)
     assert found.winner == 0, "of equals the search's best"
 
 
