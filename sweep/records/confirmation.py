@@ -41,7 +41,7 @@ def have_all_ended(runs: StudyRecord) -> bool:
     if confirms is None:
         return False
     total = len(confirms.trials) * confirms.num_seeds
-    return [run.state in _ENDED for run in runs.trials[:total]] == [True] * total
+    return len(runs.trials) >= total and all(run.state in _ENDED for run in runs.trials[:total])
 
 
 def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
