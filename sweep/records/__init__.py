@@ -9,6 +9,7 @@ from sweep.records.confirmation import (
     confirmation_name,
     have_all_ended,
     rank_candidates,
+    run_values,
 )
 from sweep.records.study import (
     KEPT_WEIGHTS,
@@ -64,4 +65,5 @@ __all__ = [
     "confirmation_name",
     "have_all_ended",
     "rank_candidates",
+    "run_values",
 ]
