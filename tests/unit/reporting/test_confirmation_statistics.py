@@ -178,6 +178,7 @@ def test_runs_that_wait_leave_it_open():
         assert found is not None
         assert (found.finished, found.winner, found.survived) == (False, None, None)
         assert len(found.candidates) == 3
+        assert all(candidate.tied is None for candidate in found.candidates)
 
 
 def test_test_accuracies_are_shown_once_all_are_there():
@@ -194,6 +195,20 @@ def test_test_accuracies_are_shown_once_all_are_there():
     assert found.test_mean.value == pytest.approx(0.925)
     # Student: t(3) = 3.182, deviation 0.05, four runs.
     assert found.test_mean.interval.high == pytest.approx(0.925 + 3.18245 * 0.05 / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e308])
+def test_what_no_training_gives_does_not_count(value):
+    runs = study_of_runs([[2, 3], [4, 5]], [0, 1])
+    (first, *others) = runs.trials
+    history = tuple(replace(m, validation_accuracy=value) for m in first.outcome.history)
+    strange = replace(first, outcome=replace(first.outcome, history=history))
+    found = confirmation(search(), replace(runs, trials=(strange, *others)))
+    assert found is not None
+    assert [candidate.values for candidate in found.candidates] == [
+        pytest.approx(accuracies([3])),
+        pytest.approx(accuracies([4, 5])),
+    ]
 
 
 def test_studies_that_contradict_each_other_are_refused():
