@@ -220,6 +220,7 @@ def test_the_limit_of_a_trials_time_is_kept(storage):
         **dict.fromkeys(load_space(runs.space).budget.model_dump()),
         "trials": 2,
         "trial_time_limit": 1800.0,
+        "audit": 0,
     }
 
 
