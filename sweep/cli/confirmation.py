@@ -46,7 +46,7 @@ def _row(found: Confirmation, candidate: Candidate, varied: list[str]) -> list[s
         percent_or_number(found.metric, candidate.search_value),
         mean + (f", {candidate.num_failed} failed" if candidate.num_failed else ""),
         _verdict(found, candidate),
-        *(number_words(candidate.params[name]) for name in varied),
+        *(number_words(candidate.params.get(name, "–")) for name in varied),
     ]
 
 

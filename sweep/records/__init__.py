@@ -10,6 +10,7 @@ from sweep.records.confirmation import (
     confirmation_name,
     have_all_ended,
     rank_candidates,
+    run_values,
 )
 from sweep.records.study import (
     KEPT_WEIGHTS,
@@ -66,4 +67,5 @@ __all__ = [
     "confirmation_name",
     "have_all_ended",
     "rank_candidates",
+    "run_values",
 ]

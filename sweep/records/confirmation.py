@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 
 from sweep.records.study import StudyRecord, TrialRecord
@@ -13,10 +14,12 @@ __all__ = [
     "confirmation_name",
     "have_all_ended",
     "rank_candidates",
+    "run_values",
 ]
 
 _SUFFIX = ".confirm"
 _MAX_NAME = 64  # of a study's name, by the rules of a search space
+_LARGEST = 1e100
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -47,7 +50,19 @@ def have_all_ended(runs: StudyRecord) -> bool:
     if confirms is None:
         return False
     total = len(confirms.trials) * confirms.num_seeds
-    return [run.state in _ENDED for run in runs.trials[:total]] == [True] * total
+    return len(runs.trials) >= total and all(run.state in _ENDED for run in runs.trials[:total])
+
+
+def run_values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:
+    """The objective of those runs that are COMPLETE."""
+    return tuple(
+        value
+        for run in repeated
+        if run.state is TrialState.COMPLETE
+        and (value := runs.value(run)) is not None
+        # A stranger's store may hold what no training gives, and no mean is made of.
+        and abs(value) < _LARGEST
+    )
 
 
 def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
@@ -58,9 +73,8 @@ def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
     sign = -1 if runs.objective.goal == "maximize" else 1
     means: list[tuple[int, float | None]] = []
     for trial, repeated in candidate_runs(runs).items():
-        values = [runs.value(run) for run in repeated if run.state is TrialState.COMPLETE]
-        found = [value for value in values if value is not None]
-        means.append((trial, fmean(found) if found else None))
+        values = run_values(runs, repeated)
+        means.append((trial, fmean(values) if values else None))
     # The sort is stable.
     return sorted(means, key=lambda entry: (entry[1] is None, sign * (entry[1] or 0.0)))
 

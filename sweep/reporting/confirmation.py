@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 from sweep.errors import StoreError
 from sweep.records import (
     StudyRecord,
-    TrialRecord,
     TrialState,
     candidate_runs,
     have_all_ended,
     rank_candidates,
+    run_values,
 )
 from sweep.reporting.parameters import Scalar
 from sweep.reporting.statistics import (
@@ -111,16 +111,18 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     if runs is None or runs.confirms is None:
         return None
     order = rank_candidates(runs)
-    values = {trial: _values(runs, of) for trial, of in candidate_runs(runs).items()}
+    values = {trial: run_values(runs, of) for trial, of in candidate_runs(runs).items()}
     first, best_mean = order[0]
-    compared = {trial: compare_means(values[trial], values[first]) for trial, _ in order[1:]}
+    finished = have_all_ended(runs) and best_mean is not None
+    # Who leads while runs are under way is no winner to be tested against.
+    others = [trial for trial, _ in order[1:]] if finished else []
+    compared = {trial: compare_means(values[trial], values[first]) for trial in others}
     tests = {trial: test for trial, test in compared.items() if test is not None}
     corrected = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
     candidates = tuple(
         _candidate(record, runs, trial, rank, tests.get(trial), corrected.get(trial))
         for rank, (trial, _) in enumerate(order, start=1)
     )
-    finished = have_all_ended(runs) and best_mean is not None
     test_accuracies = _test_accuracies(runs, first) if finished else ()
     return Confirmation(
         study=runs.name,
@@ -135,14 +137,6 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     )
 
 
-def _values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:
-    return tuple(
-        value
-        for run in repeated
-        if run.state is TrialState.COMPLETE and (value := runs.value(run)) is not None
-    )
-
-
 def _candidate(
     record: StudyRecord,
     runs: StudyRecord,
@@ -151,25 +145,24 @@ def _candidate(
     test: MeanDifference | None,
     p_value_holm: float | None,
 ) -> Candidate:
-    confirms = runs.confirms
     searched = record.trials[trial] if trial < len(record.trials) else None
     search_value = record.value(searched) if searched is not None else None
-    if confirms is None or searched is None or search_value is None:
+    if searched is None or search_value is None or not math.isfinite(search_value):
         raise StoreError(
             f"study {runs.name!r} confirms trial {trial} of study {record.name!r}, which has no "
             "such trial with a value: one of the two is damaged"
         )
-    repeated = candidate_runs(runs)[trial]
-    values = _values(runs, repeated)
+    all_runs = candidate_runs(runs)
+    values = run_values(runs, all_runs[trial])
     return Candidate(
         rank=rank,
         trial=trial,
-        search_rank=confirms.trials.index(trial) + 1,
+        search_rank=list(all_runs).index(trial) + 1,
         params=searched.params,
         search_value=search_value,
         values=values,
         mean=mean_interval(values) if values else None,
-        num_failed=sum(run.state is TrialState.FAIL for run in repeated),
+        num_failed=sum(run.state is TrialState.FAIL for run in all_runs[trial]),
         difference=test.difference if test else None,
         difference_interval=test.interval if test else None,
         p_value_holm=p_value_holm,

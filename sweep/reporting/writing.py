@@ -89,8 +89,8 @@ def read_studies(
         read_space(record)
         if record.confirms is not None:
             raise InputError(
-                f"study {record.name!r} confirms study {record.confirms.study!r}: report that one, "
-                f"`sweep report {record.confirms.study}`"
+                f"study {record.name!r} is in the report on the search that it confirms: `sweep "
+                f"report {record.confirms.study}`"
             )
     return [_tested(store, record, storage, data_dir) for record in records]
 

@@ -27,6 +27,7 @@ from sweep.records import (
     TrialOutcome,
     TrialRecord,
     TrialState,
+    confirmation_name,
 )
 from sweep.store.failures import one_line
 from sweep.store.seal import unsealed
@@ -215,7 +216,7 @@ def study_record(
         trials=trials,
         test_readings=test_readings(found),
         finished_by=found.get(FINISHED),
-        confirms=_confirms(found),
+        confirms=_confirms(found, name),
         num_audits=budget.get("audit") or 0,
     )
 
@@ -225,13 +226,15 @@ def objective_of(found: dict[str, Any]) -> Objective:
     return Objective(**found[SPACE]["objective"])
 
 
-def _confirms(attributes: dict[str, Any]) -> Confirms | None:
+def _confirms(attributes: dict[str, Any], name: str) -> Confirms | None:
     if attributes.get(CONFIRMS) is None:
         return None
     confirms = from_plain(Confirms, attributes[CONFIRMS])
     num = len(set(confirms.trials))
     if not num or num < len(confirms.trials) or min(confirms.trials) < 0 or confirms.num_seeds < 1:
         raise ValueError(f"it repeats trials {confirms.trials}, each {confirms.num_seeds} times")
+    if name != confirmation_name(confirms.study):
+        raise ValueError(f"it says that it confirms {confirms.study!r}")
     return confirms
 
 

@@ -20,6 +20,7 @@ from sweep.reporting.figures.shared import (
     STATE_MARKERS,
     STATE_NAMES,
     WIDE,
+    in_front,
     legend,
     log_axis,
     marker,
@@ -127,11 +128,9 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
             handles.append(Line2D([], [], linewidth=1.2, label=STATE_NAMES[state], **style))
     for curve in curves.curves:
         if curve.number == curves.best:
-            epochs = range(1, len(curve.shown) + 1)
-            one = "o" if len(curve.shown) == 1 else None
-            axes.plot(epochs, curve.shown, color=BEST, linewidth=2.4, marker=one, zorder=3)
+            in_front(axes, range(1, len(curve.shown) + 1), curve.shown)
             label = f"trial {curve.number}, chosen"
-            handles.append(Line2D([], [], color=BEST, linewidth=2.4, label=label))
+            handles.append(Line2D([], [], color=BEST, linewidth=2.6, label=label))
     audited = [
         (curve.audited, curve.shown[curve.audited - 1])
         for curve in curves.curves

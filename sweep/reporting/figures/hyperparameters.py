@@ -20,6 +20,7 @@ from sweep.reporting.figures.shared import (
     STATE_MARKERS,
     STATE_NAMES,
     WIDE,
+    in_front,
     jitter,
     legend,
     log_axis,
@@ -166,7 +167,7 @@ def _draw_lines(
     for rank, sample in enumerate(ranked):
         line = list(enumerate([*_line(samples, sample), _height(value_axis, sample.shown)]))
         if sample.number == samples.best:
-            axes.plot(*zip(*line, strict=True), color=BEST, linewidth=2.6, zorder=3)
+            in_front(axes, *zip(*line, strict=True))
         else:
             step = rank * len(RAMP) // len(ranked)
             lines.setdefault((step, sample.state is TrialState.PRUNED), []).append(line)

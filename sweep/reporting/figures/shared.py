@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from sweep.records import TrialState
-from sweep.reporting.figures.colours import COMPLETE, FAILED, PRUNED
+from sweep.reporting.figures.colours import BEST, COMPLETE, FAILED, PAPER, PRUNED
 from sweep.reporting.statistics import Interval
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "STATE_NAMES",
     "WIDE",
     "bare_rows",
+    "in_front",
     "interval_bar",
     "jitter",
     "legend",
@@ -72,6 +73,13 @@ def log_axis(axes: Axes, which: str) -> None:
 def jitter(number: int) -> float:
     """An offset from -0.5 to 0.5 that differs between neighbours and is always the same."""
     return (number * 0.6180339887498949) % 1 - 0.5
+
+
+def in_front(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+    """The chosen trial's line, set off from all others; a dot if it is of one point."""
+    one = "o" if len(x) == 1 else None
+    axes.plot(x, y, color=PAPER, linewidth=5, zorder=2.9)
+    axes.plot(x, y, color=BEST, linewidth=2.6, marker=one, zorder=3)
 
 
 def legend(axes: Axes, handles: Sequence[Artist]) -> None:

@@ -130,7 +130,7 @@ def history(record: StudyRecord) -> History | None:
 def learning_curves(record: StudyRecord) -> LearningCurves | None:
     """The validation metric of every COMPLETE and PRUNED trial, epoch by epoch.
 
-    None if no trial ran for two epochs.
+    None if there are fewer than two, or none ran for two epochs.
     """
     measure = Measure.of(record)
     curves = [
@@ -145,7 +145,7 @@ def learning_curves(record: StudyRecord) -> LearningCurves | None:
         and trial.outcome
         and trial.outcome.history
     ]
-    if all(len(curve.shown) < 2 for curve in curves):
+    if len(curves) < 2 or all(len(curve.shown) < 2 for curve in curves):
         return None
     return LearningCurves(measure.label, tuple(curves), record.best.number if record.best else None)
 

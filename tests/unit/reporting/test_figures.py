@@ -99,18 +99,18 @@ def confirmation(*runs: tuple[float, ...], winner: int | None = 0) -> Confirmati
             trial=number,
             search_rank=number + 1,
             params={},
-            search_accuracy=0.9,
-            accuracies=accuracies,
-            mean=mean_interval(accuracies) if accuracies else None,
+            search_value=0.9,
+            values=values,
+            mean=mean_interval(values) if values else None,
             num_failed=0,
             difference=None,
             difference_interval=None,
             p_value_holm=None,
             tied=None,
         )
-        for number, accuracies in enumerate(runs)
+        for number, values in enumerate(runs)
     )
-    return Confirmation("c", True, 5, candidates, winner, True, (), None)
+    return Confirmation("c", "validation_accuracy", True, 5, candidates, winner, True, (), None)
 
 
 def calibration(*counts: int) -> Calibration:

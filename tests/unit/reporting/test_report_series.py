@@ -62,10 +62,11 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     assert series.samples(empty, space) is None
     assert series.timeline(empty) is None
     assert series.study_accuracy(empty) is None
+    assert series.learning_curves(make_study([make_trial(space, 0)], space)) is None
     short = with_outcome(make_trial(space, 0), best_epoch=1)
     assert short.outcome is not None
     short = with_outcome(short, history=short.outcome.history[:1])
-    assert series.learning_curves(make_study([short], space)) is None
+    assert series.learning_curves(make_study([short, short], space)) is None
     assert series.chosen_curves(make_study([short], space), short) is None
 
 
@@ -104,8 +105,8 @@ def test_heights_fit_a_logarithmic_axis_whatever_was_stored(space: SearchSpace) 
         replace(first, train_loss=math.inf, validation_loss=-1.0, validation_accuracy=-1e300),
         replace(second, train_loss=1e300, validation_loss=0.0, validation_accuracy=7.0),
     )
-    study = make_study([with_outcome(trial, history=wild), make_trial(space, 1)], space)
-    curves = series.chosen_curves(study)
+    trial = with_outcome(trial, history=wild)
+    curves = series.chosen_curves(make_study([trial, make_trial(space, 1)], space), trial)
     assert curves is not None
     assert math.isnan(curves.train_loss[0])
     assert curves.train_loss[1] == 1e12
@@ -172,7 +173,9 @@ def test_study_accuracy_prefers_what_was_confirmed(study: StudyRecord) -> None:
     assert single.interval.low < 0.9 < single.interval.high
 
     def confirmation(mean: Mean | None) -> Confirmation:
-        return Confirmation("c", mean is not None, 2, (), None, None, (), mean)
+        return Confirmation(
+            "c", "validation_accuracy", mean is not None, 2, (), None, None, (), mean
+        )
 
     mean = mean_interval([0.8, 0.9])
     confirmed = series.study_accuracy(study, confirmation(mean))

@@ -21,6 +21,8 @@ from sweep.records import (
     StudyState,
     TrialOutcome,
     TrialState,
+    have_all_ended,
+    rank_candidates,
 )
 from sweep.runner import TrialFinished, train_confirmation
 from sweep.runner.workers import WorkerOptions
@@ -218,6 +220,7 @@ def test_the_limit_of_a_trials_time_is_kept(storage):
         **dict.fromkeys(load_space(runs.space).budget.model_dump()),
         "trials": 2,
         "trial_time_limit": 1800.0,
+        "audit": 0,
     }
 
 
@@ -274,10 +277,9 @@ def test_a_search_that_is_not_there_is_refused(finished):
         train_confirmation("smal", storage=finished)
 
 
-@pytest.mark.parametrize("confirms", [None, Confirms("other", (0,), 1, 1)])
-def test_another_study_of_the_runs_name_is_left_alone(storage, confirms):
+def test_another_study_of_the_runs_name_is_left_alone(storage):
     write_study(storage, [configuration(2, 16)], [0.9])
-    write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm", confirms=confirms)
+    write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm")
     assert "does not confirm 'small', and the runs need its name" in refusal(storage, StoreError)
     assert Store(storage, to_write=False).read_confirmation("small") is None
 
@@ -289,7 +291,13 @@ def test_a_long_name_is_cut(storage):
         train_confirmation(name, storage=storage, workers=1, device="cpu", stop=lambda: True)
     store = Store(storage, to_write=False)
     assert store.read_confirmation(name).name == "x" * 56 + ".confirm"
-    assert store.read_confirmation("x" * 61) is None
+    longer = "x" * 61
+    assert store.read_confirmation(longer) is None
+    write_study(storage, [configuration(2, 16)], [0.9], name=longer)
+    with pytest.raises(
+        StoreError, match=r"\.confirm' in .* does not confirm 'x{61}', and the runs"
+    ):
+        train_confirmation(longer, storage=storage)
 
 
 def test_too_many_runs_are_refused(storage):
@@ -314,10 +322,28 @@ def test_if_all_runs_fail_there_is_no_winner(storage):
 
 
 @pytest.mark.parametrize(
-    "confirms",
-    [Confirms("small", (), 2, 1), Confirms("small", (0, 0), 1, 1), Confirms("small", (0,), 0, 1)],
+    ("confirms", "words"),
+    [
+        (Confirms("small", (), 2, 1), "it repeats trials ()"),
+        (Confirms("small", (0, 0), 1, 1), "it repeats trials (0, 0)"),
+        (Confirms("small", (-1,), 1, 1), "it repeats trials (-1,)"),
+        (Confirms("small", (0,), 0, 1), "each 0 times"),
+        (Confirms("other\n", (0,), 1, 1), r"it says that it confirms 'other\n'"),
+    ],
 )
-def test_a_confirmation_that_cannot_be_is_damaged(storage, confirms):
+def test_a_confirmation_that_cannot_be_is_damaged(storage, confirms, words):
     write_study(storage, [configuration(2, 16)], [0.9])
     write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm", confirms=confirms)
-    assert "cannot be understood: it repeats trials (" in refusal(storage, StoreError)
+    line = refusal(storage, StoreError)
+    assert "study 'small.confirm' in " in line
+    assert words in line
+
+
+def test_a_confirmation_of_very_many_runs_waits(storage):
+    """A stranger's store may promise any number."""
+    write_study(storage, [configuration(2, 16)], [0.9])
+    confirms = Confirms("small", (0,), 10**30, 1)
+    write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm", confirms=confirms)
+    runs = Store(storage, to_write=False).read_confirmation("small")
+    assert not have_all_ended(runs)
+    assert rank_candidates(runs) == [(0, 0.9)]
