@@ -8,8 +8,9 @@ failed, the test split read. Its store is made in the folder, 20 ms a trial, if 
 
 Each report is a process of its own: `sweep report` with clocks around its parts. With several
 trees (checkouts of this repository; this one if none is named) they take turns, as the sizes do.
-Medians are printed: seconds of the parts and of the whole process, its peak memory, and the sizes
-of what is written. `start` is what is in no other part: the interpreter, imports, the command line.
+Medians are printed: the processor's seconds for the parts and for the whole process, its seconds by
+the clock, its peak memory, and the sizes of what is written. `start` is what is in no other part:
+the interpreter, imports, the command line.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ WRITING = "sweep.reporting.writing"
 PARTS = (
     ("reading", WRITING, "read_studies"),
     ("statistics", WRITING, "reported"),
+    ("statistics", WRITING, "findings"),
     ("statistics", WRITING, "study_document"),
     ("statistics", WRITING, "compare_studies"),
     ("drawing", WRITING, "study_pictures"),
+    ("drawing", WRITING, "comparison_pictures"),
     ("drawing", WRITING, "thumbnails"),
     ("rendering", WRITING, "render_page"),
     ("writing", WRITING, "trials_csv"),
@@ -48,12 +51,12 @@ PARTS = (
     ("writing", WRITING, "_json"),
     ("writing", WRITING, "_write"),
 )
-COLUMNS = ("start", *dict.fromkeys(part for part, *_ in PARTS), "all", "MiB")
+COLUMNS = ("start", *dict.fromkeys(part for part, *_ in PARTS), "processor", "clock", "MiB")
 FILES = ("report.html", "report.json", "trials.csv", "epochs.csv")
 
 
 class Clock:
-    """Seconds of the parts of a program, each without those that it called."""
+    """The processor's seconds for parts of a program, each without those that it called."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -64,11 +67,11 @@ class Clock:
 
         def timed(*arguments: Any, **options: Any) -> Any:
             self._called.append(0.0)
-            started = time.perf_counter()
+            started = time.process_time()
             try:
                 return function(*arguments, **options)
             finally:
-                spent = time.perf_counter() - started
+                spent = time.process_time() - started
                 own = spent - self._called.pop()
                 self._called[-1] += spent
                 self.seconds[part] = self.seconds.get(part, 0.0) + own
@@ -91,7 +94,9 @@ def report_here(store: str, folder: str) -> None:
     finally:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak /= 2**20 if sys.platform == "darwin" else 2**10
-        print(json.dumps(clock.seconds | {"MiB": peak}), file=sys.stderr)
+        spent = {"start": time.process_time() - sum(clock.seconds.values())}
+        whole = {"processor": time.process_time(), "MiB": peak}
+        print(json.dumps(clock.seconds | spent | whole), file=sys.stderr)
 
 
 def report_apart(tree: Path, store: Path, folder: Path) -> dict[str, float]:
@@ -104,8 +109,7 @@ def report_apart(tree: Path, store: Path, folder: Path) -> dict[str, float]:
     if done.returncode:
         raise SystemExit(f"{tree}: {done.stderr}")
     figures: dict[str, float] = json.loads(done.stderr.splitlines()[-1])
-    parts = sum(value for name, value in figures.items() if name != "MiB")
-    figures |= {"all": seconds, "start": seconds - parts}
+    figures["clock"] = seconds
     for name in FILES:
         if (folder / name).exists():
             figures[name] = (folder / name).stat().st_size / 1e6
@@ -146,7 +150,9 @@ def main() -> None:
                 folder = arguments.folder / f"report-{number}"
                 figures = report_apart(tree.resolve(), store, folder)
                 found.setdefault((number, tree), []).append(figures)
-    print("Seconds, MiB of memory at the peak, MB of files; medians.")
+    print(
+        "Seconds of the processor, by the clock; MiB of memory at the peak; MB of files. Medians."
+    )
     print(f"{'trials':>7s}", *(f"{name:>12s}" for name in (*COLUMNS, *FILES)), " tree")
     for (number, tree), repeats in found.items():
         medians = (

@@ -253,7 +253,7 @@ class Request:
             compare_spaces(store, space)
             _compare_data(store, name, facts.fingerprint)
         with store.transaction():  # a study is made whole or not at all
-            session = StudySession(storage, name, space)
+            session = StudySession(storage, name, space, store.each_trial(name))
             if name not in store.study_names():
                 store.write_study(name, space=space.to_json(), data=facts, confirms=self.confirms)
             session.enqueue()

@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
 
 from sweep.codec import from_plain, to_plain
 from sweep.errors import StoreError
@@ -224,18 +225,18 @@ class Store:
         runs = self.read_study(name)
         return runs if runs.confirms is not None and runs.confirms.study == search else None
 
+    def each_trial(self, name: str) -> Iterator[FrozenTrial]:
+        """A study's trials as Optuna knows them; nothing is read before the first is taken."""
+        yield from self._database.each_trial(self.storage.get_study_id_from_name(name))
+
     def _read_trials(self, name: str, objective: Objective) -> tuple[TrialRecord, ...]:
         study_id = self.storage.get_study_id_from_name(name)
         directions = self.storage.get_study_directions(study_id)
         if [direction.name.lower() for direction in directions] != [objective.goal]:
             raise ValueError(f"its direction is {directions} and its goal {objective.goal!r}")
         num_trials = self._database.num_trials(study_id)
-        records = attributes.trial_records(
-            self._database.each_trial(study_id),
-            name,
-            objective,
-            format_version=self._attributes.format_version(name),
-        )
+        trials, version = self.each_trial(name), self._attributes.format_version(name)
+        records = attributes.trial_records(trials, name, objective, format_version=version)
         if len(records) < num_trials:  # a driver may have added some meanwhile
             raise ValueError(f"it has {num_trials} trials, of which {len(records)} can be found")
         return records

@@ -1,8 +1,7 @@
 """The only room that imports Optuna for searching: open, ask, report, decide, tell, recover."""
 
 from sweep.study.distributions import distributions
-from sweep.study.memory import each_trial
 from sweep.study.samplers import derive_seed
 from sweep.study.session import PRUNED, StudySession
 
-__all__ = ["PRUNED", "StudySession", "derive_seed", "distributions", "each_trial"]
+__all__ = ["PRUNED", "StudySession", "derive_seed", "distributions"]

@@ -6,11 +6,12 @@ one that was under way when its driver ended is taken up again as it is, never c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
@@ -34,9 +35,17 @@ class StudySession:
         storage: Where the study lives.
         name: The study's name.
         space: Its search space.
+        trials: Its trials as they are in the storage, for one that can read them better than all at
+            once; nothing is taken from here before the study has been made.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, space: SearchSpace) -> None:
+    def __init__(
+        self,
+        storage: BaseStorage,
+        name: str,
+        space: SearchSpace,
+        trials: Iterable[FrozenTrial] | None = None,
+    ) -> None:
         self._space = space
         self._objective = space.trial_objective
         verbosity = optuna.logging.get_verbosity()
@@ -48,7 +57,7 @@ class StudySession:
                 direction=StudyDirection[self._objective.goal.upper()],
                 load_if_exists=True,
             )
-            self._storage = StudyMemory(storage, name)
+            self._storage = StudyMemory(storage, name, trials)
         finally:
             optuna.logging.set_verbosity(verbosity)
         self._study = optuna.load_study(

@@ -14,8 +14,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sweep.errors import SweepFailedError
 from sweep.records import Decision, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
-from sweep.study import StudySession, derive_seed, each_trial
-from sweep.study import memory as memory_module
+from sweep.study import StudySession, derive_seed
 from sweep.study.memory import StudyMemory
 from sweep.study.pruners import build_pruner
 
@@ -199,12 +198,17 @@ def test_what_no_sampler_looks_at_stays_in_the_store(storage):
     assert held < 100 * 10_000
 
 
-@pytest.mark.parametrize("many", [0, 2, 3, 9])
-def test_many_trials_are_read_one_by_one_and_are_the_same(storage, monkeypatch, many):
+def test_trials_are_taken_from_where_they_are_read_best(storage):
     store = fill(storage, 3)
-    fill_other = optuna.create_study(study_name="other", storage=store)
-    fill_other.add_trial(optuna.trial.create_trial(value=7.0))
-    monkeypatch.setattr(memory_module, "_MANY", many)
-    trials = list(each_trial(store, store.get_study_id_from_name("x")))
-    assert [trial.number for trial in trials] == [0, 1, 2]
-    assert trials == store.get_all_trials(store.get_study_id_from_name("x"))
+    expected = store.get_all_trials(store.get_study_id_from_name("x"))
+    taken = []
+
+    def trials():
+        for trial in expected:
+            taken.append(trial.number)
+            yield trial
+
+    memory = StudyMemory(store, "x", trials())
+    assert taken == [0, 1, 2]
+    assert memory.get_all_trials(0) == StudyMemory(store, "x").get_all_trials(0)
+    assert [trial.value for trial in memory.get_all_trials(0)] == [t.value for t in expected]
