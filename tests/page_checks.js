@@ -210,15 +210,18 @@ globalThis.checks = (() => {
     return layers.reduceRight((below, layer) => over(layer, below, layer[3]), [0, 0, 0]);
   };
 
-  // Text in a picture stands on what is drawn under it.
+  // Text in a picture stands on what is drawn under it; null where that is a picture itself: the
+  // contrast in the cells of heat maps is tested where they are drawn.
   const underText = (text, box) => {
     const stack = document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2);
     const svg = text.closest("svg");
     const under = stack.slice(stack.indexOf(text) + 1).find((one) => {
       if (!svg.contains(one) || one === svg) return false;
+      if (one.localName === "image") return true;
       const { fill, fillOpacity, opacity } = style(one);
       return one.localName !== "text" && fill !== "none" && rgba(fill)[3] * fillOpacity * opacity === 1;
     });
+    if (under?.localName === "image") return null;
     return under ? rgba(style(under).fill) : behind(svg);
   };
 
@@ -241,7 +244,8 @@ globalThis.checks = (() => {
       if (!shown(text) || !text.textContent.trim()) continue;
       text.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
       const box = text.getBoundingClientRect();
-      note(text, rgba(style(text).fill), underText(text, box), opacityOf(text) * style(text).fillOpacity);
+      const under = underText(text, box);
+      if (under) note(text, rgba(style(text).fill), under, opacityOf(text) * style(text).fillOpacity);
     }
     return [...found.values()];
   };

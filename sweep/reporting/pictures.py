@@ -178,8 +178,8 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
         note = ""
         if shown.num_left_out:
             note = (
-                f"{len(shown.samples):,} of {len(samples.samples):,} trials are drawn: the best and "
-                "an even share of the others."
+                f"{len(shown.samples):,} of {len(samples.samples):,} trials are drawn: the best "
+                "and an even share of the others."
             )
         yield _Plan(
             "parallel-coordinates",

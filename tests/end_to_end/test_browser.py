@@ -240,7 +240,8 @@ def assert_sorted(cells: Sequence[str], *, up: bool) -> None:
     changes = [kind for index, kind in enumerate(kinds) if index == 0 or kinds[index - 1] != kind]
     assert len(changes) == len(set(changes)), cells
     if not known:
-        words = [cell.casefold() for cell in cells]
+        # Where signs stand among words is up to the browser's collation.
+        words = [cell.casefold() for cell in cells if cell.isalnum()]
         assert words == sorted(words, reverse=not up)
 
 
