@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.runner.reproduction import METRICS, Reproduction
+from sweep.runner.reproduction import Reproduction
 
 __all__ = ["reproduction_json", "reproduction_text"]
 
@@ -30,8 +30,8 @@ def reproduction_text(found: Reproduction) -> str:
     else:
         lines = [f"{where}: not identical: it differs from epoch {found.first_difference} on"]
         lines += [
-            f"  largest difference of {name.replace('_', ' ')}: {found.largest[name]:.3g}"
-            for name in METRICS
+            f"  largest difference of {name.replace('_', ' ')}: {difference:.3g}"
+            for name, difference in found.largest.items()
         ]
         if len(found.repeated.history) != num_epochs:
             lines.append(f"  epochs: {num_epochs} then, {len(found.repeated.history)} now")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.cli.words import columns, duration, number_words, percent_or_number
 from sweep.estimate import estimate, measure_throughput
-from sweep.records import StudyRecord, TrialRecord, TrialState
+from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import PARAMETERS, Choices, Range, SearchSpace
 
 __all__ = [
@@ -59,22 +59,30 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
         f"{outcome.num_parameters:,} parameters, {outcome.precision or 'unknown precision'} "
         f"on {outcome.device or 'an unknown device'}"
     )
-    rows = [["epoch", "train loss", "validation loss", "validation accuracy", "seconds"]]
-    rows += [
-        [
-            f"{m.epoch}{' *' if m.epoch == outcome.best_epoch else ''}",
-            f"{m.train_loss:.4f}",
-            f"{m.validation_loss:.4f}",
-            f"{m.validation_accuracy:.2%}",
-            f"{m.seconds:.2f}",
-        ]
-        for m in outcome.history
-    ]
     if outcome.history:
-        lines += ["", *columns(rows), "* best epoch, whose weights were kept"]
+        lines += ["", *columns(_history(outcome)), "* best epoch, whose weights were kept"]
     if outcome.failure and outcome.failure.traceback:
         lines += ["", outcome.failure.traceback.rstrip()]
     return "\n".join(lines)
+
+
+def _history(outcome: TrialOutcome) -> list[list[str]]:
+    """A row for each epoch under their headings; what was recorded of none has no column."""
+    columns: dict[str, list[str]] = {
+        "epoch": [
+            f"{m.epoch}{' *' if m.epoch == outcome.best_epoch else ''}" for m in outcome.history
+        ],
+        "train loss": [f"{m.train_loss:.4f}" for m in outcome.history],
+        "train accuracy": [
+            "–" if m.train_accuracy is None else f"{m.train_accuracy:.2%}" for m in outcome.history
+        ],
+        "validation loss": [f"{m.validation_loss:.4f}" for m in outcome.history],
+        "validation accuracy": [f"{m.validation_accuracy:.2%}" for m in outcome.history],
+        "seconds": [f"{m.seconds:.2f}" for m in outcome.history],
+    }
+    if all(metrics.train_accuracy is None for metrics in outcome.history):
+        del columns["train accuracy"]
+    return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
 
 def study_rows(studies: list[StudyRecord]) -> str:

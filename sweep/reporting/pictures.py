@@ -21,11 +21,19 @@ __all__ = ["Drawer", "comparison_pictures", "study_pictures", "thumbnails"]
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A figure that the report needs: where it goes, what it shows, how it is drawn."""
+    """A figure that the report needs.
+
+    Attributes:
+        kind: Part of its file's name.
+        description: What it shows, for those who cannot see it.
+        draw: Draws it.
+        note: What its caption has to add for this study, or empty.
+    """
 
     kind: str
     description: str
     draw: Callable[[], Figure]
+    note: str = ""
 
 
 class Drawer:
@@ -40,9 +48,8 @@ class Drawer:
             figure = plan.draw()
         self.files[f"{prefix}-{plan.kind}.png"] = figures.to_png(figure)
         name = f"{identifier}-{plan.kind}"
-        return Picture(
-            figures.to_svg(figure, name=name, description=plan.description), plan.description
-        )
+        svg = figures.to_svg(figure, name=name, description=plan.description)
+        return Picture(svg, plan.description, plan.note)
 
 
 def study_pictures(
@@ -167,16 +174,24 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
         )
     samples = series.samples(record, found.study.space)
     if samples is not None:
-        marked = replace(samples, best=_chosen(found.study))
+        shown = series.thinned(replace(samples, best=_chosen(found.study)))
+        note = ""
+        if shown.num_left_out:
+            note = (
+                f"{len(shown.samples):,} of {len(samples.samples):,} trials are drawn: the best "
+                "and an even share of the others."
+            )
         yield _Plan(
             "parallel-coordinates",
             f"Hyperparameters and {_metric(record)} of every trial as lines",
-            lambda: figures.draw_parallel_coordinates(series.thinned(marked)),
+            lambda: figures.draw_parallel_coordinates(shown),
+            note,
         )
         yield _Plan(
             "slices",
             f"{_metric(record).capitalize()} against each hyperparameter",
-            lambda: figures.draw_slices(marked),
+            lambda: figures.draw_slices(shown),
+            note,
         )
 
 
@@ -202,16 +217,23 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
             "learning-curves",
             f"{_metric(record).capitalize()} of every trial, epoch by epoch",
             lambda: figures.draw_learning_curves(replace(curves, best=chosen)),
+            "Diamonds: audited trials, where the pruner would have ended them."
+            if any(curve.audited for curve in curves.curves)
+            else "",
         )
     if own is not None:
         yield _Plan(
             "losses",
             f"Loss and error of trial {own.number} in training and validation, epoch by epoch",
             lambda: figures.draw_chosen_curves(own),
+            "" if own.train_error else "The training accuracy was not recorded.",
         )
     if timeline is not None:
         yield _Plan(
             "timeline",
             "When each worker trained which trial",
             lambda: figures.draw_timeline(timeline),
+            f"{timeline.num_unknown:,} trials are not shown: their times are not recorded."
+            if timeline.num_unknown
+            else "",
         )

@@ -22,10 +22,17 @@ __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure as an SVG element, and what it shows."""
+    """A figure.
+
+    Attributes:
+        svg: As an SVG element.
+        description: What it shows, for those who cannot see it.
+        note: What its caption has to add, or empty.
+    """
 
     svg: str
     description: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from sweep.store import DEFAULT_STORAGE, Store
 
 __all__ = ["METRICS", "Reproduction", "reproduce"]
 
-METRICS = ("train_loss", "validation_loss", "validation_accuracy")
+METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 _POLL_SECONDS = 0.2
 
@@ -44,7 +44,8 @@ class Reproduction:
         recorded: How the trial ended.
         repeated: How its repetition did.
         first_difference: The first epoch that differs in anything but time, or None.
-        largest: The largest difference of each metric of `METRICS` over all epochs.
+        largest: The largest difference of each metric of `METRICS` over all epochs; without those
+            that were not recorded then.
         weights: Whether the best weights are the same, or None if they are not kept.
         conditions: What was different around it: versions, data, device, neighbours.
     """
@@ -224,25 +225,32 @@ def _failed_alike(recorded: TrialOutcome, repeated: TrialOutcome) -> bool:
     return repeated.failure is not None and repeated.failure.kind is recorded.failure.kind
 
 
-def _timeless(metrics: EpochMetrics) -> EpochMetrics:
-    return replace(metrics, seconds=0.0)
+def _is_same(theirs: EpochMetrics, ours: EpochMetrics) -> bool:
+    """Whether two epochs agree in all that was recorded then, but for time."""
+    ours = replace(ours, seconds=theirs.seconds)
+    if theirs.train_accuracy is None:  # a study from before it was recorded
+        ours = replace(ours, train_accuracy=None)
+    return ours == theirs
 
 
 def _first_difference(recorded: TrialOutcome, repeated: TrialOutcome) -> int | None:
     pairs = zip(recorded.history, repeated.history, strict=False)
     for theirs, ours in pairs:
-        if _timeless(theirs) != _timeless(ours):
+        if not _is_same(theirs, ours):
             return theirs.epoch
     lengths = len(recorded.history), len(repeated.history)
     return None if lengths[0] == lengths[1] else min(lengths) + 1
 
 
 def _largest_differences(recorded: TrialOutcome, repeated: TrialOutcome) -> dict[str, float]:
-    pairs = list(zip(recorded.history, repeated.history, strict=False))
-    return {
-        name: max((abs(getattr(a, name) - getattr(b, name)) for a, b in pairs), default=0.0)
-        for name in METRICS
-    }
+    epochs = list(zip(recorded.history, repeated.history, strict=False))
+    largest = {}
+    for name in METRICS:
+        pairs = [(getattr(theirs, name), getattr(ours, name)) for theirs, ours in epochs]
+        known = [(then, now) for then, now in pairs if then is not None and now is not None]
+        if known or not pairs:
+            largest[name] = max((abs(then - now) for then, now in known), default=0.0)
+    return largest
 
 
 def _conditions(

@@ -1,7 +1,7 @@
 """A trial under way as a safetensors file, and back.
 
-The file holds the network's weights, the optimiser's memory, the source of dropout masks, the sum
-of the losses of the epoch under way and the best weights so far; its header, as JSON, what the
+The file holds the network's weights, the optimiser's memory, the source of dropout masks, the
+losses and hits of the epoch under way and the best weights so far; its header, as JSON, what the
 trial has measured. The learning rate and the order of images follow from the epoch and the step.
 Nothing in it can run code.
 

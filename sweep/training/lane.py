@@ -33,6 +33,7 @@ class Measurement:
 
     Attributes:
         train_loss: Mean cross-entropy of the epoch's steps, in nats.
+        train_accuracy: Share of the training images that were right in these steps.
         validation_loss: Mean cross-entropy on the validation split, in nats.
         predictions: Predicted class of each validation image, int64, on the device.
         num_correct: How many of them are right.
@@ -40,6 +41,7 @@ class Measurement:
     """
 
     train_loss: float
+    train_accuracy: float
     validation_loss: float
     predictions: Tensor
     num_correct: int
@@ -207,6 +209,7 @@ class Lane:
             validation_accuracy=measured.num_correct / len(measured.predictions),
             learning_rate=measured.learning_rate,
             seconds=seconds,
+            train_accuracy=measured.train_accuracy,
         )
         value = self._objective.value(metrics)
         if self._best is None or self._objective.is_better(value, self._best.value):

@@ -44,6 +44,7 @@ class SequentialGroup:
         lane.num_parameters = sum(p.numel() for p in self._parameters)
         self._optimizer = build_optimizer(self._parameters, config)
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=batches.device)
+        self._num_correct = torch.zeros_like(self._loss_sum)
 
     def begin_epoch(self) -> None:
         """Shuffle the training images."""
@@ -53,15 +54,19 @@ class SequentialGroup:
         self._rows = order.split(lane.config.batch_size)
         self._rates = learning_rates(lane.config, lane.epoch, self.num_steps, self._batches.device)
         self._loss_sum.zero_()
+        self._num_correct.zero_()
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
         inputs, labels = self._read(self._batches.train, self._rows[index])
-        loss = functional.cross_entropy(self._logits(inputs), labels)
+        logits = self._logits(inputs)
+        loss = functional.cross_entropy(logits, labels)
         loss.backward()
         gradients = [_take_gradient(parameter) for parameter in self._parameters]
         self._optimizer.step(self._parameters, gradients, self._rates[index])
-        self._loss_sum += loss.detach() * len(labels)  # stays on the device: no waiting
+        # Both stay on the device: no waiting.
+        self._loss_sum += loss.detach() * len(labels)
+        self._num_correct += (logits.detach().argmax(1) == labels).sum()
 
     def finish_epoch(self) -> list[Measurement]:
         """Measure the network on the validation split."""
@@ -78,6 +83,7 @@ class SequentialGroup:
                 predictions[rows] = logits.argmax(1)
         measurement = Measurement(
             train_loss=float(self._loss_sum) / len(batches.train),
+            train_accuracy=float(self._num_correct) / len(batches.train),
             validation_loss=float(loss_sum) / len(split),
             predictions=predictions,
             num_correct=int((predictions == split.labels).sum()),
@@ -100,6 +106,7 @@ class SequentialGroup:
             **named("optimizer", optimizer_state(self._optimizer, lambda tensors: tensors)),
             "dropout": self._generator.get_state(),
             "train_loss": self._loss_sum,
+            "train_correct": self._num_correct,
         }
 
     def load_state(self, _lane: int, state: Mapping[str, Tensor]) -> None:
@@ -110,6 +117,7 @@ class SequentialGroup:
         load_optimizer(self._optimizer, part("optimizer", state), lambda tensors: tensors)
         self._generator.set_state(state["dropout"])
         fill(self._loss_sum, state["train_loss"])
+        fill(self._num_correct, state["train_correct"])
 
     def _read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
         dtype = self._batches.precision.weights

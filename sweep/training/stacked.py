@@ -16,13 +16,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sweep.models import StackedMLP, Workspace, build_mlp, stack_order
+from sweep.models import Program, StackedMLP, Workspace, build_mlp, stack_order
 from sweep.training.batches import Batches
 from sweep.training.capacity import VALIDATION_BATCH
 from sweep.training.checkpoints import fill, named, part
 from sweep.training.graphs import RepeatedProgram
 from sweep.training.lane import Lane, Measurement
-from sweep.training.losses import cross_entropy, cross_entropy_gradients
+from sweep.training.losses import (
+    count_correct,
+    cross_entropy,
+    cross_entropy_gradients,
+    exact_logits,
+)
 from sweep.training.optimizers import (
     Optimizer,
     build_optimizer,
@@ -45,6 +50,41 @@ class _Seat:
     weight_names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What the steps of an epoch add up to, lane by lane.
+
+    Attributes:
+        losses: Of the images that were trained on, in nats, float64, shape (K,).
+        num_correct: How many of them were right, float64 as well, shape (K,).
+    """
+
+    losses: Tensor
+    num_correct: Tensor
+
+    @classmethod
+    def of(cls, num_lanes: int, device: torch.device) -> _Sums:
+        """Nothing so far."""
+        losses = torch.zeros(num_lanes, dtype=torch.float64, device=device)
+        return cls(losses, torch.zeros_like(losses))
+
+    def keep(self, positions: list[int]) -> _Sums:
+        """Those of some of the lanes."""
+        return _Sums(self.losses[positions], self.num_correct[positions])
+
+    def clear(self) -> None:
+        """Begin again."""
+        self.losses.zero_()
+        self.num_correct.zero_()
+
+    def lane(self, position: int) -> dict[str, Tensor]:
+        """Those of one lane, to be stored or filled."""
+        return {
+            "train_loss": self.losses[position],
+            "train_correct": self.num_correct[position],
+        }
+
+
 class StackedGroup:
     """Trials of one batch size, trained together (see `sweep.training.groups.Group`)."""
 
@@ -55,8 +95,8 @@ class StackedGroup:
         self.lanes = sorted(lanes, key=lambda lane: stack_order(lane.config))
         self._network = self._build_network()
         self._seats = [self._seat(position) for position in range(len(lanes))]
-        self._train_losses = torch.zeros(len(lanes), dtype=torch.float64, device=batches.device)
-        self._rates = self._train_losses.new_empty(0, len(lanes))
+        self._sums = _Sums.of(len(lanes), batches.device)
+        self._rates = self._sums.losses.new_empty(0, len(lanes))
         self._prepare()
 
     def begin_epoch(self) -> None:
@@ -70,7 +110,7 @@ class StackedGroup:
             ],
             1,
         )
-        self._train_losses.zero_()
+        self._sums.clear()
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
@@ -78,13 +118,15 @@ class StackedGroup:
         rows = self._order[start : start + self._batch_size]
         step = self._steps.get(len(rows))
         if step is None:
-            step = self._steps[len(rows)] = _Step(self._network, self._batches, self._seats, rows)
-        self._train_losses += step.run(rows, self._rates[index])
+            step = self._steps[len(rows)] = _Step(
+                self._network, self._batches, self._seats, rows, self._sums
+            )
+        step.run(rows, self._rates[index])
 
     def finish_epoch(self) -> list[Measurement]:
         """Measure all networks on the validation split."""
         split = self._batches.validation
-        losses = torch.zeros_like(self._train_losses)
+        losses = torch.zeros_like(self._sums.losses)
         predictions = split.labels.new_empty(len(self.lanes), len(split))
         for rows in torch.arange(len(split), device=split.labels.device).split(VALIDATION_BATCH):
             check = self._checks.get(len(rows))
@@ -94,17 +136,29 @@ class StackedGroup:
             predictions[:, rows] = check.logits.argmax(1)
         numbers = torch.stack(
             [
-                self._train_losses / len(self._batches.train),
+                self._sums.losses / len(self._batches.train),
+                self._sums.num_correct / len(self._batches.train),
                 losses / len(split),
                 (predictions == split.labels).sum(1).to(torch.float64),
                 self._rates[-1].to(torch.float64),
             ]
         ).tolist()  # the one time in an epoch that the host waits for a GPU
         return [
-            Measurement(train_loss, validation_loss, predictions[position], int(correct), rate)
-            for position, (train_loss, validation_loss, correct, rate) in enumerate(
-                zip(*numbers, strict=True)
+            Measurement(
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                validation_loss=validation_loss,
+                predictions=predictions[position],
+                num_correct=int(num_correct),
+                learning_rate=rate,
             )
+            for position, (
+                train_loss,
+                train_accuracy,
+                validation_loss,
+                num_correct,
+                rate,
+            ) in enumerate(zip(*numbers, strict=True))
         ]
 
     def copy_weights(self, position: int) -> dict[str, Tensor]:
@@ -122,7 +176,7 @@ class StackedGroup:
             **named("network", dict(network)),
             **named("optimizer", memory),
             "dropout": seat.generator.get_state(),
-            "train_loss": self._train_losses[position],
+            **self._sums.lane(position),
         }
 
     def load_state(self, position: int, state: Mapping[str, Tensor]) -> None:
@@ -134,7 +188,8 @@ class StackedGroup:
         trim = partial(weights.trim, position)
         load_optimizer(seat.optimizer, part("optimizer", state), trim)
         seat.generator.set_state(state["dropout"])
-        fill(self._train_losses[position], state["train_loss"])
+        for name, tensor in self._sums.lane(position).items():
+            fill(tensor, state[name])
         for call in self._network.copy_weights():
             call()
 
@@ -143,7 +198,7 @@ class StackedGroup:
         old, chosen = self._network, list(positions)
         self.lanes = [self.lanes[position] for position in chosen]
         self._seats = [self._seats[position] for position in chosen]
-        self._train_losses = self._train_losses[chosen]
+        self._sums = self._sums.keep(chosen)
         self._rates = self._rates[:, chosen]
         self._network = self._build_network()
         for position, former in enumerate(chosen):
@@ -191,19 +246,30 @@ class _Step:
     """One training step for one number of images."""
 
     def __init__(
-        self, network: StackedMLP, batches: Batches, seats: Sequence[_Seat], rows: Tensor
+        self,
+        network: StackedMLP,
+        batches: Batches,
+        seats: Sequence[_Seat],
+        rows: Tensor,
+        sums: _Sums,
     ) -> None:
         space = Workspace(network, len(rows))
         dtype = batches.precision.weights
         self._rows = torch.empty_like(rows)
-        self._losses = torch.zeros(len(seats), dtype=dtype, device=batches.device)
+        losses = torch.zeros(len(seats), dtype=dtype, device=batches.device)
+        num_correct = torch.zeros_like(sums.num_correct, dtype=torch.int64)
         rate_dtype = torch.float64 if batches.device.type == "cpu" else torch.float32
         self._rates = torch.zeros(len(seats), dtype=rate_dtype, device=batches.device)
-        loss, logarithms = cross_entropy(space, dtype, self._losses)
-        program = [
+        conversion, logits = exact_logits(space, dtype)
+        loss, logarithms = cross_entropy(logits, space.labels, losses)
+        program: Program = [
             *batches.read(batches.train, self._rows, space.inputs, space.labels),
             *network.forward(space, training=True),
+            *conversion,
             *loss,
+            partial(sums.losses.add_, losses),
+            *count_correct(logits, space.labels, num_correct),
+            partial(sums.num_correct.add_, num_correct),
             *cross_entropy_gradients(space, logarithms),
             *network.backward(space),
         ]
@@ -219,12 +285,11 @@ class _Step:
         program += network.copy_weights()
         self._program = RepeatedProgram(program, batches.device, [seat.generator for seat in seats])
 
-    def run(self, rows: Tensor, rates: Tensor) -> Tensor:
-        """Train on these images; the sum of each lane's losses over them, shape (K,)."""
+    def run(self, rows: Tensor, rates: Tensor) -> None:
+        """Train on these images, at a rate for each lane."""
         self._rows.copy_(rows)
         self._rates.copy_(rates)
         self._program.run()
-        return self._losses
 
 
 class _Check:
@@ -236,10 +301,12 @@ class _Check:
         self.logits = space.logits
         self._rows = torch.empty_like(rows)
         self._losses = torch.zeros(network.num_lanes, dtype=dtype, device=batches.device)
-        loss, _ = cross_entropy(space, dtype, self._losses)
-        program = [
+        conversion, logits = exact_logits(space, dtype)
+        loss, _ = cross_entropy(logits, space.labels, self._losses)
+        program: Program = [
             *batches.read(batches.validation, self._rows, space.inputs, space.labels),
             *network.forward(space, training=False),
+            *conversion,
             *loss,
         ]
         self._program = RepeatedProgram(program, batches.device)

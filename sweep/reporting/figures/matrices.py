@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import FuncNorm, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sweep.records import ConfusionMatrix
 from sweep.reporting.figures.cells import draw_cells, name_sides
@@ -87,7 +88,8 @@ def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figur
     cells = np.array(difference.cells, dtype=float)
     numbered = len(cells) <= _MAX_NUMBERED
     width = WIDE * (0.68 if numbered else 0.92)
-    figure = Figure((width, width * 0.86), layout="constrained")
+    # Long names push the axis' own name to the edge, where a reader's font may be a little larger.
+    figure = Figure((width, width * 0.86), layout=ConstrainedLayoutEngine(w_pad=0.12))
     axes = figure.add_subplot()
     extreme = max(float(np.abs(cells).max()), 4.0)
     _name(axes, class_names, side=width * 0.76, size=8.5)

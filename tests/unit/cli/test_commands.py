@@ -189,6 +189,8 @@ def test_show_prints_one_trial(cli, finished):
     assert trial["value"] == max(accuracies) == accuracies[trial["best_epoch"] - 1]
     assert sum(map(sum, trial["validation_confusion_matrix"])) == 239
     text = cli("show", "small", 1).stdout
+    assert "  train accuracy  " in text
+    assert f"  {trial['history'][0]['train_accuracy']:.2%}  " in text
     assert text.startswith("trial 1 of study small: COMPLETE, validation_accuracy ")
     assert "num_layers" in text
     assert "best epoch, whose weights were kept" in text

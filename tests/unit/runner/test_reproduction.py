@@ -108,6 +108,32 @@ def test_what_is_off_is_said_with_what_was_different(made, recorded_otherwise, m
     assert errors == ""
 
 
+def test_what_was_not_recorded_then_is_no_difference(made, recorded_otherwise, main):
+    outcome = Store(made, to_write=False).read_study("small").trials[0].outcome
+    assert all(metrics.train_accuracy is not None for metrics in outcome.history)
+    old = tuple(replace(metrics, train_accuracy=None) for metrics in outcome.history)
+    recorded_otherwise(history=old)
+    found = sweep.reproduce("small", 0, storage=made)
+    assert found.is_identical
+    assert "train_accuracy" not in found.largest
+    assert found.largest["train_loss"] == 0.0
+    other = (replace(old[0], train_loss=0.0), *old[1:])
+    recorded_otherwise(history=other)
+    output, _ = main(f"reproduce small 0 --storage {made}", code=1)
+    assert "largest difference of train loss" in output
+    assert "train accuracy" not in output
+
+
+def test_another_train_accuracy_is_a_difference(made, recorded_otherwise):
+    outcome = Store(made, to_write=False).read_study("small").trials[0].outcome
+    history = list(outcome.history)
+    history[1] = replace(history[1], train_accuracy=history[1].train_accuracy - 0.125)
+    recorded_otherwise(history=tuple(history))
+    found = sweep.reproduce("small", 0, storage=made)
+    assert (found.first_difference, found.is_identical) == (2, False)
+    assert found.largest["train_accuracy"] == pytest.approx(0.125)
+
+
 def test_the_command_says_that_a_trial_is_identical(made, main):
     output, _ = main(f"reproduce small 0 --storage {made}", code=0)
     assert output == (

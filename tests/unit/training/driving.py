@@ -211,6 +211,7 @@ def assert_same(ours: TrialOutcome, theirs: TrialOutcome, tolerance: float = 1e-
     assert len(ours.history) == len(theirs.history)
     for mine, other in zip(ours.history, theirs.history, strict=True):
         assert mine.epoch == other.epoch
+        assert mine.train_accuracy == other.train_accuracy is not None
         for field in ("train_loss", "validation_loss", "validation_accuracy", "learning_rate"):
             expected = pytest.approx(getattr(other, field), rel=tolerance, abs=tolerance)
             assert getattr(mine, field) == expected, f"{field} of trial {ours.trial}"

@@ -186,6 +186,41 @@ def test_what_is_no_checkpoint_of_the_trial_is_said_and_passed_over(
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_hits_before_and_after_an_interruption_are_counted_together(small: TrainingData, name):
+    """A checkpoint in the middle of an epoch holds the hits so far."""
+    config = make_config(epochs=1, dropout=0.3)
+    (undisturbed,) = train(small, config, name=name)
+    (epoch,) = undisturbed.history
+    assert 0 < epoch.train_accuracy * 120 == round(epoch.train_accuracy * 120) < 120
+    states = interrupted(make_engine(small, name), 2, config)
+    progress, tensors = unpack(states[0])
+    assert progress.step == 2
+    assert tensors["group.train_correct"] > 0
+    driver = go_on(make_engine(small, name), states, config)
+    assert driver.outcomes[0].history[0].train_accuracy == epoch.train_accuracy
+
+
+def without_hits(state: bytes) -> bytes:
+    """A checkpoint from before they were counted."""
+    (length,) = struct.unpack_from("<Q", state)
+    header = json.loads(state[8 : 8 + length])
+    tensors = safetensors.torch.load(state)
+    del tensors["group.train_correct"]
+    return safetensors.torch.save(tensors, header["__metadata__"])
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_checkpoint_from_before_hits_were_counted_is_passed_over(small: TrainingData, name):
+    config = make_config()
+    (undisturbed,) = train(small, config, name=name)
+    states = interrupted(make_engine(small, name), 6, config)
+    driver = go_on(make_engine(small, name), {0: without_hits(states[0])}, config)
+    (notice,) = driver.notices
+    assert notice.startswith("trial 0 starts again, its checkpoint cannot be used: ")
+    assert timeless(driver.outcomes[0]) == timeless(undisturbed)
+
+
 def test_a_checkpoint_of_another_configuration_or_precision_is_passed_over(small: TrainingData):
     states = interrupted(make_engine(small), 6, make_config())
     driver = go_on(make_engine(small), states, make_config(layer_size=16))

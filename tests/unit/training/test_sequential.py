@@ -61,10 +61,12 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
     step = 0
     for epoch in (1, 2):
         model.train()
-        losses = []
+        losses, num_correct = [], 0
         for rows in batches.order(epoch).split(config.batch_size):
             known.param_groups[0]["lr"] = learning_rate(schedule, config.learning_rate, step, 8)
-            loss = functional.cross_entropy(model(pixels[rows]), batches.train.labels[rows])
+            logits = model(pixels[rows])
+            loss = functional.cross_entropy(logits, batches.train.labels[rows])
+            num_correct += int((logits.argmax(1) == batches.train.labels[rows]).sum())
             known.zero_grad()
             loss.backward()
             known.step()
@@ -80,6 +82,7 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
         (measured,) = group.finish_epoch()
         group.lanes[0].epoch += 1  # what an engine does
         assert measured.train_loss == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+        assert measured.train_accuracy == pytest.approx(num_correct / len(losses), abs=1.5 / 120)
         expected = functional.cross_entropy(logits, batches.validation.labels).item()
         assert measured.validation_loss == pytest.approx(expected, rel=1e-4)
         assert measured.predictions.tolist() == logits.argmax(1).tolist()

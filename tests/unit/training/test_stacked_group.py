@@ -120,6 +120,9 @@ def assert_as_alone(small, alone):
             assert ours.num_correct == (ours.predictions == labels).sum()
             if precision == "float64":
                 assert torch.equal(ours.predictions, theirs.predictions), config
+                assert ours.train_accuracy == theirs.train_accuracy, config
+            # Rounding may turn one image of 120 that two classes claim.
+            assert ours.train_accuracy == pytest.approx(theirs.train_accuracy, abs=1.5 / 120)
             assert weights.keys() == expected.keys()
             for name in expected:
                 torch.testing.assert_close(
@@ -166,6 +169,7 @@ def test_bfloat16_is_the_autocast_of_the_reference(small, alone):
         theirs, weights = alone(config, 20, "bfloat16")
         ours, our_weights = result[config.number]
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=0.01)
+        assert ours.train_accuracy == pytest.approx(theirs.train_accuracy, abs=3.5 / 120)
         assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=0.01)
         assert {w.dtype for w in our_weights.values()} == {torch.float32}
         assert {w.dtype for w in weights.values()} == {torch.float32}
@@ -277,6 +281,7 @@ def test_the_same_seeds_give_the_same_bits(small, precision):
     for number, (measured, weights) in first.items():
         other, other_weights = second[number]
         assert measured.train_loss == other.train_loss
+        assert measured.train_accuracy == other.train_accuracy
         assert measured.validation_loss == other.validation_loss
         assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
 
@@ -292,6 +297,7 @@ def test_a_lane_that_is_not_finite_never_touches_its_neighbours(small, monkeypat
         assert result[sick.number][0].train_loss != healthy[sick.number][0].train_loss
         for number in healthy.keys() - {sick.number}:
             assert result[number][0].train_loss == healthy[number][0].train_loss
+            assert result[number][0].train_accuracy == healthy[number][0].train_accuracy
             assert result[number][0].validation_loss == healthy[number][0].validation_loss
             weights, expected = result[number][1], healthy[number][1]
             assert all(torch.equal(weights[name], expected[name]) for name in expected)
