@@ -335,6 +335,11 @@ def test_text_stands_out_from_its_background(opened, report, scheme):
     with opened(report, scheme=scheme) as page:
         page.run("checks.openAll()")
         assert page.check("contrast") == ""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_text_in_pictures_stands_out_from_what_is_under_it(opened, scheme):
+    with opened("trained", scheme=scheme) as page:
         assert page.check_pictures() == ""
 
 
