@@ -48,6 +48,7 @@ _START = (
 )
 _ABOVE = 10  # descriptors that cannot be 3 or 4 themselves
 _PATIENCE_SECONDS = 30.0
+_STRIP = 4000  # CSS pixels of a page that are photographed at once
 _KEYS = {"Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), " ": ("Space", 32, " ")}
 
 
@@ -278,7 +279,24 @@ class Page:
 
     def check(self, name: str, *arguments: Any) -> str:
         """What one of the checks in `page_checks.js` finds wrong, a line each."""
-        return "\n".join(self.run(f"checks.{name}({', '.join(map(json.dumps, arguments))})"))
+        call = f"checks.{name}({', '.join(map(json.dumps, arguments))})"
+        return "\n".join(self.run(call))
+
+    def check_pictures(self) -> str:
+        """Text in pictures that does not stand out from what is drawn under it, a line each."""
+        found = []
+        height = self.run("checks.hidePictureTexts()")
+        for top in range(0, height, _STRIP):
+            size = {"width": self.width, "height": min(_STRIP, height - top), "scale": 1}
+            photograph = self.call(
+                "Page.captureScreenshot",
+                format="png",
+                captureBeyondViewport=True,
+                clip={"x": 0, "y": top, **size},
+            )
+            url = f"data:image/png;base64,{photograph['data']}"
+            found.append(self.check("pictureContrast", url, top))
+        return "\n".join(filter(None, found))
 
     # ------------------------------------------------------------ what it did
 

@@ -210,44 +210,63 @@ globalThis.checks = (() => {
     return layers.reduceRight((below, layer) => over(layer, below, layer[3]), [0, 0, 0]);
   };
 
-  // Text in a picture stands on what is drawn under it; null where that is a picture itself: the
-  // contrast in the cells of heat maps is tested where they are drawn.
-  const underText = (text, box) => {
-    const stack = document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-    const svg = text.closest("svg");
-    const under = stack.slice(stack.indexOf(text) + 1).find((one) => {
-      if (!svg.contains(one) || one === svg) return false;
-      if (one.localName === "image") return true;
-      const { fill, fillOpacity, opacity } = style(one);
-      return one.localName !== "text" && fill !== "none" && rgba(fill)[3] * fillOpacity * opacity === 1;
-    });
-    if (under?.localName === "image") return null;
-    return under ? rgba(style(under).fill) : behind(svg);
-  };
-
-  const contrast = () => {
+  // What is too faint, once for each kind of element.
+  const faint = () => {
     const found = new Map();
-    const note = (element, colour, back, opacity) => {
+    const note = (element, colour, back) => {
       const { fontSize, fontWeight } = style(element);
       const size = parseFloat(fontSize);
       const needed = size >= 24 || (size >= 18.66 && fontWeight >= 700) ? 3 : 4.5;
+      const opacity = [...ancestors(element)].reduce((all, one) => all * style(one).opacity, 1);
       const ratio = contrastOf(over(colour, back, colour[3] * opacity), back);
       if (ratio < needed - 0.005)
-        found.set(`${element.localName}.${element.getAttribute("class")} ${ratio}`,
+        found.set(`${element.localName}.${element.getAttribute("class")} ${ratio.toFixed(2)}`,
           `${describe(element)}: ${ratio.toFixed(2)} of ${needed}`);
     };
-    const opacityOf = (element) =>
-      [...ancestors(element)].reduce((all, one) => all * style(one).opacity, 1);
-    for (const [, element] of texts())
-      note(element, rgba(style(element).color), behind(element), opacityOf(element));
-    for (const text of document.querySelectorAll("svg text")) {
-      if (!shown(text) || !text.textContent.trim()) continue;
-      text.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+    return { note, lines: () => [...found.values()] };
+  };
+
+  const contrast = () => {
+    const { note, lines } = faint();
+    for (const [, element] of texts()) note(element, rgba(style(element).color), behind(element));
+    return lines();
+  };
+
+  const pictureTexts = () =>
+    [...document.querySelectorAll("svg text")].filter(
+      (text) => text.checkVisibility() && text.textContent.trim());
+
+  const hidePictureTexts = () => {
+    const sheet = document.createElement("style");
+    sheet.textContent = "svg text { visibility: hidden }";
+    document.head.append(sheet);
+    return document.documentElement.scrollHeight;
+  };
+
+  // Text in a picture stands on whatever is drawn there: a photograph of a strip of the page, from
+  // which the text was taken away, tells.
+  const pictureContrast = async (photograph, top) => {
+    const image = new Image();
+    image.src = photograph;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const drawn = canvas.getContext("2d", { willReadFrequently: true });
+    drawn.drawImage(image, 0, 0);
+    const { note, lines } = faint();
+    for (const text of pictureTexts()) {
       const box = text.getBoundingClientRect();
-      const under = underText(text, box);
-      if (under) note(text, rgba(style(text).fill), under, opacityOf(text) * style(text).fillOpacity);
+      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      const room = (scroller(text.closest("svg")) ?? document.body).getBoundingClientRect();
+      const row = y + scrollY - top;
+      const isInSight = x >= Math.max(room.left, 0) && x < Math.min(room.right, image.width);
+      if (!isInSight || row < 0 || row >= image.height) continue;
+      const [red, green, blue] = drawn.getImageData(x, row, 1, 1).data;
+      const { fill, fillOpacity } = style(text);
+      const colour = rgba(fill);
+      note(text, [...colour.slice(0, 3), colour[3] * fillOpacity], [red, green, blue]);
     }
-    return [...found.values()];
+    return lines();
   };
 
   // ---------------------------------------------------------------- structure
@@ -326,7 +345,8 @@ globalThis.checks = (() => {
   };
 
   return {
-    width, figures, scrolling, clipped, drawing, contrast, structure, tables,
+    width, figures, scrolling, clipped, drawing, contrast, hidePictureTexts, pictureContrast,
+    structure, tables,
     button, numColumns, directions, rows, focused, openAll,
   };
 })();

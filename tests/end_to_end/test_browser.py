@@ -46,6 +46,8 @@ BAD_PAGE = """<!doctype html><html><head><title> </title>
 <p class="faint">dark</p><p class="cut">a text that is cut off at its end</p>
 <figure><svg width="0" height="0"></svg></figure><img src="data:image/png;base64,AAAA">
 <svg role="img" aria-label="drawn" width="50" height="50"><rect x="90" width="9" height="9"/></svg>
+<svg role="img" aria-label="texts" width="200" height="50"><rect width="200" height="50"/>
+  <text y="20" fill="#333">grey on black</text><text y="45" fill="#fff">white</text></svg>
 <table><tr><th>no scope</th></tr></table><a href="#nowhere"></a><button></button>
 <div style="width: 2000px">wide</div>
 <div style="width: 90px; overflow-x: auto"><p style="width: 200px">more</p></div>
@@ -73,11 +75,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spaces = (
         space_mapping(name="digits-random", parameters=base, budget={"trials": 11}),
         space_mapping(
-            name="digits-pruned", parameters=base | more, pruner=pruner, budget={"trials": 14}
+            name="digits-pruned",
+            parameters=base | more,
+            pruner=pruner,
+            budget={"trials": 14, "audit": 2},
         ),
     )
     for space in spaces:
         sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu")
+    sweep.confirm("digits-pruned", top=2, seeds=2, storage=sqlite_url(folder), device="cpu")
     names = [space["name"] for space in spaces]
     return sweep.report(names, storage=sqlite_url(folder), out=folder / "report").html
 
@@ -163,6 +169,9 @@ def test_the_checks_find_what_is_wrong(browser, tmp_path):
         assert page.run("checks.focused()")["visible"] is False
     with browser.open(file) as page:
         assert '"faint"' in page.check("contrast")
+        pictures = page.check_pictures()
+        assert '"grey on black"' in pictures
+        assert "white" not in pictures
 
 
 # ---------------------------------------------------------------- wide and narrow windows
@@ -229,7 +238,7 @@ def test_shown_numbers_are_understood(text, number):
     assert number_of(text) == number
 
 
-def assert_sorted(cells: Sequence[str], *, up: bool) -> None:
+def assert_sorted(page: Page, cells: Sequence[str], *, up: bool) -> None:
     """Numbers in order and together; equal words together."""
     numbers = [number_of(cell) for cell in cells]
     known = [number for number in numbers if number is not None]
@@ -240,9 +249,10 @@ def assert_sorted(cells: Sequence[str], *, up: bool) -> None:
     changes = [kind for index, kind in enumerate(kinds) if index == 0 or kinds[index - 1] != kind]
     assert len(changes) == len(set(changes)), cells
     if not known:
-        # Where signs stand among words is up to the browser's collation.
-        words = [cell.casefold() for cell in cells if cell.isalnum()]
-        assert words == sorted(words, reverse=not up)
+        ordered = cells if up else cells[::-1]
+        collator = "new Intl.Collator(undefined, {numeric: true})"
+        pairs = "every((word, i, all) => i === 0 || collator.compare(all[i - 1], word) <= 0)"
+        assert page.run(f"(collator => {json.dumps(ordered)}.{pairs})({collator})"), cells
 
 
 def sort_by_every_heading(page: Page, choose: Any) -> int:
@@ -261,7 +271,7 @@ def sort_by_every_heading(page: Page, choose: Any) -> int:
                 assert [None if d == "none" else d for d in found] == expected
                 rows = page.run(f"checks.rows({table})")
                 assert sorted(rows) == sorted(before)
-                assert_sorted([row[column] for row in rows], up=direction == "ascending")
+                assert_sorted(page, [row[column] for row in rows], up=direction == "ascending")
     return sum(columns)
 
 
@@ -329,6 +339,7 @@ def test_text_stands_out_from_its_background(opened, report, scheme):
     with opened(report, scheme=scheme) as page:
         page.run("checks.openAll()")
         assert page.check("contrast") == ""
+        assert page.check_pictures() == ""
 
 
 def test_dark_is_dark_and_light_is_light(opened):
