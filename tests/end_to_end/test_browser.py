@@ -75,11 +75,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spaces = (
         space_mapping(name="digits-random", parameters=base, budget={"trials": 11}),
         space_mapping(
-            name="digits-pruned", parameters=base | more, pruner=pruner, budget={"trials": 14}
+            name="digits-pruned",
+            parameters=base | more,
+            pruner=pruner,
+            budget={"trials": 14, "audit": 2},
         ),
     )
     for space in spaces:
         sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu")
+    sweep.confirm("digits-pruned", top=2, seeds=2, storage=sqlite_url(folder), device="cpu")
     names = [space["name"] for space in spaces]
     return sweep.report(names, storage=sqlite_url(folder), out=folder / "report").html
 

@@ -9,6 +9,7 @@ from typing import Any
 from helpers import best_epoch
 
 from sweep.records import (
+    Confirms,
     DataFacts,
     EpochMetrics,
     Failure,
@@ -21,7 +22,7 @@ from sweep.records import (
     TrialRecord,
     TrialState,
 )
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, load_space
 
 SPACE: dict[str, Any] = {
     "name": "hand-made",
@@ -39,6 +40,7 @@ SPACE: dict[str, Any] = {
     "budget": {"trials": 12},
 }
 NUM_CLASSES = 3
+FAIL = -1
 LABELS = bytes([0, 1, 2, 0, 1, 2, 0, 1, 2, 0] * 4)
 
 
@@ -142,3 +144,22 @@ def make_reading(trial: int, **changes: Any) -> TestReading:
         image_shape=(2, 2),
     )
     return replace(reading, **changes)
+
+
+def study_of_runs(
+    wrong: Sequence[Sequence[int]],
+    trials: Sequence[int],
+    readings: Sequence[TestReading] = (),
+    space: SearchSpace | None = None,
+) -> StudyRecord:
+    """Runs of a confirmation with so many mistakes each, by candidate; FAIL is a failed run."""
+    space = space or load_space(SPACE)
+    runs = [
+        make_trial(
+            space, number, max(mistakes, 0),
+            state=TrialState.FAIL if mistakes == FAIL else TrialState.COMPLETE,
+        )
+        for number, mistakes in enumerate(m for of in wrong for m in of)
+    ]  # fmt: skip
+    study = make_study(runs, space, name="hand-made.confirm", readings=tuple(readings))
+    return replace(study, confirms=Confirms("hand-made", tuple(trials), len(wrong[0]), 3))

@@ -6,34 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hand_made import LABELS, SPACE, make_reading, make_study, make_trial
+from hand_made import FAIL, LABELS, SPACE, make_reading, make_study, make_trial, study_of_runs
 from scipy import stats
 
 from sweep.errors import StoreError
-from sweep.records import Confirms, StudyRecord, TestReading, TrialState, have_all_ended
+from sweep.records import StudyRecord, TrialState, have_all_ended
 from sweep.reporting.confirmation import confirmation
 from sweep.space import load_space
 
 SPACE_OF_ALL = load_space(SPACE)
-FAIL = -1
-
-
-def study_of_runs(
-    wrong: Sequence[Sequence[int]],
-    trials: Sequence[int],
-    readings: Sequence[TestReading] = (),
-    space=SPACE_OF_ALL,
-) -> StudyRecord:
-    """Runs with so many mistakes each, by candidate; -1 is a failed run."""
-    runs = [
-        make_trial(
-            space, number, max(mistakes, 0),
-            state=TrialState.FAIL if mistakes == FAIL else TrialState.COMPLETE,
-        )
-        for number, mistakes in enumerate(m for of in wrong for m in of)
-    ]  # fmt: skip
-    study = make_study(runs, space, name="hand-made.confirm", readings=tuple(readings))
-    return replace(study, confirms=Confirms("hand-made", tuple(trials), len(wrong[0]), 3))
 
 
 def search(space=SPACE_OF_ALL) -> StudyRecord:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hand_made import SPACE, make_reading, make_study, make_trial
+from hand_made import FAIL, SPACE, make_reading, make_study, make_trial, study_of_runs
 
 import sweep.reporting.writing as writing
 from sweep.errors import DataError, InputError, StoreError
@@ -203,6 +203,49 @@ def test_the_same_study_gives_the_same_page(tmp_path: Path, space: SearchSpace) 
 # ---------------------------------------------------------------- studies with little in them
 
 
+def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
+    search = make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
+    runs = study_of_runs([[4, 6], [3, 1], [9, FAIL]], [0, 1, 2], space=space)
+    runs = replace(runs, test_readings=(make_reading(2), make_reading(3)))
+    result = write_report(tmp_path, [Source(search, runs, ())], top=10)
+    study = result.data["studies"]["hand-made"]
+    best = study["best"]
+    assert (best["number"], best["network_study"], best["network_trial"]) == (1, runs.name, 3)
+    assert best["test_confusion_matrix"] == [[8, 1, 0], [0, 6, 0], [1, 0, 4]]
+    assert best["search_validation_accuracy"] == pytest.approx(37 / 40)
+    assert best["validation_accuracy"] == pytest.approx(39 / 40)
+    assert study["confirmation"]["winner"] == 1
+    assert study["confirmation"]["test_mean"]["value"] == pytest.approx(0.9)
+    assert [reading["study"] for reading in study["test_readings"]] == [runs.name] * 2
+    assert study["commands"]["reproduce"] == "sweep reproduce hand-made.confirm 3"
+    text = " ".join(Page(result.html.read_text()).text.split())
+    assert "The search’s winner did not survive." in text
+    assert "Trial 0 was best in the search; on 2 fresh seeds trial 1 is." in text
+    assert "1, 1 failed" in text
+    assert (tmp_path / "figures" / "hand-made-confirmation.png").exists()
+
+
+def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
+    search = make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
+    runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
+    runs = replace(runs, trials=runs.trials[:3])
+    result = write_report(tmp_path, [Source(search, runs, ("going on",))], top=10)
+    study = result.data["studies"]["hand-made"]
+    assert study["confirmation"]["winner"] is None
+    assert study["best"]["number"] == 0
+    assert "Not finished: the runs below are those that have ended." in result.html.read_text()
+
+
+def test_ranked_by_loss_and_confirmed(tmp_path: Path, space: SearchSpace) -> None:
+    by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
+    search = make_study([make_trial(by_loss, number, 2) for number in range(2)], by_loss)
+    runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=by_loss)
+    result = write_report(tmp_path, [Source(search, runs, ())], top=10)
+    text = " ".join(Page(result.html.read_text()).text.split())
+    assert "Mean validation loss" in text
+    assert "0.4500" in text
+
+
 def test_no_complete_trial(tmp_path: Path, space: SearchSpace) -> None:
     states = (TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
     trials = [make_trial(space, number, state=state) for number, state in enumerate(states)]
@@ -290,6 +333,40 @@ def test_the_test_split_is_read_once_if_it_was_not(
     assert calls == [("sqlite:///x.db", "hand-made", "d")]
     assert result.data["studies"]["hand-made"]["best"]["test_accuracy"] == pytest.approx(0.9)
     assert result.notes == ()
+
+
+def test_a_confirmation_decides_what_is_opened(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fake_store: dict[str, StudyRecord],
+    space: SearchSpace,
+) -> None:
+    opened: list[str] = []
+
+    def read(storage: str, name: str, data_dir: object) -> None:
+        opened.append(name)
+        runs = fake_store["hand-made.confirm"]
+        readings = (make_reading(2), make_reading(3))
+        fake_store["hand-made.confirm"] = replace(runs, test_readings=readings)
+
+    monkeypatch.setattr("sweep.evaluation.read_test_split", read)
+    monkeypatch.setattr("sweep.evaluation.read_confirmation", read)
+    search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
+    runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
+    under_way = replace(runs, trials=runs.trials[:3], state=StudyState.INTERRUPTED)
+    fake_store |= {"hand-made": search, "hand-made.confirm": under_way}
+    result = report("hand-made", out=tmp_path)
+    assert "Until then the test split stays sealed." in result.notes[0]
+    assert opened == []
+    fake_store["hand-made.confirm"] = runs
+    result = report("hand-made", out=tmp_path)
+    assert opened == ["hand-made"]
+    assert result.data["studies"]["hand-made"]["best"]["network_trial"] == 3
+    assert result.data["studies"]["hand-made"]["best"]["test_accuracy"] == pytest.approx(0.9)
+    report("hand-made", out=tmp_path)
+    assert opened == ["hand-made"]
+    with pytest.raises(InputError, match="the search that it confirms: `sweep report hand-made`"):
+        report("hand-made.confirm", out=tmp_path)
 
 
 def test_what_could_not_be_read_is_said(
