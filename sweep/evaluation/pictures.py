@@ -51,6 +51,8 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArra
                 grey = None if reason else _grey(image).resize(shape[::-1], Image.Resampling.BOX)
     except Image.DecompressionBombError:
         reason, grey = _TOO_LARGE, None
+    except MemoryError:  # a damaged length is asked for before it is found to be missing
+        reason, grey = "there is not enough memory for it", None
     except _BROKEN as error:
         lines = str(error).splitlines() or [type(error).__name__]
         unknown = isinstance(error, UnidentifiedImageError)

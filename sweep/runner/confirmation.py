@@ -89,7 +89,8 @@ def train_confirmation(
     for notice in plan.notices:
         on_event(Notice(notice))
     runs = plan.runs
-    if runs is None or not have_all_ended(runs):
+    # A driver may have died after the last run, before it could write that nothing is left to do.
+    if runs is None or runs.finished_by is None or not have_all_ended(runs):
         request = Request(
             space=plan.space,
             store=store,

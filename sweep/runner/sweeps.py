@@ -86,6 +86,7 @@ def run(
     store = Store(storage, to_write=True)
     if store.has_study(space.name):
         compare_spaces(store, space)
+        _refuse_confirmation(space.name, store.read_confirms(space.name))
     space = override(space, trials=trials)
     options = WorkerOptions(workers, device, engine, precision, lanes)
     request = Request(
@@ -155,11 +156,7 @@ def resume(
     store = Store(storage, to_write=True)
     space = stored_space(store, study)
     record = store.read_study(study)
-    if record.confirms is not None:
-        search = record.confirms.study
-        raise InputError(
-            f"study {study!r} confirms {search!r}: go on with `sweep confirm {search}`"
-        )
+    _refuse_confirmation(study, record.confirms)
     space = override(
         space,
         trials=trials if trials is not None else record.num_trials,
@@ -180,6 +177,15 @@ def resume(
         stop=stop,
     )
     return request.carry_out()
+
+
+def _refuse_confirmation(study: str, confirms: Confirms | None) -> None:
+    """Leave a confirmation to `confirm`: another total or fewer weights would make it another."""
+    if confirms is not None:
+        search = confirms.study
+        raise InputError(
+            f"study {study!r} confirms {search!r}: go on with `sweep confirm {search}`"
+        )
 
 
 def limits_of(

@@ -48,6 +48,7 @@ __all__ = [
     "RETRY_OF",
     "SPACE",
     "WEIGHTS",
+    "confirms_of",
     "objective_of",
     "reports_of",
     "study_record",
@@ -216,7 +217,7 @@ def study_record(
         trials=trials,
         test_readings=test_readings(found),
         finished_by=found.get(FINISHED),
-        confirms=_confirms(found, name),
+        confirms=confirms_of(found, name),
         num_audits=budget.get("audit") or 0,
     )
 
@@ -226,7 +227,8 @@ def objective_of(found: dict[str, Any]) -> Objective:
     return Objective(**found[SPACE]["objective"])
 
 
-def _confirms(attributes: dict[str, Any], name: str) -> Confirms | None:
+def confirms_of(attributes: dict[str, Any], name: str) -> Confirms | None:
+    """What a study confirms, or None if it is a search."""
     if attributes.get(CONFIRMS) is None:
         return None
     confirms = from_plain(Confirms, attributes[CONFIRMS])

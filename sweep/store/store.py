@@ -200,6 +200,11 @@ class Store:
         with self._attributes.reading(name):
             return from_plain(DataFacts, self._attributes.of_study(name)[attributes.DATA])
 
+    def read_confirms(self, name: str) -> Confirms | None:
+        """What a study confirms, or None if it is a search."""
+        with self._attributes.reading(name):
+            return attributes.confirms_of(self._attributes.of_study(name), name)
+
     def read_study(self, name: str) -> StudyRecord:
         """Everything about a study.
 

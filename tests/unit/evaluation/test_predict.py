@@ -179,6 +179,16 @@ def test_files_that_are_no_pictures_are_one_line_each(tmp_path):
     assert read_picture(good, (8, 8)).tolist() == [[255] * 8] * 8
 
 
+def test_a_picture_for_which_there_is_no_memory_is_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    file = saved(tmp_path / "good.png", Image.new("L", (50, 50)))
+    monkeypatch.setattr(Image.Image, "convert", full)
+    with pytest.raises(InputError, match=r"good.png': there is not enough memory for it$"):
+        read_picture(file, (8, 8))
+
+
 def test_the_command_for_people_and_for_programs(main, finished, digits):
     names = " ".join(file.name for file in digits)
     output, errors = main(f"predict small {names}", code=0)

@@ -236,6 +236,18 @@ def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
     ]
 
 
+def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, tmp_path):
+    """It could not write any more that the budget is used up, which the report waits for."""
+    Store(confirmed, to_write=True).write_finished("small.confirm", None)
+    events: list[Any] = []
+    runs = train_confirmation(
+        "small", storage=confirmed, workers=1, device="cpu", on_event=events.append
+    )
+    assert runs.state is StudyState.FINISHED
+    assert not any(isinstance(event, TrialFinished) for event in events)
+    assert sweep.report("small", storage=confirmed, out=tmp_path / "report").notes == ()
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -270,6 +282,22 @@ def test_a_confirmation_is_not_confirmed_nor_resumed(confirmed):
         train_confirmation("small.confirm", storage=confirmed)
     with pytest.raises(InputError, match="confirms 'small': go on with `sweep confirm small`"):
         sweep.resume("small.confirm", storage=confirmed, trials=9)
+
+
+def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
+    """Its space is that of a study; another total or fewer weights would make it another."""
+    store = Store(confirmed, to_write=False)
+    with pytest.raises(InputError, match="confirms 'small': go on with `sweep confirm small`"):
+        sweep.run(
+            store.read_space("small.confirm"),
+            storage=confirmed,
+            trials=5,
+            keep_weights=1,
+            workers=1,
+            device="cpu",
+        )
+    runs = store.read_confirmation("small")
+    assert len(runs.trials) == runs.keep_weights == 4
 
 
 def test_a_search_that_is_not_there_is_refused(finished):
