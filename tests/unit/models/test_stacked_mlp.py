@@ -17,7 +17,7 @@ from sweep.models import ACTIVATIONS, MLP, Program, StackedMLP, Workspace, build
 from sweep.models.layout import plan_blocks
 from sweep.models.stack_tensors import StackTensors
 from sweep.records import TrialConfig
-from sweep.training.losses import cross_entropy, cross_entropy_gradients
+from sweep.training.losses import cross_entropy, cross_entropy_gradients, exact_logits
 from sweep.training.optimizers import build_optimizer
 
 NUM_INPUTS, NUM_CLASSES, BATCH = 12, 5, 9
@@ -99,9 +99,10 @@ class Stack:
         exact = self.network.weights.first_weight.dtype
         losses = torch.empty(len(self.configs), dtype=exact)
         forward = self.network.forward(self.space, training=True)
-        loss, logarithms = cross_entropy(self.space, exact, losses)
+        conversion, logits = exact_logits(self.space, exact)
+        loss, logarithms = cross_entropy(logits, self.space.labels, losses)
         gradients = cross_entropy_gradients(self.space, logarithms)
-        return [*forward, *loss, *gradients, *self.network.backward(self.space)]
+        return [*forward, *conversion, *loss, *gradients, *self.network.backward(self.space)]
 
     def reference_gradients(self, model: MLP) -> list[Tensor]:
         """Autograd's gradients of the mean cross-entropy, in the order of the parameters."""
