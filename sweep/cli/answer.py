@@ -58,7 +58,10 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
     for promise in found.promises:
         what = f"{promise.promised} minus {promise.kept}"
         rows.append(("promised too much", f"{_difference(promise)} ({what})"))
-    rows.append(("cost", f"{cost.epochs:,} epochs, {duration(cost.seconds)} over all trials"))
+    clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
+    rows.append(
+        ("cost", f"{cost.epochs:,} epochs, {duration(cost.seconds)} of workers' time{clock}")
+    )
     return rows
 
 

@@ -74,20 +74,19 @@ def comparison_pictures(
 
 
 def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) -> Iterator[_Plan]:
-    tested = [study.test for study in comparison.studies if study.test is not None]
+    tested = [study.test for study in comparison.studies]
     progress = [series.best_so_far(study.record) for study in studies]
-    begun = [study for study in progress if study.epochs]
-    if tested:
+    if any(tested):
         yield _Plan(
             "accuracies",
             "Test accuracy of each study with its interval",
             lambda: figures.draw_study_accuracies(tested),
         )
-    if begun:
+    if any(study.epochs for study in progress):
         yield _Plan(
             "best-so-far",
             "Validation error of the best trial so far against the epochs spent, by study",
-            lambda: figures.draw_best_so_far(begun),
+            lambda: figures.draw_best_so_far(progress),
         )
 
 

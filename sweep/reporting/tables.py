@@ -89,7 +89,15 @@ class LeaderboardRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many trials ended how, and what they cost."""
+    """How many trials ended how, and what they cost.
+
+    Attributes:
+        trials: All of them; those in each state follow.
+        epochs: Epochs that were run to their end.
+        seconds: Time that workers spent on them; trials that are trained together share it.
+        clock_seconds: Time in which at least one trial that has ended was under way, or None if
+            their times are not recorded.
+    """
 
     trials: int
     complete: int
@@ -99,6 +107,7 @@ class Counts:
     waiting: int
     epochs: int
     seconds: float
+    clock_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +217,29 @@ def counts(record: StudyRecord) -> Counts:
         running=record.count(TrialState.RUNNING),
         waiting=record.count(TrialState.WAITING),
         epochs=sum(trial.epochs_run for trial in record.trials),
-        seconds=sum(trial.outcome.seconds for trial in record.trials if trial.outcome),
+        seconds=sum(
+            metrics.seconds
+            for trial in record.trials
+            if trial.outcome
+            for metrics in trial.outcome.history
+        ),
+        clock_seconds=_clock_seconds(record.trials),
     )
+
+
+def _clock_seconds(trials: Sequence[TrialRecord]) -> float | None:
+    spans = sorted(
+        (trial.started_at, trial.ended_at)
+        for trial in trials
+        if trial.outcome and trial.started_at is not None and trial.ended_at is not None
+    )
+    if not spans:
+        return None
+    total, until = 0.0, spans[0][0]
+    for start, end in spans:
+        total += max(0.0, (end - max(start, until)).total_seconds())
+        until = max(until, end)
+    return total
 
 
 def trials_after_opening(record: StudyRecord, runs: StudyRecord | None = None) -> int:

@@ -29,11 +29,17 @@ _DASHES: Any = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
 def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
-    """The best validation error so far of several studies against the epochs spent."""
+    """The best validation error so far of several studies against the epochs spent.
+
+    Args:
+        studies: All studies, in the order of their colours; one without a value is not drawn.
+    """
     figure = Figure((WIDE, 3.6 + 0.2 * (len(studies) // 3)), layout="constrained")
     axes = figure.add_subplot()
     handles = []
     for index, study in enumerate(studies):
+        if not study.epochs:
+            continue
         colour = _colour(index)
         dashes = _DASHES[index % len(_DASHES)]
         axes.step(
@@ -59,24 +65,29 @@ def _colour(index: int) -> str:
     return STUDIES[index % len(STUDIES)]
 
 
-def draw_study_accuracies(studies: Sequence[StudyAccuracy]) -> Figure:
-    """Test accuracy of each study with its interval, the first on top."""
-    figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(studies)), layout="constrained")
+def draw_study_accuracies(studies: Sequence[StudyAccuracy | None]) -> Figure:
+    """Test accuracy of each study with its interval, the first on top.
+
+    Args:
+        studies: All studies, in the order of their colours; None where the test split is sealed.
+    """
+    read = [(index, study) for index, study in enumerate(studies) if study is not None]
+    figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(read)), layout="constrained")
     axes = figure.add_subplot()
-    for row, study in enumerate(studies):
-        colour = _colour(row)
+    for row, (index, study) in enumerate(read):
+        colour = _colour(index)
         if study.interval is not None:
             interval_bar(axes, row, *percent_ends(study.interval), colour)
         axes.plot(
             100 * study.accuracy, row, "o", color=colour, markersize=8, markeredgewidth=1.8,
             markerfacecolor=colour if study.confirmed else PAPER, zorder=3,
         )  # fmt: skip
-    bare_rows(axes, [study_name(study.study) for study in studies])
+    bare_rows(axes, [study_name(study.study) for _, study in read])
     axes.set_xlabel("Test accuracy (%), with 95 % interval")
     handles = []
-    if any(study.confirmed for study in studies):
+    if any(study.confirmed for _, study in read):
         handles.append(marker(INK, "o", "confirmed: mean over fresh seeds", 8))
-    if not all(study.confirmed for study in studies):
+    if not all(study.confirmed for _, study in read):
         hollow = {"markerfacecolor": PAPER, "markeredgewidth": 1.8}
         handles.append(marker(INK, "o", "a single trial", 8, **hollow))
     legend(axes, handles)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import yaml
+from hand_made import make_study, make_trial
 
 from sweep.records import StudyRecord
 from sweep.reporting import tables
@@ -27,6 +29,21 @@ def test_counts_and_pruning(study: StudyRecord) -> None:
     counts = tables.counts(study)
     assert (counts.trials, counts.complete, counts.pruned, counts.failed) == (12, 9, 1, 1)
     assert (counts.waiting, counts.epochs, counts.seconds) == (1, 22, 11.0)
+
+
+def test_time_by_the_clock_counts_no_moment_twice(space: SearchSpace) -> None:
+    def at(minute: int) -> datetime:
+        return datetime(2026, 3, 1, 12, minute)
+
+    spans = [(0, 10), (5, 12), (6, 7), (30, 31)]  # overlapping, within, and after a pause
+    trials = [
+        replace(make_trial(space, number), started_at=at(start), ended_at=at(end))
+        for number, (start, end) in enumerate(spans)
+    ]
+    assert tables.counts(make_study(trials, space)).clock_seconds == 13 * 60
+    backwards = replace(trials[0], started_at=at(10), ended_at=at(0))
+    assert tables.counts(make_study([backwards], space)).clock_seconds == 0
+    assert tables.counts(make_study([make_trial(space, 0)], space)).clock_seconds is None
 
 
 def test_unused_parameters_are_named(study: StudyRecord, space: SearchSpace) -> None:
