@@ -89,7 +89,19 @@ class LeaderboardRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many trials ended how, and what they cost."""
+    """How many trials ended how, and what they cost.
+
+    Attributes:
+        trials: All of them.
+        complete: COMPLETE ones.
+        pruned: Pruned ones.
+        failed: Failed ones.
+        running: Those under way.
+        waiting: Those that wait.
+        epochs: Epochs run by all of them.
+        seconds: What these epochs took of the workers' time. Trials that were trained together
+            share it: their wall times would count it once for each.
+    """
 
     trials: int
     complete: int
@@ -208,7 +220,12 @@ def counts(record: StudyRecord) -> Counts:
         running=record.count(TrialState.RUNNING),
         waiting=record.count(TrialState.WAITING),
         epochs=sum(trial.epochs_run for trial in record.trials),
-        seconds=sum(trial.outcome.seconds for trial in record.trials if trial.outcome),
+        seconds=sum(
+            metrics.seconds
+            for trial in record.trials
+            if trial.outcome
+            for metrics in trial.outcome.history
+        ),
     )
 
 
