@@ -20,8 +20,13 @@ def answer_text(study: Reported) -> str:
     """A study for people: what to use, how good it is, what cannot be told from it."""
     found = answer(study)
     lines = [headline(study.record)]
-    if study.record.confirms is not None:
-        lines.append(f"it confirms study {study.record.confirms.study} on fresh seeds")
+    if study.record.confirms is not None:  # a mean chooses there, not a run
+        search = study.record.confirms.study
+        lines.append(
+            f"it confirms study {search} on fresh seeds; `sweep show {search}` is the answer"
+        )
+        lines += ["its single runs:", "", *_leaderboard(study)]
+        return "\n".join([*lines, *failure_lines(study.record)])
     if found is None:
         return "\n".join([*lines, "no trial is complete", *failure_lines(study.record)])
     lines += _configuration(study, found)
@@ -81,7 +86,7 @@ def _difference(promise: Promise) -> str:
 def _mean(mean: Mean, metric: str) -> str:
     value, runs = percent_or_number(metric, mean.value), f"{mean.num_runs} fresh seeds"
     if mean.interval is None:
-        return f"{value} (one run)"
+        return f"{value} (one run)" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
     ends = [percent_or_number(metric, end) for end in (mean.interval.low, mean.interval.high)]
     return f"{value} (mean over {runs}, 95 % interval {ends[0]} to {ends[1]})"
 

@@ -61,6 +61,8 @@ def _verdict(found: Confirmation, candidate: Candidate) -> str:
 
 def _survival(found: Confirmation) -> str:
     """What became of the search's best trial."""
+    if len(found.candidates) == 1:
+        return f"trial {found.winner} was confirmed alone: there is nothing to compare it with"
     best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
     if found.survived:
         return f"trial {best.trial}, the best of the search, is the best on fresh seeds, too"

@@ -54,7 +54,7 @@ class StudySummary:
         pruner: How poor trials were ended early.
         num_trials: Trials of any state.
         epochs: Epochs run by all trials, pruned and failed ones included.
-        seconds: Time that workers spent on them.
+        seconds: What its trials took of the workers' time.
         best: Number of the trial that validation chose, or None while none is COMPLETE.
         validation_accuracy: Of that trial; the more trials it was chosen from, the more
             optimistic.

@@ -44,6 +44,7 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
         "best": _best(found.answer) if found.answer else None,
         "commands": _commands(record.name, found.answer, storage_words) if found.answer else {},
         "confirmation": study.confirmation,
+        "confirmation_counts": tables.counts(study.runs) if study.runs else None,
         "ties": _ties(found.comparisons),
         "leaderboard": [_leaderboard_row(row) for row in found.leaderboard],
         "importances": found.importances.shares,

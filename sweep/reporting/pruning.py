@@ -49,8 +49,8 @@ class Audit:
         num_complete: Those that are COMPLETE, and can be compared.
         best_of_others: The best value of the others, or None if there are none.
         num_better_than_best: COMPLETE audited trials whose value is better than that.
-        num_in_top_tenth: Those that are better than the last of the best tenth of the others,
-            rounded up.
+        num_in_top_tenth: Those that are at least as good as the last of the best tenth of the
+            others, rounded up.
         missed_interval: Of the trials that were pruned, the share that would have beaten the best:
             95 %, Wilson; None without a comparison. Audited are the first candidates of equal
             slices of the study, not a random draw.
@@ -126,7 +126,9 @@ def _audit(record: StudyRecord) -> Audit | None:
         num_complete=len(values),
         best_of_others=others[0] if others else None,
         num_better_than_best=num_better,
-        num_in_top_tenth=_num_better(record.objective, values, tenth[-1:]),
+        num_in_top_tenth=sum(
+            not record.objective.is_better(last, value) for last in tenth[-1:] for value in values
+        ),
         missed_interval=wilson_interval(num_better, len(values)) if values and others else None,
     )
 

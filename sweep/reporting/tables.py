@@ -92,9 +92,15 @@ class Counts:
     """How many trials ended how, and what they cost.
 
     Attributes:
-        trials: All of them; those in each state follow.
-        epochs: Epochs that were run to their end.
-        seconds: Time that workers spent on them; trials that are trained together share it.
+        trials: All of them.
+        complete: COMPLETE ones.
+        pruned: Pruned ones.
+        failed: Failed ones.
+        running: Those under way.
+        waiting: Those that wait.
+        epochs: Epochs run by all of them.
+        seconds: What these epochs took of the workers' time. Trials that were trained together
+            share it: their wall times would count it once for each.
         clock_seconds: Time in which at least one trial that has ended was under way, or None if
             their times are not recorded.
     """

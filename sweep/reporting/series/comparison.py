@@ -37,7 +37,7 @@ class StudyAccuracy:
         study: Its name.
         accuracy: Mean over the confirmed runs, or that of the one trial that was tested; 0 to 1.
         interval: Its 95 % interval: Student's over the runs, or Wilson's over the images; None
-            for a single run that was confirmed.
+            for a single run that was confirmed, or if all runs are alike.
         confirmed: Whether it is a mean over fresh seeds.
         num_runs: How many networks it is the accuracy of.
     """

@@ -31,7 +31,8 @@ class Mean:
 
     Attributes:
         value: The mean.
-        interval: Student's 95 % interval of it, or None for a single run.
+        interval: Student's 95 % interval of it; None for a single run, or if all runs are alike:
+            then nothing is known of how far they scatter.
         deviation: Standard deviation of the runs, or None for a single run.
         num_runs: How many there were.
     """
@@ -62,6 +63,8 @@ def mean_interval(values: Sequence[float]) -> Mean:
     mean = float(np.mean(values))
     if len(values) < 2:
         return Mean(mean, None, None, len(values))
+    if min(values) == max(values):
+        return Mean(mean, None, 0.0, len(values))
     deviation = float(np.std(values, ddof=1))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * deviation / len(values) ** 0.5
     return Mean(mean, Interval(mean - half, mean + half), deviation, len(values))

@@ -93,3 +93,13 @@ def test_the_terminal_says_the_same(
     assert "use the configuration of trial 0, the best on validation images:" in unconfirmed
     assert "not read yet: `sweep report hand-made` reads it once" in unconfirmed
     assert "indistinguishable" in unconfirmed
+
+
+def test_a_confirmation_itself_recommends_no_run(space: SearchSpace) -> None:
+    """A mean chooses the configuration, and the test split is not opened for a single run."""
+    runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
+    text = answer_text(reported(runs, space, None))
+    assert runs.confirms is not None
+    assert f"see `sweep show {runs.confirms.study}`" in text
+    assert "use the configuration" not in text
+    assert "sweep report" not in text

@@ -219,8 +219,10 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert [reading["study"] for reading in study["test_readings"]] == [runs.name] * 2
     assert study["commands"]["reproduce"] == "sweep reproduce hand-made.confirm 3"
     text = " ".join(Page(result.html.read_text()).text.split())
-    assert "The search’s winner did not survive." in text
-    assert "Trial 0 was best in the search; on 2 fresh seeds trial 1 is." in text
+    assert study["confirmation_counts"]["epochs"] == sum(run.epochs_run for run in runs.trials)
+    assert "Not decided. Trial 0 was first in the search" in text
+    assert "on 2 fresh seeds trial 1 has the best mean, but the two cannot be told apart." in text
+    assert "The test split was opened for the winner alone." in text
     assert "1, 1 failed" in text
     assert (tmp_path / "figures" / "hand-made-confirmation.png").exists()
 

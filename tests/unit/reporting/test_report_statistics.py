@@ -62,6 +62,11 @@ def test_mean_interval_agrees_with_scipy() -> None:
     assert mean_interval([0.98]).interval is None
 
 
+def test_runs_that_are_all_alike_have_no_interval() -> None:
+    mean = mean_interval([0.1, 0.1, 0.1])
+    assert (mean.interval, mean.deviation, mean.num_runs) == (None, 0.0, 3)
+
+
 def test_mcnemar_by_hand() -> None:
     assert mcnemar(0, 0) == 1.0
     assert mcnemar(0, 5) == pytest.approx(2 / 32)  # 2 * P(no head in 5 tosses)
