@@ -147,7 +147,9 @@ def _audited(trial: FrozenTrial, epoch: object) -> int | None:
     """The epoch after which an audited trial would have ended, compared with what became of it."""
     if epoch is None:
         return None
-    if type(epoch) is not int or epoch not in trial.intermediate_values:
+    # Optuna reads a trial in several steps, and its driver may have added an epoch between two.
+    is_under_way = trial.state is OptunaState.RUNNING
+    if type(epoch) is not int or not (is_under_way or epoch in trial.intermediate_values):
         raise ValueError(f"it was audited after epoch {epoch!r}, which it did not report")
     if trial.state is OptunaState.PRUNED or PRUNED in trial.system_attrs:
         raise ValueError(f"it was audited after epoch {epoch} and pruned all the same")

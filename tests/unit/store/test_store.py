@@ -292,6 +292,15 @@ def test_an_audited_trial_and_the_plan_are_remembered(store):
     assert record.num_audits == 3
 
 
+def test_an_audit_may_be_seen_before_its_epoch(store):
+    """As when a driver writes between the two queries of a reader."""
+    config = StudySession(store.storage, "made", SPACE).ask()
+    store.write_config("made", config)
+    store.write_audited("made", config.number, 1)
+    (trial,) = Store(store.url, to_write=False).read_study("made").trials
+    assert (trial.audited, trial.reports) == (1, {})
+
+
 @pytest.mark.parametrize(
     ("epoch", "changes", "reason"),
     [
