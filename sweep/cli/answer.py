@@ -22,9 +22,7 @@ def answer_text(study: Reported) -> str:
     lines = [headline(study.record)]
     if study.record.confirms is not None:  # a mean chooses there, not a run
         search = study.record.confirms.study
-        lines.append(
-            f"it confirms study {search} on fresh seeds; `sweep show {search}` is the answer"
-        )
+        lines.append(f"it confirms study {search} on fresh seeds: see `sweep show {search}`")
         lines += ["its single runs:", "", *_leaderboard(study)]
         return "\n".join([*lines, *failure_lines(study.record)])
     if found is None:
