@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sweep.cli.summary import failure_lines, headline
 from sweep.cli.words import columns, duration, number_words, percent_or_number
 from sweep.reporting.answer import Answer, Promise, answer
+from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
 
-__all__ = ["answer_text"]
+__all__ = ["answer_json", "answer_text"]
 
 _LEADERBOARD = 5
 
@@ -33,6 +36,15 @@ def answer_text(study: Reported) -> str:
     return "\n".join([*lines, *failure_lines(study.record)])
 
 
+def answer_json(study: Reported) -> dict[str, Any]:
+    """The same for programs: the answer and the confirmation as in `report.json`."""
+    found = answer(study) if study.record.confirms is None else None
+    return {
+        "answer": answer_document(found) if found is not None else None,
+        "confirmation": plain(study.confirmation),
+    }
+
+
 def _configuration(study: Reported, found: Answer) -> list[str]:
     searched = study.space.sampled
     names = [name for name in found.trial.params if name not in found.trial.unused_params]
@@ -51,7 +63,7 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
     rows = [("in the search", f"{metric} {percent_or_number(metric, found.trial.value)}")]
     if study.confirmation is not None and found.confirmed:
         (winner,) = (c for c in study.confirmation.candidates if c.trial == found.trial.number)
-        survived = "" if study.confirmation.survived else "; the search's best is another one"
+        survived = _survived(study.confirmation)
         if winner.mean is not None:
             rows.append(("on fresh seeds", f"{metric} {_mean(winner.mean, metric)}{survived}"))
         if study.confirmation.test_mean is not None:
@@ -66,6 +78,15 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
         ("cost", f"{cost.epochs:,} epochs, {duration(cost.seconds)} of workers' time{clock}")
     )
     return rows
+
+
+def _survived(confirmation: Confirmation) -> str:
+    (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
+    if confirmation.survived:
+        return ""
+    if searched.tied is False:
+        return f"; the search's best, trial {searched.trial}, is worse"
+    return f"; the search's best, trial {searched.trial}, cannot be told from it"
 
 
 def _test_words(study: Reported, found: Answer) -> str:

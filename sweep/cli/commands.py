@@ -255,22 +255,23 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                 f"study {study!r} has no trial {trial}; it has {len(record.trials)}, numbered "
                 "from 0"
             )
-        if trial is not None:
-            found = record.trials[trial]
-        elif not as_json:
-            from sweep.cli.answer import answer_text
+        if trial is None:
+            from sweep.cli.answer import answer_json, answer_text
             from sweep.reporting.reported import read_space, reported
 
-            runs = store.read_confirmation(study)
-            text = answer_text(reported(record, read_space(record), runs))
-    if trial is None and as_json:
-        _echo_json(summary.study_json(record, with_trials=True))
-    elif trial is None:
-        click.echo(printable(text))
-    elif as_json:
-        _echo_json(summary.trial_json(record, found, in_full=True))
+            whole = reported(record, read_space(record), store.read_confirmation(study))
+            if as_json:
+                data = summary.study_json(record, with_trials=True) | answer_json(whole)
+            else:
+                text = answer_text(whole)
+        elif as_json:
+            data = summary.trial_json(record, record.trials[trial], in_full=True)
+        else:
+            text = summary.trial_text(record, record.trials[trial])
+    if as_json:
+        _echo_json(data)
     else:
-        click.echo(printable(summary.trial_text(record, found)))
+        click.echo(printable(text))
 
 
 @cli.command()

@@ -103,37 +103,37 @@ def answer(study: Reported) -> Answer | None:
 def _promises(
     study: Reported, accuracy: float | None, num_images: int | None
 ) -> tuple[Promise, ...]:
-    """Search against fresh seeds, or validation against test, as far as each is known."""
+    """Search against fresh seeds, then validation against test, as far as each is known."""
+    found = []
     if study.confirmation is not None and study.is_confirmed:
-        return _of_confirmation(study.confirmation)
+        found += _of_confirmation(study.confirmation)
     reading = study.network.reading if study.network else None
     if reading is None or not reading.num_images or accuracy is None:
-        return ()
+        return tuple(found)
     interval = None
     if num_images:
         interval = difference_interval(
             round(accuracy * num_images), num_images, reading.num_correct, reading.num_images
         )
     difference = accuracy - reading.num_correct / reading.num_images
-    return (Promise("accuracy", "validation accuracy", "test accuracy", difference, interval),)
+    promise = Promise("accuracy", "validation accuracy", "test accuracy", difference, interval)
+    return (*found, promise)
 
 
-def _of_confirmation(confirmation: Confirmation) -> tuple[Promise, ...]:
+def _of_confirmation(confirmation: Confirmation) -> list[Promise]:
     winner = confirmation.candidates[0]
     if winner.mean is None:
-        return ()
+        return []
     interval = None
     if winner.mean.interval is not None:
         low, high = winner.mean.interval.low, winner.mean.interval.high
         interval = Interval(winner.search_value - high, winner.search_value - low)
-    found = Promise(
-        confirmation.metric,
-        "its value in the search",
-        "its mean over fresh seeds",
-        winner.search_value - winner.mean.value,
-        interval,
-    )
-    if confirmation.test_mean is None or confirmation.metric != "validation_accuracy":
-        return (found,)
-    difference = winner.mean.value - confirmation.test_mean.value
-    return (found, Promise("accuracy", "mean validation", "mean test", difference, None))
+    return [
+        Promise(
+            confirmation.metric,
+            "its value in the search",
+            "its mean over fresh seeds",
+            winner.search_value - winner.mean.value,
+            interval,
+        )
+    ]

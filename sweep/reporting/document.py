@@ -18,7 +18,7 @@ from sweep.reporting.reported import Reported
 from sweep.reporting.series import best_so_far
 from sweep.reporting.statistics import Comparison, Interval
 
-__all__ = ["plain", "study_document"]
+__all__ = ["answer_document", "plain", "study_document"]
 
 
 def study_document(found: Findings, *, notes: Sequence[str], storage_words: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
         "pruner": space.pruner.type,
         "notes": notes,
         "counts": tables.counts(record),
-        "best": _best(found.answer) if found.answer else None,
+        "best": answer_document(found.answer) if found.answer else None,
         "commands": _commands(record.name, found.answer, storage_words) if found.answer else {},
         "confirmation": study.confirmation,
         "confirmation_counts": tables.counts(study.runs) if study.runs else None,
@@ -97,8 +97,12 @@ def plain(value: Any) -> Any:
 # ---------------------------------------------------------------- the answer
 
 
-def _best(found: Answer) -> dict[str, Any]:
-    """The configuration of the search's trial, and what was measured of its network."""
+def answer_document(found: Answer) -> dict[str, Any]:
+    """The configuration of the search's trial, and what was measured of its network.
+
+    `number` and `params` are those of the search; `network_study` and `network_trial` say whose
+    epochs, accuracies and confusion matrix the rest is.
+    """
     network = plain(found.network)
     measured = {key: network[key] for key in network if key not in ("number", "params", "value")}
     rest = {key: value for key, value in plain(found).items() if key not in ("trial", "network")}

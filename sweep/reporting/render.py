@@ -124,10 +124,10 @@ def _percent(share: float | None, digits: int = 2) -> str:
 
 
 def _interval(interval: Sequence[float] | None, digits: int = 2) -> str:
-    """An interval of a share."""
+    """An interval of a share; Student's may reach beyond what a share can be."""
     if interval is None:
         return _NOTHING
-    low, high = (f"{100 * end:.{digits}f}" for end in interval)
+    low, high = (f"{100 * min(max(end, 0.0), 1.0):.{digits}f}" for end in interval)
     return f"{low}\u00a0to\u00a0{high}\u00a0%"
 
 

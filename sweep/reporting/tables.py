@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.records import ConfusionMatrix, StudyRecord, TrialRecord, TrialState
-from sweep.reporting.parameters import Scalar, used_parameters
+from sweep.reporting.parameters import Scalar
 from sweep.reporting.statistics import Comparison, Interval, wilson_interval
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, effective_parameters
 
 __all__ = [
     "Confusion",
@@ -44,7 +44,8 @@ class TrialRow:
         state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
         value: What the study ranks by.
         params: Every hyperparameter.
-        unused_params: Those whose condition did not hold; their values had no effect.
+        unused_params: Those that had no effect: their condition did not hold, or the network has
+            no use for them.
         validation_accuracy: At the best epoch.
         validation_loss: At the best epoch, in nats.
         best_epoch: The epoch whose weights were kept.
@@ -156,13 +157,13 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
     """One trial; of the search or of a study with the same parameters."""
     outcome = trial.outcome
     best = outcome.best if outcome else None
-    used = used_parameters(space, trial.params)
+    effective = {name for name, _ in effective_parameters(space, trial.params)}
     return TrialRow(
         number=trial.number,
         state=trial.state.value,
         value=record.value(trial),
         params=dict(trial.params),
-        unused_params=tuple(name for name in trial.params if name not in used),
+        unused_params=tuple(name for name in trial.params if name not in effective),
         validation_accuracy=best.validation_accuracy if best else None,
         validation_loss=best.validation_loss if best else None,
         best_epoch=outcome.best_epoch if outcome else None,

@@ -10,10 +10,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
       headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", up ? "ascending" : "descending");
       const key = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
-      const rows = [...table.tBodies[0].rows].sort((a, b) =>
-        key(a).localeCompare(key(b), undefined, { numeric: true }));
-      const numbers = rows.every((row) => key(row) !== "" && !Number.isNaN(Number(key(row))));
-      if (numbers) rows.sort((a, b) => Number(key(a)) - Number(key(b)));
+      // What is missing comes after everything else.
+      const number = (row) => (key(row) === "" ? Infinity : Number(key(row)));
+      const rows = [...table.tBodies[0].rows];
+      if (rows.some((row) => Number.isNaN(number(row))))
+        rows.sort((a, b) => key(a).localeCompare(key(b), undefined, { numeric: true }));
+      else rows.sort((a, b) => (number(a) === number(b) ? 0 : number(a) - number(b)));
       table.tBodies[0].append(...(up ? rows : rows.reverse()));
     });
   });
