@@ -259,10 +259,11 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
             found = record.trials[trial]
         elif not as_json:
             from sweep.cli.answer import answer_text
-            from sweep.reporting.reported import read_space, reported
+            from sweep.reporting.reported import read_space, reported, understood
 
             runs = store.read_confirmation(study)
-            text = answer_text(reported(record, read_space(record), runs))
+            with understood(study):
+                text = answer_text(reported(record, read_space(record), runs))
     if trial is None and as_json:
         _echo_json(summary.study_json(record, with_trials=True))
     elif trial is None:
