@@ -64,6 +64,9 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
     if study.confirmation is not None and found.confirmed:
         (winner,) = (c for c in study.confirmation.candidates if c.trial == found.trial.number)
         survived = _survived(study.confirmation)
+        later = study.confirmation.num_later
+        if later:
+            survived += f"; {later} later trial{'s' if later > 1 else ''} not confirmed"
         if winner.mean is not None:
             rows.append(("on fresh seeds", f"{metric} {_mean(winner.mean, metric)}{survived}"))
         if study.confirmation.test_mean is not None:

@@ -257,13 +257,15 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
             )
         if trial is None:
             from sweep.cli.answer import answer_json, answer_text
-            from sweep.reporting.reported import read_space, reported
+            from sweep.reporting.reported import read_space, reported, understood
 
-            whole = reported(record, read_space(record), store.read_confirmation(study))
-            if as_json:
-                data = summary.study_json(record, with_trials=True) | answer_json(whole)
-            else:
-                text = answer_text(whole)
+            runs = store.read_confirmation(study)
+            with understood(study):
+                whole = reported(record, read_space(record), runs)
+                if as_json:
+                    data = summary.study_json(record, with_trials=True) | answer_json(whole)
+                else:
+                    text = answer_text(whole)
         elif as_json:
             data = summary.trial_json(record, record.trials[trial], in_full=True)
         else:

@@ -75,9 +75,11 @@ class Confirmation:
         num_seeds: Runs of each candidate.
         candidates: Best first.
         winner: Number of the winner's trial in the search, or None while it is not finished.
-        survived: Whether the search's best trial is the winner; None while it is not finished.
+        survived: Whether the best of the trials that the search had then is the winner; None while
+            it is not finished.
         test_accuracies: Test accuracy of each of the winner's runs; empty while sealed.
         test_mean: Their mean, or None.
+        num_later: Trials of the search that ended after the confirmation was begun.
     """
 
     study: str
@@ -89,6 +91,7 @@ class Confirmation:
     survived: bool | None
     test_accuracies: tuple[float, ...]
     test_mean: Mean | None
+    num_later: int = 0
 
 
 def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
@@ -124,6 +127,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         for rank, (trial, _) in enumerate(order, start=1)
     )
     test_accuracies = _test_accuracies(runs, first) if finished else ()
+    ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
@@ -134,6 +138,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         survived=first == runs.confirms.trials[0] if finished else None,
         test_accuracies=test_accuracies,
         test_mean=mean_interval(test_accuracies) if test_accuracies else None,
+        num_later=max(0, ended - runs.confirms.num_trials),
     )
 
 

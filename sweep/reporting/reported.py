@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -11,7 +13,7 @@ from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
 from sweep.reporting.confirmation import Confirmation, confirmation
 from sweep.space import SearchSpace
 
-__all__ = ["Network", "Reported", "read_space", "reported"]
+__all__ = ["Network", "Reported", "read_space", "reported", "understood"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +92,20 @@ def read_space(record: StudyRecord) -> SearchSpace:
             f"the search space of study {record.name!r} is not valid in this version: {where}: "
             f"{problem['msg']}"
         ) from None
+
+
+@contextmanager
+def understood(*names: str) -> Iterator[None]:
+    """What contradicts itself in a stranger's store is the store's fault, and is said in a line.
+
+    Raises:
+        StoreError: the study's records do not fit each other.
+    """
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"study {', '.join(map(repr, names))} cannot be shown: its records do not fit each "
+            "other "
+            f"({error}); its store is damaged or was changed by hand"
+        ) from error

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import InputError, StoreError
+from sweep.errors import InputError
 from sweep.records import StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
@@ -21,7 +20,7 @@ from sweep.reporting.figures import DARK_CSS
 from sweep.reporting.findings import findings
 from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
-from sweep.reporting.reported import Reported, read_space, reported
+from sweep.reporting.reported import Reported, read_space, reported, understood
 from sweep.reporting.spreadsheets import epochs_csv, trials_csv
 from sweep.store import DEFAULT_STORAGE, Store
 
@@ -112,9 +111,17 @@ def _tested(
             f"{record.name}` goes on. Until then the test split stays sealed."
         )
         return Source(record, runs, (note,))
-    study = reported(record, read_space(record), runs)
+    with understood(record.name):
+        study = reported(record, read_space(record), runs)
+    later = study.confirmation.num_later if study.confirmation is not None else 0
+    notes: tuple[str, ...] = ()
+    if later:
+        notes = (
+            f"{later} trial{'s' if later > 1 else ''} of the search ended after its confirmation "
+            "was begun: none of them was a candidate, however good it looks.",
+        )
     if study.network is not None and study.network.reading is not None:
-        return Source(record, runs, ())
+        return Source(record, runs, notes)
     from sweep.evaluation import read_confirmation, read_test_split  # torch, only when needed
 
     try:
@@ -125,8 +132,8 @@ def _tested(
             reading = read_test_split(storage, record.name, data_dir)
             record = replace(record, test_readings=(*record.test_readings, reading))
     except InputError as error:
-        return Source(record, runs, (f"Test split not read: {error}",))
-    return Source(record, runs, ())
+        return Source(record, runs, (*notes, f"Test split not read: {error}"))
+    return Source(record, runs, notes)
 
 
 # ---------------------------------------------------------------- files
@@ -162,12 +169,12 @@ def write_report(
     pages: list[StudyPage] = []
     prefixes = _prefixes([source.record.name for source in sources])
     for index, (source, prefix) in enumerate(zip(sources, prefixes, strict=True), 1):
-        with _understood(source.record.name):
+        with understood(source.record.name):
             study = reported(source.record, read_space(source.record), source.runs)
             studies.append(study)
             pages.append(_page(study, source.notes, drawer, prefix, index, top, words))
     names = [page.name for page in pages]
-    with _understood(*names):
+    with understood(*names):
         comparison = compare_studies(studies) if len(studies) > 1 else None
         data: dict[str, Any] = {
             "studies": {page.name: page.document for page in pages},
@@ -206,23 +213,6 @@ def _page(
 def _json(data: dict[str, Any]) -> bytes:
     text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
     return f"{text}\n".encode()
-
-
-@contextmanager
-def _understood(*names: str) -> Iterator[None]:
-    """What contradicts itself in a stranger's store is the store's fault, and is said in a line.
-
-    Raises:
-        StoreError: the study's records do not fit each other.
-    """
-    try:
-        yield
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"study {', '.join(map(repr, names))} cannot be shown: its records do not fit each "
-            "other "
-            f"({error}); its store is damaged or was changed by hand"
-        ) from error
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -126,3 +127,26 @@ def test_the_doctor_knows_how_a_confirmation_goes_on(main, confirmed):
     Store(confirmed, to_write=True).write_finished("small.confirm", None)
     output, _ = main("doctor", code=0)
     assert "`sweep confirm small --storage sqlite:///studies.db` goes on" in output
+
+
+def test_what_is_shown_of_records_that_do_not_fit_each_other_is_one_line(
+    main, finished, monkeypatch
+):
+    record = Store(finished, to_write=False).read_study("small")
+    strange = tuple(replace(trial, params={}) for trial in record.trials)
+    monkeypatch.setattr(Store, "read_study", lambda *_: replace(record, trials=strange))
+    _, errors = main("show small", code=2)
+    assert re.fullmatch(r"sweep: study 'small' cannot be shown: its records [^\n]+\n", errors)
+
+
+def test_trials_that_no_confirmation_saw_are_shown(main, confirmed, monkeypatch):
+    read = Store.read_study
+
+    def earlier(store: Store, name: str):
+        record = read(store, name)
+        known = record.confirms
+        return record if known is None else replace(record, confirms=replace(known, num_trials=1))
+
+    assert "not confirmed" not in main("show small", code=0)[0]
+    monkeypatch.setattr(Store, "read_study", earlier)
+    assert "; 2 later trials not confirmed" in main("show small", code=0)[0]

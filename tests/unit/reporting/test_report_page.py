@@ -371,6 +371,25 @@ def test_a_confirmation_decides_what_is_opened(
         report("hand-made.confirm", out=tmp_path)
 
 
+def test_trials_that_no_confirmation_saw_are_said(
+    tmp_path: Path, fake_store: dict[str, StudyRecord], space: SearchSpace
+) -> None:
+    """The leaderboard may have a better one by now, and the answer is the winner all the same."""
+    search = make_study([make_trial(space, number, 2 + number) for number in range(4)], space)
+    runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
+    runs = replace(runs, test_readings=(make_reading(2), make_reading(3)))
+    expected = "ended after its confirmation was begun: none of them was a candidate"
+    for later in range(3):
+        confirms = replace(runs.confirms, num_trials=4 - later)
+        fake_store["hand-made.confirm"] = replace(runs, confirms=confirms)
+        fake_store["hand-made"] = search
+        result = report("hand-made", out=tmp_path)
+        counted = [f"hand-made: {later} trial{'s' if later > 1 else ''} of the search {expected}"]
+        assert [note.split(",")[0] for note in result.notes] == (counted if later else [])
+        assert (expected in result.html.read_text()) == (later > 0)
+        assert result.data["studies"]["hand-made"]["confirmation"]["num_later"] == later
+
+
 def test_what_could_not_be_read_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]
 ) -> None:
