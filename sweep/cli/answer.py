@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.cli.summary import failure_lines, headline
 from sweep.cli.words import columns, duration, number_words, percent_or_number
+from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.document import answer_document, plain
@@ -94,6 +95,10 @@ def _survived(confirmation: Confirmation) -> str:
 
 def _test_words(study: Reported, found: Answer) -> str:
     if found.test_accuracy is None or found.test_accuracy_interval is None:
+        if study.runs is not None and study.runs.state is not StudyState.FINISHED:
+            return f"sealed until `sweep confirm {study.record.name}` is done"
+        if study.record.state is not StudyState.FINISHED:
+            return "sealed until the study is finished"
         return f"not read yet: `sweep report {study.record.name}` reads it once"
     interval = _interval(found.test_accuracy_interval)
     return f"{found.test_accuracy:.2%} (95 % interval {interval})"

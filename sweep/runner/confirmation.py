@@ -180,7 +180,7 @@ def _find_runs(store: Store, search: str) -> StudyRecord | None:
     if runs is None and store.has_study(name):
         raise StoreError(
             f"study {name!r} in {str(store.path)!r} does not confirm {search!r}, and the runs need "
-            "its name; delete that study, or run the search again under another name with --study"
+            "its name; run the search again under another name with --study"
         )
     return runs
 
