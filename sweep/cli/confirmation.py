@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from sweep.cli.words import columns, number_words, percent_or_number
 from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.document import plain
 from sweep.reporting.statistics import Mean
 
 __all__ = ["confirmation_json", "confirmation_text"]
@@ -34,8 +34,8 @@ def confirmation_text(study: str, found: Confirmation) -> str:
 
 
 def confirmation_json(study: str, found: Confirmation) -> dict[str, Any]:
-    """A confirmation for programs."""
-    return {"search": study, **asdict(found)}
+    """A confirmation for programs, as in `report.json`."""
+    return {"search": study, **plain(found)}
 
 
 def _row(found: Confirmation, candidate: Candidate, varied: list[str]) -> list[str]:
