@@ -133,7 +133,9 @@ def _read(
         folder = Path(data_dir or default_data_dir())
         models, data = load_networks(store, record, unread, folder)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+        # To the microsecond: an opening is known by its time, and one that was cut off may be
+        # followed by the next within the same second.
+        opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
         openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
         _write(store, record.name, openings)
         test = open_test_split(read_dataset(record).name, folder)

@@ -56,7 +56,7 @@ def test_the_reading_equals_an_independent_computation(finished):
     assert reading.num_images == 360
     assert reading.fingerprint == fingerprint(test)
     assert reading.image_shape == (8, 8)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", reading.opened_at)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", reading.opened_at)
 
     wrong = np.flatnonzero(predicted != test.labels)
     assert {mistake.index for mistake in reading.mistakes} <= set(wrong.tolist())
