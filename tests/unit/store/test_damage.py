@@ -113,8 +113,8 @@ def test_other_versions_of_optunas_tables_are_told_apart(finished, tmp_path, ver
 
 @pytest.fixture
 def old(tmp_path) -> str:
-    """A copy of the repository's store, which was made before there were seals."""
-    shutil.copy(REPOSITORY / "studies.db", tmp_path)
+    """A copy of a store that was made before there were seals."""
+    shutil.copy(REPOSITORY / "tests" / "format_1.db", tmp_path / "studies.db")
     return sqlite_url(tmp_path)
 
 
