@@ -40,7 +40,8 @@ def read_test_split(
         The recorded reading if there is one for the best trial, otherwise a new one.
 
     Raises:
-        StoreError: the study is not finished, has no COMPLETE trial, or the weights are gone.
+        StoreError: the study is not finished, is confirmed or being confirmed, has no COMPLETE
+            trial, or the weights are gone.
         DataError: the data set is missing, damaged, or not the study's own.
     """
     store = Store(storage, to_write=False)
@@ -63,6 +64,7 @@ def read_test_split(
         )
     store = Store(storage, to_write=True)
     with store.lock(study):
+        _require_unconfirmed(store, study)
         record = store.read_study(study)
         if record.best is None:
             raise StoreError(f"study {study!r} has no COMPLETE trial to test")
@@ -70,6 +72,17 @@ def read_test_split(
             raise StoreError(f"study {study!r} went on meanwhile: its test split stays sealed")
         (reading,) = _read(store, record, [record.best.number], data_dir)
         return reading
+
+
+def _require_unconfirmed(store: Store, study: str) -> None:
+    """Refuse to test what a confirmation may not choose; one whose runs all failed says nothing."""
+    runs = store.read_confirmation(study)
+    if runs is None or (have_all_ended(runs) and rank_candidates(runs)[0][1] is None):
+        return
+    raise StoreError(
+        f"study {study!r} has a confirmation: the test split is opened for its winner alone; "
+        f"`sweep confirm {study}` goes on"
+    )
 
 
 def read_confirmation(

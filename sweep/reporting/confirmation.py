@@ -41,10 +41,9 @@ class Candidate:
         values: Validation metric of each run that ended, in the order of the seeds.
         mean: Of `values`; None if no run ended.
         num_failed: Runs that failed.
-        difference: Mean of this one minus mean of the winner; None for the winner, or with fewer
-            than two runs of either.
-        difference_interval: Welch's 95 % interval of the difference; None likewise, or if all runs
-            of both are alike.
+        difference: Mean of this one minus mean of the winner; None for the winner, with fewer
+            than two runs of either, or if neither varies between its runs.
+        difference_interval: Welch's 95 % interval of the difference; None likewise.
         p_value_holm: Welch's t-test against the winner, corrected for all candidates; None if it
             cannot be tested.
         tied: Whether the runs cannot tell it from the winner; None if it cannot be tested.

@@ -31,7 +31,7 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
     """
     study = found.study
     record, space = study.record, study.space
-    rows = tables.trial_rows(record, space)
+    failed = [trial for trial in record.trials if trial.state is TrialState.FAIL]
     document = {
         "state": record.state,
         "dataset": space.dataset.name,
@@ -65,7 +65,7 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
         "class_names": record.data.class_names,
         "sampled_params": list(space.sampled),
         "pruning": pruning(record),
-        "failures": [row for row in rows if row.state == TrialState.FAIL],
+        "failures": [tables.trial_row(record, space, trial) for trial in failed],
         "best_so_far": best_so_far(record),
         "search_space": record.space,
         "search_space_beyond_defaults": space.model_dump(mode="json", exclude_defaults=True),

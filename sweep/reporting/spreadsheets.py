@@ -16,7 +16,7 @@ __all__ = ["epochs_csv", "trials_csv"]
 
 _MEASURED = (
     "validation_accuracy", "validation_loss", "best_epoch", "epochs_run", "seconds",
-    "num_parameters", "device", "reason",
+    "num_parameters", "device", "worker", "started_at", "ended_at", "audited", "reason",
 )  # fmt: skip
 _METRICS = (
     "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",

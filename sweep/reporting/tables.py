@@ -53,6 +53,10 @@ class TrialRow:
         seconds: Wall time of the trial.
         num_parameters: Trainable numbers of the network.
         device: Where it ran.
+        worker: Which of the command's workers trained it, or None if unknown.
+        started_at: When it was asked for, ISO 8601, by the clock of the machine; None if unknown.
+        ended_at: When it ended, likewise.
+        audited: The epoch after which the pruner would have ended it, had it not been audited.
         reason: Why it was pruned or failed.
     """
 
@@ -68,6 +72,10 @@ class TrialRow:
     seconds: float | None
     num_parameters: int | None
     device: str
+    worker: int | None
+    started_at: str | None
+    ended_at: str | None
+    audited: int | None
     reason: str | None
 
 
@@ -171,6 +179,10 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
         seconds=outcome.seconds if outcome else None,
         num_parameters=(outcome.num_parameters or None) if outcome else None,
         device=outcome.device if outcome else "",
+        worker=outcome.worker if outcome else None,
+        started_at=trial.started_at.isoformat() if trial.started_at else None,
+        ended_at=trial.ended_at.isoformat() if trial.ended_at else None,
+        audited=trial.audited,
         reason=trial.reason,
     )
 

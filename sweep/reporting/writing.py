@@ -126,8 +126,7 @@ def _tested(
 
     try:
         if study.is_confirmed:
-            read_confirmation(storage, record.name, data_dir)
-            runs = Store(storage, to_write=False).read_confirmation(record.name)
+            runs = read_confirmation(storage, record.name, data_dir)
         else:
             reading = read_test_split(storage, record.name, data_dir)
             record = replace(record, test_readings=(*record.test_readings, reading))
@@ -185,7 +184,9 @@ def write_report(
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
         "trials.csv": trials_csv([(study.record, study.space) for study in studies]).encode(),
-        "epochs.csv": epochs_csv([study.record for study in studies]).encode(),
+        "epochs.csv": epochs_csv(
+            [each for study in studies for each in (study.record, study.runs) if each is not None]
+        ).encode(),
         "report.json": _json(data),
         "report.html": html.encode(),
     }

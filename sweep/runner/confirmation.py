@@ -57,21 +57,7 @@ def train_confirmation(
 ) -> StudyRecord:
     """Train a search's best configurations again. A confirmation that was begun goes on.
 
-    Args:
-        study: Name of the search.
-        top: How many configurations; as begun, or 5, if None.
-        seeds: Runs of each; as begun, or 5, if None.
-        storage: `sqlite:///` and a path.
-        workers: Worker processes; one per core or per GPU if None.
-        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
-        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-        engine: `auto`, `sequential` (the plain reference) or `stacked`.
-        precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
-        lanes: Runs that one worker trains at once; chosen by their size if None.
-        checkpoint_every: Seconds between two checkpoints of a run.
-        trial_time_limit: Seconds that a run may take, in place of the search's.
-        on_event: Called for everything that happens, in the driver.
-        stop: Asked several times a second; True ends the work between two writes.
+    The arguments are those of `sweep.confirm`.
 
     Returns:
         The study of the runs, all of which have ended.

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from sweep.codec import from_plain
+from sweep.codec import from_plain, to_plain
 from sweep.records import (
     KEPT_WEIGHTS,
     Confirms,
@@ -55,6 +55,7 @@ __all__ = [
     "test_readings",
     "trial_record",
     "trial_records",
+    "with_reading",
 ]
 
 # Of a study.
@@ -245,3 +246,13 @@ def confirms_of(attributes: dict[str, Any], name: str) -> Confirms | None:
 def test_readings(attributes: dict[str, Any]) -> tuple[TestReading, ...]:
     """Every opening of the test split that a study's attributes name."""
     return tuple(from_plain(TestReading, reading) for reading in attributes.get(READINGS, []))
+
+
+def with_reading(found: dict[str, Any], reading: TestReading) -> list[dict[str, Any]]:
+    """The openings that a study's attributes name, and this one in place of its own beginning."""
+    others = [
+        earlier
+        for earlier in test_readings(found)
+        if (earlier.trial, earlier.opened_at) != (reading.trial, reading.opened_at)
+    ]
+    return [to_plain(each) for each in [*others, reading]]

@@ -364,12 +364,7 @@ class Store:
 
     def write_test_reading(self, name: str, reading: TestReading) -> None:
         """Record an opening of the test split; a second call with its results replaces it."""
-        readings = [
-            earlier
-            for earlier in attributes.test_readings(self._attributes.of_study(name))
-            if (earlier.trial, earlier.opened_at) != (reading.trial, reading.opened_at)
-        ]
-        plain = [to_plain(each) for each in [*readings, reading]]
+        plain = attributes.with_reading(self._attributes.of_study(name), reading)
         self._attributes.set_of_study(name, attributes.READINGS, plain)
 
     # ------------------------------------------------------------ plumbing

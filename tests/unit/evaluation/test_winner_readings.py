@@ -88,6 +88,12 @@ def test_the_runs_are_no_search_whose_best_is_tested(confirmed):
     assert readings(confirmed) == ()
 
 
+def test_a_confirmed_search_has_its_own_best_untested(confirmed):
+    with pytest.raises(StoreError, match="opened for its winner alone; `sweep confirm small`"):
+        read_test_split(confirmed, "small")
+    assert readings(confirmed, "small") == ()
+
+
 def test_missing_weights_leave_the_seal(confirmed, tmp_path):
     last = winning_runs(confirmed)[-1]
     (tmp_path / f"studies.artifacts/small.confirm/trial-{last:05d}.safetensors").unlink()

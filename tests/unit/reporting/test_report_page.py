@@ -224,6 +224,9 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert "on 2 fresh seeds trial 1 has the best mean, but the two cannot be told apart." in text
     assert "The test split was opened for the winner alone." in text
     assert "1, 1 failed" in text
+    with (tmp_path / "epochs.csv").open(newline="") as file:
+        shown = [row for row in csv.DictReader(file) if row["study"] == runs.name]
+    assert [row["number"] for row in shown if row["number"] == "3"] == ["3", "3"]
     assert (tmp_path / "figures" / "hand-made-confirmation.png").exists()
 
 
@@ -345,11 +348,12 @@ def test_a_confirmation_decides_what_is_opened(
 ) -> None:
     opened: list[str] = []
 
-    def read(storage: str, name: str, data_dir: object) -> None:
+    def read(storage: str, name: str, data_dir: object) -> StudyRecord:
         opened.append(name)
         runs = fake_store["hand-made.confirm"]
         readings = (make_reading(2), make_reading(3))
         fake_store["hand-made.confirm"] = replace(runs, test_readings=readings)
+        return fake_store["hand-made.confirm"]
 
     monkeypatch.setattr("sweep.evaluation.read_test_split", read)
     monkeypatch.setattr("sweep.evaluation.read_confirmation", read)
