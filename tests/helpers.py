@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from sweep.records import (
     EpochMetrics,
@@ -201,19 +202,17 @@ def wait_for(happened: Callable[[], bool], patience: float = 60) -> None:
 
 def is_alive(pid: int) -> bool:
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    return state != "Z"
 
 
-def children(pid: int | str = "self") -> set[int]:
-    """Process ids of a process's children."""
-    return {
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    }
+def children(pid: int | None = None) -> set[int]:
+    """Process ids of a process's children (None: of this one); none once it is gone."""
+    try:
+        return {child.pid for child in psutil.Process(pid).children()}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def best_epoch(history: tuple[EpochMetrics, ...], objective: Objective) -> int | None:

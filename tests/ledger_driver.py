@@ -24,6 +24,7 @@ from typing import Any
 
 import filelock
 import optuna
+from helpers import children
 
 from sweep import cli, runner
 from sweep.runner import EpochFinished, Event, TrialFinished, TrialStarted
@@ -132,9 +133,8 @@ class Accident:
 
 
 def kill_workers() -> None:
-    for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+    for worker in children():
+        os.kill(worker, signal.SIGKILL)
 
 
 def wait_for_file(path: str) -> None:

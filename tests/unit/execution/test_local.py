@@ -46,7 +46,6 @@ def next_outcome(executor: LocalExecutor) -> TrialOutcome:
     return next_message(executor, TrialOutcome)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_a_killed_worker_is_replaced_and_its_trial_given_back():
     before = children()
     with LocalExecutor([make_settings()]) as executor:
@@ -114,7 +113,6 @@ def test_trials_are_spread_over_workers():
         assert workers == {0: 0, 1: 1, 2: 0}
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_the_successor_of_a_worker_has_its_number():
     before = children()
     with LocalExecutor([make_settings(), make_settings()]) as executor:
@@ -360,7 +358,6 @@ with LocalExecutor([make_settings()]) as executor:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_workers_end_when_their_driver_is_killed():
     code = textwrap.dedent(DRIVER).format(tests=str(Path(__file__).parents[2]))
     with subprocess.Popen(
