@@ -47,7 +47,7 @@ _START = (
     "os.execv(sys.argv[3], sys.argv[3:])"
 )
 _ABOVE = 10  # descriptors that cannot be 3 or 4 themselves
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 180.0
 _STRIP = 4000  # CSS pixels of a page that are photographed at once
 _KEYS = {"Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), " ": ("Space", 32, " ")}
 

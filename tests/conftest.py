@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+# Before PyTorch reads it: threads that wait for each other in a loop make a busy machine crawl.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
-from helpers import SMALL, run_cli, sqlite_url
+from helpers import SMALL, cli_environment, run_cli, sqlite_url
 
 import sweep
 import sweep.cli
@@ -93,7 +96,8 @@ def cli(tmp_path: Path):
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """Run the command line in this process, which saves its start; gives output and errors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SWEEP_DATA_DIR", raising=False)
+    for name in os.environ.keys() - cli_environment().keys():
+        monkeypatch.delenv(name)
 
     def run(line: str, *, code: int) -> tuple[str, str]:
         monkeypatch.setattr(sys, "argv", ["sweep", *line.split()])

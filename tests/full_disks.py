@@ -57,7 +57,7 @@ def on_small_disk(folder: Path, size: str, *steps: str) -> list[subprocess.Compl
     lines.append("cp -r disk kept")
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", "\n".join(lines)],
-        cwd=folder, env=cli_environment(), capture_output=True, text=True, check=False, timeout=500,
+        cwd=folder, env=cli_environment(), capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [

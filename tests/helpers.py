@@ -141,12 +141,12 @@ def cli_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in ("SWEEP_DATA_DIR", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
+        if name not in ("SWEEP_DATA_DIR", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE")
     }
 
 
 def run_cli(
-    *arguments: object, cwd: Path, timeout: float = 120
+    *arguments: object, cwd: Path, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments),
@@ -192,7 +192,7 @@ def read_until(stream: Any, words: str) -> str:
     raise AssertionError(f"{words!r} never came, but: {''.join(seen)}")
 
 
-def wait_for(happened: Callable[[], bool], patience: float = 60) -> None:
+def wait_for(happened: Callable[[], bool], patience: float = 600) -> None:
     """Wait for something that another process does and nobody announces."""
     end = time.monotonic() + patience
     while not happened():

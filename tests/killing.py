@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -102,7 +103,7 @@ def start_driver(
 
 
 def go_on(
-    folder: Path, *options: object, accidents: tuple[Accident, ...] = (), timeout: float = 120
+    folder: Path, *options: object, accidents: tuple[Accident, ...] = (), timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """`sweep run` to its end, whatever that is: it makes the study or goes on with it."""
     with start_driver(folder, "run", "space.yaml", *options, accidents=accidents) as driver:
@@ -120,9 +121,10 @@ def kill_all(driver: subprocess.Popen[str]) -> None:
     if driver.poll() is None:
         driver.send_signal(signal.SIGSTOP)
         workers = children(driver.pid)
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):  # it may have been ending
+                os.kill(worker, signal.SIGKILL)
         driver.kill()
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
     driver.communicate()
     wait_for(lambda: not any(map(is_alive, workers)))
 
@@ -290,7 +292,7 @@ def kill_at_random(
 
 def wait_for_lines(folder: Path, driver: subprocess.Popen[str], lines: int) -> None:
     """Wait until the ledger has so many lines; a driver that ends or hangs says what it did."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while len(read_ledger(folder)) < lines:
         if driver.poll() is not None:
             raise AssertionError(f"it ended with {driver.returncode}: {driver.communicate()[1]}")

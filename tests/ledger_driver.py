@@ -139,7 +139,7 @@ def kill_workers() -> None:
 
 def wait_for_file(path: str) -> None:
     """Wait for a file; the time limit keeps a test that failed from leaving processes behind."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not Path(path).exists():
         if time.monotonic() > end:
             sys.exit(f"{path} never came")

@@ -66,7 +66,7 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> Non
             wait_for_lines(folder, driver, after_lines)
             (worker,) = children(driver.pid)
             DISASTERS[disaster](driver, worker)
-            _, errors = driver.communicate(timeout=120)
+            _, errors = driver.communicate(timeout=600)
         except BaseException:
             kill_all(driver)
             raise

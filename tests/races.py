@@ -49,11 +49,11 @@ def _run_race(
     wait_for(lambda: any(driver.poll() is not None for driver in drivers))
     time.sleep(0.02)
     loser, winner = sorted(drivers, key=lambda driver: driver.poll() is None)
-    output, errors = loser.communicate(timeout=10)
+    output, errors = loser.communicate(timeout=600)
     assert (loser.returncode, output) == (2, "")
     (line,) = errors.splitlines()
     assert line.startswith(f"sweep: study 'small' is held by process {winner.pid} on "), line
     assert winner.poll() is None, "both were refused"
     until.touch()
-    _, errors = winner.communicate(timeout=120)
+    _, errors = winner.communicate(timeout=600)
     assert winner.returncode == 0, errors

@@ -110,8 +110,10 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     """Handle SIGINT and SIGTERM; on the way out say what to do next."""
     interruption = Interruption(next_step)
     handled = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, interruption.handle) for each in handled}
+    before = {each: signal.getsignal(each) for each in handled}
     try:
+        for each in handled:
+            signal.signal(each, interruption.handle)
         yield interruption
     except KeyboardInterrupt:
         fail(interruption.words, interruption.exit_code)

@@ -83,7 +83,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for space in spaces:
         sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu")
-    sweep.confirm("digits-pruned", top=2, seeds=2, storage=sqlite_url(folder), device="cpu")
+    sweep.confirm(
+        "digits-pruned", top=2, seeds=2, storage=sqlite_url(folder), workers=1, device="cpu"
+    )
     names = [space["name"] for space in spaces]
     return sweep.report(names, storage=sqlite_url(folder), out=folder / "report").html
 

@@ -33,7 +33,7 @@ SPACE = space_mapping(
     parameters={
         "num_layers": {"low": 1, "high": 3},
         "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
-        "epochs": 10,
+        "epochs": 60,
         "dropout": 0.1,
     },
 )
@@ -74,7 +74,7 @@ def test_a_confirmation_that_was_killed_is_the_same_one(searched, undisturbed, t
     shutil.copytree(searched, tmp_path, dirs_exist_ok=True)
     with start_cli(*CONFIRM, cwd=tmp_path) as driver:
         read_until(driver.stderr, "trials done")
-        wait_for(lambda: num_reports(tmp_path) >= 13)  # in the second of four runs
+        wait_for(lambda: num_reports(tmp_path) >= 80)  # in the second of four runs
         workers = children(driver.pid)
         driver.send_signal(signal.SIGKILL)
     wait_for(lambda: not any(map(is_alive, workers)))
@@ -85,7 +85,7 @@ def test_a_confirmation_that_was_killed_is_the_same_one(searched, undisturbed, t
     with start_cli(*CONFIRM, cwd=tmp_path) as driver:
         read_until(driver.stderr, "trials done")
         driver.send_signal(signal.SIGTERM)
-        output, errors = driver.communicate(timeout=60)
+        output, errors = driver.communicate(timeout=600)
     assert (driver.returncode, output) == (143, "")
     assert errors.splitlines()[-1] == (
         "sweep: interrupted; what was finished is in the store. Next: sweep confirm small"

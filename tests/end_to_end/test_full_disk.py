@@ -39,7 +39,7 @@ def test_a_limit_on_files_ends_the_sweep_and_a_resume_finishes_it(folder):
     (folder / "disk").mkdir()
     limited = subprocess.run(
         command("run", "space.yaml", *WORK),
-        cwd=folder, env=cli_environment(), capture_output=True, text=True, timeout=120,
+        cwd=folder, env=cli_environment(), capture_output=True, text=True, timeout=600,
         preexec_fn=limit_files(128 * 1024), check=False,
     )  # fmt: skip
     assert limited.returncode == 1

@@ -33,7 +33,7 @@ SPACE = space_mapping(
         "num_layers": {"low": 1, "high": 3},
         "layer_size": {"choices": [16, 32, 64]},
         "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
-        "epochs": 10,
+        "epochs": 60,  # long enough to be interrupted on a machine that stutters
         "dropout": 0.1,
     },
     sampler={"type": "tpe", "seed": 3, "n_startup_trials": 2},
@@ -74,7 +74,7 @@ def num_reports(folder: Path) -> int:
 
 
 def test_a_killed_driver_costs_nothing(folder, undisturbed):
-    for reports in (3, 14):
+    for reports in (3, 70):
         start = ("resume", "small") if (folder / "studies.db").exists() else ("run", "space.yaml")
         with start_cli(*start, *ONE_WORKER, cwd=folder) as driver:
             read_until(driver.stderr, "trials done")
@@ -98,7 +98,7 @@ def test_a_signal_leaves_a_resumable_study_within_seconds(folder, number):
         workers = children(driver.pid)
         sent = time.monotonic()
         driver.send_signal(number)
-        output, errors = driver.communicate(timeout=60)
+        output, errors = driver.communicate(timeout=600)
     assert time.monotonic() - sent < 5
     assert driver.returncode == 128 + number
     assert output == ""
@@ -106,7 +106,7 @@ def test_a_signal_leaves_a_resumable_study_within_seconds(folder, number):
         "sweep: interrupted; what was finished is in the store. Next: sweep resume small"
     )
     assert "Traceback" not in errors
-    assert not any(map(is_alive, workers))
+    wait_for(lambda: not any(map(is_alive, workers)))
 
     assert run_cli("resume", "small", *ONE_WORKER, cwd=folder).returncode == 0
     study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
@@ -118,7 +118,7 @@ def test_a_signal_before_the_study_is_open_is_obeyed_too(folder):
     with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
         wait_for(lambda: handles(driver.pid, signal.SIGTERM) or driver.poll() is not None)
         driver.send_signal(signal.SIGTERM)
-        _, errors = driver.communicate(timeout=60)
+        _, errors = driver.communicate(timeout=600)
     assert driver.returncode == 143
     assert "sweep: interrupted; " in errors
     assert "Traceback" not in errors
@@ -135,6 +135,8 @@ def handles(pid: int, number: int) -> bool:
 
 
 def test_a_second_driver_is_refused_and_told_who_holds_the_study(folder):
+    space = {**SPACE, "parameters": {"epochs": 100_000}, "pruner": {"type": "none"}}
+    (folder / "space.yaml").write_text(json.dumps(space))
     with start_cli("run", "space.yaml", *ONE_WORKER, cwd=folder) as driver:
         read_until(driver.stderr, "trials done")
         second = run_cli("resume", "small", cwd=folder)
@@ -154,7 +156,7 @@ def test_a_killed_worker_costs_nothing(folder, undisturbed):
         wait_for(lambda: num_reports(folder) >= 3)
         (worker,) = children(driver.pid)
         os.kill(worker, signal.SIGKILL)
-        _, errors = driver.communicate(timeout=120)
+        _, errors = driver.communicate(timeout=600)
     assert driver.returncode == 0
     assert (
         "its worker process ended with signal 9; it is tried again, on its own (1 of 2)" in errors
@@ -188,7 +190,7 @@ def test_a_trial_that_ends_its_worker_three_times_fails(folder):
         ended = num_epochs(folder)
         wait_for(lambda: num_epochs(folder) > ended)  # the next trial is under way
         driver.send_signal(signal.SIGTERM)
-        driver.communicate(timeout=20)
+        driver.communicate(timeout=600)
     study = json.loads(run_cli("show", "small", "--json", cwd=folder).stdout)
     assert study["trials"][0]["state"] == "FAIL"
     assert study["trials"][0]["reason"] == (

@@ -24,11 +24,14 @@ SPACE = {
 
 def test_a_short_sweep_is_interrupted_resumed_and_shown(cli, tmp_path, mnist_dir):
     (tmp_path / "space.yaml").write_text(json.dumps(SPACE))
-    options = ("--workers", 1, "--device", "cpu", "--data-dir", mnist_dir)
+    # One trial after the other: two are left when the first has ended.
+    options = (
+        "--workers", 1, "--engine", "sequential", "--device", "cpu", "--data-dir", mnist_dir,
+    )  # fmt: skip
     with start_cli("run", "space.yaml", *options, cwd=tmp_path) as driver:
         read_until(driver.stderr, "[1/3]")
         driver.send_signal(signal.SIGINT)
-        _, errors = driver.communicate(timeout=60)
+        _, errors = driver.communicate(timeout=600)
     assert driver.returncode == 130
     assert "Next: sweep resume short" in errors
 

@@ -14,6 +14,7 @@ import pytest
 from helpers import run_cli, wait_for
 from killing import (
     ENGINES,
+    PARAMETERS,
     Accident,
     check_same,
     check_whole,
@@ -28,6 +29,7 @@ from killing import (
 
 DAY = 86_400
 TRIALS = 6
+SPACE = small_space(TRIALS, parameters={**PARAMETERS, "epochs": 60})
 OPTIONS = (*ENGINES["sequential"], "--timeout", "10m")
 
 
@@ -69,9 +71,9 @@ def test_the_shim_moves_the_wall_clock_and_no_other(clock):
 
 
 def test_nothing_changes_when_the_clock_jumps(tmp_path, clock, tmp_path_factory):
-    undisturbed = prepare(tmp_path_factory.mktemp("undisturbed"), small_space(TRIALS))
+    undisturbed = prepare(tmp_path_factory.mktemp("undisturbed"), SPACE)
     assert go_on(undisturbed, *OPTIONS).returncode == 0
-    folder = prepare(tmp_path, small_space(TRIALS))
+    folder = prepare(tmp_path, SPACE)
 
     with start_driver(folder, "run", "space.yaml", *OPTIONS) as driver:
         wait_for_lines(folder, driver, 6)
@@ -87,7 +89,7 @@ def test_nothing_changes_when_the_clock_jumps(tmp_path, clock, tmp_path_factory)
             clock(-DAY)
             second = run_cli("resume", "small", cwd=folder)
             until.touch()
-            _, errors = driver.communicate(timeout=120)
+            _, errors = driver.communicate(timeout=600)
         except BaseException:
             kill_all(driver)
             raise

@@ -30,7 +30,7 @@ def read_all(descriptor: int) -> str:
 
 def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
     # Long enough to be drawn several times.
-    space = space_mapping(parameters={**PARAMETERS, "epochs": 60, "batch_size": 32})
+    space = space_mapping(parameters={**PARAMETERS, "epochs": 200, "batch_size": 32})
     (tmp_path / "space.yaml").write_text(json.dumps(space))
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
@@ -47,7 +47,7 @@ def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
     assert driver.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "small" in text
-    assert re.search(r"\b[1-9]\d*/60\s+\d+\.\d\d%\s+num_layers=", text), text[-2000:]
+    assert re.search(r"\b[1-9]\d*/200\s+\d+\.\d\d%\s+num_layers=", text), text[-2000:]
     assert re.search(r"best so far: trial \d, validation_accuracy \d+\.\d\d%", text)
     assert "2 of 3 trials" in text
     assert "\x1b" not in output

@@ -24,7 +24,7 @@ from sweep.records import (
     TrialState,
 )
 
-PATIENCE = 60
+PATIENCE = 600  # only so that a test that failed ends
 
 
 def messages(executor: LocalExecutor):
@@ -107,7 +107,7 @@ def test_trials_are_spread_over_workers():
                 together.add(frozenset(metrics.trial for metrics in message.metrics))
             if isinstance(message, TrialOutcome):
                 workers[message.trial] = message.worker
-            if not executor.running:
+            if len(workers) == 3:
                 break
         assert together == {frozenset({0, 2}), frozenset({1})}
         assert workers == {0: 0, 1: 1, 2: 0}
@@ -198,12 +198,12 @@ def test_saving_does_not_wait_for_a_worker_that_hangs():
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
 def test_a_worker_that_hangs_is_ended_by_the_time_limit():
     before = children()
-    with LocalExecutor([stacked(2)], time_limit=8) as executor:
+    with LocalExecutor([stacked(2)], time_limit=20) as executor:
         executor.submit(make_config(number=0, epochs=100_000))
         executor.flush()
         next_message(executor, Epoch)
         (worker,) = children() - before
-        time.sleep(4)
+        time.sleep(2)  # trial 0 is overdue first
         executor.submit(make_config(number=1, epochs=100_000))
         for message in messages(executor):
             if isinstance(message, Epoch) and message.metrics[0].trial == 1:
@@ -216,7 +216,7 @@ def test_a_worker_that_hangs_is_ended_by_the_time_limit():
             if len(lost) == 2:
                 break
         assert lost[0].kind is FailureKind.TIME_LIMIT
-        assert lost[0].reason == "it was not done after 8 s, its time limit"
+        assert lost[0].reason == "it was not done after 20 s, its time limit"
         assert lost[1] is None
         assert not is_alive(worker)
 

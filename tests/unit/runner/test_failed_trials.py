@@ -133,7 +133,7 @@ def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage):
 def test_a_trial_that_exceeds_its_limit_while_it_is_saved_fails_as_any_other(storage):
     space = {**SPACE, "enqueue": [GOOD], "budget": {"trials": 1}}
     space["parameters"] = {**space["parameters"], "epochs": 100_000}
-    study = sweep.run(space, storage=storage, trial_time_limit=2, checkpoint_every=0.001, **HERE)
+    study = sweep.run(space, storage=storage, trial_time_limit=10, checkpoint_every=0.001, **HERE)
     assert study.trials[0].outcome.failure.kind is FailureKind.TIME_LIMIT
     assert study.trials[0].epochs_run >= 1
 

@@ -26,10 +26,10 @@ def problems(folder: Path, text: str | bytes) -> list[str]:
     """What is wrong with a file: line, column and message of each problem."""
     path = folder / "space.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SearchSpaceError, match=re.escape(f"{path}:")) as caught:
         load_space(path)
-    assert time.perf_counter() - started < 3  # a second on a machine with nothing else to do
+    assert time.process_time() - started < 3  # a second on a machine with nothing else to do
     return [line.removeprefix(f"{path}:") for line in caught.value.problems]
 
 
@@ -158,9 +158,9 @@ def test_a_chain_of_wide_conditions_is_counted_quickly():
         }
         for index, (name, values) in enumerate(zip(chain, choices, strict=True))
     }
-    started = time.perf_counter()
+    started = time.process_time()
     assert load_space(space_mapping(parameters=parameters)).num_configurations == 3_000_000
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_counting_distinguishes_what_each_value_leads_to():

@@ -222,10 +222,10 @@ def test_deep_nesting_is_refused(tmp_path, text):
 def test_ten_megabytes_of_nesting_are_refused_at_once(tmp_path, piece):
     path = tmp_path / "space.yaml"
     path.write_text(piece * (10_000_000 // len(piece)))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SearchSpaceError, match="a search space may have 256 KiB; found 9765 KiB"):
         load_space(path)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_number_of_absurd_length_is_refused(tmp_path):
