@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -116,7 +116,11 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
             signal.signal(each, interruption.handle)
         yield interruption
     except KeyboardInterrupt:
-        fail(interruption.words, interruption.exit_code)
+        click.echo(printable(f"sweep: {interruption.words}"), err=True)
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        # All is undone by now. Taking PyTorch and the others down takes seconds on a busy machine.
+        os._exit(interruption.exit_code)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
