@@ -9,7 +9,7 @@ from sweep.cli.summary import failure_lines, headline
 from sweep.cli.words import columns, counted, duration, number_words, percent_or_number
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
@@ -18,6 +18,7 @@ from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
 __all__ = ["answer_json", "answer_text"]
 
 _LEADERBOARD = 5
+_SHOWN_FAILURES = 5
 
 
 def answer_text(study: Reported) -> str:
@@ -86,19 +87,26 @@ def _confirmed(confirmation: Confirmation, search: str) -> list[tuple[str, str]]
         return [("on fresh seeds", why)]
     if not confirmation.finished or winner.mean is None:
         return [("on fresh seeds", f"not confirmed yet: `sweep confirm {search}` goes on")]
-    mean = f"{metric} {_mean(winner.mean, metric)}{_failed(winner, confirmation)}"
+    mean = f"{metric} {_mean(winner.mean, metric)}"
     later = confirmation.num_later
     more = f"; {counted(later, 'later trial')} not confirmed" if later else ""
     rows = [("on fresh seeds", f"{mean}{_survived(confirmation)}{more}")]
+    rows += _failed(confirmation)
     if confirmation.test_mean is not None:
         rows.append(("test accuracy", _mean(confirmation.test_mean, "accuracy")))
     return rows
 
 
-def _failed(candidate: Candidate, confirmation: Confirmation) -> str:
-    if not candidate.num_failed:
-        return ""
-    return f"; {candidate.num_failed} of {counted(confirmation.num_seeds, 'run')} failed"
+def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
+    """How many runs failed, and whose."""
+    failing = [candidate for candidate in confirmation.candidates if candidate.num_failed]
+    if not failing:
+        return []
+    runs = counted(confirmation.num_seeds, "run")
+    whose = [f"{c.num_failed} of {runs} of trial {c.trial}" for c in failing[:_SHOWN_FAILURES]]
+    if len(failing) > len(whose):
+        whose.append(f"some of {counted(len(failing) - len(whose), 'other candidate')}")
+    return [("  failed", f"{', '.join(whose)}: fewer failures count for more than a better mean")]
 
 
 def _survived(confirmation: Confirmation) -> str:
@@ -111,8 +119,7 @@ def _survived(confirmation: Confirmation) -> str:
     (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
     who = f"; the search's best, trial {searched.trial}, "
     if searched.num_failed > winner.num_failed:
-        counts = f"{searched.num_failed} of {counted(confirmation.num_seeds, 'run')} failed"
-        return f"{who}comes after it: {counts}"
+        return f"{who}failed more often"
     how = {
         True: "cannot be told from it",
         False: "is worse",

@@ -139,8 +139,8 @@ def _of_confirmation(confirmation: Confirmation, objective: Objective) -> list[P
     return [
         Promise(
             confirmation.metric,
-            f"the value of trial {best.trial}, the best of the search",
-            "its mean over fresh seeds",
+            f"the value of the search's best (trial {best.trial})",
+            "its mean over fresh seeds" if best.mean.num_runs > 1 else "its run on a fresh seed",
             sign * (best.search_value - best.mean.value),
             interval,
         )

@@ -270,8 +270,8 @@ def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) 
     text = page_of(tmp_path, search, runs)
     assert (
         "The search’s winner did not survive. Trial 0 was first in the search; on 3 fresh seeds 2 "
-        "of its 3 runs failed, and it comes after trial 1. 3 of 6 runs failed, 1 of 3 with this "
-        "configuration: fewer failures count for more than a better mean."
+        "of its 3 runs failed, and it comes after trial 1. Failed: 1 of 3 runs of trial 1, 2 of 3 "
+        "runs of trial 0. Fewer failures count for more than a better mean."
     ) in text
     assert "on fresh seeds; those with fewer failed runs come first" in text
 
