@@ -496,6 +496,8 @@ def test_trials_that_no_confirmation_saw_are_said(
         assert [note.split(",")[0] for note in result.notes] == (counted if later else [])
         assert (expected in result.html.read_text()) == (later > 0)
         assert result.data["studies"]["hand-made"]["confirmation"]["num_later"] == later
+        # How many trials there were when the confirmation opened the test split is not recorded.
+        assert result.data["studies"]["hand-made"]["trials_after_opening"] == 0
 
 
 def test_what_could_not_be_read_is_said(
