@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweep.cli.summary import failure_lines, headline
-from sweep.cli.words import columns, duration, number_words, percent_or_number
+from sweep.cli.words import columns, counted, duration, number_words, percent_or_number
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
 from sweep.reporting.confirmation import Confirmation
@@ -18,6 +18,7 @@ from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
 __all__ = ["answer_json", "answer_text"]
 
 _LEADERBOARD = 5
+_SHOWN_FAILURES = 5
 
 
 def answer_text(study: Reported) -> str:
@@ -49,8 +50,9 @@ def answer_json(study: Reported) -> dict[str, Any]:
 def _configuration(study: Reported, found: Answer) -> list[str]:
     searched = study.space.sampled
     names = [name for name in found.trial.params if name not in found.trial.unused_params]
+    # Not rounded: these are to be copied into a search space.
     rows = [
-        [f"  {name}", number_words(found.trial.params[name]), "" if name in searched else "fixed"]
+        [f"  {name}", str(found.trial.params[name]), "" if name in searched else "fixed"]
         for name in sorted(names, key=lambda name: name not in searched)
     ]
     why = "the best on fresh seeds" if found.confirmed else "the best on validation images"
@@ -62,21 +64,13 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
     metric = study.record.objective.metric
     cost = counts(study.record)
     rows = [("in the search", f"{metric} {percent_or_number(metric, found.trial.value)}")]
-    if study.confirmation is not None and found.confirmed:
-        (winner,) = (c for c in study.confirmation.candidates if c.trial == found.trial.number)
-        survived = _survived(study.confirmation)
-        later = study.confirmation.num_later
-        if later:
-            survived += f"; {later} later trial{'s' if later > 1 else ''} not confirmed"
-        if winner.mean is not None:
-            rows.append(("on fresh seeds", f"{metric} {_mean(winner.mean, metric)}{survived}"))
-        if study.confirmation.test_mean is not None:
-            rows.append(("test accuracy", _mean(study.confirmation.test_mean, "accuracy")))
+    if study.confirmation is not None:
+        rows += _confirmed(study.confirmation, study.record.name)
     rows.append(("the network", f"trial {found.network.number} of {found.network_study}"))
     rows.append(("  its test accuracy", _test_words(study, found)))
     for promise in found.promises:
-        what = f"{promise.promised} minus {promise.kept}"
-        rows.append(("promised too much", f"{_difference(promise)} ({what})"))
+        what = f"{promise.promised} against {promise.kept}"
+        rows.append(("promised too much", f"{_difference(promise)}: {what}"))
     clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
     rows.append(
         ("cost", f"{cost.epochs:,} epochs, {duration(cost.seconds)} of workers' time{clock}")
@@ -84,13 +78,54 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
     return rows
 
 
+def _confirmed(confirmation: Confirmation, search: str) -> list[tuple[str, str]]:
+    """What the runs on fresh seeds say; of one without a winner, why it has none."""
+    metric = confirmation.metric
+    winner = confirmation.candidates[0]
+    if confirmation.failed:
+        why = f"not confirmed: all runs failed; `sweep show {confirmation.study}` says how"
+        return [("on fresh seeds", why)]
+    if not confirmation.finished or winner.mean is None:
+        return [("on fresh seeds", f"not confirmed yet: `sweep confirm {search}` goes on")]
+    mean = f"{metric} {_mean(winner.mean, metric)}"
+    later = confirmation.num_later
+    more = f"; {counted(later, 'later trial')} not confirmed" if later else ""
+    rows = [("on fresh seeds", f"{mean}{_survived(confirmation)}{more}")]
+    rows += _failed(confirmation)
+    if confirmation.test_mean is not None:
+        rows.append(("test accuracy", _mean(confirmation.test_mean, "accuracy")))
+    return rows
+
+
+def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
+    """How many runs failed, and whose."""
+    failing = [candidate for candidate in confirmation.candidates if candidate.num_failed]
+    if not failing:
+        return []
+    runs = counted(confirmation.num_seeds, "run")
+    whose = [f"{c.num_failed} of {runs} of trial {c.trial}" for c in failing[:_SHOWN_FAILURES]]
+    if len(failing) > len(whose):
+        whose.append(f"some of {counted(len(failing) - len(whose), 'other candidate')}")
+    return [("  failed", f"{', '.join(whose)}: fewer failures count for more than a better mean")]
+
+
 def _survived(confirmation: Confirmation) -> str:
-    (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
+    """What became of the search's best, if it is not the winner, or won nothing worth the name."""
+    winner, *others = confirmation.candidates
     if confirmation.survived:
+        if others and confirmation.num_seeds == 1:
+            return "; the best again on one run each, which proves little"
         return ""
-    if searched.tied is False:
-        return f"; the search's best, trial {searched.trial}, is worse"
-    return f"; the search's best, trial {searched.trial}, cannot be told from it"
+    (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
+    who = f"; the search's best, trial {searched.trial}, "
+    if searched.num_failed > winner.num_failed:
+        return f"{who}failed more often"
+    how = {
+        True: "cannot be told from it",
+        False: "is worse",
+        None: "was not tested against it",
+    }
+    return who + how[searched.tied]
 
 
 def _test_words(study: Reported, found: Answer) -> str:
@@ -105,13 +140,18 @@ def _test_words(study: Reported, found: Answer) -> str:
 
 
 def _difference(promise: Promise) -> str:
-    if promise.metric.endswith("accuracy"):
-        return f"{100 * promise.difference:+.2f} points"
-    return f"{promise.difference:+.4f}"
+    """By how much, with its interval if it has one."""
+    is_share = promise.metric.endswith("accuracy")
+    size, digits, unit = (100, 2, " points") if is_share else (1, 4, "")
+    words = f"{size * promise.difference:+.{digits}f}{unit}"
+    if promise.interval is None:
+        return words
+    low, high = (size * end for end in (promise.interval.low, promise.interval.high))
+    return f"{words} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def _mean(mean: Mean, metric: str) -> str:
-    value, runs = percent_or_number(metric, mean.value), f"{mean.num_runs} fresh seeds"
+    value, runs = percent_or_number(metric, mean.value), counted(mean.num_runs, "fresh seed")
     if mean.interval is None:
         return f"{value} (one run)" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
     ends = [percent_or_number(metric, end) for end in (mean.interval.low, mean.interval.high)]
@@ -151,9 +191,11 @@ def _leaderboard(study: Reported) -> list[str]:
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())
         lines.append(
-            f"{tied} of {len(comparisons)} other complete trials cannot be told from the best "
-            "(McNemar, Holm)"
+            f"{tied} of {counted(len(comparisons), 'other complete trial')} cannot be told from "
+            "the best by right and wrong answers (McNemar, Holm)"
         )
+        if tied < len(comparisons):
+            lines.append("these are single networks: another seed may turn a difference round")
     return lines
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.cli.words import columns, number_words, percent_or_number
+from sweep.cli.words import columns, counted, number_words, percent_or_number
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.document import plain
 from sweep.reporting.statistics import Mean
@@ -24,8 +24,8 @@ def confirmation_text(study: str, found: Confirmation) -> str:
     rows += [_row(found, candidate, varied) for candidate in candidates]
     num = len(candidates)
     heading = (
-        f"confirmation of study {study}: {_counted(num, 'configuration')}, "
-        f"{_counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95 % interval"
+        f"confirmation of study {study}: {counted(num, 'configuration')}, "
+        f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95 % interval"
     )
     lines = [heading, "", *columns(rows), ""]
     if found.test_mean is not None:
@@ -65,8 +65,11 @@ def _survival(found: Confirmation) -> str:
         return f"trial {found.winner} was confirmed alone: there is nothing to compare it with"
     best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
     if found.survived:
-        return f"trial {best.trial}, the best of the search, is the best on fresh seeds, too"
+        again = f"trial {best.trial}, the best of the search, is the best on fresh seeds, too"
+        return again if found.num_seeds > 1 else f"{again}; one run each proves little"
     how = {True: "tied with it", False: "different", None: "not tested against it"}[best.tied]
+    if best.num_failed > found.candidates[0].num_failed:
+        how = f"{best.num_failed} of its {counted(found.num_seeds, 'run')} failed"
     return (
         f"trial {best.trial}, the best of the search, is number {best.rank} on fresh seeds, behind "
         f"trial {found.winner}: {how}"
@@ -79,8 +82,4 @@ def _mean(metric: str, mean: Mean) -> str:
     if mean.interval is not None:
         half = (mean.interval.high - mean.interval.low) / 2
         value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
-    return f"{value} ({_counted(mean.num_runs, 'run')})"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{value} ({counted(mean.num_runs, 'run')})"

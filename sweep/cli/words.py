@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["columns", "duration", "number_words", "params_words", "percent_or_number", "printable"]
+__all__ = [
+    "columns",
+    "counted",
+    "duration",
+    "number_words",
+    "params_words",
+    "percent_or_number",
+    "printable",
+]
 
 
 def duration(seconds: float) -> str:
@@ -25,6 +33,11 @@ def percent_or_number(metric: str, value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2%}" if metric.endswith("accuracy") else f"{value:.4f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def number_words(value: float | str) -> str:

@@ -90,7 +90,8 @@ def read_confirmation(
 ) -> StudyRecord:
     """Measure the winner of a confirmation on the test split: each of its runs, in one opening.
 
-    The winner is the configuration with the best mean objective over its runs.
+    The winner is the configuration with the fewest failed runs and, of these, the best mean
+    objective.
 
     Args:
         storage: `sqlite:///` and a path.

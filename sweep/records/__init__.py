@@ -9,6 +9,7 @@ from sweep.records.confirmation import (
     chosen_run,
     confirmation_name,
     have_all_ended,
+    num_failed,
     rank_candidates,
     run_values,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "chosen_run",
     "confirmation_name",
     "have_all_ended",
+    "num_failed",
     "rank_candidates",
     "run_values",
 ]

@@ -13,6 +13,7 @@ __all__ = [
     "chosen_run",
     "confirmation_name",
     "have_all_ended",
+    "num_failed",
     "rank_candidates",
     "run_values",
 ]
@@ -65,18 +66,30 @@ def run_values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[floa
     )
 
 
+def num_failed(repeated: Sequence[TrialRecord]) -> int:
+    """How many of these runs failed."""
+    return sum(run.state is TrialState.FAIL for run in repeated)
+
+
 def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
     """The candidates with the mean objective of their COMPLETE runs, best first.
 
-    Equal ones are in the order of the search; those without a COMPLETE run come last, with None.
+    Fewer failed runs come before a better mean: that mean is of the runs that happened to end
+    well, and whoever uses the configuration may meet the others. Equal ones are in the order of
+    the search; those without a COMPLETE run come last, with None.
     """
     sign = -1 if runs.objective.goal == "maximize" else 1
+    all_runs = candidate_runs(runs)
     means: list[tuple[int, float | None]] = []
-    for trial, repeated in candidate_runs(runs).items():
+    for trial, repeated in all_runs.items():
         values = run_values(runs, repeated)
         means.append((trial, fmean(values) if values else None))
-    # The sort is stable.
-    return sorted(means, key=lambda entry: (entry[1] is None, sign * (entry[1] or 0.0)))
+
+    def place(entry: tuple[int, float | None]) -> tuple[bool, int, float]:
+        trial, mean = entry
+        return mean is None, num_failed(all_runs[trial]), sign * (mean or 0.0)
+
+    return sorted(means, key=place)  # the sort is stable
 
 
 def chosen_run(runs: StudyRecord) -> TrialRecord | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.records import ConfusionMatrix
+from sweep.records import ConfusionMatrix, Objective
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, difference_interval, wilson_interval
@@ -19,10 +19,10 @@ class Promise:
 
     Attributes:
         metric: What is compared: `accuracy`, or the metric that the study ranks by.
-        promised: What was promised, in words.
+        promised: What was promised, and for whom, in words.
         kept: What it is compared with, in words.
-        difference: `promised` minus `kept`; of accuracies, above 0 means that the promise was too
-            good.
+        difference: By how much `kept` is worse than `promised`: above 0, too much was promised,
+            be the metric an accuracy or a loss.
         interval: 95 % interval of the difference, or None if it cannot be told.
     """
 
@@ -106,7 +106,7 @@ def _promises(
     """Search against fresh seeds, then validation against test, as far as each is known."""
     found = []
     if study.confirmation is not None and study.is_confirmed:
-        found += _of_confirmation(study.confirmation)
+        found += _of_confirmation(study.confirmation, study.record.objective)
     reading = study.network.reading if study.network else None
     if reading is None or not reading.num_images or accuracy is None:
         return tuple(found)
@@ -116,24 +116,32 @@ def _promises(
             round(accuracy * num_images), num_images, reading.num_correct, reading.num_images
         )
     difference = accuracy - reading.num_correct / reading.num_images
-    promise = Promise("accuracy", "validation accuracy", "test accuracy", difference, interval)
+    promised = "the validation accuracy of the network to use"
+    promise = Promise("accuracy", promised, "its test accuracy", difference, interval)
     return (*found, promise)
 
 
-def _of_confirmation(confirmation: Confirmation) -> list[Promise]:
-    winner = confirmation.candidates[0]
-    if winner.mean is None:
+def _of_confirmation(confirmation: Confirmation, objective: Objective) -> list[Promise]:
+    """What the search's best trial loses on fresh seeds.
+
+    Not the confirmation's winner: its runs were chosen for being good, and would hide a part of
+    what the search promised too much.
+    """
+    (best,) = (c for c in confirmation.candidates if c.search_rank == 1)
+    if best.mean is None:
         return []
+    sign = 1 if objective.goal == "maximize" else -1
     interval = None
-    if winner.mean.interval is not None:
-        low, high = winner.mean.interval.low, winner.mean.interval.high
-        interval = Interval(winner.search_value - high, winner.search_value - low)
+    if best.mean.interval is not None:
+        low, high = best.mean.interval.low, best.mean.interval.high
+        low, high = sorted(sign * (best.search_value - end) for end in (low, high))
+        interval = Interval(low, high)
     return [
         Promise(
             confirmation.metric,
-            "its value in the search",
-            "its mean over fresh seeds",
-            winner.search_value - winner.mean.value,
+            f"the value of the search's best (trial {best.trial})",
+            "its mean over fresh seeds" if best.mean.num_runs > 1 else "its run on a fresh seed",
+            sign * (best.search_value - best.mean.value),
             interval,
         )
     ]

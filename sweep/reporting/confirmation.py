@@ -11,6 +11,7 @@ from sweep.records import (
     TrialState,
     candidate_runs,
     have_all_ended,
+    num_failed,
     rank_candidates,
     run_values,
 )
@@ -33,19 +34,20 @@ class Candidate:
     """One of the best configurations of a search, trained again on fresh seeds.
 
     Attributes:
-        rank: 1 for the best mean; equal ones are in the order of the search.
+        rank: 1 for the best: fewer failed runs, then a better mean; equal ones are in the order
+            of the search.
         trial: Number of the trial in the search.
         search_rank: Its rank among the candidates in the search, 1 for the best.
         params: Every hyperparameter.
         search_value: Its validation metric in the search.
-        values: Validation metric of each run that ended, in the order of the seeds.
-        mean: Of `values`; None if no run ended.
+        values: Validation metric of each COMPLETE run, in the order of the seeds.
+        mean: Of `values`; None if no run is COMPLETE.
         num_failed: Runs that failed.
         difference: Mean of this one minus mean of the winner; None for the winner, with fewer
             than two runs of either, or if neither varies between its runs.
         difference_interval: Welch's 95 % interval of the difference; None likewise.
-        p_value_holm: Welch's t-test against the winner, corrected for all candidates; None if it
-            cannot be tested.
+        p_value_holm: Welch's t-test against the winner, corrected for all pairs of candidates;
+            None if it cannot be tested.
         tied: Whether the runs cannot tell it from the winner; None if it cannot be tested.
     """
 
@@ -79,6 +81,7 @@ class Confirmation:
         test_accuracies: Test accuracy of each of the winner's runs; empty while sealed.
         test_mean: Their mean, or None.
         num_later: Trials of the search that ended after the confirmation was begun.
+        failed: Whether all runs have ended, and all of them failed: there will be no winner.
     """
 
     study: str
@@ -91,14 +94,15 @@ class Confirmation:
     test_accuracies: tuple[float, ...]
     test_mean: Mean | None
     num_later: int = 0
+    failed: bool = False
 
 
 def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
     """Compare the candidates of a confirmation over their runs.
 
-    Each is tested against the winner with Welch's t-test (Welch 1947), and the p-values are
-    corrected for all of them (Holm 1979). The same runs chose the winner: a small p-value says a
-    little less than it would of one that was named beforehand.
+    Each is tested against the winner with Welch's t-test (Welch 1947). The same runs chose the
+    winner, and any candidate could have been it: so the p-values are corrected (Holm 1979) for all
+    pairs of candidates, not only for those that are tested.
 
     Args:
         record: The search.
@@ -115,18 +119,21 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     order = rank_candidates(runs)
     values = {trial: run_values(runs, of) for trial, of in candidate_runs(runs).items()}
     first, best_mean = order[0]
-    finished = have_all_ended(runs) and best_mean is not None
+    ended = have_all_ended(runs)
+    finished = ended and best_mean is not None
     # Who leads while runs are under way is no winner to be tested against.
     others = [trial for trial, _ in order[1:]] if finished else []
     compared = {trial: compare_means(values[trial], values[first]) for trial in others}
     tests = {trial: test for trial, test in compared.items() if test is not None}
-    corrected = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
+    num_pairs = math.comb(sum(mean is not None for _, mean in order), 2)
+    p_values = holm([test.p_value for test in tests.values()], num_pairs)
+    corrected = dict(zip(tests, p_values, strict=True))
     candidates = tuple(
         _candidate(record, runs, trial, rank, tests.get(trial), corrected.get(trial))
         for rank, (trial, _) in enumerate(order, start=1)
     )
     test_accuracies = _test_accuracies(runs, first) if finished else ()
-    ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    searched = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
@@ -137,7 +144,8 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         survived=first == runs.confirms.trials[0] if finished else None,
         test_accuracies=test_accuracies,
         test_mean=mean_interval(test_accuracies) if test_accuracies else None,
-        num_later=max(0, ended - runs.confirms.num_trials),
+        num_later=max(0, searched - runs.confirms.num_trials),
+        failed=ended and best_mean is None,
     )
 
 
@@ -166,7 +174,7 @@ def _candidate(
         search_value=search_value,
         values=values,
         mean=mean_interval(values) if values else None,
-        num_failed=sum(run.state is TrialState.FAIL for run in all_runs[trial]),
+        num_failed=num_failed(all_runs[trial]),
         difference=test.difference if test else None,
         difference_interval=test.interval if test else None,
         p_value_holm=p_value_holm,

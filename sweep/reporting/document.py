@@ -49,10 +49,11 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
         "leaderboard": [_leaderboard_row(row) for row in found.leaderboard],
         "importances": found.importances.shares,
         "importances_intervals": found.importances.intervals,
+        "importances_first_is_ahead": found.importances.first_is_ahead,
         "importances_note": found.importances.note,
         "interactions": found.interactions,
         "test_readings": _readings(study),
-        "trials_after_opening": tables.trials_after_opening(record, study.runs),
+        "trials_after_opening": tables.trials_after_opening(record),
         "finished_by": record.finished_by,
         "test_confusions": found.confusions,
         "test_mistakes": _mistakes(found),
@@ -167,6 +168,7 @@ def _leaderboard_row(row: tables.LeaderboardRow) -> dict[str, Any]:
 def _ties(comparisons: Mapping[int, Comparison]) -> dict[str, int]:
     return {
         "compared": len(comparisons),
+        "pairs": math.comb(len(comparisons) + 1, 2),
         "tied": sum(comparison.tied for comparison in comparisons.values()),
     }
 

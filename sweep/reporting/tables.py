@@ -261,18 +261,15 @@ def _clock_seconds(trials: Sequence[TrialRecord]) -> float | None:
     return total
 
 
-def trials_after_opening(record: StudyRecord, runs: StudyRecord | None = None) -> int:
-    """Trials that ended after the first opening of the test split; 0 if none, or if unknown.
+def trials_after_opening(record: StudyRecord) -> int:
+    """Trials that ended after a search's first opening of the test split; 0 if none, or unknown.
 
-    Args:
-        record: The search.
-        runs: The runs of its confirmation, which may have opened the test split, too.
+    Trials that ended after its confirmation was begun are none of its candidates and are counted
+    there: how many there were when that opened the test split is not recorded.
     """
-    by_then = [reading.num_trials for reading in record.test_readings if reading.num_trials][:1]
-    if runs is not None and runs.confirms is not None and runs.test_readings:
-        by_then.append(runs.confirms.num_trials)
+    by_then = [reading.num_trials for reading in record.test_readings if reading.num_trials]
     ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    return ended - min(by_then) if by_then else 0
+    return ended - by_then[0] if by_then else 0
 
 
 def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:

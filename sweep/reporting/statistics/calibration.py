@@ -40,13 +40,17 @@ class Calibration:
 
     Attributes:
         error: Expected calibration error: mean distance of confidence and accuracy over the bins,
-            weighted by images, 0 to 1.
+            weighted by images, 0 to 1. Chance alone puts it above 0, even for a network that is
+            right as often as it says.
         bias: Mean confidence minus accuracy; above 0 the network is too sure.
+        bias_interval: 95 % interval of the bias: mean confidence minus the ends of the accuracy's
+            Wilson interval.
         bins: From probability 0 to 1, of equal width.
     """
 
     error: float
     bias: float
+    bias_interval: Interval
     bins: tuple[ReliabilityBin, ...]
 
 
@@ -81,7 +85,14 @@ def calibration(reading: TestReading) -> Calibration | None:
         for found in bins
         if found.confidence is not None and found.accuracy is not None
     ]
-    return Calibration(error=sum(map(abs, gaps)), bias=sum(gaps), bins=bins)
+    confidence = sum(found.confidence_sum for found in reading.calibration) / num_images
+    accuracy = wilson_interval(num_correct, num_images)
+    return Calibration(
+        error=sum(map(abs, gaps)),
+        bias=sum(gaps),
+        bias_interval=Interval(confidence - accuracy.high, confidence - accuracy.low),
+        bins=bins,
+    )
 
 
 def _reliability(found: CalibrationBin, low: float, high: float) -> ReliabilityBin:

@@ -25,6 +25,7 @@ _MIN_TOP_TRIALS = 5  # PED-ANOVA's documentation: fewer make it unstable
 _TOP_SHARE = 0.1
 _NUM_RESAMPLES = 200
 _NUM_SHUFFLES = 499
+_CERTAIN = 0.975  # of the resamples
 _SEED = 0  # of resamples and shuffles: a study's report is the same twice
 
 
@@ -37,11 +38,14 @@ class Importances:
             do not say.
         note: How the shares were found, or why there are none.
         intervals: 95 % bootstrap interval over trials of each share, or None if there are none.
+        first_is_ahead: Whether the first has a larger share than the second in at least 97.5 % of
+            the resamples; otherwise the trials do not say which of them mattered more.
     """
 
     shares: dict[str, float] | None
     note: str
     intervals: dict[str, Interval] | None = None
+    first_is_ahead: bool = False
 
 
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:
@@ -149,8 +153,8 @@ def _shares(divergence: Floats) -> Floats:
 
 
 def _found(names: Sequence[str], observed: Floats, resampled: Floats, note: str) -> Importances:
-    shares = _shares(observed[None])[0]
-    ends = np.quantile(_shares(resampled), (0.025, 0.975), axis=0)
+    shares, all_shares = _shares(observed[None])[0], _shares(resampled)
+    ends = np.quantile(all_shares, (0.025, 0.975), axis=0)
     # Drawing with replacement adds noise of its own, which drives shares together: an extreme
     # share can lie outside its own percentiles, and the interval is then extended to it.
     low, high = np.minimum(ends[0], shares), np.maximum(ends[1], shares)
@@ -160,8 +164,10 @@ def _found(names: Sequence[str], observed: Floats, resampled: Floats, note: str)
             f"{100 / len(names):.0f} %."
         )
     order = sorted(range(len(names)), key=lambda index: -shares[index])
+    first, second = all_shares[:, order[0]], all_shares[:, order[1]]
     return Importances(
         {names[index]: float(shares[index]) for index in order},
         note,
         {names[index]: Interval(float(low[index]), float(high[index])) for index in order},
+        first_is_ahead=float(np.mean(first > second)) >= _CERTAIN,
     )

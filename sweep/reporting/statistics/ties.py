@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom
-from statsmodels.stats.multitest import multipletests
 
 from sweep.records import StudyRecord, TestReading, TrialRecord
 
@@ -33,7 +33,7 @@ class Comparison:
         only_best: Images that only the best trial classified rightly.
         only_other: Images that only the other trial classified rightly.
         p_value: Exact McNemar test, two-sided.
-        p_value_holm: The same, corrected for all comparisons of the study.
+        p_value_holm: The same, corrected for all pairs of trials that could have been compared.
         tied: Whether the data cannot tell the two apart.
     """
 
@@ -86,15 +86,36 @@ def _exact_tests(differing: np.ndarray) -> np.ndarray:
     return p_values
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction for several tests at once (Holm 1979)."""
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
+    """Holm's correction for several tests at once (Holm 1979).
+
+    Args:
+        p_values: Of the tests that were made.
+        family: How many tests there could have been, at least as many; those that were made if
+            None. If the data chose which to make, the others count as tests with a p-value of 1.
+            That is never less than Holm's correction of all of them, because a corrected p-value
+            only grows with the other p-values.
+
+    Returns:
+        The corrected p-values in the same order.
+    """
+    size = len(p_values) if family is None else family
+    order = np.argsort(p_values, kind="stable")
+    factors = size - np.arange(len(p_values))
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.maximum.accumulate(factors * np.asarray(p_values, float)[order])
+    return [float(p) for p in np.minimum(1.0, corrected)]
 
 
 def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
-    """Test every COMPLETE trial against the best, corrected for the number of tests.
+    """Test every COMPLETE trial against the best, corrected for all pairs of COMPLETE trials.
+
+    The images that the tests look at have chosen the best, and any trial could have been it. So
+    the correction counts all `T * (T - 1) / 2` pairs of the `T` trials, not the `T - 1` that are
+    tested: otherwise one of 20 equally good networks is called different in every fifth study.
+    That pruning looked at the same images is not corrected for; a pruned trial cannot be the best.
+
+    Networks are compared, not configurations: with another seed it may be the other way round.
 
     Returns:
         A comparison by trial number; without the best itself, and without trials whose
@@ -113,10 +134,11 @@ def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
     if not counts:
         return {}
     p_values = _exact_tests(np.array(list(counts.values()))).tolist()
+    num_pairs = math.comb(len(counts) + 1, 2)
     return {
         number: Comparison(*pair, p_value, corrected, corrected >= SIGNIFICANCE)
         for (number, pair), p_value, corrected in zip(
-            counts.items(), p_values, holm(p_values), strict=True
+            counts.items(), p_values, holm(p_values, num_pairs), strict=True
         )
     }
 

@@ -126,7 +126,7 @@ def calibration(*counts: int) -> Calibration:
         )
         for index, count in enumerate(counts)
     )
-    return Calibration(0.1, 0.05, bins)
+    return Calibration(0.1, 0.05, Interval(0.0, 0.1), bins)
 
 
 def importances(*names: str) -> Importances:

@@ -54,12 +54,35 @@ def test_bins_by_hand() -> None:
     assert (second.confidence, second.accuracy) == pytest.approx((0.8, 0.9))
 
 
+def test_the_bias_is_as_uncertain_as_the_accuracy() -> None:
+    # 13 of 20 right at 0.625 on average: too modest by 0.025, which 20 images do not show.
+    found = calibration(reading_of(CalibrationBin(10, 4, 4.5), CalibrationBin(10, 9, 8.0)))
+    assert found is not None
+    accuracy = wilson_interval(13, 20)
+    assert found.bias_interval.low == pytest.approx(0.625 - accuracy.high)
+    assert found.bias_interval.high == pytest.approx(0.625 - accuracy.low)
+    assert found.bias_interval.low < found.bias < 0 < found.bias_interval.high
+
+
+def test_a_network_that_is_right_as_often_as_it_says_is_seldom_called_otherwise() -> None:
+    random = np.random.default_rng(0)
+    said = 0
+    for _ in range(100):
+        confidence = random.beta(12, 0.5, 360)
+        found = calibration(reading_from(confidence, random.random(360) < confidence))
+        assert found is not None
+        said += not found.bias_interval.low <= 0 <= found.bias_interval.high
+        assert found.error > 0
+    assert said <= 5
+
+
 def test_always_sure_and_often_wrong() -> None:
     right = np.arange(1000) % 10 < 6
     found = calibration(reading_from(np.full(1000, 0.9), right))
     assert found is not None
     assert found.error == pytest.approx(0.3)
     assert found.bias == pytest.approx(0.3)
+    assert found.bias_interval.low > 0.2
     assert [bool(one.num_images) for one in found.bins] == [False] * 13 + [True, False]
     empty = found.bins[0]
     assert empty.confidence is empty.accuracy is empty.accuracy_interval is None

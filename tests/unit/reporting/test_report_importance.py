@@ -236,6 +236,7 @@ def test_the_interval_of_what_matters_lies_above_the_others() -> None:
         assert "the best 30 of 300 COMPLETE trials" in found.note
         assert "200 bootstrap resamples" in found.note
         assert "Too few" not in found.note
+        assert found.first_is_ahead
 
 
 def test_what_all_survivors_share_still_matters() -> None:
@@ -296,6 +297,7 @@ def test_equally_important_parameters_are_not_ordered() -> None:
     assert found.shares is not None
     assert "Too few trials to say which matter more: every interval contains" in found.note
     assert "50 %" in found.note
+    assert not found.first_is_ahead
 
 
 def test_importances_are_the_same_twice_and_leave_the_generators_alone() -> None:

@@ -13,10 +13,19 @@ from typing import Any, ClassVar
 import pytest
 from hand_made import FAIL, SPACE, make_reading, make_study, make_trial, study_of_runs
 
+import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
 from sweep.errors import DataError, InputError, StoreError
-from sweep.records import DataFacts, StudyRecord, StudyState, TestReading, TrialState
+from sweep.records import (
+    CalibrationBin,
+    DataFacts,
+    StudyRecord,
+    StudyState,
+    TestReading,
+    TrialState,
+)
 from sweep.reporting import Report, report
+from sweep.reporting.statistics import Importances, Interval
 from sweep.reporting.writing import Source, write_report
 from sweep.space import SearchSpace, load_space
 
@@ -241,6 +250,101 @@ def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
     assert "Not finished: the runs below are those that have ended." in result.html.read_text()
 
 
+def page_of(folder: Path, search: StudyRecord, runs: StudyRecord | None) -> str:
+    """The text of a page on one study, with single spaces."""
+    html = write_report(folder, [Source(search, runs, ())], top=10).html.read_text()
+    return " ".join(Page(html).text.split())
+
+
+def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpace) -> None:
+    search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
+    text = page_of(tmp_path, search, study_of_runs([[FAIL] * 2] * 2, [0, 1], space=space))
+    assert "Not confirmed: all runs on fresh seeds failed" in text
+    assert "All runs failed, so that there is no winner" in text
+    assert "goes on" not in text
+
+
+def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) -> None:
+    search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
+    runs = study_of_runs([[1, FAIL, FAIL], [4, 6, FAIL]], [0, 1], space=space)
+    text = page_of(tmp_path, search, runs)
+    assert (
+        "The search’s winner did not survive. Trial 0 was first in the search; on 3 fresh seeds 2 "
+        "of its 3 runs failed, and it comes after trial 1. Failed: 1 of 3 runs of trial 1, 2 of 3 "
+        "runs of trial 0. Fewer failures count for more than a better mean."
+    ) in text
+    assert "on fresh seeds; those with fewer failed runs come first" in text
+
+
+def test_one_seed_each_proves_little(tmp_path: Path, space: SearchSpace) -> None:
+    search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
+    runs = study_of_runs([[4], [6]], [0, 1], space=space)
+    text = page_of(tmp_path, search, replace(runs, test_readings=(make_reading(0),)))
+    assert "Best again on one run each, which proves little." in text
+    assert "Confirmed." not in text
+    assert "right over 1 fresh seed." in text
+    assert "One network on a fresh seed." in text
+    assert "One run on a fresh seed" in text
+    assert "interval –" not in text
+
+
+@pytest.mark.parametrize(
+    ("right_at_90", "words"),
+    [
+        (30, "the network is too sure"),
+        (36, "it cannot be told from one that is right on average as often as it says"),
+        (40, "the network is too modest"),
+    ],
+)
+def test_too_sure_is_said_only_of_what_is(
+    tmp_path: Path, space: SearchSpace, right_at_90: int, words: str
+) -> None:
+    bins = (CalibrationBin(0, 0, 0.0), CalibrationBin(40, right_at_90, 36.0))
+    matrix = ((right_at_90, 40 - right_at_90, 0), (0, 0, 0), (0, 0, 0))
+    reading = make_reading(0, num_images=40, confusion_matrix=matrix, calibration=bins)
+    search = make_study([make_trial(space, 0)], space, readings=(reading,))
+    result = write_report(tmp_path, [Source(search, None, ())], top=10)
+    said = {
+        "the network is too sure",
+        "the network is too modest",
+        "it cannot be told from one that is right on average as often as it says",
+    }
+    text = " ".join(Page(result.html.read_text()).text.split())
+    assert {one for one in said if one in text} == {words}
+    low, high = result.data["studies"]["hand-made"]["calibration"]["bias_interval"]
+    assert low <= 0.9 - right_at_90 / 40 + 1e-9
+    assert high > 0.9 - right_at_90 / 40
+
+
+def test_no_pair_of_classes_is_named_of_two_as_frequent(tmp_path: Path, space: SearchSpace) -> None:
+    trial = make_trial(space, 0)
+    even = make_study([trial], space, readings=(make_reading(0),))  # one mistake of two kinds
+    assert "Still wrong: 2 of 20 test images." in page_of(tmp_path / "even", even, None)
+    reading = make_reading(0, confusion_matrix=((7, 2, 0), (0, 6, 0), (1, 0, 4)))
+    one = make_study([trial], space, readings=(reading,))
+    expected = "Still wrong: 3 of 20 test images, most often zero taken for one (2)."
+    assert expected in page_of(tmp_path / "one", one, None)
+
+
+def test_what_mattered_is_ordered_only_if_it_can_be(
+    tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = make_study([make_trial(space, 0)], space)
+    shares = {"weight_decay": 0.7, "num_layers": 0.3}
+    intervals = {"weight_decay": Interval(0.1, 0.9), "num_layers": Interval(0.1, 0.9)}
+    for ahead in (True, False):
+        found = Importances(shares, "a note", intervals, ahead)
+        monkeypatch.setattr(findings_module, "importances", lambda *_, found=found: found)
+        text = page_of(tmp_path, search, None)
+        assert "num_layers 30 % (10 to 90 %)" in text
+        assert ("; which of them mattered more cannot be told." in text) == (not ahead)
+
+
+def test_exact_values_can_be_copied(tmp_path: Path, space: SearchSpace) -> None:
+    search = make_study([make_trial(space, 0, weight_decay=1.2345678901234567e-05)], space)
+    assert "weight_decay1.2345678901234568e-05searched" in page_of(tmp_path, search, None)
+
+
 def test_ranked_by_loss_and_confirmed(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     search = make_study([make_trial(by_loss, number, 2) for number in range(2)], by_loss)
@@ -392,6 +496,8 @@ def test_trials_that_no_confirmation_saw_are_said(
         assert [note.split(",")[0] for note in result.notes] == (counted if later else [])
         assert (expected in result.html.read_text()) == (later > 0)
         assert result.data["studies"]["hand-made"]["confirmation"]["num_later"] == later
+        # How many trials there were when the confirmation opened the test split is not recorded.
+        assert result.data["studies"]["hand-made"]["trials_after_opening"] == 0
 
 
 def test_what_could_not_be_read_is_said(

@@ -109,7 +109,10 @@ def test_holm_is_statsmodels_on_all_complete_trials(space: SearchSpace) -> None:
     for comparison in found.values():
         table = [[0, comparison.only_best], [comparison.only_other, 0]]
         p_values.append(statsmodels_mcnemar(table, exact=True).pvalue)
-    expected = multipletests(p_values, method="holm")[1]
+    # Any of the 60 could have been the best: the pairs that were not tested count as 1.
+    num_pairs = 60 * 59 // 2
+    every_pair = [*p_values, *[1.0] * (num_pairs - 59)]
+    expected = multipletests(every_pair, method="holm")[1][:59]
     assert [c.p_value for c in found.values()] == pytest.approx(p_values)
     assert [c.p_value_holm for c in found.values()] == pytest.approx(expected)
     assert [c.tied for c in found.values()] == [bool(p >= SIGNIFICANCE) for p in expected]
@@ -121,6 +124,49 @@ def test_holm_by_hand() -> None:
     # Sorted 0.01, 0.03, 0.04 times 3, 2, 1; never below the one before.
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    # Of a family of six: times 6, 5, 4.
+    assert holm([0.04, 0.01, 0.03], 6) == pytest.approx([0.16, 0.06, 0.15])
+
+
+def test_tests_that_were_not_made_make_none_of_the_others_bolder() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        p_values = random.beta(0.3, 2, 15).tolist()
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+        some = random.permutation(15)[:4]
+        corrected = holm([p_values[index] for index in some], 15)
+        for index, found in zip(some, corrected, strict=True):
+            assert found >= holm(p_values)[index] - 1e-12
+
+
+def equal_networks(random: np.random.Generator, space: SearchSpace) -> StudyRecord:
+    """20 trials whose networks err equally often on 2,000 images, some of which are harder."""
+    hardness = random.beta(0.02, 0.6, 2000)
+    wrong = random.random((20, 2000)) < hardness
+    trials = [make_trial(space, number) for number in range(20)]
+    for trial, errs in zip(trials, wrong, strict=True):
+        assert trial.outcome is not None
+        last = replace(trial.outcome.history[-1], validation_accuracy=1 - float(errs.mean()))
+        outcome = replace(
+            trial.outcome,
+            history=(trial.outcome.history[0], last),
+            validation_predictions=errs.astype(np.uint8).tobytes(),
+        )
+        trials[trial.number] = replace(trial, outcome=outcome)
+    study = make_study(trials, space)
+    return replace(study, data=replace(study.data, validation_labels=bytes(2000)))
+
+
+def test_the_best_of_equal_networks_is_seldom_called_different(space: SearchSpace) -> None:
+    random = np.random.default_rng(0)
+    said = naive = 0
+    for _ in range(200):
+        comparisons = compare_with_best(equal_networks(random, space)).values()
+        assert len(comparisons) == 19
+        said += any(not comparison.tied for comparison in comparisons)
+        naive += min(holm([comparison.p_value for comparison in comparisons])) < SIGNIFICANCE
+    assert said <= 0.05 * 200
+    assert naive > 0.1 * 200, "to correct for the tests that were made alone is not enough"
 
 
 def test_comparisons_are_paired_and_corrected(study: StudyRecord) -> None:
@@ -130,11 +176,13 @@ def test_comparisons_are_paired_and_corrected(study: StudyRecord) -> None:
     worst = comparisons[8]
     assert (worst.only_best, worst.only_other) == (19, 0)
     assert worst.p_value == pytest.approx(2 / 2**19)
-    assert worst.p_value_holm == pytest.approx(8 * 2 / 2**19)
+    # Nine trials are 36 pairs.
+    assert worst.p_value_holm == pytest.approx(36 * 2 / 2**19)
     assert not worst.tied
     assert comparisons[2].tied
-    # 6 against 0 is "significant" alone (p 0.004), and still is among eight.
-    assert comparisons[6].p_value_holm == pytest.approx(6 * 2 / 2**9)
+    # 9 against 0 is "significant" alone (p 0.004), but not among so many.
+    assert comparisons[6].p_value_holm == pytest.approx(34 * 2 / 2**9)
+    assert comparisons[6].tied
 
 
 def test_equal_accuracies_with_other_mistakes_are_tied(space: SearchSpace) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import yaml
-from hand_made import make_study, make_trial
+from hand_made import make_reading, make_study, make_trial
 
 from sweep.records import StudyRecord
 from sweep.reporting import tables
@@ -52,6 +52,13 @@ def test_unused_parameters_are_named(study: StudyRecord, space: SearchSpace) -> 
     assert rows[1].unused_params == ("momentum",)
     assert rows[3].unused_params == ()
     assert rows[11].params == {}
+
+
+def test_a_confirmation_is_no_opening(study: StudyRecord) -> None:
+    """Trials after it are counted with it; whether the test split was open by then is unknown."""
+    assert tables.trials_after_opening(study) == 0
+    opened = replace(study, test_readings=(make_reading(0, num_trials=9),))
+    assert tables.trials_after_opening(opened) == 11 - 9
 
 
 def test_confusions_are_sorted() -> None:
