@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepFailedError
 from sweep.records import StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
@@ -130,8 +130,10 @@ def _tested(
         else:
             reading = read_test_split(storage, record.name, data_dir)
             record = replace(record, test_readings=(*record.test_readings, reading))
-    except InputError as error:
-        return Source(record, runs, (*notes, f"Test split not read: {error}"))
+    except (InputError, SweepFailedError) as error:
+        notes = (*notes, f"Test split not read: {error}")
+        # It may have been opened all the same, and every opening is shown.
+        record, runs = store.read_study(record.name), store.read_confirmation(record.name)
     return Source(record, runs, notes)
 
 
