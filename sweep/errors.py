@@ -11,12 +11,14 @@ A message says where, which rule, what was found and what to do next::
     │       └── StudyLockedError   another driver holds the study
     └── SweepFailedError       the work itself failed (exit code 1)
 
+`ContradictionError` is for the package itself: who shows a study turns it into a `StoreError`.
 "This trial failed" is not an exception but a value (`sweep.records.TrialOutcome`).
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ContradictionError",
     "DataError",
     "DeviceError",
     "InputError",
@@ -62,6 +64,13 @@ class StoreError(InputError):
 
 class StudyLockedError(StoreError):
     """Another driver holds the study."""
+
+
+class ContradictionError(ValueError):
+    """What a store records of a study does not fit together; found by a check that looks for it.
+
+    Any other error of a computation is a fault of the computation.
+    """
 
 
 class SweepFailedError(SweepError):
