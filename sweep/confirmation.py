@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sweep.errors import SweepFailedError
 from sweep.runner import Event, train_confirmation
 from sweep.runner.sweeps import CHECKPOINT_SECONDS
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import Store
+from sweep.words import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from sweep.reporting.confirmation import Confirmation

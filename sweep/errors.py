@@ -9,9 +9,9 @@ A message says where, which rule, what was found and what to do next::
     │   ├── DeviceError        the device asked for is not there
     │   └── StoreError         the store or the study in it cannot be used
     │       └── StudyLockedError   another driver holds the study
-    └── SweepFailedError       the work itself failed (exit code 1)
+    ├── SweepFailedError       the work itself failed (exit code 1)
+    └── ContradictionError     records do not fit together; told as a `StoreError` of their study
 
-`ContradictionError` is for the package itself: who shows a study turns it into a `StoreError`.
 "This trial failed" is not an exception but a value (`sweep.records.TrialOutcome`).
 """
 
@@ -66,8 +66,8 @@ class StudyLockedError(StoreError):
     """Another driver holds the study."""
 
 
-class ContradictionError(ValueError):
-    """What a store records of a study does not fit together; found by a check that looks for it.
+class ContradictionError(SweepError, ValueError):
+    """What is recorded of a study does not fit together, says a check that looks for it.
 
     Any other error of a computation is a fault of the computation.
     """

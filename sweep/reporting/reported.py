@@ -116,14 +116,13 @@ def understood(*names: str) -> Iterator[None]:
     """
     try:
         yield
-    except (SweepError, OSError, MemoryError):
-        raise
     except ContradictionError as error:
         raise StoreError(
             f"study {', '.join(map(repr, names))} cannot be shown: its records do not fit each "
-            "other "
-            f"({error}); its store is damaged or was changed by hand"
+            f"other ({error}); its store is damaged or was changed by hand"
         ) from error
+    except (SweepError, OSError, MemoryError):
+        raise
     except Exception as error:
         raise SweepFailedError(
             f"study {', '.join(map(repr, names))} cannot be shown: "

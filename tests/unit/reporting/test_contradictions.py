@@ -164,6 +164,6 @@ def test_a_slip_of_ours_is_called_one_and_named_with_its_place(
 
 @pytest.mark.parametrize("error", [InputError("mine"), OSError(28, "full"), MemoryError("no")])
 def test_what_says_itself_what_is_wrong_is_left_alone(error: Exception) -> None:
-    with pytest.raises(type(error)) as found, understood("x"):  # noqa: PT012
+    with pytest.raises(type(error)) as found, understood("x"):
         raise error
     assert found.value is error

@@ -49,7 +49,37 @@ def test_a_pruned_trial_without_epochs_or_with_absurd_ones_is_counted(space: Sea
     absurd = make_trial(space, 1, state=TrialState.PRUNED, epochs=10**400)
     found = pruning(make_study([empty, absurd], space))
     assert (found.trials, found.epochs_run) == (2, 2)
-    assert math.isfinite(found.seconds_saved)
+    assert found.seconds_saved is None
+    seconds = pruning(make_study([absurd], space)).seconds_saved
+    assert seconds is not None
+    assert math.isfinite(seconds)
+
+
+def took(trial: TrialRecord, *seconds: float) -> TrialRecord:
+    """A trial with so many epochs of so many seconds each."""
+    assert trial.outcome is not None
+    history = tuple(
+        replace(trial.outcome.history[0], epoch=epoch, seconds=each)
+        for epoch, each in enumerate(seconds, start=1)
+    )
+    return replace(trial, outcome=replace(trial.outcome, history=history))
+
+
+def test_a_first_epoch_and_one_that_was_held_up_do_not_stand_for_the_others(
+    space: SearchSpace,
+) -> None:
+    pruned = make_trial(space, 0, state=TrialState.PRUNED, epochs=14)
+    found = pruning(make_study([took(pruned, 30.0, 1.0, 50.0, 2.0)], space))
+    assert (found.epochs_saved, found.seconds_saved) == (10, 10 * 2.0)
+
+
+def test_seconds_are_not_claimed_where_a_trial_ran_a_single_epoch(space: SearchSpace) -> None:
+    """As a reviewer found them: 0.75 s for the first epoch of a search of 20 ms an epoch."""
+    trials = [make_trial(space, number, state=TrialState.PRUNED, epochs=6) for number in range(2)]
+    both = pruning(make_study([took(trials[0], 0.1, 0.02), took(trials[1], 0.75)], space))
+    assert (both.epochs_saved, both.seconds_saved) == (9, None)
+    one = pruning(make_study([took(trials[0], 0.1, 0.02)], space))
+    assert one.seconds_saved == pytest.approx(4 * 0.02)
 
 
 def test_an_audit_that_found_nothing(space: SearchSpace) -> None:
