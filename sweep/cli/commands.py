@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from dataclasses import asdict
@@ -310,4 +311,17 @@ def doctor(store: str, as_json: bool) -> int:
 
 
 def _echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    click.echo(json.dumps(_without_nan(value), indent=2, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same for a format that has no NaN and no infinity: null, as in `report.json`."""
+    match value:
+        case dict():
+            return {key: _without_nan(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_without_nan(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value

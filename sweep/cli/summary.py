@@ -260,8 +260,10 @@ def _failure_kinds(study: StudyRecord) -> dict[str, int]:
 
 
 def _dataset(study: StudyRecord) -> str:
-    dataset = study.space["dataset"]
-    return str(dataset["name"] if isinstance(dataset, dict) else dataset)
+    """Name of the data set; a list shows studies whose space is not valid, too."""
+    dataset = study.space.get("dataset")
+    name = dataset.get("name") if isinstance(dataset, dict) else dataset
+    return str(name or "unknown")
 
 
 def _domain_words(domain: Any) -> str:

@@ -96,7 +96,8 @@ class TrialRecord:
         if self.outcome.failure is not None:
             return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
         if self.state is TrialState.PRUNED:
-            return f"pruned after epoch {self.epochs_run} of {self.params['epochs']}"
+            planned = self.params.get("epochs", "an unknown number")
+            return f"pruned after epoch {self.epochs_run} of {planned}"
         return None
 
 
