@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sweep.errors import SweepFailedError
 from sweep.runner import Event, train_confirmation
 from sweep.runner.sweeps import CHECKPOINT_SECONDS
-from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure
+from sweep.store import Store
+from sweep.words import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from sweep.reporting.confirmation import Confirmation
@@ -88,8 +89,8 @@ def confirm(
 
     try:
         runs = read_confirmation(storage, study, data_dir)
-    except STORE_FAILURES as error:
-        raise SweepFailedError(f"the test split was not read: {describe_failure(error)}") from error
+    except SweepFailedError as error:
+        raise SweepFailedError(f"the test split was not read: {error}") from error
     found = confirmation(Store(storage, to_write=False).read_study(study), runs)
     assert found is not None  # noqa: S101 - for the type checker: these runs confirm something
     return found

@@ -9,7 +9,8 @@ A message says where, which rule, what was found and what to do next::
     │   ├── DeviceError        the device asked for is not there
     │   └── StoreError         the store or the study in it cannot be used
     │       └── StudyLockedError   another driver holds the study
-    └── SweepFailedError       the work itself failed (exit code 1)
+    ├── SweepFailedError       the work itself failed (exit code 1)
+    └── ContradictionError     records do not fit together; told as a `StoreError` of their study
 
 "This trial failed" is not an exception but a value (`sweep.records.TrialOutcome`).
 """
@@ -17,6 +18,7 @@ A message says where, which rule, what was found and what to do next::
 from __future__ import annotations
 
 __all__ = [
+    "ContradictionError",
     "DataError",
     "DeviceError",
     "InputError",
@@ -62,6 +64,13 @@ class StoreError(InputError):
 
 class StudyLockedError(StoreError):
     """Another driver holds the study."""
+
+
+class ContradictionError(SweepError, ValueError):
+    """What is recorded of a study does not fit together, says a check that looks for it.
+
+    Any other error of a computation is a fault of the computation.
+    """
 
 
 class SweepFailedError(SweepError):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweep.cli.summary import failure_lines, headline
-from sweep.cli.words import columns, counted, duration, number_words, percent_or_number
+from sweep.cli.words import columns, counted, percent_or_number
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
 from sweep.reporting.confirmation import Confirmation
@@ -14,6 +14,7 @@ from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
+from sweep.words import duration, number_words
 
 __all__ = ["answer_json", "answer_text"]
 

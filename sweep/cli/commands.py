@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from dataclasses import asdict
@@ -13,7 +14,6 @@ import click
 
 from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
 from sweep.cli.options import (
-    DEFAULT_STORAGE,
     confirm_options,
     data_dir_option,
     same_places,
@@ -22,6 +22,7 @@ from sweep.cli.options import (
 )
 from sweep.cli.words import columns, printable
 from sweep.errors import InputError
+from sweep.words import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally
@@ -154,9 +155,10 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
 def report(
     studies: tuple[str, ...], out: Path, top: int, data_dir: Path | None, storage: str
 ) -> None:
-    """Write report.html, report.json, trials.csv and figures for one or several studies.
+    """Write report.html, report.json, trials.csv, epochs.csv and figures for one or more studies.
 
-    The first report of a finished study reads the test split once, for the best trial.
+    The first report on a finished study reads the test split: for the best trial or, once the study
+    is confirmed, for the runs of the winner. What was read is not read again.
     """
     with interruptible(lambda: "run the report again"), handle_errors():
         from sweep.reporting import report as write_report
@@ -309,4 +311,17 @@ def doctor(store: str, as_json: bool) -> int:
 
 
 def _echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    click.echo(json.dumps(_without_nan(value), indent=2, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same for a format that has no NaN and no infinity: null, as in `report.json`."""
+    match value:
+        case dict():
+            return {key: _without_nan(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_without_nan(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.cli.words import columns, counted, number_words, percent_or_number
+from sweep.cli.words import columns, counted, percent_or_number
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.document import plain
 from sweep.reporting.statistics import Mean
+from sweep.words import number_words
 
 __all__ = ["confirmation_json", "confirmation_text"]
 

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from sweep.words import DEFAULT_STORAGE, storage_words
+
 __all__ = [
-    "DEFAULT_STORAGE",
     "confirm_options",
     "data_dir_option",
     "same_places",
@@ -18,7 +19,6 @@ __all__ = [
     "work_options",
 ]
 
-DEFAULT_STORAGE = "sqlite:///studies.db"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -182,5 +182,5 @@ def data_dir_option(command: _Command) -> _Command:
 
 def same_places(storage: str, data_dir: Path | None) -> str:
     """The options that a next command needs to find the same store and data."""
-    words = "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
-    return words + ("" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}")
+    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    return storage_words(storage) + data

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.words import duration, params_words, percent_or_number, printable
+from sweep.cli.words import params_words, percent_or_number, printable
 from sweep.records import TrialConfig, TrialState
 from sweep.runner import (
     EpochFinished,
@@ -25,6 +25,7 @@ from sweep.runner import (
     TrialStarted,
 )
 from sweep.space import SearchSpace
+from sweep.words import duration
 
 __all__ = ["Progress", "Tally", "open_progress"]
 

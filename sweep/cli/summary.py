@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sweep.cli.words import columns, duration, number_words, percent_or_number
+from sweep.cli.words import columns, percent_or_number
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import PARAMETERS, Choices, Range, SearchSpace
+from sweep.words import duration, number_words
 
 __all__ = [
     "failure_lines",
@@ -29,8 +30,7 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
     lines = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
-        planned = sum(int(trial.params.get("epochs", trial.epochs_run)) for trial in pruned)
-        saved = planned - sum(trial.epochs_run for trial in pruned)
+        saved = sum(trial.epochs_left for trial in pruned)
         lines.append(f"pruned: {len(pruned)} trials, which saved {saved} epochs")
     lines += _audit_lines(study)
     lines += failure_lines(study)
@@ -260,8 +260,10 @@ def _failure_kinds(study: StudyRecord) -> dict[str, int]:
 
 
 def _dataset(study: StudyRecord) -> str:
-    dataset = study.space["dataset"]
-    return str(dataset["name"] if isinstance(dataset, dict) else dataset)
+    """Name of the data set; a list shows studies whose space is not valid, too."""
+    dataset = study.space.get("dataset")
+    name = dataset.get("name") if isinstance(dataset, dict) else dataset
+    return str(name or "unknown")
 
 
 def _domain_words(domain: Any) -> str:

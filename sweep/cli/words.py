@@ -4,28 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = [
-    "columns",
-    "counted",
-    "duration",
-    "number_words",
-    "params_words",
-    "percent_or_number",
-    "printable",
-]
+from sweep.words import number_words
 
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+__all__ = ["columns", "counted", "params_words", "percent_or_number", "printable"]
 
 
 def percent_or_number(metric: str, value: float | None) -> str:
@@ -38,11 +19,6 @@ def percent_or_number(metric: str, value: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def number_words(value: float | str) -> str:
-    """A hyperparameter's value, short."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def params_words(params: Mapping[str, int | float | str]) -> str:

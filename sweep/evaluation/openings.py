@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sweep.data import default_data_dir
 from sweep.data.sealed import open_test_split
-from sweep.errors import StoreError
+from sweep.errors import StoreError, SweepFailedError
 from sweep.evaluation.measuring import measure
 from sweep.evaluation.networks import load_networks, read_dataset
 from sweep.records import (
@@ -21,11 +22,27 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.store import Store
+from sweep.store import STORE_FAILURES, Store, describe_failure
 
 __all__ = ["read_confirmation", "read_test_split"]
 
 
+@contextmanager
+def _described() -> Iterator[None]:
+    """Turn a full disk, or a store that another process holds, into one line.
+
+    What was recorded before stays: the next call goes on, and sees an opening that was cut off.
+
+    Raises:
+        SweepFailedError: the store cannot be written, or a file cannot be read.
+    """
+    try:
+        yield
+    except STORE_FAILURES as error:
+        raise SweepFailedError(describe_failure(error)) from error
+
+
+@_described()
 def read_test_split(
     storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
 ) -> TestReading:
@@ -43,6 +60,7 @@ def read_test_split(
         StoreError: the study is not finished, is confirmed or being confirmed, has no COMPLETE
             trial, or the weights are gone.
         DataError: the data set is missing, damaged, or not the study's own.
+        SweepFailedError: the store cannot be written.
     """
     store = Store(storage, to_write=False)
     record = store.read_study(study)
@@ -85,6 +103,7 @@ def _require_unconfirmed(store: Store, study: str) -> None:
     )
 
 
+@_described()
 def read_confirmation(
     storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
 ) -> StudyRecord:
@@ -105,6 +124,7 @@ def read_confirmation(
     Raises:
         StoreError: runs are missing, all failed, or the weights are gone.
         DataError: the data set is missing, damaged, or not the study's own.
+        SweepFailedError: the store cannot be written.
     """
     runs, winners = _winning_runs(Store(storage, to_write=False), study)
     if all(runs.test_reading(run) is not None for run in winners):

@@ -15,7 +15,8 @@ from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks, read_dataset
 from sweep.evaluation.pictures import read_picture
 from sweep.records import StudyRecord, chosen_run
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import Store
+from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["Prediction", "predict"]
 

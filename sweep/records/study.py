@@ -84,6 +84,11 @@ class TrialRecord:
         return len(self.outcome.history) if self.outcome else max(self.reports, default=0)
 
     @property
+    def epochs_left(self) -> int:
+        """Epochs of its configuration that were not run."""
+        return max(0, int(self.params.get("epochs", 0)) - self.epochs_run)
+
+    @property
     def reason(self) -> str | None:
         """Why the trial was pruned or failed, in one line."""
         if self.outcome is None:
@@ -91,7 +96,8 @@ class TrialRecord:
         if self.outcome.failure is not None:
             return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
         if self.state is TrialState.PRUNED:
-            return f"pruned after epoch {self.epochs_run} of {self.params['epochs']}"
+            planned = self.params.get("epochs", "an unknown number")
+            return f"pruned after epoch {self.epochs_run} of {planned}"
         return None
 
 

@@ -1,10 +1,10 @@
 """The report: what came out of a study, for somebody who doubts it.
 
-`reported`, `answer`, `confirmation`, `comparison`, `pruning`, `tables` and `series` turn records
-into plain values, `statistics` says what the data support, and `findings` holds all of it.
-`pictures` has `figures` draw it, `document` is the content of `report.json`, `spreadsheets` that of
-the CSV files, and `render` makes the page. Drawing never computes; computing never draws. Importing
-this package imports neither matplotlib nor torch.
+`contradictions` checks records; `reported`, `answer`, `confirmation`, `comparison`, `pruning`,
+`tables` and `series` turn them into plain values, `statistics` says what the data support, and
+`findings` holds all of it. `pictures` has `figures` draw it, `document` is the content of
+`report.json`, `spreadsheets` that of the CSV files, and `render` makes the page. Drawing never
+computes; computing never draws. Importing this package imports neither matplotlib nor torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.store import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["Report", "report"]
 
@@ -47,7 +47,8 @@ def report(
 ) -> Report:
     """Write a report on one or several studies.
 
-    The first report on a finished study reads the test split, once, for the best trial.
+    The first report on a finished study reads the test split: for the best trial or, once the study
+    is confirmed, for the runs of the winner. What was read is not read again.
 
     Args:
         studies: Names of the studies; several are compared.
@@ -61,7 +62,8 @@ def report(
         its folder.
 
     Raises:
-        InputError: the request cannot be carried out; nothing was written.
+        InputError: the request cannot be carried out, or a store is damaged.
+        SweepFailedError: a study cannot be shown.
     """
     from sweep.reporting.writing import check_request, read_studies, write_report
 

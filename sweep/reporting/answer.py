@@ -8,7 +8,12 @@ from sweep.records import ConfusionMatrix, Objective
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, difference_interval, wilson_interval
-from sweep.reporting.tables import TrialRow, num_validation_images, trial_row
+from sweep.reporting.tables import (
+    TrialRow,
+    num_validation_images,
+    trial_row,
+    validation_interval,
+)
 
 __all__ = ["Answer", "Promise", "answer"]
 
@@ -83,11 +88,7 @@ def answer(study: Reported) -> Answer | None:
         network_study=study.network.study,
         network=network,
         num_validation_images=num_images,
-        validation_accuracy_interval=(
-            wilson_interval(round(accuracy * num_images), num_images)
-            if num_images and accuracy is not None
-            else None
-        ),
+        validation_accuracy_interval=validation_interval(accuracy, num_images),
         num_test_images=tested.num_images if tested else None,
         test_errors=tested.num_images - tested.num_correct if tested else None,
         test_accuracy=tested.num_correct / tested.num_images if tested else None,

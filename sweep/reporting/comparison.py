@@ -20,9 +20,8 @@ from sweep.reporting.statistics import (
     compare_means,
     compare_readings,
     holm,
-    wilson_interval,
 )
-from sweep.reporting.tables import counts, num_validation_images
+from sweep.reporting.tables import counts, num_validation_images, validation_interval
 
 if TYPE_CHECKING:
     from sweep.reporting.reported import Reported
@@ -187,7 +186,6 @@ def _summary(study: Reported, accuracies: Sequence[float]) -> StudySummary:
     counted = counts(record)
     best = record.best.outcome.best if record.best and record.best.outcome else None
     accuracy = best.validation_accuracy if best else None
-    num_images = num_validation_images(record)
     return StudySummary(
         name=record.name,
         dataset=space.dataset.name,
@@ -198,12 +196,8 @@ def _summary(study: Reported, accuracies: Sequence[float]) -> StudySummary:
         seconds=counted.seconds,
         best=record.best.number if record.best else None,
         validation_accuracy=accuracy,
-        validation_accuracy_interval=(
-            wilson_interval(round(accuracy * num_images), num_images)
-            if accuracy is not None and num_images
-            else None
-        ),
-        test=study_accuracy(record, study.confirmation),
+        validation_accuracy_interval=validation_interval(accuracy, num_validation_images(record)),
+        test=study_accuracy(study),
         epochs_to_reach=epochs_to_reach(record, accuracies),
     )
 

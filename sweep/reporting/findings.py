@@ -67,7 +67,7 @@ def findings(study: Reported, *, top: int) -> Findings:
         top: Rows of the leaderboard.
 
     Raises:
-        ValueError: what is recorded contradicts itself.
+        ContradictionError: what is recorded contradicts itself.
     """
     record, space = study.record, study.space
     comparisons = compare_with_best(record)

@@ -116,9 +116,9 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
     if confirmation is not None and any(row.mean for row in confirmation.candidates):
         yield _Plan(
             "confirmation",
-            f"Validation accuracy of {len(confirmation.candidates)} configurations on "
-            f"{confirmation.num_seeds} fresh seeds: runs, means with intervals, and the value in "
-            "the search",
+            f"{_metric(found.study.record).capitalize()} of {len(confirmation.candidates)} "
+            f"configurations on {confirmation.num_seeds} fresh seeds: runs, means with intervals, "
+            "and the value in the search",
             lambda: figures.draw_confirmation(confirmation),
         )
     if calibration is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from sweep.records import Objective, StudyRecord, TrialRecord, TrialState
 from sweep.reporting.statistics import Interval, wilson_interval
@@ -74,7 +75,9 @@ class Pruning:
         epochs_run: Epochs that they ran.
         epochs_planned: Epochs that they would have run to their end.
         epochs_saved: The difference.
-        seconds_saved: An estimate: each trial's own seconds an epoch, for its remaining epochs.
+        seconds_saved: An estimate: for each of its remaining epochs, the median of what a trial's
+            epochs took after its first, which has the start of its worker in it. A trial that ran
+            no second one has the median of all other trials' later epochs. None without those.
         audit: What pruning missed, or None if no trial was audited and none was to be.
     """
 
@@ -82,7 +85,7 @@ class Pruning:
     epochs_run: int
     epochs_planned: int
     epochs_saved: int
-    seconds_saved: float
+    seconds_saved: float | None
     audit: Audit | None
 
 
@@ -94,19 +97,33 @@ def pruning(record: StudyRecord) -> Pruning:
         epochs_run=sum(trial.epochs_run for trial in pruned),
         epochs_planned=sum(trial.epochs_run + _epochs_left(trial) for trial in pruned),
         epochs_saved=sum(map(_epochs_left, pruned)),
-        seconds_saved=sum(_seconds_per_epoch(trial) * _epochs_left(trial) for trial in pruned),
+        seconds_saved=_seconds_saved(record, [trial for trial in pruned if trial.epochs_left]),
         audit=_audit(record),
     )
 
 
 def _epochs_left(trial: TrialRecord) -> int:
-    planned = min(int(trial.params.get("epochs", 0)), _MAX_EPOCHS)
-    return max(0, planned - trial.epochs_run)
+    return min(trial.epochs_left, _MAX_EPOCHS)
 
 
-def _seconds_per_epoch(trial: TrialRecord) -> float:
-    history = trial.outcome.history if trial.outcome else ()
-    return sum(metrics.seconds for metrics in history) / len(history) if history else 0.0
+def _seconds_saved(record: StudyRecord, pruned: Sequence[TrialRecord]) -> float | None:
+    if not pruned:
+        return 0.0
+    later = {trial.number: _later_seconds(trial) for trial in record.trials}
+    usual = [seconds for each in later.values() for seconds in each]
+    if not usual:
+        return None
+    usual_pace = median(usual)
+    return sum(
+        (median(later[trial.number]) if later[trial.number] else usual_pace) * _epochs_left(trial)
+        for trial in pruned
+    )
+
+
+def _later_seconds(trial: TrialRecord) -> list[float]:
+    """Seconds of each epoch but the first."""
+    history = trial.outcome.history[1:] if trial.outcome else ()
+    return [metrics.seconds for metrics in history]
 
 
 def _audit(record: StudyRecord) -> Audit | None:

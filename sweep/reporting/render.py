@@ -15,7 +15,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from sweep.reporting.parameters import format_value
+from sweep.words import duration, number_words
 
 __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
 
@@ -174,13 +174,7 @@ def _mean(mean: Mapping[str, Any], metric: str = "accuracy") -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return _NOTHING
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    return _NOTHING if seconds is None else duration(seconds)
 
 
 def _count(value: int | None) -> str:
@@ -188,7 +182,7 @@ def _count(value: int | None) -> str:
 
 
 def _number(value: float | str | None) -> str:
-    return _NOTHING if value is None else format_value(value)
+    return _NOTHING if value is None else number_words(value)
 
 
 def _p_value(value: float | None) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from sweep.errors import StoreError
+from sweep.errors import ContradictionError, StoreError, SweepError, SweepFailedError
 from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
 from sweep.reporting.confirmation import Confirmation, confirmation
+from sweep.reporting.contradictions import require_sound
 from sweep.space import SearchSpace
+from sweep.store.failures import one_line
 
 __all__ = ["Network", "Reported", "read_space", "reported", "understood"]
 
@@ -62,8 +66,12 @@ def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) 
     """Put together what a report needs of a study.
 
     Raises:
+        ContradictionError: what is recorded of it does not fit together.
         StoreError: the study and its confirmation contradict each other.
     """
+    for each in (record, runs):
+        if each is not None:
+            require_sound(each)
     found = confirmation(record, runs)
     run = chosen_run(runs) if runs is not None else None
     if runs is not None and run is not None and found is not None and found.winner is not None:
@@ -96,16 +104,36 @@ def read_space(record: StudyRecord) -> SearchSpace:
 
 @contextmanager
 def understood(*names: str) -> Iterator[None]:
-    """What contradicts itself in a stranger's store is the store's fault, and is said in a line.
+    """What goes wrong while a study is shown is said in a line, and whose fault it is.
+
+    Args:
+        names: The study or studies.
 
     Raises:
-        StoreError: the study's records do not fit each other.
+        StoreError: a study's records do not fit each other.
+        SweepFailedError: anything else, which is this package's own fault unless the store is one
+            that somebody made up.
     """
     try:
         yield
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except ContradictionError as error:
         raise StoreError(
             f"study {', '.join(map(repr, names))} cannot be shown: its records do not fit each "
-            "other "
-            f"({error}); its store is damaged or was changed by hand"
+            f"other ({error}); its store is damaged or was changed by hand"
         ) from error
+    except (SweepError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise SweepFailedError(
+            f"study {', '.join(map(repr, names))} cannot be shown: "
+            f"{one_line(f'{type(error).__name__} {error}')} in {_place(error)}; if `sweep doctor` "
+            "finds nothing damaged, this is a fault of sweep: please report it"
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """File and line of this package where an error came from, or from below."""
+    package = Path(__file__).parents[1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    return f"{Path(own[-1].filename).relative_to(package).as_posix()}:{own[-1].lineno}"

@@ -25,7 +25,11 @@ _METRICS = (
 
 
 def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
-    """All trials of all studies, one row each; parameters that had no effect are empty."""
+    """All trials of all studies, one row each; parameters that had no effect are empty.
+
+    Args:
+        studies: Each with its search space; a confirmation's is that of its search.
+    """
     return _csv(("study", "number", "state", "value", *PARAMETERS, *_MEASURED), _trials(studies))
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "trial_row",
     "trial_rows",
     "trials_after_opening",
+    "validation_interval",
 ]
 
 _MAX_CONFUSIONS = 10
@@ -198,7 +199,8 @@ def num_validation_images(record: StudyRecord) -> int | None:
     return None
 
 
-def _validation_interval(accuracy: float | None, num_images: int | None) -> Interval | None:
+def validation_interval(accuracy: float | None, num_images: int | None) -> Interval | None:
+    """Wilson's 95 % interval of a validation accuracy; None if it or its images are unknown."""
     if accuracy is None or not num_images:
         return None
     return wilson_interval(round(accuracy * num_images), num_images)
@@ -217,7 +219,7 @@ def leaderboard(
             LeaderboardRow(
                 rank=rows[-1].rank if same else place,
                 trial=row,
-                validation_accuracy_interval=_validation_interval(
+                validation_accuracy_interval=validation_interval(
                     row.validation_accuracy, num_images
                 ),
                 comparison=comparisons.get(trial.number),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepFailedError
 from sweep.records import StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
@@ -22,7 +21,8 @@ from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import Reported, read_space, reported, understood
 from sweep.reporting.spreadsheets import epochs_csv, trials_csv
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import Store
+from sweep.words import DEFAULT_STORAGE, storage_words
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
@@ -106,9 +106,11 @@ def _tested(
         )
         return Source(record, runs, (note,))
     if runs is not None and runs.state is not StudyState.FINISHED:
+        was_opened = record.test_readings or runs.test_readings
         note = (
             f"The best trials are being confirmed, and that is not finished: `sweep confirm "
-            f"{record.name}` goes on. Until then the test split stays sealed."
+            f"{record.name}` goes on. Until then the test split "
+            f"{'is not opened again' if was_opened else 'stays sealed'}."
         )
         return Source(record, runs, (note,))
     with understood(record.name):
@@ -130,8 +132,10 @@ def _tested(
         else:
             reading = read_test_split(storage, record.name, data_dir)
             record = replace(record, test_readings=(*record.test_readings, reading))
-    except InputError as error:
-        return Source(record, runs, (*notes, f"Test split not read: {error}"))
+    except (InputError, SweepFailedError) as error:
+        notes = (*notes, f"Test split not read: {error}")
+        # It may have been opened all the same, and every opening is shown.
+        record, runs = store.read_study(record.name), store.read_confirmation(record.name)
     return Source(record, runs, notes)
 
 
@@ -161,8 +165,8 @@ def write_report(
     Raises:
         InputError: the folder cannot be written.
         StoreError: a study's records do not fit each other.
+        SweepFailedError: a study cannot be shown.
     """
-    words = "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     drawer = Drawer()
     studies: list[Reported] = []
     pages: list[StudyPage] = []
@@ -171,7 +175,9 @@ def write_report(
         with understood(source.record.name):
             study = reported(source.record, read_space(source.record), source.runs)
             studies.append(study)
-            pages.append(_page(study, source.notes, drawer, prefix, index, top, words))
+            pages.append(
+                _page(study, source.notes, drawer, prefix, index, top, storage_words(storage))
+            )
     names = [page.name for page in pages]
     with understood(*names):
         comparison = compare_studies(studies) if len(studies) > 1 else None
@@ -181,12 +187,16 @@ def write_report(
         }
         pictures = comparison_pictures(drawer, studies, comparison) if comparison else {}
         html = render_page(pages, data["comparison"], pictures, figure_css=DARK_CSS)
+    records = [
+        (record, study.space)
+        for study in studies
+        for record in (study.record, study.runs)
+        if record is not None
+    ]
     files = {
         **{f"figures/{name}": content for name, content in drawer.files.items()},
-        "trials.csv": trials_csv([(study.record, study.space) for study in studies]).encode(),
-        "epochs.csv": epochs_csv(
-            [each for study in studies for each in (study.record, study.runs) if each is not None]
-        ).encode(),
+        "trials.csv": trials_csv(records).encode(),
+        "epochs.csv": epochs_csv([record for record, _ in records]).encode(),
         "report.json": _json(data),
         "report.html": html.encode(),
     }

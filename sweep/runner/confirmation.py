@@ -27,8 +27,9 @@ from sweep.runner.spaces import stored_space
 from sweep.runner.sweeps import CHECKPOINT_SECONDS, Request, limits_of
 from sweep.runner.workers import WorkerOptions
 from sweep.space import PARAMETERS, SearchSpace, effective_parameters, load_space
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import Store
 from sweep.study import derive_seed
+from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["train_confirmation"]
 

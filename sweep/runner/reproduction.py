@@ -26,7 +26,8 @@ from sweep.runner.events import EpochFinished, Event
 from sweep.runner.spaces import read_data, stored_space
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import Store
+from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["METRICS", "Reproduction", "reproduce"]
 

@@ -17,8 +17,9 @@ from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
 from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
-from sweep.store import DEFAULT_STORAGE, STORE_FAILURES, Store, describe_failure, network_warning
+from sweep.store import STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
+from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["CHECKPOINT_SECONDS", "Request", "limits_of", "resume", "run"]
 

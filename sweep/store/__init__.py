@@ -4,10 +4,8 @@ from sweep.store.examination import Examination, examine
 from sweep.store.failures import STORE_FAILURES, describe_failure
 from sweep.store.network import network_warning
 from sweep.store.store import Store
-from sweep.store.url import DEFAULT_STORAGE
 
 __all__ = [
-    "DEFAULT_STORAGE",
     "STORE_FAILURES",
     "Examination",
     "Store",

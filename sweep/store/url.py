@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sweep.errors import StoreError
 from sweep.store.opening import SQLITE_HEADER, checked_tables
+from sweep.words import DEFAULT_STORAGE
 
-__all__ = ["DEFAULT_STORAGE", "OPTUNA_TABLES", "check_file", "database_path", "read_header"]
+__all__ = ["OPTUNA_TABLES", "check_file", "database_path", "read_header"]
 
-DEFAULT_STORAGE = "sqlite:///studies.db"
 
 OPTUNA_TABLES = {
     "alembic_version",

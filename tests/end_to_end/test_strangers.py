@@ -249,15 +249,31 @@ def in_mistakes(**changes: Any) -> Callable[[Any], Any]:
         ("sweep_config", lambda config: {**config, "num_layers": 10**12, "activation": "?"}),
         ("sweep_outcome", lambda outcome: {**outcome, "history": [], "best_epoch": 7}),
         ("sweep_space", lambda space: {**space, "dataset": "digits"}),
+        ("sweep_config", lambda config: {**config, "momentum": float("inf")}),
+        ("sweep_config", lambda _: None),
+        ("sweep_data", lambda data: {**data, "validation_labels": ""}),
     ],
-    ids=["class", "image", "shape", "matrix", "config", "epoch", "space"],
+    ids=["class", "image", "shape", "matrix", "config", "epoch", "space", "inf", "none", "labels"],
 )
 def test_records_that_contradict_each_other_get_an_answer(folder, run, key, change):
     edit(folder, key, change)
-    for line in (["list"], ["show", "small"], ["show", "small", "0"], ["report", "small"]):
-        code, _, errors = run(*line)
+    lines = ("list", "list --json", "show small", "show small --json", "show small 0")
+    for line in (*lines, "show small 0 --json", "report small"):
+        code, _, errors = run(*line.split())
         assert code in (0, 2)
         assert len(errors.splitlines()) <= 1
         if code == 2:
             assert "study 'small'" in errors
             assert "cannot be" in errors
+
+
+@pytest.mark.parametrize("dataset", [None, {}, {"name": 7}, []])
+def test_a_list_shows_a_study_whose_space_is_not_valid(folder, run, dataset):
+    edit(folder, "sweep_space", lambda space: {**space, "dataset": dataset})
+    for line in (["list"], ["list", "--json"], ["show", "small", "0"]):
+        code, output, errors = run(*line)
+        assert (code, errors) == (0, "")
+        assert "small" in output
+    code, _, errors = run("show", "small")
+    assert code == 2
+    assert errors.startswith("sweep: the search space of study 'small' is not valid")

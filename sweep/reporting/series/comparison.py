@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweep.records import StudyRecord, TrialState
-from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.reported import Reported
 from sweep.reporting.series.measure import Measure, finite_value
 from sweep.reporting.statistics import Interval, wilson_interval
 
@@ -73,23 +73,20 @@ def best_so_far(record: StudyRecord) -> BestSoFar:
     return BestSoFar(record.name, tuple(epochs), errors, tuple(accuracies))
 
 
-def study_accuracy(
-    record: StudyRecord, confirmation: Confirmation | None = None
-) -> StudyAccuracy | None:
-    """Test accuracy of a study: confirmed if it was, otherwise of its best trial; None if unread.
+def study_accuracy(study: Reported) -> StudyAccuracy | None:
+    """Test accuracy of a study: over its confirmed runs, otherwise of its network; None if unread.
 
-    Args:
-        record: The study.
-        confirmation: Its confirmation, if there is one.
+    Never of another trial than the study's own page tells of: a search's best that was tested
+    before its confirmation chose another is not what is to be used.
     """
-    if confirmation is not None and confirmation.test_mean is not None:
-        mean = confirmation.test_mean
-        return StudyAccuracy(record.name, mean.value, mean.interval, True, mean.num_runs)
-    reading = record.test_reading(record.best.number) if record.best else None
+    name, mean = study.record.name, study.confirmation.test_mean if study.confirmation else None
+    if mean is not None:
+        return StudyAccuracy(name, mean.value, mean.interval, True, mean.num_runs)
+    reading = study.network.reading if study.network else None
     if reading is None or reading.num_images < 1:
         return None
     return StudyAccuracy(
-        record.name,
+        name,
         reading.num_correct / reading.num_images,
         wilson_interval(reading.num_correct, reading.num_images),
         False,

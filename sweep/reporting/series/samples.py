@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sweep.errors import ContradictionError
 from sweep.records import StudyRecord, TrialState
 from sweep.reporting.parameters import Scalar, used_parameters
 from sweep.reporting.series.measure import Measure, finite_value
@@ -67,6 +68,9 @@ def samples(record: StudyRecord, space: SearchSpace) -> Samples | None:
     """Every trial that has a value, with its sampled hyperparameters.
 
     None if nothing was sampled or fewer than two trials have a value.
+
+    Raises:
+        ContradictionError: a value was not to be chosen.
     """
     measure = Measure.of(record)
     axes = tuple(_axis(name, domain) for name, domain in space.sampled.items())
@@ -98,7 +102,17 @@ def _axis(name: str, domain: Range[Any, Any] | Choices[Any]) -> Axis:
 
 
 def _coordinate(axis: Axis, value: Scalar) -> float | str:
-    return str(value) if axis.choices else float(value)
+    coordinate = str(value) if axis.choices else float(value)
+    offered = (
+        coordinate in axis.choices
+        if isinstance(coordinate, str)
+        else axis.low <= coordinate <= axis.high
+    )
+    if not offered:
+        raise ContradictionError(
+            f"a trial has the {axis.name} {value!r}, which was not to be chosen"
+        )
+    return coordinate
 
 
 def thinned(found: Samples, limit: int = 600) -> Samples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from sweep.errors import ContradictionError
 from sweep.records import CalibrationBin, TestReading
 from sweep.reporting.statistics.intervals import Interval, wilson_interval
 
@@ -61,7 +62,7 @@ def calibration(reading: TestReading) -> Calibration | None:
         The calibration, or None if the reading holds no bins or no images.
 
     Raises:
-        ValueError: the bins contradict themselves or the reading.
+        ContradictionError: the bins contradict themselves or the reading.
     """
     if not reading.calibration:
         return None
@@ -73,7 +74,7 @@ def calibration(reading: TestReading) -> Calibration | None:
     num_images = sum(found.num_images for found in bins)
     num_correct = sum(found.num_correct for found in reading.calibration)
     if num_images != reading.num_images or num_correct != reading.num_correct:
-        raise ValueError(
+        raise ContradictionError(
             f"the calibration's bins hold {num_images} images, {num_correct} of them right, but "
             f"the reading of trial {reading.trial} has {reading.num_images}, "
             f"{reading.num_correct} of them right"
@@ -98,16 +99,16 @@ def calibration(reading: TestReading) -> Calibration | None:
 def _reliability(found: CalibrationBin, low: float, high: float) -> ReliabilityBin:
     """One bin, after a look at whether it can be true."""
     if not 0 <= found.num_correct <= found.num_images:
-        raise ValueError(
+        raise ContradictionError(
             f"a calibration bin has {found.num_correct} of {found.num_images} images right"
         )
     if found.num_images == 0:
         if found.confidence_sum != 0:
-            raise ValueError("a calibration bin without images has a sum of probabilities")
+            raise ContradictionError("a calibration bin without images has a sum of probabilities")
         return ReliabilityBin(low, high, 0, None, None, None)
     confidence = found.confidence_sum / found.num_images
     if not (math.isfinite(confidence) and low - _ROUNDING <= confidence <= high + _ROUNDING):
-        raise ValueError(
+        raise ContradictionError(
             f"the calibration bin from {low:g} to {high:g} has a mean probability of {confidence:g}"
         )
     return ReliabilityBin(

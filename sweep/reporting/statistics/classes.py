@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweep.errors import ContradictionError
 from sweep.records import ConfusionMatrix
 from sweep.reporting.statistics.intervals import Interval, wilson_interval
 
@@ -55,11 +56,13 @@ def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassSc
         names: The classes in the order of their labels.
 
     Raises:
-        ValueError: the matrix is not square, has counts below 0 or does not fit the names.
+        ContradictionError: the matrix is not square, has counts below 0 or does not fit the names.
     """
     counts = _counts(matrix)
     if len(names) != len(counts):
-        raise ValueError(f"a confusion matrix of {len(counts)} classes has {len(names)} names")
+        raise ContradictionError(
+            f"a confusion matrix of {len(counts)} classes has {len(names)} names"
+        )
     true, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
     return tuple(
         ClassScore(
@@ -78,10 +81,10 @@ def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassSc
 
 def _counts(matrix: ConfusionMatrix) -> np.ndarray:
     if any(len(row) != len(matrix) for row in matrix):
-        raise ValueError("a confusion matrix is not square")
+        raise ContradictionError("a confusion matrix is not square")
     counts = np.array(matrix, dtype=object).reshape(len(matrix), len(matrix))
     if (counts < 0).any():
-        raise ValueError(f"a confusion matrix has the count {counts.min()}")
+        raise ContradictionError(f"a confusion matrix has the count {counts.min()}")
     return counts
 
 

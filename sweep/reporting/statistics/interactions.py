@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.errors import ContradictionError
 from sweep.records import StudyRecord
 from sweep.reporting.parameters import Scalar
 from sweep.reporting.statistics.importance import Importances
@@ -87,7 +88,7 @@ def interactions(record: StudyRecord, space: SearchSpace, importances: Importanc
         importances: Which hyperparameters to show; the forest's own choice if it has no shares.
 
     Raises:
-        LookupError: a trial's hyperparameter is none of its choices.
+        ContradictionError: a trial's hyperparameter is none of its choices.
     """
     scored = [
         (trial, value)
@@ -151,6 +152,11 @@ def _cells(
     cells = np.zeros(len(chosen), int)
     if isinstance(domain, Choices) and not all(isinstance(v, int | float) for v in domain.choices):
         places = {choice: place for place, choice in enumerate(domain.choices)}
+        missing = [value for value in chosen if value is not None and value not in places]
+        if missing:
+            raise ContradictionError(
+                f"a trial has the value {missing[0]!r}, which was not to be chosen"
+            )
         cells[used] = [places[value] for value in chosen if value is not None]
     else:
         cells[used] = _ranks(np.array([value for value in chosen if value is not None], float))

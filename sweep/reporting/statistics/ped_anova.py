@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import ndtr
 
+from sweep.errors import ContradictionError
 from sweep.reporting.parameters import Scalar
 from sweep.space import Choices, Range
 
@@ -64,7 +65,7 @@ def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | No
         values: What each trial chose; None where its condition did not hold.
 
     Raises:
-        ValueError: a value is not in the domain.
+        ContradictionError: a value is not in the domain.
     """
     used = [index for index, value in enumerate(values) if value is not None]
     chosen = [value for value in values if value is not None]
@@ -79,7 +80,9 @@ def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | No
         num_cells = _num_cells(domain)
         cells = np.array([], int) if missing else _cells(domain, numbers, num_cells)
     if missing:
-        raise ValueError(f"a trial has the value {missing[0]!r}, which was not to be chosen")
+        raise ContradictionError(
+            f"a trial has the value {missing[0]!r}, which was not to be chosen"
+        )
     ones = np.ones(len(used))
     matrix = csr_array((ones, (cells, np.array(used, int))), shape=(num_cells, len(values)))
     return Grid(matrix, ordered=isinstance(domain, Range))

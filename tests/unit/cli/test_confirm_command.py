@@ -139,6 +139,20 @@ def test_what_is_shown_of_records_that_do_not_fit_each_other_is_one_line(
     assert re.fullmatch(r"sweep: study 'small' cannot be shown: its records [^\n]+\n", errors)
 
 
+def test_a_slip_of_ours_is_one_line_and_called_one(main, finished, monkeypatch):
+    def slip(*_):
+        raise KeyError("epochs")
+
+    monkeypatch.setattr("sweep.cli.answer.answer", slip)
+    _, errors = main("show small", code=1)
+    assert re.fullmatch(
+        r"sweep: study 'small' cannot be shown: KeyError 'epochs' in cli/answer\.py:\d+; if "
+        r"`sweep doctor` finds nothing damaged, this is a fault of sweep: please report it\n",
+        errors,
+    )
+    assert "nothing is damaged" in main("doctor", code=0)[0]
+
+
 def test_trials_that_no_confirmation_saw_are_shown(main, confirmed, monkeypatch):
     read = Store.read_study
 

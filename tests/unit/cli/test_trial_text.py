@@ -53,3 +53,15 @@ def test_an_old_trial_has_no_such_column():
     head, first = shown(None)
     assert "train accuracy" not in " ".join(head)
     assert first == ["1", "*", "1.0000", "1.0000", "50.00%", "0.10"]
+
+
+def test_a_pruned_trial_without_a_configuration_is_shown():
+    """In a store that somebody made up."""
+    trial = TrialRecord(
+        0, TrialState.PRUNED, {}, {}, TrialOutcome(0, TrialState.PRUNED, (make_metrics(0, 1),))
+    )
+    assert trial.reason == "pruned after epoch 1 of an unknown number"
+    assert trial.epochs_left == 0
+    planned = replace(trial, params=make_config().params | {"epochs": 5})
+    assert planned.reason == "pruned after epoch 1 of 5"
+    assert planned.epochs_left == 4

@@ -15,11 +15,12 @@ import pytest
 import safetensors.numpy
 import torch
 from helpers import space_mapping
+from optuna.exceptions import StorageInternalError
 
 import sweep
 from sweep.data import Part, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
-from sweep.errors import DataError, StoreError
+from sweep.errors import DataError, StoreError, SweepFailedError
 from sweep.evaluation import networks, openings, read_test_split
 from sweep.evaluation.measuring import NUM_BINS, measure
 from sweep.records import TestReading
@@ -138,6 +139,60 @@ def test_an_opening_is_recorded_before_it_happens(finished, monkeypatch):
     again = read_test_split(finished, "small")
     assert readings(finished)[-1] == again
     assert again.confusion_matrix is not None
+
+
+def held(*_):
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    raise StorageInternalError("an error of the storage") from busy
+
+
+def full(*_):
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+FAILURES = [(held, "another process does not let go of the file"), (full, "disk is full")]
+
+
+@pytest.mark.parametrize(("fails", "words"), FAILURES, ids=["held", "full"])
+def test_a_store_that_cannot_be_written_is_one_line_and_leaves_the_seal(
+    finished, monkeypatch, fails, words
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write_test_reading", fails)
+        with pytest.raises(SweepFailedError, match=words):
+            read_test_split(finished, "small")
+    assert readings(finished) == ()
+    assert read_test_split(finished, "small").confusion_matrix is not None
+
+
+@pytest.mark.parametrize(("fails", "words"), FAILURES, ids=["held", "full"])
+def test_a_report_is_written_on_a_store_that_cannot_be(
+    main, finished, tmp_path, monkeypatch, fails, words
+):
+    monkeypatch.setattr(Store, "write_test_reading", fails)
+    output, errors = main("report small", code=0)
+    assert output.endswith("report.html\n")
+    assert re.fullmatch(rf"sweep: small: Test split not read: [^\n]*{words}[^\n]*\n", errors)
+    assert words in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_a_report_shows_an_opening_whose_results_could_not_be_kept(
+    main, finished, tmp_path, monkeypatch
+):
+    write = openings._write
+
+    def second_time(store, study, found):
+        if found[0].confusion_matrix is not None:
+            full()
+        write(store, study, found)
+
+    monkeypatch.setattr(openings, "_write", second_time)
+    _, errors = main("report small", code=0)
+    assert "Test split not read: database or disk is full" in errors
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "opened, but the reading was never finished" in page
+    assert len(readings(finished)) == 1
 
 
 def test_an_unfinished_study_keeps_its_seal(finished):

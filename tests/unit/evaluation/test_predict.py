@@ -160,6 +160,7 @@ def test_files_that_are_no_pictures_are_one_line_each(tmp_path):
     bomb(tmp_path / "bomb.png", 60_000, 60_000)
     expected = {
         "missing.png": "there is no such file",
+        "a" * 5000: "there is no such file",
         "": "it is no plain file",
         "pipe.png": "it is no plain file",
         "text.png": "it is none of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP",

@@ -49,7 +49,41 @@ def test_a_pruned_trial_without_epochs_or_with_absurd_ones_is_counted(space: Sea
     absurd = make_trial(space, 1, state=TrialState.PRUNED, epochs=10**400)
     found = pruning(make_study([empty, absurd], space))
     assert (found.trials, found.epochs_run) == (2, 2)
+    assert found.seconds_saved is not None
     assert math.isfinite(found.seconds_saved)
+    seconds = pruning(make_study([absurd], space)).seconds_saved
+    assert seconds is not None
+    assert math.isfinite(seconds)
+
+
+def took(trial: TrialRecord, *seconds: float) -> TrialRecord:
+    """A trial with so many epochs of so many seconds each."""
+    assert trial.outcome is not None
+    history = tuple(
+        replace(trial.outcome.history[0], epoch=epoch, seconds=each)
+        for epoch, each in enumerate(seconds, start=1)
+    )
+    return replace(trial, outcome=replace(trial.outcome, history=history))
+
+
+def test_a_first_epoch_and_one_that_was_held_up_do_not_stand_for_the_others(
+    space: SearchSpace,
+) -> None:
+    pruned = make_trial(space, 0, state=TrialState.PRUNED, epochs=14)
+    found = pruning(make_study([took(pruned, 30.0, 1.0, 50.0, 2.0)], space))
+    assert (found.epochs_saved, found.seconds_saved) == (10, 10 * 2.0)
+
+
+def test_a_single_epoch_does_not_stand_for_the_others(space: SearchSpace) -> None:
+    """A first epoch of 0.75 s, in a search of 20 ms an epoch."""
+    trials = [make_trial(space, number, state=TrialState.PRUNED, epochs=6) for number in range(2)]
+    complete = took(make_trial(space, 2), 0.5, 0.03, 0.03, 0.03)
+    single = took(trials[1], 0.75)
+    found = pruning(make_study([took(trials[0], 0.1, 0.02), single, complete], space))
+    assert found.epochs_saved == 9
+    assert found.seconds_saved == pytest.approx(4 * 0.02 + 5 * 0.03)
+    alone = pruning(make_study([single], space))
+    assert (alone.epochs_saved, alone.seconds_saved) == (5, None)
 
 
 def test_an_audit_that_found_nothing(space: SearchSpace) -> None:

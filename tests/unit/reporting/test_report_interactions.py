@@ -13,6 +13,7 @@ from hand_made import make_study, make_trial
 from simulated import WIDE_SPACE, simulate
 from sklearn.ensemble import RandomForestRegressor
 
+from sweep.errors import ContradictionError
 from sweep.records import TrialState
 from sweep.reporting.statistics import Importances, Interactions, importances, interactions
 from sweep.reporting.statistics.interactions import _cells, _forest, _strengths
@@ -197,7 +198,7 @@ def test_a_choice_that_was_not_offered_is_refused() -> None:
     record = simulate(40, by_sum)
     trials = list(record.trials)
     trials[3] = replace(trials[3], params=trials[3].params | {"activation": "swish"})
-    with pytest.raises(LookupError, match="swish"):
+    with pytest.raises(ContradictionError, match="swish"):
         interactions(replace(record, trials=tuple(trials)), WIDE_SPACE, UNKNOWN)
 
 

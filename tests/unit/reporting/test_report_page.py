@@ -198,6 +198,8 @@ def test_the_page_says_what_matters(written: Report) -> None:
     assert "opened, but the reading was never finished" in text
     assert "Importances: Too few trials to say: 2 COMPLETE" in text
     assert "All studies use the same split" in text
+    assert "Validation accuracy of the best trial" in text
+    assert "Best validation accuracy" not in text  # a study by loss has a better one
     assert "No trial failed." in text
 
 
@@ -237,6 +239,11 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
         shown = [row for row in csv.DictReader(file) if row["study"] == runs.name]
     assert [row["number"] for row in shown if row["number"] == "3"] == ["3", "3"]
     assert (tmp_path / "figures" / "hand-made-confirmation.png").exists()
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["study"] for row in rows] == ["hand-made"] * 3 + [runs.name] * 6
+    assert [row["value"] for row in rows if row["study"] == runs.name][3] == str(39 / 40)
+    assert rows[-1]["state"] == "FAIL"
 
 
 def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
@@ -352,6 +359,8 @@ def test_ranked_by_loss_and_confirmed(tmp_path: Path, space: SearchSpace) -> Non
     result = write_report(tmp_path, [Source(search, runs, ())], top=10)
     text = " ".join(Page(result.html.read_text()).text.split())
     assert "Mean validation loss" in text
+    assert "Validation loss of 2 configurations on 2 fresh seeds" in result.html.read_text()
+    assert "Validation accuracy of 2" not in result.html.read_text()
     assert "0.4500" in text
 
 
@@ -467,6 +476,11 @@ def test_a_confirmation_decides_what_is_opened(
     fake_store |= {"hand-made": search, "hand-made.confirm": under_way}
     result = report("hand-made", out=tmp_path)
     assert "Until then the test split stays sealed." in result.notes[0]
+    fake_store["hand-made"] = replace(search, test_readings=(make_reading(0),))
+    result = report("hand-made", out=tmp_path)
+    assert "Until then the test split is not opened again." in result.notes[0]
+    assert "sealed" not in result.html.read_text()
+    fake_store["hand-made"] = search
     assert opened == []
     fake_store["hand-made.confirm"] = runs
     result = report("hand-made", out=tmp_path)

@@ -6,13 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hand_made import make_reading, make_study, make_trial
+from hand_made import make_reading, make_study, make_trial, study_of_runs
 
 from sweep.records import EpochMetrics, StudyRecord, TrialRecord, TrialState
 from sweep.reporting import series
 from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.reported import Reported, reported
 from sweep.reporting.statistics import Mean, mean_interval
 from sweep.space import SearchSpace, load_space
+
+
+def of(record: StudyRecord) -> Reported:
+    """A search that was not confirmed."""
+    return reported(record, SearchSpace.model_validate(record.space), None)
 
 
 def with_outcome(trial: TrialRecord, **changes: Any) -> TrialRecord:
@@ -61,7 +67,7 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     assert series.learning_curves(empty) is None
     assert series.samples(empty, space) is None
     assert series.timeline(empty) is None
-    assert series.study_accuracy(empty) is None
+    assert series.study_accuracy(of(empty)) is None
     assert series.learning_curves(make_study([make_trial(space, 0)], space)) is None
     short = with_outcome(make_trial(space, 0), best_epoch=1)
     assert short.outcome is not None
@@ -166,7 +172,7 @@ def test_best_so_far_of_a_study_by_loss(space: SearchSpace) -> None:
 
 
 def test_study_accuracy_prefers_what_was_confirmed(study: StudyRecord) -> None:
-    single = series.study_accuracy(study)
+    single = series.study_accuracy(of(study))
     assert single is not None
     assert (single.accuracy, single.confirmed, single.num_runs) == (0.9, False, 1)
     assert single.interval is not None
@@ -178,13 +184,26 @@ def test_study_accuracy_prefers_what_was_confirmed(study: StudyRecord) -> None:
         )
 
     mean = mean_interval([0.8, 0.9])
-    confirmed = series.study_accuracy(study, confirmation(mean))
+    confirmed = series.study_accuracy(replace(of(study), confirmation=confirmation(mean)))
     assert confirmed is not None
     assert (confirmed.accuracy, confirmed.confirmed) == (pytest.approx(0.85), True)
     assert confirmed.interval == mean.interval
-    assert series.study_accuracy(study, confirmation(None)) == single
+    assert series.study_accuracy(replace(of(study), confirmation=confirmation(None))) == single
     unread = replace(study, test_readings=(make_reading(0, confusion_matrix=None),))
-    assert series.study_accuracy(unread) is None
+    assert series.study_accuracy(of(unread)) is None
+
+
+def test_a_winner_that_was_not_read_has_no_accuracy_of_another_trial(space: SearchSpace) -> None:
+    """The search's best was tested before its confirmation, whose weights are gone."""
+    trials = [make_trial(space, number, 2 + number) for number in range(2)]
+    search = make_study(trials, space, readings=(make_reading(0),))
+    runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
+    assert series.study_accuracy(of(search)) is not None
+    assert series.study_accuracy(reported(search, space, runs)) is None
+    read = replace(runs, test_readings=(make_reading(2), make_reading(3)))
+    found = series.study_accuracy(reported(search, space, read))
+    assert found is not None
+    assert (found.accuracy, found.confirmed, found.num_runs) == (pytest.approx(0.9), True, 2)
 
 
 def test_difference_of_matrices_by_hand() -> None:

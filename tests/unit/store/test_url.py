@@ -12,8 +12,9 @@ import pytest
 from helpers import sqlite_url
 
 from sweep.errors import StoreError
-from sweep.store import DEFAULT_STORAGE, Store
+from sweep.store import Store
 from sweep.store.url import database_path
+from sweep.words import DEFAULT_STORAGE
 
 
 @pytest.mark.parametrize(

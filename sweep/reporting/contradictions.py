@@ -1,0 +1,77 @@
+"""What a study records must fit together before anything is computed from it. Draws nothing.
+
+The store has checked types and seals. But whoever makes a store can seal what he likes, and a
+report must neither show nonsense nor break on it. Checks that need more than the record stand where
+it is used (`calibration`, `class_scores`, the grids of importances, the axes of the figures).
+"""
+
+from __future__ import annotations
+
+from sweep.errors import ContradictionError
+from sweep.records import ConfusionMatrix, Mistake, StudyRecord, TestReading, TrialOutcome
+
+__all__ = ["require_sound"]
+
+_MAX_IMAGES = 2**53  # a float counts no further
+
+
+def require_sound(record: StudyRecord) -> None:
+    """Check a study's trials and readings of the test split, each by itself.
+
+    Raises:
+        ContradictionError: one of them cannot be what a study recorded.
+    """
+    for trial in record.trials:
+        if trial.outcome is None:
+            continue
+        if not trial.params:
+            raise ContradictionError(f"trial {trial.number} ended and has no configuration")
+        _check_outcome(trial.outcome, f"trial {trial.number}")
+    for reading in record.test_readings:
+        if reading.confusion_matrix is not None:
+            _check_reading(reading, reading.confusion_matrix)
+
+
+def _check_outcome(outcome: TrialOutcome, what: str) -> None:
+    best = outcome.best
+    if best is not None and not 0 <= best.validation_accuracy <= 1:
+        raise ContradictionError(f"{what} has the accuracy {best.validation_accuracy}")
+    if outcome.validation_confusion_matrix is not None:
+        _count(outcome.validation_confusion_matrix, what)
+
+
+def _check_reading(reading: TestReading, matrix: ConfusionMatrix) -> None:
+    what = f"the reading of trial {reading.trial}"
+    num_images = _count(matrix, what)
+    if num_images != reading.num_images:
+        raise ContradictionError(
+            f"{what} has {reading.num_images} images and a confusion matrix of {num_images}"
+        )
+    for mistake in reading.mistakes:
+        _check_mistake(mistake, reading.image_shape, len(matrix), what)
+
+
+def _count(matrix: ConfusionMatrix, what: str) -> int:
+    """The images of a confusion matrix."""
+    if any(len(row) != len(matrix) for row in matrix):
+        raise ContradictionError(f"{what} has a confusion matrix that is not square")
+    least = min(map(min, matrix), default=0)
+    if least < 0:
+        raise ContradictionError(f"{what} has a confusion matrix with the count {least}")
+    num_images = sum(map(sum, matrix))
+    if num_images > _MAX_IMAGES:
+        raise ContradictionError(f"{what} has a confusion matrix of more than 2**53 images")
+    return num_images
+
+
+def _check_mistake(mistake: Mistake, shape: tuple[int, int], num_classes: int, what: str) -> None:
+    where = f"{what} has a mistake, image {mistake.index},"
+    if not (0 <= mistake.true < num_classes and 0 <= mistake.predicted < num_classes):
+        raise ContradictionError(
+            f"{where} of class {mistake.true} taken for {mistake.predicted}; there are "
+            f"{num_classes} classes"
+        )
+    if min(shape) < 1 or len(mistake.image) != shape[0] * shape[1]:
+        raise ContradictionError(
+            f"{where} of {len(mistake.image)} pixels in place of {shape[0]} by {shape[1]}"
+        )

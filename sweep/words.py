@@ -1,0 +1,34 @@
+"""What the command line and the report say alike. Imports the standard library only."""
+
+from __future__ import annotations
+
+import shlex
+
+__all__ = ["DEFAULT_STORAGE", "duration", "number_words", "storage_words"]
+
+DEFAULT_STORAGE = "sqlite:///studies.db"
+"""The store of a command that names none."""
+
+
+def storage_words(storage: str) -> str:
+    """The option with which a command finds a store; empty for the default."""
+    return "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def number_words(value: float | str) -> str:
+    """A hyperparameter's value in at most four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,31 @@
+"""Times, numbers and stores, as the terminal and the page name them."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweep.words import DEFAULT_STORAGE, duration, number_words, storage_words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0.0 s"), (4.21, "4.2 s"), (12.4, "12 s"), (59.4, "59 s"), (59.6, "1 min 0 s"),
+        (185, "3 min 5 s"), (3599.7, "1 h 0 min"), (7860, "2 h 11 min"),
+    ],
+)  # fmt: skip
+def test_times(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.00123456, "0.001235"), (1e-06, "1e-06"), (0.5, "0.5"), (123456, "123456"), ("relu",) * 2],
+)
+def test_values(value: float | str, words: str) -> None:
+    assert number_words(value) == words
+
+
+def test_a_store_is_named_where_a_command_would_not_find_it() -> None:
+    assert storage_words(DEFAULT_STORAGE) == ""
+    assert storage_words("sqlite:///a b.db") == " --storage 'sqlite:///a b.db'"
