@@ -22,6 +22,7 @@ from sweep.store.opening import (
     has_unfinished_write,
     made_tables,
     open_file,
+    require_free,
     tables_of,
 )
 from sweep.store.store import Store
@@ -97,7 +98,8 @@ def examine(url: str) -> Examination:
         url: `sqlite:///` and a path.
 
     Raises:
-        StoreError: there is no store to examine: no file, or one of another program.
+        StoreError: there is no store to examine: no file, one of another program, or one that
+            another process holds.
     """
     examiner = _Examiner(url)
     with ExitStack() as resources:
@@ -179,6 +181,7 @@ class _Examiner:
                     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
                     self.schema = None if row is None else one_line(row[0])
         except (sqlite3.Error, ValueError) as error:
+            require_free(self.path, error)
             self.integrity = self.integrity or [one_line(error)]
             tables = set()
         if self.integrity:

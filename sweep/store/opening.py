@@ -21,6 +21,7 @@ __all__ = [
     "has_unfinished_write",
     "made_tables",
     "open_file",
+    "require_free",
     "tables_of",
 ]
 
@@ -110,10 +111,7 @@ def checked_tables(path: Path) -> set[str]:
             tables = made_tables(connection)
             damage = damage_of(connection, 1)
     except (sqlite3.Error, ValueError) as error:
-        if isinstance(error, sqlite3.Error) and _is_busy(error):
-            raise StoreError(
-                f"the store {str(path)!r} cannot be read now: {describe_failure(error)}"
-            ) from None
+        require_free(path, error)
         damage = [one_line(error)]
     if damage:
         raise StoreError(
@@ -130,6 +128,18 @@ def _require_writable(path: Path) -> None:
             "before it can be read, and the file or its folder is read-only; make both writable, "
             f"or copy the file and {path.name + '-journal'!r} to a folder that is"
         )
+
+
+def require_free(path: Path, error: Exception) -> None:
+    """See to it that a file which another process holds is not called damaged.
+
+    Raises:
+        StoreError: this error says that the file is held.
+    """
+    if isinstance(error, sqlite3.Error) and _is_busy(error):
+        raise StoreError(
+            f"the store {str(path)!r} cannot be read now: {describe_failure(error)}"
+        ) from None
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -178,3 +178,14 @@ def test_the_command_says_what_is_damaged_and_exits_with_1(finished, tmp_path, m
 def test_the_command_without_a_store_is_exit_code_2(main):
     output, errors = main("doctor nowhere.db", code=2)
     assert (output, errors.count("\n")) == ("", 1)
+
+
+def test_a_store_that_another_process_holds_is_not_called_damaged(
+    tmp_path, interrupted, monkeypatch
+):
+    monkeypatch.setattr("sweep.store.opening.LOCK_WAIT_SECONDS", 0.1)
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="cannot be read now: another process does not let go"):
+            examine(sqlite_url(tmp_path))
+    assert not examined(tmp_path).is_damaged
