@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,7 @@ class Request:
     Attributes:
         total: Trials of the study that were asked for, former repetitions of failed ones included;
             None for the space's own budget, on top of which repetitions come.
+        holding: Holds what must not change until the study is made or opened.
     """
 
     space: SearchSpace
@@ -230,6 +232,7 @@ class Request:
     total: int | None = None
     retry_failed: bool = False
     confirms: Confirms | None = None
+    holding: Callable[[], AbstractContextManager[None]] = nullcontext
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
@@ -249,9 +252,12 @@ class Request:
         if warning is not None:
             self.on_event(Notice(warning))
         try:
-            with store.lock(name):
-                loop = self._open(facts)
-                loop.run(self.workers.settings(space, placements, data_dir), placements)
+            with ExitStack() as held:
+                held.enter_context(self.holding())
+                with store.lock(name):
+                    loop = self._open(facts)
+                    held.close()
+                    loop.run(self.workers.settings(space, placements, data_dir), placements)
             return store.read_study(name)
         except STORE_FAILURES as error:
             raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
