@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data import SOURCES
+from sweep.data import DATASETS
 from sweep.errors import DataError
 from sweep.space import SearchSpace
 from sweep.training import image_flops
@@ -51,13 +51,13 @@ def estimate(space: SearchSpace) -> Estimate:
     Raises:
         DataError: the validation split leaves nothing to train on.
     """
-    source = SOURCES[space.dataset.name]
-    num_inputs, num_classes = math.prod(source.image_shape), len(source.class_names)
+    info = DATASETS[space.dataset.name]
+    num_inputs, num_classes = math.prod(info.image_shape), len(info.class_names)
     held_out = space.dataset.validation
-    num_train = source.num_pool - (source.num_pool // 6 if held_out is None else held_out)
+    num_train = info.num_pool - (info.num_pool // 6 if held_out is None else held_out)
     if num_train < 1:
         raise DataError(
-            f"dataset.validation must be below {source.num_pool:,}, the size of the training pool "
+            f"dataset.validation must be below {info.num_pool:,}, the size of the training pool "
             f"of {space.dataset.name}; found {held_out:,}"
         )
     draw = _Random(random.Random(0))  # noqa: S311 - an estimate, not a secret

@@ -37,6 +37,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "create_study": (optuna, "create_study"),
     "write_study": (Store, "write_study"),
     "enqueue": (StudySession, "enqueue"),
+    "enqueue_again": (StudySession, "enqueue_again"),
+    "write_retry": (Store, "write_retry"),
     "write_budget": (Store, "write_budget"),
     "recover": (StudySession, "recover"),
     "ask": (StudySession, "ask"),

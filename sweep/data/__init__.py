@@ -3,11 +3,12 @@
 Needs NumPy only, so that the driver never imports torch.
 """
 
-from sweep.data.sources import SOURCES, Part
+from sweep.data.datasets import DATASETS, DatasetInfo, Part
 from sweep.data.splits import TrainingData, default_data_dir, fingerprint, load_training_data
 
 __all__ = [
-    "SOURCES",
+    "DATASETS",
+    "DatasetInfo",
     "Part",
     "TrainingData",
     "default_data_dir",

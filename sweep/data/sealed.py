@@ -1,14 +1,15 @@
 """The test part of a data set.
 
-Only `sweep.evaluation` may import this module; the lint step holds the contract. Whoever opens
-the test part records that in the store first.
+Only `sweep.evaluation.openings` may import this module; the lint step holds the contract. It
+records in the store that the test part is opened before it is.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sweep.data.sources import SOURCES, Part
+from sweep.data.datasets import Part
+from sweep.data.sources import read_part
 
 __all__ = ["open_test_split"]
 
@@ -17,7 +18,7 @@ def open_test_split(name: str, data_dir: Path) -> Part:
     """Read the test part.
 
     Args:
-        name: A name of `sweep.data.sources.SOURCES`.
+        name: A name of `sweep.data.DATASETS`.
         data_dir: Folder of local data sets; downloads go there.
 
     Returns:
@@ -26,4 +27,4 @@ def open_test_split(name: str, data_dir: Path) -> Part:
     Raises:
         DataError: the data set is missing or damaged.
     """
-    return SOURCES[name].read(data_dir, True)
+    return read_part(name, data_dir, test=True)

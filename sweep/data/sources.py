@@ -1,7 +1,7 @@
-"""Data sets by name: how each one's training pool and test part are read.
+"""How the training pool and the test part of each data set are read.
 
-The functions here read either part, which is why only `sweep.data.splits` (the pool) and
-`sweep.data.sealed` (the test part) may use them.
+What is here reads either part, which is why only `sweep.data.splits` (the pool) and
+`sweep.data.sealed` (the test part) may import it; the lint step holds the contract.
 """
 
 from __future__ import annotations
@@ -20,54 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sweep.data.datasets import DATASETS, Part
 from sweep.data.idx import find_idx, read_idx
 from sweep.errors import DataError
 
-__all__ = ["SOURCES", "Part", "Source"]
+__all__ = ["read_part"]
 
 _log = logging.getLogger(__name__)
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Images with their labels.
-
-    Attributes:
-        images: uint8, shape (N, height, width).
-        labels: int64, shape (N,), from 0 to the number of classes - 1.
-    """
-
-    images: Images
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: NDArray[np.int64]) -> Part:
-        """The images at these positions, in this order."""
-        return Part(self.images[indices], self.labels[indices])
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A data set.
-
-    Attributes:
-        class_names: Names of the classes in the order of their labels.
-        num_pool: Images of the training pool, validation images included.
-        image_shape: Height and width of an image in pixels.
-        read: Reads a part, given the data directory and whether the test part is meant.
-    """
-
-    class_names: tuple[str, ...]
-    num_pool: int
-    image_shape: tuple[int, int]
-    read: Callable[[Path, bool], Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +35,19 @@ class _Idx:
     """A data set of the MNIST family in torchvision's layout.
 
     Attributes:
+        name: Its name in `DATASETS`.
         torchvision_class: Name of the class in `torchvision.datasets` that downloads it.
         folder: Folder of the IDX files below the data directory.
         train: Stem of the training files' names.
         test: Stem of the test files' names.
-        num_train: Images of the training pool.
-        num_test: Images of the test part.
-        num_classes: Number of labels.
         transposed: Whether rows and columns are swapped in the files.
     """
 
+    name: str
     torchvision_class: str
     folder: str
     train: str = "train"
     test: str = "t10k"
-    num_train: int = 60_000
-    num_test: int = 10_000
-    num_classes: int = 10
     transposed: bool = False
 
     def __call__(self, data_dir: Path, test: bool) -> Part:
@@ -105,19 +61,20 @@ class _Idx:
         if image_path is None or label_path is None:
             raise DataError(self._missing(data_dir, f"no {names[0]} after downloading"))
         images, labels = read_idx(image_path), read_idx(label_path)
-        expected = self.num_test if test else self.num_train
-        if images.shape != (expected, 28, 28):
+        info = DATASETS[self.name]
+        expected = info.num_test if test else info.num_pool
+        if images.shape != (expected, *info.image_shape):
             raise DataError(
-                f"{image_path}: must hold {expected:,} images of 28 x 28; "
-                f"found shape {images.shape}"
+                f"{image_path}: must hold {expected:,} images of "
+                f"{' x '.join(map(str, info.image_shape))}; found shape {images.shape}"
             )
         if labels.shape != (expected,):
             raise DataError(
                 f"{label_path}: must hold {expected:,} labels; found shape {labels.shape}"
             )
-        if labels.max() >= self.num_classes:
+        if labels.max() >= len(info.class_names):
             raise DataError(
-                f"{label_path}: labels must be below {self.num_classes}; found {labels.max()}"
+                f"{label_path}: labels must be below {len(info.class_names)}; found {labels.max()}"
             )
         if self.transposed:
             images = np.ascontiguousarray(images.transpose(0, 2, 1))
@@ -170,7 +127,6 @@ def _silence() -> Iterator[None]:
         yield
 
 
-_NUM_DIGITS_TEST = 360
 _DIGITS_TEST_SEED = 20_250_101  # fixed for ever: the test part never depends on a study
 
 
@@ -192,38 +148,35 @@ def _read_digits(_data_dir: Path, test: bool) -> Part:
         raise DataError(f"{path}: must have 1,797 rows of 65 values; found shape {rows.shape}")
     digits = Part(rows[:, :64].astype(np.uint8).reshape(-1, 8, 8), rows[:, 64].astype(np.int64))
     order = np.random.default_rng(_DIGITS_TEST_SEED).permutation(len(digits))
-    return digits.take(order[:_NUM_DIGITS_TEST] if test else order[_NUM_DIGITS_TEST:])
+    num_test = DATASETS["digits"].num_test
+    return digits.take(order[:num_test] if test else order[num_test:])
 
 
-_TEN = tuple("0123456789")
-_FASHION = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-_KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-_BALANCED = tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")
-
-
-def _idx_source(class_names: tuple[str, ...], files: _Idx) -> Source:
-    return Source(class_names, files.num_train, (28, 28), files)
-
-
-SOURCES: dict[str, Source] = {
-    "mnist": _idx_source(_TEN, _Idx("MNIST", "MNIST/raw")),
-    "fashion-mnist": _idx_source(_FASHION, _Idx("FashionMNIST", "FashionMNIST/raw")),
-    "kmnist": _idx_source(_KUZUSHIJI, _Idx("KMNIST", "KMNIST/raw")),
-    "emnist-balanced": _idx_source(
-        _BALANCED,
-        _Idx(
-            "EMNIST",
-            "EMNIST/raw",
-            train="emnist-balanced-train",
-            test="emnist-balanced-test",
-            num_train=112_800,
-            num_test=18_800,
-            num_classes=47,
-            transposed=True,
-        ),
+_READERS: dict[str, Callable[[Path, bool], Part]] = {
+    "mnist": _Idx("mnist", "MNIST", "MNIST/raw"),
+    "fashion-mnist": _Idx("fashion-mnist", "FashionMNIST", "FashionMNIST/raw"),
+    "kmnist": _Idx("kmnist", "KMNIST", "KMNIST/raw"),
+    "emnist-balanced": _Idx(
+        "emnist-balanced",
+        "EMNIST",
+        "EMNIST/raw",
+        train="emnist-balanced-train",
+        test="emnist-balanced-test",
+        transposed=True,
     ),
-    "digits": Source(_TEN, 1797 - _NUM_DIGITS_TEST, (8, 8), _read_digits),
+    "digits": _read_digits,
 }
+
+
+def read_part(name: str, data_dir: Path, *, test: bool) -> Part:
+    """Read the training pool or the test part of a data set.
+
+    Args:
+        name: A name of `sweep.data.DATASETS`.
+        data_dir: Folder of local data sets; downloads go there.
+        test: Whether the test part is meant.
+
+    Raises:
+        DataError: the data set is missing or damaged.
+    """
+    return _READERS[name](data_dir, test)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sweep.data.sources import SOURCES, Part
+from sweep.data.datasets import DATASETS, Part
+from sweep.data.sources import read_part
 from sweep.errors import DataError
 from sweep.records import DataFacts
 
@@ -65,7 +66,7 @@ def load_training_data(
     machine, see the same one.
 
     Args:
-        name: A name of `sweep.data.sources.SOURCES`.
+        name: A name of `sweep.data.DATASETS`.
         data_dir: Folder of local data sets; downloads go there.
         num_validation: Images held out for validation, a sixth of the pool if None.
         split_seed: Seed of the split.
@@ -77,7 +78,7 @@ def load_training_data(
         DataError: the data set is missing or damaged, or the validation split leaves nothing to
             train on.
     """
-    pool = SOURCES[name].read(data_dir, False)
+    pool = read_part(name, data_dir, test=False)
     size = num_validation if num_validation is not None else len(pool) // 6
     if size >= len(pool):
         raise DataError(
@@ -92,7 +93,7 @@ def load_training_data(
     mean = float(counts @ values / counts.sum())
     std = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum())) or 1.0
     return TrainingData(
-        train, validation, SOURCES[name].class_names, mean, std, fingerprint(train, validation)
+        train, validation, DATASETS[name].class_names, mean, std, fingerprint(train, validation)
     )
 
 

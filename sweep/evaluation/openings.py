@@ -15,7 +15,6 @@ from sweep.evaluation.measuring import measure
 from sweep.evaluation.networks import load_networks, read_dataset
 from sweep.records import (
     StudyRecord,
-    StudyState,
     TestReading,
     TrialState,
     candidate_runs,
@@ -59,6 +58,7 @@ def read_test_split(
     Raises:
         StoreError: the study is not finished, is confirmed or being confirmed, has no COMPLETE
             trial, or the weights are gone.
+        StudyLockedError: the study is finished, and another process holds it.
         DataError: the data set is missing, damaged, or not the study's own.
         SweepFailedError: the store cannot be written.
     """
@@ -75,7 +75,7 @@ def read_test_split(
     known = record.test_reading(record.best.number)
     if known is not None:
         return known
-    if record.state is not StudyState.FINISHED:
+    if record.finished_by is None:
         raise StoreError(
             f"study {study!r} is {record.state}: the test split stays sealed until the budget is "
             f"used up; finish it with `sweep resume {study}` (--trials N sets another total)"

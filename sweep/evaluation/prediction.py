@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sweep.data import SOURCES, default_data_dir
+from sweep.data import DATASETS, default_data_dir
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks, read_dataset
 from sweep.evaluation.pictures import read_picture
@@ -77,8 +77,8 @@ def predict(
         raise InputError("nothing to predict: name at least one image file")
     store = Store(storage, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
-    source = SOURCES[read_dataset(record).name]
-    pictures = np.stack([read_picture(file, source.image_shape) for file in files])
+    shape = DATASETS[read_dataset(record).name].image_shape
+    pictures = np.stack([read_picture(file, shape) for file in files])
     folder = Path(data_dir or default_data_dir())
     (model,), data = load_networks(store, record, [number], folder)
     # Of the data sets, digits alone has pixels from 0 to 16.

@@ -252,13 +252,16 @@ class StudyRecord:
 
     @property
     def failed(self) -> list[TrialRecord]:
-        """FAIL trials that have not been run again."""
-        repeated = {trial.retry_of for trial in self.trials}
-        return [
-            trial
-            for trial in self.trials
-            if trial.state is TrialState.FAIL and trial.number not in repeated
-        ]
+        """FAIL trials that have not been run again; a repetition that waits was not run."""
+        waiting = {t.retry_of for t in self.trials if t.state is TrialState.WAITING}
+        repeated = {t.retry_of for t in self.trials} - waiting
+        return [t for t in self.trials if t.state is TrialState.FAIL and t.number not in repeated]
+
+    @property
+    def unrepeated(self) -> list[TrialRecord]:
+        """FAIL trials that nothing repeats, not even a trial that waits."""
+        repeated = {t.retry_of for t in self.trials}
+        return [t for t in self.failed if t.number not in repeated]
 
     def count(self, *states: TrialState) -> int:
         """How many trials are in one of these states."""

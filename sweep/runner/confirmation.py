@@ -7,7 +7,8 @@ examined and shown like any other.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sweep.errors import InputError, StoreError, SweepFailedError
@@ -15,7 +16,6 @@ from sweep.records import (
     Confirms,
     Notice,
     StudyRecord,
-    StudyState,
     TrialRecord,
     TrialState,
     confirmation_name,
@@ -87,6 +87,7 @@ def train_confirmation(
             data_dir=data_dir,
             keep_weights=plan.space.num_trials,  # nobody knows yet whose will be tested
             confirms=plan.confirms,
+            holding=lambda: _holding(store, plan, top, seeds),
             on_event=on_event,
             stop=stop,
         )
@@ -99,6 +100,29 @@ def train_confirmation(
             f"`sweep show {runs.name}` shows them"
         )
     return runs
+
+
+@contextmanager
+def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> Iterator[None]:
+    """Hold the search until its confirmation is there for all to see.
+
+    A report opens the test split for a search's best trial under the search's lock, and only where
+    there is no confirmation: neither may begin in the middle of the other. The search's lock is
+    taken before that of the runs, and nothing takes them the other way round.
+
+    Raises:
+        StudyLockedError: a driver works on the search, or a report reads its test split.
+        StoreError: the search went on since the plan was made.
+    """
+    if plan.runs is not None:
+        yield  # whoever looks sees it already
+        return
+    study = plan.confirms.study
+    with store.lock(study):
+        again = _plan(store, store.read_study(study), top, seeds)
+        if again.confirms != plan.confirms:
+            raise StoreError(f"study {study!r} went on meanwhile; `sweep confirm {study}` again")
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +197,7 @@ def _find_runs(store: Store, search: str) -> StudyRecord | None:
 
 
 def _require_finished(search: StudyRecord) -> None:
-    if search.state is not StudyState.FINISHED:
+    if search.finished_by is None:
         raise StoreError(
             f"study {search.name!r} is {search.state}, and only a finished search is confirmed; "
             f"finish it with `sweep resume {search.name}` (--trials N sets another total)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweep.errors import StoreError
-from sweep.records import Failure, FailureKind, StudyRecord, TrialOutcome
+from sweep.records import Failure, FailureKind, TrialOutcome
 
 __all__ = ["Failures"]
 
@@ -25,18 +25,19 @@ class Failures:
         self._kinds: set[FailureKind] = set()
         self._any_success = False
 
-    def count(self, study: StudyRecord) -> None:
-        """Count those that are in the study.
+    def start_from(self, count: int, study: str) -> None:
+        """Count those that are in the study already.
 
         Raises:
-            StoreError: there are too many already.
+            StoreError: there are too many.
         """
-        self._count = len(study.failed)
-        if self._most is not None and self._count > self._most:
+        self._count = count
+        if self._most is not None and count > self._most:
+            trials = f"{count} failed trial{'' if count == 1 else 's'}"
             raise StoreError(
-                f"study {study.name!r} has {self._count} failed trials, and max_failures is "
-                f"{self._most}; `sweep show {study.name}` shows them, `sweep resume {study.name} "
-                "--retry-failed` runs them again, and --max-failures N allows more"
+                f"study {study!r} has {trials}, and max_failures is {self._most}; `sweep show "
+                f"{study}` shows them, `sweep resume {study} --retry-failed` runs them again, and "
+                "--max-failures N allows more"
             )
 
     def add(self, outcome: TrialOutcome) -> None:

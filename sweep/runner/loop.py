@@ -69,6 +69,9 @@ class Loop:
         space: The search space; its name is the study's.
         store: Where the study is; the caller holds the study's lock.
         session: The study.
+        total: Trials of the study, repetitions of failed ones included, or None if only time
+            limits it.
+        failures: Counts the failed trials; those of the past are counted.
         fingerprint: SHA-256 of the data that workers must see.
         limits: Where to stop.
         checkpoint_every: Seconds between two checkpoints of a trial.
@@ -82,6 +85,8 @@ class Loop:
         store: Store,
         session: StudySession,
         *,
+        total: int | None,
+        failures: Failures,
         fingerprint: str,
         limits: Limits,
         checkpoint_every: float,
@@ -91,6 +96,8 @@ class Loop:
         self._space = space
         self._store = store
         self._session = session
+        self._total = total
+        self._failures = failures
         self._fingerprint = fingerprint
         self._limits = limits
         self._checkpoint_every = checkpoint_every
@@ -101,7 +108,6 @@ class Loop:
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = session.num_started
         self._recovery = Recovery(space.name, store, on_event)
-        self._failures = Failures(limits.max_failures)
         self._leaders: dict[int, float] = {}  # the best trials' values, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
         self._deadline = time.monotonic() + limits.timeout if limits.timeout is not None else None
@@ -116,9 +122,8 @@ class Loop:
         name = self._space.name
         orphans = self._session.recover()
         study = self._store.read_study(name)
-        self._failures.count(study)
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
-        self._session.plan_audits(self._space.num_trials, audited)
+        self._session.plan_audits(self._total, audited)
         self._on_event(StudyOpened(study, placements, self._deadline))
         self._recovery.take_over(orphans, study)
         self._keep_weights = study.keep_weights
@@ -133,7 +138,6 @@ class Loop:
         if not self._recovery.has_trials and self._budget_used() == "trials":
             self._store.write_finished(name, "trials")
             return
-        self._store.write_finished(name, None)
         executor = LocalExecutor(
             settings,
             save_every=self._checkpoint_every,
@@ -163,8 +167,7 @@ class Loop:
 
     def _budget_used(self) -> str | None:
         """What part of the budget is used up, or None."""
-        total = self._space.num_trials
-        if total is not None and self._num_started >= total:
+        if self._total is not None and self._num_started >= self._total:
             return "trials"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "timeout"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.data import default_data_dir
 from sweep.errors import DataError, InputError, SweepFailedError
-from sweep.execution import Placement
-from sweep.records import Confirms, DataFacts, Notice, StudyRecord
+from sweep.records import Confirms, DataFacts, Notice, StudyRecord, TrialRecord
 from sweep.runner.events import Event
+from sweep.runner.failures import Failures
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
 from sweep.runner.workers import WorkerOptions
@@ -98,6 +99,7 @@ def run(
         workers=options,
         data_dir=data_dir,
         keep_weights=keep_weights,
+        total=trials,
         on_event=on_event,
         stop=stop,
     )
@@ -158,9 +160,10 @@ def resume(
     space = stored_space(store, study)
     record = store.read_study(study)
     _refuse_confirmation(study, record.confirms)
+    total = trials if trials is not None else record.num_trials
     space = override(
         space,
-        trials=trials if trials is not None else record.num_trials,
+        trials=total,
         timeout=record.timeout_seconds,
         audit=record.num_audits,
     )
@@ -173,6 +176,7 @@ def resume(
         workers=options,
         data_dir=data_dir,
         keep_weights=keep_weights,
+        total=total,
         retry_failed=retry_failed,
         on_event=on_event,
         stop=stop,
@@ -211,7 +215,13 @@ def limits_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A checked wish to work on a study."""
+    """A checked wish to work on a study.
+
+    Attributes:
+        total: Trials of the study that were asked for, former repetitions of failed ones included;
+            None for the space's own budget, on top of which repetitions come.
+        holding: Holds what must not change until the study is made or opened.
+    """
 
     space: SearchSpace
     store: Store
@@ -220,8 +230,10 @@ class Request:
     workers: WorkerOptions
     data_dir: str | os.PathLike[str] | None
     keep_weights: int | None
+    total: int | None = None
     retry_failed: bool = False
     confirms: Confirms | None = None
+    holding: Callable[[], AbstractContextManager[None]] = nullcontext
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
@@ -241,8 +253,12 @@ class Request:
         if warning is not None:
             self.on_event(Notice(warning))
         try:
-            with store.lock(name):
-                self._train(facts, placements, data_dir)
+            with ExitStack() as held:
+                held.enter_context(self.holding())
+                with store.lock(name):
+                    loop = self._open(facts)
+                    held.close()
+                    loop.run(self.workers.settings(space, placements, data_dir), placements)
             return store.read_study(name)
         except STORE_FAILURES as error:
             raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
@@ -251,44 +267,69 @@ class Request:
             Store(store.url, to_write=False).read_study(name)
             raise
 
-    def _train(self, facts: DataFacts, placements: tuple[Placement, ...], data_dir: Path) -> None:
-        """Open or make the study and work on it. The caller holds its lock."""
+    def _open(self, facts: DataFacts) -> Loop:
+        """Open or make the study. The caller holds its lock.
+
+        Whatever may be refused is looked at before the first write: who is refused has changed
+        nothing.
+        """
         space, store, name = self.space, self.store, self.space.name
         storage = store.storage
+        failures = Failures(self.limits.max_failures)
+        again: list[TrialRecord] = []
         if store.has_study(name):
             # Compared again: another driver may have made the study before the lock was ours.
             compare_spaces(store, space)
             _compare_data(store, name, facts.fingerprint)
-        with store.transaction():  # a study is made whole or not at all
+            again = self._count_failures(failures)
+        with store.transaction():  # a study is made, or goes on, whole or not at all
             session = StudySession(storage, name, space, store.each_trial(name))
             if name not in store.study_names():
                 store.write_study(name, space=space.to_json(), data=facts, confirms=self.confirms)
             session.enqueue()
-            retries = self._enqueue_failed(session) if self.retry_failed else 0
-            total = space.num_trials
-            if total is not None:
-                total = max(total + retries, session.num_promised)
-            budget = space.budget
+            for trial in again:
+                store.write_retry(name, session.enqueue_again(trial.params), trial.number)
+            total, budget = self._total(session, len(again)), space.budget
             store.write_budget(name, total, budget.timeout, self.keep_weights, budget.audit)
-        loop = Loop(
-            override(space, trials=total),
+            if total is None or session.num_started < total:
+                # With the budget: a study that has more to do must never read as finished.
+                store.write_finished(name, None)
+        return Loop(
+            space,
             store,
             session,
+            total=total,
+            failures=failures,
             fingerprint=facts.fingerprint,
             limits=self.limits,
             checkpoint_every=self.checkpoint_every,
             on_event=self.on_event,
             stop=self.stop,
         )
-        loop.run(self.workers.settings(space, placements, data_dir), placements)
 
-    def _enqueue_failed(self, session: StudySession) -> int:
-        """Enqueue failed trials once more; how many there are."""
-        failed = [trial for trial in self.store.read_study(self.space.name).failed if trial.params]
-        for trial in failed:
-            number = session.enqueue_again(trial.params)
-            self.store.write_retry(self.space.name, number, trial.number)
-        return len(failed)
+    def _count_failures(self, failures: Failures) -> list[TrialRecord]:
+        """Count the study's failed trials; those that are to be run again, which do not count."""
+        if self.limits.max_failures is None and not self.retry_failed:
+            return []  # reading a large study takes seconds
+        failed = self.store.read_study(self.space.name).unrepeated
+        again = [trial for trial in failed if trial.params] if self.retry_failed else []
+        failures.start_from(len(failed) - len(again), self.space.name)
+        return again
+
+    def _total(self, session: StudySession, num_again: int) -> int | None:
+        """Trials of the study; repetitions come on top of what a budget or a grid holds.
+
+        Args:
+            session: The study, in which all repetitions wait already.
+            num_again: How many of them are new.
+        """
+        total = self.space.num_trials
+        if total is None:
+            return None
+        total += session.num_repetitions
+        if self.total is not None:
+            total = min(total, self.total + num_again)
+        return max(total, session.num_promised)
 
 
 def _compare_data(store: Store, study: str, fingerprint: str) -> None:

@@ -42,8 +42,8 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
         lock.acquire(timeout=_PATIENCE_SECONDS)
     except Timeout:
         raise StudyLockedError(
-            f"study {study!r} is held by {_holder(folder)}; wait for it, stop it, or give this "
-            "run another name with --study"
+            f"study {study!r} is held by {_holder(folder)}; wait for it or stop it (`sweep run "
+            "--study NAME` makes another study)"
         ) from None
     except OSError as error:
         raise StoreError(

@@ -37,7 +37,7 @@ def database_path(url: str) -> Path:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
 
     Raises:
-        StoreError: the URL names something else.
+        StoreError: the URL names something else, or a path that is not UTF-8.
     """
     match = re.fullmatch(r"sqlite:///([^?\0]+)", url)
     if match is None or match[1] == ":memory:":
@@ -45,6 +45,13 @@ def database_path(url: str) -> Path:
         raise StoreError(
             f"storage must be sqlite:/// and a path, such as {DEFAULT_STORAGE}; found {url!r}{hint}"
         )
+    try:
+        match[1].encode()
+    except UnicodeEncodeError:
+        raise StoreError(
+            f"the store's path must be UTF-8, because SQLite opens no other; found {match[1]!r}: "
+            "rename the file or folder, or name another with --storage"
+        ) from None
     return Path(match[1])
 
 

@@ -123,6 +123,14 @@ class StudySession:
         # What the space enqueues comes first; whatever else waits repeats a failed trial.
         return self.num_started + sum(number >= len(self._space.enqueue) for number in waiting)
 
+    @property
+    def num_repetitions(self) -> int:
+        """Trials that repeat failed ones, whatever became of them."""
+        trials = self._study.get_trials(deepcopy=False)
+        # What the space enqueues comes first; whatever else was enqueued repeats a failed trial.
+        own = len(self._space.enqueue)
+        return sum(t.number >= own and "fixed_params" in t.system_attrs for t in trials)
+
     def plan_audits(self, num_trials: int | None, audited: Mapping[int, int]) -> None:
         """Spread the budget's audits over the study. Call it before the first report.
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sweep.data import SOURCES
+from sweep.data import DATASETS
 from sweep.records import TrainingSettings, TrialConfig
 
 __all__ = ["MAX_LANES", "STACK_FLOPS", "VALIDATION_BATCH", "Capacity", "image_flops"]
@@ -45,12 +45,12 @@ class Capacity:
     @classmethod
     def of(cls, settings: TrainingSettings) -> Capacity:
         """What these settings say."""
-        source = SOURCES[settings.dataset]
+        info = DATASETS[settings.dataset]
         return cls(
             lanes=settings.lanes,
             flops=math.inf if settings.stack_flops is None else settings.stack_flops,
-            num_inputs=math.prod(source.image_shape),
-            num_classes=len(source.class_names),
+            num_inputs=math.prod(info.image_shape),
+            num_classes=len(info.class_names),
         )
 
     def fullness(self, configs: Sequence[TrialConfig]) -> float:

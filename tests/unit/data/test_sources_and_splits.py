@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import write_idx
 
-from sweep.data import SOURCES, default_data_dir, fingerprint, load_training_data
+from sweep.data import DATASETS, default_data_dir, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError
 
@@ -51,7 +51,7 @@ def test_digits_have_the_promised_sizes():
     data = digits()
     assert (len(data.train), len(data.validation)) == (1198, 239)
     assert len(open_test_split("digits", NOWHERE)) == 360
-    assert SOURCES["digits"].num_pool == 1198 + 239
+    assert DATASETS["digits"].num_pool == 1198 + 239
     assert (data.num_inputs, data.num_classes) == (64, 10)
     assert data.train.images.dtype == np.uint8
     assert data.train.labels.dtype == np.int64
@@ -132,9 +132,8 @@ def small_mnist(tmp_path, monkeypatch):
     """MNIST with twelve training and three test images, in its real layout."""
     from dataclasses import replace
 
-    source = SOURCES["mnist"]
-    read = replace(source.read, num_train=12, num_test=3)
-    monkeypatch.setitem(SOURCES, "mnist", replace(source, num_pool=12, read=read))
+    info = replace(DATASETS["mnist"], num_pool=12, num_test=3)
+    monkeypatch.setitem(DATASETS, "mnist", info)
     generator = np.random.default_rng(0)
     folder = tmp_path / "MNIST" / "raw"
     for stem, size in (("train", 12), ("t10k", 3)):

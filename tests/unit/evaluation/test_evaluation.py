@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -20,11 +21,13 @@ from optuna.exceptions import StorageInternalError
 import sweep
 from sweep.data import Part, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
-from sweep.errors import DataError, StoreError, SweepFailedError
+from sweep.errors import DataError, StoreError, StudyLockedError, SweepFailedError
 from sweep.evaluation import networks, openings, read_test_split
 from sweep.evaluation.measuring import NUM_BINS, measure
 from sweep.records import TestReading
+from sweep.runner import StudyOpened, sweeps, train_confirmation
 from sweep.store import Store
+from sweep.study import StudySession
 
 NOWHERE = Path("nowhere")
 
@@ -203,12 +206,92 @@ def test_an_unfinished_study_keeps_its_seal(finished):
 
 
 def test_a_study_at_work_keeps_its_seal(finished):
+    store = Store(finished, to_write=True)
+    store.write_finished("small", None)
     with (
-        Store(finished, to_write=True).lock("small"),
+        store.lock("small"),
         pytest.raises(StoreError, match="is running: the test split stays sealed"),
     ):
         read_test_split(finished, "small")
     assert readings(finished) == ()
+
+
+def test_a_finished_study_that_another_process_holds_keeps_its_seal(finished):
+    """A second report, say; or a confirmation is being made."""
+    with (
+        Store(finished, to_write=True).lock("small"),
+        pytest.raises(StudyLockedError, match=rf"is held by process {os.getpid()} on .*; wait for"),
+    ):
+        read_test_split(finished, "small")
+    assert readings(finished) == ()
+
+
+def test_no_confirmation_begins_while_the_best_trial_is_tested(finished, tmp_path, monkeypatch):
+    refused: list[str] = []
+    load = networks.load_training_data
+
+    def confirm_meanwhile(*arguments, **options):
+        if not refused:
+            names = {path.name for path in tmp_path.rglob("*")}
+            with pytest.raises(StudyLockedError) as caught:
+                train_confirmation("small", storage=finished, workers=1, device="cpu")
+            refused.append(str(caught.value))
+            assert {path.name for path in tmp_path.rglob("*")} == names, "nothing was made"
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(networks, "load_training_data", confirm_meanwhile)
+    reading = read_test_split(finished, "small")
+    assert readings(finished) == (reading,)
+    holder = f"study 'small' is held by process {os.getpid()} on "
+    assert re.fullmatch(rf"{holder}\S+ since \S+; wait for it or stop it .*", refused[0])
+    assert Store(finished, to_write=False).read_confirmation("small") is None
+
+
+def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkeypatch):
+    tried: list[str] = []
+    enqueue = StudySession.enqueue
+
+    def test_meanwhile(session):
+        if not tried:
+            with pytest.raises(StudyLockedError) as caught:
+                read_test_split(finished, "small")
+            tried.append(str(caught.value))
+        enqueue(session)
+
+    def test_later(event):
+        if isinstance(event, StudyOpened):
+            with pytest.raises(StoreError, match="has a confirmation: the test split is opened"):
+                read_test_split(finished, "small")
+            tried.append("later")
+
+    monkeypatch.setattr(StudySession, "enqueue", test_meanwhile)
+    with pytest.raises(KeyboardInterrupt):
+        train_confirmation(
+            "small",
+            storage=finished,
+            workers=1,
+            device="cpu",
+            on_event=test_later,
+            stop=lambda: True,
+        )
+    assert "is held by process" in tried[0]
+    assert tried[1] == "later", "the search is free while its confirmation is trained"
+    assert readings(finished) == ()
+
+
+def test_a_search_that_went_on_since_its_confirmation_was_planned(finished, monkeypatch):
+    """The plan is refused: another driver has worked on the search before it could begin."""
+    read = sweeps.read_data
+
+    def go_on_meanwhile(*arguments):
+        monkeypatch.setattr(sweeps, "read_data", read)
+        sweep.resume("small", storage=finished, trials=4, workers=1, device="cpu")
+        return read(*arguments)
+
+    monkeypatch.setattr(sweeps, "read_data", go_on_meanwhile)
+    with pytest.raises(StoreError, match="'small' went on meanwhile; `sweep confirm small` again"):
+        train_confirmation("small", storage=finished, workers=1, device="cpu")
+    assert not Store(finished, to_write=False).has_study("small.confirm")
 
 
 def test_a_study_without_a_complete_trial_has_nothing_to_test(storage):

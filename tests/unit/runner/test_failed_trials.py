@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from helpers import children, run_cli, space_mapping
 
 import sweep
 from sweep.errors import InputError, StoreError, SweepFailedError
-from sweep.records import FailureKind, TrialState
+from sweep.records import FailureKind, StudyState, TrialState
 from sweep.runner import EpochFinished, Notice, StudyOpened, TrialFinished
 from sweep.store import Store
 
@@ -147,6 +150,111 @@ def test_a_repetition_that_was_not_started_is_not_forgotten(storage):
     study = sweep.run(space, storage=storage, **HERE)
     assert [trial.state.value for trial in study.trials] == ["FAIL", "FAIL"]
     assert study.num_trials == 2
+
+
+GRID = space_mapping(
+    parameters={
+        **SPACE["parameters"],
+        "num_layers": 6,
+        "momentum": 0.99,
+        "learning_rate": {"choices": [0.001, 0.002, 0.004, 10.0]},
+    },
+    sampler={"type": "grid", "seed": 6},
+    budget={},
+)
+"""Four configurations, of which the second one fails whenever it is run."""
+
+
+def learning_rates(study) -> list[Any]:
+    return [trial.params.get("learning_rate") for trial in study.trials]
+
+
+def test_a_failure_of_a_used_up_grid_is_run_again(storage, tmp_path):
+    grid = sweep.run(GRID, storage=storage, **HERE)
+    assert [trial.number for trial in grid.failed] == [1]
+    assert sorted(learning_rates(grid)) == [0.001, 0.002, 0.004, 10.0]
+
+    opened: list[StudyOpened] = []
+
+    def on_event(event: Any) -> None:
+        if isinstance(event, StudyOpened):
+            opened.append(event)
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.resume("small", storage=storage, retry_failed=True, stop=lambda: True, **HERE)
+    waiting = Store(storage, to_write=False).read_study("small")
+    assert waiting.trials[4].state is TrialState.WAITING
+    assert [trial.number for trial in waiting.failed] == [1], "what waits was not run again"
+    assert "failed: 1 trial: 1 nan" in run_cli("show", "small", cwd=tmp_path).stdout
+
+    study = sweep.resume(
+        "small", storage=storage, retry_failed=True, max_failures=1, on_event=on_event, **HERE
+    )
+    assert opened[0].study.num_trials == 5
+    assert learning_rates(study) == [*learning_rates(grid), 10.0]
+    assert [trial.retry_of for trial in study.trials] == [None] * 4 + [1]
+    assert [trial.number for trial in study.failed] == [4]
+    shown = run_cli("show", "small", cwd=tmp_path).stdout
+    assert "study small: finished, 5 of 5 trials (3 complete, 2 fail)" in shown
+    assert sweep.resume("small", storage=storage, trials=9, **HERE).trials == study.trials
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(storage, command):
+    """Only two trials were run when the failure was to be repeated."""
+    with pytest.raises(SweepFailedError, match="max_failures is 0"):
+        sweep.run(GRID, storage=storage, max_failures=0, **HERE)
+    ended: list[int] = []
+
+    def on_event(event: Any) -> None:
+        if isinstance(event, TrialFinished):
+            ended.append(event.outcome.trial)
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.resume(
+            "small",
+            storage=storage,
+            retry_failed=True,
+            on_event=on_event,
+            stop=lambda: bool(ended),
+            **HERE,
+        )
+    assert ended == [2]
+    if command == "run":
+        study = sweep.run(GRID, storage=storage, **HERE)
+    else:
+        study = sweep.resume("small", storage=storage, **HERE)
+    assert study.num_trials == len(study.trials) == 5
+    assert sorted(learning_rates(study)) == [0.001, 0.002, 0.004, 10.0, 10.0]
+    assert learning_rates(study)[1:3] == [10.0, 10.0]
+
+
+def test_failures_that_are_run_again_do_not_refuse_the_repetition(storage):
+    with pytest.raises(SweepFailedError, match="max_failures is 0"):
+        sweep.run(GRID, storage=storage, max_failures=0, **HERE)
+    options = {"storage": storage, "retry_failed": True, "max_failures": 0, **HERE}
+    with pytest.raises(KeyboardInterrupt):
+        sweep.resume("small", stop=lambda: True, **options)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.resume("small", stop=lambda: True, **options)
+    assert states(storage) == ["COMPLETE", "FAIL", "WAITING"]
+
+
+@pytest.mark.parametrize("options", [{"trials": 40}, {"trials": 40, "keep_weights": 1}, {}])
+def test_a_refused_resume_changes_nothing(storage, tmp_path, options):
+    run(storage)
+    before = everything(tmp_path)
+    with pytest.raises(StoreError, match="has 2 failed trials, and max_failures is 0"):
+        sweep.resume("small", storage=storage, max_failures=0, **options, **HERE)
+    assert everything(tmp_path) == before
+    study = Store(storage, to_write=False).read_study("small")
+    assert (study.state, study.num_trials) == (StudyState.FINISHED, 4)
+
+
+def everything(folder: Path) -> list[str]:
+    """Every row of the store."""
+    with closing(sqlite3.connect(folder / "studies.db")) as database:
+        return list(database.iterdump())
 
 
 def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage):

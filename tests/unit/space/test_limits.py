@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import space_mapping
 
-from sweep.data import SOURCES
+from sweep.data import DATASETS
 from sweep.errors import SearchSpaceError
 from sweep.space import load_space
 from sweep.space.sections import POOL_SIZES
@@ -144,7 +144,7 @@ def test_a_condition_on_a_malformed_parameter_is_no_crash_in_a_grid(tmp_path):
 
 
 def test_pools_have_the_sizes_that_the_data_room_knows():
-    assert {name: source.num_pool for name, source in SOURCES.items()} == POOL_SIZES
+    assert {name: info.num_pool for name, info in DATASETS.items()} == POOL_SIZES
 
 
 def test_a_chain_of_wide_conditions_is_counted_quickly():

@@ -50,6 +50,18 @@ def test_other_urls_are_refused(url, hint):
         database_path(url)
 
 
+@pytest.mark.parametrize("to_write", [False, True])
+@pytest.mark.parametrize("name", [b"b\xff.db", b"\xe9t\xe9/b.db"])
+def test_a_path_that_is_not_utf_8_is_told_so(tmp_path, name, to_write):
+    """It is not called damaged: the file may be as whole as it likes."""
+    path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118 - pathlib takes no bytes
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE studies (name TEXT)")
+    with pytest.raises(StoreError, match=r"path must be UTF-8, .*; found '.*\\udc.*': rename"):
+        Store(f"sqlite:///{os.fsdecode(path)}", to_write=to_write)
+
+
 def make_directory(path: Path) -> None:
     path.mkdir()
 

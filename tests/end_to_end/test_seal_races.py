@@ -1,0 +1,69 @@
+"""`sweep confirm` and `sweep report` at one instant: the test split is opened for one of them."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+from helpers import sqlite_url, wait_for
+from killing import Accident, kill_all, read_study, start_driver
+
+import sweep
+from sweep.store import Store
+
+CONFIRM = ("confirm", "small", "--top", 2, "--seeds", 1, "--workers", 1, "--engine", "sequential")
+REPORT = ("report", "small", "--out", "report")
+
+
+def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished, tmp_path):
+    until = tmp_path / "until"
+    held = Accident("write_test_reading", action="hold", held=str(tmp_path / "h"), until=str(until))
+    report = start_driver(tmp_path, *REPORT, accidents=(held,))
+    try:
+        wait_for((tmp_path / "h").exists)
+        with start_driver(tmp_path, *CONFIRM) as confirm:
+            output, errors = confirm.communicate(timeout=120)
+        assert (confirm.returncode, output) == (2, "")
+        assert re.fullmatch(
+            rf"sweep: study 'small' is held by process {report.pid} on \S+ since \S+; wait for it "
+            r"or stop it .*\n",
+            errors,
+        )
+        assert Store(finished, to_write=False).all_names() == ["small"]
+        assert not (tmp_path / "studies.artifacts" / "small.confirm").exists()
+        until.touch()
+        _, errors = report.communicate(timeout=120)
+        assert report.returncode == 0, errors
+    finally:
+        kill_all(report)
+    (reading,) = read_study(tmp_path).test_readings
+    assert reading.confusion_matrix is not None
+
+
+@pytest.mark.parametrize(
+    "accident",
+    [
+        Accident("write_study", "after"),
+        Accident("write_budget", "after"),
+        Accident("recover", "before"),
+    ],
+    ids=lambda accident: accident.point,
+)
+def test_a_confirmation_that_is_killed_while_it_is_made_is_there_or_not(
+    finished, tmp_path, accident
+):
+    with start_driver(tmp_path, *CONFIRM, accidents=(accident,)) as driver:
+        driver.communicate(timeout=120)
+    assert driver.returncode == -signal.SIGKILL
+    runs = Store(sqlite_url(tmp_path), to_write=False).read_confirmation("small")
+    if accident.point == "recover":
+        assert len(runs.trials) == runs.num_trials == 2
+        made = sweep.report("small", storage=finished, out=tmp_path / "report")
+        assert "`sweep confirm small` goes on" in made.notes[0]
+        assert read_study(tmp_path).test_readings == ()
+    else:
+        assert runs is None
+    found = sweep.confirm("small", top=2, seeds=1, storage=finished, workers=1, engine="sequential")
+    assert found.finished
+    assert read_study(tmp_path).test_readings == ()
