@@ -32,13 +32,20 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
-    """Turn this package's exceptions into one message and the exit codes of the design."""
+def handle_errors(
+    next_step: Callable[[], str] | None = None, interruption: Interruption | None = None
+) -> Iterator[None]:
+    """Turn this package's exceptions into one message and the exit codes of the design.
+
+    What a signal has torn apart is an interruption and no error.
+    """
     try:
         yield
-    except InputError as error:
-        fail(str(error), INPUT)
     except SweepError as error:
+        if interruption is not None and interruption.has_torn:
+            raise KeyboardInterrupt from error
+        if isinstance(error, InputError):
+            fail(str(error), INPUT)
         fail(f"{error}; {next_step()}" if next_step else str(error), FAILED)
 
 
@@ -71,6 +78,11 @@ class Interruption:
         """Whether a signal has come; from the first call on, signals wait to be asked for."""
         self._polled = True
         return self._signal is not None
+
+    @property
+    def has_torn(self) -> bool:
+        """Whether a signal came as an exception, in the middle of whatever was done."""
+        return self._signal is not None and not self._polled
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """The signal handler."""

@@ -18,7 +18,7 @@ from typing import Self
 from sweep.errors import SweepFailedError
 from sweep.execution.executor import Lost, News
 from sweep.execution.process import EXIT_SECONDS, Inbox, WorkerProcess
-from sweep.execution.wire import Decisions, FromWorker, Save, Saved, WorkerReady
+from sweep.execution.wire import Decisions, Epoch, FromWorker, Save, Saved, WorkerReady
 from sweep.records import (
     Checkpoint,
     Decision,
@@ -174,6 +174,8 @@ class LocalExecutor:
             case WorkerReady():
                 worker.ready = True
                 worker.begin()
+            case Epoch():
+                worker.hear(message.metrics)
             case TrialOutcome():
                 worker.release(message.trial)
                 return [replace(message, worker=worker.index)]

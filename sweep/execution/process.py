@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import Pipe
@@ -17,7 +18,7 @@ from queue import SimpleQueue
 from typing import IO
 
 from sweep.execution.wire import FromWorker, Message, Train, receive, send
-from sweep.records import Checkpoint, TrainingSettings, TrialConfig
+from sweep.records import Checkpoint, EpochMetrics, TrainingSettings, TrialConfig
 from sweep.training import Capacity
 
 __all__ = ["EXIT_SECONDS", "Inbox", "Wave", "WorkerProcess"]
@@ -89,6 +90,7 @@ class WorkerProcess:
     outbox: list[TrialConfig] = field(default_factory=list)
     checkpoints: dict[int, Checkpoint] = field(default_factory=dict)  # of those in the outbox
     started: dict[int, float] = field(default_factory=dict)  # `time.monotonic`, by trial
+    ending: set[int] = field(default_factory=set)  # trials whose last epoch has been reported
     wave: Wave = field(default_factory=Wave)
     letters: SimpleQueue[Message | None] = field(default_factory=SimpleQueue)
     threads: list[threading.Thread] = field(default_factory=list)
@@ -170,13 +172,28 @@ class WorkerProcess:
         """
         self.trials.pop(trial, None)
         self.started.pop(trial, None)
+        self.ending.discard(trial)
         self.alone = self.alone and bool(self.trials)
         self.has_room = self.has_room or self.fullness <= _REFILL
 
+    def hear(self, epoch: Sequence[EpochMetrics]) -> None:
+        """Take note of trials that have run their last epoch."""
+        self.ending |= {
+            metrics.trial
+            for metrics in epoch
+            if metrics.trial in self.trials and metrics.epoch >= self.trials[metrics.trial].epochs
+        }
+
     def overdue(self, limit: float) -> set[int]:
-        """Trials that have been trained for longer than so many seconds."""
+        """Trials that have been trained for longer than so many seconds.
+
+        One that has run its last epoch waits for those that are trained with it, and is not to
+        blame while there are any.
+        """
         now = time.monotonic()
-        return {trial for trial, started in self.started.items() if now - started > limit}
+        late = {trial for trial, started in self.started.items() if now - started > limit}
+        others = self.started.keys() - self.ending
+        return late & others if others else late
 
     def stop(self) -> None:
         """End it at once, whatever it does."""

@@ -68,6 +68,7 @@ class StudySession:
         )
         self._study_id = self._storage.get_study_id_from_name(name)
         self._open: dict[int, optuna.Trial] = {}
+        self._num_epochs: dict[int, int] = {}  # of the open trials
         # The last epoch that was reported of a trial, and what was decided; see `report`.
         self._decided: dict[int, tuple[int, Decision]] = {}
         self._audits = Audits(0, None, {})
@@ -187,11 +188,18 @@ class StudySession:
             outcome.trial, value if state is OptunaState.COMPLETE else None, state=state
         )
         self._open.pop(outcome.trial, None)
+        self._num_epochs.pop(outcome.trial, None)
         self._decided.pop(outcome.trial, None)
 
     def _ends(self, trial: optuna.Trial, epoch: int) -> bool:
-        """Whether the pruner ends a trial; one that is audited, from now on or before, goes on."""
+        """Whether the pruner ends a trial; one that is audited, from now on or before, goes on.
+
+        After its last epoch a trial is asked for too, because pruners remember what they saw, but
+        it is complete whatever they say: nothing is left to save.
+        """
         if self._audits.epoch(trial.number) is not None or not trial.should_prune():
+            return False
+        if epoch >= self._num_epochs[trial.number]:
             return False
         return not self._audits.take(trial.number, epoch)
 
@@ -199,4 +207,6 @@ class StudySession:
         values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
-        return TrialConfig(number=trial.number, seed=seed, **values)  # type: ignore[arg-type]
+        config = TrialConfig(number=trial.number, seed=seed, **values)  # type: ignore[arg-type]
+        self._num_epochs[trial.number] = config.epochs
+        return config

@@ -222,6 +222,27 @@ def test_a_worker_that_hangs_is_ended_by_the_time_limit():
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_trial_that_waits_for_its_neighbour_is_not_the_one_that_takes_too_long():
+    """Trial 0 has run its last epoch when the worker hangs; trial 1 has not."""
+    before = children()
+    with LocalExecutor([stacked(2)], time_limit=20) as executor:
+        executor.submit(make_config(number=0, epochs=1))
+        executor.submit(make_config(number=1, epochs=100_000))
+        executor.flush()
+        (worker,) = children() - before
+        lost = {}
+        for message in messages(executor):
+            if isinstance(message, Epoch) and any(m.trial == 0 for m in message.metrics):
+                os.kill(worker, signal.SIGSTOP)  # before it is told that trial 0 may end
+            if isinstance(message, Lost):
+                lost[message.trial] = message.failure
+            if len(lost) == 2:
+                break
+        assert lost[0] is None
+        assert lost[1].kind is FailureKind.TIME_LIMIT
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
 def test_a_worker_that_reads_nothing_does_not_hold_up_the_driver():
     before = children()
     with LocalExecutor([stacked(4)]) as executor:

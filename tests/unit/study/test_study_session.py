@@ -311,6 +311,15 @@ def test_a_bad_trial_among_good_ones_is_pruned(pruner):
     assert TrialState.PRUNED in states
 
 
+def test_a_trial_that_has_run_all_its_epochs_is_complete():
+    """The threshold is missed in the last epoch only, and then with epochs to come."""
+    low = [0.5, 0.5, 0.1]
+    for epochs, state in ((3, TrialState.COMPLETE), (4, TrialState.PRUNED)):
+        space = make_space(pruner=PRUNERS["threshold"], parameters={"epochs": epochs})
+        session = StudySession(InMemoryStorage(), "x", space)
+        assert finish(session, session.ask(), space, [*low, 0.5][:epochs]) is state
+
+
 def test_without_a_pruner_nothing_is_pruned():
     space = make_space(pruner="none", parameters={"epochs": 6})
     session = StudySession(InMemoryStorage(), "x", space)
