@@ -111,14 +111,14 @@ def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
 
 
 def _survived(confirmation: Confirmation) -> str:
-    """What became of the search's best, if it is not the winner, or won nothing worth the name."""
+    """What became of the best by then, if it is not the winner, or won nothing worth the name."""
     winner, *others = confirmation.candidates
     if confirmation.survived:
         if others and confirmation.num_seeds == 1:
             return "; the best again on one run each, which proves little"
         return ""
     (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
-    who = f"; the search's best, trial {searched.trial}, "
+    who = f"; the best of {confirmation.chosen_from}, trial {searched.trial}, "
     if searched.num_failed > winner.num_failed:
         return f"{who}failed more often"
     how = {

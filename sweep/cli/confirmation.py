@@ -65,16 +65,14 @@ def _survival(found: Confirmation) -> str:
     if len(found.candidates) == 1:
         return f"trial {found.winner} was confirmed alone: there is nothing to compare it with"
     best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
+    who = f"trial {best.trial}, the best of {found.chosen_from},"
     if found.survived:
-        again = f"trial {best.trial}, the best of the search, is the best on fresh seeds, too"
+        again = f"{who} is the best on fresh seeds, too"
         return again if found.num_seeds > 1 else f"{again}; one run each proves little"
     how = {True: "tied with it", False: "different", None: "not tested against it"}[best.tied]
     if best.num_failed > found.candidates[0].num_failed:
         how = f"{best.num_failed} of its {counted(found.num_seeds, 'run')} failed"
-    return (
-        f"trial {best.trial}, the best of the search, is number {best.rank} on fresh seeds, behind "
-        f"trial {found.winner}: {how}"
-    )
+    return f"{who} is number {best.rank} on fresh seeds, behind trial {found.winner}: {how}"
 
 
 def _mean(metric: str, mean: Mean) -> str:

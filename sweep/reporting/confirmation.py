@@ -82,6 +82,8 @@ class Confirmation:
         test_mean: Their mean, or None.
         num_later: Trials of the search that ended after the confirmation was begun.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
+        chosen_from: What the candidates are the best of, in words: the search, or as many of its
+            trials as it had then. A later trial may lead the search, and was no candidate.
     """
 
     study: str
@@ -95,6 +97,7 @@ class Confirmation:
     test_mean: Mean | None
     num_later: int = 0
     failed: bool = False
+    chosen_from: str = "the search"
 
 
 def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
@@ -134,6 +137,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     )
     test_accuracies = _test_accuracies(runs, first) if finished else ()
     searched = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    num_later = max(0, searched - runs.confirms.num_trials)
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
@@ -144,9 +148,14 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         survived=first == runs.confirms.trials[0] if finished else None,
         test_accuracies=test_accuracies,
         test_mean=mean_interval(test_accuracies) if test_accuracies else None,
-        num_later=max(0, searched - runs.confirms.num_trials),
+        num_later=num_later,
         failed=ended and best_mean is None,
+        chosen_from=_chosen_from(runs.confirms.num_trials) if num_later else "the search",
     )
+
+
+def _chosen_from(num_trials: int) -> str:
+    return f"the search's first {'trial' if num_trials == 1 else f'{num_trials:,} trials'}"
 
 
 def _candidate(
