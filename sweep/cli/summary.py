@@ -38,8 +38,14 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
     return "\n".join(lines)
 
 
-def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
-    """One trial for people: configuration, outcome and history."""
+def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> str:
+    """One trial for people: configuration, outcome and history.
+
+    Args:
+        study: The study.
+        trial: One of its trials.
+        has_weights: Whether the weights of its best epoch were kept.
+    """
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(trial))
     lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
@@ -60,7 +66,9 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
         f"on {outcome.device or 'an unknown device'}"
     )
     if outcome.history:
-        lines += ["", *columns(_history(outcome)), "* best epoch, whose weights were kept"]
+        lines += ["", *columns(_history(outcome))]
+    if any(metrics.epoch == outcome.best_epoch for metrics in outcome.history):
+        lines.append(f"* best epoch{', whose weights were kept' if has_weights else ''}")
     if outcome.failure and outcome.failure.traceback:
         lines += ["", outcome.failure.traceback.rstrip()]
     return "\n".join(lines)

@@ -18,13 +18,13 @@ from sweep.records import (
 )
 
 
-def shown(*train_accuracies: float | None) -> list[list[str]]:
-    """The rows of the table of epochs, cell by cell."""
+def lines_of(*train_accuracies: float | None, best_epoch: int | None = 1) -> list[str]:
+    """What is said of a trial of so many epochs."""
     history = tuple(
         replace(make_metrics(0, epoch), train_accuracy=accuracy)
         for epoch, accuracy in enumerate(train_accuracies, 1)
     )
-    outcome = TrialOutcome(0, TrialState.COMPLETE, history, best_epoch=1)
+    outcome = TrialOutcome(0, TrialState.COMPLETE, history, best_epoch=best_epoch)
     trial = TrialRecord(0, TrialState.COMPLETE, make_config().params, {}, outcome)
     study = StudyRecord(
         name="x",
@@ -37,9 +37,19 @@ def shown(*train_accuracies: float | None) -> list[list[str]]:
         trials=(trial,),
         test_readings=(),
     )
-    lines = trial_text(study, trial).splitlines()
+    return trial_text(study, trial, has_weights=True).splitlines()
+
+
+def shown(*train_accuracies: float | None) -> list[list[str]]:
+    """The rows of the table of epochs, cell by cell."""
+    lines = lines_of(*train_accuracies)
     start = next(index for index, line in enumerate(lines) if line.startswith("epoch "))
-    return [line.split() for line in lines[start : start + 1 + len(history)]]
+    return [line.split() for line in lines[start : start + 1 + len(train_accuracies)]]
+
+
+def test_a_star_is_explained_where_there_is_one():
+    assert lines_of(0.25, None)[-1] == "* best epoch, whose weights were kept"
+    assert not any("*" in line for line in lines_of(0.25, None, best_epoch=None))
 
 
 def test_train_accuracy_has_a_column_where_it_is_known():
