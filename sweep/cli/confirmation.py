@@ -7,7 +7,7 @@ from typing import Any
 from sweep.cli.words import columns, counted, percent_or_number
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.document import plain
-from sweep.reporting.statistics import Mean
+from sweep.reporting.statistics import Mean, half_width
 from sweep.words import number_words
 
 __all__ = ["confirmation_json", "confirmation_text"]
@@ -76,9 +76,18 @@ def _survival(found: Confirmation) -> str:
 
 
 def _mean(metric: str, mean: Mean) -> str:
-    """`98.12% ± 0.10 (5 runs)`: the interval covers the mean in 95 of 100 studies."""
+    """`98.12% ± 0.10 (5 runs)`: the interval covers the mean in 95 of 100 studies.
+
+    One that was cut, where no value can be, is given by its ends.
+    """
     value = percent_or_number(metric, mean.value)
-    if mean.interval is not None:
-        half = (mean.interval.high - mean.interval.low) / 2
-        value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
-    return f"{value} ({counted(mean.num_runs, 'run')})"
+    runs = counted(mean.num_runs, "run")
+    if mean.interval is None:
+        return f"{value} ({runs})" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
+    low, high = mean.interval.low, mean.interval.high
+    half = half_width(mean.value, low, high)
+    if half is None:
+        ends = " to ".join(percent_or_number(metric, end) for end in (low, high))
+        return f"{value} ({ends}; {runs})"
+    value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
+    return f"{value} ({runs})"

@@ -147,7 +147,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         winner=first if finished else None,
         survived=first == runs.confirms.trials[0] if finished else None,
         test_accuracies=test_accuracies,
-        test_mean=mean_interval(test_accuracies) if test_accuracies else None,
+        test_mean=mean_interval(test_accuracies, highest=1.0) if test_accuracies else None,
         num_later=num_later,
         failed=ended and best_mean is None,
         chosen_from=_chosen_from(runs.confirms.num_trials) if num_later else "the search",
@@ -175,6 +175,7 @@ def _candidate(
         )
     all_runs = candidate_runs(runs)
     values = run_values(runs, all_runs[trial])
+    highest = 1.0 if runs.objective.metric == "validation_accuracy" else math.inf
     return Candidate(
         rank=rank,
         trial=trial,
@@ -182,7 +183,7 @@ def _candidate(
         params=searched.params,
         search_value=search_value,
         values=values,
-        mean=mean_interval(values) if values else None,
+        mean=mean_interval(values, highest=highest) if values else None,
         num_failed=num_failed(all_runs[trial]),
         difference=test.difference if test else None,
         difference_interval=test.interval if test else None,

@@ -239,6 +239,11 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert "on 2 fresh seeds trial 1 has the best mean, but the two cannot be told apart." in text
     assert "The test split was opened for the winner alone." in text
     assert "1, 1 failed" in text
+    assert "get 90.00 % right over 2 fresh seeds" in text
+    # 95 ± 31.77 % reaches beyond what an accuracy can be.
+    assert study["confirmation"]["candidates"][0]["mean"]["interval"][1] == 1.0
+    assert "95.00 % (63.23 to 100.00 %)" in text
+    assert "Mean of 2 networks on fresh seeds, all alike" in text
     with (tmp_path / "epochs.csv").open(newline="") as file:
         shown = [row for row in csv.DictReader(file) if row["study"] == runs.name]
     assert [row["number"] for row in shown if row["number"] == "3"] == ["3", "3"]
