@@ -16,7 +16,7 @@ import yaml
 from markupsafe import Markup
 
 from sweep.reporting.statistics import half_width
-from sweep.words import duration, number_words
+from sweep.words import duration, number_words, tie_words
 
 __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
 
@@ -98,6 +98,7 @@ def render_page(
         "duration": _duration,
         "count": _count,
         "number": _number,
+        "tie_words": tie_words,
         "p_value": _p_value,
         "yaml": _yaml,
         "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - made here, not by strangers

@@ -170,7 +170,12 @@ def test_the_terminal_says_the_same(
         "promised too much +7.50 points (95 % interval -5.00 to +39.27): the value of the "
         "best of the search (trial 0) against its mean over fresh seeds"
     ) in text
-    assert "by right and wrong answers (McNemar, Holm)" in text
+    assert "\non the test split +7.50 points (95 % interval " in text
+    assert text.count("promised too much") == 1
+    assert (
+        "none of the other 2 complete trials can be told from the best by right and wrong answers "
+        "(McNemar, Holm)"
+    ) in text
     data = json.loads(json.dumps(answer_json(reported(search, space, runs)), allow_nan=False))
     assert (data["answer"]["number"], data["answer"]["network_trial"]) == (1, 3)
     assert data["answer"]["test_accuracy"] == pytest.approx(0.9)
