@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-__all__ = ["DEFAULT_STORAGE", "duration", "number_words", "storage_words"]
+__all__ = ["DEFAULT_STORAGE", "duration", "number_words", "storage_words", "tie_words"]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
@@ -27,6 +27,16 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def tie_words(num_tied: int, num_others: int, noun: str) -> str:
+    """How many others can, or cannot, be told from the first: `none of the other 4 trials can`."""
+    if num_others == 1:
+        return f"the other {noun} {'cannot' if num_tied else 'can'}"
+    others = f"of the other {num_others:,} {noun}s"
+    if num_tied == num_others:
+        return f"none {others} can"
+    return f"{num_tied:,} {others} cannot" if num_tied else f"each {others} can"
 
 
 def number_words(value: float | str) -> str:

@@ -14,7 +14,7 @@ from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
-from sweep.words import duration, number_words
+from sweep.words import duration, number_words, tie_words
 
 __all__ = ["answer_json", "answer_text"]
 
@@ -69,12 +69,16 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
         rows += _confirmed(study.confirmation, study.record.name)
     rows.append(("the network", f"trial {found.network.number} of {found.network_study}"))
     rows.append(("  its test accuracy", _test_words(study, found)))
-    for promise in found.promises:
+    for index, promise in enumerate(found.promises):
+        label = "  on the test split" if index else "promised too much"
         what = f"{promise.promised} against {promise.kept}"
-        rows.append(("promised too much", f"{_difference(promise)}: {what}"))
+        rows.append((label, f"{_difference(promise)}: {what}"))
     clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
     rows.append(
-        ("cost", f"{cost.epochs:,} epochs, {duration(cost.seconds)} of workers' time{clock}")
+        (
+            "cost",
+            f"{counted(cost.epochs, 'epoch')}, {duration(cost.seconds)} of workers' time{clock}",
+        )
     )
     return rows
 
@@ -111,14 +115,14 @@ def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
 
 
 def _survived(confirmation: Confirmation) -> str:
-    """What became of the search's best, if it is not the winner, or won nothing worth the name."""
+    """What became of the best by then, if it is not the winner, or won nothing worth the name."""
     winner, *others = confirmation.candidates
     if confirmation.survived:
         if others and confirmation.num_seeds == 1:
             return "; the best again on one run each, which proves little"
         return ""
     (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
-    who = f"; the search's best, trial {searched.trial}, "
+    who = f"; the best of {confirmation.chosen_from}, trial {searched.trial}, "
     if searched.num_failed > winner.num_failed:
         return f"{who}failed more often"
     how = {
@@ -192,8 +196,8 @@ def _leaderboard(study: Reported) -> list[str]:
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())
         lines.append(
-            f"{tied} of {counted(len(comparisons), 'other complete trial')} cannot be told from "
-            "the best by right and wrong answers (McNemar, Holm)"
+            f"{tie_words(tied, len(comparisons), 'complete trial')} be told from the best by right "
+            "and wrong answers (McNemar, Holm)"
         )
         if tied < len(comparisons):
             lines.append("these are single networks: another seed may turn a difference round")

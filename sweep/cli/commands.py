@@ -280,7 +280,9 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
         elif as_json:
             data = summary.trial_json(record, record.trials[trial], in_full=True)
         else:
-            text = summary.trial_text(record, record.trials[trial])
+            is_recorded = store.recorded_weights(study, trial) is not None
+            kept = is_recorded and trial in record.with_weights
+            text = summary.trial_text(record, record.trials[trial], has_weights=kept)
     if as_json:
         _echo_json(data)
     else:

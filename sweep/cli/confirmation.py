@@ -7,7 +7,7 @@ from typing import Any
 from sweep.cli.words import columns, counted, percent_or_number
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.document import plain
-from sweep.reporting.statistics import Mean
+from sweep.reporting.statistics import Mean, half_width
 from sweep.words import number_words
 
 __all__ = ["confirmation_json", "confirmation_text"]
@@ -65,22 +65,29 @@ def _survival(found: Confirmation) -> str:
     if len(found.candidates) == 1:
         return f"trial {found.winner} was confirmed alone: there is nothing to compare it with"
     best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
+    who = f"trial {best.trial}, the best of {found.chosen_from},"
     if found.survived:
-        again = f"trial {best.trial}, the best of the search, is the best on fresh seeds, too"
+        again = f"{who} is the best on fresh seeds, too"
         return again if found.num_seeds > 1 else f"{again}; one run each proves little"
     how = {True: "tied with it", False: "different", None: "not tested against it"}[best.tied]
     if best.num_failed > found.candidates[0].num_failed:
         how = f"{best.num_failed} of its {counted(found.num_seeds, 'run')} failed"
-    return (
-        f"trial {best.trial}, the best of the search, is number {best.rank} on fresh seeds, behind "
-        f"trial {found.winner}: {how}"
-    )
+    return f"{who} is number {best.rank} on fresh seeds, behind trial {found.winner}: {how}"
 
 
 def _mean(metric: str, mean: Mean) -> str:
-    """`98.12% ± 0.10 (5 runs)`: the interval covers the mean in 95 of 100 studies."""
+    """`98.12% ± 0.10 (5 runs)`: the interval covers the mean in 95 of 100 studies.
+
+    One that was cut, where no value can be, is given by its ends.
+    """
     value = percent_or_number(metric, mean.value)
-    if mean.interval is not None:
-        half = (mean.interval.high - mean.interval.low) / 2
-        value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
-    return f"{value} ({counted(mean.num_runs, 'run')})"
+    runs = counted(mean.num_runs, "run")
+    if mean.interval is None:
+        return f"{value} ({runs})" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
+    low, high = mean.interval.low, mean.interval.high
+    half = half_width(mean.value, low, high)
+    if half is None:
+        ends = " to ".join(percent_or_number(metric, end) for end in (low, high))
+        return f"{value} ({ends}; {runs})"
+    value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
+    return f"{value} ({runs})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sweep.cli.words import columns, percent_or_number
+from sweep.cli.words import columns, counted, percent_or_number
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import PARAMETERS, Choices, Range, SearchSpace
@@ -31,15 +31,23 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
         saved = sum(trial.epochs_left for trial in pruned)
-        lines.append(f"pruned: {len(pruned)} trials, which saved {saved} epochs")
+        lines.append(
+            f"pruned: {counted(len(pruned), 'trial')}, which saved {counted(saved, 'epoch')}"
+        )
     lines += _audit_lines(study)
     lines += failure_lines(study)
     lines.append(f"next: sweep report {study.name}{storage_words}")
     return "\n".join(lines)
 
 
-def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
-    """One trial for people: configuration, outcome and history."""
+def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> str:
+    """One trial for people: configuration, outcome and history.
+
+    Args:
+        study: The study.
+        trial: One of its trials.
+        has_weights: Whether the weights of its best epoch were kept.
+    """
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(trial))
     lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
@@ -55,12 +63,14 @@ def trial_text(study: StudyRecord, trial: TrialRecord) -> str:
     if outcome is None:
         return "\n".join(lines)
     lines.append(
-        f"{len(outcome.history)} epochs in {duration(outcome.seconds)}, "
+        f"{counted(len(outcome.history), 'epoch')} in {duration(outcome.seconds)}, "
         f"{outcome.num_parameters:,} parameters, {outcome.precision or 'unknown precision'} "
         f"on {outcome.device or 'an unknown device'}"
     )
     if outcome.history:
-        lines += ["", *columns(_history(outcome)), "* best epoch, whose weights were kept"]
+        lines += ["", *columns(_history(outcome))]
+    if any(metrics.epoch == outcome.best_epoch for metrics in outcome.history):
+        lines.append(f"* best epoch{', whose weights were kept' if has_weights else ''}")
     if outcome.failure and outcome.failure.traceback:
         lines += ["", outcome.failure.traceback.rstrip()]
     return "\n".join(lines)
@@ -149,6 +159,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
 def space_text(space: SearchSpace) -> str:
     """A valid search space for people: what is searched, how much, and what it costs at least."""
     size = estimate(space)
+    pruner = "no" if space.pruner.type == "none" else space.pruner.type
     rows = []
     for name, domain in space.domains.items():
         default = PARAMETERS[name].default
@@ -156,7 +167,7 @@ def space_text(space: SearchSpace) -> str:
         rows.append([f"  {name}", _domain_words(domain), note])
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
     lines = [
-        f"{space.name}: valid; {space.sampler.type} sampler, {space.pruner.type} pruner, "
+        f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
         f"data set {space.dataset.name}",
         *columns(rows),
         f"different configurations: {count}",
@@ -164,13 +175,13 @@ def space_text(space: SearchSpace) -> str:
     ]
     timeout = space.budget.timeout
     limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
-    if size.num_trials is None:
+    if size.num_trials is None or size.max_epochs is None:
         return "\n".join([*lines, f"budget: any number of trials{limit}"])
     audit = space.budget.audit
     audits = f", up to {audit:,} of them audited" if audit else ""
     lines.append(
-        f"budget: {size.num_trials:,} trials{limit}{audits}; at most {size.max_epochs:,} epochs "
-        "in all"
+        f"budget: {counted(size.num_trials, 'trial')}{limit}{audits}; at most "
+        f"{counted(size.max_epochs, 'epoch')} in all"
     )
     throughput = measure_throughput()
     seconds = size.num_trials * size.flops_per_trial / throughput
@@ -190,10 +201,11 @@ def headline(study: StudyRecord) -> str:
         if study.count(state) and state is not TrialState.WAITING
     ]
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    total = "" if study.num_trials is None else f" of {study.num_trials}"
+    of = "" if study.num_trials is None else f"{done:,} of "
+    trials = counted(done if study.num_trials is None else study.num_trials, "trial")
     by = " by its timeout" if study.finished_by == "timeout" else ""
     shown = ", ".join(counts) or "none"
-    return f"study {study.name}: {study.state}{by}, {done}{total} trials ({shown})"
+    return f"study {study.name}: {study.state}{by}, {of}{trials} ({shown})"
 
 
 def _best_lines(study: StudyRecord) -> list[str]:

@@ -27,7 +27,7 @@ def load_networks(
     """Networks of trials, and the data that they were trained on.
 
     Raises:
-        StoreError: a network's weights are gone or are not its own.
+        StoreError: a network's weights were not kept, are gone or are not its own.
         DataError: the data set is missing, damaged, or not the study's own.
     """
     found = [_read(store, record, trial) for trial in trials]
@@ -67,6 +67,14 @@ def compute_logits(model: MLP, images: torch.Tensor, data: TrainingData) -> torc
 def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, bytes]:
     """A trial's configuration and its weights."""
     weights = store.read_weights(record.name, trial)
+    is_recorded = store.recorded_weights(record.name, trial) is not None
+    if weights is None and not (is_recorded and trial in record.with_weights):
+        num = record.keep_weights
+        best = "best complete trial" if num == 1 else f"{num} best complete trials"
+        raise StoreError(
+            f"the weights of trial {trial} of study {record.name!r} were not kept: only those of "
+            f"the {best} are (--keep-weights); name one of them"
+        )
     if weights is None:
         raise StoreError(
             f"the weights of trial {trial} of study {record.name!r} are gone from "

@@ -245,6 +245,11 @@ class StudyRecord:
         return [trial for *_, trial in sorted(valued, key=lambda entry: entry[:2])]
 
     @property
+    def with_weights(self) -> frozenset[int]:
+        """Numbers of the best trials, whose weights are kept if they were when they ended."""
+        return frozenset(trial.number for trial in self.ranked()[: self.keep_weights])
+
+    @property
     def best(self) -> TrialRecord | None:
         """The trial that validation chose, or None while no trial is COMPLETE."""
         ranked = self.ranked()

@@ -123,7 +123,7 @@ def _promises(
 
 
 def _of_confirmation(confirmation: Confirmation, objective: Objective) -> list[Promise]:
-    """What the search's best trial loses on fresh seeds.
+    """What the best trial that the search had by then loses on fresh seeds.
 
     Not the confirmation's winner: its runs were chosen for being good, and would hide a part of
     what the search promised too much.
@@ -140,7 +140,7 @@ def _of_confirmation(confirmation: Confirmation, objective: Objective) -> list[P
     return [
         Promise(
             confirmation.metric,
-            f"the value of the search's best (trial {best.trial})",
+            f"the value of the best of {confirmation.chosen_from} (trial {best.trial})",
             "its mean over fresh seeds" if best.mean.num_runs > 1 else "its run on a fresh seed",
             sign * (best.search_value - best.mean.value),
             interval,

@@ -82,6 +82,8 @@ class Confirmation:
         test_mean: Their mean, or None.
         num_later: Trials of the search that ended after the confirmation was begun.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
+        chosen_from: What the candidates are the best of, in words: the search, or as many of its
+            trials as it had then. A later trial may lead the search, and was no candidate.
     """
 
     study: str
@@ -95,6 +97,7 @@ class Confirmation:
     test_mean: Mean | None
     num_later: int = 0
     failed: bool = False
+    chosen_from: str = "the search"
 
 
 def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
@@ -134,6 +137,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     )
     test_accuracies = _test_accuracies(runs, first) if finished else ()
     searched = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    num_later = max(0, searched - runs.confirms.num_trials)
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
@@ -143,10 +147,15 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         winner=first if finished else None,
         survived=first == runs.confirms.trials[0] if finished else None,
         test_accuracies=test_accuracies,
-        test_mean=mean_interval(test_accuracies) if test_accuracies else None,
-        num_later=max(0, searched - runs.confirms.num_trials),
+        test_mean=mean_interval(test_accuracies, highest=1.0) if test_accuracies else None,
+        num_later=num_later,
         failed=ended and best_mean is None,
+        chosen_from=_chosen_from(runs.confirms.num_trials) if num_later else "the search",
     )
+
+
+def _chosen_from(num_trials: int) -> str:
+    return f"the search's first {'trial' if num_trials == 1 else f'{num_trials:,} trials'}"
 
 
 def _candidate(
@@ -166,6 +175,7 @@ def _candidate(
         )
     all_runs = candidate_runs(runs)
     values = run_values(runs, all_runs[trial])
+    highest = 1.0 if runs.objective.metric == "validation_accuracy" else math.inf
     return Candidate(
         rank=rank,
         trial=trial,
@@ -173,7 +183,7 @@ def _candidate(
         params=searched.params,
         search_value=search_value,
         values=values,
-        mean=mean_interval(values) if values else None,
+        mean=mean_interval(values, highest=highest) if values else None,
         num_failed=num_failed(all_runs[trial]),
         difference=test.difference if test else None,
         difference_interval=test.interval if test else None,

@@ -15,7 +15,8 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from sweep.words import duration, number_words
+from sweep.reporting.statistics import half_width
+from sweep.words import duration, number_words, tie_words
 
 __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
 
@@ -97,6 +98,7 @@ def render_page(
         "duration": _duration,
         "count": _count,
         "number": _number,
+        "tie_words": tie_words,
         "p_value": _p_value,
         "yaml": _yaml,
         "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - made here, not by strangers
@@ -124,10 +126,10 @@ def _percent(share: float | None, digits: int = 2) -> str:
 
 
 def _interval(interval: Sequence[float] | None, digits: int = 2) -> str:
-    """An interval of a share; Student's may reach beyond what a share can be."""
+    """An interval of a share."""
     if interval is None:
         return _NOTHING
-    low, high = (f"{100 * min(max(end, 0.0), 1.0):.{digits}f}" for end in interval)
+    low, high = (f"{100 * end:.{digits}f}" for end in interval)
     return f"{low}\u00a0to\u00a0{high}\u00a0%"
 
 
@@ -164,12 +166,15 @@ def _metric_difference_interval(interval: Sequence[float] | None, metric: str) -
 
 
 def _mean(mean: Mapping[str, Any], metric: str = "accuracy") -> str:
-    """A mean over runs, with half the length of its interval."""
+    """A mean over runs, with half the length of its interval, or the ends of one that was cut."""
     size, digits, unit = (100, 2, "\u00a0%") if _is_share(metric) else (1, 4, "")
     text = f"{size * mean['value']:.{digits}f}"
     if mean["interval"] is not None:
         low, high = mean["interval"]
-        text += f"\u00a0±\u00a0{size * (high - low) / 2:.{digits}f}"
+        half = half_width(mean["value"], low, high)
+        if half is None:
+            return f"{text}{unit} ({_metric_interval(mean['interval'], metric)})"
+        text += f"\u00a0±\u00a0{size * half:.{digits}f}"
     return text + unit
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.words import DEFAULT_STORAGE, duration, number_words, storage_words
+from sweep.words import DEFAULT_STORAGE, duration, number_words, storage_words, tie_words
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,17 @@ def test_values(value: float | str, words: str) -> None:
 def test_a_store_is_named_where_a_command_would_not_find_it() -> None:
     assert storage_words(DEFAULT_STORAGE) == ""
     assert storage_words("sqlite:///a b.db") == " --storage 'sqlite:///a b.db'"
+
+
+@pytest.mark.parametrize(
+    ("tied", "others", "words"),
+    [
+        (4, 4, "none of the other 4 trials can"),
+        (3, 4, "3 of the other 4 trials cannot"),
+        (0, 4, "each of the other 4 trials can"),
+        (1, 1, "the other trial cannot"),
+        (0, 1, "the other trial can"),
+    ],
+)
+def test_ties_among_others(tied: int, others: int, words: str) -> None:
+    assert tie_words(tied, others, "trial") == words

@@ -135,5 +135,5 @@ def interval_bar(axes: Axes, row: float, low: float, high: float, colour: str) -
 
 
 def percent_ends(interval: Interval) -> tuple[float, float]:
-    """An interval of a share in percent; Student's may reach beyond what a share can be."""
-    return max(100 * interval.low, 0.0), min(100 * interval.high, 100.0)
+    """An interval of a share in percent."""
+    return 100 * interval.low, 100 * interval.high

@@ -39,7 +39,8 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
     for row, candidate in enumerate(candidates):
         won = candidate.trial == confirmation.winner
         _draw_candidate(axes, row, candidate, BEST if won else COMPLETE, is_share)
-    bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} of the search" for c in candidates])
+    of = f"of {confirmation.chosen_from}"
+    bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
     axes.set_xlabel("Validation accuracy (%)" if is_share else "Validation loss (nats)")
     handles: list[Line2D] = []
     if any(candidate.values for candidate in candidates):

@@ -12,6 +12,7 @@ from sweep.reporting.statistics.intervals import (
     Interval,
     Mean,
     difference_interval,
+    half_width,
     mean_interval,
     wilson_interval,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "compare_readings",
     "compare_with_best",
     "difference_interval",
+    "half_width",
     "holm",
     "importances",
     "interactions",

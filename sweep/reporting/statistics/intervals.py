@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,14 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-__all__ = ["Interval", "Mean", "difference_interval", "mean_interval", "wilson_interval"]
+__all__ = [
+    "Interval",
+    "Mean",
+    "difference_interval",
+    "half_width",
+    "mean_interval",
+    "wilson_interval",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,8 @@ class Mean:
 
     Attributes:
         value: The mean.
-        interval: Student's 95 % interval of it; None for a single run, or if all runs are alike:
-            then nothing is known of how far they scatter.
+        interval: Student's 95 % interval of it, within what can be measured; None for a single
+            run, or if all runs are alike: then nothing is known of how far they scatter.
         deviation: Standard deviation of the runs, or None for a single run.
         num_runs: How many there were.
     """
@@ -54,11 +62,15 @@ def wilson_interval(num_correct: int, num_images: int) -> Interval:
     return Interval(float(low), float(high))
 
 
-def mean_interval(values: Sequence[float]) -> Mean:
+def mean_interval(values: Sequence[float], *, highest: float = math.inf) -> Mean:
     """Mean of several runs with Student's 95 % interval (Student 1908).
 
+    The interval is cut at 0 and at `highest`. The true mean lies between them, so that the cut
+    takes nothing from the coverage.
+
     Args:
-        values: What each run measured, at least one.
+        values: What each run measured, at least one, from 0 to `highest`.
+        highest: The largest value that there can be: 1 for accuracies.
     """
     mean = float(np.mean(values))
     if len(values) < 2:
@@ -67,7 +79,14 @@ def mean_interval(values: Sequence[float]) -> Mean:
         return Mean(mean, None, 0.0, len(values))
     deviation = float(np.std(values, ddof=1))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * deviation / len(values) ** 0.5
-    return Mean(mean, Interval(mean - half, mean + half), deviation, len(values))
+    interval = Interval(max(mean - half, 0.0), min(mean + half, highest))
+    return Mean(mean, interval, deviation, len(values))
+
+
+def half_width(value: float, low: float, high: float) -> float | None:
+    """Half the length of an interval around a value; None if the value is not its middle."""
+    is_middle = math.isclose(high - value, value - low, rel_tol=1e-6, abs_tol=1e-12)
+    return (high - low) / 2 if is_middle else None
 
 
 def difference_interval(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from helpers import make_config, make_metrics
+from helpers import make_config, make_metrics, space_mapping
 
-from sweep.cli.summary import trial_text
+from sweep.cli.summary import headline, space_text, trial_text
 from sweep.records import (
     DataFacts,
     Objective,
@@ -16,17 +16,11 @@ from sweep.records import (
     TrialRecord,
     TrialState,
 )
+from sweep.space import load_space
 
 
-def shown(*train_accuracies: float | None) -> list[list[str]]:
-    """The rows of the table of epochs, cell by cell."""
-    history = tuple(
-        replace(make_metrics(0, epoch), train_accuracy=accuracy)
-        for epoch, accuracy in enumerate(train_accuracies, 1)
-    )
-    outcome = TrialOutcome(0, TrialState.COMPLETE, history, best_epoch=1)
-    trial = TrialRecord(0, TrialState.COMPLETE, make_config().params, {}, outcome)
-    study = StudyRecord(
+def study_of(trial: TrialRecord) -> StudyRecord:
+    return StudyRecord(
         name="x",
         state=StudyState.FINISHED,
         space={},
@@ -37,9 +31,40 @@ def shown(*train_accuracies: float | None) -> list[list[str]]:
         trials=(trial,),
         test_readings=(),
     )
-    lines = trial_text(study, trial).splitlines()
+
+
+def lines_of(*train_accuracies: float | None, best_epoch: int | None = 1) -> list[str]:
+    """What is said of a trial of so many epochs."""
+    history = tuple(
+        replace(make_metrics(0, epoch), train_accuracy=accuracy)
+        for epoch, accuracy in enumerate(train_accuracies, 1)
+    )
+    outcome = TrialOutcome(0, TrialState.COMPLETE, history, best_epoch=best_epoch)
+    trial = TrialRecord(0, TrialState.COMPLETE, make_config().params, {}, outcome)
+    return trial_text(study_of(trial), trial, has_weights=True).splitlines()
+
+
+def shown(*train_accuracies: float | None) -> list[list[str]]:
+    """The rows of the table of epochs, cell by cell."""
+    lines = lines_of(*train_accuracies)
     start = next(index for index, line in enumerate(lines) if line.startswith("epoch "))
-    return [line.split() for line in lines[start : start + 1 + len(history)]]
+    return [line.split() for line in lines[start : start + 1 + len(train_accuracies)]]
+
+
+def test_one_of_a_kind_is_singular():
+    assert any(line.startswith("1 epoch in ") for line in lines_of(None))
+    assert any(line.startswith("2 epochs in ") for line in lines_of(None, None))
+    trial = TrialRecord(0, TrialState.COMPLETE, make_config().params, {}, None)
+    assert headline(study_of(trial)) == "study x: finished, 1 of 1 trial (1 complete)"
+    changes = {"budget": {"trials": 1}, "pruner": {"type": "none"}}
+    text = space_text(load_space(space_mapping(**changes)))
+    assert "budget: 1 trial; at most 4 epochs in all" in text
+    assert "sampler, no pruner, data set digits" in text
+
+
+def test_a_star_is_explained_where_there_is_one():
+    assert lines_of(0.25, None)[-1] == "* best epoch, whose weights were kept"
+    assert not any("*" in line for line in lines_of(0.25, None, best_epoch=None))
 
 
 def test_train_accuracy_has_a_column_where_it_is_known():

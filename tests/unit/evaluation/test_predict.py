@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import space_mapping
 from PIL import Image
 
 import sweep
@@ -95,6 +96,25 @@ def test_weights_that_are_gone_are_one_line(finished, digits, tmp_path):
     shutil.rmtree(tmp_path / "studies.artifacts")
     with pytest.raises(StoreError, match=r"^the weights of trial \d of study 'small' are gone"):
         sweep.predict("small", digits, storage=finished)
+
+
+def test_weights_that_were_not_kept_are_not_called_gone(storage, digits, main):
+    """Those that were kept for a while are deleted, and no copy of them is to be found."""
+    sweep.run(space_mapping(), storage=storage, workers=1, device="cpu", keep_weights=1)
+    study = Store(storage, to_write=False).read_study("small")
+    assert len(sweep.predict("small", digits, storage=storage, trial=study.best.number)) == 10
+    for trial in study.trials:
+        text, _ = main(f"show small {trial.number} --storage {storage}", code=0)
+        if trial == study.best:
+            assert text.endswith("* best epoch, whose weights were kept\n")
+            continue
+        assert text.endswith("* best epoch\n")
+        words = (
+            rf"^the weights of trial {trial.number} of study 'small' were not kept: only those of "
+            r"the best complete trial are \(--keep-weights\); name one of them$"
+        )
+        with pytest.raises(StoreError, match=words):
+            sweep.predict("small", digits, storage=storage, trial=trial.number)
 
 
 # ---------------------------------------------------------------- files

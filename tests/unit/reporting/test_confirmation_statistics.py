@@ -215,7 +215,8 @@ def test_test_accuracies_are_shown_once_all_are_there():
     assert found.test_mean.interval is not None
     assert found.test_mean.value == pytest.approx(0.925)
     # Student: t(3) = 3.182, deviation 0.05, four runs.
-    assert found.test_mean.interval.high == pytest.approx(0.925 + 3.18245 * 0.05 / 2, abs=1e-5)
+    assert found.test_mean.interval.low == pytest.approx(0.925 - 3.18245 * 0.05 / 2, abs=1e-5)
+    assert found.test_mean.interval.high == 1.0, "not 1.0046, which no accuracy can be"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e308])

@@ -15,6 +15,8 @@ from hand_made import FAIL, SPACE, make_reading, make_study, make_trial, study_o
 
 import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
+from sweep.cli.answer import answer_text
+from sweep.cli.confirmation import confirmation_text
 from sweep.errors import DataError, InputError, StoreError
 from sweep.records import (
     CalibrationBin,
@@ -25,6 +27,8 @@ from sweep.records import (
     TrialState,
 )
 from sweep.reporting import Report, report
+from sweep.reporting.confirmation import confirmation
+from sweep.reporting.reported import reported
 from sweep.reporting.statistics import Importances, Interval
 from sweep.reporting.writing import Source, write_report
 from sweep.space import SearchSpace, load_space
@@ -231,10 +235,17 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert study["commands"]["reproduce"] == "sweep reproduce hand-made.confirm 3"
     text = " ".join(Page(result.html.read_text()).text.split())
     assert study["confirmation_counts"]["epochs"] == sum(run.epochs_run for run in runs.trials)
-    assert "Not decided. Trial 0 was first in the search" in text
+    assert "Not decided. Trial 0 was the best of the search" in text
     assert "on 2 fresh seeds trial 1 has the best mean, but the two cannot be told apart." in text
+    assert "1 of the other 2 configurations cannot be told from the winner." in text
+    assert "None of the other 2 complete trials can be told from the best of the search" in text
     assert "The test split was opened for the winner alone." in text
     assert "1, 1 failed" in text
+    assert "get 90.00 % right over 2 fresh seeds" in text
+    # 95 ± 31.77 % reaches beyond what an accuracy can be.
+    assert study["confirmation"]["candidates"][0]["mean"]["interval"][1] == 1.0
+    assert "95.00 % (63.23 to 100.00 %)" in text
+    assert "Mean of 2 networks on fresh seeds, all alike" in text
     with (tmp_path / "epochs.csv").open(newline="") as file:
         shown = [row for row in csv.DictReader(file) if row["study"] == runs.name]
     assert [row["number"] for row in shown if row["number"] == "3"] == ["3", "3"]
@@ -271,12 +282,40 @@ def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpac
     assert "goes on" not in text
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_led_the_search_then_is_not_called_its_best(
+    tmp_path: Path, space: SearchSpace, failed: bool
+) -> None:
+    """Trial 3 came after the confirmation was begun, and leads the search now."""
+    wrong = (2, 3, 4, 1)
+    search = make_study([make_trial(space, number, wrong[number]) for number in range(4)], space)
+    runs = study_of_runs([[4, FAIL if failed else 6], [3, 1]], [0, 1], space=space)
+    runs = replace(runs, test_readings=(make_reading(2), make_reading(3)))
+    text = page_of(tmp_path, search, runs)
+    then = "the search’s first 3 trials"
+    if failed:
+        assert f"The best of {then} did not survive. It was trial 0; on 2 fresh seeds 1" in text
+    else:
+        assert f"Not decided. Trial 0 was the best of {then}; on 2 fresh seeds trial 1" in text
+    assert f"The 2 best configurations of {then}, each trained again" in text
+    assert f"Rank in {then}" in text
+    assert f"The value of the best of {then} (trial 0) against" in text
+    assert "no. 1 of the search's first 3 trials" in (tmp_path / "report.html").read_text()
+    said = " ".join(answer_text(reported(search, space, runs)).split())
+    assert "; the best of the search's first 3 trials, trial 0, " in said
+    assert "the value of the best of the search's first 3 trials (trial 0) against" in said
+    found = confirmation(search, runs)
+    assert found is not None
+    last = confirmation_text("hand-made", found).splitlines()[-1]
+    assert last.startswith("trial 0, the best of the search's first 3 trials, is number 2")
+
+
 def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     runs = study_of_runs([[1, FAIL, FAIL], [4, 6, FAIL]], [0, 1], space=space)
     text = page_of(tmp_path, search, runs)
     assert (
-        "The search’s winner did not survive. Trial 0 was first in the search; on 3 fresh seeds 2 "
+        "The best of the search did not survive. It was trial 0; on 3 fresh seeds 2 "
         "of its 3 runs failed, and it comes after trial 1. Failed: 1 of 3 runs of trial 1, 2 of 3 "
         "runs of trial 0. Fewer failures count for more than a better mean."
     ) in text

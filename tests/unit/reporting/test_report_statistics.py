@@ -25,6 +25,7 @@ from sweep.reporting.statistics import (
     compare_readings,
     compare_with_best,
     difference_interval,
+    half_width,
     holm,
     mcnemar,
     mean_interval,
@@ -60,6 +61,22 @@ def test_mean_interval_agrees_with_scipy() -> None:
     assert (mean.interval.low, mean.interval.high) == pytest.approx(tuple(expected))
     assert mean.value == pytest.approx(0.9818)
     assert mean_interval([0.98]).interval is None
+
+
+def test_an_interval_of_means_ends_where_no_value_can_be() -> None:
+    whole = mean_interval([0.95, 0.96])
+    cut = mean_interval([0.95, 0.96], highest=1.0)
+    assert whole.interval is not None
+    assert cut.interval is not None
+    assert whole.interval.high > 1
+    assert (cut.interval.low, cut.interval.high) == (whole.interval.low, 1.0)
+    assert half_width(cut.value, cut.interval.low, cut.interval.high) is None
+    half = half_width(whole.value, whole.interval.low, whole.interval.high)
+    assert half == pytest.approx(whole.interval.high - 0.955)
+    loss = mean_interval([0.01, 0.2])
+    assert loss.interval is not None
+    assert loss.interval.low == 0.0
+    assert loss.interval.high > 1
 
 
 def test_runs_that_are_all_alike_have_no_interval() -> None:
