@@ -239,6 +239,8 @@ def _audit_lines(study: StudyRecord) -> list[str]:
 def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
     """How many trials failed and of what, the first of them, and what to do.
 
+    Those that were run again are left out: what counts is how their repetitions ended.
+
     Args:
         study: The study.
         storage_words: The options that commands need to find its store and data.
@@ -249,7 +251,8 @@ def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
     name = shlex.quote(study.name)
     kinds = _failure_kinds(study)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    lines = [f"failed: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
+    again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
+    lines = [f"failed{again}: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
     lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):

@@ -169,7 +169,8 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
     if not same_top or seeds not in (None, confirms.num_seeds):
         raise InputError(
             f"the confirmation of study {search.name!r} was begun with --top "
-            f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or none"
+            f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or "
+            "none: a search is confirmed once"
         )
     more = _num_ended(search) - confirms.num_trials
     notices = []

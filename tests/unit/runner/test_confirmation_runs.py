@@ -254,8 +254,14 @@ def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"top": 3}, "was begun with --top 2 --seeds 2; give the same numbers, or none"),
-        ({"seeds": 5}, "was begun with --top 2 --seeds 2; give the same numbers, or none"),
+        (
+            {"top": 3},
+            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+        ),
+        (
+            {"seeds": 5},
+            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+        ),
         ({"top": 0}, "top must be at least 1; found 0"),
         ({"seeds": -1}, "seeds must be at least 1; found -1"),
     ],

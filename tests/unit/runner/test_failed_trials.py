@@ -80,7 +80,7 @@ def test_the_budget_names_the_failures_that_a_study_may_have(storage):
         sweep.run(space, storage=storage, **HERE)
 
 
-def test_failed_trials_are_run_again_beyond_the_total(storage):
+def test_failed_trials_are_run_again_beyond_the_total(storage, tmp_path):
     run(storage)
     study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
     assert len(study.trials) == 6
@@ -89,6 +89,9 @@ def test_failed_trials_are_run_again_beyond_the_total(storage):
     assert study.trials[4].params == study.trials[0].params
     # These fail whenever they are run; only their repetitions are run again.
     assert [trial.number for trial in study.failed] == [4, 5]
+    shown = run_cli("show", "small", cwd=tmp_path).stdout
+    assert "(2 complete, 4 fail)" in shown
+    assert "failed and not run again: 2 trials: 2 nan" in shown
     study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
     assert [trial.retry_of for trial in study.trials[6:]] == [4, 5]
     study = sweep.resume("small", storage=storage, **HERE)
