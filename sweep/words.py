@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import shlex
 
-__all__ = ["DEFAULT_STORAGE", "duration", "number_words", "storage_words", "tie_words"]
+__all__ = [
+    "DEFAULT_STORAGE",
+    "command_words",
+    "duration",
+    "number_words",
+    "storage_words",
+    "tie_words",
+]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
@@ -13,6 +20,17 @@ DEFAULT_STORAGE = "sqlite:///studies.db"
 def storage_words(storage: str) -> str:
     """The option with which a command finds a store; empty for the default."""
     return "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+
+
+def command_words(command: str, study: str, storage: str) -> str:
+    """A command on a study that can be typed as it stands: `sweep resume mine --storage URL`.
+
+    Args:
+        command: Its name, as `resume`.
+        study: Name of the study.
+        storage: Where the study is, as the store was opened.
+    """
+    return f"sweep {command} {shlex.quote(study)}{storage_words(storage)}"
 
 
 def duration(seconds: float) -> str:

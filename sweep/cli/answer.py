@@ -14,7 +14,14 @@ from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
-from sweep.words import duration, number_words, tie_words
+from sweep.words import (
+    DEFAULT_STORAGE,
+    command_words,
+    duration,
+    number_words,
+    storage_words,
+    tie_words,
+)
 
 __all__ = ["answer_json", "answer_text"]
 
@@ -22,21 +29,28 @@ _LEADERBOARD = 5
 _SHOWN_FAILURES = 5
 
 
-def answer_text(study: Reported) -> str:
-    """A study for people: what to use, how good it is, what cannot be told from it."""
+def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
+    """A study for people: what to use, how good it is, what cannot be told from it.
+
+    Args:
+        study: The study.
+        storage: Where it is, for the commands that the text names.
+    """
     found = answer(study)
+    failures = failure_lines(study.record, storage_words(storage))
     lines = [headline(study.record)]
     if study.record.confirms is not None:  # a mean chooses there, not a run
         search = study.record.confirms.study
-        lines.append(f"it confirms study {search} on fresh seeds: see `sweep show {search}`")
+        command = command_words("show", search, storage)
+        lines.append(f"it confirms study {search} on fresh seeds: see `{command}`")
         lines += ["its single runs:", "", *_leaderboard(study)]
-        return "\n".join([*lines, *failure_lines(study.record)])
+        return "\n".join([*lines, *failures])
     if found is None:
-        return "\n".join([*lines, "no trial is complete", *failure_lines(study.record)])
+        return "\n".join([*lines, "no trial is complete", *failures])
     lines += _configuration(study, found)
-    lines += columns([[f"  {what}", *said] for what, *said in _measured(study, found)])
+    lines += columns([[f"  {what}", *said] for what, *said in _measured(study, found, storage)])
     lines += ["", *_leaderboard(study)]
-    return "\n".join([*lines, *failure_lines(study.record)])
+    return "\n".join([*lines, *failures])
 
 
 def answer_json(study: Reported) -> dict[str, Any]:
@@ -60,15 +74,15 @@ def _configuration(study: Reported, found: Answer) -> list[str]:
     return [f"use the configuration of trial {found.trial.number}, {why}:", *columns(rows)]
 
 
-def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
+def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
     """What is known of the configuration, line by line."""
     metric = study.record.objective.metric
     cost = counts(study.record)
     rows = [("in the search", f"{metric} {percent_or_number(metric, found.trial.value)}")]
     if study.confirmation is not None:
-        rows += _confirmed(study.confirmation, study.record.name)
+        rows += _confirmed(study.confirmation, study.record.name, storage)
     rows.append(("the network", f"trial {found.network.number} of {found.network_study}"))
-    rows.append(("  its test accuracy", _test_words(study, found)))
+    rows.append(("  its test accuracy", _test_words(study, found, storage)))
     for index, promise in enumerate(found.promises):
         label = "  on the test split" if index else "promised too much"
         what = f"{promise.promised} against {promise.kept}"
@@ -83,15 +97,17 @@ def _measured(study: Reported, found: Answer) -> list[tuple[str, str]]:
     return rows
 
 
-def _confirmed(confirmation: Confirmation, search: str) -> list[tuple[str, str]]:
+def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tuple[str, str]]:
     """What the runs on fresh seeds say; of one without a winner, why it has none."""
     metric = confirmation.metric
     winner = confirmation.candidates[0]
     if confirmation.failed:
-        why = f"not confirmed: all runs failed; `sweep show {confirmation.study}` says how"
+        command = command_words("show", confirmation.study, storage)
+        why = f"not confirmed: all runs failed; `{command}` says how"
         return [("on fresh seeds", why)]
     if not confirmation.finished or winner.mean is None:
-        return [("on fresh seeds", f"not confirmed yet: `sweep confirm {search}` goes on")]
+        command = command_words("confirm", search, storage)
+        return [("on fresh seeds", f"not confirmed yet: `{command}` goes on")]
     mean = f"{metric} {_mean(winner.mean, metric)}"
     later = confirmation.num_later
     more = f"; {counted(later, 'later trial')} not confirmed" if later else ""
@@ -133,13 +149,15 @@ def _survived(confirmation: Confirmation) -> str:
     return who + how[searched.tied]
 
 
-def _test_words(study: Reported, found: Answer) -> str:
+def _test_words(study: Reported, found: Answer, storage: str) -> str:
     if found.test_accuracy is None or found.test_accuracy_interval is None:
         if study.runs is not None and study.runs.state is not StudyState.FINISHED:
-            return f"sealed until `sweep confirm {study.record.name}` is done"
+            return f"sealed until `{command_words('confirm', study.record.name, storage)}` is done"
         if study.record.state is not StudyState.FINISHED:
             return "sealed until the study is finished"
-        return f"not read yet: `sweep report {study.record.name}` reads it once"
+        return (
+            f"not read yet: `{command_words('report', study.record.name, storage)}` reads it once"
+        )
     interval = _interval(found.test_accuracy_interval)
     return f"{found.test_accuracy:.2%} (95 % interval {interval})"
 

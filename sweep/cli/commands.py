@@ -87,7 +87,8 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     def next_step() -> str:
         if tally is None or tally.study is None:
             return "no trial was started"
-        return f"what was finished is in the store. Next: sweep resume {tally.study}{words}"
+        name = shlex.quote(tally.study)
+        return f"what was finished is in the store. Next: sweep resume {name}{words}"
 
     with interruptible(next_step) as interruption, handle_errors(next_step, interruption):
         # Imports take a second, in which a signal may come, too.
@@ -276,7 +277,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                 if as_json:
                     data = summary.study_json(record, with_trials=True) | answer_json(whole)
                 else:
-                    text = answer_text(whole)
+                    text = answer_text(whole, storage)
         elif as_json:
             data = summary.trial_json(record, record.trials[trial], in_full=True)
         else:

@@ -156,12 +156,13 @@ def confirm_options(command: _Command) -> _Command:
         click.option(
             "--top",
             type=click.IntRange(min=1),
-            help="Confirm so many configurations, the best; 5 if unset.",
+            help="Confirm so many configurations, the best; if unset, as it was begun, or 5.",
         ),
         click.option(
             "--seeds",
             type=click.IntRange(min=1),
-            help="Train each of them so often, each time with another seed; 5 if unset.",
+            help="Train each of them so often, each time with another seed; if unset, as it was "
+            "begun, or 5.",
         ),
         _trial_time_limit_option,
         _checkpoint_option,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
 
 __all__ = ["reproduction_json", "reproduction_text"]
@@ -18,6 +19,8 @@ def reproduction_text(found: Reproduction) -> str:
         lines = [
             f"{where}: identical: {num_epochs} of {num_epochs} epochs to the last bit, and "
             f"{weights[found.weights or None]}"
+            if num_epochs
+            else f"{where}: identical: it ends before its first epoch is done, as it did then"
         ]
     elif found.first_difference is None:
         others = []
@@ -35,17 +38,40 @@ def reproduction_text(found: Reproduction) -> str:
         ]
         if len(found.repeated.history) != num_epochs:
             lines.append(f"  epochs: {num_epochs} then, {len(found.repeated.history)} now")
-    failure = found.repeated.failure
-    if failure is not None:
-        lines.append(f"the repetition failed: {failure.kind}: {failure.reason}")
+    lines += _end_lines(found)
     if found.conditions:
         lines += ["what was different:", *(f"  {line}" for line in found.conditions)]
     return "\n".join(lines)
 
 
+def _end_lines(found: Reproduction) -> list[str]:
+    """How the trial ended, if not well, and how its repetition did."""
+    then, now = found.recorded.failure, found.repeated.failure
+    if now is not None and _failure_words(now) == _failure_words(then):
+        again = "so does the repetition"
+    elif now is not None:
+        again = f"the repetition failed: {_failure_words(now)}"
+    elif found.was_cut:
+        again = "the repetition was ended after as many epochs"
+    else:
+        again = "the repetition did not fail"
+    match found.recorded.state:
+        case TrialState.COMPLETE:
+            return [] if now is None else [again]
+        case TrialState.PRUNED:
+            how = f"was pruned after epoch {len(found.recorded.history)}"
+        case _:
+            how = f"failed: {_failure_words(then)}"
+    return [f"trial {found.recorded.trial} itself {how}; {again}"]
+
+
+def _failure_words(failure: Failure | None) -> str:
+    return "it was not recorded why" if failure is None else f"{failure.kind}: {failure.reason}"
+
+
 def reproduction_json(found: Reproduction) -> dict[str, Any]:
     """A reproduction for programs."""
-    failure = found.repeated.failure
+    then, now = found.recorded.failure, found.repeated.failure
     return {
         "study": found.study,
         "trial": found.recorded.trial,
@@ -54,6 +80,8 @@ def reproduction_json(found: Reproduction) -> dict[str, Any]:
         "largest_differences": found.largest,
         "same_weights": found.weights,
         "epochs": {"then": len(found.recorded.history), "now": len(found.repeated.history)},
-        "failure": None if failure is None else f"{failure.kind}: {failure.reason}",
+        "state_then": str(found.recorded.state),
+        "failure_then": None if then is None else _failure_words(then),
+        "failure": None if now is None else _failure_words(now),
         "conditions": list(found.conditions),
     }

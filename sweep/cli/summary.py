@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import Any
 
@@ -35,8 +36,8 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
             f"pruned: {counted(len(pruned), 'trial')}, which saved {counted(saved, 'epoch')}"
         )
     lines += _audit_lines(study)
-    lines += failure_lines(study)
-    lines.append(f"next: sweep report {study.name}{storage_words}")
+    lines += failure_lines(study, storage_words)
+    lines.append(f"next: sweep report {shlex.quote(study.name)}{storage_words}")
     return "\n".join(lines)
 
 
@@ -247,20 +248,30 @@ def _audit_lines(study: StudyRecord) -> list[str]:
     ]
 
 
-def failure_lines(study: StudyRecord) -> list[str]:
-    """How many trials failed and of what, the first of them, and what to do."""
+def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
+    """How many trials failed and of what, the first of them, and what to do.
+
+    Those that were run again are left out: what counts is how their repetitions ended.
+
+    Args:
+        study: The study.
+        storage_words: The options that commands need to find its store and data.
+    """
     failed = study.failed
     if not failed:
         return []
+    name = shlex.quote(study.name)
     kinds = _failure_kinds(study)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    lines = [f"failed: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
+    again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
+    lines = [f"failed{again}: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
     lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):
-        lines.append(f"  and {len(failed) - len(shown)} more (`sweep show {study.name} --json`)")
+        more = len(failed) - len(shown)
+        lines.append(f"  and {more} more (`sweep show {name}{storage_words} --json`)")
     if study.confirms is None:
-        lines.append(f"  run them again with `sweep resume {study.name} --retry-failed`")
+        lines.append(f"  run them again with `sweep resume {name}{storage_words} --retry-failed`")
     return lines
 
 

@@ -22,6 +22,7 @@ from sweep.records import (
     rank_candidates,
 )
 from sweep.store import STORE_FAILURES, Store, describe_failure
+from sweep.words import command_words
 
 __all__ = ["read_confirmation", "read_test_split"]
 
@@ -68,7 +69,7 @@ def read_test_split(
         search = record.confirms.study
         raise StoreError(
             f"study {study!r} confirms {search!r}, and its test split is opened for the winner "
-            f"alone: `sweep confirm {search}`"
+            f"alone: `{command_words('confirm', search, storage)}`"
         )
     if record.best is None:
         raise StoreError(f"study {study!r} has no COMPLETE trial to test")
@@ -78,7 +79,8 @@ def read_test_split(
     if record.finished_by is None:
         raise StoreError(
             f"study {study!r} is {record.state}: the test split stays sealed until the budget is "
-            f"used up; finish it with `sweep resume {study}` (--trials N sets another total)"
+            f"used up; finish it with `{command_words('resume', study, storage)}` (--trials N sets "
+            "another total)"
         )
     store = Store(storage, to_write=True)
     with store.lock(study):
@@ -99,7 +101,7 @@ def _require_unconfirmed(store: Store, study: str) -> None:
         return
     raise StoreError(
         f"study {study!r} has a confirmation: the test split is opened for its winner alone; "
-        f"`sweep confirm {study}` goes on"
+        f"`{command_words('confirm', study, store.url)}` goes on"
     )
 
 
@@ -142,7 +144,8 @@ def _winning_runs(store: Store, study: str) -> tuple[StudyRecord, list[int]]:
     if runs is None or not have_all_ended(runs):
         what = "is not confirmed" if runs is None else "has runs of its confirmation that wait"
         raise StoreError(
-            f"study {study!r} {what}: the test split stays sealed; `sweep confirm {study}` goes on"
+            f"study {study!r} {what}: the test split stays sealed; "
+            f"`{command_words('confirm', study, store.url)}` goes on"
         )
     winner, mean = rank_candidates(runs)[0]
     if mean is None:

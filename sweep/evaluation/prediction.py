@@ -16,7 +16,7 @@ from sweep.evaluation.networks import compute_logits, load_networks, read_datase
 from sweep.evaluation.pictures import read_picture
 from sweep.records import StudyRecord, chosen_run
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["Prediction", "predict"]
 
@@ -111,10 +111,8 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     if runs is not None and run is not None:
         return runs, run.number
     if record.confirms is not None:
-        search = record.confirms.study
-        raise StoreError(
-            f"study {record.name!r} has not chosen a network; `sweep confirm {search}` goes on"
-        )
+        command = command_words("confirm", record.confirms.study, store.url)
+        raise StoreError(f"study {record.name!r} has not chosen a network; `{command}` goes on")
     if record.best is None:
         raise StoreError(f"study {record.name!r} has no COMPLETE trial whose network could be used")
     return record, record.best.number

@@ -85,7 +85,8 @@ def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) 
     if any(study.epochs for study in progress):
         yield _Plan(
             "best-so-far",
-            "Validation error of the best trial so far against the epochs spent, by study",
+            "Validation error of the best trial so far against the epochs spent, by study, "
+            "trials in the order of their numbers",
             lambda: figures.draw_best_so_far(progress),
         )
 
@@ -208,7 +209,7 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
         yield _Plan(
             "history",
             f"{_metric(record).capitalize()} of each trial against the epochs spent, and the best "
-            "so far",
+            "so far, trials in the order of their numbers",
             lambda: figures.draw_history(replace(history, best=chosen)),
         )
     if curves is not None:

@@ -22,7 +22,7 @@ from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import Reported, read_space, reported, understood
 from sweep.reporting.spreadsheets import epochs_csv, trials_csv
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, storage_words
+from sweep.words import DEFAULT_STORAGE, command_words, storage_words
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
@@ -88,8 +88,8 @@ def read_studies(
         read_space(record)
         if record.confirms is not None:
             raise InputError(
-                f"study {record.name!r} is in the report on the search that it confirms: `sweep "
-                f"report {record.confirms.study}`"
+                f"study {record.name!r} is in the report on the search that it confirms: "
+                f"`{command_words('report', record.confirms.study, storage)}`"
             )
     return [_tested(store, record, storage, data_dir) for record in records]
 
@@ -108,9 +108,9 @@ def _tested(
     if runs is not None and runs.state is not StudyState.FINISHED:
         was_opened = record.test_readings or runs.test_readings
         note = (
-            f"The best trials are being confirmed, and that is not finished: `sweep confirm "
-            f"{record.name}` goes on. Until then the test split "
-            f"{'is not opened again' if was_opened else 'stays sealed'}."
+            "The best trials are being confirmed, and that is not finished: "
+            f"`{command_words('confirm', record.name, storage)}` goes on. Until then the "
+            f"test split {'is not opened again' if was_opened else 'stays sealed'}."
         )
         return Source(record, runs, (note,))
     with understood(record.name):

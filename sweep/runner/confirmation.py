@@ -29,7 +29,7 @@ from sweep.runner.workers import WorkerOptions
 from sweep.space import PARAMETERS, SearchSpace, effective_parameters, load_space
 from sweep.store import Store
 from sweep.study import derive_seed
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["train_confirmation"]
 
@@ -97,7 +97,7 @@ def train_confirmation(
         last = [run.reason or "no reason" for run in runs.failed][-1:]
         raise SweepFailedError(
             f"all runs that confirm study {study!r} failed, the last one with {''.join(last)}; "
-            f"`sweep show {runs.name}` shows them"
+            f"`{command_words('show', runs.name, store.url)}` shows them"
         )
     return runs
 
@@ -121,7 +121,8 @@ def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> I
     with store.lock(study):
         again = _plan(store, store.read_study(study), top, seeds)
         if again.confirms != plan.confirms:
-            raise StoreError(f"study {study!r} went on meanwhile; `sweep confirm {study}` again")
+            command = command_words("confirm", study, store.url)
+            raise StoreError(f"study {study!r} went on meanwhile; `{command}` again")
         yield
 
 
@@ -150,13 +151,13 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
     """
     if search.confirms is not None:
         raise InputError(
-            f"study {search.name!r} is itself a confirmation: `sweep confirm "
-            f"{search.confirms.study}` goes on with it"
+            f"study {search.name!r} is itself a confirmation: "
+            f"`{command_words('confirm', search.confirms.study, store.url)}` goes on with it"
         )
     space = stored_space(store, search.name)
     runs = _find_runs(store, search.name)
     if runs is None or not have_all_ended(runs):
-        _require_finished(search)
+        _require_finished(search, store.url)
     if runs is None:
         return _new_plan(search, space, _TOP if top is None else top, seeds or _SEEDS)
     confirms = runs.confirms
@@ -168,7 +169,8 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
     if not same_top or seeds not in (None, confirms.num_seeds):
         raise InputError(
             f"the confirmation of study {search.name!r} was begun with --top "
-            f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or none"
+            f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or "
+            "none: a search is confirmed once"
         )
     more = _num_ended(search) - confirms.num_trials
     notices = []
@@ -196,16 +198,17 @@ def _find_runs(store: Store, search: str) -> StudyRecord | None:
     return runs
 
 
-def _require_finished(search: StudyRecord) -> None:
+def _require_finished(search: StudyRecord, storage: str) -> None:
     if search.finished_by is None:
         raise StoreError(
             f"study {search.name!r} is {search.state}, and only a finished search is confirmed; "
-            f"finish it with `sweep resume {search.name}` (--trials N sets another total)"
+            f"finish it with `{command_words('resume', search.name, storage)}` (--trials N sets "
+            "another total)"
         )
     if search.best is None:
         raise StoreError(
-            f"study {search.name!r} has no COMPLETE trial to confirm; `sweep show {search.name}` "
-            "says why"
+            f"study {search.name!r} has no COMPLETE trial to confirm; "
+            f"`{command_words('show', search.name, storage)}` says why"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sweep.errors import StoreError
 from sweep.records import Failure, FailureKind, TrialOutcome
+from sweep.words import command_words
 
 __all__ = ["Failures"]
 
@@ -25,7 +26,7 @@ class Failures:
         self._kinds: set[FailureKind] = set()
         self._any_success = False
 
-    def start_from(self, count: int, study: str) -> None:
+    def start_from(self, count: int, study: str, storage: str) -> None:
         """Count those that are in the study already.
 
         Raises:
@@ -35,8 +36,9 @@ class Failures:
         if self._most is not None and count > self._most:
             trials = f"{count} failed trial{'' if count == 1 else 's'}"
             raise StoreError(
-                f"study {study!r} has {trials}, and max_failures is {self._most}; `sweep show "
-                f"{study}` shows them, `sweep resume {study} --retry-failed` runs them again, and "
+                f"study {study!r} has {trials}, and max_failures is {self._most}; "
+                f"`{command_words('show', study, storage)}` shows them, "
+                f"`{command_words('resume', study, storage)} --retry-failed` runs them again, and "
                 "--max-failures N allows more"
             )
 

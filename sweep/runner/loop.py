@@ -41,6 +41,7 @@ from sweep.runner.recovery import Recovery
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
+from sweep.words import command_words
 
 __all__ = ["Limits", "Loop"]
 
@@ -230,7 +231,7 @@ class Loop:
         if worker.data_fingerprint != self._fingerprint:
             raise SweepFailedError(
                 "a worker read other data than the driver: the files changed meanwhile; "
-                f"`sweep resume {self._space.name}` starts again"
+                f"`{command_words('resume', self._space.name, self._store.url)}` starts again"
             )
 
     def _go_on(self, resumed: Resumed, executor: Executor) -> None:

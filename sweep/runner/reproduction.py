@@ -70,6 +70,11 @@ class Reproduction:
         )
 
     @property
+    def was_cut(self) -> bool:
+        """Whether trial and repetition were ended from outside, after as many epochs."""
+        return _was_cut(self.recorded)
+
+    @property
     def has_same_best(self) -> bool:
         """Whether the best epoch and its predictions are the same, as far as they are recorded."""
         best = (self.recorded.best_epoch, self.recorded.validation_predictions)

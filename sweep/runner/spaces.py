@@ -9,6 +9,7 @@ from sweep.errors import InputError, StoreError
 from sweep.records import DataFacts
 from sweep.space import SearchSpace, load_space
 from sweep.store import Store
+from sweep.words import command_words
 
 __all__ = ["compare_spaces", "override", "read_data", "stored_space"]
 
@@ -74,7 +75,7 @@ def compare_spaces(store: Store, space: SearchSpace) -> None:
             f"study {space.name!r} is already in {str(store.path)!r} with another search space:\n"
             + "\n".join(f"  {line}" for line in differences)
             + "\nchoose another name with --study, or finish the old one with "
-            f"`sweep resume {space.name}`"
+            f"`{command_words('resume', space.name, store.url)}`"
         )
 
 

@@ -20,7 +20,7 @@ from sweep.runner.workers import WorkerOptions
 from sweep.space import SearchSpace, load_space
 from sweep.store import STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["CHECKPOINT_SECONDS", "Request", "limits_of", "resume", "run"]
 
@@ -88,7 +88,7 @@ def run(
     store = Store(storage, to_write=True)
     if store.has_study(space.name):
         compare_spaces(store, space)
-        _refuse_confirmation(space.name, store.read_confirms(space.name))
+        _refuse_confirmation(space.name, store.read_confirms(space.name), storage)
     space = override(space, trials=trials)
     options = WorkerOptions(workers, device, engine, precision, lanes)
     request = Request(
@@ -159,7 +159,7 @@ def resume(
     store = Store(storage, to_write=True)
     space = stored_space(store, study)
     record = store.read_study(study)
-    _refuse_confirmation(study, record.confirms)
+    _refuse_confirmation(study, record.confirms, storage)
     total = trials if trials is not None else record.num_trials
     space = override(
         space,
@@ -184,12 +184,13 @@ def resume(
     return request.carry_out()
 
 
-def _refuse_confirmation(study: str, confirms: Confirms | None) -> None:
+def _refuse_confirmation(study: str, confirms: Confirms | None, storage: str) -> None:
     """Leave a confirmation to `confirm`: another total or fewer weights would make it another."""
     if confirms is not None:
         search = confirms.study
         raise InputError(
-            f"study {study!r} confirms {search!r}: go on with `sweep confirm {search}`"
+            f"study {study!r} confirms {search!r}: go on with "
+            f"`{command_words('confirm', search, storage)}`"
         )
 
 
@@ -313,7 +314,7 @@ class Request:
             return []  # reading a large study takes seconds
         failed = self.store.read_study(self.space.name).unrepeated
         again = [trial for trial in failed if trial.params] if self.retry_failed else []
-        failures.start_from(len(failed) - len(again), self.space.name)
+        failures.start_from(len(failed) - len(again), self.space.name, self.store.url)
         return again
 
     def _total(self, session: StudySession, num_again: int) -> int | None:

@@ -70,7 +70,7 @@ class StudyMemory(BaseStorage):
             name = self._memory.get_study_name_from_id(study_id)
             raise SweepFailedError(
                 f"trial {number} of study {name!r} was made by another program while this driver "
-                f"works on the study; stop that program, then `sweep resume {name}` goes on"
+                f"works on the study; stop that program, then resume the study"
             )
         return trial_id
 

@@ -134,6 +134,27 @@ def test_what_cannot_be_is_one_line(main, confirmed, tmp_path, line, words):
     assert {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("confirm small.confirm", "confirm small"),
+        ("resume small.confirm", "confirm small"),
+        ("report small.confirm", "report small"),
+    ],
+)
+def test_a_command_that_is_named_finds_the_store_that_was_named(main, confirmed, line, command):
+    _, errors = main(f"{line} --storage {confirmed}", code=2)
+    assert f"`sweep {command} --storage {confirmed}`" in errors
+
+
+def test_what_is_shown_names_commands_that_find_the_store(main, confirmed):
+    where = f"--storage {confirmed}"
+    assert f"see `sweep show small {where}`" in main(f"show small.confirm {where}", code=0)[0]
+    Store(confirmed, to_write=True).write_finished("small.confirm", None)
+    output, _ = main(f"show small {where}", code=0)
+    assert f"sealed until `sweep confirm small {where}` is done" in output
+
+
 def test_the_doctor_knows_how_a_confirmation_goes_on(main, confirmed):
     assert "nothing is damaged" in main("doctor", code=0)[0]
     Store(confirmed, to_write=True).write_finished("small.confirm", None)

@@ -289,7 +289,8 @@ def test_a_search_that_went_on_since_its_confirmation_was_planned(finished, monk
         return read(*arguments)
 
     monkeypatch.setattr(sweeps, "read_data", go_on_meanwhile)
-    with pytest.raises(StoreError, match="'small' went on meanwhile; `sweep confirm small` again"):
+    again = f"went on meanwhile; `sweep confirm small --storage {finished}` again"
+    with pytest.raises(StoreError, match=again):
         train_confirmation("small", storage=finished, workers=1, device="cpu")
     assert not Store(finished, to_write=False).has_study("small.confirm")
 

@@ -83,13 +83,17 @@ def test_the_seal_holds_until_every_run_has_ended(finished):
 def test_the_runs_are_no_search_whose_best_is_tested(confirmed):
     with pytest.raises(StoreError, match="confirms 'small', and its test split is opened for"):
         read_test_split(confirmed, "small.confirm")
-    with pytest.raises(InputError, match="the search that it confirms: `sweep report small`"):
+    with pytest.raises(
+        InputError, match=f"that it confirms: `sweep report small --storage {confirmed}`"
+    ):
         sweep.report("small.confirm", storage=confirmed)
     assert readings(confirmed) == ()
 
 
 def test_a_confirmed_search_has_its_own_best_untested(confirmed):
-    with pytest.raises(StoreError, match="opened for its winner alone; `sweep confirm small`"):
+    with pytest.raises(
+        StoreError, match=f"its winner alone; `sweep confirm small --storage {confirmed}`"
+    ):
         read_test_split(confirmed, "small")
     assert readings(confirmed, "small") == ()
 

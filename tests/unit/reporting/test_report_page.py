@@ -207,6 +207,40 @@ def test_the_page_says_what_matters(written: Report) -> None:
     assert "No trial failed." in text
 
 
+def test_what_is_counted_in_epochs_is_in_the_order_of_the_trials_numbers(written: Report) -> None:
+    """The clock is not believed: which trial ended first is not known."""
+    text = " ".join(Page(written.html.read_text()).text.split())
+    assert "reached it on validation data, the trials taken in the order of their numbers" in text
+    assert "failed ones included, the trials taken in the order of their numbers" in text
+    assert "until its end" not in text
+    assert "may belong to another" not in text  # one data set, one split
+
+
+def test_an_accuracy_to_reach_may_belong_to_another_data_set(
+    tmp_path: Path, space: SearchSpace
+) -> None:
+    easy = make_study([make_trial(space, 0, 2)], space, name="easy")
+    hard = make_study([make_trial(space, 0, 12)], space, name="hard")
+    other = replace(hard, data=replace(hard.data, fingerprint="cd" * 32))
+    text = " ".join(Page(write(tmp_path, easy, other).html.read_text()).text.split())
+    assert "chosen for each split: a column’s may belong to another than a row’s" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "heading"),
+    [
+        ({"finished_by": "timeout"}, "finished by its timeout"),
+        ({"finished_by": "trials"}, "finished"),
+        ({"finished_by": "timeout", "state": StudyState.RUNNING}, "running"),
+    ],
+)
+def test_the_heading_says_that_a_timeout_ended_the_study(
+    tmp_path: Path, study: StudyRecord, changes: dict[str, Any], heading: str
+) -> None:
+    html = write(tmp_path, replace(study, **changes)).html.read_text()
+    assert f">{heading}</span></h2>" in html
+
+
 def test_the_same_study_gives_the_same_page(tmp_path: Path, space: SearchSpace) -> None:
     study = make_study([make_trial(space, 0)], space, readings=(make_reading(0),))
     first, second = write(tmp_path / "a", study), write(tmp_path / "b", study)

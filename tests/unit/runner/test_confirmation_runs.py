@@ -254,8 +254,14 @@ def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"top": 3}, "was begun with --top 2 --seeds 2; give the same numbers, or none"),
-        ({"seeds": 5}, "was begun with --top 2 --seeds 2; give the same numbers, or none"),
+        (
+            {"top": 3},
+            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+        ),
+        (
+            {"seeds": 5},
+            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+        ),
         ({"top": 0}, "top must be at least 1; found 0"),
         ({"seeds": -1}, "seeds must be at least 1; found -1"),
     ],
@@ -268,7 +274,7 @@ def test_an_unfinished_search_is_refused(storage):
     write_study(storage, [configuration(2, 16)], [0.9], finished=None)
     assert refusal(storage, StoreError) == (
         "study 'small' is interrupted, and only a finished search is confirmed; finish it with "
-        "`sweep resume small` (--trials N sets another total)"
+        f"`sweep resume small --storage {storage}` (--trials N sets another total)"
     )
 
 
@@ -278,16 +284,18 @@ def test_a_search_without_a_complete_trial_is_refused(storage):
 
 
 def test_a_confirmation_is_not_confirmed_nor_resumed(confirmed):
-    with pytest.raises(InputError, match="is itself a confirmation: `sweep confirm small` goes on"):
+    command = f"`sweep confirm small --storage {confirmed}`"
+    with pytest.raises(InputError, match=f"is itself a confirmation: {command} goes on"):
         train_confirmation("small.confirm", storage=confirmed)
-    with pytest.raises(InputError, match="confirms 'small': go on with `sweep confirm small`"):
+    with pytest.raises(InputError, match=f"confirms 'small': go on with {command}"):
         sweep.resume("small.confirm", storage=confirmed, trials=9)
 
 
 def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
     """Its space is that of a study; another total or fewer weights would make it another."""
     store = Store(confirmed, to_write=False)
-    with pytest.raises(InputError, match="confirms 'small': go on with `sweep confirm small`"):
+    command = f"`sweep confirm small --storage {confirmed}`"
+    with pytest.raises(InputError, match=f"confirms 'small': go on with {command}"):
         sweep.run(
             store.read_space("small.confirm"),
             storage=confirmed,
@@ -345,7 +353,7 @@ def test_if_all_runs_fail_there_is_no_winner(storage):
     )
     assert refusal(storage, SweepFailedError) == (
         "all runs that confirm study 'small' failed, the last one with nan: loss became nan in "
-        "epoch 1; `sweep show small.confirm` shows them"
+        f"epoch 1; `sweep show small.confirm --storage {storage}` shows them"
     )
 
 

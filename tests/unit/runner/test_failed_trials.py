@@ -55,6 +55,8 @@ def test_failures_are_shown_with_their_kinds(storage, tmp_path):
     assert "failed: 2 trials: 2 nan" in shown.stdout
     assert "  trial 0  nan: epoch " in shown.stdout
     assert "run them again with `sweep resume small --retry-failed`" in shown.stdout
+    shown = run_cli("show", "small", "--storage", storage, cwd=tmp_path)
+    assert f"`sweep resume small --storage {storage} --retry-failed`" in shown.stdout
     data = json.loads(run_cli("show", "small", "--json", cwd=tmp_path).stdout)
     assert data["failures"] == {"nan": 2}
     assert data["trials"][0]["failure"]["kind"] == "nan"
@@ -65,8 +67,9 @@ def test_one_failure_too_many_stops_the_sweep(storage):
     with pytest.raises(SweepFailedError, match=r"2 trials failed, and max_failures is 1; .* nan"):
         run(storage, max_failures=1)
     assert states(storage)[:3] == ["FAIL", "COMPLETE", "FAIL"]
-    with pytest.raises(StoreError, match=r"has 2 failed trials, and max_failures is 1; .*--retry"):
+    with pytest.raises(StoreError, match=r"has 2 failed trials, and max_failures is 1;") as refused:
         sweep.resume("small", storage=storage, max_failures=1, **HERE)
+    assert f"`sweep resume small --storage {storage} --retry-failed`" in str(refused.value)
     study = sweep.resume("small", storage=storage, max_failures=2, **HERE)
     assert [trial.state.value for trial in study.trials] == ["FAIL", "COMPLETE"] * 2
 
@@ -77,7 +80,7 @@ def test_the_budget_names_the_failures_that_a_study_may_have(storage):
         sweep.run(space, storage=storage, **HERE)
 
 
-def test_failed_trials_are_run_again_beyond_the_total(storage):
+def test_failed_trials_are_run_again_beyond_the_total(storage, tmp_path):
     run(storage)
     study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
     assert len(study.trials) == 6
@@ -86,6 +89,9 @@ def test_failed_trials_are_run_again_beyond_the_total(storage):
     assert study.trials[4].params == study.trials[0].params
     # These fail whenever they are run; only their repetitions are run again.
     assert [trial.number for trial in study.failed] == [4, 5]
+    shown = run_cli("show", "small", cwd=tmp_path).stdout
+    assert "(2 complete, 4 fail)" in shown
+    assert "failed and not run again: 2 trials: 2 nan" in shown
     study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
     assert [trial.retry_of for trial in study.trials[6:]] == [4, 5]
     study = sweep.resume("small", storage=storage, **HERE)

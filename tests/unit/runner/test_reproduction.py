@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -165,6 +166,39 @@ def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(
     assert [m.epoch for m in found.repeated.history] == [1, 2]
     assert found.is_identical
     assert any(line.startswith("device: cuda:7 (gone) then, cpu") for line in found.conditions)
+
+
+def test_how_a_trial_ended_is_said_beside_how_its_repetition_did(made, main):
+    output, _ = main(f"reproduce small 1 --storage {made}", code=0)
+    assert re.search("^trial 1 itself failed: nan: .*; so does the repetition$", output, re.M)
+    assert "0 of 0 epochs" not in output
+    data = json.loads(main(f"reproduce small 1 --json --storage {made}", code=0)[0])
+    assert data["state_then"] == "FAIL"
+    assert data["failure_then"] == data["failure"]
+    output, _ = main(f"reproduce small 2 --storage {made}", code=0)
+    found = re.search(r"^trial 2 itself was pruned after epoch \d; (.*)$", output, re.M)
+    assert found[1] == "the repetition was ended after as many epochs"
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [
+        (FailureKind.TIME_LIMIT, "the repetition was ended after as many epochs"),
+        (FailureKind.OUT_OF_MEMORY, "the repetition did not fail"),
+    ],
+)
+def test_a_failure_that_is_not_repeated_is_said(
+    made, recorded_otherwise, main, monkeypatch, kind, again
+):
+    failure = sweep.records.Failure(kind, "too much")
+    recorded_otherwise(
+        state=sweep.records.TrialState.FAIL, failure=failure,
+        best_epoch=None, validation_predictions=None,
+    )  # fmt: skip
+    monkeypatch.setattr(Store, "recorded_weights", lambda *_: None)
+    line = f"reproduce small 0 --storage {made}"
+    output, _ = main(line, code=0 if kind is FailureKind.TIME_LIMIT else 1)
+    assert f"\ntrial 0 itself failed: {kind}: too much; {again}\n" in output
 
 
 def test_other_predictions_are_not_called_weights(made, recorded_otherwise, main):

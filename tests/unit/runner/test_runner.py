@@ -207,7 +207,7 @@ def test_another_space_is_refused_with_the_differences(finished):
     message = str(caught.value)
     assert "parameters.layer_size.choices: [16, 32] → [16]" in message
     assert "--study" in message
-    assert "sweep resume small" in message
+    assert f"`sweep resume small --storage {finished}`" in message
     assert len(Store(finished, to_write=False).read_study("small").trials) == 3
 
 
