@@ -71,7 +71,7 @@ def test_one_trial_of_each_slice_runs_to_its_end(whole, events):
 def test_it_is_shown(whole):
     first, epoch = next(iter(audits(whole).items()))
     assert f"audited: the pruner would have ended it after epoch {epoch}" in trial_text(
-        whole, whole.trials[first]
+        whole, whole.trials[first], has_weights=True
     )
     assert trial_json(whole, whole.trials[first])["audited"] == epoch
     found = pruning(whole).audit
