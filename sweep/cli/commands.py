@@ -90,7 +90,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
         name = shlex.quote(tally.study)
         return f"what was finished is in the store. Next: sweep resume {name}{words}"
 
-    with interruptible(next_step) as interruption, handle_errors(next_step, interruption):
+    with handle_errors(next_step), interruptible(next_step) as interruption:
         # Imports take a second, in which a signal may come, too.
         from sweep import runner
         from sweep.cli.progress import open_progress
@@ -120,7 +120,7 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     def next_step() -> str:
         return f"what was finished is in the store. Next: sweep confirm {words}"
 
-    with interruptible(next_step) as interruption, handle_errors(next_step, interruption):
+    with handle_errors(next_step), interruptible(next_step) as interruption:
         from sweep import confirm as confirm_study
         from sweep.cli.confirmation import confirmation_json, confirmation_text
         from sweep.cli.progress import open_progress
@@ -161,10 +161,7 @@ def report(
     The first report on a finished study reads the test split: for the best trial or, once the study
     is confirmed, for the runs of the winner. What was read is not read again.
     """
-    with (
-        interruptible(lambda: "run the report again") as interruption,
-        handle_errors(interruption=interruption),
-    ):
+    with handle_errors(), interruptible(lambda: "run the report again"):
         from sweep.reporting import report as write_report
 
         written = write_report(list(studies), storage=storage, out=out, top=top, data_dir=data_dir)
@@ -185,10 +182,7 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 
     The exit code is 0 if all that was measured is identical, otherwise 1.
     """
-    with (
-        interruptible(lambda: "nothing was written") as interruption,
-        handle_errors(interruption=interruption),
-    ):
+    with handle_errors(), interruptible(lambda: "nothing was written") as interruption:
         from sweep import runner
         from sweep.cli.repetition import reproduction_json, reproduction_text
 
@@ -213,10 +207,7 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
     Chosen is the best trial, or the best run of the winner once the study is confirmed. Images are
     made grey and brought to the data set's size.
     """
-    with (
-        interruptible(lambda: "nothing was written") as interruption,
-        handle_errors(interruption=interruption),
-    ):
+    with handle_errors(), interruptible(lambda: "nothing was written"):
         from sweep.evaluation import predict as predict_images
 
         found = predict_images(study, images, **options)

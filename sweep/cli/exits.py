@@ -32,20 +32,13 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def handle_errors(
-    next_step: Callable[[], str] | None = None, interruption: Interruption | None = None
-) -> Iterator[None]:
-    """Turn this package's exceptions into one message and the exit codes of the design.
-
-    What a signal has torn apart is an interruption and no error.
-    """
+def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
+    """Turn this package's exceptions into one message and the exit codes of the design."""
     try:
         yield
+    except InputError as error:
+        fail(str(error), INPUT)
     except SweepError as error:
-        if interruption is not None and interruption.has_torn:
-            raise KeyboardInterrupt from error
-        if isinstance(error, InputError):
-            fail(str(error), INPUT)
         fail(f"{error}; {next_step()}" if next_step else str(error), FAILED)
 
 
@@ -119,7 +112,11 @@ class Interruption:
 
 @contextmanager
 def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
-    """Handle SIGINT and SIGTERM; on the way out say what to do next."""
+    """Handle SIGINT and SIGTERM; on the way out say what to do next.
+
+    It belongs inside of `handle_errors`: an exception of a signal may come out of SQLAlchemy as an
+    error of ours, and what a signal has torn apart is an interruption and no error.
+    """
     interruption = Interruption(next_step)
     handled = (signal.SIGINT, signal.SIGTERM)
     before = {each: signal.getsignal(each) for each in handled}
@@ -127,9 +124,11 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
         for each in handled:
             signal.signal(each, interruption.handle)
         yield interruption
-    except KeyboardInterrupt:
-        click.echo(printable(f"sweep: {interruption.words}"), err=True)
-        with suppress(OSError, ValueError):
+    except (KeyboardInterrupt, SweepError) as error:
+        if isinstance(error, SweepError) and not interruption.has_torn:
+            raise
+        with suppress(OSError, ValueError):  # nobody may read it
+            click.echo(printable(f"sweep: {interruption.words}"), err=True)
             sys.stdout.flush()
         # All is undone by now. Taking PyTorch and the others down takes seconds on a busy machine.
         os._exit(interruption.exit_code)

@@ -264,7 +264,7 @@ def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
     kinds = _failure_kinds(study)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
-    lines = [f"failed{again}: {len(failed)} trial{'s' if len(failed) > 1 else ''}: {counts}"]
+    lines = [f"failed{again}: {counted(len(failed), 'trial')}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
     lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):

@@ -1,0 +1,56 @@
+"""How a command ends that a signal or an error cuts short, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import atexit, os, signal
+from sweep.cli.exits import handle_errors, interruptible
+from sweep.errors import InputError, SweepFailedError
+
+atexit.register(print, "taken down")
+with handle_errors(lambda: "resume"), interruptible(lambda: "go on") as interruption:
+    {body}
+"""
+
+
+def ended(body: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(body=body)], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["SweepFailedError", "InputError"])
+def test_what_a_signal_tore_apart_is_an_interruption(name):
+    """As SQLAlchemy does it: what was raised in it comes out as another exception."""
+    body = f"""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        raise {name}("a closed database")
+    """
+    assert ended(body) == (143, "", "sweep: interrupted; go on\n")
+
+
+def test_an_error_after_a_signal_that_was_only_noted_is_an_error():
+    body = """
+    interruption.requested()
+    os.kill(os.getpid(), signal.SIGINT)
+    raise SweepFailedError("the disk is full")
+    """
+    assert ended(body) == (1, "taken down\n", "sweep: the disk is full; resume\n")
+
+
+def test_without_a_signal_errors_are_errors():
+    assert ended("raise InputError('no')") == (2, "taken down\n", "sweep: no\n")
+    assert ended("raise SweepFailedError('no')") == (1, "taken down\n", "sweep: no; resume\n")
+
+
+def test_an_interrupted_command_leaves_without_taking_the_interpreter_down():
+    body = "print('so far'); os.kill(os.getpid(), signal.SIGINT)"
+    assert ended(body) == (130, "so far\n", "sweep: interrupted; go on\n")
