@@ -4,7 +4,7 @@
 
 Trains stacks of 1 to 16 lanes of one width, one thread, and prints milliseconds of a step for each
 lane (the median of interleaved repeats), with the number of lanes at which the model in
-`sweep/training/capacity.py` calls a stack full marked by a star. Run it on a machine that does
+`sweep/execution/capacity.py` calls a stack full marked by a star. Run it on a machine that does
 nothing else.
 """
 
@@ -22,7 +22,7 @@ from contestants.this_project import build_config
 from sweep.data import TrainingData, default_data_dir, load_training_data
 from sweep.records import Objective
 from sweep.training.batches import Batches
-from sweep.training.capacity import MAX_LANES, STACK_FLOPS, Capacity
+from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
 from sweep.training.lane import Lane
 from sweep.training.precision import choose_precision
 from sweep.training.stacked import StackedGroup

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sweep.errors import SweepFailedError
-from sweep.runner import Event, train_confirmation
+from sweep.records import Message
+from sweep.runner import train_confirmation
 from sweep.runner.sweeps import CHECKPOINT_SECONDS
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE
@@ -33,9 +34,10 @@ def confirm(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
+    executor: str = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     trial_time_limit: float | None = None,
-    on_event: Callable[[Event], None] = lambda _: None,
+    on_event: Callable[[Message], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Confirmation:
     """Retrain a search's best configurations on fresh seeds, then test the winner's runs.
@@ -54,6 +56,7 @@ def confirm(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Runs that one worker trains at once; chosen by their size if None.
+        executor: `processes`, or `inline`: runs are trained in this very process, for debuggers.
         checkpoint_every: Seconds between two checkpoints of a run.
         trial_time_limit: Seconds that a run may take, in place of the search's.
         on_event: Called for everything that happens, in the driver.
@@ -78,6 +81,7 @@ def confirm(
         engine=engine,
         precision=precision,
         lanes=lanes,
+        executor=executor,
         checkpoint_every=checkpoint_every,
         trial_time_limit=trial_time_limit,
         on_event=on_event,

@@ -15,8 +15,8 @@ import numpy as np
 
 from sweep.data import DATASETS
 from sweep.errors import DataError
+from sweep.execution import image_flops
 from sweep.space import SearchSpace
-from sweep.training import image_flops
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
 

@@ -5,19 +5,37 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Before PyTorch reads it: threads that wait for each other in a loop make a busy machine crawl.
+# Before PyTorch reads them: threads that wait for each other make a busy machine crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
+import numpy as np
 import pytest
-from helpers import SMALL, cli_environment, run_cli, sqlite_url
+from helpers import HERE, SMALL, cli_environment, run_cli, sqlite_url
 
 import sweep
 import sweep.cli
+from sweep.data import TrainingData, load_training_data
+from sweep.execution import LAUNCHERS, ForkServer, InlineLauncher
 from sweep.runner import train_confirmation
 from sweep.store import Store
+
+
+def pytest_configure() -> None:
+    """A worker gets one thread unless a test asks for more."""
+    os.sched_getaffinity = lambda _process: {0}
+
+
+# The same examples in every run; `make soak` looks for others.
+hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 @pytest.fixture
@@ -27,18 +45,40 @@ def storage(tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """A folder with MNIST in torchvision's layout."""
-    named = os.environ.get("SWEEP_DATA_DIR")
-    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    """The folder that `SWEEP_DATA_DIR` names, with MNIST in torchvision's layout."""
+    folder = Path(os.environ.get("SWEEP_DATA_DIR", "."))
     if not (folder / "MNIST" / "raw").is_dir():
-        pytest.skip(f"MNIST is not under {folder}; set SWEEP_DATA_DIR to its folder")
+        pytest.skip("set SWEEP_DATA_DIR to a folder with MNIST")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def digits() -> TrainingData:
+    """1,198 images to train on, 239 to validate."""
+    return load_training_data("digits", Path("nowhere"), num_validation=None, split_seed=0)
+
+
+@pytest.fixture(scope="session")
+def small(digits: TrainingData) -> TrainingData:
+    """120 images to train on, 60 to validate."""
+    return replace(
+        digits,
+        train=digits.train.take(np.arange(120)),
+        validation=digits.validation.take(np.arange(60)),
+    )
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Forks workers for all tests that need processes."""
+    with ForkServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    sweep.run(SMALL, storage=sqlite_url(folder), workers=1, device="cpu", engine="sequential")
+    sweep.run(SMALL, storage=sqlite_url(folder), **HERE)
     return folder
 
 
@@ -62,9 +102,7 @@ def confirmed_folder(
         top=2,
         seeds=2,
         storage=store.url,
-        workers=1,
-        device="cpu",
-        engine="sequential",
+        **HERE,
         on_event=lambda event: openings.append(
             [
                 event,
@@ -94,7 +132,8 @@ def cli(tmp_path: Path):
 
 @pytest.fixture
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Run the command line in this process, which saves its start; gives output and errors."""
+    """Run the command line in this process, workers and all; gives output and errors."""
+    monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() - cli_environment().keys():
         monkeypatch.delenv(name)

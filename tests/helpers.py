@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from zygote import ForkedProcess, fork
 
 from sweep.records import (
     EpochMetrics,
@@ -40,6 +41,15 @@ SMALL: dict[str, Any] = {
     "budget": {"trials": 3},
 }
 """A search space whose study is finished in about a second of training."""
+
+
+HERE: dict[str, Any] = {
+    "workers": 1,
+    "device": "cpu",
+    "engine": "sequential",
+    "executor": "inline",
+}
+"""Options with which a study is trained in the test's own process, always alike."""
 
 
 def space_mapping(**changes: Any) -> dict[str, Any]:
@@ -148,38 +158,14 @@ def cli_environment() -> dict[str, str]:
 def run_cli(
     *arguments: object, cwd: Path, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env=cli_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    with start_cli(*arguments, cwd=cwd) as process:
+        output, errors = process.communicate(timeout=timeout)
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
-class RunningCli(subprocess.Popen):
-    """A process that a failed test does not wait for."""
-
-    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        if kind is not None:
-            self.kill()
-        super().__exit__(kind, value, traceback)
-
-
-def start_cli(*arguments: object, cwd: Path, **options: Any) -> RunningCli:
+def start_cli(*arguments: object, cwd: Path) -> ForkedProcess:
     """The command line as a process that is still running."""
-    given: dict[str, Any] = {
-        "cwd": cwd,
-        "env": cli_environment(),
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-    }
-    return RunningCli(command(*arguments), **{**given, **options})
+    return fork("cli", list(map(str, arguments)), cwd=cwd, environment=cli_environment())
 
 
 def read_until(stream: Any, words: str) -> str:
@@ -207,12 +193,17 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def children(pid: int | None = None) -> set[int]:
+def children(pid: int | None = None, *, recursive: bool = False) -> set[int]:
     """Process ids of a process's children (None: of this one); none once it is gone."""
     try:
-        return {child.pid for child in psutil.Process(pid).children()}
+        return {child.pid for child in psutil.Process(pid).children(recursive=recursive)}
     except psutil.NoSuchProcess:
         return set()
+
+
+def workers(driver: int | None = None) -> set[int]:
+    """Process ids of a driver's workers, which are the children of its fork servers."""
+    return set().union(*(children(server) for server in children(driver)))
 
 
 def best_epoch(history: tuple[EpochMetrics, ...], objective: Objective) -> int | None:

@@ -14,15 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.cli.words import params_words, percent_or_number, printable
-from sweep.records import TrialConfig, TrialState
-from sweep.runner import (
-    EpochFinished,
-    Event,
+from sweep.records import (
+    Epoch,
+    Message,
     Notice,
+    Objective,
+    Resumed,
     StudyOpened,
-    TrialFinished,
-    TrialResumed,
+    TrialConfig,
+    TrialOutcome,
     TrialStarted,
+    TrialState,
 )
 from sweep.space import SearchSpace
 from sweep.words import duration
@@ -39,7 +41,7 @@ class Progress(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: Message) -> None:
         """Show what happened."""
         ...
 
@@ -59,11 +61,10 @@ class Tally:
     """
 
     study: str | None = None
-    metric: str = ""
+    objective: Objective = field(default_factory=lambda: Objective("", "maximize"))
     num_trials: int | None = None
     num_known: int = 0
     deadline: float | None = None
-    goal: str = "maximize"
     num_workers: int = 0
     sampled: tuple[str, ...] = ()
     finished: dict[TrialState, int] = field(default_factory=dict)
@@ -82,14 +83,14 @@ class Tally:
         """Trials of the study that have ended."""
         return sum(self.finished.values())
 
-    def update(self, event: Event) -> None:
+    def update(self, event: Message) -> None:
         """Count what happened."""
         match event:
             case StudyOpened():
                 study = event.study
                 self.study, self.num_trials = study.name, study.num_trials
-                self.metric, self.goal = study.objective.metric, study.objective.goal
-                self.deadline, self.num_workers = event.deadline, len(event.placements)
+                self.objective = study.objective
+                self.deadline, self.num_workers = event.deadline, len(event.devices)
                 self.sampled = tuple(SearchSpace.model_validate(study.space).sampled)
                 for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
                     self.finished[state] = study.count(state)
@@ -103,21 +104,33 @@ class Tally:
                 _, lost, _ = self.running.get(config.number, (config, 0, None))
                 self.epochs -= lost
                 self.running[config.number] = (config, 0, None)
-            case TrialResumed(config, epochs):
-                self.running[config.number] = (config, epochs, None)
-                self.epochs += epochs
-            case EpochFinished(metrics, value):
-                config, _, _ = self.running[metrics.trial]
-                self.running[metrics.trial] = (config, metrics.epoch, value)
-                self.epochs += 1
-            case TrialFinished():
-                self.running.pop(event.config.number, None)
-                self.finished[event.outcome.state] += 1
-                if event.outcome.state is TrialState.COMPLETE and event.value is not None:
-                    self._consider(event.config.number, event.value)
+            case Resumed(trial, history):
+                self.running[trial] = (self.running[trial][0], len(history), None)
+                self.epochs += len(history)
+            case Epoch():
+                for metrics in event.metrics:
+                    config, _, _ = self.running[metrics.trial]
+                    value = self.objective.value(metrics)
+                    self.running[metrics.trial] = (config, metrics.epoch, value)
+                    self.epochs += 1
+            case TrialOutcome():
+                self.running.pop(event.trial, None)
+                self.finished[event.state] += 1
+                best = self.value(event)
+                if event.state is TrialState.COMPLETE and best is not None:
+                    self._consider(event.trial, best)
+
+    def value(self, outcome: TrialOutcome) -> float | None:
+        """The objective of a trial's best epoch, or None if it has none."""
+        return None if outcome.best is None else self.objective.value(outcome.best)
+
+    @property
+    def metric(self) -> str:
+        """What the study ranks by."""
+        return self.objective.metric
 
     def _consider(self, number: int, value: float) -> None:
-        sign = 1 if self.goal == "maximize" else -1
+        sign = 1 if self.objective.goal == "maximize" else -1
         if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
             self.best = (number, value)
 
@@ -149,37 +162,36 @@ class _PlainProgress:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: Message) -> None:
         tally = self.tally
+        running = dict(tally.running)
         tally.update(event)
         total = "" if tally.num_trials is None else f"/{tally.num_trials}"
         if isinstance(event, StudyOpened):
-            devices = ", ".join(sorted({p.device for p in event.placements}))
+            devices = ", ".join(sorted(set(event.devices)))
             self._print(
                 f"study {tally.study}: {tally.num_finished}{total} trials done; "
                 f"{tally.num_workers} workers on {devices}"
             )
-        elif isinstance(event, TrialResumed):
-            self._print(
-                f"trial {event.config.number} goes on after {event.epochs}/{event.config.epochs} "
-                "epochs"
-            )
+        elif isinstance(event, Resumed):
+            config, _, _ = running[event.trial]
+            epochs = f"{len(event.history)}/{config.epochs} epochs"
+            self._print(f"trial {event.trial} goes on after {epochs}")
         elif isinstance(event, Notice):
             self._print(f"note: {event.text}")
-        elif isinstance(event, TrialFinished):
-            outcome = event.outcome
-            epochs = f"{len(outcome.history)}/{event.config.epochs} epochs"
-            value = (
-                f"{tally.metric} {percent_or_number(tally.metric, event.value)}"
-                if event.value is not None
+        elif isinstance(event, TrialOutcome):
+            config, _, _ = running[event.trial]
+            epochs = f"{len(event.history)}/{config.epochs} epochs"
+            value = tally.value(event)
+            shown = (
+                f"{tally.metric} {percent_or_number(tally.metric, value)}"
+                if value is not None
                 else "no value"
             )
-            failure = (
-                f"  {outcome.failure.kind}: {outcome.failure.reason}" if outcome.failure else ""
-            )
+            failure = f"  {event.failure.kind}: {event.failure.reason}" if event.failure else ""
             self._print(
-                f"[{tally.num_finished}{total}] trial {outcome.trial} {outcome.state}  {value}  "
-                f"{epochs}  {outcome.seconds:.1f} s  {tally.params(event.config)}{failure}"
+                f"[{tally.num_finished}{total}] trial {event.trial} {event.state}  {shown}  "
+                f"{epochs}  {event.seconds:.1f} s  {tally.params(config)}{failure}"
             )
 
     def _print(self, line: str) -> None:
@@ -203,7 +215,7 @@ class _LiveProgress:
     def __exit__(self, *_: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: Message) -> None:
         self.tally.update(event)
         if isinstance(event, Notice):
             self._live.console.print(Text(printable(f"note: {event.text}")))

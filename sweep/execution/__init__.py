@@ -1,17 +1,37 @@
-"""Where engines run: worker processes on this machine."""
+"""Where engines run: a pool of workers, over a launcher that starts them and carries bytes.
 
+The pool decides (`pool`, `workload`, `capacity`), launchers obey (`processes`, `inline`).
+"""
+
+from collections.abc import Callable
+
+from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
 from sweep.execution.devices import Placement, place_workers
-from sweep.execution.executor import Executor, Lost, News
-from sweep.execution.local import LocalExecutor
-from sweep.execution.wire import Epoch, WorkerReady
+from sweep.execution.inline import InlineLauncher
+from sweep.execution.launcher import Ended, Launcher, Link
+from sweep.execution.pool import MAX_RETRIES, Pool
+from sweep.execution.processes import ForkServer, ProcessLauncher
 
 __all__ = [
-    "Epoch",
-    "Executor",
-    "LocalExecutor",
-    "Lost",
-    "News",
+    "LAUNCHERS",
+    "MAX_LANES",
+    "MAX_RETRIES",
+    "STACK_FLOPS",
+    "Capacity",
+    "Ended",
+    "ForkServer",
+    "InlineLauncher",
+    "Launcher",
+    "Link",
     "Placement",
-    "WorkerReady",
+    "Pool",
+    "ProcessLauncher",
+    "image_flops",
     "place_workers",
 ]
+
+LAUNCHERS: dict[str, Callable[[], Launcher]] = {
+    "processes": ProcessLauncher,
+    "inline": InlineLauncher,
+}
+"""Ways to start workers, by name."""

@@ -1,109 +1,51 @@
-"""Messages between driver and worker over a pipe: JSON, and weights as they are behind it."""
+"""Messages as bytes: JSON, and large parts as they are behind it.
+
+Beside each message travel the leases of the trials that it is about, by which a driver tells what
+a worker says of an assignment from what it says of an older one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import get_args
 
 from sweep.codec import decode, encode
-from sweep.records import (
-    Checkpoint,
-    Decision,
-    EpochMetrics,
-    Notice,
-    Resumed,
-    TrainingSettings,
-    TrialConfig,
-    TrialOutcome,
-)
+from sweep.records import Assignment, Checkpoint, Message, Train, TrialOutcome
 
-__all__ = [
-    "Decisions",
-    "Epoch",
-    "FromWorker",
-    "Message",
-    "Save",
-    "Saved",
-    "Train",
-    "WorkerReady",
-    "receive",
-    "send",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Train:
-    """Driver to worker: train these, from their checkpoints where there are any."""
-
-    configs: tuple[TrialConfig, ...]
-    checkpoints: tuple[Checkpoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """Driver to worker: the answers to an `Epoch`, one for each of these trials."""
-
-    trials: tuple[int, ...]
-    decisions: tuple[Decision, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Driver to worker: send checkpoints of all trials, then `Saved`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Worker to driver: the answer to `Save` is complete."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
-    """Worker to driver: the data are in memory.
-
-    Attributes:
-        data_fingerprint: SHA-256 of the training pool as this worker sees it.
-        hardware: Device and name of the hardware.
-    """
-
-    data_fingerprint: str
-    hardware: str
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """Worker to driver: one epoch of each of some trials; `Decisions` are to follow."""
-
-    metrics: tuple[EpochMetrics, ...]
-
-
-FromWorker = WorkerReady | Epoch | TrialOutcome | Checkpoint | Resumed | Notice | Saved
-Message = TrainingSettings | Train | Decisions | Save | FromWorker
+__all__ = ["pack", "unpack"]
 
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
-def send(connection: Connection, message: Message) -> None:
-    """Write one message."""
+def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
+    """A message and the leases of its trials, by number, as bytes."""
     lean, blobs = _detach(message)
-    head = f"{type(message).__name__} {len(blobs)}\n".encode()
-    connection.send_bytes(head + encode(lean))
-    for blob in blobs:
-        connection.send_bytes(blob)
+    body = encode(lean)
+    head = [type(message).__name__, list((leases or {}).items()), len(body), *map(len, blobs)]
+    return b"".join([json.dumps(head).encode(), b"\n", body, *blobs])
 
 
-def receive(connection: Connection) -> Message:
-    """Read one message.
+def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
+    """The message and the leases that `pack` put together.
 
     Raises:
-        EOFError: the other side has gone.
-        OSError: it went in the middle of a message.
+        ValueError: the bytes are no message.
     """
-    head, _, text = connection.recv_bytes().partition(b"\n")
-    kind, num_blobs = head.decode().split()
-    message = decode(_KINDS[kind], text)
-    return _attach(message, [connection.recv_bytes() for _ in range(int(num_blobs))])
+    line, _, rest = data.partition(b"\n")
+    try:
+        kind, leases, *sizes = json.loads(line)
+        if len(rest) != sum(sizes):
+            raise ValueError(f"{sum(sizes)} bytes are announced, {len(rest)} are there")
+        parts = []
+        for size in sizes:
+            parts.append(rest[:size])
+            rest = rest[size:]
+        body, *blobs = parts
+        return _attach(decode(_KINDS[kind], body), blobs), dict(leases)
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"not a message: {error}") from None
 
 
 def _detach(message: Message) -> tuple[Message, list[bytes]]:
@@ -113,10 +55,9 @@ def _detach(message: Message) -> tuple[Message, list[bytes]]:
             return replace(message, weights=b""), [message.weights]
         case Checkpoint():
             return replace(message, state=b""), [message.state]
-        case Train():
-            lean = tuple(replace(checkpoint, state=b"") for checkpoint in message.checkpoints)
-            states = [checkpoint.state for checkpoint in message.checkpoints]
-            return replace(message, checkpoints=lean), states
+        case Train(assignments):
+            states = [a.checkpoint.state for a in assignments if a.checkpoint is not None]
+            return Train(tuple(_with_state(a, b"") for a in assignments)), states
     return message, []
 
 
@@ -126,7 +67,14 @@ def _attach(message: Message, blobs: list[bytes]) -> Message:
             return replace(message, weights=blobs[0])
         case Checkpoint():
             return replace(message, state=blobs[0])
-        case Train():
-            full = zip(message.checkpoints, blobs, strict=True)
-            return replace(message, checkpoints=tuple(replace(c, state=b) for c, b in full))
+        case Train(assignments):
+            rest = iter(blobs)
+            full = (_with_state(a, next(rest)) if a.checkpoint else a for a in assignments)
+            return Train(tuple(full))
     return message
+
+
+def _with_state(assignment: Assignment, state: bytes) -> Assignment:
+    if assignment.checkpoint is None:
+        return assignment
+    return replace(assignment, checkpoint=replace(assignment.checkpoint, state=state))

@@ -1,74 +1,46 @@
-"""The process that trains: `python -m sweep.execution.worker FD`.
+"""What a worker does with the messages of its driver, whatever carries them.
 
-It knows one pipe and never sees the store. When the driver goes, the pipe ends and so does the
-worker.
+It never sees the store.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import threading
-import traceback
-from collections.abc import Iterable
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from queue import SimpleQueue
 
 import torch
 
 from sweep.data import load_training_data
-from sweep.execution.wire import (
-    Decisions,
-    Epoch,
+from sweep.execution.wire import pack, unpack
+from sweep.records import (
+    Decide,
     Message,
     Save,
     Saved,
     Train,
+    TrainingSettings,
     WorkerReady,
-    receive,
-    send,
+    trials_of,
 )
-from sweep.records import TrainingSettings
 from sweep.training import load_engine
 from sweep.training.engine import Engine
-from sweep.training.engine import Message as EngineMessage
 
-__all__ = ["main"]
+__all__ = ["Worker", "load_worker"]
 
 # How long the driver's messages may wait: short beside an epoch, long beside a look at the inbox.
 _SLICE_SECONDS = 0.005
 
 
-def main(file_descriptor: int) -> None:
-    """Train what the driver asks for until it goes."""
-    with Connection(file_descriptor) as connection:
-        inbox: SimpleQueue[Message] = SimpleQueue()
-        threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            _serve(connection, inbox)
+def load_worker(settings: TrainingSettings, send: Callable[[bytes], None]) -> Worker:
+    """A worker with the data that the settings name. The process's threads are set for PyTorch.
 
+    Args:
+        settings: What all trials share.
+        send: Takes messages to the driver.
 
-def _listen(connection: Connection, inbox: SimpleQueue[Message]) -> None:
-    """Take in messages while the rest of the process trains; without a driver, end the process.
-
-    At once and whatever it is doing: nobody is left to tell.
+    Raises:
+        DataError: the data are missing or damaged.
     """
-    try:
-        while True:
-            inbox.put(receive(connection))
-    except (EOFError, OSError):
-        os._exit(0)
-    except Exception:  # noqa: BLE001 - without its messages the process is of no use
-        traceback.print_exc()
-        os._exit(1)
-
-
-def _serve(connection: Connection, inbox: SimpleQueue[Message]) -> None:
-    settings = inbox.get()
-    if not isinstance(settings, TrainingSettings):
-        raise TypeError(f"expected TrainingSettings, received {type(settings).__name__}")
     torch.set_num_threads(settings.num_threads)
     # Strong weight decay drives weights below 1e-38, where the CPU is a hundred times slower.
     torch.set_flush_denormal(True)
@@ -78,34 +50,52 @@ def _serve(connection: Connection, inbox: SimpleQueue[Message]) -> None:
         num_validation=settings.num_validation,
         split_seed=settings.split_seed,
     )
-    engine = load_engine(settings, data)
-    send(connection, WorkerReady(data.fingerprint, engine.hardware))
-    del data
-    while True:
-        while engine.is_idle or not inbox.empty():
-            _answer(engine, connection, inbox.get())
-        _send_all(connection, engine.advance(_SLICE_SECONDS))
+    return Worker(load_engine(settings, data), send)
 
 
-def _answer(engine: Engine, connection: Connection, message: Message) -> None:
-    """Do what the driver says."""
-    match message:
-        case Train(configs, checkpoints):
-            states = {checkpoint.trial: checkpoint.state for checkpoint in checkpoints}
-            _send_all(connection, engine.add(configs, states))
-        case Decisions(trials, decisions):
-            _send_all(connection, engine.decide(trials, decisions))
-        case Save():
-            _send_all(connection, engine.save())
-            send(connection, Saved())
-        case other:
-            raise TypeError(f"expected a message of a driver, received {type(other).__name__}")
+class Worker:
+    """Has an engine do what the driver says, and says what the engine does.
 
+    Args:
+        engine: Trains.
+        send: Takes messages to the driver.
+    """
 
-def _send_all(connection: Connection, messages: Iterable[EngineMessage]) -> None:
-    for message in messages:
-        send(connection, Epoch(message) if isinstance(message, tuple) else message)
+    def __init__(self, engine: Engine, send: Callable[[bytes], None]) -> None:
+        self._engine = engine
+        self._send = send
+        self._leases: dict[int, int] = {}
+        ready = WorkerReady(engine.data_fingerprint, engine.hardware, engine.memory_bytes)
+        self._say([ready])
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to train before the driver says something."""
+        return self._engine.is_idle
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    def advance(self) -> None:
+        """Train for an instant."""
+        self._say(self._engine.advance(_SLICE_SECONDS))
+
+    def receive(self, data: bytes) -> None:
+        """Do what the driver says."""
+        message, _ = unpack(data)
+        match message:
+            case Train(assignments):
+                self._leases |= {a.config.number: a.lease for a in assignments}
+                checkpoints = {
+                    a.checkpoint.trial: a.checkpoint for a in assignments if a.checkpoint
+                }
+                self._say(self._engine.add([a.config for a in assignments], checkpoints))
+            case Decide(trials, decisions):
+                self._say(self._engine.decide(trials, decisions))
+            case Save():
+                self._say(self._engine.save())
+                self._say([Saved()])
+            case other:
+                raise TypeError(f"expected a message of a driver, received {type(other).__name__}")
+
+    def _say(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            leases = {trial: self._leases[trial] for trial in trials_of(message)}
+            self._send(pack(message, leases))

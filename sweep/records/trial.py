@@ -1,4 +1,4 @@
-"""What driver and workers say to each other about trials."""
+"""A trial: its configuration, what it measures, how it ends."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 __all__ = [
-    "Checkpoint",
     "ConfusionMatrix",
     "Decision",
     "EpochMetrics",
     "Failure",
     "FailureKind",
-    "Notice",
     "Objective",
-    "Resumed",
     "TrainingSettings",
     "TrialConfig",
     "TrialOutcome",
@@ -193,45 +190,6 @@ class Failure:
     kind: FailureKind
     reason: str
     traceback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A trial under way, from which its training can go on.
-
-    Attributes:
-        trial: The trial's number.
-        epoch: Epochs that it had finished.
-        state: All that training needs, as a safetensors file.
-    """
-
-    trial: int
-    epoch: int
-    state: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """An engine took up a trial from its checkpoint; the last epoch is to be decided on again.
-
-    Attributes:
-        trial: The trial's number.
-        history: Every epoch that it had finished.
-    """
-
-    trial: int
-    history: tuple[EpochMetrics, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a user should know and that changes nothing.
-
-    Attributes:
-        text: One line.
-    """
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

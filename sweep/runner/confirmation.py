@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.records import (
     Confirms,
+    Message,
     Notice,
     StudyRecord,
     TrialRecord,
@@ -22,7 +23,6 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.runner.events import Event
 from sweep.runner.spaces import stored_space
 from sweep.runner.sweeps import CHECKPOINT_SECONDS, Request, limits_of
 from sweep.runner.workers import WorkerOptions
@@ -51,9 +51,10 @@ def train_confirmation(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
+    executor: str = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     trial_time_limit: float | None = None,
-    on_event: Callable[[Event], None] = lambda _: None,
+    on_event: Callable[[Message], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
     """Train a search's best configurations again. A confirmation that was begun goes on.
@@ -83,7 +84,7 @@ def train_confirmation(
             store=store,
             limits=limits_of(plan.space, None, trial_time_limit, None),
             checkpoint_every=checkpoint_every,
-            workers=WorkerOptions(workers, device, engine, precision, lanes),
+            workers=WorkerOptions(workers, device, engine, precision, lanes, executor),
             data_dir=data_dir,
             keep_weights=plan.space.num_trials,  # nobody knows yet whose will be tested
             confirms=plan.confirms,

@@ -5,39 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sweep.errors import SweepFailedError
-from sweep.execution import (
-    Epoch,
-    Executor,
-    LocalExecutor,
-    Lost,
-    News,
-    Placement,
-    WorkerReady,
-)
+from sweep.execution import MAX_RETRIES, Pool
 from sweep.provenance import project_commit
 from sweep.records import (
     Checkpoint,
     Decision,
+    Epoch,
     EpochMetrics,
+    Failure,
+    Lost,
+    Message,
     Notice,
     Resumed,
-    TrainingSettings,
+    StudyOpened,
     TrialConfig,
     TrialOutcome,
-    TrialState,
-)
-from sweep.runner.events import (
-    EpochFinished,
-    Event,
-    StudyOpened,
-    TrialFinished,
-    TrialResumed,
     TrialStarted,
+    TrialState,
+    WorkerReady,
 )
 from sweep.runner.failures import Failures
-from sweep.runner.recovery import Recovery
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
@@ -75,7 +65,6 @@ class Loop:
         failures: Counts the failed trials; those of the past are counted.
         fingerprint: SHA-256 of the data that workers must see.
         limits: Where to stop.
-        checkpoint_every: Seconds between two checkpoints of a trial.
         on_event: Is told everything that happens.
         stop: Asked several times a second; True ends the work.
     """
@@ -90,8 +79,7 @@ class Loop:
         failures: Failures,
         fingerprint: str,
         limits: Limits,
-        checkpoint_every: float,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[Message], None],
         stop: Callable[[], bool],
     ) -> None:
         self._space = space
@@ -101,20 +89,21 @@ class Loop:
         self._failures = failures
         self._fingerprint = fingerprint
         self._limits = limits
-        self._checkpoint_every = checkpoint_every
         self._keep_weights = 0
         self._on_event = on_event
         self._stop = stop
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = session.num_started
-        self._recovery = Recovery(space.name, store, on_event)
         self._leaders: dict[int, float] = {}  # the best trials' values, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
         self._deadline = time.monotonic() + limits.timeout if limits.timeout is not None else None
 
-    def run(self, settings: list[TrainingSettings], placements: tuple[Placement, ...]) -> None:
+    def run(self, pool: Pool) -> None:
         """Work until the budget is used up.
+
+        Args:
+            pool: Where trials are trained; its workers are started if there is work.
 
         Raises:
             SweepFailedError: too many trials failed, or workers cannot be started.
@@ -125,8 +114,8 @@ class Loop:
         study = self._store.read_study(name)
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
         self._session.plan_audits(self._total, audited)
-        self._on_event(StudyOpened(study, placements, self._deadline))
-        self._recovery.take_over(orphans, study)
+        self._on_event(StudyOpened(study, pool.devices, self._deadline))
+        failures = {config.number: study.trials[config.number].lost for config in orphans}
         self._keep_weights = study.keep_weights
         self._leaders = {
             trial.number: value
@@ -134,31 +123,25 @@ class Loop:
             if (value := study.value(trial)) is not None
         }
         del study  # many trials take much memory
-        running = [config.number for config in orphans]
-        self._store.delete_strays(name, running=running, keep=self._leaders)
-        if not self._recovery.has_trials and self._budget_used() == "trials":
-            self._store.write_finished(name, "trials")
-            return
-        executor = LocalExecutor(
-            settings,
-            save_every=self._checkpoint_every,
-            time_limit=self._limits.trial_time_limit,
-        )
-        with executor:
-            self._work(executor)
+        self._store.delete_strays(name, running=list(failures), keep=self._leaders)
+        if orphans or self._budget_used() != "trials":
+            pool.start()
+            for config in orphans:
+                self._go_on_with(config, failures[config.number], pool)
+            self._work(pool)
         self._store.write_finished(name, self._budget_used())
 
-    def _work(self, executor: Executor) -> None:
+    def _work(self, pool: Pool) -> None:
         while not self._must_stop():
-            started = self._start_trial(executor)
+            started = self._start_trial(pool)
             if not started:
-                executor.flush()
-                if not executor.running:
+                pool.flush()
+                if not pool.running:
                     return
             # Trials that are under way do not wait until all lanes are filled.
-            self._handle(executor.messages(0 if started else _POLL_SECONDS), executor)
+            self._handle(pool.messages(0 if started else _POLL_SECONDS), pool)
         # Here nothing is half done, and what was trained is not lost.
-        self._handle(executor.save(), executor)
+        self._handle(pool.save(), pool)
         if self._failures.are_too_many:
             raise SweepFailedError(self._failures.reason)
         raise KeyboardInterrupt
@@ -174,58 +157,62 @@ class Loop:
             return "timeout"
         return None
 
-    def _start_trial(self, executor: Executor) -> bool:
-        """Hand out a trial if there is one; those that were begun come first."""
-        if self._recovery.has_trials:
-            if self._hand_out_begun(executor):
-                return True
-            if not executor.is_isolating:
-                return False  # until there is a place
-        if not executor.has_room or self._budget_used() is not None:
+    def _start_trial(self, pool: Pool) -> bool:
+        """Ask for a trial and submit it, if there is room and budget."""
+        if not pool.has_room or self._budget_used() is not None:
             return False
         with self._store.transaction():
             config = self._session.ask()
             self._num_started += 1
             self._store.write_config(self._space.name, config)
         self._begin(config)
-        executor.submit(config)
+        pool.submit(config)
         return True
 
-    def _hand_out_begun(self, executor: Executor) -> bool:
-        """Hand out a trial that was begun before, if there is a place for it."""
-        begun = self._recovery.next(executor)
-        if begun is None:
-            return False
-        self._store.write_config(self._space.name, begun.config)
-        self._begin(begun.config)
-        executor.submit(begun.config, begun.checkpoint, alone=begun.alone)
-        return True
+    def _go_on_with(self, config: TrialConfig, failures: tuple[Failure, ...], pool: Pool) -> None:
+        """Submit a trial that was begun before."""
+        self._store.write_config(self._space.name, config)
+        self._begin(config)
+        pool.resubmit(config, partial(self._checkpoint, config.number), failures)
 
     def _begin(self, config: TrialConfig) -> None:
         self._configs[config.number] = config
         self._on_event(TrialStarted(config))
 
-    def _handle(self, messages: Sequence[News], executor: Executor) -> None:
+    def _handle(self, messages: Sequence[Message], pool: Pool) -> None:
         checkpoints: list[Checkpoint] = []
         for message in messages:
             match message:
                 case WorkerReady():
                     self._compare_data(message)
                 case Resumed():
-                    self._go_on(message, executor)
+                    self._go_on(message, pool)
                 case Epoch():
-                    self._record_epoch(message.metrics, executor)
+                    self._record_epoch(message, pool)
                 case Checkpoint():
                     checkpoints.append(message)
                 case TrialOutcome():
                     self._finish(message)
                 case Lost():
-                    self._lose(message)
+                    self._lose(message, pool)
                 case Notice():
                     self._on_event(message)
         under_way = {c.trial: c for c in checkpoints if c.trial in self._configs}
         if under_way:
             self._store.write_checkpoints(self._space.name, list(under_way.values()))
+
+    def _checkpoint(self, trial: int) -> Checkpoint | None:
+        """The newest checkpoint of a trial that is whole."""
+        found = self._store.read_checkpoints(self._space.name, trial)
+        whole = next((checkpoint for checkpoint in found if checkpoint is not None), None)
+        if found and found[0] is None:
+            consequence = "starts again: there is no other"
+            if whole is not None:
+                epochs = f"{whole.epoch} epoch{'' if whole.epoch == 1 else 's'}"
+                consequence = f"goes on from the one before, after {epochs}"
+            text = f"trial {trial}: its checkpoint is missing or damaged; the trial {consequence}"
+            self._on_event(Notice(text))
+        return whole
 
     def _compare_data(self, worker: WorkerReady) -> None:
         if worker.data_fingerprint != self._fingerprint:
@@ -234,20 +221,19 @@ class Loop:
                 f"`{command_words('resume', self._space.name, self._store.url)}` starts again"
             )
 
-    def _go_on(self, resumed: Resumed, executor: Executor) -> None:
+    def _go_on(self, resumed: Resumed, pool: Pool) -> None:
         """Take note of a trial's past, and decide again on its last epoch."""
         self._histories[resumed.trial] = list(resumed.history)
-        self._on_event(TrialResumed(self._configs[resumed.trial], len(resumed.history)))
+        self._on_event(resumed)
         last = resumed.history[-1:]
         if last:
-            executor.decide(last, self._report(last))
+            pool.decide(last, self._report(last))
 
-    def _record_epoch(self, epoch: Sequence[EpochMetrics], executor: Executor) -> None:
-        executor.decide(epoch, self._report(epoch))
-        for metrics in epoch:
+    def _record_epoch(self, epoch: Epoch, pool: Pool) -> None:
+        pool.decide(epoch.metrics, self._report(epoch.metrics))
+        for metrics in epoch.metrics:
             self._histories.setdefault(metrics.trial, []).append(metrics)
-            value = self._space.trial_objective.value(metrics)
-            self._on_event(EpochFinished(metrics, value))
+        self._on_event(epoch)
 
     def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
         """Record one epoch of several trials and decide on each."""
@@ -265,11 +251,10 @@ class Loop:
             )
         return decisions
 
-    def _lose(self, lost: Lost) -> None:
-        """Try a trial again whose worker has gone, or record that it failed."""
+    def _lose(self, lost: Lost, pool: Pool) -> None:
+        """Try a trial again that a worker does not train any more, or record that it failed."""
         history = tuple(self._histories.pop(lost.trial, ()))
-        failure = self._recovery.lose(self._configs[lost.trial], lost.failure)
-        if failure is not None:
+        if lost.is_over:
             # Its worker could not say any more what it had done.
             self._finish(
                 TrialOutcome(
@@ -277,10 +262,20 @@ class Loop:
                     state=TrialState.FAIL,
                     history=history,
                     seconds=sum(metrics.seconds for metrics in history),
-                    failure=failure,
+                    failure=lost.failure,
                     worker=lost.worker,
                 )
             )
+            return
+        if lost.failure is not None:
+            self._store.write_lost(self._space.name, lost.trial, lost.failures)
+            self._on_event(
+                Notice(
+                    f"trial {lost.trial}: {lost.failure.reason}; it is tried again, on its own "
+                    f"({len(lost.failures)} of {MAX_RETRIES})"
+                )
+            )
+        self._go_on_with(self._configs[lost.trial], lost.failures, pool)
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
@@ -294,8 +289,8 @@ class Loop:
         with self._store.transaction():
             self._store.write_outcome(self._space.name, outcome, keep=set(self._leaders))
             self._session.tell(outcome)
-        config = self._configs.pop(outcome.trial)
-        self._on_event(TrialFinished(config, replace(outcome, weights=None), value))
+        del self._configs[outcome.trial]
+        self._on_event(replace(outcome, weights=None))
         self._failures.add(outcome)
 
     def _with_leader(self, trial: int, value: float) -> dict[int, float]:

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from sweep.data import default_data_dir
 from sweep.errors import DeviceError, InputError, StoreError, SweepFailedError
-from sweep.execution import Epoch, LocalExecutor, Lost, Placement, place_workers
+from sweep.execution import Pool, place_workers
 from sweep.provenance import project_commit
 from sweep.records import (
     Decision,
+    Epoch,
     EpochMetrics,
     FailureKind,
+    Lost,
+    Message,
     StudyRecord,
-    TrainingSettings,
     TrialConfig,
     TrialOutcome,
     TrialState,
 )
-from sweep.runner.events import EpochFinished, Event
 from sweep.runner.spaces import read_data, stored_space
 from sweep.runner.workers import WorkerOptions
-from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE
 
@@ -91,7 +91,8 @@ def reproduce(
     storage: str = DEFAULT_STORAGE,
     device: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-    on_event: Callable[[Event], None] = lambda _: None,
+    executor: str = "processes",
+    on_event: Callable[[Message], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Reproduction:
     """Train a trial again from the store alone. Nothing is written.
@@ -104,6 +105,7 @@ def reproduce(
         storage: `sqlite:///` and a path.
         device: Where to train; the kind of device of then if None and it is there.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        executor: `processes`, or `inline`: the trial is trained in this very process.
         on_event: Called for every epoch.
         stop: Asked several times a second; True ends the work.
 
@@ -118,9 +120,9 @@ def reproduce(
     config = store.read_config(study, trial)
     space = stored_space(store, study)
     folder = Path(data_dir) if data_dir is not None else default_data_dir()
-    fingerprint = read_data(space, folder).fingerprint
-    settings = _settings(space, recorded, device, folder)
-    repeated = _train(settings, config, recorded, space, on_event, stop)
+    with _workers(recorded, device, executor).pool(space, folder) as pool:
+        fingerprint = read_data(space, folder).fingerprint
+        repeated = _train(pool, config, recorded, on_event, stop)
     weights = store.recorded_weights(study, trial)
     return Reproduction(
         study=study,
@@ -157,65 +159,52 @@ def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
     return outcome
 
 
-def _settings(
-    space: SearchSpace, recorded: TrialOutcome, device: str | None, data_dir: Path
-) -> TrainingSettings:
-    """The settings of then, as far as they are recorded and this machine can meet them."""
-    placement = _place(device, recorded)
-    if recorded.num_threads and placement.device == "cpu":
-        placement = replace(placement, num_threads=recorded.num_threads)
-    options = WorkerOptions(
+def _workers(recorded: TrialOutcome, device: str | None, executor: str) -> WorkerOptions:
+    """One worker as it was then, as far as that is recorded and this machine can meet it."""
+    if device is None:
+        device = recorded.device.split(" ")[0] or "auto"
+        try:
+            place_workers(device, 1)
+        except DeviceError:
+            device = "auto"  # the difference is said in the end
+    return WorkerOptions(
         workers=1,
-        device=placement.device,
+        device=device,
         engine=recorded.engine or "auto",
         # What a GPU makes of float32 is recorded as tf32.
         precision={"": "auto", "tf32": "float32"}.get(recorded.precision, recorded.precision),
         lanes=1,
+        executor=executor,
+        threads=recorded.num_threads or None,
     )
-    (settings,) = options.settings(space, (placement,), data_dir)
-    return settings
-
-
-def _place(device: str | None, recorded: TrialOutcome) -> Placement:
-    if device is None:
-        try:
-            (placement,) = place_workers(recorded.device.split(" ")[0] or "auto", 1)
-        except DeviceError:
-            device = "auto"  # the difference is said in the end
-        else:
-            return placement
-    (placement,) = place_workers(device, 1)
-    return placement
 
 
 def _train(
-    settings: TrainingSettings,
+    pool: Pool,
     config: TrialConfig,
     recorded: TrialOutcome,
-    space: SearchSpace,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[Message], None],
     stop: Callable[[], bool],
 ) -> TrialOutcome:
     """Train the trial again; one that was ended from outside, for as many epochs as it had."""
     was_cut = _was_cut(recorded)
-    with LocalExecutor([settings]) as executor:
-        executor.submit(config)
-        executor.flush()
-        while True:
-            if stop():
-                raise KeyboardInterrupt
-            for message in executor.messages(_POLL_SECONDS):
-                match message:
-                    case Epoch((metrics,)):
-                        is_last = was_cut and metrics.epoch == len(recorded.history)
-                        decision = Decision.PRUNE if is_last else Decision.CONTINUE
-                        executor.decide((metrics,), (decision,))
-                        value = space.trial_objective.value(metrics)
-                        on_event(EpochFinished(metrics, value))
-                    case TrialOutcome():
-                        return message
-                    case Lost(failure=failure) if failure is not None:
-                        raise SweepFailedError(f"trial {config.number}: {failure.reason}")
+    pool.start()
+    pool.submit(config)
+    pool.flush()
+    while True:
+        if stop():
+            raise KeyboardInterrupt
+        for message in pool.messages(_POLL_SECONDS):
+            match message:
+                case Epoch((metrics,)):
+                    is_last = was_cut and metrics.epoch == len(recorded.history)
+                    decision = Decision.PRUNE if is_last else Decision.CONTINUE
+                    pool.decide((metrics,), (decision,))
+                    on_event(message)
+                case TrialOutcome():
+                    return message
+                case Lost(failure=failure) if failure is not None:
+                    raise SweepFailedError(f"trial {config.number}: {failure.reason}")
 
 
 def _was_cut(recorded: TrialOutcome) -> bool:

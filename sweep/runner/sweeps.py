@@ -11,8 +11,8 @@ from typing import Any
 
 from sweep.data import default_data_dir
 from sweep.errors import DataError, InputError, SweepFailedError
-from sweep.records import Confirms, DataFacts, Notice, StudyRecord, TrialRecord
-from sweep.runner.events import Event
+from sweep.execution import Pool
+from sweep.records import Confirms, DataFacts, Message, Notice, StudyRecord, TrialRecord
 from sweep.runner.failures import Failures
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
@@ -42,11 +42,12 @@ def run(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
+    executor: str = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     keep_weights: int | None = None,
     trial_time_limit: float | None = None,
     max_failures: int | None = None,
-    on_event: Callable[[Event], None] = lambda _: None,
+    on_event: Callable[[Message], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
     """Run a sweep until its budget is used up.
@@ -66,6 +67,7 @@ def run(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
+        executor: `processes`, or `inline`: trials are trained in this very process, for debuggers.
         checkpoint_every: Seconds between two checkpoints of a trial.
         keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
             study kept so far, if None.
@@ -90,7 +92,7 @@ def run(
         compare_spaces(store, space)
         _refuse_confirmation(space.name, store.read_confirms(space.name), storage)
     space = override(space, trials=trials)
-    options = WorkerOptions(workers, device, engine, precision, lanes)
+    options = WorkerOptions(workers, device, engine, precision, lanes, executor)
     request = Request(
         space=space,
         store=store,
@@ -119,11 +121,12 @@ def resume(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
+    executor: str = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     keep_weights: int | None = None,
     trial_time_limit: float | None = None,
     max_failures: int | None = None,
-    on_event: Callable[[Event], None] = lambda _: None,
+    on_event: Callable[[Message], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> StudyRecord:
     """Finish a study; its search space is in the store.
@@ -140,6 +143,7 @@ def resume(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
+        executor: `processes`, or `inline`: trials are trained in this very process, for debuggers.
         checkpoint_every: Seconds between two checkpoints of a trial.
         keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
             study kept so far, if None.
@@ -167,7 +171,7 @@ def resume(
         timeout=record.timeout_seconds,
         audit=record.num_audits,
     )
-    options = WorkerOptions(workers, device, engine, precision, lanes)
+    options = WorkerOptions(workers, device, engine, precision, lanes, executor)
     request = Request(
         space=space,
         store=store,
@@ -235,21 +239,29 @@ class Request:
     retry_failed: bool = False
     confirms: Confirms | None = None
     holding: Callable[[], AbstractContextManager[None]] = nullcontext
-    on_event: Callable[[Event], None]
+    on_event: Callable[[Message], None]
     stop: Callable[[], bool]
 
     def carry_out(self) -> StudyRecord:
         """Check everything that can be checked, then create, then train."""
-        space, store, name = self.space, self.store, self.space.name
+        space = self.space
         if self.keep_weights is not None and self.keep_weights < 1:
             raise InputError(f"keep_weights must be at least 1; found {self.keep_weights}")
         if not self.checkpoint_every > 0:
             raise InputError(
                 f"checkpoint_every must be above 0 seconds; found {self.checkpoint_every}"
             )
-        placements = self.workers.place()
         data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
-        facts = read_data(space, data_dir)
+        with self.workers.pool(
+            space,
+            data_dir,
+            save_every=self.checkpoint_every,
+            time_limit=self.limits.trial_time_limit,
+        ) as pool:
+            return self._work(pool, read_data(space, data_dir))
+
+    def _work(self, pool: Pool, facts: DataFacts) -> StudyRecord:
+        store, name = self.store, self.space.name
         warning = network_warning(store.path)
         if warning is not None:
             self.on_event(Notice(warning))
@@ -259,7 +271,7 @@ class Request:
                 with store.lock(name):
                     loop = self._open(facts)
                     held.close()
-                    loop.run(self.workers.settings(space, placements, data_dir), placements)
+                    loop.run(pool)
             return store.read_study(name)
         except STORE_FAILURES as error:
             raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
@@ -303,7 +315,6 @@ class Request:
             failures=failures,
             fingerprint=facts.fingerprint,
             limits=self.limits,
-            checkpoint_every=self.checkpoint_every,
             on_event=self.on_event,
             stop=self.stop,
         )

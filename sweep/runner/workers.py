@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.errors import InputError
-from sweep.execution import Placement, place_workers
+from sweep.execution import (
+    LAUNCHERS,
+    MAX_LANES,
+    STACK_FLOPS,
+    Placement,
+    Pool,
+    place_workers,
+)
 from sweep.records import TrainingSettings
 from sweep.space import SearchSpace
-from sweep.training import ENGINE_NAMES, MAX_LANES, PRECISION_NAMES, STACK_FLOPS
+from sweep.training import ENGINE_NAMES, PRECISION_NAMES
 
 __all__ = ["WorkerOptions"]
 
@@ -31,6 +38,8 @@ class WorkerOptions:
         engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
         precision: A name of `sweep.training.PRECISION_NAMES`.
         lanes: Trials that one worker trains at once.
+        executor: A name of `sweep.execution.LAUNCHERS`.
+        threads: Threads of each worker on the CPU; its share of the cores if None.
     """
 
     workers: int | None
@@ -38,6 +47,8 @@ class WorkerOptions:
     engine: str
     precision: str
     lanes: int | None
+    executor: str = "processes"
+    threads: int | None = None
 
     def place(self) -> tuple[Placement, ...]:
         """Where workers run.
@@ -60,7 +71,35 @@ class WorkerOptions:
                 f"the sequential engine trains one trial at a time; found lanes {self.lanes}; "
                 "use engine stacked"
             )
-        return tuple(place_workers(self.device, self.workers))
+        if self.executor not in LAUNCHERS:
+            raise InputError(
+                f"executor must be one of {', '.join(LAUNCHERS)}; found {self.executor!r}"
+            )
+        placements = place_workers(self.device, self.workers)
+        if self.threads is None:
+            return tuple(placements)
+        return tuple(
+            replace(placement, num_threads=self.threads) if placement.device == "cpu" else placement
+            for placement in placements
+        )
+
+    def pool(
+        self,
+        space: SearchSpace,
+        data_dir: Path,
+        *,
+        save_every: float | None = None,
+        time_limit: float | None = None,
+    ) -> Pool:
+        """Workers for a space, not started yet; see `Pool`.
+
+        Raises:
+            InputError: an option cannot be met.
+        """
+        settings = self.settings(space, self.place(), data_dir)
+        return Pool(
+            LAUNCHERS[self.executor](), settings, save_every=save_every, time_limit=time_limit
+        )
 
     def settings(
         self, space: SearchSpace, placements: tuple[Placement, ...], data_dir: Path

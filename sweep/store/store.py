@@ -296,7 +296,8 @@ class Store:
                 trial = checkpoint.trial
                 known = self._checkpoint_entries(name, trial)
                 former = [entry for entry in known if entry["sha256"] != sha256]
-                entries = [{"epoch": checkpoint.epoch, "sha256": sha256}, *former[:1]]
+                entry = {"epoch": checkpoint.epoch, "step": checkpoint.step, "sha256": sha256}
+                entries = [entry, *former[:1]]
                 self._attributes.set_of_trial(name, trial, attributes.CHECKPOINTS, entries)
                 kept = [artifacts.checkpoint_file(folder, trial, e["sha256"]) for e in entries]
                 self._tidy_later(artifacts.checkpoint_files(folder, trial), keep=kept)
@@ -307,7 +308,9 @@ class Store:
         entries = self._checkpoint_entries(name, trial)
         for entry, file in zip(entries, self.recorded_checkpoints(name, trial), strict=True):
             state = artifacts.read_file(file, entry["sha256"])
-            found.append(None if state is None else Checkpoint(trial, entry["epoch"], state))
+            found.append(
+                None if state is None else Checkpoint(trial, entry["epoch"], entry["step"], state)
+            )
         return found
 
     def recorded_checkpoints(self, name: str, trial: int) -> list[Path]:
@@ -394,6 +397,6 @@ class Store:
         )
 
     def _checkpoint_entries(self, name: str, trial: int) -> list[dict[str, Any]]:
-        """Epoch and SHA-256 of a trial's checkpoints, newest first."""
+        """Epoch, step and SHA-256 of a trial's checkpoints, newest first."""
         found = self._attributes.of_trial(name, trial)
         return list(found.get(attributes.CHECKPOINTS, []))

@@ -7,25 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweep.training.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
-
 if TYPE_CHECKING:
     from sweep.data import TrainingData
     from sweep.records import TrainingSettings
     from sweep.training.engine import Engine
 
-__all__ = [
-    "ENGINE_NAMES",
-    "MAX_LANES",
-    "PRECISION_NAMES",
-    "STACK_FLOPS",
-    "Capacity",
-    "image_flops",
-    "load_engine",
-]
+__all__ = ["ENGINE_NAMES", "PRECISION_NAMES", "VALIDATION_BATCH", "load_engine"]
 
 ENGINE_NAMES = ("sequential", "stacked")
 PRECISION_NAMES = ("auto", "float32", "bfloat16")
+
+VALIDATION_BATCH = 1024
+"""Images of a batch of validation: enough to fill a product, few enough for caches."""
 
 
 def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:

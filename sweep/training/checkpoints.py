@@ -35,10 +35,9 @@ class Progress:
         config: What is trained.
         device: The kind of device, whose random numbers differ from those of other kinds.
         precision: Of the matrix products.
-        epoch: Epochs that were trained since its training last began.
         step: Steps of the next epoch that were trained.
         step_seconds: What these steps cost.
-        history: Every epoch that was recorded; more than `epoch` after a restart.
+        history: Every epoch that was trained.
         best_epoch: The best of them, or None.
         seconds: Wall time so far.
         num_lanes: The most trials that were trained together with it.
@@ -48,7 +47,6 @@ class Progress:
     config: TrialConfig
     device: str
     precision: str
-    epoch: int
     step: int
     step_seconds: float
     history: tuple[EpochMetrics, ...]

@@ -63,7 +63,7 @@ class Lane:
 
     Attributes:
         config: What is trained.
-        epoch: Epochs that were trained since its training last began.
+        epoch: Epochs that were trained.
         step: Steps of the epoch after those that were trained before its group was built.
         step_seconds: What these steps cost.
         awaits_decision: Whether the driver has yet to say if it goes on.
@@ -107,7 +107,7 @@ class Lane:
             if found != wanted:
                 raise ValueError(f"it was made with another {word}: {found} instead of {wanted}")
         lane = cls(config, objective)
-        lane.epoch, lane.step = progress.epoch, progress.step
+        lane.epoch, lane.step = len(progress.history), progress.step
         lane.step_seconds, lane.num_lanes = progress.step_seconds, progress.num_lanes
         lane.awaits_decision = bool(progress.history)
         lane.num_parameters = progress.num_parameters
@@ -159,7 +159,6 @@ class Lane:
             config=self.config,
             device=device.type,
             precision=precision,
-            epoch=self.epoch,
             step=step,
             step_seconds=step_seconds,
             history=self.history,
@@ -172,17 +171,11 @@ class Lane:
         if best is not None:
             tensors |= named("best", best.weights)
             tensors["predictions"] = best.predictions.to(torch.uint8)
-        return Checkpoint(self.config.number, len(self._history), pack(progress, tensors))
-
-    def restart(self) -> None:
-        """Train again from the start; epochs that are known already are not recorded again."""
-        self.epoch = self.step = 0
-        self.step_seconds = 0.0
-        self._state = {}
+        return Checkpoint(self.config.number, self.epoch, step, pack(progress, tensors))
 
     def record(
         self, measured: Measurement, seconds: float, weights: Callable[[], dict[str, Tensor]]
-    ) -> EpochMetrics | Failure | None:
+    ) -> EpochMetrics | Failure:
         """Take in one epoch.
 
         Args:
@@ -191,12 +184,9 @@ class Lane:
             weights: Gives a copy of the network's weights; called if they are the best so far.
 
         Returns:
-            What to report, a failure if a loss is not a number, or None if the epoch was
-            reported before a restart.
+            What to report, or a failure if a loss is not a number.
         """
         self.epoch += 1
-        if self.epoch <= len(self._history):
-            return None
         losses = (measured.train_loss, measured.validation_loss)
         if not np.isfinite(losses).all():
             reason = f"epoch {self.epoch}: training loss {losses[0]}, validation loss {losses[1]}"

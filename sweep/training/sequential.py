@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sweep.models import build_mlp
+from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches, Split
-from sweep.training.capacity import VALIDATION_BATCH
 from sweep.training.checkpoints import fill, named, part
 from sweep.training.lane import Lane, Measurement
 from sweep.training.optimizers import build_optimizer, load_optimizer, optimizer_state

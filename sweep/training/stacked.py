@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from sweep.models import Program, StackedMLP, Workspace, build_mlp, stack_order
+from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches
-from sweep.training.capacity import VALIDATION_BATCH
 from sweep.training.checkpoints import fill, named, part
 from sweep.training.graphs import RepeatedProgram
 from sweep.training.lane import Lane, Measurement
@@ -89,6 +89,9 @@ class StackedGroup:
     """Trials of one batch size, trained together (see `sweep.training.groups.Group`)."""
 
     def __init__(self, lanes: Sequence[Lane], batches: Batches) -> None:
+        sizes = {lane.config.batch_size for lane in lanes}
+        if len(sizes) > 1:
+            raise ValueError(f"lanes of a stack share their batches; found sizes {sorted(sizes)}")
         self._batches = batches
         self._batch_size = lanes[0].config.batch_size
         self.num_steps = -(-len(batches.train) // self._batch_size)

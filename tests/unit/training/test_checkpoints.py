@@ -15,7 +15,7 @@ from driving import Driver, assert_same, make_engine, prune_at, several, train
 from helpers import make_config, timeless
 
 from sweep.data import TrainingData
-from sweep.records import Checkpoint, Decision, TrialState
+from sweep.records import Checkpoint, Decision, Epoch, TrialState
 from sweep.training.checkpoints import unpack
 from sweep.training.engine import Engine
 
@@ -24,7 +24,7 @@ OPTIMIZERS = ("adamw", "adam", "sgd")
 STEPS = (1, 2, 3, 4, 5, 6, 8, 9, 11)  # of the twelve or so that the trial has
 
 
-def interrupted(engine: Engine, steps: int, *configs) -> dict[int, bytes]:
+def interrupted(engine: Engine, steps: int, *configs) -> dict[int, Checkpoint]:
     """Train so many steps, then save what is under way, as a driver that is stopped does."""
     driver = Driver(engine)
     driver.add(*configs)
@@ -32,12 +32,12 @@ def interrupted(engine: Engine, steps: int, *configs) -> dict[int, bytes]:
         driver.turn()
     driver._take(list(engine.save()))
     assert driver.checkpoints.keys() == {config.number for config in configs}, "it is over already"
-    return {trial: saved[-1].state for trial, saved in driver.checkpoints.items()}
+    return {trial: saved[-1] for trial, saved in driver.checkpoints.items()}
 
 
-def go_on(engine: Engine, states: dict[int, bytes], *configs) -> Driver:
+def go_on(engine: Engine, states: dict[int, Checkpoint], *configs) -> Driver:
     driver = Driver(engine)
-    driver.add(*configs, states=states)
+    driver.add(*configs, checkpoints=states)
     while driver.num_open:
         driver.turn()
     return driver
@@ -53,9 +53,9 @@ def test_a_trial_goes_on_to_the_last_bit(small: TrainingData, name, optimizer, s
     states = interrupted(make_engine(small, name), steps, config)
     driver = go_on(make_engine(small, name), states, config)
 
-    assert driver.notices == []
+    assert driver.refused == {}
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
-    progress, _ = unpack(states[0])
+    progress, _ = unpack(states[0].state)
     assert driver.resumed[0] == progress.history
     trained = sum(len(epoch) for epoch in driver.epochs)
     assert trained == config.epochs - len(progress.history)
@@ -66,8 +66,9 @@ def test_there_is_something_left_to_train_wherever_the_test_above_stops(small: T
     places = set()
     for steps in STEPS:
         states = interrupted(make_engine(small, "sequential"), steps, make_config())
-        progress, _ = unpack(states[0])
-        places.add((progress.epoch, progress.step))
+        progress, _ = unpack(states[0].state)
+        places.add((states[0].epoch, states[0].step))
+        assert (len(progress.history), progress.step) == (states[0].epoch, states[0].step)
     assert {epoch for epoch, _ in places} >= {0, 1, 2}
     assert len({step for _, step in places}) > 2
     assert list(engine.save()) == []
@@ -82,7 +83,7 @@ def test_lanes_go_on_together(small: TrainingData, patience):
     for _ in range(9):
         driver.turn()
     driver._take(list(driver.engine.save()))
-    states = {trial: saved[-1].state for trial, saved in driver.checkpoints.items()}
+    states = {trial: saved[-1] for trial, saved in driver.checkpoints.items()}
     assert len(states) == len(configs)
 
     later = go_on(make_engine(small, precision="float64"), states, *configs)
@@ -100,7 +101,7 @@ def test_either_engine_goes_on_from_the_other(small: TrainingData, first):
     (undisturbed,) = train(small, config, name="sequential", precision="float64")
     states = interrupted(make_engine(small, first, precision="float64"), 6, config)
     driver = go_on(make_engine(small, second, precision="float64"), states, config)
-    assert driver.notices == []
+    assert driver.refused == {}
     assert_same(driver.outcomes[0], undisturbed)
 
 
@@ -122,16 +123,16 @@ def test_a_trial_that_waits_for_its_last_decision_is_saved(small: TrainingData, 
     engine = make_engine(small, name)
     engine.add([config])
     messages = []
-    while sum(isinstance(m, tuple) for m in messages) < 1:
+    while sum(isinstance(m, Epoch) for m in messages) < 1:
         messages += engine.advance(math.inf)
     engine.decide([0], [Decision.CONTINUE])
-    while sum(isinstance(m, tuple) for m in messages) < 2:
+    while sum(isinstance(m, Epoch) for m in messages) < 2:
         messages += engine.advance(math.inf)
     (saved,) = engine.save()
     assert isinstance(saved, Checkpoint)
     assert saved.epoch == 2
 
-    driver = go_on(make_engine(small, name), {0: saved.state}, config)
+    driver = go_on(make_engine(small, name), {0: saved}, config)
     assert driver.epochs == []
     (undisturbed,) = train(small, config, name=name)
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
@@ -143,11 +144,11 @@ def test_a_decision_that_was_not_heard_of_is_made_again(small: TrainingData, nam
     engine = make_engine(small, name)
     engine.add([config])
     messages = []
-    while not any(isinstance(m, tuple) for m in messages):
+    while not any(isinstance(m, Epoch) for m in messages):
         messages += engine.advance(math.inf)
     (saved,) = engine.save()
     driver = Driver(make_engine(small, name), answer=prune_at({0: 1}))
-    driver.add(config, states={0: saved.state})
+    driver.add(config, checkpoints={0: saved})
     while driver.num_open:
         driver.turn()
     assert driver.outcomes[0].state is TrialState.PRUNED
@@ -179,10 +180,10 @@ def test_what_is_no_checkpoint_of_the_trial_is_said_and_passed_over(
     config = make_config()
     (undisturbed,) = train(small, config, name=name)
     states = interrupted(make_engine(small, name), 6, config)
-    driver = go_on(make_engine(small, name), {0: spoil(states[0])}, config)
-    (notice,) = driver.notices
-    assert notice.startswith("trial 0 starts again, its checkpoint cannot be used: ")
-    assert re.search(words, notice), notice
+    driver = go_on(
+        make_engine(small, name), {0: replace(states[0], state=spoil(states[0].state))}, config
+    )
+    assert re.search(words, driver.refused[0])
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
 
 
@@ -194,7 +195,7 @@ def test_hits_before_and_after_an_interruption_are_counted_together(small: Train
     (epoch,) = undisturbed.history
     assert 0 < epoch.train_accuracy * 120 == round(epoch.train_accuracy * 120) < 120
     states = interrupted(make_engine(small, name), 2, config)
-    progress, tensors = unpack(states[0])
+    progress, tensors = unpack(states[0].state)
     assert progress.step == 2
     assert tensors["group.train_correct"] > 0
     driver = go_on(make_engine(small, name), states, config)
@@ -215,35 +216,21 @@ def test_a_checkpoint_from_before_hits_were_counted_is_passed_over(small: Traini
     config = make_config()
     (undisturbed,) = train(small, config, name=name)
     states = interrupted(make_engine(small, name), 6, config)
-    driver = go_on(make_engine(small, name), {0: without_hits(states[0])}, config)
-    (notice,) = driver.notices
-    assert notice.startswith("trial 0 starts again, its checkpoint cannot be used: ")
+    driver = go_on(
+        make_engine(small, name),
+        {0: replace(states[0], state=without_hits(states[0].state))},
+        config,
+    )
+    assert "train_correct" in driver.refused[0]
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
 
 
 def test_a_checkpoint_of_another_configuration_or_precision_is_passed_over(small: TrainingData):
     states = interrupted(make_engine(small), 6, make_config())
     driver = go_on(make_engine(small), states, make_config(layer_size=16))
-    assert "another configuration" in driver.notices[0]
+    assert "another configuration" in driver.refused[0]
     driver = go_on(make_engine(small, precision="float64"), states, make_config())
-    assert "another precision: float32 instead of float64" in driver.notices[0]
-
-
-def test_memory_that_runs_out_while_lanes_are_put_back_loses_none(small: TrainingData):
-    configs = [make_config(number=n, seed=n, epochs=3) for n in range(4)]
-    undisturbed = train(small, *configs, precision="float64")
-    states = interrupted(make_engine(small, precision="float64"), 9, *configs)
-
-    def watch(what: str, trials: list[int], *_: object) -> None:
-        if what == "build" and len(trials) > 2:
-            raise torch.OutOfMemoryError("out of memory")
-
-    driver = go_on(make_engine(small, watch=watch, precision="float64"), states, *configs)
-    assert len(driver.notices) == 1
-    assert driver.resumed.keys() == {0, 1, 2, 3}
-    for outcome in undisturbed:
-        ours = driver.outcomes[outcome.trial]
-        assert_same(ours, replace(outcome, num_lanes=ours.num_lanes))
+    assert "another precision: float32 instead of float64" in driver.refused[0]
 
 
 def test_a_lane_that_cannot_be_saved_stops_neither_itself_nor_the_others(small: TrainingData):

@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 
 from sweep.data import DATASETS
 from sweep.records import TrainingSettings, TrialConfig
+from sweep.training import VALIDATION_BATCH
 
-__all__ = ["MAX_LANES", "STACK_FLOPS", "VALIDATION_BATCH", "Capacity", "image_flops"]
+__all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity", "image_flops"]
 
 # Where the measured time of a lane stops falling: see bench/README.md.
 STACK_FLOPS = {"cpu": 5e8, "cuda": 1e12}
 MAX_LANES = {"cpu": 16, "cuda": 256}
-
-VALIDATION_BATCH = 1024
-"""Images of a batch of validation: enough to fill a product, few enough for caches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,24 @@ import torch
 from helpers import make_config, make_settings
 
 from sweep.data import TrainingData
+from sweep.execution import Capacity
+from sweep.execution.workload import Submission, Workload
 from sweep.models import build_mlp
 from sweep.records import (
     Checkpoint,
+    CheckpointRefused,
     Decision,
+    Epoch,
     EpochMetrics,
+    Message,
     Notice,
+    OutOfMemory,
     Resumed,
     TrialConfig,
     TrialOutcome,
 )
 from sweep.training.batches import Batches
-from sweep.training.engine import Engine, Message
+from sweep.training.engine import Engine
 from sweep.training.groups import BuildGroup, Group
 from sweep.training.lane import Lane
 from sweep.training.precision import PRECISIONS
@@ -101,11 +107,13 @@ class Driver:
         self.epochs: list[tuple[EpochMetrics, ...]] = []
         self.outcomes: dict[int, TrialOutcome] = {}
         self.notices: list[str] = []
+        self.refused: dict[int, str] = {}
+        self.out_of_memory: list[OutOfMemory] = []
         self.checkpoints: dict[int, list[Checkpoint]] = {}
         self.resumed: dict[int, tuple[EpochMetrics, ...]] = {}
         self._answer, self._patience = answer, patience
         self._open: deque[tuple[int, tuple[EpochMetrics, ...]]] = deque()
-        self._trials: set[int] = set()
+        self._trials: dict[int, TrialConfig] = {}
         self._now = 0
 
     def run(self, *configs: TrialConfig) -> list[TrialOutcome]:
@@ -115,14 +123,23 @@ class Driver:
             self.turn()
         return [self.outcomes[config.number] for config in configs]
 
-    def add(self, *configs: TrialConfig, states: Mapping[int, bytes] | None = None) -> None:
-        self._trials |= {config.number for config in configs}
-        self._take(self.engine.add(configs, states))
+    def add(
+        self, *configs: TrialConfig, checkpoints: Mapping[int, Checkpoint] | None = None
+    ) -> None:
+        """Have trials trained in the stacks that a pool would make of them."""
+        load = Workload(Capacity.of(self.engine._settings))
+        for config in configs:
+            self._trials[config.number] = config
+            checkpoint = (checkpoints or {}).get(config.number)
+            load.take(Submission(0, config, lambda: None), checkpoint)
+        for assignments in load.start():
+            known = {c.trial: c for a in assignments if (c := a.checkpoint)}
+            self._take(self.engine.add([a.config for a in assignments], known))
 
     @property
     def num_open(self) -> int:
         """Trials that have not ended."""
-        return len(self._trials - set(self.outcomes))
+        return len(self._trials.keys() - self.outcomes.keys())
 
     def turn(self) -> None:
         """Answer what is due, and train one step."""
@@ -135,7 +152,7 @@ class Driver:
         self._take(self.engine.advance(0.0))
         self._now += 1
 
-    def _take(self, messages: Sequence[Message]) -> None:
+    def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
             match message:
                 case TrialOutcome():
@@ -145,10 +162,17 @@ class Driver:
                     self.checkpoints.setdefault(message.trial, []).append(message)
                 case Notice(text):
                     self.notices.append(text)
+                case CheckpointRefused(trial, reason):
+                    self.refused[trial] = reason
+                    self.add(self._trials[trial])
+                case OutOfMemory(trials, _):
+                    self.out_of_memory.append(message)
+                    for trial in trials:
+                        del self._trials[trial]  # it is the pool that has it trained again
                 case Resumed(trial, history):
                     self.resumed[trial] = history
                     self._open.append((self._now + self._patience, history[-1:]))
-                case epoch:
+                case Epoch(epoch):
                     self.epochs.append(epoch)
                     self._open.append((self._now + self._patience, epoch))
 

@@ -15,8 +15,8 @@ from driving import make_group
 from helpers import make_config, make_settings
 
 from sweep.data import TrainingData
+from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
 from sweep.models import build_mlp
-from sweep.training.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
 
 
 def capacity(lanes: int = 4, flops: float = math.inf) -> Capacity:

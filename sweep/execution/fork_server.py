@@ -1,0 +1,226 @@
+"""The process that has PyTorch loaded and forks a worker whenever its driver asks for one.
+
+Importing PyTorch takes seconds, forking a process that has it takes milliseconds. The server does
+nothing else: it has one thread, opens no device and never trains. Its driver asks over a socket,
+which is also how it learns that the driver has gone: then it ends its workers and itself.
+
+The environment of a worker is that of the driver when it asks, not that of the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from sweep.codec import from_plain
+from sweep.records import TrainingSettings
+
+__all__ = ["Server", "main", "receive", "send"]
+
+_LENGTH = struct.Struct("<I")  # of a request or an answer, in bytes, before it
+
+_MAX_FILES = 3  # that come with a request
+
+# The driver decides what a signal to all processes of a job means.
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1
+
+
+def main(file_descriptor: int) -> None:
+    """Fork workers until the driver goes."""
+    for each in _IGNORED:
+        signal.signal(each, signal.SIG_IGN)
+    # All that a worker needs, loaded before the first fork.
+    import sweep.execution.worker
+    import sweep.training.engine
+    import sweep.training.sequential
+    import sweep.training.stacked  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # what is loaded stays in memory that the workers share
+    with socket.socket(fileno=file_descriptor) as driver:
+        Server(driver, partial(_work, os.getpid())).run()
+    os._exit(0)  # taking PyTorch down would take a while, and nobody waits for anything
+
+
+def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
+    pipe, output = descriptors
+    _become_worker(request, output, server)
+    _train(from_plain(TrainingSettings, request["settings"]), pipe)
+
+
+class Server:
+    """Forks a process for each request that comes with open files, and ends it when asked to.
+
+    Args:
+        driver: Where requests come from; its end is the end of the server and all its children.
+        work: What a child does with its request and the files that came with it.
+    """
+
+    def __init__(self, driver: socket.socket, work: Callable[[dict[str, Any], list[int]], None]):
+        self._driver = driver
+        self._work = work
+        self._children: dict[int, int] = {}  # the driver's numbers, by process id
+        self._wakeup, alarm = socket.socketpair()
+        alarm.setblocking(False)
+        self._alarm = alarm
+        signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def run(self) -> None:
+        """Answer the driver and bury children."""
+        send(self._driver, {"loaded": True})
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                readable, _, _ = select.select([self._driver, self._wakeup], [], [])
+                if self._wakeup in readable:
+                    self._wakeup.recv(4096)
+                    self._bury()
+                if self._driver in readable:
+                    self._answer()
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self._children:
+            os.waitpid(pid, 0)
+
+    def _answer(self) -> None:
+        request, descriptors = receive(self._driver)
+        if descriptors:
+            self._fork(request, descriptors)
+            return
+        for pid, number in self._children.items():
+            if number == request["kill"]:
+                os.kill(pid, signal.SIGKILL)
+
+    def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        pid = os.fork()
+        if pid:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._children[pid] = request["fork"]
+            return
+        try:
+            self._leave_behind()
+            self._work(request, descriptors)
+        except BaseException:  # noqa: BLE001 - this is the end of the process
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(1)
+
+    def _leave_behind(self) -> None:
+        """Close what is the server's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (self._driver, self._wakeup, self._alarm):
+            each.close()
+
+    def _bury(self) -> None:
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number, code = self._children.pop(pid), os.waitstatus_to_exitcode(status)
+            send(self._driver, {"ended": number, "code": code})
+
+
+def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None:
+    """Be in the environment of the driver, and end with the server."""
+    os.setsid()
+    if sys.platform == "linux":
+        # Ends even a process that has been stopped.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != server:
+            os._exit(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.close(nothing)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:] = request["path"]
+    with contextlib.suppress(OSError):  # a folder that has been deleted
+        os.chdir(request["folder"])
+
+
+def _train(settings: TrainingSettings, pipe: int) -> None:
+    """Train what the driver asks for until it goes."""
+    from sweep.execution.worker import load_worker
+
+    with Connection(pipe) as connection:
+        inbox: SimpleQueue[bytes] = SimpleQueue()
+        threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
+        try:
+            worker = load_worker(settings, connection.send_bytes)
+            while True:
+                while worker.is_idle or not inbox.empty():
+                    worker.receive(inbox.get())
+                worker.advance()
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)
+
+
+def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
+    """Take in messages while the process trains; without a driver, end the process.
+
+    At once and whatever it is doing: nobody is left to tell.
+    """
+    try:
+        while True:
+            inbox.put(connection.recv_bytes())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def send(
+    target: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()
+) -> None:
+    """Send a request or an answer, and open files along with it."""
+    text = json.dumps(message).encode()
+    socket.send_fds(target, [_LENGTH.pack(len(text))], descriptors)
+    target.sendall(text)
+
+
+def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A request or an answer, and the files that came along.
+
+    Raises:
+        EOFError: the other side has gone.
+    """
+    head, descriptors, _, _ = socket.recv_fds(source, _LENGTH.size, _MAX_FILES)
+    head += _read(source, _LENGTH.size - len(head)) if head else b""
+    if not head:
+        raise EOFError
+    message: dict[str, Any] = json.loads(_read(source, _LENGTH.unpack(head)[0]))
+    return message, descriptors
+
+
+def _read(source: socket.socket, size: int) -> bytes:
+    """So many bytes.
+
+    Raises:
+        EOFError: the other side has gone.
+    """
+    data = b""
+    while len(data) < size:
+        more = source.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data

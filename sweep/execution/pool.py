@@ -1,0 +1,362 @@
+"""Where trials are trained: which worker gets which, together with which, again, and for how long.
+
+All policy is here; a launcher carries the bytes. A trial that lost its worker through no fault of
+its own is tried again at once, one that may have ended its worker on its own, and not for ever.
+Every submission has a lease, and what a worker says under an older one is dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from sweep.errors import SweepFailedError
+from sweep.execution.capacity import Capacity
+from sweep.execution.launcher import Ended, Launcher, Link
+from sweep.execution.wire import pack, unpack
+from sweep.execution.workload import Submission, Wave, Workload
+from sweep.records import (
+    Checkpoint,
+    CheckpointRefused,
+    Decide,
+    Decision,
+    Epoch,
+    EpochMetrics,
+    Failure,
+    FailureKind,
+    Lost,
+    Message,
+    Notice,
+    OutOfMemory,
+    Save,
+    Saved,
+    Train,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+    WorkerReady,
+    without,
+)
+
+__all__ = ["MAX_RETRIES", "Pool"]
+
+MAX_RETRIES = 2
+"""So often is a trial tried again whose worker was ended."""
+
+_SAVE_SECONDS = 3.0  # of the five in which a command that is interrupted has to end
+_MAX_STARTS = 3  # of a worker that a signal ends before it is ready
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker and its trials."""
+
+    index: int  # among the pool's workers; its successor has the same
+    settings: TrainingSettings
+    link: Link
+    load: Workload
+    num_starts: int
+    ready: bool = False
+    wave: Wave = field(default_factory=Wave)
+
+    def tell(self, message: Message) -> None:
+        self.link.send(pack(message))
+
+    def begin(self) -> None:
+        """Start the trials that were kept for it, once it is there."""
+        if self.ready:
+            for assignments in self.load.start():
+                self.tell(Train(assignments))
+
+
+class Pool:
+    """Workers of one study; a context manager that closes the launcher and so ends them.
+
+    Args:
+        launcher: Starts them.
+        settings: One entry for each worker.
+        save_every: Seconds between two checkpoints of a trial, or more if they cost much; None for
+            no checkpoints.
+        time_limit: Seconds after which a trial fails and its worker is ended, or None.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        settings: Sequence[TrainingSettings],
+        *,
+        save_every: float | None = None,
+        time_limit: float | None = None,
+    ) -> None:
+        self._launcher = launcher
+        self._settings = settings
+        self._save_every = save_every
+        self._time_limit = time_limit
+        self._workers: list[_Worker] = []
+        self._waiting: deque[Submission] = deque()  # for a place
+        self._num_leases = 0
+        self._trouble: SweepFailedError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._launcher.close()
+
+    def start(self) -> None:
+        """Start the workers; they are not waited for."""
+        for index, settings in enumerate(self._settings):
+            self._workers.append(self._start_worker(index, settings))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device of each worker."""
+        return tuple(settings.device for settings in self._settings)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a new trial can be submitted now; a worker may still be starting.
+
+        Trials that were begun before come first. While one of them has a worker to itself, which
+        the next of them will get, the other workers take new trials.
+        """
+        is_isolating = any(worker.load.alone for worker in self._workers)
+        may_pass = is_isolating or not self._waiting
+        return may_pass and any(worker.load.has_room for worker in self._workers)
+
+    @property
+    def running(self) -> list[int]:
+        """Numbers of the trials that were submitted and have no outcome yet."""
+        placed = [trial for worker in self._workers for trial in worker.load.trials]
+        return sorted([*placed, *(submission.config.number for submission in self._waiting)])
+
+    def submit(self, config: TrialConfig) -> None:
+        """Give a new trial to the worker that has most room. Call it only while there is room.
+
+        It starts when its worker is full, or with `flush`, whichever comes first: trials that
+        start together can share their batches.
+        """
+        submission = Submission(self._next_lease(), config, lambda: None)
+        self._place(submission, [worker for worker in self._workers if worker.load.has_room])
+
+    def resubmit(
+        self,
+        config: TrialConfig,
+        checkpoint: Callable[[], Checkpoint | None],
+        failures: tuple[Failure, ...] = (),
+    ) -> None:
+        """Give back a trial that was begun before; it waits for its place.
+
+        Args:
+            config: The trial.
+            checkpoint: Gives where it goes on, or None for its start; called when it gets a place.
+            failures: What ended each worker that had it before. After one, it gets a worker to
+                itself.
+        """
+        self._waiting.append(Submission(self._next_lease(), config, checkpoint, failures))
+        self._place_waiting()
+
+    def flush(self) -> None:
+        """Start what was submitted; there is nothing more to come for now."""
+        for worker in self._workers:
+            worker.begin()
+
+    def messages(self, timeout: float) -> list[Message]:
+        """What happened, after waiting for up to `timeout` seconds.
+
+        Raises:
+            SweepFailedError: a worker could not even start.
+        """
+        if self._trouble is not None:
+            raise self._trouble
+        for worker in self._workers:
+            worker.wave.come_back()
+        found: list[Message] = []
+        received = self._launcher.receive(timeout)
+        while received is not None:
+            link, data = received
+            speaker = self._worker_of(link)
+            if speaker is not None and isinstance(data, Ended):
+                found += self._bury(speaker, data)
+            elif speaker is not None and isinstance(data, bytes):
+                found += self._take(speaker, data)
+            received = self._launcher.receive(0)
+        found += self._end_overdue()
+        self._place_waiting()
+        self._ask_for_checkpoints()
+        return [message for message in found if not isinstance(message, Saved)]
+
+    def save(self) -> list[Message]:
+        """Have all trials saved; workers that do not answer in time are passed over."""
+        waited_for = {w: 1 + w.wave.is_under_way for w in self._workers if w.ready}
+        for worker in waited_for:
+            worker.tell(Save())
+        found: list[Message] = []
+        end = time.monotonic() + _SAVE_SECONDS
+        while waited_for and (received := self._launcher.receive(max(0, end - time.monotonic()))):
+            link, data = received
+            speaker = self._worker_of(link)
+            if speaker is None:
+                continue
+            if isinstance(data, Ended):
+                waited_for.pop(speaker, None)  # no worker is started in its place any more
+                continue
+            for message in self._take(speaker, data):
+                if not isinstance(message, Saved):
+                    found.append(message)
+                elif waited_for.get(speaker, 0) > 1:
+                    waited_for[speaker] -= 1  # the end of a wave that was on its way
+                else:
+                    waited_for.pop(speaker, None)
+        return found
+
+    def decide(self, metrics: Sequence[EpochMetrics], decisions: Sequence[Decision]) -> None:
+        """Answer the epoch that these metrics came with."""
+        trials = tuple(m.trial for m in metrics)
+        for worker in self._workers:
+            if not set(trials).isdisjoint(worker.load.trials):
+                worker.tell(Decide(trials, tuple(decisions)))
+                return
+
+    # ------------------------------------------------------------ places
+
+    def _next_lease(self) -> int:
+        self._num_leases += 1
+        return self._num_leases
+
+    def _place(self, submission: Submission, workers: Iterable[_Worker]) -> None:
+        worker = min(workers, key=lambda worker: worker.load.fullness)
+        worker.load.take(submission, submission.checkpoint())
+        if not worker.load.has_room:
+            worker.begin()
+
+    def _place_waiting(self) -> None:
+        """Give trials that were begun before the places that they can have now."""
+        for submission in list(self._waiting):
+            places = [
+                worker
+                for worker in self._workers
+                if (not worker.load.trials if submission.alone else worker.load.has_room)
+            ]
+            if places:
+                self._waiting.remove(submission)
+                self._place(submission, places)
+
+    # ------------------------------------------------------------ messages
+
+    def _take(self, worker: _Worker, data: bytes) -> list[Message]:
+        """Take in what a worker said, unless it is of an older lease."""
+        message, leases = unpack(data)
+        stale = {trial for trial, lease in leases.items() if worker.load.lease(trial) != lease}
+        current = without(message, stale)
+        return [] if current is None else self._act(worker, current)
+
+    def _act(self, worker: _Worker, message: Message) -> list[Message]:
+        match message:
+            case WorkerReady():
+                worker.ready = True
+                worker.load.memory_bytes = message.memory_bytes
+                worker.begin()
+            case Epoch():
+                worker.load.hear(message.metrics)
+            case TrialOutcome():
+                worker.load.release(message.trial)
+                return [replace(message, worker=worker.index)]
+            case CheckpointRefused(trial, reason):
+                self._start_again(worker, trial)
+                text = f"trial {trial} starts again, its checkpoint cannot be used: {reason}"
+                return [Notice(text)]
+            case OutOfMemory():
+                return self._train_less(worker, message)
+            case Saved():
+                worker.wave.is_sent = True
+        return [message]
+
+    def _start_again(self, worker: _Worker, trial: int) -> None:
+        """Have a trial begin at its start, at the same worker."""
+        submission = worker.load.release(trial)
+        if submission is not None:
+            again = replace(submission, lease=self._next_lease(), checkpoint=lambda: None)
+            self._place(again, [worker])
+            worker.begin()
+
+    def _train_less(self, worker: _Worker, message: OutOfMemory) -> list[Message]:
+        """Give the trials of a stack that ran out of memory back, to be trained fewer at a time."""
+        lanes = worker.load.shrink(message.trials, message.num_together)
+        numbers = ", ".join(map(str, message.trials))
+        notice = Notice(
+            f"memory ran out with {message.num_together} trials at once: trials {numbers} are "
+            f"tried again, {lanes} at once"
+        )
+        return [notice, *(self._lose(worker, trial, None) for trial in message.trials)]
+
+    def _lose(self, worker: _Worker, trial: int, failure: Failure | None) -> Lost:
+        """Decide about a trial that a worker does not train any more."""
+        submission = worker.load.release(trial)
+        failures = submission.failures if submission else ()
+        is_over = False
+        if failure is not None:
+            is_over = failure.kind is not FailureKind.KILLED or len(failures) >= MAX_RETRIES
+            if is_over and failure.kind is FailureKind.KILLED:
+                again = f"{failure.reason}, as it did {MAX_RETRIES} times before"
+                failure = replace(failure, reason=again)
+            failures = (*failures, failure)
+        return Lost(trial, failure, failures, is_over, worker.index)
+
+    # ------------------------------------------------------------ workers
+
+    def _worker_of(self, link: Link) -> _Worker | None:
+        """The worker behind a link; None if it has been replaced."""
+        return next((worker for worker in self._workers if worker.link is link), None)
+
+    def _start_worker(self, index: int, settings: TrainingSettings, num_starts: int = 1) -> _Worker:
+        link = self._launcher.start(settings)
+        return _Worker(index, settings, link, Workload(Capacity.of(settings)), num_starts)
+
+    def _ask_for_checkpoints(self) -> None:
+        for worker in self._workers:
+            if self._save_every is None or not (worker.ready and worker.load.has_started):
+                continue
+            if worker.wave.is_due(self._save_every):
+                worker.wave.begin()
+                worker.tell(Save())
+
+    def _bury(self, worker: _Worker, ended: Ended) -> list[Message]:
+        """Replace a worker that died, and say which trials it had."""
+        if not worker.ready and (ended.by_itself or worker.num_starts == _MAX_STARTS):
+            lines = ended.last_words.splitlines() or ["it printed nothing"]
+            # Said with the next call: what was found in this one is not to be lost.
+            self._trouble = SweepFailedError(
+                f"a worker ended with {ended.reason} before it could train: {lines[-1]}"
+            )
+            return []
+        reason = f"its worker process ended with {ended.reason}"
+        failure = Failure(FailureKind.KILLED, reason, ended.last_words)
+        lost = self._replace(worker)
+        return [self._lose(worker, submission.config.number, failure) for submission in lost]
+
+    def _end_overdue(self) -> list[Message]:
+        """End workers with a trial that takes too long: one that hangs hears nothing."""
+        if self._time_limit is None:
+            return []
+        found: list[Message] = []
+        for worker in list(self._workers):
+            overdue = worker.load.overdue(self._time_limit)
+            if overdue:
+                reason = f"it was not done after {self._time_limit:g} s, its time limit"
+                failure = Failure(FailureKind.TIME_LIMIT, reason)
+                for submission in self._replace(worker):
+                    trial = submission.config.number
+                    found.append(self._lose(worker, trial, failure if trial in overdue else None))
+        return found
+
+    def _replace(self, worker: _Worker) -> list[Submission]:
+        """End a worker and start a new one in its place; the trials that it was training."""
+        worker.link.kill()
+        num_starts = 1 if worker.ready else worker.num_starts + 1
+        successor = self._start_worker(worker.index, worker.settings, num_starts)
+        self._workers[worker.index] = successor
+        return worker.load.hand_over(successor.load)

@@ -1,0 +1,275 @@
+"""Worker processes on this machine, forked by a server that has PyTorch loaded.
+
+The server is started as a fresh interpreter rather than through multiprocessing: scripts and
+notebooks need no `if __name__ == "__main__"`, no thread of the driver is forked, and nothing is
+pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+from sweep.codec import to_plain
+from sweep.execution.fork_server import receive, send
+from sweep.execution.launcher import Ended
+from sweep.records import TrainingSettings
+
+__all__ = ["ForkServer", "ProcessLauncher", "ProcessLink"]
+
+_EXIT_SECONDS = 5.0  # between the end of a worker's pipe and the news of its end
+_LAST_WORDS = 4000
+_PACKAGE = Path(__file__).absolute().parents[1] / "__init__.py"
+
+# The very package that the driver runs, whatever lies in the current folder.
+_CODE = """
+import sys
+sys.path[:] = {path!r}
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("sweep", {file!r})
+sys.modules["sweep"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["sweep"])
+from sweep.execution.fork_server import main
+main({descriptor})
+"""
+
+
+class _Child:
+    """A process that the server forked."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.has_ended = threading.Event()
+        self.ended = Ended("no news of its end", by_itself=False)
+
+    def end(self, ended: Ended) -> None:
+        self.ended = ended
+        self.has_ended.set()
+
+
+class ForkServer:
+    """Starts worker processes; a context manager. It serves as many launchers as share it."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, _Child] = {}
+        self._num_forked = 0
+        self._is_loaded = False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = self._spawn(theirs)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def __enter__(self) -> ForkServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can fork."""
+        return self._listener.is_alive()
+
+    def fork(self, settings: TrainingSettings, pipe: Connection, output: IO[bytes]) -> _Child:
+        """Start a worker with this end of its pipe; it writes what it prints to `output`."""
+        child = _Child(self._num_forked)
+        self._num_forked += 1
+        self._children[child.number] = child
+        threads = str(settings.num_threads)
+        request = {
+            "fork": child.number,
+            "settings": to_plain(settings),
+            "environment": os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            "path": [entry for entry in sys.path if isinstance(entry, str)],
+            "folder": _current_folder(),
+        }
+        with contextlib.suppress(OSError):  # then the server has gone, which its listener tells
+            send(self._socket, request, (pipe.fileno(), output.fileno()))
+        return child
+
+    def kill(self, child: _Child) -> None:
+        """End a worker at once."""
+        with contextlib.suppress(OSError):  # then the server has gone, and so has the worker
+            send(self._socket, {"kill": child.number})
+
+    def close(self) -> None:
+        """End the server and all its workers."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        if not self._is_loaded:
+            self._process.kill()  # it has no workers, and would not notice for seconds
+        try:
+            self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join(_EXIT_SECONDS)
+        self._socket.close()
+        self._errors.close()
+
+    def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        code = _CODE.format(
+            path=[entry for entry in sys.path if isinstance(entry, str)],
+            file=str(_PACKAGE),
+            descriptor=theirs.fileno(),
+        )
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-c", code],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            # A signal to the driver's process group is the driver's to handle.
+            start_new_session=True,
+            # Libraries that start threads when they are loaded would make forks unsafe.
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+
+    def _listen(self) -> None:
+        """Hear of workers that ended, and of the end of the server, which is that of all."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                answer, _ = receive(self._socket)
+                self._is_loaded = True
+                if "ended" in answer:
+                    self._children.pop(answer["ended"]).end(_ended(answer["code"]))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_SECONDS)
+        code = self._process.poll()
+        for child in list(self._children.values()):
+            child.end(_ended(1 if code is None else code, _read_end(self._errors)))
+
+
+class ProcessLink:
+    """A worker process (see `sweep.execution.launcher.Link`).
+
+    Two threads read and write its pipe, so that a worker that stops in the middle of a message
+    never holds up the driver.
+    """
+
+    def __init__(self, settings: TrainingSettings, server: ForkServer, inbox: Inbox) -> None:
+        self.is_open = True
+        self._server = server
+        self._inbox = inbox
+        self._letters: SimpleQueue[bytes | None] = SimpleQueue()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._child = server.fork(settings, theirs, self._output)
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._listen, self._write)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, data: bytes) -> None:
+        """Send a message, without waiting until it is read."""
+        self._letters.put(data)
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        self.is_open = False
+        self._server.kill(self._child)
+        self._child.has_ended.wait(_EXIT_SECONDS)
+        self._letters.put(None)
+        for thread in self._threads:
+            thread.join(_EXIT_SECONDS)  # before their connection is closed
+        self._connection.close()
+        self._output.close()
+
+    def _listen(self) -> None:
+        """Take in messages until the worker has gone, in the middle of one perhaps."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._inbox.put((self, self._connection.recv_bytes()))
+        if not self._child.has_ended.wait(_EXIT_SECONDS):
+            self._server.kill(self._child)
+            self._child.has_ended.wait(_EXIT_SECONDS)
+        ended = self._child.ended
+        words = _read_end(self._output) or ended.last_words
+        self._inbox.put((self, Ended(ended.reason, by_itself=ended.by_itself, last_words=words)))
+
+    def _write(self) -> None:
+        """Send messages until the worker has gone; its end is noticed by who listens."""
+        with contextlib.suppress(OSError):
+            while (data := self._letters.get()) is not None:
+                self._connection.send_bytes(data)
+
+
+Inbox = SimpleQueue[tuple[ProcessLink, bytes | Ended]]
+"""Messages, each with its worker."""
+
+
+class ProcessLauncher:
+    """Starts worker processes (see `sweep.execution.launcher.Launcher`).
+
+    Args:
+        server: Forks them; one of the launcher's own, which starts at once, if None.
+    """
+
+    def __init__(self, server: ForkServer | None = None) -> None:
+        self._inbox: Inbox = SimpleQueue()
+        self._links: list[ProcessLink] = []
+        self._owned: list[ForkServer] = []
+        self._server = server or self._new_server()
+
+    def start(self, settings: TrainingSettings) -> ProcessLink:
+        """Fork a worker; if the server has been ended, by another one."""
+        if not self._server.is_alive:
+            self._server = self._new_server()
+        self._links = [link for link in self._links if link.is_open]
+        self._links.append(ProcessLink(settings, self._server, self._inbox))
+        return self._links[-1]
+
+    def receive(self, timeout: float) -> tuple[ProcessLink, bytes | Ended] | None:
+        """The next message of a worker that has not been killed."""
+        end = time.monotonic() + timeout
+        with contextlib.suppress(Empty):
+            while True:
+                link, message = self._inbox.get(timeout=max(0.0, end - time.monotonic()))
+                if link.is_open:
+                    return link, message
+        return None
+
+    def close(self) -> None:
+        """End the workers, and the server unless it is shared."""
+        for server in self._owned:
+            server.close()
+        for link in self._links:
+            link.kill()
+
+    def _new_server(self) -> ForkServer:
+        self._owned.append(ForkServer())
+        return self._owned[-1]
+
+
+def _ended(code: int, last_words: str = "") -> Ended:
+    reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return Ended(reason, by_itself=code > 0, last_words=last_words)
+
+
+def _read_end(output: IO[bytes]) -> str:
+    """The end of what was printed."""
+    output.seek(0, os.SEEK_END)
+    output.seek(max(0, output.tell() - _LAST_WORDS))
+    return output.read().decode(errors="replace").strip()
+
+
+def _current_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return os.sep  # it has been deleted

@@ -1,0 +1,162 @@
+"""Both launchers keep their promises, and processes those that only processes can."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import children, is_alive, make_config, make_settings, wait_for
+from launcher_contract import LauncherContract, next_of, ready, train
+
+from sweep.execution import Ended, ForkServer, InlineLauncher, ProcessLauncher
+from sweep.execution.wire import pack
+from sweep.records import Assignment, Checkpoint, Train
+
+
+class TestInline(LauncherContract):
+    @pytest.fixture
+    def launcher(self) -> Iterator[InlineLauncher]:
+        launcher = InlineLauncher()
+        yield launcher
+        launcher.close()
+
+    def test_pytorch_is_left_as_it_was(self, launcher: InlineLauncher) -> None:
+        before = torch.get_num_threads()
+        launcher.start(make_settings(num_threads=before + 2))
+        assert torch.get_num_threads() == before + 2
+        launcher.close()
+        assert torch.get_num_threads() == before
+
+
+class TestProcesses(LauncherContract):
+    @pytest.fixture
+    def launcher(self, fork_server: ForkServer) -> Iterator[ProcessLauncher]:
+        launcher = ProcessLauncher(fork_server)
+        yield launcher
+        launcher.close()
+
+    @pytest.fixture
+    def process(self, launcher: ProcessLauncher, fork_server: ForkServer):
+        """A worker that is ready, and its process id."""
+        before = children(fork_server._process.pid)
+        link = ready(launcher)
+        (pid,) = children(fork_server._process.pid) - before
+        return link, pid
+
+    def test_a_shared_server_outlives_a_launcher_and_no_worker_does(
+        self, launcher, process, fork_server
+    ) -> None:
+        _, pid = process
+        launcher.close()
+        assert not is_alive(pid)
+        assert fork_server.is_alive
+        later = ProcessLauncher(fork_server)
+        ready(later)
+        later.close()
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+    def test_a_signal_that_ended_a_worker_is_named(self, launcher, process, number) -> None:
+        link, pid = process
+        os.kill(pid, number)
+        assert next_of(launcher) == (link, Ended(f"signal {int(number)}", by_itself=False))
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_signals_to_a_whole_job_are_the_drivers_to_handle(
+        self, launcher, process, fork_server, number
+    ) -> None:
+        link, pid = process
+        os.kill(pid, number)
+        os.kill(fork_server._process.pid, number)
+        train(link, 1, lease=1, epochs=1)
+        assert isinstance(next_of(launcher)[1], bytes)
+        ready(launcher)
+
+    def test_a_worker_that_reads_nothing_holds_up_nobody(self, launcher, process) -> None:
+        link, pid = process
+        os.kill(pid, signal.SIGSTOP)
+        started = time.process_time()
+        config = make_config(number=1)
+        for _ in range(10):
+            state = bytes(10_000_000)
+            link.send(pack(Train((Assignment(1, config, Checkpoint(1, 0, 0, state)),))))
+        assert launcher.receive(0.1) is None
+        link.kill()
+        assert not is_alive(pid)
+        assert time.process_time() - started < 60, "it was waited for in a loop"
+
+    def test_a_worker_is_where_its_driver_is(
+        self, launcher, fork_server, monkeypatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        before = children(fork_server._process.pid)
+        ready(launcher)
+        (pid,) = children(fork_server._process.pid) - before
+        assert Path(f"/proc/{pid}/cwd").readlink() == tmp_path
+        assert os.getsid(pid) == pid, "a signal to the driver's terminal does not reach it"
+
+    def test_workers_end_with_their_server_and_the_next_one_has_another(self) -> None:
+        launcher = ProcessLauncher()
+        try:
+            link = ready(launcher)
+            first = launcher._server._process.pid
+            (worker,) = children(first)
+            os.kill(worker, signal.SIGSTOP)
+            os.kill(first, signal.SIGKILL)
+            assert next_of(launcher) == (link, Ended("signal 9", by_itself=False))
+            wait_for(lambda: not is_alive(worker))
+            ready(launcher)
+            second = launcher._server._process.pid
+        finally:
+            launcher.close()
+        assert not is_alive(first)
+        assert not is_alive(second)
+
+
+BECOME = """
+import json, os, signal, sys
+from sweep.execution.fork_server import _become_worker
+request = {"environment": {"A": "1"}, "path": ["x", *sys.path], "folder": sys.argv[1]}
+output = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+_become_worker(request, output, os.getppid())
+print(json.dumps([dict(os.environ), sys.path[0], os.getcwd(), os.getsid(0) == os.getpid()]))
+print(sys.stdin.read() == "", file=sys.stderr)
+"""
+
+
+def test_a_worker_takes_on_the_environment_of_its_driver(tmp_path: Path) -> None:
+    code = [sys.executable, "-c", BECOME, str(tmp_path), str(tmp_path / "output")]
+    subprocess.run(code, check=True, capture_output=True, stdin=subprocess.PIPE)
+    said, errors = (tmp_path / "output").read_text().splitlines()
+    assert json.loads(said) == [{"A": "1"}, "x", str(tmp_path), True]
+    assert errors == "True"
+
+
+def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
+    monkeypatch.setattr("sweep.execution.processes._PACKAGE", Path("nowhere/__init__.py"))
+    launcher = ProcessLauncher()
+    try:
+        link = launcher.start(make_settings())
+        speaker, ended = next_of(launcher)
+        assert speaker is link
+        assert isinstance(ended, Ended)
+        assert (ended.reason, ended.by_itself) == ("exit code 1", True)
+        assert "nowhere" in ended.last_words
+    finally:
+        launcher.close()
+
+
+def test_a_server_that_still_starts_is_not_waited_for() -> None:
+    launcher = ProcessLauncher()
+    server = launcher._server._process.pid
+    launcher.start(make_settings())
+    launcher.close()
+    assert not is_alive(server)
+    assert not launcher._server._is_loaded
