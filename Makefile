@@ -1,6 +1,8 @@
 # make sweep   install, run the quick-start sweep, write its report
 # make test    install, run the tests
-# make soak    install, run the long proofs: kills, damaged stores, full disks, strange files
+# make soak    install, run the long proofs: kills, damaged stores, full disks, strange files,
+#              and look for examples that the property tests have not seen
+# make mutants install, plant described faults in a copy one at a time; the tests must find each
 # make check   install, lint, types, import contracts
 # make bench   install, time all engines against other tools, and the driver by itself
 #              (needs MNIST; an idle machine; half an hour)
@@ -11,7 +13,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 STORAGE := sqlite:///out/studies.db
 
-.PHONY: sweep test soak check bench schema clean
+.PHONY: sweep test soak mutants check bench schema clean
 
 sweep: out/report/report.html
 	@echo "report: $(CURDIR)/out/report/report.html"
@@ -23,10 +25,14 @@ out/report/report.html: $(INSTALLED) search_spaces/digits.yaml
 	@touch $@
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 soak: $(INSTALLED)
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m soak
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 tests/property
+
+mutants: $(INSTALLED)
+	$(BIN)/python tests/mutants/plant.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

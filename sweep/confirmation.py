@@ -13,6 +13,7 @@ from sweep.errors import SweepFailedError
 from sweep.records import Message
 from sweep.runner import train_confirmation
 from sweep.runner.sweeps import CHECKPOINT_SECONDS
+from sweep.runner.workers import Executor
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE
 
@@ -34,7 +35,7 @@ def confirm(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
-    executor: str = "processes",
+    executor: Executor = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     trial_time_limit: float | None = None,
     on_event: Callable[[Message], None] = lambda _: None,
@@ -56,7 +57,8 @@ def confirm(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Runs that one worker trains at once; chosen by their size if None.
-        executor: `processes`, or `inline`: runs are trained in this very process, for debuggers.
+        executor: `processes`; `inline`: runs are trained in this very process, for debuggers; or
+            what makes a `sweep.execution.Launcher`.
         checkpoint_every: Seconds between two checkpoints of a run.
         trial_time_limit: Seconds that a run may take, in place of the search's.
         on_event: Called for everything that happens, in the driver.

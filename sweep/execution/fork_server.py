@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from sweep.codec import from_plain
 from sweep.records import TrainingSettings
@@ -108,12 +108,19 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
 
     def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        pid = os.fork()
-        if pid:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or too little memory
+            os.write(descriptors[-1], f"it could not be forked: {error}".encode())
+            send(self._driver, {"ended": request["fork"], "code": 1})
+        else:
+            if pid == 0:
+                self._be_a_child(request, descriptors)
             self._children[pid] = request["fork"]
-            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _be_a_child(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         try:
             self._leave_behind()
             self._work(request, descriptors)

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO
+from typing import IO, Any
 
 from sweep.codec import to_plain
 from sweep.execution.fork_server import receive, send
@@ -65,6 +66,7 @@ class ForkServer:
         self._children: dict[int, _Child] = {}
         self._num_forked = 0
         self._is_loaded = False
+        self._sending = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -96,14 +98,12 @@ class ForkServer:
             "path": [entry for entry in sys.path if isinstance(entry, str)],
             "folder": _current_folder(),
         }
-        with contextlib.suppress(OSError):  # then the server has gone, which its listener tells
-            send(self._socket, request, (pipe.fileno(), output.fileno()))
+        self._send(request, (pipe.fileno(), output.fileno()))
         return child
 
     def kill(self, child: _Child) -> None:
         """End a worker at once."""
-        with contextlib.suppress(OSError):  # then the server has gone, and so has the worker
-            send(self._socket, {"kill": child.number})
+        self._send({"kill": child.number})
 
     def close(self) -> None:
         """End the server and all its workers."""
@@ -119,6 +119,11 @@ class ForkServer:
         self._listener.join(_EXIT_SECONDS)
         self._socket.close()
         self._errors.close()
+
+    def _send(self, request: Mapping[str, Any], files: Sequence[int] = ()) -> None:
+        """Ask for something; if the server has gone, its listener tells."""
+        with self._sending, contextlib.suppress(OSError):
+            send(self._socket, request, files)
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         code = _CODE.format(

@@ -6,6 +6,7 @@ a worker says of an assignment from what it says of an older one.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,16 +37,18 @@ def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
     line, _, rest = data.partition(b"\n")
     try:
         kind, leases, *sizes = json.loads(line)
-        if len(rest) != sum(sizes):
-            raise ValueError(f"{sum(sizes)} bytes are announced, {len(rest)} are there")
-        parts = []
-        for size in sizes:
-            parts.append(rest[:size])
-            rest = rest[size:]
-        body, *blobs = parts
+        body, *blobs = _cut(rest, sizes)
         return _attach(decode(_KINDS[kind], body), blobs), dict(leases)
     except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"not a message: {error}") from None
+
+
+def _cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    """Parts of these sizes."""
+    if len(data) != sum(sizes):
+        raise ValueError(f"{sum(sizes)} bytes are announced, {len(data)} are there")
+    ends = list(itertools.accumulate(sizes))
+    return [data[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _detach(message: Message) -> tuple[Message, list[bytes]]:

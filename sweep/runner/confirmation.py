@@ -25,7 +25,7 @@ from sweep.records import (
 )
 from sweep.runner.spaces import stored_space
 from sweep.runner.sweeps import CHECKPOINT_SECONDS, Request, limits_of
-from sweep.runner.workers import WorkerOptions
+from sweep.runner.workers import Executor, WorkerOptions
 from sweep.space import PARAMETERS, SearchSpace, effective_parameters, load_space
 from sweep.store import Store
 from sweep.study import derive_seed
@@ -51,7 +51,7 @@ def train_confirmation(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
-    executor: str = "processes",
+    executor: Executor = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     trial_time_limit: float | None = None,
     on_event: Callable[[Message], None] = lambda _: None,

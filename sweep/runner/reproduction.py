@@ -25,7 +25,7 @@ from sweep.records import (
     TrialState,
 )
 from sweep.runner.spaces import read_data, stored_space
-from sweep.runner.workers import WorkerOptions
+from sweep.runner.workers import Executor, WorkerOptions
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE
 
@@ -91,7 +91,7 @@ def reproduce(
     storage: str = DEFAULT_STORAGE,
     device: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-    executor: str = "processes",
+    executor: Executor = "processes",
     on_event: Callable[[Message], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Reproduction:
@@ -105,7 +105,8 @@ def reproduce(
         storage: `sqlite:///` and a path.
         device: Where to train; the kind of device of then if None and it is there.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-        executor: `processes`, or `inline`: the trial is trained in this very process.
+        executor: `processes`; `inline`: the trial is trained in this very process; or what makes a
+            `sweep.execution.Launcher`.
         on_event: Called for every epoch.
         stop: Asked several times a second; True ends the work.
 
@@ -159,7 +160,7 @@ def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
     return outcome
 
 
-def _workers(recorded: TrialOutcome, device: str | None, executor: str) -> WorkerOptions:
+def _workers(recorded: TrialOutcome, device: str | None, executor: Executor) -> WorkerOptions:
     """One worker as it was then, as far as that is recorded and this machine can meet it."""
     if device is None:
         device = recorded.device.split(" ")[0] or "auto"

@@ -16,7 +16,7 @@ from sweep.records import Confirms, DataFacts, Message, Notice, StudyRecord, Tri
 from sweep.runner.failures import Failures
 from sweep.runner.loop import Limits, Loop
 from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
-from sweep.runner.workers import WorkerOptions
+from sweep.runner.workers import Executor, WorkerOptions
 from sweep.space import SearchSpace, load_space
 from sweep.store import STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
@@ -42,7 +42,7 @@ def run(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
-    executor: str = "processes",
+    executor: Executor = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     keep_weights: int | None = None,
     trial_time_limit: float | None = None,
@@ -67,7 +67,8 @@ def run(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
-        executor: `processes`, or `inline`: trials are trained in this very process, for debuggers.
+        executor: `processes`; `inline`: trials are trained in this very process, for debuggers; or
+            what makes a `sweep.execution.Launcher`.
         checkpoint_every: Seconds between two checkpoints of a trial.
         keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
             study kept so far, if None.
@@ -121,7 +122,7 @@ def resume(
     engine: str = "auto",
     precision: str = "auto",
     lanes: int | None = None,
-    executor: str = "processes",
+    executor: Executor = "processes",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     keep_weights: int | None = None,
     trial_time_limit: float | None = None,
@@ -143,7 +144,8 @@ def resume(
         engine: `auto`, `sequential` (the plain reference) or `stacked`.
         precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
         lanes: Trials that one worker trains at once; chosen by their size if None.
-        executor: `processes`, or `inline`: trials are trained in this very process, for debuggers.
+        executor: `processes`; `inline`: trials are trained in this very process, for debuggers; or
+            what makes a `sweep.execution.Launcher`.
         checkpoint_every: Seconds between two checkpoints of a trial.
         keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
             study kept so far, if None.

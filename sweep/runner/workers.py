@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sweep.execution import (
     LAUNCHERS,
     MAX_LANES,
     STACK_FLOPS,
+    Launcher,
     Placement,
     Pool,
     place_workers,
@@ -20,7 +22,10 @@ from sweep.records import TrainingSettings
 from sweep.space import SearchSpace
 from sweep.training import ENGINE_NAMES, PRECISION_NAMES
 
-__all__ = ["WorkerOptions"]
+__all__ = ["Executor", "WorkerOptions"]
+
+Executor = str | Callable[[], Launcher]
+"""Where trials are trained: `processes`, `inline`, or what makes another launcher."""
 
 # Of the budget, what may be under way at once where earlier trials decide about later ones.
 _SHARE_UNDER_WAY = 1 / 4
@@ -38,7 +43,7 @@ class WorkerOptions:
         engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
         precision: A name of `sweep.training.PRECISION_NAMES`.
         lanes: Trials that one worker trains at once.
-        executor: A name of `sweep.execution.LAUNCHERS`.
+        executor: A name of `sweep.execution.LAUNCHERS`, or what makes another launcher.
         threads: Threads of each worker on the CPU; its share of the cores if None.
     """
 
@@ -47,7 +52,7 @@ class WorkerOptions:
     engine: str
     precision: str
     lanes: int | None
-    executor: str = "processes"
+    executor: Executor = "processes"
     threads: int | None = None
 
     def place(self) -> tuple[Placement, ...]:
@@ -71,7 +76,7 @@ class WorkerOptions:
                 f"the sequential engine trains one trial at a time; found lanes {self.lanes}; "
                 "use engine stacked"
             )
-        if self.executor not in LAUNCHERS:
+        if isinstance(self.executor, str) and self.executor not in LAUNCHERS:
             raise InputError(
                 f"executor must be one of {', '.join(LAUNCHERS)}; found {self.executor!r}"
             )
@@ -97,9 +102,8 @@ class WorkerOptions:
             InputError: an option cannot be met.
         """
         settings = self.settings(space, self.place(), data_dir)
-        return Pool(
-            LAUNCHERS[self.executor](), settings, save_every=save_every, time_limit=time_limit
-        )
+        launch = LAUNCHERS[self.executor] if isinstance(self.executor, str) else self.executor
+        return Pool(launch(), settings, save_every=save_every, time_limit=time_limit)
 
     def settings(
         self, space: SearchSpace, placements: tuple[Placement, ...], data_dir: Path

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ import torch
 from helpers import children, is_alive, make_config, make_settings, wait_for
 from launcher_contract import LauncherContract, next_of, ready, train
 
-from sweep.execution import Ended, ForkServer, InlineLauncher, ProcessLauncher
+from sweep.execution import Ended, ForkServer, InlineLauncher, ProcessLauncher, fork_server
 from sweep.execution.wire import pack
 from sweep.records import Assignment, Checkpoint, Train
 
@@ -160,3 +162,32 @@ def test_a_server_that_still_starts_is_not_waited_for() -> None:
     launcher.close()
     assert not is_alive(server)
     assert not launcher._server._is_loaded
+
+
+def test_a_worker_that_cannot_be_forked_is_said_and_the_others_go_on(monkeypatch) -> None:
+    """In a server of this process: `fork` fails for want of processes, once."""
+    ours, theirs = socket.socketpair()
+    fork, failed = os.fork, []
+
+    def fail_once() -> int:
+        if not failed:
+            failed.append(True)
+            raise BlockingIOError(errno.EAGAIN, "too many")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", fail_once)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "set_wakeup_fd", lambda *_, **__: None)
+    server = fork_server.Server(theirs, lambda *_: os._exit(7))
+    said, output = os.pipe()
+    for number in range(2):
+        fork_server.send(ours, {"fork": number}, [os.dup(output)])
+        server._answer()
+    assert os.read(said, 100) == b"it could not be forked: [Errno 11] too many"
+    assert fork_server.receive(ours)[0] == {"ended": 0, "code": 1}
+    wait_for(lambda: server._bury() or not server._children)
+    assert fork_server.receive(ours)[0] == {"ended": 1, "code": 7}
+    server._leave_behind()
+    ours.close()
+    os.close(said)
+    os.close(output)
