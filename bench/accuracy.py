@@ -31,7 +31,14 @@ from sweep.data import TrainingData, default_data_dir, load_training_data
 from sweep.data.sealed import open_test_split
 from sweep.models import build_mlp
 from sweep.provenance import package_versions, project_commit
-from sweep.records import Decision, Objective, TrainingSettings, TrialConfig, TrialOutcome
+from sweep.records import (
+    Decision,
+    Objective,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+    trials_of,
+)
 from sweep.space import load_space
 from sweep.training import load_engine
 from sweep.training.engine import Engine
@@ -54,7 +61,7 @@ def train(
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as workers do
     data = load_training_data("mnist", data_dir, num_validation=None, split_seed=0)
-    lanes = len(seeds) if engine == "stacked" else 1
+    together = len(seeds) if engine == "stacked" else 1
     settings = TrainingSettings(
         dataset="mnist",
         num_validation=None,
@@ -67,11 +74,14 @@ def train(
         num_threads=1,
         engine=engine,
         precision=precision,
-        lanes=lanes,
+        lanes=together,
         stack_flops=None,
     )
     configs = [build_config(seed, epochs) for seed in seeds]
-    outcomes = run_trials(load_engine(settings, data), configs)
+    trained = load_engine(settings, data)
+    outcomes: dict[int, TrialOutcome] = {}
+    for first in range(0, len(configs), together):
+        outcomes |= run_trials(trained, configs[first : first + together])
     return [
         measure_accuracy(outcomes[seed], config, data, data_dir)
         for seed, config in zip(seeds, configs, strict=True)
@@ -84,7 +94,7 @@ def build_config(seed: int, epochs: int) -> TrialConfig:
 
 
 def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, TrialOutcome]:
-    """Train to the end, as a driver that prunes nothing would have it."""
+    """Train one stack to the end, as a driver that prunes nothing would have it."""
     outcomes: dict[int, TrialOutcome] = {}
     engine.add(configs)
     while len(outcomes) < len(configs):
@@ -94,7 +104,7 @@ def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, Tria
             if isinstance(message, TrialOutcome):
                 outcomes[message.trial] = message
                 continue
-            trials = [metrics.trial for metrics in message]
+            trials = trials_of(message)
             messages += engine.decide(trials, [Decision.CONTINUE] * len(trials))
     return outcomes
 

@@ -20,9 +20,9 @@ import torch
 from contestants.this_project import build_config
 
 from sweep.data import TrainingData, default_data_dir, load_training_data
+from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
 from sweep.records import Objective
 from sweep.training.batches import Batches
-from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
 from sweep.training.lane import Lane
 from sweep.training.precision import choose_precision
 from sweep.training.stacked import StackedGroup

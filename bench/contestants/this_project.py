@@ -11,7 +11,7 @@ from contestants.serving import Prepared, Settings, serve
 from sweep.data import load_training_data
 from sweep.records import Objective, TrialConfig
 from sweep.training.batches import Batches
-from sweep.training.engine import BuildGroup
+from sweep.training.groups import BuildGroup
 from sweep.training.lane import Lane
 from sweep.training.precision import choose_precision
 from sweep.training.sequential import SequentialGroup

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import random
-import re
-from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+import pytest
+from effort import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from strange_yaml import FILES, assert_have_places
 
 from sweep.errors import SearchSpaceError
 from sweep.space import PARAMETERS, Choices, Range, load_space
 from sweep.space.parameters import CategoricalParameter, IntParameter
-
-quick = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @st.composite
@@ -88,7 +85,7 @@ class Dice:
         return self._random.choice(choices)
 
 
-@quick
+@examples()
 @given(spaces())
 def test_a_valid_space_survives_the_way_through_json(mapping):
     space = load_space(mapping)
@@ -97,7 +94,7 @@ def test_a_valid_space_survives_the_way_through_json(mapping):
     assert again.fingerprint == space.fingerprint
 
 
-@quick
+@examples()
 @given(mapping=spaces())
 def test_a_valid_space_means_the_same_in_a_file(mapping, tmp_path):
     path = tmp_path / "space.yaml"
@@ -115,7 +112,7 @@ def is_active(space: Any, name: str, values: dict[str, Any]) -> bool:
     )
 
 
-@quick
+@examples()
 @given(spaces(), st.integers(0, 2**32))
 def test_suggested_values_lie_in_their_domains_and_conditions_hold(mapping, seed):
     space = load_space(mapping)
@@ -134,7 +131,7 @@ def test_suggested_values_lie_in_their_domains_and_conditions_hold(mapping, seed
             assert value == domain
 
 
-@quick
+@examples()
 @given(spaces())
 def test_counting_equals_listing(mapping):
     space = load_space(mapping)
@@ -146,63 +143,19 @@ def test_counting_equals_listing(mapping):
 
 # ---------------------------------------------------------------- garbage
 
-SAMPLE = (Path(__file__).parents[2] / "search_spaces" / "digits.yaml").read_text()
-PIECES = st.sampled_from(
-    [*"{}[]:,&*!|>'\"%@`#-?~\n\t 0", "low", "when", "1e-3", "!!set", "<<: ", "\0", "é", "\u2028"]
-)
 
+@pytest.mark.parametrize("kind", FILES)
+def test_a_strange_file_is_loaded_or_refused_with_places(kind, tmp_path):
+    """In what time and memory, `tests/soak/test_yaml_files.py` finds out."""
+    path = tmp_path / "space.yaml"
 
-def load_or_refuse(path: Path, text: bytes) -> None:
-    path.write_bytes(text)
-    try:
-        load_space(path)
-    except SearchSpaceError as error:
-        assert error.problems  # noqa: PT017
-        for problem in error.problems:
-            assert re.match(re.escape(str(path)) + r":[1-9]\d*:[1-9]\d*: \S", problem), problem
+    @examples(10 if kind in ("wide", "repeated") else 40)
+    @given(FILES[kind])
+    def load_or_refuse(text: bytes) -> None:
+        path.write_bytes(text)
+        try:
+            load_space(path)
+        except SearchSpaceError as error:
+            assert_have_places(error.problems, path)
 
-
-@quick
-@given(data=st.data())
-def test_a_damaged_file_is_loaded_or_refused_with_places(data, tmp_path):
-    text = SAMPLE
-    for _ in range(data.draw(st.integers(1, 4))):
-        start = data.draw(st.integers(0, len(text)))
-        end = min(len(text), start + data.draw(st.integers(0, 12)))
-        text = text[:start] + data.draw(PIECES) + text[end:]
-    load_or_refuse(tmp_path / "space.yaml", text.encode())
-
-
-@quick
-@given(text=st.text(max_size=200) | st.lists(PIECES).map("".join))
-def test_any_text_is_loaded_or_refused_with_places(text, tmp_path):
-    load_or_refuse(tmp_path / "space.yaml", text.encode("utf-8", "surrogatepass"))
-
-
-@quick
-@given(raw=st.binary(max_size=200))
-def test_any_bytes_are_loaded_or_refused_with_places(raw, tmp_path):
-    load_or_refuse(tmp_path / "space.yaml", raw)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=6,
-)
-
-
-@quick
-@given(data=st.data())
-def test_any_value_in_any_place_is_loaded_or_refused(data):
-    mapping = load_space(Path(__file__).parents[2] / "search_spaces" / "digits.yaml").to_json()
-    place = mapping
-    key = data.draw(st.sampled_from(sorted(place)))
-    while isinstance(place[key], dict) and data.draw(st.booleans()):
-        place = place[key]
-        key = data.draw(st.sampled_from(sorted(place)))
-    place[key] = data.draw(json_values)
-    try:
-        load_space(mapping)
-    except SearchSpaceError as error:
-        assert error.problems  # noqa: PT017
+    load_or_refuse()

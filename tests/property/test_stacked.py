@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from effort import examples
 from helpers import make_config, make_settings
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.data import TrainingData, load_training_data
-from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
+from sweep.execution import Capacity
+from sweep.records import Decision, Epoch, Message, TrialConfig, TrialOutcome, TrialState
 from sweep.space import PARAMETERS
 from sweep.training import load_engine
-
-thorough = settings(max_examples=25, deadline=None)
 
 # Of losses, relative and absolute. In float64 rounding hides no mistake and flips no prediction.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-3}
@@ -100,30 +100,34 @@ def mixtures(draw: st.DrawFn) -> Mixture:
 
 
 def outcomes(engine: str, mixture: Mixture, precision: str) -> list[TrialOutcome]:
-    """Add a trial every now and then, answer late, and collect what comes of them."""
+    """Train some stacks in turn, answer late, and collect what comes of the trials."""
     lanes = mixture.lanes if engine == "stacked" else 1
-    trainer = load_engine(make_settings(engine=engine, lanes=lanes, precision=precision), data())
+    settings = make_settings(engine=engine, lanes=lanes, precision=precision)
+    trainer = load_engine(settings, data())
     ends = dict(zip([c.number for c in mixture.configs], mixture.ends, strict=True))
     ended: dict[int, TrialOutcome] = {}
-    unanswered: deque[tuple[int, Sequence[EpochMetrics]]] = deque()
+    unanswered: deque[tuple[int, Epoch]] = deque()
 
-    def take(messages: Sequence[Sequence[EpochMetrics] | TrialOutcome], now: int) -> None:
+    def take(messages: Sequence[Message], now: int) -> None:
         for message in messages:
             if isinstance(message, TrialOutcome):
                 assert message.trial not in ended
                 ended[message.trial] = message
             else:
+                assert isinstance(message, Epoch)
                 unanswered.append((now + mixture.patience, message))
 
-    trainer.add(mixture.configs)
+    for stack in Capacity.of(settings).stacks(mixture.configs):
+        trainer.add(stack)
     now = 0
     while len(ended) < len(mixture.configs):
         while unanswered and (unanswered[0][0] <= now or trainer.is_idle):
             _, epoch = unanswered.popleft()
             decisions = [
-                Decision.PRUNE if ends[m.trial] == m.epoch else Decision.CONTINUE for m in epoch
+                Decision.PRUNE if ends[m.trial] == m.epoch else Decision.CONTINUE
+                for m in epoch.metrics
             ]
-            take(trainer.decide([m.trial for m in epoch], decisions), now)
+            take(trainer.decide([m.trial for m in epoch.metrics], decisions), now)
         assert not trainer.is_idle or len(ended) == len(mixture.configs)
         take(trainer.advance(0.0), now)
         now += 1
@@ -143,7 +147,7 @@ def assert_ended_as_told(mixture: Mixture, results: Sequence[TrialOutcome]) -> N
         )
 
 
-@thorough
+@examples(12)
 @given(mixtures())
 def test_every_trial_of_a_stack_ends_as_it_does_alone(mixture):
     """In float64: losses, predictions, the best epoch and its weights."""
@@ -166,7 +170,7 @@ def test_every_trial_of_a_stack_ends_as_it_does_alone(mixture):
             torch.testing.assert_close(mine, others, rtol=tolerance, atol=tolerance)
 
 
-@thorough
+@examples(12)
 @given(mixtures())
 def test_in_float32_the_losses_are_the_same_but_for_rounding(mixture):
     """Predictions may differ where two classes are as good as tied, which losses do not show."""

@@ -114,13 +114,12 @@ def test_bad_input_is_one_line_of_the_real_command(cli, folder):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_another_space_is_refused_with_the_differences(cli, finished, tmp_path):
+def test_another_space_is_refused_with_the_differences(main, finished, tmp_path):
     changed = space_mapping(parameters={**space_mapping()["parameters"], "epochs": 5})
     (tmp_path / "space.yaml").write_text(json.dumps(changed))
-    done = cli("run", "space.yaml")
-    assert done.returncode == 2
-    assert "parameters.epochs: 4 → 5" in done.stderr
-    assert "Traceback" not in done.stderr
+    _, errors = main("run space.yaml", code=2)
+    assert "parameters.epochs: 4 → 5" in errors
+    assert "Traceback" not in errors
 
 
 # ---------------------------------------------------------------- what good input says
@@ -149,24 +148,23 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(cli, folde
     )
 
 
-def test_a_sweep_whose_trials_all_fail_is_exit_code_1(cli, tmp_path):
+def test_a_sweep_whose_trials_all_fail_is_exit_code_1(main, tmp_path):
     parameters = {
         "num_layers": 6, "layer_size": {"low": 60, "high": 64}, "optimizer": "sgd",
         "learning_rate": 10.0, "momentum": 0.99, "epochs": 30,
         "learning_rate_schedule": "constant",
     }  # fmt: skip
     (tmp_path / "space.yaml").write_text(json.dumps(space_mapping(parameters=parameters)))
-    done = cli("run", "space.yaml", "--workers", 1, "--trials", 5)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    last = done.stderr.splitlines()[-1]
+    output, errors = main("run space.yaml --workers 1 --trials 5", code=1)
+    assert output == ""
+    last = errors.splitlines()[-1]
     assert last.startswith("sweep: the first 5 trials all failed alike; the last one with nan")
 
 
-def test_show_prints_json_for_programs(cli, finished):
-    done = cli("show", "small", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    study = json.loads(done.stdout)
+def test_show_prints_json_for_programs(main, finished):
+    output, errors = main("show small --json", code=0)
+    assert errors == ""
+    study = json.loads(output)
     assert (study["study"], study["dataset"], study["state"]) == ("small", "digits", "finished")
     assert study["budget"] == {"trials": 3, "timeout": None}
     assert [trial["number"] for trial in study["trials"]] == [0, 1, 2]
@@ -181,14 +179,14 @@ def test_show_prints_json_for_programs(cli, finished):
     assert study["best"] == max(study["trials"], key=lambda trial: trial["value"])
 
 
-def test_show_prints_one_trial(cli, finished):
-    trial = json.loads(cli("show", "small", 1, "--json").stdout)
+def test_show_prints_one_trial(main, finished):
+    trial = json.loads(main("show small 1 --json", code=0)[0])
     assert (trial["number"], trial["state"]) == (1, "COMPLETE")
     assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2, 3, 4]
     accuracies = [epoch["validation_accuracy"] for epoch in trial["history"]]
     assert trial["value"] == max(accuracies) == accuracies[trial["best_epoch"] - 1]
     assert sum(map(sum, trial["validation_confusion_matrix"])) == 239
-    text = cli("show", "small", 1).stdout
+    text, _ = main("show small 1", code=0)
     assert "  train accuracy  " in text
     assert f"  {trial['history'][0]['train_accuracy']:.2%}  " in text
     assert text.startswith("trial 1 of study small: COMPLETE, validation_accuracy ")
@@ -196,40 +194,40 @@ def test_show_prints_one_trial(cli, finished):
     assert "best epoch, whose weights were kept" in text
 
 
-def test_list_prints_every_study(cli, finished):
-    (study,) = json.loads(cli("list", "--json").stdout)
+def test_list_prints_every_study(main, finished):
+    (study,) = json.loads(main("list --json", code=0)[0])
     assert (study["study"], study["state"], study["num_trials"]) == ("small", "finished", 3)
-    header, row = cli("list").stdout.splitlines()
+    header, row = main("list", code=0)[0].splitlines()
     assert header.split() == ["study", "data", "set", "state", "trials", "best", "metric"]
     assert row.startswith("small  digits    finished  3 of 3")
 
 
-def test_reading_commands_change_nothing(cli, finished, tmp_path):
+def test_reading_commands_change_nothing(main, finished, tmp_path):
     def content():
         return {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
     before = content()
-    for line in (["list"], ["show", "small"], ["show", "small", 0, "--json"]):
-        assert cli(*line).returncode == 0
+    for line in ("list", "show small", "show small 0 --json"):
+        main(line, code=0)
     assert content() == before
 
 
-def test_check_counts_and_trains_nothing(cli, folder):
+def test_check_counts_and_trains_nothing(main, folder):
     before = tree(folder)
-    done = cli("check", "good.yaml")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("small: valid; random sampler")
-    assert "different configurations: uncountable" in done.stdout
-    assert "budget: 3 trials; at most 12 epochs in all" in done.stdout
+    output, errors = main("check good.yaml", code=0)
+    assert errors == ""
+    assert output.startswith("small: valid; random sampler")
+    assert "different configurations: uncountable" in output
+    assert "budget: 3 trials; at most 12 epochs in all" in output
     assert tree(folder) == before
 
 
-def test_version_and_help(cli):
-    assert cli("--version").stdout.startswith("sweep, version ")
-    assert cli("-h").stdout == cli("--help").stdout
-    nothing = cli()
-    assert (nothing.returncode, nothing.stdout) == (2, "")
-    assert "Usage:" in nothing.stderr
+def test_version_and_help(main):
+    assert main("--version", code=0)[0].startswith("sweep, version ")
+    assert main("-h", code=0) == main("--help", code=0)
+    output, errors = main("", code=2)
+    assert output == ""
+    assert "Usage:" in errors
 
 
 COMMANDS = sorted(group.commands)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from helpers import space_mapping
+from helpers import HERE, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
@@ -24,8 +24,8 @@ from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, StoreError, StudyLockedError, SweepFailedError
 from sweep.evaluation import networks, openings, read_test_split
 from sweep.evaluation.measuring import NUM_BINS, measure
-from sweep.records import TestReading
-from sweep.runner import StudyOpened, sweeps, train_confirmation
+from sweep.records import StudyOpened, TestReading
+from sweep.runner import sweeps, train_confirmation
 from sweep.store import Store
 from sweep.study import StudySession
 
@@ -169,6 +169,7 @@ def test_a_store_that_cannot_be_written_is_one_line_and_leaves_the_seal(
     assert read_test_split(finished, "small").confusion_matrix is not None
 
 
+@pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(("fails", "words"), FAILURES, ids=["held", "full"])
 def test_a_report_is_written_on_a_store_that_cannot_be(
     main, finished, tmp_path, monkeypatch, fails, words
@@ -180,6 +181,7 @@ def test_a_report_is_written_on_a_store_that_cannot_be(
     assert words in (tmp_path / "report" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_report_shows_an_opening_whose_results_could_not_be_kept(
     main, finished, tmp_path, monkeypatch
 ):
@@ -234,7 +236,7 @@ def test_no_confirmation_begins_while_the_best_trial_is_tested(finished, tmp_pat
         if not refused:
             names = {path.name for path in tmp_path.rglob("*")}
             with pytest.raises(StudyLockedError) as caught:
-                train_confirmation("small", storage=finished, workers=1, device="cpu")
+                train_confirmation("small", storage=finished, **HERE)
             refused.append(str(caught.value))
             assert {path.name for path in tmp_path.rglob("*")} == names, "nothing was made"
         return load(*arguments, **options)
@@ -269,10 +271,9 @@ def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkey
         train_confirmation(
             "small",
             storage=finished,
-            workers=1,
-            device="cpu",
             on_event=test_later,
             stop=lambda: True,
+            **HERE,
         )
     assert "is held by process" in tried[0]
     assert tried[1] == "later", "the search is free while its confirmation is trained"
@@ -285,18 +286,18 @@ def test_a_search_that_went_on_since_its_confirmation_was_planned(finished, monk
 
     def go_on_meanwhile(*arguments):
         monkeypatch.setattr(sweeps, "read_data", read)
-        sweep.resume("small", storage=finished, trials=4, workers=1, device="cpu")
+        sweep.resume("small", storage=finished, trials=4, **HERE)
         return read(*arguments)
 
     monkeypatch.setattr(sweeps, "read_data", go_on_meanwhile)
     again = f"went on meanwhile; `sweep confirm small --storage {finished}` again"
     with pytest.raises(StoreError, match=again):
-        train_confirmation("small", storage=finished, workers=1, device="cpu")
+        train_confirmation("small", storage=finished, **HERE)
     assert not Store(finished, to_write=False).has_study("small.confirm")
 
 
 def test_a_study_without_a_complete_trial_has_nothing_to_test(storage):
-    sweep.run(space_mapping(), storage=storage, timeout=0.001, workers=1, device="cpu")
+    sweep.run(space_mapping(), storage=storage, timeout=0.001, **HERE)
     with pytest.raises(StoreError, match="'small' has no COMPLETE trial to test"):
         read_test_split(storage, "small")
 
@@ -332,10 +333,11 @@ def test_a_reading_of_another_trial_does_not_count(finished):
     assert readings(finished) == (earlier, later)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_reading_knows_how_many_trials_there_were(finished):
     reading = read_test_split(finished, "small")
     assert reading.num_trials == 3
-    sweep.resume("small", storage=finished, trials=5, workers=1, device="cpu")
+    sweep.resume("small", storage=finished, trials=5, **HERE)
     data = sweep.report("small", storage=finished, out=Path(finished[10:]).parent / "r").data
     openings = data["studies"]["small"]["test_readings"]
     assert openings[0]["num_trials"] == 3

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import space_mapping
+from helpers import HERE, space_mapping
 from PIL import Image
 
 import sweep
@@ -100,7 +100,7 @@ def test_weights_that_are_gone_are_one_line(finished, digits, tmp_path):
 
 def test_weights_that_were_not_kept_are_not_called_gone(storage, digits, main):
     """Those that were kept for a while are deleted, and no copy of them is to be found."""
-    sweep.run(space_mapping(), storage=storage, workers=1, device="cpu", keep_weights=1)
+    sweep.run(space_mapping(), storage=storage, keep_weights=1, **HERE)
     study = Store(storage, to_write=False).read_study("small")
     assert len(sweep.predict("small", digits, storage=storage, trial=study.best.number)) == 10
     for trial in study.trials:

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers import HERE
 
 import sweep
 from sweep.errors import InputError, StoreError, SweepFailedError
@@ -72,9 +73,7 @@ def test_the_seal_holds_until_every_run_has_ended(finished):
     with pytest.raises(StoreError, match="'small' is not confirmed: the test split stays sealed"):
         read_confirmation(finished, "small")
     with pytest.raises(KeyboardInterrupt):
-        train_confirmation(
-            "small", storage=finished, top=1, seeds=1, device="cpu", stop=lambda: True
-        )
+        train_confirmation("small", storage=finished, top=1, seeds=1, stop=lambda: True, **HERE)
     with pytest.raises(StoreError, match="runs of its confirmation that wait: the test split"):
         read_confirmation(finished, "small")
     assert readings(finished) == ()
@@ -117,7 +116,7 @@ def test_a_full_disk_is_one_line(confirmed, monkeypatch):
 
 def test_the_whole_way_from_python(finished):
     """One configuration, one seed: nothing to compare, and still a result."""
-    found = sweep.confirm("small", storage=finished, top=1, seeds=1, workers=1, device="cpu")
+    found = sweep.confirm("small", storage=finished, top=1, seeds=1, **HERE)
     (candidate,) = found.candidates
     assert found.winner == candidate.trial
     assert found.survived

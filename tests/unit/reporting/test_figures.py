@@ -377,7 +377,7 @@ def test_what_shapes_have_in_common_is_said_once() -> None:
     assert re.search(r'<use href="#x-\d+" x="[\d.]+" y="[\d.]+"/>', svg)
 
 
-def test_the_same_figure_is_the_same_text() -> None:
+def test_the_same_figure_is_the_same_picture() -> None:
     first, second = (figures.to_svg(drawn("slices"), name="x", description="") for _ in range(2))
     assert first == second
     assert figures.to_png(drawn("chosen")) == figures.to_png(drawn("chosen"))

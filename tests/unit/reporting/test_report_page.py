@@ -216,6 +216,7 @@ def test_what_is_counted_in_epochs_is_in_the_order_of_the_trials_numbers(written
     assert "may belong to another" not in text  # one data set, one split
 
 
+@pytest.mark.usefixtures("words_only")
 def test_an_accuracy_to_reach_may_belong_to_another_data_set(
     tmp_path: Path, space: SearchSpace
 ) -> None:
@@ -226,6 +227,7 @@ def test_an_accuracy_to_reach_may_belong_to_another_data_set(
     assert "chosen for each split: a column’s may belong to another than a row’s" in text
 
 
+@pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     ("changes", "heading"),
     [
@@ -252,6 +254,7 @@ def test_the_same_study_gives_the_same_page(tmp_path: Path, space: SearchSpace) 
 # ---------------------------------------------------------------- studies with little in them
 
 
+@pytest.mark.usefixtures("no_png")
 def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
     runs = study_of_runs([[4, 6], [3, 1], [9, FAIL]], [0, 1, 2], space=space)
@@ -291,6 +294,7 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert rows[-1]["state"] == "FAIL"
 
 
+@pytest.mark.usefixtures("no_png")
 def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
     runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
@@ -308,6 +312,7 @@ def page_of(folder: Path, search: StudyRecord, runs: StudyRecord | None) -> str:
     return " ".join(Page(html).text.split())
 
 
+@pytest.mark.usefixtures("no_png")
 def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     text = page_of(tmp_path, search, study_of_runs([[FAIL] * 2] * 2, [0, 1], space=space))
@@ -317,6 +322,7 @@ def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpac
 
 
 @pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.usefixtures("no_png")
 def test_what_led_the_search_then_is_not_called_its_best(
     tmp_path: Path, space: SearchSpace, failed: bool
 ) -> None:
@@ -344,6 +350,7 @@ def test_what_led_the_search_then_is_not_called_its_best(
     assert last.startswith("trial 0, the best of the search's first 3 trials, is number 2")
 
 
+@pytest.mark.usefixtures("words_only")
 def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     runs = study_of_runs([[1, FAIL, FAIL], [4, 6, FAIL]], [0, 1], space=space)
@@ -356,6 +363,7 @@ def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) 
     assert "on fresh seeds; those with fewer failed runs come first" in text
 
 
+@pytest.mark.usefixtures("no_png")
 def test_one_seed_each_proves_little(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     runs = study_of_runs([[4], [6]], [0, 1], space=space)
@@ -368,6 +376,7 @@ def test_one_seed_each_proves_little(tmp_path: Path, space: SearchSpace) -> None
     assert "interval –" not in text
 
 
+@pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     ("right_at_90", "words"),
     [
@@ -396,6 +405,7 @@ def test_too_sure_is_said_only_of_what_is(
     assert high > 0.9 - right_at_90 / 40
 
 
+@pytest.mark.usefixtures("words_only")
 def test_no_pair_of_classes_is_named_of_two_as_frequent(tmp_path: Path, space: SearchSpace) -> None:
     trial = make_trial(space, 0)
     even = make_study([trial], space, readings=(make_reading(0),))  # one mistake of two kinds
@@ -406,6 +416,7 @@ def test_no_pair_of_classes_is_named_of_two_as_frequent(tmp_path: Path, space: S
     assert expected in page_of(tmp_path / "one", one, None)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_what_mattered_is_ordered_only_if_it_can_be(
     tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,11 +431,13 @@ def test_what_mattered_is_ordered_only_if_it_can_be(
         assert ("; which of them mattered more cannot be told." in text) == (not ahead)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_exact_values_can_be_copied(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, 0, weight_decay=1.2345678901234567e-05)], space)
     assert "weight_decay1.2345678901234568e-05searched" in page_of(tmp_path, search, None)
 
 
+@pytest.mark.usefixtures("no_png")
 def test_ranked_by_loss_and_confirmed(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     search = make_study([make_trial(by_loss, number, 2) for number in range(2)], by_loss)
@@ -437,6 +450,7 @@ def test_ranked_by_loss_and_confirmed(tmp_path: Path, space: SearchSpace) -> Non
     assert "0.4500" in text
 
 
+@pytest.mark.usefixtures("no_png")
 def test_no_complete_trial(tmp_path: Path, space: SearchSpace) -> None:
     states = (TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
     trials = [make_trial(space, number, state=state) for number, state in enumerate(states)]
@@ -451,6 +465,7 @@ def test_no_trial_at_all(tmp_path: Path, space: SearchSpace) -> None:
     assert result.data["studies"]["hand-made"]["counts"]["trials"] == 0
 
 
+@pytest.mark.usefixtures("no_png")
 def test_a_single_trial_with_everything_fixed(tmp_path: Path) -> None:
     fixed = load_space({"name": "article", "dataset": "digits", "budget": {"trials": 1}})
     result = write(tmp_path, make_study([make_trial(fixed, 0)], fixed))
@@ -459,6 +474,7 @@ def test_a_single_trial_with_everything_fixed(tmp_path: Path) -> None:
     assert "indistinguishable from the best" not in html
 
 
+@pytest.mark.usefixtures("words_only")
 def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     trials = [make_trial(by_loss, number, 3 + number) for number in range(2)]
@@ -467,6 +483,7 @@ def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     assert "The study ranks by loss; the test compares right and wrong answers." in text
 
 
+@pytest.mark.usefixtures("no_png")
 def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> None:
     matrix = tuple(tuple(9 if row == column else 0 for column in range(47)) for row in range(47))
     trial = make_trial(space, 0)
@@ -483,6 +500,7 @@ def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> 
     assert result.html.stat().st_size < 1_000_000
 
 
+@pytest.mark.usefixtures("no_png")
 def test_numbers_that_are_none_become_null(tmp_path: Path, space: SearchSpace) -> None:
     trial = make_trial(space, 0)
     assert trial.outcome is not None
@@ -505,6 +523,7 @@ def test_file_names_keep_apart(tmp_path: Path, space: SearchSpace) -> None:
 # ---------------------------------------------------------------- the request
 
 
+@pytest.mark.usefixtures("words_only")
 def test_the_test_split_is_read_once_if_it_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]
 ) -> None:
@@ -526,6 +545,7 @@ def test_the_test_split_is_read_once_if_it_was_not(
     assert result.notes == ()
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_confirmation_decides_what_is_opened(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -566,6 +586,7 @@ def test_a_confirmation_decides_what_is_opened(
         report("hand-made.confirm", out=tmp_path)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_trials_that_no_confirmation_saw_are_said(
     tmp_path: Path, fake_store: dict[str, StudyRecord], space: SearchSpace
 ) -> None:
@@ -587,6 +608,7 @@ def test_trials_that_no_confirmation_saw_are_said(
         assert result.data["studies"]["hand-made"]["trials_after_opening"] == 0
 
 
+@pytest.mark.usefixtures("no_png")
 def test_what_could_not_be_read_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]
 ) -> None:

@@ -147,13 +147,14 @@ def test_holm_by_hand() -> None:
 
 def test_tests_that_were_not_made_make_none_of_the_others_bolder() -> None:
     random = np.random.default_rng(0)
-    for _ in range(50):
+    for _ in range(8):
         p_values = random.beta(0.3, 2, 15).tolist()
         assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+        all_of_them = holm(p_values)
         some = random.permutation(15)[:4]
         corrected = holm([p_values[index] for index in some], 15)
         for index, found in zip(some, corrected, strict=True):
-            assert found >= holm(p_values)[index] - 1e-12
+            assert found >= all_of_them[index] - 1e-12
 
 
 def equal_networks(random: np.random.Generator, space: SearchSpace) -> StudyRecord:

@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import sqlite_url, timeless
+from helpers import HERE, sqlite_url, timeless
 from killing import small_space
 
 import sweep
 from sweep.cli.summary import summarize, trial_json, trial_text
 from sweep.errors import SearchSpaceError
-from sweep.records import StudyRecord, TrialState
+from sweep.records import Epoch, Notice, StudyRecord, TrialState
 from sweep.reporting.pruning import pruning
-from sweep.runner import EpochFinished, Notice
 from sweep.store import Store
 
-HERE = {"workers": 1, "device": "cpu", "engine": "sequential"}
 TRIALS = 10
 GOOD, POOR = (0.01, 0.01), (1e-4, 2e-4)
 SPACE = small_space(
@@ -87,8 +85,8 @@ class StopAfter:
         self._at, self._has_come = (trial, epoch), False
 
     def on_event(self, event: Any) -> None:
-        if isinstance(event, EpochFinished):
-            self._has_come |= (event.metrics.trial, event.metrics.epoch) == self._at
+        if isinstance(event, Epoch):
+            self._has_come |= self._at in [(m.trial, m.epoch) for m in event.metrics]
 
     def __call__(self) -> bool:
         return self._has_come

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import make_metrics, space_mapping
+from helpers import HERE, make_metrics, space_mapping
 
 import sweep
 from sweep.data import load_training_data
@@ -24,7 +24,7 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.runner import TrialFinished, train_confirmation
+from sweep.runner import train_confirmation
 from sweep.runner.workers import WorkerOptions
 from sweep.space import load_space
 from sweep.store import Store
@@ -88,8 +88,7 @@ def plan(storage: str, **options: Any) -> tuple[StudyRecord, list[str]]:
 
     with pytest.raises(KeyboardInterrupt):
         train_confirmation(
-            "small", storage=storage, workers=1, device="cpu", on_event=note, stop=lambda: True,
-            **options,
+            "small", storage=storage, on_event=note, stop=lambda: True, **HERE, **options
         )  # fmt: skip
     runs = Store(storage, to_write=False).read_confirmation("small")
     assert runs is not None
@@ -101,7 +100,7 @@ def refusal(storage: str, error: type[Exception] = InputError, **options: Any) -
     folder = Path(storage.removeprefix("sqlite:///")).parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(error, match=r"^[^\n]+$") as caught:
-        train_confirmation("small", storage=storage, workers=1, device="cpu", **options)
+        train_confirmation("small", storage=storage, **HERE, **options)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     return str(caught.value)
 
@@ -136,7 +135,7 @@ def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
     assert all(store.read_weights("small.confirm", run.number) for run in runs.trials)
 
     events = [seen[0] for seen in confirmed_folder[1]]
-    assert sum(isinstance(event, TrialFinished) for event in events) == 4
+    assert sum(isinstance(event, TrialOutcome) for event in events) == 4
     assert all(len(seen) == 1 for seen in confirmed_folder[1]), "nothing was opened meanwhile"
 
 
@@ -225,9 +224,9 @@ def test_the_limit_of_a_trials_time_is_kept(storage):
 
 
 def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
-    sweep.resume("small", storage=confirmed, trials=4, workers=1, device="cpu")
+    sweep.resume("small", storage=confirmed, trials=4, **HERE)
     notices: list[Any] = []
-    train_confirmation("small", storage=confirmed, on_event=notices.append)
+    train_confirmation("small", storage=confirmed, on_event=notices.append, **HERE)
     assert notices == [
         Notice(
             "study small has 1 trial more than when its confirmation was begun; the best of its "
@@ -236,15 +235,14 @@ def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
     ]
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, tmp_path):
     """It could not write any more that the budget is used up, which the report waits for."""
     Store(confirmed, to_write=True).write_finished("small.confirm", None)
     events: list[Any] = []
-    runs = train_confirmation(
-        "small", storage=confirmed, workers=1, device="cpu", on_event=events.append
-    )
+    runs = train_confirmation("small", storage=confirmed, **HERE, on_event=events.append)
     assert runs.state is StudyState.FINISHED
-    assert not any(isinstance(event, TrialFinished) for event in events)
+    assert not any(isinstance(event, TrialOutcome) for event in events)
     assert sweep.report("small", storage=confirmed, out=tmp_path / "report").notes == ()
 
 
@@ -301,8 +299,7 @@ def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
             storage=confirmed,
             trials=5,
             keep_weights=1,
-            workers=1,
-            device="cpu",
+            **HERE,
         )
     runs = store.read_confirmation("small")
     assert len(runs.trials) == runs.keep_weights == 4
@@ -324,7 +321,7 @@ def test_a_long_name_is_cut(storage):
     name = "x" * 60
     write_study(storage, [configuration(2, 16)], [0.9], name=name)
     with pytest.raises(KeyboardInterrupt):
-        train_confirmation(name, storage=storage, workers=1, device="cpu", stop=lambda: True)
+        train_confirmation(name, storage=storage, **HERE, stop=lambda: True)
     store = Store(storage, to_write=False)
     assert store.read_confirmation(name).name == "x" * 56 + ".confirm"
     longer = "x" * 61

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -11,15 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import children, run_cli, space_mapping
+from helpers import HERE, space_mapping, sqlite_url, workers
 
 import sweep
 from sweep.errors import InputError, StoreError, SweepFailedError
-from sweep.records import FailureKind, StudyState, TrialState
-from sweep.runner import EpochFinished, Notice, StudyOpened, TrialFinished
+from sweep.records import (
+    Epoch,
+    FailureKind,
+    Notice,
+    StudyOpened,
+    StudyState,
+    TrialOutcome,
+    TrialState,
+)
 from sweep.store import Store
+from sweep.training.engine import Engine
 
-HERE = {"workers": 1, "device": "cpu", "engine": "sequential"}
 GOOD = {"learning_rate": 0.05, "momentum": 0.0, "num_layers": 2}
 BAD = {"learning_rate": 10.0, "momentum": 0.99, "num_layers": 6}
 SPACE = space_mapping(
@@ -47,17 +55,36 @@ def run(storage: str, **options: Any):
     return sweep.run(SPACE, storage=storage, **HERE, **options)
 
 
-def test_failures_are_shown_with_their_kinds(storage, tmp_path):
-    study = run(storage)
+def copy_of(folder: Path, to: Path) -> str:
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    return sqlite_url(to)
+
+
+@pytest.fixture(scope="module")
+def failing_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("failing")
+    run(sqlite_url(folder))
+    return folder
+
+
+@pytest.fixture
+def failing(failing_folder, tmp_path) -> str:
+    """A finished study two of whose four trials failed."""
+    return copy_of(failing_folder, tmp_path)
+
+
+def test_failures_are_shown_with_their_kinds(failing, main):
+    storage = failing
+    study = Store(storage, to_write=False).read_study("small")
     assert states(storage) == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
     assert [trial.number for trial in study.failed] == [0, 2]
-    shown = run_cli("show", "small", cwd=tmp_path)
-    assert "failed: 2 trials: 2 nan" in shown.stdout
-    assert "  trial 0  nan: epoch " in shown.stdout
-    assert "run them again with `sweep resume small --retry-failed`" in shown.stdout
-    shown = run_cli("show", "small", "--storage", storage, cwd=tmp_path)
-    assert f"`sweep resume small --storage {storage} --retry-failed`" in shown.stdout
-    data = json.loads(run_cli("show", "small", "--json", cwd=tmp_path).stdout)
+    shown, _ = main("show small", code=0)
+    assert "failed: 2 trials: 2 nan" in shown
+    assert "  trial 0  nan: epoch " in shown
+    assert "run them again with `sweep resume small --retry-failed`" in shown
+    shown, _ = main(f"show small --storage {storage}", code=0)
+    assert f"`sweep resume small --storage {storage} --retry-failed`" in shown
+    data = json.loads(main("show small --json", code=0)[0])
     assert data["failures"] == {"nan": 2}
     assert data["trials"][0]["failure"]["kind"] == "nan"
     assert data["trials"][1]["failure"] is None
@@ -80,8 +107,8 @@ def test_the_budget_names_the_failures_that_a_study_may_have(storage):
         sweep.run(space, storage=storage, **HERE)
 
 
-def test_failed_trials_are_run_again_beyond_the_total(storage, tmp_path):
-    run(storage)
+def test_failed_trials_are_run_again_beyond_the_total(failing, main):
+    storage = failing
     study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
     assert len(study.trials) == 6
     assert study.num_trials == 6
@@ -89,7 +116,7 @@ def test_failed_trials_are_run_again_beyond_the_total(storage, tmp_path):
     assert study.trials[4].params == study.trials[0].params
     # These fail whenever they are run; only their repetitions are run again.
     assert [trial.number for trial in study.failed] == [4, 5]
-    shown = run_cli("show", "small", cwd=tmp_path).stdout
+    shown, _ = main("show small", code=0)
     assert "(2 complete, 4 fail)" in shown
     assert "failed and not run again: 2 trials: 2 nan" in shown
     study = sweep.resume("small", storage=storage, retry_failed=True, **HERE)
@@ -118,31 +145,44 @@ def test_nonsense_is_refused_before_anything_is_made(storage, tmp_path, options,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage):
+def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage, clock, in_a_process):
     """Trial 0 hangs: its worker is stopped in the middle of it."""
     stopped: list[int] = []
-    before = children()
+    before = workers()
     space = {**SPACE, "enqueue": [GOOD] * 3, "budget": {"trials": 3}}
 
     def on_event(event: Any) -> None:
-        if isinstance(event, EpochFinished) and not stopped:
-            (worker,) = children() - before
+        if isinstance(event, Epoch) and not stopped:
+            (worker,) = workers() - before
             os.kill(worker, signal.SIGSTOP)
             stopped.append(worker)
+            clock.ahead += 3601
 
-    study = sweep.run(space, storage=storage, trial_time_limit=20, on_event=on_event, **HERE)
+    study = sweep.run(
+        space, storage=storage, trial_time_limit=3600, on_event=on_event, **in_a_process
+    )
     assert [trial.state.value for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     failure = study.trials[0].outcome.failure
     assert failure.kind is FailureKind.TIME_LIMIT
-    assert failure.reason == "it was not done after 20 s, its time limit"
+    assert failure.reason == "it was not done after 3600 s, its time limit"
     assert study.trials[0].epochs_run >= 1
     assert study.trials[0].lost == ()
 
 
-def test_a_trial_that_exceeds_its_limit_while_it_is_saved_fails_as_any_other(storage):
+def test_a_trial_that_exceeds_its_limit_while_it_is_saved_fails_as_any_other(
+    storage, clock, monkeypatch
+):
     space = {**SPACE, "enqueue": [GOOD], "budget": {"trials": 1}}
-    space["parameters"] = {**space["parameters"], "epochs": 100_000}
-    study = sweep.run(space, storage=storage, trial_time_limit=10, checkpoint_every=0.001, **HERE)
+    save = Engine.save
+
+    def save_long(engine: Engine) -> Any:
+        saved = list(save(engine))
+        yield from saved
+        if any(checkpoint.epoch >= 1 for checkpoint in saved):
+            clock.ahead += 3601
+
+    monkeypatch.setattr(Engine, "save", save_long)
+    study = sweep.run(space, storage=storage, trial_time_limit=3600, checkpoint_every=1e-9, **HERE)
     assert study.trials[0].outcome.failure.kind is FailureKind.TIME_LIMIT
     assert study.trials[0].epochs_run >= 1
 
@@ -175,7 +215,7 @@ def learning_rates(study) -> list[Any]:
     return [trial.params.get("learning_rate") for trial in study.trials]
 
 
-def test_a_failure_of_a_used_up_grid_is_run_again(storage, tmp_path):
+def test_a_failure_of_a_used_up_grid_is_run_again(storage, main):
     grid = sweep.run(GRID, storage=storage, **HERE)
     assert [trial.number for trial in grid.failed] == [1]
     assert sorted(learning_rates(grid)) == [0.001, 0.002, 0.004, 10.0]
@@ -191,7 +231,7 @@ def test_a_failure_of_a_used_up_grid_is_run_again(storage, tmp_path):
     waiting = Store(storage, to_write=False).read_study("small")
     assert waiting.trials[4].state is TrialState.WAITING
     assert [trial.number for trial in waiting.failed] == [1], "what waits was not run again"
-    assert "failed: 1 trial: 1 nan" in run_cli("show", "small", cwd=tmp_path).stdout
+    assert "failed: 1 trial: 1 nan" in main("show small", code=0)[0]
 
     study = sweep.resume(
         "small", storage=storage, retry_failed=True, max_failures=1, on_event=on_event, **HERE
@@ -200,21 +240,34 @@ def test_a_failure_of_a_used_up_grid_is_run_again(storage, tmp_path):
     assert learning_rates(study) == [*learning_rates(grid), 10.0]
     assert [trial.retry_of for trial in study.trials] == [None] * 4 + [1]
     assert [trial.number for trial in study.failed] == [4]
-    shown = run_cli("show", "small", cwd=tmp_path).stdout
+    shown, _ = main("show small", code=0)
     assert "study small: finished, 5 of 5 trials (3 complete, 2 fail)" in shown
     assert sweep.resume("small", storage=storage, trials=9, **HERE).trials == study.trials
 
 
-@pytest.mark.parametrize("command", ["run", "resume"])
-def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(storage, command):
-    """Only two trials were run when the failure was to be repeated."""
+@pytest.fixture(scope="module")
+def stopped_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(SweepFailedError, match="max_failures is 0"):
-        sweep.run(GRID, storage=storage, max_failures=0, **HERE)
+        sweep.run(GRID, storage=sqlite_url(folder), max_failures=0, **HERE)
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_folder, tmp_path) -> str:
+    """A grid that was stopped by the failure of its second trial."""
+    return copy_of(stopped_folder, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(stopped, command):
+    """Only two trials were run when the failure was to be repeated."""
+    storage = stopped
     ended: list[int] = []
 
     def on_event(event: Any) -> None:
-        if isinstance(event, TrialFinished):
-            ended.append(event.outcome.trial)
+        if isinstance(event, TrialOutcome):
+            ended.append(event.trial)
 
     with pytest.raises(KeyboardInterrupt):
         sweep.resume(
@@ -235,9 +288,8 @@ def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(storage,
     assert learning_rates(study)[1:3] == [10.0, 10.0]
 
 
-def test_failures_that_are_run_again_do_not_refuse_the_repetition(storage):
-    with pytest.raises(SweepFailedError, match="max_failures is 0"):
-        sweep.run(GRID, storage=storage, max_failures=0, **HERE)
+def test_failures_that_are_run_again_do_not_refuse_the_repetition(stopped):
+    storage = stopped
     options = {"storage": storage, "retry_failed": True, "max_failures": 0, **HERE}
     with pytest.raises(KeyboardInterrupt):
         sweep.resume("small", stop=lambda: True, **options)
@@ -247,8 +299,8 @@ def test_failures_that_are_run_again_do_not_refuse_the_repetition(storage):
 
 
 @pytest.mark.parametrize("options", [{"trials": 40}, {"trials": 40, "keep_weights": 1}, {}])
-def test_a_refused_resume_changes_nothing(storage, tmp_path, options):
-    run(storage)
+def test_a_refused_resume_changes_nothing(failing, tmp_path, options):
+    storage = failing
     before = everything(tmp_path)
     with pytest.raises(StoreError, match="has 2 failed trials, and max_failures is 0"):
         sweep.resume("small", storage=storage, max_failures=0, **options, **HERE)
@@ -263,26 +315,26 @@ def everything(folder: Path) -> list[str]:
         return list(database.iterdump())
 
 
-def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage):
+def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage, in_a_process):
     """All four lose their worker; each ends as it would have, in a worker of its own."""
-    before = children()
+    before = workers()
     killed: list[int] = []
     notices: list[str] = []
     ended: dict[int, int] = {}
 
     def on_event(event: Any) -> None:
         match event:
-            case EpochFinished(metrics) if metrics.epoch == 2 and not killed:
-                (worker,) = children() - before
+            case Epoch((metrics, *_)) if metrics.epoch == 2 and not killed:
+                (worker,) = workers() - before
                 os.kill(worker, signal.SIGKILL)
                 killed.append(worker)
             case Notice(text):
                 notices.append(text)
-            case TrialFinished(_, outcome, _):
-                ended[outcome.trial] = outcome.num_lanes
+            case TrialOutcome():
+                ended[event.trial] = event.num_lanes
 
     space = {**SPACE, "enqueue": [GOOD] * 4, "budget": {"trials": 4}}
-    options = {"workers": 1, "device": "cpu", "engine": "stacked", "lanes": 4}
+    options = {**in_a_process, "engine": "stacked", "lanes": 4}
     study = sweep.run(space, storage=storage, on_event=on_event, **options)
     assert killed
     assert [trial.state.value for trial in study.trials] == ["COMPLETE"] * 4
@@ -291,10 +343,14 @@ def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage):
     assert sorted(ended) == [0, 1, 2, 3]
 
 
-def test_damaged_checkpoints_are_said_and_the_one_before_is_used(storage, tmp_path):
-    undisturbed = sweep.run(
-        {**SPACE, "name": "other", "enqueue": [GOOD]}, storage=storage, trials=1, **HERE
-    )
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Any:
+    """The study of one trial that nothing happened to."""
+    storage = sqlite_url(tmp_path_factory.mktemp("undisturbed"))
+    return sweep.run({**SPACE, "enqueue": [GOOD]}, storage=storage, trials=1, **HERE)
+
+
+def test_damaged_checkpoints_are_said_and_the_one_before_is_used(storage, tmp_path, undisturbed):
     interrupted_after(storage, epochs=4)
     newest, _ = checkpoints(storage, tmp_path)
     newest.write_bytes(newest.read_bytes()[:-7])
@@ -307,10 +363,7 @@ def test_damaged_checkpoints_are_said_and_the_one_before_is_used(storage, tmp_pa
     assert losses(study) == losses(undisturbed)
 
 
-def test_without_a_whole_checkpoint_a_trial_starts_again(storage, tmp_path):
-    undisturbed = sweep.run(
-        {**SPACE, "name": "other", "enqueue": [GOOD]}, storage=storage, trials=1, **HERE
-    )
+def test_without_a_whole_checkpoint_a_trial_starts_again(storage, tmp_path, undisturbed):
     interrupted_after(storage, epochs=4)
     newest, other = checkpoints(storage, tmp_path)
     newest.unlink()
@@ -328,8 +381,8 @@ def interrupted_after(storage: str, epochs: int) -> None:
     reported: list[int] = []
 
     def on_event(event: Any) -> None:
-        if isinstance(event, EpochFinished):
-            reported.append(event.metrics.epoch)
+        if isinstance(event, Epoch):
+            reported.extend(metrics.epoch for metrics in event.metrics)
 
     with pytest.raises(KeyboardInterrupt):
         sweep.run(

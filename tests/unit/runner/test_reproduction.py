@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from helpers import space_mapping
+from helpers import HERE, space_mapping
 
 import sweep
 from sweep.errors import InputError, StoreError
@@ -42,15 +42,15 @@ STATES = ("COMPLETE", "FAIL", "PRUNED")
 def made(request, tmp_path_factory) -> str:
     """A study with a trial of each kind of end."""
     storage = f"sqlite:///{tmp_path_factory.mktemp('made') / 'studies.db'}"
-    options: dict[str, Any] = {"workers": 1, "device": "cpu", "engine": request.param}
-    study = sweep.run(SPACE, storage=storage, lanes=1, **options)
+    options = {**HERE, "engine": request.param, "lanes": 1}
+    study = sweep.run(SPACE, storage=storage, **options)
     assert tuple(trial.state.value for trial in study.trials) == STATES
     return storage
 
 
 @pytest.mark.parametrize("trial", range(3))
 def test_a_trial_is_reproduced_to_the_last_bit(made, trial):
-    found = sweep.reproduce("small", trial, storage=made)
+    found = sweep.reproduce("small", trial, storage=made, executor="inline")
     assert found.is_identical
     assert found.first_difference is None
     assert set(found.largest.values()) == {0.0}
@@ -63,7 +63,7 @@ def test_a_trial_is_reproduced_to_the_last_bit(made, trial):
 def test_nothing_is_written(made):
     path = Store(made, to_write=False).path
     before = path.read_bytes()
-    sweep.reproduce("small", 2, storage=made)
+    sweep.reproduce("small", 2, storage=made, executor="inline")
     assert path.read_bytes() == before
 
 
@@ -92,7 +92,7 @@ def test_what_is_off_is_said_with_what_was_different(made, recorded_otherwise, m
         history=tuple(history), environment=environment, device="cpu (Another, 9 threads)",
         num_lanes=8,
     )  # fmt: skip
-    found = sweep.reproduce("small", 0, storage=made)
+    found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert not found.is_identical
     assert found.first_difference == 4
     assert found.largest["train_loss"] == pytest.approx(0.25)
@@ -114,7 +114,7 @@ def test_what_was_not_recorded_then_is_no_difference(made, recorded_otherwise, m
     assert all(metrics.train_accuracy is not None for metrics in outcome.history)
     old = tuple(replace(metrics, train_accuracy=None) for metrics in outcome.history)
     recorded_otherwise(history=old)
-    found = sweep.reproduce("small", 0, storage=made)
+    found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert found.is_identical
     assert "train_accuracy" not in found.largest
     assert found.largest["train_loss"] == 0.0
@@ -130,7 +130,7 @@ def test_another_train_accuracy_is_a_difference(made, recorded_otherwise):
     history = list(outcome.history)
     history[1] = replace(history[1], train_accuracy=history[1].train_accuracy - 0.125)
     recorded_otherwise(history=tuple(history))
-    found = sweep.reproduce("small", 0, storage=made)
+    found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert (found.first_difference, found.is_identical) == (2, False)
     assert found.largest["train_accuracy"] == pytest.approx(0.125)
 
@@ -147,7 +147,7 @@ def test_the_command_says_that_a_trial_is_identical(made, main):
 
 def test_other_weights_are_not_identical(made, monkeypatch):
     monkeypatch.setattr(Store, "recorded_weights", lambda *_: "0" * 64)
-    found = sweep.reproduce("small", 0, storage=made)
+    found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert (found.first_difference, found.weights, found.is_identical) == (None, False, False)
 
 
@@ -162,7 +162,7 @@ def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(
         best_epoch=None, validation_predictions=None, device="cuda:7 (gone)",
     )  # fmt: skip
     monkeypatch.setattr(Store, "recorded_weights", lambda *_: None)
-    found = sweep.reproduce("small", 0, storage=made)
+    found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert [m.epoch for m in found.repeated.history] == [1, 2]
     assert found.is_identical
     assert any(line.startswith("device: cuda:7 (gone) then, cpu") for line in found.conditions)
@@ -210,13 +210,11 @@ def test_other_predictions_are_not_called_weights(made, recorded_otherwise, main
 @pytest.mark.parametrize("trial", [3, -1, 10**9])
 def test_there_must_be_such_a_trial(made, trial):
     with pytest.raises(InputError, match=f"has no trial {trial}; it has 3, numbered from 0"):
-        sweep.reproduce("small", trial, storage=made)
+        sweep.reproduce("small", trial, storage=made, executor="inline")
 
 
 def test_a_trial_that_has_not_ended_is_refused(storage):
     with pytest.raises(KeyboardInterrupt):
-        sweep.run(
-            SPACE, storage=storage, workers=1, device="cpu", stop=iter([False, True, True]).__next__
-        )
+        sweep.run(SPACE, storage=storage, stop=iter([False, True, True]).__next__, **HERE)
     with pytest.raises(StoreError, match=r"trial 2 of study 'small' is WAITING: there is nothing"):
-        sweep.reproduce("small", 2, storage=storage)
+        sweep.reproduce("small", 2, storage=storage, executor="inline")

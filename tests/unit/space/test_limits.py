@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 from helpers import space_mapping
+from patience import at_once
 
 from sweep.data import DATASETS
 from sweep.errors import SearchSpaceError
@@ -26,10 +26,8 @@ def problems(folder: Path, text: str | bytes) -> list[str]:
     """What is wrong with a file: line, column and message of each problem."""
     path = folder / "space.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    started = time.process_time()
-    with pytest.raises(SearchSpaceError, match=re.escape(f"{path}:")) as caught:
+    with at_once(), pytest.raises(SearchSpaceError, match=re.escape(f"{path}:")) as caught:
         load_space(path)
-    assert time.process_time() - started < 3  # a second on a machine with nothing else to do
     return [line.removeprefix(f"{path}:") for line in caught.value.problems]
 
 
@@ -158,9 +156,8 @@ def test_a_chain_of_wide_conditions_is_counted_quickly():
         }
         for index, (name, values) in enumerate(zip(chain, choices, strict=True))
     }
-    started = time.process_time()
-    assert load_space(space_mapping(parameters=parameters)).num_configurations == 3_000_000
-    assert time.process_time() - started < 3
+    with at_once():
+        assert load_space(space_mapping(parameters=parameters)).num_configurations == 3_000_000
 
 
 def test_counting_distinguishes_what_each_value_leads_to():

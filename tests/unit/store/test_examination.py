@@ -47,8 +47,8 @@ def interrupted(tmp_path) -> Store:
     with store.lock("small"):
         store.write_study("small", space=SPACE.to_json(), data=FACTS)
         store.write_config("small", session.ask())
-        store.write_checkpoints("small", [Checkpoint(0, 1, b"one")])
-        store.write_checkpoints("small", [Checkpoint(0, 2, b"two")])
+        store.write_checkpoints("small", [Checkpoint(0, 1, 0, b"one")])
+        store.write_checkpoints("small", [Checkpoint(0, 2, 0, b"two")])
     return store
 
 

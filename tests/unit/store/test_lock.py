@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,11 +22,17 @@ with study_lock(Path(sys.argv[1]), "x"):
 """
 
 
-@pytest.fixture
-def holder(tmp_path):
-    """Another process that holds the study."""
+@pytest.fixture(scope="module")
+def held(tmp_path_factory) -> Path:
+    """The folder of a study that another process holds."""
+    return tmp_path_factory.mktemp("held") / "x"
+
+
+@pytest.fixture(scope="module")
+def holder(held):
+    """The process that holds the study."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "x")],
+        [sys.executable, "-c", HOLDER, str(held)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -35,27 +42,20 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_a_second_driver_is_refused_and_told_who_holds_the_study(tmp_path, holder):
-    assert is_locked(tmp_path / "x")
+def test_a_second_driver_is_refused_and_told_who_holds_the_study(held, holder):
+    assert is_locked(held)
     message = f"study 'x' is held by process {holder.pid} on {socket.gethostname()} since 2"
-    with pytest.raises(StudyLockedError, match=message), study_lock(tmp_path / "x", "x"):
+    with pytest.raises(StudyLockedError, match=message), study_lock(held, "x"):
         pass
-    assert is_locked(tmp_path / "x")
+    assert is_locked(held)
 
 
-def test_the_lock_goes_with_the_process_that_holds_it(tmp_path, holder):
-    holder.kill()
-    holder.wait()
-    assert not is_locked(tmp_path / "x")
-    with study_lock(tmp_path / "x", "x"):
-        assert is_locked(tmp_path / "x")
-    assert not is_locked(tmp_path / "x")
-
-
-def test_other_studies_stay_free(tmp_path, holder):
-    assert not is_locked(tmp_path / "y")
-    with study_lock(tmp_path / "y", "y"):
-        assert is_locked(tmp_path / "y")
+@pytest.mark.usefixtures("holder")
+def test_other_studies_stay_free(held):
+    other = held.parent / "y"
+    assert not is_locked(other)
+    with study_lock(other, "y"):
+        assert is_locked(other)
 
 
 def test_the_lock_is_released_by_an_exception(tmp_path):
@@ -78,10 +78,17 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         pass
 
 
-def test_a_holder_that_left_no_name_is_still_a_holder(tmp_path, holder):
-    (tmp_path / "x" / "driver.json").write_text("{")
+def test_the_lock_goes_with_the_process_that_holds_it(held, holder):
+    """One that left no name is a holder all the same."""
+    (held / "driver.json").write_text("{")
     with (
         pytest.raises(StudyLockedError, match="is held by another process"),
-        study_lock(tmp_path / "x", "x"),
+        study_lock(held, "x"),
     ):
         pass
+    holder.kill()
+    holder.wait()
+    assert not is_locked(held)
+    with study_lock(held, "x"):
+        assert is_locked(held)
+    assert not is_locked(held)

@@ -1,9 +1,11 @@
 """Several stores in a folder, several processes on a store."""
 
-import subprocess
-import sys
+from __future__ import annotations
 
-from helpers import sqlite_url
+import json
+from contextlib import ExitStack
+
+from helpers import space_mapping, sqlite_url, start_cli
 
 from sweep.store import Store
 from sweep.store.artifacts import artifacts_folder
@@ -17,15 +19,18 @@ def test_stores_that_differ_in_their_ending_share_no_folder(tmp_path):
 
 
 def test_processes_that_make_a_store_at_the_same_time_all_succeed(tmp_path):
-    code = "import sys; from sweep.store import Store; Store(sys.argv[1], to_write=True).storage"
-    makers = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", code, sqlite_url(tmp_path)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    assert [maker.communicate()[1] for maker in makers] == [""] * 4
-    assert [maker.returncode for maker in makers] == [0] * 4
-    assert Store(sqlite_url(tmp_path), to_write=False).study_names() == []
+    space = space_mapping(parameters={"num_layers": 1, "epochs": 1}, budget={"trials": 1})
+    (tmp_path / "space.yaml").write_text(json.dumps(space))
+    names = ["one", "three", "two"]
+    options = ("--workers", 1, "--device", "cpu")
+    with ExitStack() as stack:
+        makers = [
+            stack.enter_context(
+                start_cli("run", "space.yaml", "--study", name, *options, cwd=tmp_path)
+            )
+            for name in names
+        ]
+        errors = [maker.communicate()[1] for maker in makers]
+    assert [maker.returncode for maker in makers] == [0] * 3, errors
+    store = Store(sqlite_url(tmp_path), to_write=False)
+    assert sorted(store.study_names()) == names

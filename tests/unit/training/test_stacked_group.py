@@ -150,8 +150,14 @@ def test_the_mixture_mixes():
 # ---------------------------------------------------------------- steps
 
 
-@pytest.mark.parametrize("steps", [1, 10, 200])
-@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize(
+    ("precision", "steps"),
+    [
+        *itertools.product(TOLERANCES, (1, 10)),
+        ("float64", 50),
+        *(pytest.param(each, 200, marks=pytest.mark.soak) for each in TOLERANCES),
+    ],
+)
 def test_every_lane_is_what_it_is_alone(small, assert_as_alone, precision, steps):
     assert_as_alone(stacked(MIXTURE, small, precision).go(steps), precision)
 
