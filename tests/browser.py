@@ -234,15 +234,7 @@ class Page:
         """Listen to everything, and be the window that was asked for."""
         for domain in ("Page", "Runtime", "Log", "Network", "Audits", "DOM", "Accessibility"):
             self.call(f"{domain}.enable")
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=self.width,
-            height=900,
-            deviceScaleFactor=1,
-            mobile=self.width < 600,
-        )
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.call("Emulation.setEmulatedMedia", features=[feature])
+        self.show(self.width, scheme)
         self.call(
             "Network.emulateNetworkConditions",
             offline=offline,
@@ -250,6 +242,19 @@ class Page:
             downloadThroughput=-1,
             uploadThroughput=-1,
         )
+
+    def show(self, width: int, scheme: str = "light", media: str = "screen") -> None:
+        """Be a window of this width, or paper (`print`), for a user who prefers this scheme."""
+        self.width = width
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.call("Emulation.setEmulatedMedia", media=media, features=[feature])
 
     def go(self, file: Path) -> None:
         """Open a file and wait until it has settled."""
@@ -285,7 +290,7 @@ class Page:
     def check_pictures(self) -> str:
         """Text in pictures that does not stand out from what is drawn under it, a line each."""
         found = []
-        height = self.run("checks.hidePictureTexts()")
+        height = self.run("checks.hidePictureTexts(true)")
         for top in range(0, height, _STRIP):
             size = {"width": self.width, "height": min(_STRIP, height - top), "scale": 1}
             photograph = self.call(
@@ -296,6 +301,7 @@ class Page:
             )
             url = f"data:image/png;base64,{photograph['data']}"
             found.append(self.check("pictureContrast", url, top))
+        self.run("checks.hidePictureTexts(false)")
         return "\n".join(filter(None, found))
 
     # ------------------------------------------------------------ what it did

@@ -17,7 +17,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import numpy as np
 import pytest
-from helpers import HERE, SMALL, cli_environment, run_cli, sqlite_url
+from helpers import (
+    HERE,
+    SMALL,
+    cli_environment,
+    made_once,
+    read_migrations_once,
+    run_cli,
+    sqlite_url,
+)
 
 import sweep
 import sweep.cli
@@ -36,6 +44,11 @@ def pytest_configure() -> None:
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_migrations_once() -> None:
+    read_migrations_once()
 
 
 @pytest.fixture
@@ -77,9 +90,11 @@ def fork_server() -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="session")
 def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    sweep.run(SMALL, storage=sqlite_url(folder), **HERE)
-    return folder
+    return made_once(
+        tmp_path_factory,
+        "finished",
+        lambda folder: sweep.run(SMALL, storage=sqlite_url(folder), **HERE),
+    )
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ SPACE = small_space(
         "num_layers": 3,
         "layer_size": 32,
         "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
-        "epochs": 60,
+        "epochs": 20,
         "dropout": 0.1,
         "batch_size": 64,
     },
@@ -38,7 +38,7 @@ def interrupted(folder: Path, engine: str) -> Path:
     """
     for number in range(5):
         attempt = prepare(folder / str(number), SPACE)
-        accident = Accident("write_checkpoints", "after", 8)
+        accident = Accident("write_checkpoints", "after", 4)
         killed = go_on(attempt, *ENGINES[engine], accidents=(accident,))
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         epochs = [found.epoch for found in read_checkpoints(attempt) if found is not None]

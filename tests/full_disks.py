@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
-import resource
-import shlex
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from helpers import PARAMETERS, cli_environment, space_mapping
+from helpers import PARAMETERS, space_mapping
+from killing import start_driver
 
 NUM_TRIALS = 6
 URL = "sqlite:///disk/studies.db"
 WORK = ("--storage", URL, "--workers", "1", "--engine", "sequential")
+RUN = ("run", "space.yaml", *WORK)
+RESUME = ("resume", "small", *WORK)
+SHOW = ("show", "small", "--json", "--storage", URL)
+DOCTOR = ("doctor", "disk/studies.db")
 
 
 def write_space(folder: Path) -> None:
-    space = space_mapping(budget={"trials": NUM_TRIALS}, parameters={**PARAMETERS, "epochs": 4})
+    space = space_mapping(budget={"trials": NUM_TRIALS}, parameters={**PARAMETERS, "epochs": 2})
     (folder / "space.yaml").write_text(json.dumps(space))  # JSON is YAML
-
-
-def limit_files(size: int) -> Callable[[], None]:
-    """What a process calls before it starts, so that none of its files exceeds a size."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def can_mount() -> bool:
@@ -41,45 +37,54 @@ def can_mount() -> bool:
     return done.returncode == 0
 
 
-def on_small_disk(folder: Path, size: str, *steps: str) -> list[subprocess.CompletedProcess[str]]:
-    """Run commands of `sweep`, or `room` to make the disk large, on a disk of a size.
+class SmallDisk:
+    """A disk of a size, as `folder/disk`, that only commands which are run on it see.
 
-    The disk is `folder/disk`; it goes away with the processes, its files are then in
-    `folder/kept`.
+    Its files are copied to `folder/kept` when it goes away.
     """
-    lines = ["mkdir -p disk", f"mount -t tmpfs -o size={size} tmpfs disk || exit 99"]
-    for number, step in enumerate(steps):
-        if step == "room":
-            lines.append("mount -o remount,size=200m disk")
-            continue
-        command = f"{shlex.quote(sys.executable)} -m sweep {step}"
-        lines.append(f"{command} > {number}.out 2> {number}.err; echo $? > {number}.code")
-    lines.append("cp -r disk kept")
-    done = subprocess.run(
-        ["unshare", "-Urm", "sh", "-c", "\n".join(lines)],
-        cwd=folder, env=cli_environment(), capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [
-        subprocess.CompletedProcess(
-            step,
-            int((folder / f"{number}.code").read_text()),
-            (folder / f"{number}.out").read_text(),
-            (folder / f"{number}.err").read_text(),
-        )
-        for number, step in enumerate(steps)
-        if step != "room"
-    ]
+
+    def __init__(self, folder: Path, size: str) -> None:
+        self._folder = folder
+        (folder / "disk").mkdir(exist_ok=True)
+        self._shell = subprocess.Popen(
+            ["unshare", "-Urm", "sh"],
+            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+        )  # fmt: skip
+        self._do(f"mount -t tmpfs -o size={size} tmpfs disk")
+
+    def __enter__(self) -> SmallDisk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._shell:
+            self._do("cp -r disk kept")
+            self._shell.communicate("exit\n", timeout=60)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of `sweep`."""
+        with start_driver(self._folder, *arguments, inside=self._shell.pid) as process:
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+    def make_room(self) -> None:
+        """Make it large."""
+        self._do("mount -o remount,size=200m disk")
+
+    def _do(self, line: str) -> None:
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{line}; echo $?\n")
+        assert self._shell.stdout.readline() == "0\n", line
 
 
-def problem_of(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a failed command says beside its progress."""
+def problem_of(errors: str) -> str:
+    """The one line that a failed command says on standard error beside its progress."""
     lines = [
         line
-        for line in done.stderr.splitlines()
+        for line in errors.splitlines()
         if not line.startswith("[") and "trials done" not in line
     ]
-    assert len(lines) == 1, done.stderr
+    assert len(lines) == 1, errors
     return lines[0]
 
 

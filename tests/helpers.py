@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
+from filelock import FileLock
 from zygote import ForkedProcess, fork
 
 from sweep.records import (
@@ -143,6 +145,36 @@ def write_idx(path: Path, values: np.ndarray) -> None:
     path.write_bytes(idx_bytes(values))
 
 
+def read_migrations_once() -> None:
+    """From here on Optuna reads its thirty migrations once, not for each new store (0.2 s)."""
+    from optuna.storages._rdb.storage import _VersionManager
+
+    read, found = _VersionManager._create_alembic_script, []
+
+    def read_once(manager: Any) -> Any:
+        if not found:
+            found.append(read(manager))
+        return found[0]
+
+    _VersionManager._create_alembic_script = read_once
+
+
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A folder that all processes of a test run share; the first that needs it makes it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, done = root / name, root / f"{name}.done"
+    with FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "sweep", *map(str, arguments)]
 
@@ -208,8 +240,8 @@ def workers(driver: int | None = None) -> set[int]:
 
 def best_epoch(history: tuple[EpochMetrics, ...], objective: Objective) -> int | None:
     """The epoch with the best objective (the first of equals), or None without epochs."""
-    best: EpochMetrics | None = None
-    for metrics in history:
-        if best is None or objective.is_better(objective.value(metrics), objective.value(best)):
-            best = metrics
-    return best.epoch if best else None
+    values = [getattr(metrics, objective.metric) for metrics in history]
+    if not values:
+        return None
+    best = max(values) if objective.goal == "maximize" else min(values)
+    return history[values.index(best)].epoch

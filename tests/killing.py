@@ -9,21 +9,22 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers import children, cli_environment, is_alive, sqlite_url, timeless, wait_for
+import psutil
+from helpers import children, cli_environment, command, sqlite_url, timeless, wait_for, workers
+from zygote import ForkedProcess, fork
 
 from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import Store
 
-SCRIPT = Path(__file__).with_name("ledger_driver.py")
 # Checkpoints as often as every epoch or two: the more is written, the more can go wrong.
 _WORK = ("--workers", 1, "--device", "cpu", "--checkpoint-every", "0.01")
 ENGINES = {
@@ -34,10 +35,11 @@ PARAMETERS = {
     "num_layers": {"low": 1, "high": 3},
     "layer_size": {"choices": [16, 32, 64]},
     "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
-    "epochs": 16,
+    "epochs": 6,
     "dropout": 0.1,
     "batch_size": 64,
 }
+TRIALS = 5
 
 
 def small_space(num_trials: int, **changes: Any) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def small_space(num_trials: int, **changes: Any) -> dict[str, Any]:
         "dataset": "digits",
         "parameters": PARAMETERS,
         "sampler": {"type": "tpe", "seed": 3, "n_startup_trials": 2},
-        "pruner": {"type": "median", "n_startup_trials": 1, "n_warmup_steps": 4},
+        "pruner": {"type": "median", "n_startup_trials": 1, "n_warmup_steps": 2},
         "budget": {"trials": num_trials},
         **changes,
     }
@@ -72,11 +74,20 @@ class Accident:
 
 
 def start_driver(
-    folder: Path, *arguments: object, accidents: tuple[Accident, ...] = (), **plan: Any
-) -> subprocess.Popen[str]:
+    folder: Path,
+    *arguments: object,
+    accidents: tuple[Accident, ...] = (),
+    inside: int | None = None,
+    **plan: Any,
+) -> ForkedProcess:
     """Start the command line with a ledger and with accidents, in a folder with a `space.yaml`.
 
-    Without arguments it goes on with the study, or starts it.
+    Args:
+        folder: Where it works.
+        arguments: Of the command line.
+        accidents: What goes wrong.
+        inside: A process whose file systems it sees, too.
+        plan: What else `ledger_driver` is to do.
     """
     plans = folder / "plans"
     plans.mkdir(exist_ok=True)
@@ -91,15 +102,32 @@ def start_driver(
             }
         )
     )
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(file)],
-        cwd=folder,
-        env=cli_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return fork("ledger", [str(file)], cwd=folder, environment=cli_environment(), inside=inside)
+
+
+class Interpreter(subprocess.Popen[str]):
+    """A Python that a failed test does not wait for."""
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
+def start_interpreter(
+    *arguments: object, cwd: Path, program: Sequence[str] | None = None, **options: Any
+) -> Interpreter:
+    """Start the command line, or another program, in a fresh interpreter, with all its imports."""
+    given: dict[str, Any] = {
+        "cwd": cwd,
+        "env": cli_environment(),
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+    line = [*program, *map(str, arguments)] if program else command(*arguments)
+    return Interpreter(line, **{**given, **options})
 
 
 def go_on(
@@ -115,18 +143,53 @@ def go_on(
     return subprocess.CompletedProcess(driver.args, driver.returncode, output, errors)
 
 
-def kill_all(driver: subprocess.Popen[str]) -> None:
+def kill_through(
+    folder: Path, accidents: Sequence[Accident], engine: str, *options: object
+) -> None:
+    """Consecutive drivers of one study, each killed with its workers by its accident."""
+    for accident in accidents:
+        killed = go_on(folder, *ENGINES[engine], *options, accidents=(accident,))
+        assert killed.returncode == -signal.SIGKILL, f"never came to {accident}: {killed.stderr}"
+
+
+def finish(folder: Path, engine: str, *options: object) -> subprocess.CompletedProcess[str]:
+    """`sweep run` to the end of the study."""
+    done = go_on(folder, *ENGINES[engine], *options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def undisturbed_study(folder: Path, space: dict[str, Any]) -> Path:
+    """A study to which nothing happens."""
+    finish(prepare(folder, space), "sequential")
+    return folder
+
+
+def kill_all(driver: ForkedProcess) -> None:
     """End a driver and its workers at one instant: none of them sees another die."""
-    workers = set()
     if driver.poll() is None:
         driver.send_signal(signal.SIGSTOP)
-        workers = children(driver.pid)
-        for worker in workers:
+        for process in children(driver.pid, recursive=True):
             with contextlib.suppress(ProcessLookupError):  # it may have been ending
-                os.kill(worker, signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
         driver.kill()
     driver.communicate()
-    wait_for(lambda: not any(map(is_alive, workers)))
+
+
+def processes_in(folder: Path) -> list[str]:
+    """What works in a folder, or in one that it holds, whoever started it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            place = Path(process.cwd())
+            if place == folder.resolve() or folder.resolve() in place.parents:
+                found.append(f"{process.pid}: {process.cmdline()}")
+    return found
+
+
+def check_gone(folder: Path) -> None:
+    """No process outlives its command."""
+    wait_for(lambda: not processes_in(folder), patience=60)
 
 
 # ------------------------------------------------------------ what is found afterwards
@@ -224,6 +287,7 @@ def check_files(folder: Path, study: StudyRecord) -> None:
 
 def check_whole(folder: Path, num_trials: int, *, to_the_last_bit: bool) -> int:
     """All that is promised of a finished study; gives the number of acknowledged lines."""
+    check_gone(folder)
     check_integrity(folder)
     study = read_study(folder)
     assert study.state is StudyState.FINISHED
@@ -263,7 +327,7 @@ def kill_at_random(
 ) -> tuple[Kills, int]:
     """Kill consecutive drivers of one study and their workers, then finish it.
 
-    Every third instant lies in the five seconds of a start, the others are counted from the
+    Every third instant lies in the half second of a start, the others are counted from the
     first thing that a driver acknowledges. A driver that ends too soon gets more trials to do.
 
     Returns:
@@ -276,21 +340,20 @@ def kill_at_random(
         is_early = kills.count % 3 == 0
         before = len(read_ledger(folder))
         with start_driver(folder, "run", "space.yaml", *options) as driver:
-            least, seconds = (0, 5) if is_early else (before + 2, 1)
-            is_late = not kill_later(folder, driver, least, chance.uniform(0, seconds))
-        if is_late:
-            assert driver.returncode == 0
+            least, seconds = (0, 0.5) if is_early else (before + 2, 0.5)
+            errors = kill_later(folder, driver, least, chance.uniform(0, seconds))
+        if errors is not None:
+            assert driver.returncode == 0, errors
             num_trials += more_trials
         elif is_early:
             kills.at_start += 1
         else:
             kills.at_work += 1
-    done = go_on(folder, *ENGINES[engine], "--trials", num_trials)
-    assert done.returncode == 0, done.stderr
+    finish(folder, engine, "--trials", num_trials)
     return kills, num_trials
 
 
-def wait_for_lines(folder: Path, driver: subprocess.Popen[str], lines: int) -> None:
+def wait_for_lines(folder: Path, driver: ForkedProcess, lines: int) -> None:
     """Wait until the ledger has so many lines; a driver that ends or hangs says what it did."""
     end = time.monotonic() + 600
     while len(read_ledger(folder)) < lines:
@@ -301,22 +364,23 @@ def wait_for_lines(folder: Path, driver: subprocess.Popen[str], lines: int) -> N
             time.sleep(1)
             driver.send_signal(signal.SIGABRT)
             raise AssertionError(
-                f"it hangs with workers {children(driver.pid)}: {driver.communicate()[1]}"
+                f"it hangs with workers {workers(driver.pid)}: {driver.communicate()[1]}"
             )
         time.sleep(0.005)
 
 
-def kill_later(folder: Path, driver: subprocess.Popen[str], lines: int, seconds: float) -> bool:
+def kill_later(folder: Path, driver: ForkedProcess, lines: int, seconds: float) -> str | None:
     """Kill driver and workers some time after the ledger has so many lines.
 
     Returns:
-        Whether they were killed; False if the driver had ended before.
+        What the driver said on standard error if it had ended before; None if it was killed.
     """
     while driver.poll() is None and lines and len(read_ledger(folder)) < lines:
         time.sleep(0.005)
     end = time.monotonic() + seconds
     while driver.poll() is None and time.monotonic() < end:
         time.sleep(0.002)
-    is_running = driver.poll() is None
+    if driver.poll() is not None:
+        return driver.communicate()[1]
     kill_all(driver)
-    return is_running
+    return None

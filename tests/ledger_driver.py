@@ -1,6 +1,6 @@
 """The real command line, with a witness and with something that goes wrong on time.
 
-`python ledger_driver.py PLAN.json`. The witness is a ledger beside the store: one line, on disk
+It is forked by `zygote`, with a plan. The witness is a ledger beside the store: one line, on disk
 before the sweep goes on, for everything that the driver has acknowledged. What goes wrong does so
 before or after the n-th call of a named function, in this process, so that an instant that lasts a
 microsecond is hit every time.
@@ -12,6 +12,7 @@ import faulthandler
 import json
 import os
 import pathlib
+import resource
 import signal
 import sqlite3
 import sys
@@ -25,9 +26,18 @@ from typing import Any
 import filelock
 import optuna
 from helpers import children
+from sketches import sketch
 
 from sweep import cli, runner
-from sweep.runner import EpochFinished, Event, TrialFinished, TrialStarted
+from sweep.cli.exits import Interruption
+from sweep.records import (
+    Epoch,
+    Message,
+    Objective,
+    StudyOpened,
+    TrialOutcome,
+    TrialStarted,
+)
 from sweep.store import Store, artifacts
 from sweep.store.connection import BatchConnection
 from sweep.study import StudySession
@@ -135,8 +145,8 @@ class Accident:
 
 
 def kill_workers() -> None:
-    for worker in children():
-        os.kill(worker, signal.SIGKILL)
+    for process in children(recursive=True):
+        os.kill(process, signal.SIGKILL)
 
 
 def wait_for_file(path: str) -> None:
@@ -153,28 +163,31 @@ class Ledger:
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._objective = Objective("validation_accuracy", "maximize")
 
-    def write(self, event: Event) -> None:
+    def write(self, event: Message) -> None:
         match event:
+            case StudyOpened(study):
+                self._objective = study.objective
             case TrialStarted(config):
-                line: dict[str, Any] = {"kind": "started", "config": asdict(config)}
-                trial = config.number
-            case EpochFinished(metrics, value):
-                line = {"kind": "epoch", "epoch": metrics.epoch, "value": value}
-                trial = metrics.trial
-            case TrialFinished(config, outcome, value):
-                line = {"kind": "finished", "state": outcome.state, "value": value}
-                trial = config.number
-            case _:
-                return
+                self._append(config.number, kind="started", config=asdict(config))
+            case Epoch(epoch):
+                for metrics in epoch:
+                    value = self._objective.value(metrics)
+                    self._append(metrics.trial, kind="epoch", epoch=metrics.epoch, value=value)
+            case TrialOutcome():
+                best = event.best and self._objective.value(event.best)
+                self._append(event.trial, kind="finished", state=event.state, value=best)
+
+    def _append(self, trial: int, **line: Any) -> None:
         text = json.dumps({"trial": trial, **line}) + "\n"
         os.write(self._descriptor, text.encode())
         _fsync(self._descriptor)
 
 
 def watched(start: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
-    def with_ledger(what: Any, *, on_event: Callable[[Event], None], **options: Any) -> Any:
-        def both(event: Event) -> None:
+    def with_ledger(what: Any, *, on_event: Callable[[Message], None], **options: Any) -> Any:
+        def both(event: Message) -> None:
             ledger.write(event)
             on_event(event)
 
@@ -183,20 +196,33 @@ def watched(start: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
     return with_ledger
 
 
+def note_signals() -> None:
+    """Make a file once a signal has been dealt with."""
+    handle = Interruption.handle
+
+    def handle_and_note(interruption: Interruption, number: int, frame: Any) -> None:
+        try:
+            handle(interruption, number, frame)
+        finally:
+            Path("noted").touch()
+
+    Interruption.handle = handle_and_note  # type: ignore[method-assign]
+
+
 def main(plan: dict[str, Any]) -> None:
     faulthandler.register(signal.SIGUSR1)  # a driver that hangs can be asked where
     # One thread for each worker: threads that wait for each other on a busy machine take minutes.
     os.sched_getaffinity = lambda _process: {0}  # type: ignore[assignment]
+    note_signals()
+    sketch()
     ledger = Ledger(plan["ledger"])
     runner.run, runner.resume = watched(runner.run, ledger), watched(runner.resume, ledger)
     for accident in plan["accidents"]:
         Accident(accident)
+    if "limit" in plan:  # on the size of files, in bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (plan["limit"], plan["limit"]))
     if "ready" in plan:
         Path(plan["ready"]).touch()
         wait_for_file(plan["go"])
     sys.argv = ["sweep", *plan["arguments"]]
     cli.main()
-
-
-if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))

@@ -236,10 +236,15 @@ globalThis.checks = (() => {
     [...document.querySelectorAll("svg text")].filter(
       (text) => text.checkVisibility() && text.textContent.trim());
 
-  const hidePictureTexts = () => {
-    const sheet = document.createElement("style");
-    sheet.textContent = "svg text { visibility: hidden }";
-    document.head.append(sheet);
+  // Without their text, pictures are photographed; gives the height of the page.
+  const hidePictureTexts = (hidden) => {
+    document.getElementById("without-texts")?.remove();
+    if (hidden) {
+      const sheet = document.createElement("style");
+      sheet.id = "without-texts";
+      sheet.textContent = "svg text { visibility: hidden }";
+      document.head.append(sheet);
+    }
     return document.documentElement.scrollHeight;
   };
 

@@ -1,32 +1,53 @@
-"""What can befall a driver or its worker alone."""
+"""What can befall a driver, its fork server or its worker alone, or all of them at once."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import children, is_alive, wait_for
-from killing import ENGINES, go_on, kill_all, read_ledger, start_driver, wait_for_lines
+from helpers import children, is_alive, wait_for, workers
+from killing import (
+    ENGINES,
+    check_gone,
+    finish,
+    kill_all,
+    read_ledger,
+    read_study,
+    start_driver,
+    start_interpreter,
+    wait_for_lines,
+)
+from zygote import ForkedProcess
 
-TRIALS = 6
-_PAUSE_SECONDS = 1.5
-_ORPHAN_SECONDS = 5
+from sweep.records import StudyState
 
-Driver = subprocess.Popen[str]
+# No clock decides who is dead: however long something stands still, nothing comes of it.
+_PAUSE_SECONDS = 0.5
+
+Driver = ForkedProcess
 
 
 def _kill_worker(_driver: Driver, worker: int) -> None:
     os.kill(worker, signal.SIGKILL)
 
 
-def _kill_driver(driver: Driver, worker: int) -> None:
+def _kill_server(driver: Driver, _worker: int) -> None:
+    (server,) = children(driver.pid)
+    os.kill(server, signal.SIGKILL)
+
+
+def _kill_driver(driver: Driver, _worker: int) -> None:
     driver.kill()
     driver.wait()
-    wait_for(lambda: not is_alive(worker), _ORPHAN_SECONDS)
+
+
+def _stop_worker_and_kill_driver(driver: Driver, worker: int) -> None:
+    os.kill(worker, signal.SIGSTOP)
+    driver.kill()
+    driver.wait()
 
 
 def _kill_both(driver: Driver, _worker: int) -> None:
@@ -49,51 +70,95 @@ def _stop_driver(driver: Driver, worker: int) -> None:
 
 DISASTERS: dict[str, Callable[[Driver, int], None]] = {
     "worker killed": _kill_worker,
+    "server killed": _kill_server,
     "driver killed": _kill_driver,
+    "worker stopped and driver killed": _stop_worker_and_kill_driver,
     "both killed": _kill_both,
     "worker stopped": _stop_worker,
     "driver stopped": _stop_driver,
 }
+_LOSING = ("worker killed", "server killed")
 
 
-def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> None:
+def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int:
     """Let it happen after so many lines of the ledger; the sweep then ends as it should.
 
-    A driver that lives finishes the study; one that was killed is followed by another.
+    A driver that lives finishes the study; one that was killed is followed by another. Processes
+    end with their driver.
+
+    Returns:
+        How many trials lost their worker.
     """
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
         try:
             wait_for_lines(folder, driver, after_lines)
-            (worker,) = children(driver.pid)
+            (worker,) = workers(driver.pid)
             DISASTERS[disaster](driver, worker)
-            _, errors = driver.communicate(timeout=600)
+            _, errors = driver.communicate()
         except BaseException:
             kill_all(driver)
             raise
-    if disaster in ("driver killed", "both killed"):
-        assert driver.returncode == -signal.SIGKILL, "it had ended before"
-        done = go_on(folder, *ENGINES[engine])
-        assert done.returncode == 0, done.stderr
+    check_gone(folder)
+    lost = {trial.number: len(trial.lost) for trial in read_study(folder).trials if trial.lost}
+    if disaster in _LOSING:
+        assert set(lost.values()) <= {1}
+        for trial in lost:
+            line = f"trial {trial}: its worker process ended with signal 9; it is tried again, "
+            assert f"{line}on its own (1 of 2)" in errors
+    else:
+        assert not lost
+    if driver.returncode == -signal.SIGKILL:
+        assert read_study(folder).state is StudyState.INTERRUPTED, "it had ended before"
+        finish(folder, engine)
     else:
         assert driver.returncode == 0, errors
+    assert not list(folder.rglob("checkpoint-*"))
+    return len(lost)
 
 
-def orphan_a_starting_worker(folder: Path, engine: str) -> None:
-    """Kill the driver while its worker imports its libraries: the worker ends all the same."""
-    with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
-        wait_for(lambda: any(map(_is_worker, children(driver.pid))) or driver.poll() is not None)
-        workers = children(driver.pid)
+def stop_the_job(folder: Path, engine: str) -> None:
+    """Send SIGTERM to every process of a job, as a shutdown does: no trial is to blame.
+
+    The first driver gets it with the others, the second one some epochs after them.
+    """
+    for is_late in (False, True):
+        before = len(read_ledger(folder))
+        with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
+            try:
+                wait_for_lines(folder, driver, before + 3)
+                for process in children(driver.pid, recursive=True):
+                    os.kill(process, signal.SIGTERM)
+                if is_late:
+                    wait_for_lines(folder, driver, before + 6)
+                driver.terminate()
+                _, errors = driver.communicate()
+            except BaseException:
+                kill_all(driver)
+                raise
+        assert driver.returncode == 128 + signal.SIGTERM, errors
+        check_gone(folder)
+        study = read_study(folder)
+        assert not any(trial.lost for trial in study.trials)
+        assert "FAIL" not in {trial.state for trial in study.trials}
+    finish(folder, engine)
+
+
+def orphan_a_starting_server(folder: Path, engine: str) -> None:
+    """Kill the driver while its fork server imports its libraries: that ends all the same."""
+    with start_interpreter("run", "space.yaml", *ENGINES[engine], cwd=folder) as driver:
+        wait_for(lambda: any(map(_is_importing, children(driver.pid))) or driver.poll() is not None)
+        assert driver.poll() is None, driver.communicate()[1]
+        assert not workers(driver.pid)
         driver.kill()
         driver.communicate()
-    assert workers
-    wait_for(lambda: not any(map(is_alive, workers)), 2 * _ORPHAN_SECONDS)
-    assert not read_ledger(folder)[1:], "it had worked already"
-    done = go_on(folder, *ENGINES[engine])
-    assert done.returncode == 0, done.stderr
+    check_gone(folder)
+    finish(folder, engine)
 
 
-def _is_worker(process: int) -> bool:
+def _is_importing(process: int) -> bool:
+    """Whether it is a fresh interpreter that has begun to load PyTorch."""
     try:
-        return b"sweep.execution.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+        maps = Path(f"/proc/{process}/maps").read_text()
     except OSError:
         return False
+    return "libtorch" in maps

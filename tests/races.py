@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
+import json
 from pathlib import Path
 
-from helpers import wait_for
+from helpers import run_cli, wait_for
 from killing import ENGINES, Accident, kill_all, start_driver
+from zygote import ForkedProcess
 
 RACE = {"num_layers": 1, "learning_rate": {"low": 1e-4, "high": 0.1}, "epochs": 1}
 
@@ -42,18 +42,21 @@ def race(folder: Path, round_number: int, num_trials: int) -> None:
 
 
 def _run_race(
-    folder: Path, number: int, drivers: list[subprocess.Popen[str]], go: Path, until: Path
+    folder: Path, number: int, drivers: list[ForkedProcess], go: Path, until: Path
 ) -> None:
     wait_for(lambda: all((folder / f"ready-{number}-{index}").exists() for index in range(2)))
     go.touch()
     wait_for(lambda: any(driver.poll() is not None for driver in drivers))
-    time.sleep(0.02)
     loser, winner = sorted(drivers, key=lambda driver: driver.poll() is None)
-    output, errors = loser.communicate(timeout=600)
+    output, errors = loser.communicate()
     assert (loser.returncode, output) == (2, "")
     (line,) = errors.splitlines()
     assert line.startswith(f"sweep: study 'small' is held by process {winner.pid} on "), line
+    # If both had been refused, nothing would be held any more.
+    wait_for(lambda: any(folder.glob(f"held-{number}-*")) or winner.poll() is not None)
     assert winner.poll() is None, "both were refused"
+    running = json.loads(run_cli("list", "--json", cwd=folder).stdout)
+    assert [study["state"] for study in running] == ["running"]
     until.touch()
-    _, errors = winner.communicate(timeout=600)
+    _, errors = winner.communicate()
     assert winner.returncode == 0, errors

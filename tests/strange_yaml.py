@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from sweep.space import PARAMETERS, load_space
 
-__all__ = ["FILES", "MEGABYTES", "SECONDS", "Judge"]
+__all__ = ["FILES", "MEGABYTES", "SECONDS", "Judge", "assert_have_places"]
 
 SECONDS = 1.0
 MEGABYTES = 200
@@ -25,6 +26,13 @@ SHIPPED = {
     path.name: path.read_bytes()
     for path in sorted((Path(__file__).parents[1] / "search_spaces").glob("*.yaml"))
 }
+
+
+def assert_have_places(problems: Sequence[str], path: Path) -> None:
+    """Each problem of a file is one line that begins with its place."""
+    for problem in problems:
+        assert re.match(re.escape(str(path)) + r":[1-9]\d*:[1-9]\d*: \S", problem), problem
+        assert problem.isprintable(), problem
 
 
 class Judge:
@@ -66,9 +74,7 @@ class Judge:
         problems = answer["problems"]
         assert answer["verdict"] in self.counts, "\n".join(problems)
         assert bool(problems) == (answer["verdict"] == "refused")
-        for problem in problems:
-            assert re.match(re.escape(str(self.path)) + r":[1-9]\d*:[1-9]\d*: \S", problem), problem
-            assert problem.isprintable(), problem
+        assert_have_places(problems, self.path)
         assert answer["seconds"] < SECONDS, f"{answer['seconds']:.2f} s"
         assert answer["megabytes"] < MEGABYTES
         self.counts[answer["verdict"]] += 1

@@ -79,6 +79,8 @@ class ForkedProcess:
             if reader.is_alive():
                 raise subprocess.TimeoutExpired(self.args, timeout)
         self.wait(max(0.0, end - time.monotonic()))
+        for stream in found:
+            stream.close()
         return found[self.stdout], found[self.stderr]
 
     def send_signal(self, number: int) -> None:
@@ -116,7 +118,7 @@ class ForkedProcess:
 
 
 def _as_text(descriptor: int) -> IO[str]:
-    return open(descriptor, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
+    return open(descriptor, encoding="utf-8", errors="backslashreplace")
 
 
 class _Zygote:
@@ -247,6 +249,8 @@ def _main(descriptor: int) -> None:
 def _load() -> None:
     """Import what a command imports when it needs it, and what its workers do."""
     import ledger_driver  # noqa: F401
+    import optuna
+    from helpers import read_migrations_once
 
     import sweep.cli.answer
     import sweep.cli.confirmation
@@ -266,6 +270,9 @@ def _load() -> None:
     import sweep.training.stacked  # noqa: F401
     from sweep.execution.processes import ForkServer
 
+    # What Optuna and SQLAlchemy load when the first store is opened.
+    optuna.storages.RDBStorage("sqlite://").engine.dispose()
+    read_migrations_once()
     ForkServer._spawn = _fork_server  # type: ignore[assignment, method-assign]
 
 

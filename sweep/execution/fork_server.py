@@ -84,8 +84,8 @@ class Server:
 
     def run(self) -> None:
         """Answer the driver and bury children."""
-        send(self._driver, {"loaded": True})
         with contextlib.suppress(EOFError, OSError):
+            send(self._driver, {"loaded": True})
             while True:
                 readable, _, _ = select.select([self._driver, self._wakeup], [], [])
                 if self._wakeup in readable:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Browser, Page, find_browser, pdf_pages
-from helpers import space_mapping, sqlite_url
 from unit.reporting.hand_made import SPACE, make_reading, make_study, make_trial
 
-import sweep
 from sweep.records import TrialState
 from sweep.reporting.writing import Source, write_report
 from sweep.space import load_space
@@ -30,10 +28,12 @@ pytestmark = pytest.mark.skipif(
 
 WIDTHS = (390, 768, 1280)
 SCHEMES = ("light", "dark")
+PAPER = round((8.27 - 0.8) * 96)  # A4 without its margins, in CSS pixels
 MARKUP = "</script><img src=x onerror=alert(1)>"
 SIGNS = "$x$ \\frac{ \u05e9\u05dc\u05d5\u05dd \u202etxt.exe be\x07ll \x1b[31mred \x9b1m"
 LONG = "long" * 1250
-HOSTILE = (MARKUP, SIGNS, LONG)
+HOSTILE = (MARKUP, SIGNS + LONG)  # names of studies
+CLASSES = (MARKUP, SIGNS, LONG)
 REPORTS = ("trained", "hostile")
 
 # Each of these lines is wrong, and each check must find its own.
@@ -63,34 +63,6 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on two trained studies: all that a report of every day has."""
-    folder = tmp_path_factory.mktemp("trained")
-    base = space_mapping()["parameters"] | {"epochs": 3}
-    more = {
-        "optimizer": {"choices": ["adamw", "sgd"]},
-        "momentum": {"low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
-    }
-    pruner = {"type": "successive_halving"}
-    spaces = (
-        space_mapping(name="digits-random", parameters=base, budget={"trials": 11}),
-        space_mapping(
-            name="digits-pruned",
-            parameters=base | more,
-            pruner=pruner,
-            budget={"trials": 14, "audit": 2},
-        ),
-    )
-    for space in spaces:
-        sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu")
-    sweep.confirm(
-        "digits-pruned", top=2, seeds=2, storage=sqlite_url(folder), workers=1, device="cpu"
-    )
-    names = [space["name"] for space in spaces]
-    return sweep.report(names, storage=sqlite_url(folder), out=folder / "report").html
-
-
-@pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on studies whose every text is a stranger's."""
     parameters = {**SPACE["parameters"], "activation": "relu"}  # what is sampled must be a choice
@@ -110,35 +82,91 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trials.append(replace(failed, outcome=outcome))
         reading = make_reading(0)
         records.append(
-            make_study(trials, space, name=name, class_names=HOSTILE, readings=(reading,))
+            make_study(trials, space, name=name, class_names=CLASSES, readings=(reading,))
         )
     folder = tmp_path_factory.mktemp("hostile")
     sources = [Source(record, None, (record.name,)) for record in records]
-    return write_report(folder, sources, top=12).html
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweep.reporting.figures.to_png", lambda _: b"")  # the page has its own
+        return write_report(folder, sources, top=12).html
 
 
-@pytest.fixture
-def opened(request: pytest.FixtureRequest, browser: Browser):
-    """Open one of the reports."""
+@pytest.fixture(scope="module", params=REPORTS)
+def visit(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visit]:
+    """One of the reports, opened once and looked at from all sides."""
+    name = request.param
+    if name == "trained":
+        file = request.getfixturevalue("reported") / "report" / "report.html"
+    else:
+        file = request.getfixturevalue("hostile")
+    with browser.open(file) as page:
+        yield Visit(name, file, page)
 
-    def opened(name: str, **options: Any) -> AbstractContextManager[Page]:
-        return browser.open(request.getfixturevalue(name), **options)
 
-    return opened
+class Visit:
+    """A page that is open, and what was seen of it: each check by window, scheme or paper."""
 
-
-# ---------------------------------------------------------------- nothing leaves the file
-
-
-@pytest.mark.parametrize("report", REPORTS)
-def test_the_page_is_quiet_and_asks_for_nothing(opened, request, report):
-    with opened(report) as page:
+    def __init__(self, name: str, file: Path, page: Page) -> None:
+        self.name = name
+        self.file = file
+        self.page = page
+        self.wrong: dict[str, dict[object, str]] = defaultdict(dict)
+        self.backgrounds: dict[str, float] = {}
+        self.pages: list[bytes] = []
+        self.wanted = {
+            (table, column)
+            for table, num_columns in enumerate(page.run("checks.numColumns()"))
+            for column in range(num_columns)
+        }
+        self.reached: set[tuple[int, int]] = set()  # with the keyboard
+        self.unseen: list[str] = []
+        self._walk()
+        for width in WIDTHS:  # before anything was opened
+            self._show(width)
+            self._check("width", width, width)
         page.run("checks.openAll()")
         page.settle()
-        own = request.getfixturevalue(report).resolve().as_uri()
-        assert page.problems == []
-        assert [url for url in page.requests if not url.startswith("data:")] == [own]
-        assert page.failed_requests == []
+        for width in WIDTHS:
+            self._show(width)
+            self._check("width", f"{width}, all open", width)
+            for check in ("scrolling", "figures", "drawing", "clipped"):
+                self._check(check, width)
+        for scheme in SCHEMES:
+            self._show(1280, scheme)
+            self._check("contrast", scheme)
+            colour = page.run("getComputedStyle(document.body).backgroundColor")
+            self.backgrounds[scheme] = sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+            if name == "trained":
+                self.wrong["pictures"][scheme] = page.check_pictures()
+        if name == "trained":
+            self._show(PAPER, media="print")
+            for check in ("drawing", "clipped"):
+                self._check(check, "paper")
+            self._check("width", "paper", PAPER)
+            self.pages = pdf_pages(page.pdf())
+        self._show(1280)
+
+    def _walk(self) -> None:
+        """Press the tabulator until the page is over."""
+        for _ in range(400):
+            self.page.press("Tab")
+            focus = self.page.run("checks.focused()")
+            if focus is None:
+                return
+            self.reached.add((focus["table"], focus["column"]))
+            if not focus["visible"]:
+                self.unseen.append(focus["name"])
+        raise AssertionError("the keyboard never comes to the end of the page")
+
+    def _show(self, width: int, scheme: str = "light", media: str = "screen") -> None:
+        self.page.show(width, scheme, media)
+        self.page.settle()
+
+    def _check(self, check: str, where: object, *arguments: Any) -> None:
+        self.wrong[check][where] = self.page.check(check, *arguments)
+
+
+# ---------------------------------------------------------------- what is looked for is found
 
 
 def test_the_checks_find_what_is_wrong(browser, tmp_path):
@@ -176,44 +204,74 @@ def test_the_checks_find_what_is_wrong(browser, tmp_path):
         assert "white" not in pictures
 
 
-# ---------------------------------------------------------------- wide and narrow windows
+# ---------------------------------------------------------------- one visit
 
 
-@pytest.mark.parametrize("report", REPORTS)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_wider_than_the_window(opened, report, width):
-    with opened(report, width=width) as page:
-        assert page.check("width", width) == ""
-        page.run("checks.openAll()")
-        assert page.check("width", width) == ""
-        assert page.check("scrolling") == ""
+@pytest.mark.parametrize(
+    "check", ["width", "scrolling", "figures", "drawing", "clipped", "contrast", "pictures"]
+)
+def test_nothing_is_wrong_in_any_window(visit, check):
+    """Wide and narrow, light and dark, and on paper.
+
+    Nothing is wider than its window, empty, or cut off, and all text stands out.
+    """
+    found = visit.wrong[check]
+    assert found == dict.fromkeys(found, "")
+    assert found or (visit.name, check) == ("hostile", "pictures")
+    assert visit.page.run("document.querySelectorAll('svg').length") >= 5
 
 
-@pytest.mark.parametrize("report", REPORTS)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_figure_is_empty_and_nothing_is_cut_off(opened, report, width):
-    with opened(report, width=width) as page:
-        page.run("checks.openAll()")
-        assert page.run("document.querySelectorAll('svg').length") >= 5
-        wrong = {name: page.check(name) for name in ("figures", "drawing", "clipped")}
-        assert wrong == {"figures": "", "drawing": "", "clipped": ""}
+def test_the_page_is_quiet_and_asks_for_nothing(visit):
+    own = visit.file.resolve().as_uri()
+    assert visit.page.problems == []
+    assert [url for url in visit.page.requests if not url.startswith("data:")] == [own]
+    assert visit.page.failed_requests == []
 
 
-# ---------------------------------------------------------------- strangers' names
+def test_dark_is_dark_and_light_is_light(visit):
+    assert visit.backgrounds["light"] > 230
+    assert visit.backgrounds["dark"] < 60
 
 
-def test_hostile_names_stay_text(opened):
-    with opened("hostile") as page:
-        page.run("checks.openAll()")
-        page.settle()
-        assert not [problem for problem in page.problems if problem.startswith("dialog")]
-        assert page.run("document.querySelectorAll('img[src=x], [onerror]').length") == 0
-        assert page.run("document.querySelectorAll('script').length") == 1
-        text = page.run("document.body.innerText")
+def test_headings_and_tables_are_in_order(visit):
+    assert visit.page.check("structure") == ""
+    assert visit.page.check("tables") == ""
+
+
+def test_pictures_links_and_buttons_have_names(visit):
+    found = visit.page.accessible_names("svg, img, a[href], button, summary, [role=button]")
+    assert len(found) >= 10
+    assert [markup for markup, name in found if name is not None and not name.strip()] == []
+    in_figures = visit.page.accessible_names("figure svg, figure img, .mistakes img")
+    assert [markup for markup, name in in_figures if not name] == []
+
+
+def test_the_page_says_what_its_data_say(visit):
+    """Strangers' names stay text."""
+    page = visit.page
+    assert page.run("document.querySelectorAll('img[src=x], [onerror]').length") == 0
+    assert page.run("document.querySelectorAll('script').length") == 1
+    text = page.run("document.body.innerText").replace("\u00a0", " ")
+    if visit.name == "hostile":
         signs = ("$x$ \\frac{", "\u05e9\u05dc\u05d5\u05dd", "txt.exe", "[31mred")
         for words in (MARKUP, *signs, LONG[:40]):
             assert text.count(words) >= 3, words[:40]
         assert MARKUP in page.run("document.title")
+        return
+    data = json.loads((visit.file.parent / "report.json").read_text())
+    for name, study in data["studies"].items():
+        assert name in text
+        assert f"{100 * study['best']['test_accuracy']:.2f} %" in text
+
+
+@pytest.mark.parametrize("visit", ["trained"], indirect=True)
+def test_the_page_can_be_printed(visit):
+    drawn = [
+        len(re.findall(rb"\b(?:Tj|TJ|Do|re|f|S)\b", instructions)) for instructions in visit.pages
+    ]
+    assert len(drawn) > 1
+    assert min(drawn) > 10, drawn
+    assert sum(b"T" in instructions for instructions in visit.pages) > 1
 
 
 # ---------------------------------------------------------------- tables sort
@@ -277,116 +335,18 @@ def sort_by_every_heading(page: Page, choose: Any) -> int:
     return sum(columns)
 
 
-def test_a_click_on_a_heading_sorts(opened):
-    with opened("trained") as page:
-        assert sort_by_every_heading(page, page.click) >= 2 * 8
+def test_a_heading_sorts(visit):
+    """By a click in one report, by a key in the other."""
+
+    def press(button: str) -> None:
+        visit.page.run(f"{button}.focus()")
+        visit.page.press("Enter")
+
+    is_trained = visit.name == "trained"
+    num_columns = sort_by_every_heading(visit.page, visit.page.click if is_trained else press)
+    assert num_columns >= (2 if is_trained else 3) * 8
 
 
-def test_a_key_on_a_heading_sorts(opened):
-    def choose(button: str) -> None:
-        page.run(f"{button}.focus()")
-        page.press("Enter")
-
-    with opened("hostile") as page:
-        assert sort_by_every_heading(page, choose) >= 3 * 8
-
-
-def test_the_keyboard_reaches_every_heading_and_shows_where_it_is(opened):
-    with opened("trained") as page:
-        wanted = {
-            (table, column)
-            for table, num_columns in enumerate(page.run("checks.numColumns()"))
-            for column in range(num_columns)
-        }
-        reached, unseen = set(), []
-        for _ in range(400):
-            page.press("Tab")
-            focus = page.run("checks.focused()")
-            if focus is None:
-                break
-            reached.add((focus["table"], focus["column"]))
-            if not focus["visible"]:
-                unseen.append(focus["name"])
-        else:
-            raise AssertionError("the keyboard never comes to the end of the page")
-        assert wanted <= reached
-        assert unseen == []
-
-
-# ---------------------------------------------------------------- for everybody
-
-
-@pytest.mark.parametrize("report", REPORTS)
-def test_headings_and_tables_are_in_order(opened, report):
-    with opened(report) as page:
-        page.run("checks.openAll()")
-        assert page.check("structure") == ""
-        assert page.check("tables") == ""
-
-
-@pytest.mark.parametrize("report", REPORTS)
-def test_pictures_links_and_buttons_have_names(opened, report):
-    with opened(report) as page:
-        page.run("checks.openAll()")
-        found = page.accessible_names("svg, img, a[href], button, summary, [role=button]")
-        assert len(found) >= 10
-        assert [markup for markup, name in found if name is not None and not name.strip()] == []
-        in_figures = page.accessible_names("figure svg, figure img, .mistakes img")
-        assert [markup for markup, name in in_figures if not name] == []
-
-
-@pytest.mark.parametrize("report", REPORTS)
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_text_stands_out_from_its_background(opened, report, scheme):
-    with opened(report, scheme=scheme) as page:
-        page.run("checks.openAll()")
-        assert page.check("contrast") == ""
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_text_in_pictures_stands_out_from_what_is_under_it(opened, scheme):
-    with opened("trained", scheme=scheme) as page:
-        assert page.check_pictures() == ""
-
-
-def test_dark_is_dark_and_light_is_light(opened):
-    def brightness(scheme: str) -> float:
-        with opened("trained", scheme=scheme) as page:
-            colour = page.run("getComputedStyle(document.body).backgroundColor")
-            return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
-
-    assert brightness("light") > 230
-    assert brightness("dark") < 60
-
-
-# ---------------------------------------------------------------- on paper
-
-
-def test_the_page_can_be_printed(opened):
-    with opened("trained") as page:
-        pages = pdf_pages(page.pdf())
-        assert len(pages) > 1
-        drawn = [
-            len(re.findall(rb"\b(?:Tj|TJ|Do|re|f|S)\b", instructions)) for instructions in pages
-        ]
-        assert min(drawn) > 10, drawn
-        assert sum(b"T" in instructions for instructions in pages) > 1
-
-
-def test_nothing_is_cut_off_on_paper(opened):
-    paper = round((8.27 - 0.8) * 96)  # A4 without its margins, in CSS pixels
-    with opened("trained", width=paper) as page:
-        page.call("Emulation.setEmulatedMedia", media="print")
-        page.settle()
-        wrong = {name: page.check(name) for name in ("drawing", "clipped")}
-        assert wrong == {"drawing": "", "clipped": ""}
-        assert page.check("width", paper) == ""
-
-
-def test_the_page_says_the_same_as_its_data(opened, trained):
-    data = json.loads((trained.parent / "report.json").read_text())
-    with opened("trained") as page:
-        text = page.run("document.body.innerText").replace("\u00a0", " ")
-    for name, study in data["studies"].items():
-        assert name in text
-        assert f"{100 * study['best']['test_accuracy']:.2f} %" in text
+def test_the_keyboard_reaches_every_heading_and_shows_where_it_is(visit):
+    assert visit.wanted <= visit.reached
+    assert visit.unseen == []

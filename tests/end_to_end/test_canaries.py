@@ -12,7 +12,6 @@ import os
 import pickle
 import shutil
 import sqlite3
-import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -26,10 +25,11 @@ import torch
 import yaml
 from helpers import SMALL, idx_bytes, space_mapping
 
-import sweep.cli
 from sweep.records import Checkpoint
 from sweep.store import Store
 from sweep.store.seal import seal
+
+pytestmark = pytest.mark.usefixtures("sketched")
 
 DATABASE = "studies.db"
 
@@ -70,28 +70,22 @@ def canary(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run_all(
-    tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., dict[str, tuple[int, str]]]:
+def run_all(run: Callable[..., Any], canary: Path) -> Callable[..., dict[str, tuple[int, str]]]:
     """Run commands in this process, whose exceptions would show, and look for the canary.
 
     Gives the exit code and what was said on standard error, by command.
     """
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SWEEP_DATA_DIR", raising=False)
 
-    def run(*lines: str) -> dict[str, tuple[int, str]]:
+    def run_each(*lines: str) -> dict[str, tuple[int, str]]:
         done = {}
         for line in lines:
-            monkeypatch.setattr(sys, "argv", ["sweep", *line.split()])
-            with pytest.raises(SystemExit, match=r"^[012]$") as caught:
-                sweep.cli.main()
+            code, _, errors = run(*line.split())
             assert not canary.exists(), line
-            done[line] = int(caught.value.code), capfd.readouterr().err
-            assert "Traceback" not in done[line][1]
+            assert "Traceback" not in errors
+            done[line] = code, errors
         return done
 
-    return run
+    return run_each
 
 
 EVERY_COMMAND = (
@@ -103,7 +97,6 @@ EVERY_COMMAND = (
     "report small",
     "resume small --trials 4 --workers 1",
     "run space.yaml --trials 5 --workers 1",
-    "report small --out second",
     "check space.yaml",
 )
 
@@ -206,7 +199,7 @@ def test_a_checkpoint_that_is_a_pickle_costs_its_trial_again(
 ):
     store = Store(finished, to_write=True)
     execute(tmp_path, "UPDATE trials SET state = 'RUNNING' WHERE number = 2")
-    store.write_checkpoints("small", [Checkpoint(2, 1, form(canary))])
+    store.write_checkpoints("small", [Checkpoint(2, 1, 0, form(canary))])
     store.write_finished("small", None)
     (found,) = store.read_checkpoints("small", 2)
     assert found.state == form(canary)

@@ -49,7 +49,7 @@ def resume(folder: Path, *options: object, accident: Accident | None = None) -> 
     """`sweep resume` to its end, whatever that is; its exit code."""
     arguments = ("resume", "small", *ENGINES["sequential"], *options)
     with start_driver(folder, *arguments, accidents=(accident,) if accident else ()) as driver:
-        driver.communicate(timeout=120)
+        driver.communicate()
     return driver.returncode
 
 

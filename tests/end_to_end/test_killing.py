@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-from pathlib import Path
-
 import pytest
 from killing import (
     ENGINES,
+    TRIALS,
     Accident,
     check_same,
     check_whole,
-    go_on,
+    finish,
     kill_at_random,
+    kill_through,
     prepare,
     read_ledger,
     read_study,
     small_space,
 )
-
-TRIALS = 5
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    folder = prepare(tmp_path_factory.mktemp("undisturbed"), small_space(TRIALS))
-    done = go_on(folder, *ENGINES["sequential"])
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -39,26 +28,32 @@ def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, engine
 
 
 @pytest.mark.parametrize(
-    ("point", "when", "call"),
+    "accidents",
     [
-        ("create_study", "after", 1),
-        ("write_study", "after", 1),
-        ("commit", "before", 7),
-        ("write_outcome", "before", 2),
-        ("replace", "after", 1),
-        ("write_checkpoints", "before", 3),
-        ("tell", "after", 1),
-        ("write_finished", "before", 2),
+        [
+            Accident("create_study", "after"),
+            Accident("commit", "before", 7),
+            Accident("write_checkpoints", "before", 3),
+            Accident("write_outcome", "before"),
+            Accident("tell", "after"),
+            Accident("write_finished", "before", 2),
+        ],
+        [
+            Accident("write_study", "after"),
+            Accident("replace", "after"),
+            Accident("unlink", "before"),
+            Accident("write_outcome", "after"),
+            Accident("write_finished", "after", 2),
+        ],
     ],
+    ids=["begun", "half-done"],
 )
-def test_killed_at_a_write_it_ends_as_if_nothing_had_happened(
-    tmp_path, undisturbed, point, when, call
+def test_killed_at_one_write_after_the_other_it_ends_as_if_nothing_had_happened(
+    tmp_path, undisturbed, accidents
 ):
     folder = prepare(tmp_path, small_space(TRIALS))
-    killed = go_on(folder, *ENGINES["sequential"], accidents=(Accident(point, when, call),))
-    assert killed.returncode == -signal.SIGKILL, f"it never came to {point}: {killed.stderr}"
-    done = go_on(folder, *ENGINES["sequential"])
-    assert done.returncode == 0, done.stderr
+    kill_through(folder, accidents, "sequential")
+    finish(folder, "sequential")
     check_whole(folder, TRIALS, to_the_last_bit=True)
     check_same(folder, undisturbed)
 
@@ -73,14 +68,13 @@ def test_enqueued_configurations_run_once_each_through_three_kills(tmp_path):
         enqueue=[{"learning_rate": rate} for rate in rates],
     )
     folder = prepare(tmp_path, space)
-    for accident in (
+    accidents = [
         Accident("enqueue", "after"),
         Accident("tell", "before", 6),
         Accident("commit", "after", 30),
-    ):
-        killed = go_on(folder, *ENGINES["stacked"], accidents=(accident,))
-        assert killed.returncode == -signal.SIGKILL, f"it never came to {accident}"
-    assert go_on(folder, *ENGINES["stacked"]).returncode == 0
+    ]
+    kill_through(folder, accidents, "stacked")
+    finish(folder, "stacked")
     check_whole(folder, len(rates), to_the_last_bit=False)
     assert [trial.params["learning_rate"] for trial in read_study(folder).trials] == rates
     finished = [line["trial"] for line in read_ledger(folder) if line["kind"] == "finished"]

@@ -31,7 +31,7 @@ def test_a_short_sweep_is_interrupted_resumed_and_shown(cli, tmp_path, mnist_dir
     with start_cli("run", "space.yaml", *options, cwd=tmp_path) as driver:
         read_until(driver.stderr, "[1/3]")
         driver.send_signal(signal.SIGINT)
-        _, errors = driver.communicate(timeout=600)
+        _, errors = driver.communicate()
     assert driver.returncode == 130
     assert "Next: sweep resume short" in errors
 

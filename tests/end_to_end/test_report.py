@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import run_cli, space_mapping, sqlite_url
+from helpers import sqlite_url
 
 import sweep
 from sweep.store import Store
@@ -20,29 +20,10 @@ def read_report(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())["studies"]
 
 
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory) -> Path:
-    """Two finished studies, large enough for importances, and a report on both."""
-    folder = tmp_path_factory.mktemp("reported")
-    for seed, name in enumerate(("one", "two")):
-        space = space_mapping(
-            name=name,
-            parameters={**space_mapping()["parameters"], "epochs": 2},
-            sampler={"type": "random", "seed": seed},
-            budget={"trials": 12},
-        )
-        sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu")
-    done = run_cli("report", "one", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert (folder / done.stdout.strip()).resolve() == folder / "report" / "report.html"
-    return folder
-
-
-@pytest.mark.parametrize("name", ["one", "two"])
-def test_a_report_holds_what_the_design_promises(reported, name):
-    record = Store(sqlite_url(reported), to_write=False).read_study(name)
+def test_a_report_holds_what_the_design_promises(reported):
+    record = Store(sqlite_url(reported), to_write=False).read_study("digits-random")
     (reading,) = record.test_readings
-    study = read_report(reported / "report")[name]
+    study = read_report(reported / "report")["digits-random"]
     best = study["best"]
     assert best["number"] == record.best.number
     assert best["params"].items() <= record.best.params.items()
@@ -59,8 +40,11 @@ def test_a_report_holds_what_the_design_promises(reported, name):
 def test_the_table_of_trials_has_a_row_for_each(reported):
     with (reported / "report" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["number"] for row in rows] == [str(number) for number in range(12)] * 2
-    assert {row["state"] for row in rows} == {"COMPLETE"}
+    for name, num_trials in (("digits-random", 12), ("digits-pruned", 14)):
+        numbers = [row["number"] for row in rows if row["study"] == name]
+        assert numbers == [str(number) for number in range(num_trials)]
+    states = {row["state"] for row in rows if row["study"] == "digits-random"}
+    assert states == {"COMPLETE"}
 
 
 def test_figures_are_images(reported):
@@ -77,32 +61,32 @@ def test_the_page_needs_nothing_from_outside(reported):
     assert not re.search(r"@import|url\((?!['\"]?(data:|#))", page)
 
 
-def test_a_second_report_does_not_read_the_test_split_again(reported, tmp_path):
+def test_a_second_report_does_not_read_the_test_split_again(reported, sketched, run, tmp_path):
     shutil.copy(reported / "studies.db", tmp_path)  # and neither weights nor data
-    before = Store(sqlite_url(tmp_path), to_write=False).read_study("one").test_readings
-    done = run_cli("report", "one", "--data-dir", "nowhere", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    again = read_report(tmp_path / "report")["one"]
-    assert again["best"] == read_report(reported / "report")["one"]["best"]
-    after = Store(sqlite_url(tmp_path), to_write=False).read_study("one").test_readings
+    before = Store(sqlite_url(tmp_path), to_write=False).read_study("digits-random").test_readings
+    code, _, errors = run("report", "digits-random", "--data-dir", "nowhere")
+    assert code == 0, errors
+    again = read_report(tmp_path / "report")["digits-random"]
+    assert again["best"] == read_report(reported / "report")["digits-random"]["best"]
+    after = Store(sqlite_url(tmp_path), to_write=False).read_study("digits-random").test_readings
     assert after == before
     assert {path.name for path in tmp_path.iterdir()} == {"studies.db", "report"}
 
 
-def test_an_unfinished_study_is_reported_with_its_seal_unbroken(cli, finished, tmp_path):
+def test_an_unfinished_study_is_reported_with_its_seal_unbroken(finished, sketched, run, tmp_path):
     Store(finished, to_write=True).write_finished("small", None)
-    done = cli("report", "small")
-    assert done.returncode == 0, done.stderr
-    assert "sealed" in done.stderr
+    code, _, errors = run("report", "small")
+    assert code == 0, errors
+    assert "sealed" in errors
     assert read_report(tmp_path / "report")["small"]["best"].get("test_accuracy") is None
     assert Store(finished, to_write=False).read_study("small").test_readings == ()
 
 
-def test_without_weights_the_report_says_what_it_cannot_show(cli, finished, tmp_path):
+def test_without_weights_the_report_says_what_it_cannot_show(finished, sketched, run, tmp_path):
     shutil.rmtree(tmp_path / "studies.artifacts")
-    done = cli("report", "small")
-    assert done.returncode == 0, done.stderr
-    assert "weights" in done.stderr
+    code, _, errors = run("report", "small")
+    assert code == 0, errors
+    assert "weights" in errors
     assert read_report(tmp_path / "report")["small"]["best"].get("test_accuracy") is None
 
 
@@ -128,7 +112,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(main, finished, tmp_path, line
     assert Store(finished, to_write=False).read_study("small").test_readings == ()
 
 
-def test_python_gets_the_same_report_and_prints_nothing(finished, tmp_path, capfd):
+def test_python_gets_the_same_report_and_prints_nothing(finished, sketched, tmp_path, capfd):
     written = sweep.report("small", storage=finished, out=tmp_path / "mine")
     assert written.folder == tmp_path / "mine"
     assert written.html.is_file()

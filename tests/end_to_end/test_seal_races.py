@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from helpers import sqlite_url, wait_for
+from helpers import HERE, sqlite_url, wait_for
 from killing import Accident, kill_all, read_study, start_driver
 
 import sweep
@@ -23,7 +23,7 @@ def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished,
     try:
         wait_for((tmp_path / "h").exists)
         with start_driver(tmp_path, *CONFIRM) as confirm:
-            output, errors = confirm.communicate(timeout=120)
+            output, errors = confirm.communicate()
         assert (confirm.returncode, output) == (2, "")
         assert re.fullmatch(
             rf"sweep: study 'small' is held by process {report.pid} on \S+ since \S+; wait for it "
@@ -33,7 +33,7 @@ def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished,
         assert Store(finished, to_write=False).all_names() == ["small"]
         assert not (tmp_path / "studies.artifacts" / "small.confirm").exists()
         until.touch()
-        _, errors = report.communicate(timeout=120)
+        _, errors = report.communicate()
         assert report.returncode == 0, errors
     finally:
         kill_all(report)
@@ -51,10 +51,10 @@ def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished,
     ids=lambda accident: accident.point,
 )
 def test_a_confirmation_that_is_killed_while_it_is_made_is_there_or_not(
-    finished, tmp_path, accident
+    finished, sketched, tmp_path, accident
 ):
     with start_driver(tmp_path, *CONFIRM, accidents=(accident,)) as driver:
-        driver.communicate(timeout=120)
+        driver.communicate()
     assert driver.returncode == -signal.SIGKILL
     runs = Store(sqlite_url(tmp_path), to_write=False).read_confirmation("small")
     if accident.point == "recover":
@@ -64,6 +64,6 @@ def test_a_confirmation_that_is_killed_while_it_is_made_is_there_or_not(
         assert read_study(tmp_path).test_readings == ()
     else:
         assert runs is None
-    found = sweep.confirm("small", top=2, seeds=1, storage=finished, workers=1, engine="sequential")
+    found = sweep.confirm("small", top=2, seeds=1, storage=finished, **HERE)
     assert found.finished
     assert read_study(tmp_path).test_readings == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from killing import ENGINES, go_on, prepare, small_space
+from killing import check_whole, finish, prepare, small_space
 from signalling import (
     TRIALS,
     interrupt,
@@ -15,32 +15,31 @@ from signalling import (
 
 
 @pytest.mark.parametrize(
-    ("phase", "name", "engine"),
+    ("engine", "signals"),
     [
-        ("start", "SIGINT", "stacked"),
-        ("opening", "SIGTERM", "sequential"),
-        ("asking", "SIGINT", "stacked"),
-        ("training", "SIGTERM", "stacked"),
-        ("telling", "SIGINT", "sequential"),
+        ("sequential", {"start": "SIGINT", "opening": "SIGTERM", "telling": "SIGINT"}),
+        ("stacked", {"asking": "SIGINT", "training": "SIGTERM"}),
     ],
 )
-def test_a_signal_in_each_phase_leaves_a_resumable_study(tmp_path, phase, name, engine):
-    interrupt(prepare(tmp_path, small_space(TRIALS)), phase, name, engine)
+def test_signals_in_several_phases_of_a_study_leave_it_resumable(tmp_path, engine, signals):
+    folder = prepare(tmp_path, small_space(TRIALS))
+    for phase, name in signals.items():
+        interrupt(folder, phase, name, engine)
+    finish(folder, engine)
+    check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
 
 
 def test_a_signal_while_importing_says_that_no_trial_was_started(tmp_path):
     interrupt_imports(prepare(tmp_path, small_space(TRIALS)), "SIGTERM")
 
 
-def test_a_signal_while_reporting_asks_to_run_the_report_again(tmp_path):
+def test_a_signal_while_reporting_asks_to_run_the_report_again(finished, tmp_path):
+    interrupt_report(tmp_path, "SIGTERM")
+
+
+def test_a_stop_that_is_stuck_ends_with_a_second_signal_and_a_deaf_worker_delays_none(tmp_path):
     folder = prepare(tmp_path, small_space(TRIALS))
-    assert go_on(folder, *ENGINES["stacked"]).returncode == 0
-    interrupt_report(folder, "SIGTERM")
-
-
-def test_a_second_signal_ends_a_stop_that_is_stuck(tmp_path):
-    interrupt_twice(prepare(tmp_path, small_space(TRIALS)), "SIGINT", "sequential")
-
-
-def test_a_worker_that_answers_nothing_delays_no_stop(tmp_path):
-    interrupt_with_a_deaf_worker(prepare(tmp_path, small_space(TRIALS)), "SIGTERM", "stacked")
+    interrupt_with_a_deaf_worker(folder, "SIGTERM", "stacked")
+    interrupt_twice(folder, "SIGINT", "stacked")
+    finish(folder, "stacked")
+    check_whole(folder, TRIALS, to_the_last_bit=False)

@@ -11,7 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from helpers import children, read_until, space_mapping, start_cli, wait_for
+from helpers import children, read_until, space_mapping, wait_for, workers
+from killing import check_gone, start_interpreter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is open")
 
@@ -61,19 +62,20 @@ def test_a_sweep_has_no_network_and_listens_nowhere(tmp_path):
     parameters = {**space_mapping()["parameters"], "epochs": 1000}
     space = space_mapping(parameters=parameters, budget={"trials": 8})
     (tmp_path / "space.yaml").write_text(json.dumps(space))
-    with start_cli("run", "space.yaml", "--workers", 2, cwd=tmp_path) as driver:
+    with start_interpreter("run", "space.yaml", "--workers", 2, cwd=tmp_path) as driver:
         try:
             read_until(driver.stderr, "2 workers")
-            wait_for(lambda: len(children(driver.pid)) == 2)
-            workers = children(driver.pid)
-            wait_for(lambda: has_epochs(tmp_path / "studies.db"))
-            for pid in (driver.pid, *workers):
+            wait_for(lambda: len(workers(driver.pid)) == 2 and has_epochs(tmp_path / "studies.db"))
+            (server,) = children(driver.pid)
+            for pid in (driver.pid, server, *workers(driver.pid)):
                 assert network_sockets(pid) == set()
                 assert listening_sockets(pid) == set()
-            assert any(inodes(pid) for pid in workers), "the pipe to the driver is a socket"
+                assert inodes(pid), "they talk through sockets"
             assert driver.poll() is None
         finally:
             driver.kill()
+            driver.communicate()
+    check_gone(tmp_path)
 
 
 def has_epochs(database: Path) -> bool:

@@ -7,7 +7,6 @@ import json
 import shlex
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from html.parser import HTMLParser
@@ -18,7 +17,6 @@ import pytest
 from helpers import sqlite_url
 
 import sweep
-import sweep.cli
 from sweep.codec import from_plain, to_plain
 from sweep.records import Failure, FailureKind, TrialOutcome
 from sweep.store import Store
@@ -162,7 +160,7 @@ def test_the_checks_of_the_page_would_find_what_they_look_for():
 
 
 @pytest.mark.parametrize("name", [MARKUP, "..", "x" * 3000, "=1+1", "_hidden", "Ünï ☃", ".git"])
-def test_files_of_a_report_stay_in_their_folder(folder, name):
+def test_files_of_a_report_stay_in_their_folder(folder, sketched, name):
     if name == "..":
         name = ".. .."  # the bare one is no study's name: see below
     rename(folder, name)
@@ -189,21 +187,7 @@ def test_a_name_that_leaves_its_folder_is_refused_in_one_line(folder, run, name)
     assert set(folder.parent.iterdir()) == outside
 
 
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Run a command here; gives exit code, output and errors."""
-    monkeypatch.chdir(folder)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
-        with pytest.raises(SystemExit, match=r"^[012]$") as caught:
-            sweep.cli.main()
-        return int(caught.value.code), *capfd.readouterr()
-
-    return command
-
-
-def test_the_terminal_is_told_nothing(folder, run):
+def test_the_terminal_is_told_nothing(folder, sketched, run):
     make_hostile(folder, TERMINAL)
     rename(folder, TERMINAL)
     lines: list[tuple[str, ...]] = [
@@ -255,7 +239,7 @@ def in_mistakes(**changes: Any) -> Callable[[Any], Any]:
     ],
     ids=["class", "image", "shape", "matrix", "config", "epoch", "space", "inf", "none", "labels"],
 )
-def test_records_that_contradict_each_other_get_an_answer(folder, run, key, change):
+def test_records_that_contradict_each_other_get_an_answer(folder, sketched, run, key, change):
     edit(folder, key, change)
     lines = ("list", "list --json", "show small", "show small --json", "show small 0")
     for line in (*lines, "show small 0 --json", "report small"):

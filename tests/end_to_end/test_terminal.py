@@ -11,7 +11,8 @@ import struct
 import termios
 from pathlib import Path
 
-from helpers import PARAMETERS, cli_environment, space_mapping, start_cli
+from helpers import PARAMETERS, cli_environment, space_mapping
+from killing import start_interpreter
 
 
 def read_all(descriptor: int) -> str:
@@ -29,25 +30,25 @@ def read_all(descriptor: int) -> str:
 
 
 def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
-    # Long enough to be drawn several times.
-    space = space_mapping(parameters={**PARAMETERS, "epochs": 200, "batch_size": 32})
+    # Long enough to be drawn several times, also where training is fast.
+    space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
     (tmp_path / "space.yaml").write_text(json.dumps(space))
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
     try:
-        with start_cli(
+        with start_interpreter(
             "run", "space.yaml", "--workers", 1, "--engine", "sequential",
             cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": "xterm"},
         ) as driver:  # fmt: skip
             os.close(theirs)
             shown = read_all(ours)
-            output = driver.stdout.read()
+            output, _ = driver.communicate(timeout=600)
     finally:
         os.close(ours)
     assert driver.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "small" in text
-    assert re.search(r"\b[1-9]\d*/200\s+\d+\.\d\d%\s+num_layers=", text), text[-2000:]
+    assert re.search(r"\b[1-9]\d*/80\s+\d+\.\d\d%\s+num_layers=", text), text[-2000:]
     assert re.search(r"best so far: trial \d, validation_accuracy \d+\.\d\d%", text)
     assert "2 of 3 trials" in text
     assert "\x1b" not in output

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections import Counter
 
 import pytest
 from damage_cases import damaged_copies, journal_cases, outcome_of, read_all
-from helpers import PARAMETERS, run_cli, space_mapping, sqlite_url
+from helpers import HERE, PARAMETERS, run_cli, space_mapping, sqlite_url
 
 import sweep
 
@@ -25,7 +24,7 @@ def original(tmp_path_factory):
     space = space_mapping(
         budget={"trials": 6}, parameters={**PARAMETERS, "epochs": {"low": 2, "high": 5}}
     )
-    sweep.run(space, storage=sqlite_url(folder), workers=1, device="cpu", engine="sequential")
+    sweep.run(space, storage=sqlite_url(folder), **HERE)
     return folder
 
 
@@ -34,10 +33,8 @@ def test_a_damaged_store_is_refused_or_unharmed(original, tmp_path, seed):
     truth = read_all(sqlite_url(original))
     outcomes: Counter[str] = Counter()
     for words, _ in damaged_copies(original, tmp_path, CASES_OF_A_SEED, seed):
-        began = time.monotonic()
         outcome = outcome_of(tmp_path, truth)
         assert outcome in ("refused", "unharmed"), words
-        assert time.monotonic() - began < 30, words
         outcomes[outcome] += 1
     assert sum(outcomes.values()) == CASES_OF_A_SEED
     assert outcomes["refused"] > outcomes["unharmed"] > 0

@@ -15,7 +15,7 @@ from damage import (
     interrupted,
     truncated,
 )
-from killing import ENGINES, check_same, check_whole, go_on, prepare
+from killing import ENGINES, check_same, check_whole, finish, undisturbed_study
 
 pytestmark = pytest.mark.soak
 
@@ -32,9 +32,7 @@ def cut_off(tmp_path_factory, engine) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
-    folder = prepare(tmp_path_factory.mktemp("undisturbed"), SPACE)
-    assert go_on(folder, *ENGINES["sequential"]).returncode == 0
-    return folder
+    return undisturbed_study(tmp_path_factory.mktemp("undisturbed"), SPACE)
 
 
 def test_no_damaged_checkpoint_is_read(cut_off, tmp_path, tally):
@@ -90,8 +88,7 @@ def test_the_study_ends_as_if_nothing_had_happened(
     tally(name, tried=1)
     folder = copy_of(cut_off, tmp_path)
     do_damage(folder)
-    done = go_on(folder, *ENGINES[engine])
-    assert done.returncode == 0, done.stderr
+    done = finish(folder, engine)
     assert "checkpoint" in done.stderr
     check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
     if engine == "sequential":

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import random
-import signal
 from pathlib import Path
 
 import pytest
 from killing import (
     ENGINES,
+    TRIALS,
     Accident,
     check_same,
     check_whole,
-    go_on,
+    finish,
     kill_at_random,
     kill_later,
+    kill_through,
     prepare,
+    read_ledger,
     read_study,
     small_space,
     start_driver,
+    undisturbed_study,
 )
 
 pytestmark = pytest.mark.soak
 
-TRIALS = 6
 FEW = {"num_layers": 1, "learning_rate": {"low": 1e-4, "high": 0.1}, "epochs": 3}
 MANY_TRIALS = 13  # more than the ten whose weights are kept, so that weights are deleted
 
@@ -57,13 +59,6 @@ BOUNDARIES = [
 ]
 
 
-def undisturbed_study(folder: Path, space: dict) -> Path:
-    prepare(folder, space)
-    done = go_on(folder, *ENGINES["sequential"])
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_hundred_random_instants(tmp_path, engine, seed, tally):
@@ -89,10 +84,8 @@ def test_at_each_named_write(tmp_path, many, accident, tally):
     name = "killed before and after named writes"
     tally(name, tried=1)
     folder = prepare(tmp_path, many_space())
-    killed = go_on(folder, *ENGINES["sequential"], accidents=(accident,))
-    assert killed.returncode == -signal.SIGKILL, f"it never came to this: {killed.stderr}"
-    done = go_on(folder, *ENGINES["sequential"])
-    assert done.returncode == 0, done.stderr
+    kill_through(folder, [accident], "sequential")
+    finish(folder, "sequential")
     check_whole(folder, MANY_TRIALS, to_the_last_bit=True)
     check_same(folder, many)
     tally(name, survived=1)
@@ -105,20 +98,15 @@ def test_at_random_statements(tmp_path, many, seed, tally):
     tally(name, tried=5)
     chance = random.Random(seed)  # noqa: S311 - instants, not secrets
     folder = prepare(tmp_path, many_space())
-    for start in (0, 30, 60, 100, 150):
-        accident = Accident("statement", call=chance.randint(start + 1, start + 40))
-        killed = go_on(folder, *ENGINES["sequential"], accidents=(accident,))
-        assert killed.returncode == -signal.SIGKILL, f"no statement {accident}: {killed.stderr}"
-    done = go_on(folder, *ENGINES["sequential"])
-    assert done.returncode == 0, done.stderr
+    accidents = [
+        Accident("statement", call=chance.randint(start + 1, start + 40))
+        for start in (0, 30, 60, 100, 150)
+    ]
+    kill_through(folder, accidents, "sequential")
+    finish(folder, "sequential")
     check_whole(folder, MANY_TRIALS, to_the_last_bit=True)
     check_same(folder, many)
     tally(name, survived=5)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    return undisturbed_study(tmp_path_factory.mktemp("undisturbed"), small_space(TRIALS))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -127,12 +115,11 @@ def test_one_worker_ends_as_if_nothing_had_happened(tmp_path, undisturbed, seed,
     tally(name, tried=1)
     chance = random.Random(seed)  # noqa: S311 - instants, not secrets
     folder = prepare(tmp_path, small_space(TRIALS))
-    lines = chance.randint(0, 60)  # of some seventy
-    seconds = chance.uniform(0, 0.04) if lines else chance.uniform(0, 5)
+    lines = chance.randint(0, len(read_ledger(undisturbed)) - 4)
+    seconds = chance.uniform(0, 0.04) if lines else chance.uniform(0, 0.5)
     with start_driver(folder, "run", "space.yaml", *ENGINES["sequential"]) as driver:
-        assert kill_later(folder, driver, lines, seconds), "it had ended before"
-    done = go_on(folder, *ENGINES["sequential"])
-    assert done.returncode == 0, done.stderr
+        kill_later(folder, driver, lines, seconds)
+    finish(folder, "sequential")
     check_whole(folder, TRIALS, to_the_last_bit=True)
     check_same(folder, undisturbed)
     tally(name, survived=1)
@@ -149,12 +136,11 @@ def test_two_hundred_enqueued_configurations_run_once_each(tmp_path, tally):
         enqueue=[{"learning_rate": rate} for rate in rates],
     )
     folder = prepare(tmp_path, space)
-    killed = go_on(folder, *ENGINES["stacked"], accidents=(Accident("enqueue", "after"),))
-    assert killed.returncode == -signal.SIGKILL
+    kill_through(folder, [Accident("enqueue", "after")], "stacked")
     for num_lines in (100, 300):
         with start_driver(folder, "run", "space.yaml", *ENGINES["stacked"]) as driver:
-            assert kill_later(folder, driver, num_lines, 0), "it had ended before"
-    assert go_on(folder, *ENGINES["stacked"]).returncode == 0
+            assert kill_later(folder, driver, num_lines, 0) is None, "it had ended before"
+    finish(folder, "stacked")
     check_whole(folder, len(rates), to_the_last_bit=False)
     assert [trial.params["learning_rate"] for trial in read_study(folder).trials] == rates
     tally(name, survived=3)

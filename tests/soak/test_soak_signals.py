@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from killing import ENGINES, go_on, prepare, small_space
+from killing import ENGINES, check_whole, finish, prepare, small_space
 from signalling import (
     PHASES,
     SIGNALS,
@@ -23,14 +23,17 @@ TALLY = "signals in each phase"
 @pytest.mark.parametrize("phase", PHASES)
 def test_in_each_phase(tmp_path, phase, engine, name, tally):
     tally(TALLY, tried=1)
-    interrupt(prepare(tmp_path, small_space(TRIALS)), phase, name, engine)
+    folder = prepare(tmp_path, small_space(TRIALS))
+    interrupt(folder, phase, name, engine)
+    finish(folder, engine)
+    check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
     tally(TALLY, survived=1)
 
 
 def test_while_reporting(tmp_path, name, tally):
     tally(TALLY, tried=3)
     folder = prepare(tmp_path, small_space(TRIALS))
-    assert go_on(folder, *ENGINES["stacked"]).returncode == 0
+    finish(folder, "stacked")
     interrupt_report(folder, name)
     tally(TALLY, survived=3)
 
@@ -45,5 +48,8 @@ def test_while_importing(tmp_path, name, tally):
 @pytest.mark.parametrize("disturb", [interrupt_twice, interrupt_with_a_deaf_worker])
 def test_stuck(tmp_path, disturb, engine, name, tally):
     tally(TALLY, tried=1)
-    disturb(prepare(tmp_path, small_space(TRIALS)), name, engine)
+    folder = prepare(tmp_path, small_space(TRIALS))
+    disturb(folder, name, engine)
+    finish(folder, engine)
+    check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
     tally(TALLY, survived=1)

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 from typing import Any
 
 import pytest
-from optuna.storages._rdb.storage import _VersionManager
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _read_migrations_once() -> Iterator[None]:
-    """Optuna reads its thirty scripts of migrations for each new store, which takes 0.2 s."""
-    read, found = _VersionManager._create_alembic_script, []
-
-    def read_once(manager: _VersionManager) -> Any:
-        if not found:
-            found.append(read(manager))
-        return found[0]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_VersionManager, "_create_alembic_script", read_once)
-        yield
 
 
 @pytest.fixture

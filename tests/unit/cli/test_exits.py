@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from sweep.cli import exits
+from sweep.execution import pool
+
 CODE = """
 import atexit, os, signal
 from sweep.cli.exits import handle_errors, interruptible
@@ -54,3 +57,7 @@ def test_without_a_signal_errors_are_errors():
 def test_an_interrupted_command_leaves_without_taking_the_interpreter_down():
     body = "print('so far'); os.kill(os.getpid(), signal.SIGINT)"
     assert ended(body) == (130, "so far\n", "sweep: interrupted; go on\n")
+
+
+def test_an_interrupted_command_has_time_to_save_and_ends_within_five_seconds():
+    assert 0 < pool._SAVE_SECONDS < exits._PATIENCE_SECONDS < 5

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from helpers import HERE, space_mapping
+from helpers import HERE, PARAMETERS, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
@@ -36,11 +36,14 @@ def readings(storage: str):
     return Store(storage, to_write=False).read_study("small").test_readings
 
 
-def test_the_reading_equals_an_independent_computation(finished):
-    reading = read_test_split(finished, "small")
-    study = Store(finished, to_write=False).read_study("small")
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_reading_equals_an_independent_computation(storage, dropout):
+    parameters = {**PARAMETERS, "num_layers": 2, "layer_size": 32, "dropout": dropout}
+    sweep.run(space_mapping(parameters=parameters, budget={"trials": 2}), storage=storage, **HERE)
+    reading = read_test_split(storage, "small")
+    study = Store(storage, to_write=False).read_study("small")
     weights = safetensors.numpy.load(
-        Store(finished, to_write=False).read_weights("small", study.best.number)
+        Store(storage, to_write=False).read_weights("small", study.best.number)
     )
     layers = sorted({name.rsplit(".", 1)[0] for name in weights}, key=lambda n: n.split(".")[1])
     train = load_training_data("digits", NOWHERE, num_validation=None, split_seed=0).train
@@ -56,7 +59,7 @@ def test_the_reading_equals_an_independent_computation(finished):
     np.add.at(matrix, (test.labels, predicted), 1)
     assert reading.trial == study.best.number
     assert reading.confusion_matrix == tuple(map(tuple, matrix.tolist()))
-    assert reading.num_correct == (predicted == test.labels).sum() > 0.7 * 360
+    assert reading.num_correct == (predicted == test.labels).sum() > 0.5 * 360
     assert reading.num_images == 360
     assert reading.fingerprint == fingerprint(test)
     assert reading.image_shape == (8, 8)
@@ -71,7 +74,7 @@ def test_the_reading_equals_an_independent_computation(finished):
         assert mistake.image == test.images[mistake.index].tobytes()
         assert mistake.true == test.labels[mistake.index]
         assert mistake.predicted == predicted[mistake.index]
-    assert readings(finished) == (reading,)
+    assert readings(storage) == (reading,)
 
     logits = torch.tensor(values)
     assert reading.labels == bytes(test.labels.tolist())

@@ -294,7 +294,7 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert rows[-1]["state"] == "FAIL"
 
 
-@pytest.mark.usefixtures("no_png")
+@pytest.mark.usefixtures("words_only")
 def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
     runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
@@ -312,7 +312,7 @@ def page_of(folder: Path, search: StudyRecord, runs: StudyRecord | None) -> str:
     return " ".join(Page(html).text.split())
 
 
-@pytest.mark.usefixtures("no_png")
+@pytest.mark.usefixtures("words_only")
 def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     text = page_of(tmp_path, search, study_of_runs([[FAIL] * 2] * 2, [0, 1], space=space))
@@ -363,7 +363,7 @@ def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) 
     assert "on fresh seeds; those with fewer failed runs come first" in text
 
 
-@pytest.mark.usefixtures("no_png")
+@pytest.mark.usefixtures("words_only")
 def test_one_seed_each_proves_little(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     runs = study_of_runs([[4], [6]], [0, 1], space=space)

@@ -403,6 +403,30 @@ def test_a_stopped_study_is_resumed_as_if_nothing_had_happened(tmp_path, finishe
     assert whole.best.number == known.best.number
 
 
+def test_trials_that_were_left_before_their_first_report_are_all_taken_up(storage):
+    """Three lanes have been handed out, and nothing has been said."""
+    started: list[int] = []
+
+    def count(event: Any) -> None:
+        if isinstance(event, TrialStarted):
+            started.append(event.config.number)
+
+    lanes = {**HERE, "engine": "stacked", "lanes": 3}
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        sweep.run(
+            space_mapping(),
+            storage=storage,
+            on_event=count,
+            stop=lambda: len(started) == 3,
+            **lanes,
+        )
+    left = Store(storage, to_write=False).read_study("small")
+    assert [(trial.state, trial.reports) for trial in left.trials] == [(TrialState.RUNNING, {})] * 3
+    whole = sweep.resume("small", storage=storage, **lanes)
+    assert [trial.state for trial in whole.trials] == [TrialState.COMPLETE] * 3
+    assert [trial.params for trial in whole.trials] == [trial.params for trial in left.trials]
+
+
 def test_no_worker_outlives_an_exception_of_the_caller(storage, in_a_process):
     class Mine(Exception):  # noqa: N818
         pass

@@ -492,3 +492,19 @@ def test_a_decision_is_the_same_when_it_is_asked_for_again(pruner, restarted):
         history = tuple(make_metrics(number, e, 0.5) for e in range(1, epoch + 1))
         session.tell(TrialOutcome(number, state, history, best_epoch=1))
     assert seen == {Decision.CONTINUE, Decision.PRUNE}
+
+
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+def test_optuna_is_told_how_a_trial_ended(state):
+    storage, space = InMemoryStorage(), make_space()
+    session = StudySession(storage, "x", space)
+    config = session.ask()
+    metrics = make_metrics(config.number, 1, 0.25)
+    session.report(metrics)
+    failure = Failure(FailureKind.NAN, "no number") if state is TrialState.FAIL else None
+    session.tell(TrialOutcome(config.number, state, (metrics,), best_epoch=1, failure=failure))
+    (trial,) = optuna.load_study(study_name="x", storage=storage).trials
+    assert trial.state.name == state
+    assert trial.intermediate_values == {1: 0.25}
+    if state is not TrialState.PRUNED:
+        assert trial.value == (0.25 if state is TrialState.COMPLETE else None)
