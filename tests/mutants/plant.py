@@ -135,7 +135,10 @@ def problems_of(fault: Fault, root: Path) -> list[str]:
         if edit.old == edit.new:
             problems.append(f"{fault.name}: nothing would change in {edit.file}")
     for test in fault.tests:
-        if not (root / test.partition("::")[0]).exists():
+        path, _, function = test.partition("::")
+        if not (root / path).exists() or (
+            function and f"def {function}(" not in (root / path).read_text()
+        ):
             problems.append(f"{fault.name}: there is no {test}")
     return problems
 
