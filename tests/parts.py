@@ -77,7 +77,7 @@ DISASTERS: dict[str, Callable[[Driver, int], None]] = {
     "worker stopped": _stop_worker,
     "driver stopped": _stop_driver,
 }
-_LOSING = ("worker killed", "server killed")
+_LOSING = {"worker killed"}
 
 
 def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int:
@@ -92,6 +92,7 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
         try:
             wait_for_lines(folder, driver, after_lines)
+            wait_for(lambda: bool(workers(driver.pid)) or driver.poll() is not None)
             (worker,) = workers(driver.pid)
             DISASTERS[disaster](driver, worker)
             _, errors = driver.communicate()

@@ -34,7 +34,7 @@ __all__ = ["Server", "main", "receive", "send"]
 
 _LENGTH = struct.Struct("<I")  # of a request or an answer, in bytes, before it
 
-_MAX_FILES = 3  # that come with a request
+_MAX_FILES = 8  # that come with a request
 
 # The driver decides what a signal to all processes of a job means.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -100,7 +100,7 @@ class Server:
 
     def _answer(self) -> None:
         request, descriptors = receive(self._driver)
-        if descriptors:
+        if "fork" in request:
             self._fork(request, descriptors)
             return
         for pid, number in self._children.items():
@@ -111,7 +111,8 @@ class Server:
         try:
             pid = os.fork()
         except OSError as error:  # too many processes, or too little memory
-            os.write(descriptors[-1], f"it could not be forked: {error}".encode())
+            with contextlib.suppress(OSError):
+                os.write(descriptors[-1], f"it could not be forked: {error}".encode())
             send(self._driver, {"ended": request["fork"], "code": 1})
         else:
             if pid == 0:
@@ -125,9 +126,10 @@ class Server:
             self._leave_behind()
             self._work(request, descriptors)
         except BaseException:  # noqa: BLE001 - this is the end of the process
-            traceback.print_exc()
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+                sys.stderr.flush()
         finally:
-            sys.stderr.flush()
             os._exit(1)
 
     def _leave_behind(self) -> None:
@@ -193,6 +195,11 @@ def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
             inbox.put(connection.recv_bytes())
     except (EOFError, OSError):
         os._exit(0)
+    except BaseException:  # noqa: BLE001 - without its messages the process is of no use
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(1)
 
 
 def send(

@@ -45,7 +45,7 @@ class InlineLink:
         self._said.clear()
 
     def advance(self) -> bool:
-        """Train for an instant; whether there was anything to train."""
+        """Train for a moment; return whether there was anything to train."""
         if self._worker is None or self._worker.is_idle:
             return False
         with self._like_a_process():
@@ -58,7 +58,7 @@ class InlineLink:
         return bool(self._said) or self._worker is not None
 
     def next(self) -> bytes | Ended | None:
-        """What it said first and has not been received, or None."""
+        """The oldest message that was not received, or None."""
         return self._said.popleft() if self._said else None
 
     @contextmanager
@@ -111,7 +111,7 @@ class InlineLauncher:
                 time.sleep(max(0.0, min(0.01, end - time.monotonic())))
 
     def close(self) -> None:
-        """Forget all workers; PyTorch is set as it was before."""
+        """Forget all workers. PyTorch gets its threads back, and denormal numbers."""
         for link in self._links:
             link.kill()
         self._links.clear()

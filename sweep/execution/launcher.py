@@ -20,13 +20,15 @@ class Ended:
 
     Attributes:
         reason: Such as `signal 9` or `exit code 1`.
-        by_itself: Whether it gave up by itself; otherwise it was ended from outside.
+        by_itself: Whether it exited on its own; otherwise it was ended from outside.
         last_words: The end of what it printed.
+        is_innocent: Whether the end of something else ended it, so that no trial is to blame.
     """
 
     reason: str
     by_itself: bool
     last_words: str = ""
+    is_innocent: bool = False
 
 
 class Link(Protocol):

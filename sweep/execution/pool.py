@@ -44,7 +44,7 @@ from sweep.records import (
 __all__ = ["MAX_RETRIES", "Pool"]
 
 MAX_RETRIES = 2
-"""So often is a trial tried again whose worker was ended."""
+"""How many times a trial is retried after its worker died."""
 
 _SAVE_SECONDS = 3.0  # of the five in which a command that is interrupted has to end
 _MAX_STARTS = 3  # of a worker that a signal ends before it is ready
@@ -287,11 +287,11 @@ class Pool:
         """Give the trials of a stack that ran out of memory back, to be trained fewer at a time."""
         lanes = worker.load.shrink(message.trials, message.num_together)
         numbers = ", ".join(map(str, message.trials))
-        notice = Notice(
-            f"memory ran out with {message.num_together} trials at once: trials {numbers} are "
-            f"tried again, {lanes} at once"
-        )
-        return [notice, *(self._lose(worker, trial, None) for trial in message.trials)]
+        many, one = message.num_together > 1, len(message.trials) == 1
+        together = f" with {message.num_together} trials at once" if many else ""
+        again = f"trial {numbers} is" if one else f"trials {numbers} are"
+        text = f"memory ran out{together}: {again} tried again, at most {lanes} at once"
+        return [Notice(text), *(self._lose(worker, trial, None) for trial in message.trials)]
 
     def _lose(self, worker: _Worker, trial: int, failure: Failure | None) -> Lost:
         """Decide about a trial that a worker does not train any more."""
@@ -333,8 +333,10 @@ class Pool:
                 f"a worker ended with {ended.reason} before it could train: {lines[-1]}"
             )
             return []
-        reason = f"its worker process ended with {ended.reason}"
-        failure = Failure(FailureKind.KILLED, reason, ended.last_words)
+        failure: Failure | None = None
+        if not ended.is_innocent:
+            reason = f"its worker process ended with {ended.reason}"
+            failure = Failure(FailureKind.KILLED, reason, ended.last_words)
         lost = self._replace(worker)
         return [self._lose(worker, submission.config.number, failure) for submission in lost]
 
@@ -346,7 +348,7 @@ class Pool:
         for worker in list(self._workers):
             overdue = worker.load.overdue(self._time_limit)
             if overdue:
-                reason = f"it was not done after {self._time_limit:g} s, its time limit"
+                reason = f"it exceeded its time limit of {self._time_limit:g} s"
                 failure = Failure(FailureKind.TIME_LIMIT, reason)
                 for submission in self._replace(worker):
                     trial = submission.config.number

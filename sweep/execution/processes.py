@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,7 +30,9 @@ from sweep.records import TrainingSettings
 
 __all__ = ["ForkServer", "ProcessLauncher", "ProcessLink"]
 
-_EXIT_SECONDS = 5.0  # between the end of a worker's pipe and the news of its end
+# Between a request or the end of a pipe and the news of a worker's end; a server that does not
+# answer in this time stands still. A command that is interrupted has to end in five seconds.
+_EXIT_SECONDS = 1.0
 _LAST_WORDS = 4000
 _PACKAGE = Path(__file__).absolute().parents[1] / "__init__.py"
 
@@ -52,7 +55,7 @@ class _Child:
     def __init__(self, number: int) -> None:
         self.number = number
         self.has_ended = threading.Event()
-        self.ended = Ended("no news of its end", by_itself=False)
+        self.ended = Ended("an unknown reason", by_itself=False)
 
     def end(self, ended: Ended) -> None:
         self.ended = ended
@@ -66,6 +69,7 @@ class ForkServer:
         self._children: dict[int, _Child] = {}
         self._num_forked = 0
         self._is_loaded = False
+        self._has_gone = False
         self._sending = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         self._socket, theirs = socket.socketpair()
@@ -83,7 +87,7 @@ class ForkServer:
     @property
     def is_alive(self) -> bool:
         """Whether it can fork."""
-        return self._listener.is_alive()
+        return not self._has_gone
 
     def fork(self, settings: TrainingSettings, pipe: Connection, output: IO[bytes]) -> _Child:
         """Start a worker with this end of its pipe; it writes what it prints to `output`."""
@@ -102,8 +106,11 @@ class ForkServer:
         return child
 
     def kill(self, child: _Child) -> None:
-        """End a worker at once."""
+        """End a worker at once; if the server does not answer, by ending the server."""
         self._send({"kill": child.number})
+        if not child.has_ended.wait(_EXIT_SECONDS) and self._is_loaded:
+            self._process.kill()
+            child.has_ended.wait(_EXIT_SECONDS)
 
     def close(self) -> None:
         """End the server and all its workers."""
@@ -151,11 +158,16 @@ class ForkServer:
                 self._is_loaded = True
                 if "ended" in answer:
                     self._children.pop(answer["ended"]).end(_ended(answer["code"]))
+        self._has_gone = True
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)
         code = self._process.poll()
+        ended = _ended(1 if code is None else code)
+        if self._is_loaded:
+            ended = replace(ended, by_itself=False, is_innocent=True)
+        ended = replace(ended, last_words=_read_end(self._errors))
         for child in list(self._children.values()):
-            child.end(_ended(1 if code is None else code, _read_end(self._errors)))
+            child.end(ended)
 
 
 class ProcessLink:
@@ -188,12 +200,12 @@ class ProcessLink:
         """End it at once, whatever it does."""
         self.is_open = False
         self._server.kill(self._child)
-        self._child.has_ended.wait(_EXIT_SECONDS)
         self._letters.put(None)
         for thread in self._threads:
-            thread.join(_EXIT_SECONDS)  # before their connection is closed
-        self._connection.close()
-        self._output.close()
+            thread.join(_EXIT_SECONDS)
+        if not any(thread.is_alive() for thread in self._threads):
+            self._connection.close()
+            self._output.close()
 
     def _listen(self) -> None:
         """Take in messages until the worker has gone, in the middle of one perhaps."""
@@ -202,10 +214,9 @@ class ProcessLink:
                 self._inbox.put((self, self._connection.recv_bytes()))
         if not self._child.has_ended.wait(_EXIT_SECONDS):
             self._server.kill(self._child)
-            self._child.has_ended.wait(_EXIT_SECONDS)
         ended = self._child.ended
         words = _read_end(self._output) or ended.last_words
-        self._inbox.put((self, Ended(ended.reason, by_itself=ended.by_itself, last_words=words)))
+        self._inbox.put((self, replace(ended, last_words=words)))
 
     def _write(self) -> None:
         """Send messages until the worker has gone; its end is noticed by who listens."""
@@ -261,9 +272,9 @@ class ProcessLauncher:
         return self._owned[-1]
 
 
-def _ended(code: int, last_words: str = "") -> Ended:
+def _ended(code: int) -> Ended:
     reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return Ended(reason, by_itself=code > 0, last_words=last_words)
+    return Ended(reason, by_itself=code > 0)
 
 
 def _read_end(output: IO[bytes]) -> str:

@@ -74,7 +74,7 @@ class Worker:
         return self._engine.is_idle
 
     def advance(self) -> None:
-        """Train for an instant."""
+        """Train for a moment."""
         self._say(self._engine.advance(_SLICE_SECONDS))
 
     def receive(self, data: bytes) -> None:

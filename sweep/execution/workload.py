@@ -92,6 +92,7 @@ class Workload:
         self._capacity = capacity
         self._max_lanes = capacity.lanes  # of one stack
         self._trials: dict[int, Submission] = {}
+        self._bytes: dict[int, int] = {}  # that each of them takes
         self._kept: dict[int, Assignment] = {}  # that have not started, by trial
         self._started: dict[int, float] = {}  # `time.monotonic`, by trial
         self._ending: set[int] = set()  # trials whose last epoch has been reported
@@ -119,7 +120,7 @@ class Workload:
         configs = [submission.config for submission in self._trials.values()]
         fullness = self._capacity.fullness(configs)
         if configs and self.memory_bytes is not None:
-            taken = self._bytes(configs)
+            taken = sum(self._bytes.values())
             fullness = max(fullness, taken / self.memory_bytes if self.memory_bytes else 1.0)
         return fullness
 
@@ -127,6 +128,7 @@ class Workload:
         """Keep a trial for the worker until it starts."""
         number = submission.config.number
         self._trials[number] = submission
+        self._bytes[number] = self._capacity.lane_bytes(submission.config)
         self._kept[number] = Assignment(submission.lease, submission.config, checkpoint)
         self.alone = submission.alone
         self._look_for_room()
@@ -160,6 +162,7 @@ class Workload:
         """
         submission = self._trials.pop(trial, None)
         self._kept.pop(trial, None)
+        self._bytes.pop(trial, None)
         self._started.pop(trial, None)
         self._ending.discard(trial)
         self.alone = self.alone and bool(self._trials)
@@ -174,10 +177,10 @@ class Workload:
         Returns:
             How many trials are trained together from now on.
         """
-        lost = [self._trials[trial].config for trial in trials]
-        others = [self._trials[t].config for t in self._started if t not in trials]
+        lost = sum(self._bytes[trial] for trial in trials)
+        others = sum(self._bytes[trial] for trial in self._started if trial not in trials)
         self._max_lanes = max(1, min(num_together // 2, self._max_lanes))
-        limit = self._bytes(others) + self._bytes(lost) / 2
+        limit = others + lost / 2
         known = self.memory_bytes
         self.memory_bytes = limit if known is None else min(known, limit)
         return self._max_lanes
@@ -213,13 +216,11 @@ class Workload:
     def _that_fit(self, stack: Sequence[TrialConfig]) -> list[TrialConfig]:
         """Those of a stack for which there is memory; they have started."""
         members: list[TrialConfig] = []
+        taken = sum(self._bytes[number] for number in self._started)
         for config in stack:
-            started = [self._trials[number].config for number in self._started]
-            needed = self._bytes([*started, config])
-            if not started or self.memory_bytes is None or needed <= self.memory_bytes:
+            needed = taken + self._bytes[config.number]
+            if not self._started or self.memory_bytes is None or needed <= self.memory_bytes:
                 members.append(config)
+                taken = needed
                 self._started[config.number] = time.monotonic()
         return members
-
-    def _bytes(self, configs: Iterable[TrialConfig]) -> int:
-        return sum(map(self._capacity.lane_bytes, configs))

@@ -1,7 +1,7 @@
-"""What driver, workers and whoever watches say to each other: one set of messages.
+"""Messages between driver, workers and observers: one set.
 
 A worker is told `Train`, `Decide` and `Save`. It says `WorkerReady`, `Resumed`, `Epoch`,
-`Checkpoint`, `CheckpointRefused`, `OutOfMemory`, `Saved`, `Notice` and, in the end of a trial,
+`Checkpoint`, `CheckpointRefused`, `OutOfMemory`, `Saved`, `Notice` and, at the end of a trial,
 `TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened` and `TrialStarted` for those who
 watch, and hands the others on to them.
 """
@@ -232,7 +232,7 @@ Message = (
     | StudyOpened
     | TrialStarted
 )
-"""Everything that is said."""
+"""Every message."""
 
 M = TypeVar("M", bound=Message)
 

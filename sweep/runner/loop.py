@@ -180,7 +180,11 @@ class Loop:
         self._on_event(TrialStarted(config))
 
     def _handle(self, messages: Sequence[Message], pool: Pool) -> None:
-        checkpoints: list[Checkpoint] = []
+        # All at once, and before a trial that was lost goes on from the last of its own.
+        checkpoints = {m.trial: m for m in messages if isinstance(m, Checkpoint)}
+        under_way = [c for c in checkpoints.values() if c.trial in self._configs]
+        if under_way:
+            self._store.write_checkpoints(self._space.name, under_way)
         for message in messages:
             match message:
                 case WorkerReady():
@@ -189,17 +193,12 @@ class Loop:
                     self._go_on(message, pool)
                 case Epoch():
                     self._record_epoch(message, pool)
-                case Checkpoint():
-                    checkpoints.append(message)
                 case TrialOutcome():
                     self._finish(message)
                 case Lost():
                     self._lose(message, pool)
                 case Notice():
                     self._on_event(message)
-        under_way = {c.trial: c for c in checkpoints if c.trial in self._configs}
-        if under_way:
-            self._store.write_checkpoints(self._space.name, list(under_way.values()))
 
     def _checkpoint(self, trial: int) -> Checkpoint | None:
         """The newest checkpoint of a trial that is whole."""

@@ -273,7 +273,8 @@ class Request:
                 with store.lock(name):
                     loop = self._open(facts)
                     held.close()
-                    loop.run(pool)
+                    with pool:  # its workers end before the study is free again
+                        loop.run(pool)
             return store.read_study(name)
         except STORE_FAILURES as error:
             raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
     LAUNCHERS,
     MAX_LANES,
@@ -100,10 +100,17 @@ class WorkerOptions:
 
         Raises:
             InputError: an option cannot be met.
+            SweepFailedError: the system refuses a process or a temporary file.
         """
         settings = self.settings(space, self.place(), data_dir)
         launch = LAUNCHERS[self.executor] if isinstance(self.executor, str) else self.executor
-        return Pool(launch(), settings, save_every=save_every, time_limit=time_limit)
+        try:
+            launcher = launch()
+        except OSError as error:
+            raise SweepFailedError(
+                f"no process for workers can be started: {error.strerror or error}"
+            ) from error
+        return Pool(launcher, settings, save_every=save_every, time_limit=time_limit)
 
     def settings(
         self, space: SearchSpace, placements: tuple[Placement, ...], data_dir: Path

@@ -92,8 +92,9 @@ class ObjectiveSpec(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _default_goal(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "goal" not in value and value.get("metric") in _GOALS:
-            return {**value, "goal": _GOALS[value["metric"]]}
+        metric = value.get("metric") if isinstance(value, Mapping) else None
+        if isinstance(metric, str) and metric in _GOALS:  # whatever else it is has no hash, perhaps
+            return {"goal": _GOALS[metric], **value}
         return value
 
     @model_validator(mode="after")

@@ -308,9 +308,10 @@ class Store:
         entries = self._checkpoint_entries(name, trial)
         for entry, file in zip(entries, self.recorded_checkpoints(name, trial), strict=True):
             state = artifacts.read_file(file, entry["sha256"])
-            found.append(
-                None if state is None else Checkpoint(trial, entry["epoch"], entry["step"], state)
-            )
+            if state is None or "step" not in entry:  # of an earlier version
+                found.append(None)
+            else:
+                found.append(Checkpoint(trial, entry["epoch"], entry["step"], state))
         return found
 
     def recorded_checkpoints(self, name: str, trial: int) -> list[Path]:

@@ -111,6 +111,10 @@ class Engine:
             except (ValueError, LookupError) as error:
                 messages.append(CheckpointRefused(config.number, _one_line(error)))
                 continue
+            except Exception as error:  # noqa: BLE001 - as in `advance`
+                fresh = Lane(config, self._settings.objective)
+                messages += self._give_up([fresh], error, len(configs))
+                continue
             if lane.has_ended:
                 self._ended.append(lane)
                 messages.append(Resumed(config.number, lane.history))

@@ -11,7 +11,7 @@ from parts import befall, orphan_a_starting_server, stop_the_job
     ("disaster", "num_lost"),
     [
         ("worker killed", 1),
-        ("server killed", 1),
+        ("server killed", 0),
         ("driver killed", 0),
         ("worker stopped and driver killed", 0),
         ("worker stopped", 0),

@@ -73,8 +73,16 @@ class ScriptedLink:
     def finish(self, trial: int) -> None:
         self.say(TrialOutcome(trial, TrialState.COMPLETE))
 
-    def end(self, reason: str = "signal 9", *, by_itself: bool = False, words: str = "") -> None:
-        self._launcher.inbox.append((self, Ended(reason, by_itself=by_itself, last_words=words)))
+    def end(
+        self,
+        reason: str = "signal 9",
+        *,
+        by_itself: bool = False,
+        words: str = "",
+        is_innocent: bool = False,
+    ) -> None:
+        ended = Ended(reason, by_itself=by_itself, last_words=words, is_innocent=is_innocent)
+        self._launcher.inbox.append((self, ended))
 
 
 class ScriptedLauncher:

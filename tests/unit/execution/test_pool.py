@@ -395,6 +395,14 @@ def test_a_trial_is_tried_again_twice():
     assert found.failure == failures[-1]
 
 
+def test_no_trial_is_to_blame_where_something_else_ended_its_worker():
+    workers = Workers()
+    workers.submit(0)
+    workers.pool.flush()
+    workers[0].end(is_innocent=True)
+    assert lost(workers.pool.messages(0)) == {0: Lost(0, None, (), is_over=False, worker=0)}
+
+
 def test_a_worker_that_gives_up_before_it_is_ready_ends_the_work():
     workers = Workers(ready=False)
     workers[0].end("exit code 1", by_itself=True, words="Traceback\nDataError: no data")
@@ -447,7 +455,7 @@ def test_a_trial_that_takes_too_long_fails_and_its_neighbour_does_not(clock: Clo
     clock.now += 10.5
     workers[1].finish(1)
     found = lost(workers.pool.messages(0))
-    reason = "it was not done after 20 s, its time limit"
+    reason = "it exceeded its time limit of 20 s"
     assert found[0].failure == Failure(FailureKind.TIME_LIMIT, reason)
     assert found[0].is_over
     assert found[2] == Lost(2, None, (), is_over=False, worker=0)
@@ -640,7 +648,7 @@ def test_trials_that_ran_out_of_memory_are_trained_in_halves():
     notice, *given_back = run_out(workers, *range(8), together=8)
     assert notice == Notice(
         "memory ran out with 8 trials at once: trials 0, 1, 2, 3, 4, 5, 6, 7 are tried again, "
-        "4 at once"
+        "at most 4 at once"
     )
     assert given_back == [Lost(trial, None, (), is_over=False, worker=0) for trial in range(8)]
     assert workers[0].stacks[1:] == [[0, 1, 2, 3]]

@@ -93,6 +93,28 @@ def test_it_is_given_back_if_another_stack_may_have_taken_the_memory(small: Trai
     assert len(driver.outcomes) == 1
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_memory_that_runs_out_while_a_checkpoint_is_loaded_ends_no_worker(
+    small: TrainingData, monkeypatch, count
+):
+    configs = [make_config(number=number) for number in range(count)]
+    engine = make_engine(small)
+    engine.add(configs)
+    engine.advance(0.0)
+    saved = {checkpoint.trial: checkpoint for checkpoint in engine.save()}
+
+    def run_out(*_, **__):
+        raise ERRORS["cuda"]()
+
+    monkeypatch.setattr("sweep.training.engine.Lane.resume", run_out)
+    messages = make_engine(small).add(configs, saved)
+    if count == 1:
+        (outcome,) = messages
+        assert outcome.failure.kind is FailureKind.OUT_OF_MEMORY
+    else:
+        assert messages == [OutOfMemory((number,), 2) for number in range(2)]
+
+
 def test_each_worker_has_its_share(small: TrainingData, monkeypatch):
     asked = []
     monkeypatch.setattr(

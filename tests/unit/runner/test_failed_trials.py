@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections import deque
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from helpers import HERE, space_mapping, sqlite_url, workers
 
 import sweep
 from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.execution import Ended, InlineLauncher
+from sweep.execution.wire import pack, unpack
 from sweep.records import (
     Epoch,
     FailureKind,
     Notice,
+    Resumed,
+    Save,
     StudyOpened,
     StudyState,
+    TrainingSettings,
     TrialOutcome,
     TrialState,
 )
@@ -164,7 +170,7 @@ def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage, clock, 
     assert [trial.state.value for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     failure = study.trials[0].outcome.failure
     assert failure.kind is FailureKind.TIME_LIMIT
-    assert failure.reason == "it was not done after 3600 s, its time limit"
+    assert failure.reason == "it exceeded its time limit of 3600 s"
     assert study.trials[0].epochs_run >= 1
     assert study.trials[0].lost == ()
 
@@ -419,3 +425,48 @@ def resume_with(storage: str, notices: list[str]):
 
 def losses(study) -> list[float]:
     return [metrics.train_loss for metrics in study.trials[0].outcome.history]
+
+
+class DiesOnceSaved:
+    """In line; after an epoch the first worker is saved, and has gone before anybody looks."""
+
+    def __init__(self) -> None:
+        self._inline = InlineLauncher()
+        self._queue: deque[tuple[Any, bytes | Ended]] = deque()
+        self._is_over = False
+
+    def start(self, settings: TrainingSettings) -> Any:
+        return self._inline.start(settings)
+
+    def close(self) -> None:
+        self._inline.close()
+
+    def receive(self, timeout: float) -> tuple[Any, bytes | Ended] | None:
+        if self._queue:
+            return self._queue.popleft()
+        received = self._inline.receive(timeout)
+        if received is None or self._is_over:
+            return received
+        link, data = received
+        if isinstance(data, bytes) and isinstance(unpack(data)[0], Epoch):
+            self._is_over = True
+            link.send(pack(Save()))
+            while (said := link.next()) is not None:
+                self._queue.append((link, said))
+            self._queue.append((link, Ended("signal 9", by_itself=False)))
+        return received
+
+
+def test_a_trial_goes_on_from_a_checkpoint_that_came_with_the_news_of_its_workers_end(storage):
+    events: list[Any] = []
+    study = sweep.run(
+        space_mapping(budget={"trials": 1}),
+        storage=storage,
+        on_event=events.append,
+        **{**HERE, "executor": DiesOnceSaved},
+    )
+    assert [len(event.history) for event in events if isinstance(event, Resumed)] == [1]
+    epochs = [m.epoch for event in events if isinstance(event, Epoch) for m in event.metrics]
+    assert epochs == [1, 2, 3, 4], "none is trained twice"
+    assert study.trials[0].state is TrialState.COMPLETE
+    assert len(study.trials[0].lost) == 1

@@ -92,6 +92,11 @@ def test_what_is_not_a_mapping_is_refused(tmp_path, text, place, fragments):
             ["found 'test_accuracy'", "did you mean 'validation_accuracy'?"],
         ),
         (
+            HEAD + "objective: {metric: []}\n",
+            "3:21",
+            ["objective.metric: must be one of", "found a list"],
+        ),
+        (
             HEAD + "objective: {metric: validation_loss, goal: maximize}\n",
             "3:12",
             ["validation_loss must be minimized", "maximize"],
