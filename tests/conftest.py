@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -160,3 +161,19 @@ def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return capfd.readouterr()
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Add up what the long proofs counted in all processes of the run, as their reports say."""
+    tried: Counter[str] = Counter()
+    survived: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                for name, *counts in (v for key, v in report.user_properties if key == "tally"):
+                    tried[name] += counts[0]
+                    survived[name] += counts[1]
+    if tried:
+        terminalreporter.section("tally")
+        for name, count in tried.items():
+            terminalreporter.write_line(f"{name}: {survived[name]} of {count} survived")

@@ -30,9 +30,8 @@ from sweep.records import TrainingSettings
 
 __all__ = ["ForkServer", "ProcessLauncher", "ProcessLink"]
 
-# Between a request or the end of a pipe and the news of a worker's end; a server that does not
-# answer in this time stands still. A command that is interrupted has to end in five seconds.
-_EXIT_SECONDS = 1.0
+_EXIT_SECONDS = 5.0  # between the end of a worker's pipe and the news of its end
+_CLOSE_SECONDS = 1.0  # of the five in which a command that is interrupted has to end
 _LAST_WORDS = 4000
 _PACKAGE = Path(__file__).absolute().parents[1] / "__init__.py"
 
@@ -119,8 +118,8 @@ class ForkServer:
         if not self._is_loaded:
             self._process.kill()  # it has no workers, and would not notice for seconds
         try:
-            self._process.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:  # it stands still, perhaps
             self._process.kill()
             self._process.wait()
         self._listener.join(_EXIT_SECONDS)

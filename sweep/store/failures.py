@@ -65,6 +65,8 @@ def describe_failure(error: BaseException) -> str:
             if code & 0xFF in _BUSY:
                 return f"another process does not let go of the file ({one_line(cause)}): try again"
             return one_line(cause)
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        return one_line(error.__cause__)  # Optuna's own words are the same for every cause
     return one_line(error)
 
 

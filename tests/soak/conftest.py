@@ -1,8 +1,7 @@
-"""What the long proofs count, printed at the end of a run."""
+"""What the long proofs share."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,25 +22,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tally(record_property: Callable[[str, object], None]) -> Callable[..., None]:
-    """Count cases under a name: `tally(name, tried=1)` before, `tally(name, survived=1)` after."""
+    """Count cases under a name: `tally(name, tried=1)` before, `tally(name, survived=1)` after.
+
+    The sums are printed at the end of a run.
+    """
 
     def count(name: str, *, tried: int = 0, survived: int = 0) -> None:
         record_property("tally", [name, tried, survived])
 
     return count
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Add up what all processes of the run counted, which comes with the reports of their tests."""
-    tried: Counter[str] = Counter()
-    survived: Counter[str] = Counter()
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", None) == "call":
-                for name, *counts in (v for key, v in report.user_properties if key == "tally"):
-                    tried[name] += counts[0]
-                    survived[name] += counts[1]
-    if tried:
-        terminalreporter.section("tally")
-        for name, count in tried.items():
-            terminalreporter.write_line(f"{name}: {survived[name]} of {count} survived")

@@ -156,6 +156,17 @@ def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
         launcher.close()
 
 
+def test_a_server_that_stands_still_is_ended_with_its_workers() -> None:
+    launcher = ProcessLauncher()
+    ready(launcher)
+    server = launcher._server._process.pid
+    (worker,) = children(server)
+    os.kill(server, signal.SIGSTOP)
+    launcher.close()
+    assert not is_alive(server)
+    wait_for(lambda: not is_alive(worker), 60)
+
+
 def test_a_server_that_still_starts_is_not_waited_for() -> None:
     launcher = ProcessLauncher()
     server = launcher._server._process.pid

@@ -16,10 +16,11 @@ import optuna
 import pytest
 from helpers import make_metrics, space_mapping, without_clock
 from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.records import DataFacts, Decision, TrialConfig, TrialOutcome, TrialState
 from sweep.space import load_space
-from sweep.store import STORE_FAILURES, Store
+from sweep.store import STORE_FAILURES, Store, describe_failure
 from sweep.study import StudySession
 
 SPACE = load_space(
@@ -380,3 +381,9 @@ def test_transactions_change_nothing_but_the_number_of_commits(tmp_path):
         assert one.values == two.values
     stores = [Store(url, to_write=False) for url in urls]
     assert num_commits(stores[1]) < num_commits(stores[0]) / 2
+
+
+def test_a_failure_is_told_by_its_cause_and_not_by_the_words_that_optuna_has_for_all():
+    error = StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = SQLAlchemyError("the session is in no state to commit")
+    assert describe_failure(error) == "the session is in no state to commit"
