@@ -66,8 +66,11 @@ class BatchConnection(sqlite3.Connection):
             self._is_lost = True  # a full disk, for one: SQLite itself has taken back everything
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, *, with_schema: bool = False) -> Iterator[None]:
         """Commit everything that is written inside once, at the end; an error takes it all back.
+
+        Args:
+            with_schema: Whether tables are made inside, for which Python begins no transaction.
 
         Raises:
             RuntimeError: a batch is open already. An inner one could not keep its promise that
@@ -78,6 +81,10 @@ class BatchConnection(sqlite3.Connection):
             raise RuntimeError("transactions do not nest: one of this store is open already")
         self._is_open = True
         try:
+            if with_schema:
+                self.execute("BEGIN IMMEDIATE")
+                self.execute("SAVEPOINT written")  # or a rollback of nothing would end it
+                self._has_writes = True
             yield
             self._is_open = False
             self.commit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextlib import nullcontext as nothing
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
@@ -53,8 +52,12 @@ class Database:
         with reading(self.path, f"the store {str(self.path)!r}"):
             try:
                 # Two processes that make the tables at the same time fail both.
-                makes = self.to_write and not self.exists
-                with making_lock(self._root) if makes else nothing():
+                if self.to_write and not self.exists:
+                    # All of them or none: Optuna passes over a table that is there, and its
+                    # index that keeps the names of studies apart with it.
+                    with making_lock(self._root), self.connection.batch(with_schema=True):
+                        storage = self._open()
+                else:
                     storage = self._open()
             except STORE_FAILURES as error:
                 raise StoreError(

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from helpers import make_metrics, space_mapping, without_clock
+from helpers import make_metrics, space_mapping, sqlite_url, without_clock
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from sweep.errors import StoreError
 from sweep.records import DataFacts, Decision, TrialConfig, TrialOutcome, TrialState
 from sweep.space import load_space
 from sweep.store import STORE_FAILURES, Store, describe_failure
@@ -387,3 +388,22 @@ def test_a_failure_is_told_by_its_cause_and_not_by_the_words_that_optuna_has_for
     error = StorageInternalError("An exception is raised during the commit.")
     error.__cause__ = SQLAlchemyError("the session is in no state to commit")
     assert describe_failure(error) == "the session is in no state to commit"
+
+
+def test_the_tables_are_made_all_or_not_at_all(tmp_path):
+    """Whoever dies between a table and its index would leave a store that takes a name twice."""
+
+    def deny_indices(action: int, *_: object) -> int:
+        denied = action == sqlite3.SQLITE_CREATE_INDEX
+        return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
+
+    store = Store(sqlite_url(tmp_path), to_write=True)
+    store._database.connection.set_authorizer(deny_indices)
+    with pytest.raises(StoreError, match=r"cannot be used: .*not authorized"):
+        _ = store.storage
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as database:
+        assert database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    optuna.create_study(study_name="x", storage=Store(store.url, to_write=True).storage)
+    again = Store(store.url, to_write=True).storage
+    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+        optuna.create_study(study_name="x", storage=again)
