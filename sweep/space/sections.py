@@ -93,7 +93,7 @@ class ObjectiveSpec(StrictModel):
     @classmethod
     def _default_goal(cls, value: Any) -> Any:
         metric = value.get("metric") if isinstance(value, Mapping) else None
-        if isinstance(metric, str) and metric in _GOALS:  # whatever else it is has no hash, perhaps
+        if isinstance(metric, str) and metric in _GOALS:  # anything else may be unhashable
             return {"goal": _GOALS[metric], **value}
         return value
 

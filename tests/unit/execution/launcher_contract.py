@@ -164,6 +164,7 @@ class LauncherContract:
         launcher.start(make_settings())
         launcher.close()
         launcher.close()
+        assert launcher.receive(0.1) is None
 
 
 def ready_beside(launcher: Launcher) -> Link:

@@ -433,6 +433,7 @@ def test_a_worker_that_was_ready_once_is_always_replaced():
         workers.pool.messages(0)
         workers[life + 1].be_ready()
         workers.pool.messages(0)
+    assert [link.is_killed for link in workers.launcher.links] == [True] * 5 + [False]
 
 
 def test_the_launcher_is_closed_with_the_pool():
