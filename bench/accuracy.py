@@ -15,7 +15,6 @@ import json
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
@@ -27,11 +26,12 @@ import torch
 from harness import machine
 from scipy import stats
 
-from sweep.data import TrainingData, default_data_dir, load_training_data
+from sweep.data import Part, TrainingData, default_data_dir, load_training_data
 from sweep.data.sealed import open_test_split
-from sweep.models import build_mlp
+from sweep.families import load_family
 from sweep.provenance import package_versions, project_commit
 from sweep.records import (
+    DataSettings,
     Decision,
     Objective,
     TrainingSettings,
@@ -60,13 +60,13 @@ def train(
     """Train the network once for each seed; the test accuracies in the order of the seeds."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as workers do
-    data = load_training_data("mnist", data_dir, num_validation=None, split_seed=0)
+    where = DataSettings("mnist", None, 0, str(data_dir))
+    data = load_training_data(where)
     together = len(seeds) if engine == "stacked" else 1
     settings = TrainingSettings(
-        dataset="mnist",
-        num_validation=None,
-        split_seed=0,
-        data_dir=str(data_dir),
+        model="mlp",
+        data=where,
+        spec=data.spec,
         order_seed=0,
         objective=Objective("validation_accuracy", "maximize"),
         device="cpu",
@@ -83,14 +83,13 @@ def train(
     for first in range(0, len(configs), together):
         outcomes |= run_trials(trained, configs[first : first + together])
     return [
-        measure_accuracy(outcomes[seed], config, data, data_dir)
+        measure_accuracy(outcomes[seed], config, data, open_test_split(where))
         for seed, config in zip(seeds, configs, strict=True)
     ]
 
 
 def build_config(seed: int, epochs: int) -> TrialConfig:
-    config = TrialConfig(number=seed, seed=seed, **load_space(SPACE).domains)
-    return replace(config, epochs=epochs)
+    return TrialConfig(seed, seed, {**load_space(SPACE).domains, "epochs": epochs})
 
 
 def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, TrialOutcome]:
@@ -111,16 +110,16 @@ def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, Tria
 
 @torch.no_grad()
 def measure_accuracy(
-    outcome: TrialOutcome, config: TrialConfig, data: TrainingData, data_dir: Path
+    outcome: TrialOutcome, config: TrialConfig, data: TrainingData, test: Part
 ) -> float:
     """Share of the test split that the kept weights get right, computed in float32."""
     if outcome.weights is None:
         raise RuntimeError(f"seed {config.seed}: no weights; {outcome.failure}")
-    model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
+    model = load_family("mlp").build(config.params, data.spec)
     model.load_state_dict(safetensors.torch.load(outcome.weights))
-    test = open_test_split("mnist", data_dir)
-    pixels = torch.tensor(test.images.reshape(len(test), -1), dtype=torch.float32)
-    predicted = model.eval()((pixels - data.mean) / data.std).argmax(1).numpy()
+    mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
+    pixels = torch.tensor(test.inputs.reshape(len(test), -1), dtype=torch.float32)
+    predicted = model.eval()((pixels - mean) / std).argmax(1).numpy()
     return float((predicted == test.labels).mean())
 
 

@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sweep.definitions import DATASETS
 from sweep.provenance import package_versions
 from sweep.records import DataFacts, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
@@ -64,14 +65,21 @@ def make_space(num_trials: int, pruner: str) -> SearchSpace:
 
 def make_metrics(config: TrialConfig, epoch: int) -> EpochMetrics:
     """A learning curve that depends on the configuration, so that sampler and pruner have work."""
-    limit = 0.99 - 0.02 * abs(math.log10(config.weight_decay) + 4) - 0.1 * config.dropout
-    accuracy = limit * (1 - math.exp(-epoch * math.log2(config.layer_size) / 10))
+    params = config.params
+    limit = 0.99 - 0.02 * abs(math.log10(params["weight_decay"]) + 4) - 0.1 * params["dropout"]
+    accuracy = limit * (1 - math.exp(-epoch * math.log2(params["layer_size"]) / 10))
+    loss = -math.log(accuracy)
     return EpochMetrics(
         trial=config.number,
         epoch=epoch,
-        train_loss=-math.log(accuracy),
-        validation_loss=-math.log(accuracy) + 0.01,
-        validation_accuracy=accuracy,
+        values={
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "validation_loss": loss + 0.01,
+            "validation_accuracy": accuracy,
+            "validation_balanced_accuracy": accuracy,
+            "validation_f1_macro": accuracy,
+        },
         learning_rate=1e-3,
         seconds=1.0,
     )
@@ -89,7 +97,6 @@ def make_outcome(history: tuple[EpochMetrics, ...]) -> TrialOutcome:
         environment={"python": platform.python_version()},
         data_fingerprint="f" * 64,
         best_epoch=EPOCHS,
-        validation_confusion_matrix=((100,) * 10,) * 10,
         validation_predictions=bytes(range(10)) * (NUM_IMAGES // 10),
         weights=bytes(400_000),
     )
@@ -110,7 +117,7 @@ class Driver:
         self.name = self.space.name
         self.store = Store(f"sqlite:///{folder}/studies.db", to_write=True)
         self.session = StudySession(self.store.storage, self.name, self.space)
-        facts = DataFacts("f" * 64, tuple("0123456789"), bytes(NUM_IMAGES))
+        facts = DataFacts(DATASETS["mnist"], "f" * 64, bytes(NUM_IMAGES))
         self.store.write_study(self.name, space=self.space.to_json(), data=facts)
         self.leaders: dict[int, float] = {}
         self.seconds: dict[str, list[float]] = {}
@@ -154,7 +161,7 @@ class Driver:
     def finish(self, outcome: TrialOutcome) -> None:
         """The end of a trial, the weights of the best ones included."""
         assert outcome.best is not None
-        self.leaders[outcome.trial] = outcome.best.validation_accuracy
+        self.leaders[outcome.trial] = outcome.best.values["validation_accuracy"]
         ranked = sorted(self.leaders, key=lambda number: -self.leaders[number])
         self.leaders = {number: self.leaders[number] for number in ranked[:KEPT_WEIGHTS]}
         with self.timed("outcome"), self.store.transaction():

@@ -21,7 +21,8 @@ from contestants.this_project import build_config
 
 from sweep.data import TrainingData, default_data_dir, load_training_data
 from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
-from sweep.records import Objective
+from sweep.families import load_family
+from sweep.records import DataSettings, Objective
 from sweep.training.batches import Batches
 from sweep.training.lane import Lane
 from sweep.training.precision import choose_precision
@@ -35,7 +36,7 @@ def build(batches: Batches, width: int, count: int, steps: int) -> Callable[[], 
     """A stack under way; each call gives the seconds of a step for each lane."""
     objective = Objective("validation_accuracy", "maximize")
     lanes = [Lane(build_config(number, width), objective) for number in range(count)]
-    group = StackedGroup(lanes, batches)
+    group = StackedGroup(lanes, batches, load_family("mlp"))
     group.begin_epoch()
     for index in range(3):
         group.step(index)
@@ -51,7 +52,7 @@ def build(batches: Batches, width: int, count: int, steps: int) -> Callable[[], 
 
 def chosen(data: TrainingData, width: int) -> int:
     """At how many lanes of this width the model calls a stack full."""
-    room = Capacity(MAX_LANES["cpu"], STACK_FLOPS["cpu"], data.num_inputs, data.num_classes)
+    room = Capacity(MAX_LANES["cpu"], STACK_FLOPS["cpu"], "mlp", data.spec)
     configs = [build_config(number, width) for number in range(MAX_LANES["cpu"])]
     return len(room.stacks(configs)[0])
 
@@ -66,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as workers do
-    data = load_training_data("mnist", arguments.data_dir, num_validation=None, split_seed=0)
+    data = load_training_data(DataSettings("mnist", None, 0, str(arguments.data_dir)))
     precision = choose_precision(arguments.precision, CPU)
     batches = Batches(data, 0, CPU, precision)
     print(f"{precision.name}, milliseconds of a step for each lane")

@@ -14,14 +14,14 @@ import time
 
 from harness import machine
 
+from sweep.definitions import DATASETS
 from sweep.execution import Ended, Launcher, ProcessLauncher
-from sweep.records import Objective, TrainingSettings
+from sweep.records import DataSettings, Objective, TrainingSettings
 
 SETTINGS = TrainingSettings(
-    dataset="digits",
-    num_validation=None,
-    split_seed=0,
-    data_dir=".",
+    model="mlp",
+    data=DataSettings("digits", None, 0, "."),
+    spec=DATASETS["digits"],
     order_seed=0,
     objective=Objective("validation_accuracy", "maximize"),
     device="cpu",

@@ -2,7 +2,8 @@
 
 `load_space` reads a search space, `run` and `resume` search it, `report` writes what came out,
 `reproduce` trains a trial again, `confirm` the best configurations on fresh seeds;
-`predict` uses the chosen network.
+`predict` uses the chosen network. `StudyOptions`, `WorkOptions` and `PlaceOptions` document the
+options that these functions share.
 Values are returned, nothing is printed. Importing this package imports neither torch nor
 matplotlib; the functions import what they need when they are first used.
 """
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         DataError,
         DeviceError,
         InputError,
+        Interrupted,
         SearchSpaceError,
         StoreError,
         StudyLockedError,
@@ -28,7 +30,15 @@ if TYPE_CHECKING:
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
     from sweep.reporting.confirmation import Confirmation
-    from sweep.runner import Reproduction, reproduce, resume, run
+    from sweep.runner import (
+        PlaceOptions,
+        Reproduction,
+        StudyOptions,
+        WorkOptions,
+        reproduce,
+        resume,
+        run,
+    )
     from sweep.space import SearchSpace, load_space
 
 __all__ = [
@@ -36,6 +46,8 @@ __all__ = [
     "DataError",
     "DeviceError",
     "InputError",
+    "Interrupted",
+    "PlaceOptions",
     "Prediction",
     "Report",
     "Reproduction",
@@ -43,10 +55,12 @@ __all__ = [
     "SearchSpaceError",
     "StoreError",
     "StudyLockedError",
+    "StudyOptions",
     "StudyRecord",
     "SweepError",
     "SweepFailedError",
     "TrialRecord",
+    "WorkOptions",
     "confirm",
     "load_space",
     "predict",
@@ -62,7 +76,15 @@ _HOMES = {
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.confirmation": ("Confirmation",),
-    "sweep.runner": ("Reproduction", "reproduce", "resume", "run"),
+    "sweep.runner": (
+        "PlaceOptions",
+        "Reproduction",
+        "StudyOptions",
+        "WorkOptions",
+        "reproduce",
+        "resume",
+        "run",
+    ),
     "sweep.space": ("SearchSpace", "load_space"),
 }
 

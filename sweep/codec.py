@@ -1,4 +1,4 @@
-"""The frozen values of `sweep.records` ↔ JSON, for pipes and for the store.
+"""The frozen values of `sweep.records` ↔ JSON, and labels ↔ bytes, for pipes and for the store.
 
 JSON rather than pickle: what comes from a stranger's store must never run code.
 """
@@ -10,9 +10,11 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-__all__ = ["decode", "encode", "from_plain", "to_plain"]
+__all__ = ["decode", "encode", "from_plain", "pack_labels", "to_plain", "unpack_labels"]
 
 T = TypeVar("T", bound=Hashable)
 
@@ -60,3 +62,21 @@ def from_plain(kind: type[T], plain: object) -> T:
     """
     # By way of text: only there does pydantic read base64 as bytes.
     return decode(kind, json.dumps([plain]).encode())
+
+
+def pack_labels(labels: ArrayLike, num_classes: int) -> bytes:
+    """Labels as bytes: one each for up to 256 classes, two otherwise, the lower one first."""
+    return np.asarray(labels).astype(_label_type(num_classes)).tobytes()
+
+
+def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
+    """The labels that `pack_labels` wrote.
+
+    Raises:
+        ValueError: the bytes are no whole number of labels.
+    """
+    return np.frombuffer(packed, _label_type(num_classes)).astype(np.int64)
+
+
+def _label_type(num_classes: int) -> str:
+    return "u1" if num_classes <= 256 else "<u2"

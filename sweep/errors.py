@@ -10,6 +10,7 @@ A message says where, which rule, what was found and what to do next::
     │   └── StoreError         the store or the study in it cannot be used
     │       └── StudyLockedError   another driver holds the study
     ├── SweepFailedError       the work itself failed (exit code 1)
+    ├── Interrupted            the caller or a signal ended the work, which can go on (130, 143)
     └── ContradictionError     records do not fit together; told as a `StoreError` of their study
 
 "This trial failed" is not an exception but a value (`sweep.records.TrialOutcome`).
@@ -22,6 +23,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "InputError",
+    "Interrupted",
     "SearchSpaceError",
     "StoreError",
     "StudyLockedError",
@@ -75,3 +77,7 @@ class ContradictionError(SweepError, ValueError):
 
 class SweepFailedError(SweepError):
     """The work itself failed; what was finished before is in the store."""
+
+
+class Interrupted(SweepError):  # noqa: N818 - nothing went wrong
+    """The work was ended by Ctrl-C or by the caller's `stop`; the message says how it goes on."""

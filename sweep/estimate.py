@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 import statistics
@@ -13,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data import DATASETS
+from sweep.data import data_spec, default_data_dir
+from sweep.definitions import FAMILIES, Recipe, view
 from sweep.errors import DataError
-from sweep.execution import image_flops
 from sweep.space import SearchSpace
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
@@ -51,23 +50,21 @@ def estimate(space: SearchSpace) -> Estimate:
     Raises:
         DataError: the validation split leaves nothing to train on.
     """
-    info = DATASETS[space.dataset.name]
-    num_inputs, num_classes = math.prod(info.image_shape), len(info.class_names)
+    spec = data_spec(space.dataset.settings(default_data_dir()))
     held_out = space.dataset.validation
-    num_train = info.num_pool - (info.num_pool // 6 if held_out is None else held_out)
+    num_train = spec.num_pool - (spec.num_pool // 6 if held_out is None else held_out)
     if num_train < 1:
         raise DataError(
-            f"dataset.validation must be below {info.num_pool:,}, the size of the training pool "
+            f"dataset.validation must be below {spec.num_pool:,}, the size of the training pool "
             f"of {space.dataset.name}; found {held_out:,}"
         )
     draw = _Random(random.Random(0))  # noqa: S311 - an estimate, not a secret
     sizes, flops = [], []
     for _ in range(_SAMPLES):
-        values: dict[str, Any] = space.suggest(draw)
-        widths = [num_inputs, *[values["layer_size"]] * (values["num_layers"] - 1), num_classes]
-        products = sum(a * b for a, b in itertools.pairwise(widths))
-        sizes.append(products + sum(widths[1:]))
-        flops.append(image_flops(widths) * num_train * values["epochs"])
+        params = space.suggest(draw)
+        cost = FAMILIES[space.model].cost(params, spec)
+        sizes.append(cost.num_parameters)
+        flops.append(cost.example_flops * num_train * view(Recipe, params).epochs)
     trials = space.num_trials
     return Estimate(
         num_configurations=space.num_configurations,

@@ -19,6 +19,7 @@ import hypothesis
 import numpy as np
 import pytest
 from helpers import (
+    DIGITS,
     HERE,
     SMALL,
     cli_environment,
@@ -69,7 +70,7 @@ def mnist_dir() -> Path:
 @pytest.fixture(scope="session")
 def digits() -> TrainingData:
     """1,198 images to train on, 239 to validate."""
-    return load_training_data("digits", Path("nowhere"), num_validation=None, split_seed=0)
+    return load_training_data(DIGITS)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,10 @@ import pytest
 from filelock import FileLock
 from zygote import ForkedProcess, fork
 
+from sweep.definitions import DATASETS, complete, parameters_of
 from sweep.records import (
+    DataSettings,
+    DataSpec,
     EpochMetrics,
     Objective,
     StudyRecord,
@@ -45,6 +48,8 @@ SMALL: dict[str, Any] = {
 """A search space whose study is finished in about a second of training."""
 
 
+DIGITS = DataSettings("digits", None, 0, "data")
+
 HERE: dict[str, Any] = {
     "workers": 1,
     "device": "cpu",
@@ -63,30 +68,30 @@ def sqlite_url(folder: Path) -> str:
 
 
 def make_config(**changes: Any) -> TrialConfig:
-    base = TrialConfig(
-        number=0,
-        seed=7,
-        num_layers=2,
-        layer_size=32,
-        activation="relu",
-        weight_decay=1e-4,
-        epochs=3,
-        learning_rate=3e-3,
-        batch_size=32,
-        optimizer="adamw",
-        momentum=0.9,
-        dropout=0.0,
-        learning_rate_schedule="cosine",
-    )
-    return replace(base, **changes)
+    """A configuration; what is neither its number nor its seed is a parameter."""
+    number, seed = changes.pop("number", 0), changes.pop("seed", 7)
+    base = {"num_layers": 2, "layer_size": 32, "weight_decay": 1e-4, "epochs": 3}
+    base |= {"learning_rate": 3e-3, "batch_size": 32}
+    return TrialConfig(number, seed, complete(parameters_of("mlp"), {**base, **changes}))
+
+
+def changed(config: TrialConfig, **changes: Any) -> TrialConfig:
+    """The same configuration with other parameters."""
+    assert not changes.keys() - config.params.keys()
+    return replace(config, params={**config.params, **changes})
+
+
+def flat_spec(num_inputs: int, num_classes: int) -> DataSpec:
+    """What is known of a table with so many columns."""
+    names = tuple(map(str, range(num_classes)))
+    return DataSpec("table", (num_inputs,), names, num_pool=1000, num_test=100)
 
 
 def make_settings(**changes: Any) -> TrainingSettings:
     base = TrainingSettings(
-        dataset="digits",
-        num_validation=None,
-        split_seed=0,
-        data_dir="data",
+        model="mlp",
+        data=DIGITS,
+        spec=DATASETS["digits"],
         order_seed=0,
         objective=Objective("validation_accuracy", "maximize"),
         device="cpu",
@@ -101,15 +106,10 @@ def make_settings(**changes: Any) -> TrainingSettings:
 
 
 def make_metrics(trial: int, epoch: int, accuracy: float = 0.5, loss: float = 1.0) -> EpochMetrics:
-    return EpochMetrics(
-        trial=trial,
-        epoch=epoch,
-        train_loss=loss,
-        validation_loss=loss,
-        validation_accuracy=accuracy,
-        learning_rate=1e-3,
-        seconds=0.1,
-    )
+    values = {"train_loss": loss, "train_accuracy": accuracy, "validation_loss": loss}
+    shares = ("accuracy", "balanced_accuracy", "f1_macro")
+    values |= {f"validation_{name}": accuracy for name in shares}
+    return EpochMetrics(trial, epoch, values, learning_rate=1e-3, seconds=0.1)
 
 
 def without_seconds(history: Sequence[EpochMetrics]) -> list[EpochMetrics]:
@@ -240,7 +240,7 @@ def workers(driver: int | None = None) -> set[int]:
 
 def best_epoch(history: tuple[EpochMetrics, ...], objective: Objective) -> int | None:
     """The epoch with the best objective (the first of equals), or None without epochs."""
-    values = [getattr(metrics, objective.metric) for metrics in history]
+    values = [objective.value(metrics) for metrics in history]
     if not values:
         return None
     best = max(values) if objective.goal == "maximize" else min(values)

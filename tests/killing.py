@@ -131,10 +131,15 @@ def start_interpreter(
 
 
 def go_on(
-    folder: Path, *options: object, accidents: tuple[Accident, ...] = (), timeout: float = 600
+    folder: Path,
+    *options: object,
+    accidents: tuple[Accident, ...] = (),
+    timeout: float = 600,
+    **plan: Any,
 ) -> subprocess.CompletedProcess[str]:
     """`sweep run` to its end, whatever that is: it makes the study or goes on with it."""
-    with start_driver(folder, "run", "space.yaml", *options, accidents=accidents) as driver:
+    arguments = ("run", "space.yaml", *options)
+    with start_driver(folder, *arguments, accidents=accidents, **plan) as driver:
         try:
             output, errors = driver.communicate(timeout=timeout)
         except BaseException:
@@ -144,24 +149,26 @@ def go_on(
 
 
 def kill_through(
-    folder: Path, accidents: Sequence[Accident], engine: str, *options: object
+    folder: Path, accidents: Sequence[Accident], engine: str, *options: object, **plan: Any
 ) -> None:
     """Consecutive drivers of one study, each killed with its workers by its accident."""
     for accident in accidents:
-        killed = go_on(folder, *ENGINES[engine], *options, accidents=(accident,))
+        killed = go_on(folder, *ENGINES[engine], *options, accidents=(accident,), **plan)
         assert killed.returncode == -signal.SIGKILL, f"never came to {accident}: {killed.stderr}"
 
 
-def finish(folder: Path, engine: str, *options: object) -> subprocess.CompletedProcess[str]:
+def finish(
+    folder: Path, engine: str, *options: object, **plan: Any
+) -> subprocess.CompletedProcess[str]:
     """`sweep run` to the end of the study."""
-    done = go_on(folder, *ENGINES[engine], *options)
+    done = go_on(folder, *ENGINES[engine], *options, **plan)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def undisturbed_study(folder: Path, space: dict[str, Any]) -> Path:
+def undisturbed_study(folder: Path, space: dict[str, Any], **plan: Any) -> Path:
     """A study to which nothing happens."""
-    finish(prepare(folder, space), "sequential")
+    finish(prepare(folder, space), "sequential", **plan)
     return folder
 
 
@@ -252,6 +259,9 @@ def check_acknowledged(folder: Path, study: StudyRecord, *, to_the_last_bit: boo
             case "epoch":
                 assert trial not in finished, f"trial {trial} reported after it had ended"
                 epochs[trial, line["epoch"]].append(line["value"])
+            case "paused":
+                assert trial not in finished, f"trial {trial} was paused after it had ended"
+                assert line["epoch"] in study.trials[trial].reports
             case "finished":
                 assert trial not in finished, f"trial {trial} ended twice"
                 finished[trial] = line
@@ -267,7 +277,7 @@ def check_acknowledged(folder: Path, study: StudyRecord, *, to_the_last_bit: boo
         assert study.objective.value(record.outcome.best) == line["value"], (trial, line)
     for trial, found in configs.items():
         assert all(config == found[0] for config in found), f"trial {trial} changed: {found}"
-        given = {key: found[0][key] for key in study.trials[trial].params}
+        given = {key: found[0]["params"][key] for key in study.trials[trial].params}
         assert study.trials[trial].params == given
     return len(lines)
 
@@ -323,7 +333,7 @@ class Kills:
 
 
 def kill_at_random(
-    folder: Path, seed: int, num_kills: int, engine: str, *, more_trials: int = 4
+    folder: Path, seed: int, num_kills: int, engine: str, *, more_trials: int = 4, **plan: Any
 ) -> tuple[Kills, int]:
     """Kill consecutive drivers of one study and their workers, then finish it.
 
@@ -339,7 +349,7 @@ def kill_at_random(
         options = (*ENGINES[engine], "--trials", num_trials)
         is_early = kills.count % 3 == 0
         before = len(read_ledger(folder))
-        with start_driver(folder, "run", "space.yaml", *options) as driver:
+        with start_driver(folder, "run", "space.yaml", *options, **plan) as driver:
             least, seconds = (0, 0.5) if is_early else (before + 2, 0.5)
             errors = kill_later(folder, driver, least, chance.uniform(0, seconds))
         if errors is not None:
@@ -349,7 +359,7 @@ def kill_at_random(
             kills.at_start += 1
         else:
             kills.at_work += 1
-    finish(folder, engine, "--trials", num_trials)
+    finish(folder, engine, "--trials", num_trials, **plan)
     return kills, num_trials
 
 

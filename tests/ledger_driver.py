@@ -25,19 +25,23 @@ from typing import Any
 
 import filelock
 import optuna
+from halving import halve
 from helpers import children
 from sketches import sketch
 
 from sweep import cli, runner
 from sweep.cli.exits import Interruption
+from sweep.execution import Pool
 from sweep.records import (
     Epoch,
     Message,
     Objective,
+    Paused,
     StudyOpened,
     TrialOutcome,
     TrialStarted,
 )
+from sweep.runner.loop import Loop
 from sweep.store import Store, artifacts
 from sweep.store.connection import BatchConnection
 from sweep.study import StudySession
@@ -56,6 +60,14 @@ POINTS: dict[str, tuple[Any, str]] = {
     "report": (StudySession, "report"),
     "write_audited": (Store, "write_audited"),
     "write_checkpoints": (Store, "write_checkpoints"),
+    "decide": (Pool, "decide"),
+    "write_paused": (Store, "write_paused"),
+    "pause": (Loop, "_pause"),
+    "promote": (StudySession, "promote"),
+    "go_on_with": (Loop, "_go_on_with"),
+    "resubmit": (Pool, "resubmit"),
+    "discard_checkpoints": (Store, "discard_checkpoints"),
+    "finish_study": (Loop, "_finish_study"),
     "write_outcome": (Store, "write_outcome"),
     "tell": (StudySession, "tell"),
     "write_finished": (Store, "write_finished"),
@@ -175,6 +187,8 @@ class Ledger:
                 for metrics in epoch:
                     value = self._objective.value(metrics)
                     self._append(metrics.trial, kind="epoch", epoch=metrics.epoch, value=value)
+            case Paused(outcome):
+                self._append(outcome.trial, kind="paused", epoch=len(outcome.history))
             case TrialOutcome():
                 best = event.best and self._objective.value(event.best)
                 self._append(event.trial, kind="finished", state=event.state, value=best)
@@ -215,6 +229,8 @@ def main(plan: dict[str, Any]) -> None:
     os.sched_getaffinity = lambda _process: {0}  # type: ignore[assignment]
     note_signals()
     sketch()
+    if plan.get("halving"):
+        halve()
     ledger = Ledger(plan["ledger"])
     runner.run, runner.resume = watched(runner.run, ledger), watched(runner.resume, ledger)
     for accident in plan["accidents"]:

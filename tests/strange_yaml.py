@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from hypothesis import strategies as st
 
-from sweep.space import PARAMETERS, load_space
+from sweep.definitions import parameters_of
+from sweep.space import load_space
 
 __all__ = ["FILES", "MEGABYTES", "SECONDS", "Judge", "assert_have_places"]
 
@@ -110,11 +111,13 @@ TOKENS = st.sampled_from(
 ).map(Raw)  # fmt: skip
 WORDS = st.sampled_from(
     [
-        *PARAMETERS, "low", "high", "step", "log", "choices", "when", "type", "seed", "name",
-        "dataset", "validation", "split_seed", "objective", "metric", "goal", "parameters",
-        "sampler", "pruner", "budget", "trials", "timeout", "enqueue", "patience", "min_resource",
+        *parameters_of("mlp"), "low", "high", "step", "log", "choices", "when", "type", "seed",
+        "name", "model", "mlp", "dataset", "validation", "split_seed", "objective", "metric",
+        "goal", "parameters", "sampler", "pruner", "budget", "trials", "timeout", "enqueue",
+        "patience", "min_resource",
         "tpe", "random", "grid", "gp", "qmc", "hyperband", "median", "patient", "threshold", "none",
         "mnist", "digits", "emnist-balanced", "relu", "tanh", "sgd", "adamw", "validation_loss",
+        "validation_f1_macro",
         "1h30m", "30m", "1e9h", "٣s", "epoch", "Low", "x" * 2000, "a b", "", " ",
     ]
 )  # fmt: skip

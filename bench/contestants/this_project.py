@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import torch
 
 from contestants import workload
 from contestants.serving import Prepared, Settings, serve
 from sweep.data import load_training_data
-from sweep.records import Objective, TrialConfig
+from sweep.families import load_family
+from sweep.records import DataSettings, Objective, TrialConfig
 from sweep.training.batches import Batches
 from sweep.training.groups import BuildGroup
 from sweep.training.lane import Lane
@@ -17,32 +18,35 @@ from sweep.training.precision import choose_precision
 from sweep.training.sequential import SequentialGroup
 from sweep.training.stacked import StackedGroup
 
-_GROUPS: dict[str, BuildGroup] = {"sequential": SequentialGroup, "stacked": StackedGroup}
+_MLP = load_family("mlp")
+_GROUPS: dict[str, BuildGroup] = {
+    "sequential": partial(SequentialGroup, family=_MLP),
+    "stacked": partial(StackedGroup, family=_MLP),
+}
 _MANY_EPOCHS = 10_000  # a trial goes on from `go` to `go`
 
 
 def build_config(number: int, width: int) -> TrialConfig:
-    return TrialConfig(
-        number=number,
-        seed=number,
-        num_layers=workload.NUM_HIDDEN_LAYERS + 1,
-        layer_size=width,
-        activation="relu",
-        weight_decay=workload.WEIGHT_DECAY,
-        epochs=_MANY_EPOCHS,
-        learning_rate=workload.LEARNING_RATE,
-        batch_size=workload.BATCH_SIZE,
-        optimizer="adamw",
-        momentum=0.0,
-        dropout=0.0,
-        learning_rate_schedule="constant",
-    )
+    params = {
+        "num_layers": workload.NUM_HIDDEN_LAYERS + 1,
+        "layer_size": width,
+        "activation": "relu",
+        "weight_decay": workload.WEIGHT_DECAY,
+        "epochs": _MANY_EPOCHS,
+        "learning_rate": workload.LEARNING_RATE,
+        "batch_size": workload.BATCH_SIZE,
+        "optimizer": "adamw",
+        "momentum": 0.0,
+        "dropout": 0.0,
+        "learning_rate_schedule": "constant",
+    }
+    return TrialConfig(number, number, params)
 
 
 def prepare(settings: Settings) -> Prepared:
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)  # as workers do
-    data = load_training_data("mnist", Path(settings.data_dir), num_validation=None, split_seed=0)
+    data = load_training_data(DataSettings("mnist", None, 0, settings.data_dir))
     assert len(data.train) == workload.NUM_IMAGES
     device = torch.device("cpu")
     batches = Batches(data, 0, device, choose_precision(settings.precision, device))

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from sweep.codec import to_plain
+from sweep.definitions import DATASETS
 from sweep.records import (
     CalibrationBin,
     ConfusionMatrix,
@@ -64,7 +65,7 @@ def fill(file: Path, num_trials: int) -> None:
     images = _Images.make(generator)
     store = Store(f"sqlite:///{file}", to_write=True)
     StudySession(store.storage, NAME, space)
-    facts = DataFacts("f" * 64, tuple("0123456789"), images.labels.tobytes())
+    facts = DataFacts(DATASETS["mnist"], "f" * 64, images.labels.tobytes())
     store.write_study(NAME, space=space.to_json(), data=facts)
     store.write_budget(NAME, num_trials, None)
     study_id = store.storage.get_study_id_from_name(NAME)
@@ -76,7 +77,7 @@ def fill(file: Path, num_trials: int) -> None:
                 outcome = _outcome(generator, images, config)
                 store.storage.create_new_trial(study_id, _trial(config, outcome, ranges))
                 if outcome.state is TrialState.COMPLETE and outcome.best:
-                    values[number] = outcome.best.validation_accuracy
+                    values[number] = _accuracy(outcome.best)
         print(f"  {min(first + BATCH, num_trials)} of {num_trials} trials", file=sys.stderr)
     best = max(values, key=lambda number: (values[number], -number))
     store.write_finished(NAME, "trials")
@@ -118,20 +119,23 @@ class _Random:
 
 
 def _config(space: SearchSpace, generator: np.random.Generator, number: int) -> TrialConfig:
-    values: dict[str, Any] = dict(space.suggest(_Random(generator)))
-    return TrialConfig(number=number, seed=number, **values)
+    return TrialConfig(number, number, space.suggest(_Random(generator)))
+
+
+def _accuracy(metrics: EpochMetrics) -> float:
+    return metrics.values["validation_accuracy"]
 
 
 def _trial(
     config: TrialConfig, outcome: TrialOutcome, ranges: dict[str, BaseDistribution]
 ) -> FrozenTrial:
     """A finished trial as Optuna keeps it, with what the project adds to it."""
-    reports = {metrics.epoch: metrics.validation_accuracy for metrics in outcome.history}
+    reports = {metrics.epoch: _accuracy(metrics) for metrics in outcome.history}
     value = None
     if outcome.state is TrialState.COMPLETE and outcome.best:
-        value = outcome.best.validation_accuracy
+        value = _accuracy(outcome.best)
     elif outcome.state is TrialState.PRUNED:
-        value = outcome.history[-1].validation_accuracy
+        value = _accuracy(outcome.history[-1])
     added = {
         attributes.CONFIG: to_plain(config),
         attributes.REPORTS: {str(epoch): score for epoch, score in reports.items()},
@@ -193,14 +197,15 @@ def _outcome(generator: np.random.Generator, images: _Images, config: TrialConfi
         state = TrialState.PRUNED
     num_epochs = EPOCHS if state is TrialState.COMPLETE else 1 + config.number % (EPOCHS - 3)
     history = _history(generator, config, num_epochs)
-    best = max(history, key=lambda metrics: metrics.validation_accuracy)
-    predicted = images.predictions(generator, best.validation_accuracy)
+    best = max(history, key=_accuracy)
+    predicted = images.predictions(generator, _accuracy(best))
+    size = config.params["layer_size"]
     return TrialOutcome(
         trial=config.number,
         state=state,
         history=history,
         seconds=1.5 * num_epochs,
-        num_parameters=config.layer_size * (795 + (config.num_layers - 2) * config.layer_size),
+        num_parameters=size * (795 + (config.params["num_layers"] - 2) * size),
         device="cpu (AMD EPYC)",
         precision="bfloat16",
         engine="stacked",
@@ -209,7 +214,6 @@ def _outcome(generator: np.random.Generator, images: _Images, config: TrialConfi
         environment=ENVIRONMENT,
         data_fingerprint="f" * 64,
         best_epoch=None if failure else best.epoch,
-        validation_confusion_matrix=None if failure else images.confusion_matrix(predicted),
         validation_predictions=None if failure else predicted.tobytes(),
         failure=failure,
         worker=config.number % 2,
@@ -220,8 +224,9 @@ def _history(
     generator: np.random.Generator, config: TrialConfig, num_epochs: int
 ) -> tuple[EpochMetrics, ...]:
     """A learning curve that depends on the configuration."""
-    limit = 0.985 - 0.02 * abs(math.log10(config.weight_decay) + 4) - 0.1 * config.dropout
-    speed = math.log2(config.layer_size) / 8
+    params = config.params
+    limit = 0.985 - 0.02 * abs(math.log10(params["weight_decay"]) + 4) - 0.1 * params["dropout"]
+    speed = math.log2(params["layer_size"]) / 8
     history = []
     for epoch in range(1, num_epochs + 1):
         share = limit * (1 - math.exp(-speed * (epoch + 2))) + float(generator.normal(0, 0.002))
@@ -231,12 +236,16 @@ def _history(
             EpochMetrics(
                 trial=config.number,
                 epoch=epoch,
-                train_loss=0.9 * loss,
-                validation_loss=loss + float(generator.random()) / 100,
-                validation_accuracy=accuracy,
+                values={
+                    "train_loss": 0.9 * loss,
+                    "train_accuracy": min(1.0, accuracy + 0.005),
+                    "validation_loss": loss + float(generator.random()) / 100,
+                    "validation_accuracy": accuracy,
+                    "validation_balanced_accuracy": accuracy,
+                    "validation_f1_macro": accuracy,
+                },
                 learning_rate=1e-3 * (1 - (epoch - 1) / EPOCHS),
                 seconds=1.5,
-                train_accuracy=min(1.0, accuracy + 0.005),
             )
         )
     return tuple(history)
@@ -265,7 +274,7 @@ def _reading(
             )
             for index in wrong
         ),
-        image_shape=(28, 28),
+        image_shape=(1, 28, 28),
         labels=images.labels.tobytes(),
         predictions=predicted.tobytes(),
         calibration=tuple(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweep.data import load_training_data
+from sweep.records import DataSettings
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def unpacked_mnist(data_dir: Path) -> Iterator[str]:
     Raises:
         DataError: the data set is missing and cannot be downloaded, or is damaged.
     """
-    load_training_data("mnist", data_dir, num_validation=None, split_seed=0)
+    load_training_data(DataSettings("mnist", None, 0, str(data_dir)))
     with tempfile.TemporaryDirectory(prefix="mnist-") as folder:
         target = Path(folder) / "MNIST" / "raw"
         target.mkdir(parents=True)

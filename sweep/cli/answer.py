@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sweep.cli.summary import failure_lines, headline
+from sweep.cli.summary import failure_lines, headline, training_line
 from sweep.cli.words import columns, counted, percent_or_number
+from sweep.definitions import is_share
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
 from sweep.reporting.confirmation import Confirmation
@@ -38,7 +39,7 @@ def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
     """
     found = answer(study)
     failures = failure_lines(study.record, storage_words(storage))
-    lines = [headline(study.record)]
+    lines = [headline(study.record), *training_line(study.record)]
     if study.record.confirms is not None:  # a mean chooses there, not a run
         search = study.record.confirms.study
         command = command_words("show", search, storage)
@@ -70,7 +71,7 @@ def _configuration(study: Reported, found: Answer) -> list[str]:
         [f"  {name}", str(found.trial.params[name]), "" if name in searched else "fixed"]
         for name in sorted(names, key=lambda name: name not in searched)
     ]
-    why = "the best on fresh seeds" if found.confirmed else "the best on validation images"
+    why = "the best on fresh seeds" if found.confirmed else "the best on validation examples"
     return [f"use the configuration of trial {found.trial.number}, {why}:", *columns(rows)]
 
 
@@ -82,7 +83,7 @@ def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, s
     if study.confirmation is not None:
         rows += _confirmed(study.confirmation, study.record.name, storage)
     rows.append(("the network", f"trial {found.network.number} of {found.network_study}"))
-    rows.append(("  its test accuracy", _test_words(study, found, storage)))
+    rows += _tested(study, found, storage)
     for index, promise in enumerate(found.promises):
         label = "  on the test split" if index else "promised too much"
         what = f"{promise.promised} against {promise.kept}"
@@ -114,7 +115,8 @@ def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tu
     rows = [("on fresh seeds", f"{mean}{_survived(confirmation)}{more}")]
     rows += _failed(confirmation)
     if confirmation.test_mean is not None:
-        rows.append(("test accuracy", _mean(confirmation.test_mean, "accuracy")))
+        tested = metric.replace("validation_", "test_")
+        rows.append(("on the test split", f"{tested} {_mean(confirmation.test_mean, tested)}"))
     return rows
 
 
@@ -149,8 +151,19 @@ def _survived(confirmation: Confirmation) -> str:
     return who + how[searched.tied]
 
 
+def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
+    """What the network reaches on the test split: in the study's metric, and right answers."""
+    metric = study.record.objective.metric.replace("validation_", "test_")
+    rows: list[tuple[str, str]] = []
+    if metric != "test_accuracy" and found.test_value is not None:
+        words = _with_interval(metric, found.test_value, found.test_value_interval)
+        rows.append((f"  its {metric}", words))
+    rows.append(("  its test accuracy", _test_words(study, found, storage)))
+    return rows
+
+
 def _test_words(study: Reported, found: Answer, storage: str) -> str:
-    if found.test_accuracy is None or found.test_accuracy_interval is None:
+    if found.test_accuracy is None:
         if study.runs is not None and study.runs.state is not StudyState.FINISHED:
             return f"sealed until `{command_words('confirm', study.record.name, storage)}` is done"
         if study.record.state is not StudyState.FINISHED:
@@ -158,14 +171,21 @@ def _test_words(study: Reported, found: Answer, storage: str) -> str:
         return (
             f"not read yet: `{command_words('report', study.record.name, storage)}` reads it once"
         )
-    interval = _interval(found.test_accuracy_interval)
-    return f"{found.test_accuracy:.2%} (95 % interval {interval})"
+    return _with_interval("test_accuracy", found.test_accuracy, found.test_accuracy_interval)
+
+
+def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
+    words = percent_or_number(metric, value)
+    if interval is None:
+        return words
+    size, digits = (100, 2) if is_share(metric) else (1, 4)
+    low, high = (f"{size * end:.{digits}f}" for end in (interval.low, interval.high))
+    return f"{words} (95 % interval {low} to {high})"
 
 
 def _difference(promise: Promise) -> str:
     """By how much, with its interval if it has one."""
-    is_share = promise.metric.endswith("accuracy")
-    size, digits, unit = (100, 2, " points") if is_share else (1, 4, "")
+    size, digits, unit = (100, 2, " points") if is_share(promise.metric) else (1, 4, "")
     words = f"{size * promise.difference:+.{digits}f}{unit}"
     if promise.interval is None:
         return words
@@ -179,10 +199,6 @@ def _mean(mean: Mean, metric: str) -> str:
         return f"{value} (one run)" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
     ends = [percent_or_number(metric, end) for end in (mean.interval.low, mean.interval.high)]
     return f"{value} (mean over {runs}, 95 % interval {ends[0]} to {ends[1]})"
-
-
-def _interval(interval: Interval) -> str:
-    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
 
 
 def _leaderboard(study: Reported) -> list[str]:
@@ -213,9 +229,10 @@ def _leaderboard(study: Reported) -> list[str]:
     lines = columns(table)
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())
+        name = next(iter(comparisons.values())).test.name
         lines.append(
-            f"{tie_words(tied, len(comparisons), 'complete trial')} be told from the best by right "
-            "and wrong answers (McNemar, Holm)"
+            f"{tie_words(tied, len(comparisons), 'complete trial')} be told from the best by "
+            f"{metric} ({name}, Holm)"
         )
         if tied < len(comparisons):
             lines.append("these are single networks: another seed may turn a difference round")

@@ -16,6 +16,7 @@ from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
 from sweep.cli.options import (
     confirm_options,
     data_dir_option,
+    given,
     same_places,
     storage_option,
     work_options,
@@ -56,7 +57,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
 @click.option("--study", metavar="NAME", help="Name of the study; the space's own if unset.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed, in place of the sampler's.")
+@click.option("--seed", type=int, help="Seed, in place of the sampler's.")
 @work_options
 def run(space: Path, **options: Any) -> int:
     """Run the sweep that a YAML file describes.
@@ -99,7 +100,9 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
         with open_progress() as progress:
             tally = progress.tally
             work = getattr(runner, command)
-            study = work(what, on_event=progress.on_event, stop=interruption.requested, **options)
+            study = work(
+                what, on_event=progress.on_event, stop=interruption.requested, **given(options)
+            )
     click.echo(printable(summarize(study, tally.seconds, words)))
     return 0 if study.best is not None else FAILED
 
@@ -127,7 +130,7 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
 
         with open_progress() as progress:
             found = confirm_study(
-                study, on_event=progress.on_event, stop=interruption.requested, **options
+                study, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
     if as_json:
         _echo_json(confirmation_json(study, found))
@@ -186,7 +189,7 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
         from sweep import runner
         from sweep.cli.repetition import reproduction_json, reproduction_text
 
-        found = runner.reproduce(study, trial, stop=interruption.requested, **options)
+        found = runner.reproduce(study, trial, stop=interruption.requested, **given(options))
     if as_json:
         _echo_json(reproduction_json(found))
     else:

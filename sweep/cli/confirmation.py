@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweep.cli.words import columns, counted, percent_or_number
+from sweep.definitions import is_share
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.document import plain
 from sweep.reporting.statistics import Mean, half_width
@@ -29,8 +30,12 @@ def confirmation_text(study: str, found: Confirmation) -> str:
         f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95 % interval"
     )
     lines = [heading, "", *columns(rows), ""]
+    if any(candidate.p_value_holm is not None for candidate in candidates):
+        lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
     if found.test_mean is not None:
-        lines.append(f"test accuracy of trial {found.winner}: {_mean('accuracy', found.test_mean)}")
+        metric = found.metric.replace("validation_", "test_")
+        words = metric.replace("_", " ")
+        lines.append(f"{words} of trial {found.winner}: {_mean(metric, found.test_mean)}")
     return "\n".join([*lines, _survival(found)])
 
 
@@ -89,5 +94,5 @@ def _mean(metric: str, mean: Mean) -> str:
     if half is None:
         ends = " to ".join(percent_or_number(metric, end) for end in (low, high))
         return f"{value} ({ends}; {runs})"
-    value += f" ± {100 * half:.2f}" if metric.endswith("accuracy") else f" ± {half:.4f}"
+    value += f" ± {100 * half:.2f}" if is_share(metric) else f" ± {half:.4f}"
     return f"{value} ({runs})"

@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from sweep.cli.words import printable
-from sweep.errors import InputError, SweepError
+from sweep.errors import InputError, Interrupted, SweepError
 
 __all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interruptible"]
 
@@ -125,7 +125,8 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
             signal.signal(each, interruption.handle)
         yield interruption
     except (KeyboardInterrupt, SweepError) as error:
-        if isinstance(error, SweepError) and not interruption.has_torn:
+        is_error = isinstance(error, SweepError) and not isinstance(error, Interrupted)
+        if is_error and not interruption.has_torn:
             raise
         with suppress(OSError, ValueError):  # nobody may read it
             click.echo(printable(f"sweep: {interruption.words}"), err=True)

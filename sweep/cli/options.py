@@ -9,17 +9,21 @@ from typing import Any, TypeVar
 
 import click
 
-from sweep.words import DEFAULT_STORAGE, storage_words
+from sweep.runner.options import DEFAULTS
+from sweep.words import storage_words
 
 __all__ = [
     "confirm_options",
     "data_dir_option",
+    "given",
     "same_places",
     "storage_option",
     "work_options",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_AS_BEFORE = "If unset, as the study has it; auto for a new one."
 
 
 def _parse_duration(
@@ -33,12 +37,24 @@ def _parse_duration(
     from sweep.space import parse_duration
 
     try:
-        seconds = float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
+        return float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
     except PydanticCustomError as error:
         raise click.BadParameter(error.message()) from None
-    if seconds <= 0:
-        raise click.BadParameter(f"must be above 0; found {text!r}")
-    return seconds
+
+
+def _parse_count(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> int | str | None:
+    """A number, or `auto`."""
+    if text is None or text == "auto":
+        return text
+    count: int = click.INT(text, parameter, context)
+    return count
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given or have a default; the library knows what the others mean."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def storage_option(command: _Command) -> _Command:
@@ -46,7 +62,7 @@ def storage_option(command: _Command) -> _Command:
     return click.option(
         "--storage",
         metavar="URL",
-        default=DEFAULT_STORAGE,
+        default=DEFAULTS["storage"],
         show_default=True,
         help="The store: sqlite:/// and a path.",
     )(command)
@@ -73,7 +89,7 @@ def _checkpoint_option(command: _Command) -> _Command:
         "--checkpoint-every",
         metavar="DURATION",
         callback=_parse_duration,
-        default="10s",
+        default=f"{DEFAULTS['checkpoint_every']:g}s",
         show_default=True,
         help="How often trials under way are saved.",
     )(command)
@@ -84,7 +100,7 @@ def _limit_options(command: _Command) -> _Command:
     options = (
         click.option(
             "--trials",
-            type=click.IntRange(min=1),
+            type=int,
             help="The study's total number of trials, in place of the budget's.",
         ),
         click.option(
@@ -96,13 +112,13 @@ def _limit_options(command: _Command) -> _Command:
         _trial_time_limit_option,
         click.option(
             "--max-failures",
-            type=click.IntRange(min=0),
+            type=int,
             help="Failed trials that the study may have, in place of the budget's number.",
         ),
         _checkpoint_option,
         click.option(
             "--keep-weights",
-            type=click.IntRange(min=1),
+            type=int,
             help="Keep the weights of so many trials, the best; 10, or as before, if unset.",
         ),
     )
@@ -110,36 +126,41 @@ def _limit_options(command: _Command) -> _Command:
 
 
 def _worker_options(command: _Command) -> _Command:
-    """Where and how trials are trained."""
+    """Where and how trials are trained. The study remembers most of it."""
     options = (
         click.option(
             "--workers",
-            type=click.IntRange(min=1),
-            help="Worker processes; one per core on the CPU, one per GPU if unset.",
+            metavar="N|auto",
+            callback=_parse_count,
+            help=f"Worker processes. auto: one per core, or one per GPU. {_AS_BEFORE}",
+        ),
+        click.option(
+            "--threads",
+            metavar="N|auto",
+            callback=_parse_count,
+            help=f"CPU threads of each worker. auto: its share of the cores. {_AS_BEFORE}",
         ),
         click.option(
             "--device",
-            default="auto",
+            default=DEFAULTS["device"],
             show_default=True,
             help="auto, cpu, cuda, or some GPUs: cuda:0,1.",
         ),
         data_dir_option,
         click.option(
             "--engine",
-            default="auto",
-            show_default=True,
-            help="How trials are trained: auto, sequential or stacked.",
+            help=f"How trials are trained: sequential, stacked or auto. {_AS_BEFORE}",
         ),
         click.option(
             "--precision",
-            default="auto",
-            show_default=True,
-            help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast.",
+            help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast. "
+            f"{_AS_BEFORE}",
         ),
         click.option(
             "--lanes",
-            type=click.IntRange(min=1),
-            help="Trials that a worker trains at once; chosen by their size if unset.",
+            metavar="N|auto",
+            callback=_parse_count,
+            help=f"Trials that a worker trains at once. auto: as many as pay. {_AS_BEFORE}",
         ),
     )
     return _add_options(command, options)
@@ -155,12 +176,12 @@ def confirm_options(command: _Command) -> _Command:
     options = (
         click.option(
             "--top",
-            type=click.IntRange(min=1),
+            type=int,
             help="Confirm so many configurations, the best; if unset, as it was begun, or 5.",
         ),
         click.option(
             "--seeds",
-            type=click.IntRange(min=1),
+            type=int,
             help="Train each of them so often, each time with another seed; if unset, as it was "
             "begun, or 5.",
         ),

@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.cli.words import params_words, percent_or_number, printable
+from sweep.definitions import Params
 from sweep.records import (
     Epoch,
     Message,
     Notice,
     Objective,
+    Paused,
     Resumed,
     StudyOpened,
     TrialConfig,
@@ -26,7 +28,7 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.space import SearchSpace
+from sweep.space import stored_space
 from sweep.words import duration
 
 __all__ = ["Progress", "Tally", "open_progress"]
@@ -71,6 +73,7 @@ class Tally:
     epochs: int = 0
     best: tuple[int, float] | None = None
     running: dict[int, tuple[TrialConfig, int, float | None]] = field(default_factory=dict)
+    paused: dict[int, tuple[Params, int]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -91,18 +94,24 @@ class Tally:
                 self.study, self.num_trials = study.name, study.num_trials
                 self.objective = study.objective
                 self.deadline, self.num_workers = event.deadline, len(event.devices)
-                self.sampled = tuple(SearchSpace.model_validate(study.space).sampled)
+                self.sampled = tuple(stored_space(study).sampled)
                 for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
                     self.finished[state] = study.count(state)
                 self.num_known = self.num_finished
                 self.epochs = sum(
                     t.epochs_run for t in study.trials if t.state is not TrialState.RUNNING
                 )
+                self.paused = {
+                    t.number: (t.params, t.epochs_run)
+                    for t in study.trials
+                    if t.state is TrialState.PAUSED
+                }
                 if study.best is not None:
                     self.best = (study.best.number, study.value(study.best) or 0.0)
             case TrialStarted(config):
                 _, lost, _ = self.running.get(config.number, (config, 0, None))
-                self.epochs -= lost
+                _, paused = self.paused.pop(config.number, (config.params, 0))
+                self.epochs -= lost + paused
                 self.running[config.number] = (config, 0, None)
             case Resumed(trial, history):
                 self.running[trial] = (self.running[trial][0], len(history), None)
@@ -113,8 +122,12 @@ class Tally:
                     value = self.objective.value(metrics)
                     self.running[metrics.trial] = (config, metrics.epoch, value)
                     self.epochs += 1
+            case Paused(outcome):
+                config, epoch, _ = self.running.pop(outcome.trial)
+                self.paused[outcome.trial] = (config.params, epoch)
             case TrialOutcome():
                 self.running.pop(event.trial, None)
+                self.paused.pop(event.trial, None)
                 self.finished[event.state] += 1
                 best = self.value(event)
                 if event.state is TrialState.COMPLETE and best is not None:
@@ -134,9 +147,9 @@ class Tally:
         if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
             self.best = (number, value)
 
-    def params(self, config: TrialConfig) -> str:
+    def params(self, params: Params) -> str:
         """What is peculiar to a configuration: the parameters that are sampled."""
-        return params_words({name: config.params[name] for name in self.sampled})
+        return params_words({name: params[name] for name in self.sampled})
 
     def time_left(self) -> str:
         """The time left by the budget: to the deadline, and by the trials so far."""
@@ -151,7 +164,7 @@ class Tally:
 
 
 class _PlainProgress:
-    """One line for each finished trial."""
+    """One line for each trial that ends or is paused."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -164,7 +177,7 @@ class _PlainProgress:
 
     def on_event(self, event: Message) -> None:
         tally = self.tally
-        running = dict(tally.running)
+        running, paused = dict(tally.running), dict(tally.paused)
         tally.update(event)
         total = "" if tally.num_trials is None else f"/{tally.num_trials}"
         if isinstance(event, StudyOpened):
@@ -175,23 +188,27 @@ class _PlainProgress:
             )
         elif isinstance(event, Resumed):
             config, _, _ = running[event.trial]
-            epochs = f"{len(event.history)}/{config.epochs} epochs"
+            epochs = f"{len(event.history)}/{config.params['epochs']} epochs"
             self._print(f"trial {event.trial} goes on after {epochs}")
         elif isinstance(event, Notice):
             self._print(f"note: {event.text}")
-        elif isinstance(event, TrialOutcome):
-            config, _, _ = running[event.trial]
-            epochs = f"{len(event.history)}/{config.epochs} epochs"
-            value = tally.value(event)
+        elif isinstance(event, Paused | TrialOutcome):
+            outcome = event.outcome if isinstance(event, Paused) else event
+            state = TrialState.PAUSED if isinstance(event, Paused) else event.state
+            is_running = outcome.trial in running
+            params = running[outcome.trial][0].params if is_running else paused[outcome.trial][0]
+            epochs = f"{len(outcome.history)}/{params['epochs']} epochs"
+            value = tally.value(outcome)
             shown = (
                 f"{tally.metric} {percent_or_number(tally.metric, value)}"
                 if value is not None
                 else "no value"
             )
-            failure = f"  {event.failure.kind}: {event.failure.reason}" if event.failure else ""
+            failure = outcome.failure
+            reason = f"  {failure.kind}: {failure.reason}" if failure else ""
             self._print(
-                f"[{tally.num_finished}{total}] trial {event.trial} {event.state}  {shown}  "
-                f"{epochs}  {event.seconds:.1f} s  {tally.params(config)}{failure}"
+                f"[{tally.num_finished}{total}] trial {outcome.trial} {state}  {shown}  "
+                f"{epochs}  {outcome.seconds:.1f} s  {tally.params(params)}{reason}"
             )
 
     def _print(self, line: str) -> None:
@@ -234,9 +251,8 @@ class _LiveProgress:
             Text(duration(tally.seconds)),
             Text(tally.time_left(), style="dim"),
         )
-        counts = ", ".join(
-            f"{count} {state.lower()}" for state, count in tally.finished.items() if count
-        )
+        numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
+        counts = ", ".join(f"{count} {state.lower()}" for state, count in numbers.items() if count)
         best = "no best trial yet"
         if tally.best is not None:
             shown = percent_or_number(tally.metric, tally.best[1])
@@ -251,8 +267,8 @@ class _LiveProgress:
         for number, (config, epoch, value) in sorted(tally.running.items()):
             table.add_row(
                 str(number),
-                f"{epoch}/{config.epochs}",
+                f"{epoch}/{config.params['epochs']}",
                 percent_or_number(tally.metric, value) if value is not None else "starting",
-                printable(tally.params(config)),
+                printable(tally.params(config.params)),
             )
         return table

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from sweep.cli.words import columns, counted, percent_or_number
+from sweep.definitions import DefaultBy
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
-from sweep.space import PARAMETERS, Choices, Range, SearchSpace
+from sweep.space import Choices, Range, SearchSpace, default_words
 from sweep.words import duration, number_words
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "study_json",
     "study_rows",
     "summarize",
+    "training_line",
     "trial_json",
     "trial_text",
 ]
@@ -78,21 +81,17 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
 
 
 def _history(outcome: TrialOutcome) -> list[list[str]]:
-    """A row for each epoch under their headings; what was recorded of none has no column."""
+    """A row for each epoch under their headings."""
+    history = outcome.history
+    names = dict.fromkeys(name for metrics in history for name in metrics.values)
     columns: dict[str, list[str]] = {
-        "epoch": [
-            f"{m.epoch}{' *' if m.epoch == outcome.best_epoch else ''}" for m in outcome.history
-        ],
-        "train loss": [f"{m.train_loss:.4f}" for m in outcome.history],
-        "train accuracy": [
-            "–" if m.train_accuracy is None else f"{m.train_accuracy:.2%}" for m in outcome.history
-        ],
-        "validation loss": [f"{m.validation_loss:.4f}" for m in outcome.history],
-        "validation accuracy": [f"{m.validation_accuracy:.2%}" for m in outcome.history],
-        "seconds": [f"{m.seconds:.2f}" for m in outcome.history],
+        "epoch": [f"{m.epoch}{' *' if m.epoch == outcome.best_epoch else ''}" for m in history],
+        **{
+            name.replace("_", " "): [percent_or_number(name, m.values.get(name)) for m in history]
+            for name in names
+        },
+        "seconds": [f"{m.seconds:.2f}" for m in history],
     }
-    if all(metrics.train_accuracy is None for metrics in outcome.history):
-        del columns["train accuracy"]
     return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
 
@@ -106,7 +105,9 @@ def study_rows(studies: list[StudyRecord]) -> str:
         best = percent_or_number(metric, study.value(study.best)) if study.best else "–"
         done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         total = "" if study.num_trials is None else f" of {study.num_trials}"
-        rows.append([study.name, _dataset(study), str(study.state), f"{done}{total}", best, metric])
+        paused = study.count(TrialState.PAUSED)
+        trials = f"{done}{total}" + (f", {paused} paused" if paused else "")
+        rows.append([study.name, _dataset(study), str(study.state), trials, best, metric])
     return "\n".join(columns(rows))
 
 
@@ -118,6 +119,7 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
         "state": str(study.state),
         "objective": {"metric": study.objective.metric, "goal": study.objective.goal},
         "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
+        "training": asdict(study.workers) if study.workers else None,
         "best": trial_json(study, study.best) if study.best else None,
         "failures": _failure_kinds(study),
     }
@@ -151,7 +153,8 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
         from sweep.codec import to_plain
 
         full = to_plain(outcome)
-        for key in ("trial", "state", "seconds", "validation_predictions", "weights"):
+        packed = ("validation_predictions", "validation_losses", "weights")
+        for key in ("trial", "state", "seconds", *packed):
             del full[key]
         data |= full
     return data
@@ -163,8 +166,7 @@ def space_text(space: SearchSpace) -> str:
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
     rows = []
     for name, domain in space.domains.items():
-        default = PARAMETERS[name].default
-        note = "(default)" if not isinstance(domain, Range | Choices) and domain == default else ""
+        note = "(default)" if space.is_at_default(name) else ""
         rows.append([f"  {name}", _domain_words(domain), note])
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
     lines = [
@@ -207,6 +209,24 @@ def headline(study: StudyRecord) -> str:
     by = " by its timeout" if study.finished_by == "timeout" else ""
     shown = ", ".join(counts) or "none"
     return f"study {study.name}: {study.state}{by}, {of}{trials} ({shown})"
+
+
+def training_line(study: StudyRecord) -> list[str]:
+    """How the study is trained, in one line; none of a study on which no sweep has worked."""
+    workers = study.workers
+    if workers is None:
+        return []
+    said = {
+        "workers": counted(workers.workers, "worker"),
+        "threads": counted(workers.threads, "thread") + " each",
+        "lanes": counted(workers.lanes, "lane"),
+    }
+    numbers = [
+        f"{words} (auto)" if name in workers.automatic else words for name, words in said.items()
+    ]
+    return [
+        f"trained by engine {workers.engine}, precision {workers.precision}, {', '.join(numbers)}"
+    ]
 
 
 def _best_lines(study: StudyRecord) -> list[str]:
@@ -296,6 +316,8 @@ def _domain_words(domain: Any) -> str:
         words = f"{number_words(domain.low)} to {number_words(domain.high)}"
         words += f" in steps of {number_words(domain.step)}" if domain.step else ""
         words += ", logarithmic" if domain.log else ""
+    elif isinstance(domain, DefaultBy):
+        return default_words(domain)
     else:
         return number_words(domain)
     if domain.when:

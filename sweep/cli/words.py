@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sweep.definitions import is_share
 from sweep.words import number_words
 
 __all__ = ["columns", "counted", "params_words", "percent_or_number", "printable"]
 
 
 def percent_or_number(metric: str, value: float | None) -> str:
-    """A value of a metric: accuracies in per cent, losses as they are."""
+    """A value of a metric: shares in per cent, losses as they are.
+
+    Args:
+        metric: A key of `EpochMetrics.values`.
+        value: Its value, or None if there is none.
+    """
     if value is None:
         return "–"
-    return f"{value:.2%}" if metric.endswith("accuracy") else f"{value:.4f}"
+    return f"{value:.2%}" if is_share(metric) else f"{value:.4f}"
 
 
 def counted(number: int, noun: str) -> str:

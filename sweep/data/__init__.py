@@ -3,14 +3,19 @@
 Needs NumPy only, so that the driver never imports torch.
 """
 
-from sweep.data.datasets import DATASETS, DatasetInfo, Part
-from sweep.data.splits import TrainingData, default_data_dir, fingerprint, load_training_data
+from sweep.data.parts import Part
+from sweep.data.splits import (
+    TrainingData,
+    data_spec,
+    default_data_dir,
+    fingerprint,
+    load_training_data,
+)
 
 __all__ = [
-    "DATASETS",
-    "DatasetInfo",
     "Part",
     "TrainingData",
+    "data_spec",
     "default_data_dir",
     "fingerprint",
     "load_training_data",

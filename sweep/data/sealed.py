@@ -6,25 +6,23 @@ records in the store that the test part is opened before it is.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from sweep.data.datasets import Part
-from sweep.data.sources import read_part
+from sweep.data.parts import Part
+from sweep.data.sources import open_source
+from sweep.records import DataSettings
 
 __all__ = ["open_test_split"]
 
 
-def open_test_split(name: str, data_dir: Path) -> Part:
+def open_test_split(settings: DataSettings) -> Part:
     """Read the test part.
 
     Args:
-        name: A name of `sweep.data.DATASETS`.
-        data_dir: Folder of local data sets; downloads go there.
+        settings: Name the data set and its folder.
 
     Returns:
-        The test images with their labels, in the order of the data set.
+        The test examples with their labels, in the order of the data set.
 
     Raises:
         DataError: the data set is missing or damaged.
     """
-    return read_part(name, data_dir, test=True)
+    return open_source(settings).read("test")

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
+from sweep.codec import pack_labels
 from sweep.data import Part, TrainingData, fingerprint
 from sweep.evaluation.networks import compute_logits
-from sweep.models import MLP
 from sweep.records import CalibrationBin, Mistake, TestReading
 
 __all__ = ["NUM_BINS", "measure"]
@@ -22,7 +23,7 @@ NUM_BINS = 15
 _KEPT_MISTAKES = 40
 
 
-def measure(reading: TestReading, model: MLP, data: TrainingData, test: Part) -> TestReading:
+def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Part) -> TestReading:
     """Complete the record of an opening.
 
     Args:
@@ -34,20 +35,20 @@ def measure(reading: TestReading, model: MLP, data: TrainingData, test: Part) ->
     Raises:
         StoreError: the network's answers are no numbers.
     """
-    logits = compute_logits(model, torch.tensor(test.images), data).to(torch.float64)
+    logits = compute_logits(model, test.inputs, data).to(torch.float64)
     confidences, predicted = (part.numpy() for part in logits.softmax(1).max(1))
-    cells = np.zeros((data.num_classes, data.num_classes), np.int64)
+    num_classes = data.spec.num_classes
+    cells = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(cells, (test.labels, predicted), 1)
-    height, width = test.images.shape[1:]
     return replace(
         reading,
         num_images=len(test),
         fingerprint=fingerprint(test),
         confusion_matrix=tuple(tuple(map(int, row)) for row in cells),
         mistakes=_mistakes(test, predicted, confidences),
-        image_shape=(int(height), int(width)),
-        labels=test.labels.astype(np.uint8).tobytes(),
-        predictions=predicted.astype(np.uint8).tobytes(),
+        image_shape=data.spec.input_shape if data.spec.kind == "image" else (),
+        labels=pack_labels(test.labels, num_classes),
+        predictions=pack_labels(predicted, num_classes),
         calibration=_calibration(confidences, predicted == test.labels),
         loss=float(functional.cross_entropy(logits, torch.tensor(test.labels))),
     )
@@ -65,7 +66,7 @@ def _mistakes(
             true=int(test.labels[index]),
             predicted=int(predicted[index]),
             confidence=float(confidences[index]),
-            image=test.images[index].tobytes(),
+            image=test.inputs[index].tobytes() if test.inputs.dtype == np.uint8 else b"",
         )
         for index in wrong
     )

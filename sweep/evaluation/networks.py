@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
+from torch import nn
 
 from sweep.data import TrainingData, load_training_data
+from sweep.definitions import FAMILIES, parameters_of, require_valid
 from sweep.errors import DataError, StoreError
-from sweep.models import MLP, build_mlp
+from sweep.families import load_family
 from sweep.records import StudyRecord, TrialConfig
-from sweep.space import Dataset, SearchSpace
+from sweep.space import SearchSpace, stored_space
 from sweep.store import Store
 from sweep.store.artifacts import artifacts_root
 
-__all__ = ["compute_logits", "load_networks", "read_dataset"]
+__all__ = ["compute_logits", "load_networks"]
 
 _BATCH = 4096
 
 
 def load_networks(
     store: Store, record: StudyRecord, trials: list[int], data_dir: Path
-) -> tuple[list[MLP], TrainingData]:
+) -> tuple[list[nn.Module], TrainingData]:
     """Networks of trials, and the data that they were trained on.
 
     Raises:
@@ -31,17 +36,18 @@ def load_networks(
         DataError: the data set is missing, damaged, or not the study's own.
     """
     found = [_read(store, record, trial) for trial in trials]
-    data = _load_data(record, data_dir)
-    return [_build(config, weights, data) for config, weights in found], data
+    space = stored_space(record)
+    data = _load_data(record, space, data_dir)
+    return [_build(space.model, config, weights, data) for config, weights in found], data
 
 
 @torch.no_grad()
-def compute_logits(model: MLP, images: torch.Tensor, data: TrainingData) -> torch.Tensor:
-    """What a network says of images.
+def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -> torch.Tensor:
+    """What a network says of examples.
 
     Args:
         model: The network.
-        images: uint8, shape (N, height, width), on the scale of the data set's own.
+        inputs: Shape (N, *input_shape), of the type and on the scale of the data set's own.
         data: What the network was trained on.
 
     Returns:
@@ -50,10 +56,11 @@ def compute_logits(model: MLP, images: torch.Tensor, data: TrainingData) -> torc
     Raises:
         StoreError: they are not finite: these weights were never those of a COMPLETE trial.
     """
+    mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
     logits = torch.cat(
         [
-            model((batch.flatten(1).to(torch.float32) - data.mean) / data.std)
-            for batch in images.split(_BATCH)
+            model(((batch.flatten(1).to(torch.float32) - mean) / std).view(batch.shape))
+            for batch in torch.tensor(inputs).split(_BATCH)
         ]
     )
     if not logits.isfinite().all():
@@ -87,26 +94,8 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
         raise _not_understood(record, error) from None
 
 
-def read_dataset(record: StudyRecord) -> Dataset:
-    """What a study's space says of its data set.
-
-    Raises:
-        StoreError: the space is not valid.
-    """
-    try:
-        return SearchSpace.model_validate(record.space).dataset
-    except ValueError as error:
-        raise _not_understood(record, error) from None
-
-
-def _load_data(record: StudyRecord, data_dir: Path) -> TrainingData:
-    dataset = read_dataset(record)
-    data = load_training_data(
-        dataset.name,
-        data_dir,
-        num_validation=dataset.validation,
-        split_seed=dataset.split_seed,
-    )
+def _load_data(record: StudyRecord, space: SearchSpace, data_dir: Path) -> TrainingData:
+    data = load_training_data(space.dataset.settings(data_dir))
     if data.fingerprint != record.data.fingerprint:
         raise DataError(
             f"the data under {str(data_dir)!r} are not those of study {record.name!r}: "
@@ -123,21 +112,24 @@ def _not_understood(record: StudyRecord, error: Exception) -> StoreError:
     )
 
 
-def _build(config: TrialConfig, weights: bytes, data: TrainingData) -> MLP:
+def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) -> nn.Module:
     """The trial's network.
 
-    It is made only after the weights, which are no larger than their file, have been found to be
-    its own.
+    It is made only after its parameters have been found to be some that there can be, and the
+    weights, which are no larger than their file, its own.
 
     Raises:
         StoreError: they are not.
     """
+    family = load_family(model)
     try:
         state = safetensors.torch.load(weights)
-        # Before any network is made: the number of its layers may be anything, too.
-        fits = len(state) == 2 * config.num_layers and _shapes(config, data) == {
-            name: tensor.shape for name, tensor in state.items()
-        }
+        require_valid(parameters_of(model), config.params)
+        num_parameters = FAMILIES[model].cost(config.params, data.spec).num_parameters
+        fits = num_parameters == sum(tensor.numel() for tensor in state.values())
+        with torch.device("meta"):  # no memory is taken
+            shapes = family.build(config.params, data.spec).state_dict() if fits else {}
+        fits = fits and _shapes(shapes) == _shapes(state)
         reason = "" if fits else "other shapes"
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -147,13 +139,10 @@ def _build(config: TrialConfig, weights: bytes, data: TrainingData) -> MLP:
             "restore them from a copy, or run the search space again under another name with "
             "--study"
         )
-    model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
-    model.load_state_dict(state)
-    return model.eval()
+    network = family.build(config.params, data.spec)
+    network.load_state_dict(state)
+    return network.eval()
 
 
-def _shapes(config: TrialConfig, data: TrainingData) -> dict[str, torch.Size]:
-    """The shapes of a network's parameters, without memory for them."""
-    with torch.device("meta"):
-        model = build_mlp(config, num_inputs=data.num_inputs, num_classes=data.num_classes)
-    return {name: tensor.shape for name, tensor in model.state_dict().items()}
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}

@@ -12,7 +12,7 @@ from sweep.data import default_data_dir
 from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError, SweepFailedError
 from sweep.evaluation.measuring import measure
-from sweep.evaluation.networks import load_networks, read_dataset
+from sweep.evaluation.networks import load_networks
 from sweep.records import (
     StudyRecord,
     TestReading,
@@ -21,6 +21,7 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
+from sweep.space import stored_space
 from sweep.store import STORE_FAILURES, Store, describe_failure
 from sweep.words import command_words
 
@@ -168,6 +169,7 @@ def _read(
     unread = [trial for trial, reading in known.items() if reading is None]
     if unread:
         folder = Path(data_dir or default_data_dir())
+        space = stored_space(record)
         models, data = load_networks(store, record, unread, folder)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         # To the microsecond: an opening is known by its time, and one that was cut off may be
@@ -175,7 +177,7 @@ def _read(
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
         openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
         _write(store, record.name, openings)
-        test = open_test_split(read_dataset(record).name, folder)
+        test = open_test_split(space.dataset.settings(folder))
         pairs = zip(openings, models, strict=True)
         done = [measure(opening, model, data, test) for opening, model in pairs]
         _write(store, record.name, done)

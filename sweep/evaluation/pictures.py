@@ -24,21 +24,23 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 """What Pillow raises for files that are not what they seem; SyntaxError is one for PNG."""
 
 
-def read_picture(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Read an image file as grey, in the size of a data set's images.
+def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read an image file in the size of a data set's images, grey or in colour as they are.
 
     What is transparent becomes black.
 
     Args:
         path: The file: bright strokes on a dark ground, as in MNIST.
-        shape: Height and width of the data set's images.
+        shape: Channels (1 for grey, 3 for red, green and blue), height and width of the data
+            set's images.
 
     Returns:
-        uint8, of this shape, from 0 for black to 255 for white.
+        uint8, of this shape, from 0 for none to 255 for most of a colour.
 
     Raises:
         InputError: the file cannot be read as such an image.
     """
+    channels, height, width = shape
     # Opening a pipe would wait for its other end. Unlike that of a Path, this question never fails.
     if not os.path.isfile(path):  # noqa: PTH113
         found = "it is no plain file" if os.path.lexists(path) else "there is no such file"
@@ -48,19 +50,24 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArra
             warnings.simplefilter("ignore")  # Pillow's size limit is above ours
             with Image.open(path, formats=_FORMATS) as image:
                 reason = _why_not(image)
-                grey = None if reason else _grey(image).resize(shape[::-1], Image.Resampling.BOX)
+                picture = None
+                if not reason:
+                    picture = _convert(image, "L" if channels == 1 else "RGB").resize(
+                        (width, height), Image.Resampling.BOX
+                    )
     except Image.DecompressionBombError:
-        reason, grey = _TOO_LARGE, None
+        reason, picture = _TOO_LARGE, None
     except MemoryError:  # a damaged length is asked for before it is found to be missing
-        reason, grey = "there is not enough memory for it", None
+        reason, picture = "there is not enough memory for it", None
     except _BROKEN as error:
         lines = str(error).splitlines() or [type(error).__name__]
         unknown = isinstance(error, UnidentifiedImageError)
         reason = f"it is none of {', '.join(_FORMATS)}" if unknown else lines[0]
-        grey = None
-    if grey is None:
+        picture = None
+    if picture is None:
         raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
-    return np.asarray(grey, np.uint8)
+    pixels = np.asarray(picture, np.uint8).reshape(height, width, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 _TOO_LARGE = f"it has more than {_MAX_PIXELS:,} pixels; make it smaller"
@@ -75,8 +82,8 @@ def _why_not(image: Image.Image) -> str:
     return ""
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    """Upright, on black, without colour."""
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    """Upright, on black, in this mode."""
     upright = ImageOps.exif_transpose(image).convert("RGBA")
     ground = Image.new("RGBA", upright.size, "black")
-    return Image.alpha_composite(ground, upright).convert("L")
+    return Image.alpha_composite(ground, upright).convert(mode)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sweep.data import DATASETS, default_data_dir
+from sweep.data import default_data_dir
 from sweep.errors import InputError, StoreError
-from sweep.evaluation.networks import compute_logits, load_networks, read_dataset
+from sweep.evaluation.networks import compute_logits, load_networks
 from sweep.evaluation.pictures import read_picture
 from sweep.records import StudyRecord, chosen_run
 from sweep.store import Store
@@ -77,19 +77,21 @@ def predict(
         raise InputError("nothing to predict: name at least one image file")
     store = Store(storage, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
-    shape = DATASETS[read_dataset(record).name].image_shape
-    pictures = np.stack([read_picture(file, shape) for file in files])
+    spec = record.data.spec
+    if spec.kind != "image":
+        raise InputError(f"study {record.name!r} was made with a table, and only images are read")
+    pictures = np.stack([read_picture(file, spec.input_shape) for file in files])
     folder = Path(data_dir or default_data_dir())
     (model,), data = load_networks(store, record, [number], folder)
     # Of the data sets, digits alone has pixels from 0 to 16.
-    scaled = np.rint(pictures * (data.train.images.max() / 255)).astype(np.uint8)
-    logits = compute_logits(model, torch.tensor(scaled), data)
+    scaled = np.rint(pictures * (data.train.inputs.max() / 255)).astype(np.uint8)
+    logits = compute_logits(model, scaled, data)
     return [
         Prediction(
             file=os.fspath(file),
-            class_name=data.class_names[int(row.argmax())],
+            class_name=spec.class_names[int(row.argmax())],
             probability=float(row.max()),
-            probabilities=dict(zip(data.class_names, row.tolist(), strict=True)),
+            probabilities=dict(zip(spec.class_names, row.tolist(), strict=True)),
             study=record.name,
             trial=number,
         )

@@ -5,7 +5,7 @@ The pool decides (`pool`, `workload`, `capacity`), launchers obey (`processes`, 
 
 from collections.abc import Callable
 
-from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
+from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
 from sweep.execution.devices import Placement, place_workers
 from sweep.execution.inline import InlineLauncher
 from sweep.execution.launcher import Ended, Launcher, Link
@@ -26,7 +26,6 @@ __all__ = [
     "Placement",
     "Pool",
     "ProcessLauncher",
-    "image_flops",
     "place_workers",
 ]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sweep.data import DATASETS
-from sweep.records import TrainingSettings, TrialConfig
+from sweep.definitions import FAMILIES, Cost, Recipe, view
+from sweep.records import DataSpec, TrainingSettings, TrialConfig
 from sweep.training import VALIDATION_BATCH
 
-__all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity", "image_flops"]
+__all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity"]
 
 # Where the measured time of a lane stops falling: see bench/README.md.
 STACK_FLOPS = {"cpu": 5e8, "cuda": 1e12}
@@ -31,25 +31,20 @@ class Capacity:
         lanes: The most trials at once.
         flops: Floating-point operations of a step from which on a stack gains nothing from
             another lane.
-        num_inputs: Pixels of an image.
-        num_classes: Number of classes.
+        model: Name of the model family.
+        spec: What is known of the data set.
     """
 
     lanes: int
     flops: float
-    num_inputs: int
-    num_classes: int
+    model: str
+    spec: DataSpec
 
     @classmethod
     def of(cls, settings: TrainingSettings) -> Capacity:
         """What these settings say."""
-        info = DATASETS[settings.dataset]
-        return cls(
-            lanes=settings.lanes,
-            flops=math.inf if settings.stack_flops is None else settings.stack_flops,
-            num_inputs=math.prod(info.image_shape),
-            num_classes=len(info.class_names),
-        )
+        flops = math.inf if settings.stack_flops is None else settings.stack_flops
+        return cls(settings.lanes, flops, settings.model, settings.spec)
 
     def fullness(self, configs: Sequence[TrialConfig]) -> float:
         """How full a worker is with these trials: 0 is empty, 1 is full.
@@ -63,12 +58,15 @@ class Capacity:
     def stacks(self, configs: Sequence[TrialConfig]) -> list[list[TrialConfig]]:
         """Divide trials into stacks.
 
-        The trials of a stack have one batch size, because they share their batches. Trials of
-        similar width come together, and a stack with enough work takes no further lane.
+        The trials of a stack have one batch size, because they share their batches. Networks that
+        are alike come together, and a stack with enough work takes no further lane.
         """
-        ordered = sorted(configs, key=lambda c: (c.batch_size, c.layer_size, c.number))
+        alike = FAMILIES[self.model].stack_key
+        if alike is None:
+            return [[config] for config in configs]
+        ordered = sorted(configs, key=lambda c: (_batch_size(c), alike(c.params), c.number))
         stacks: list[list[TrialConfig]] = []
-        for _, group in itertools.groupby(ordered, key=lambda c: c.batch_size):
+        for _, group in itertools.groupby(ordered, key=_batch_size):
             stack: list[TrialConfig] = []
             for config in group:
                 work = sum(self.step_flops(member) for member in stack)
@@ -80,7 +78,7 @@ class Capacity:
 
     def step_flops(self, config: TrialConfig) -> int:
         """Floating-point operations of the matrix products of one step."""
-        return config.batch_size * image_flops(self._layer_sizes(config))
+        return _batch_size(config) * self._cost(config).example_flops
 
     def lane_bytes(self, config: TrialConfig) -> int:
         """Memory that a lane needs in a stack, roughly and rather too much.
@@ -89,29 +87,14 @@ class Capacity:
         gaps, a copy of the weights, all float32; weights and gradients again in bfloat16; what a
         batch passes through, in training and in validation, each for a full and a last batch.
         """
-        # Padding adds at most an eighth to a layer; see `sweep.models.layout`.
-        padded = replace(config, layer_size=math.ceil(config.layer_size * 9 / 8))
-        sizes = self._layer_sizes(padded)
-        weights = sum((a + 1) * b for a, b in itertools.pairwise(sizes))
-        hidden, classes = sum(sizes[1:-1]), sizes[-1]
-        # Outputs and their gradients; with dropout, masks and what is left after them as well.
-        training = hidden * (4 if config.dropout else 2) + classes * 8
-        validation = hidden + classes * 6
-        images = 2 * (config.batch_size * training + VALIDATION_BATCH * validation)
-        return weights * (6 * 4 + 2 * 2) + images * 4
+        cost = self._cost(config)
+        training = _batch_size(config) * cost.training_numbers
+        validation = VALIDATION_BATCH * cost.inference_numbers
+        return cost.stacked_parameters * (6 * 4 + 2 * 2) + 2 * (training + validation) * 4
 
-    def _layer_sizes(self, config: TrialConfig) -> list[int]:
-        """Units of each layer, from the inputs to the classes."""
-        return [self.num_inputs, *[config.layer_size] * (config.num_layers - 1), self.num_classes]
+    def _cost(self, config: TrialConfig) -> Cost:
+        return FAMILIES[self.model].cost(config.params, self.spec)
 
 
-def image_flops(layer_sizes: Sequence[int]) -> int:
-    """Floating-point operations of the matrix products that one training image needs.
-
-    Two for each weight forward and four backward, but nothing flows back into the images.
-
-    Args:
-        layer_sizes: Units of each layer, from the inputs to the classes.
-    """
-    weights = sum(a * b for a, b in itertools.pairwise(layer_sizes))
-    return 6 * weights - 2 * layer_sizes[0] * layer_sizes[1]
+def _batch_size(config: TrialConfig) -> int:
+    return view(Recipe, config.params).batch_size

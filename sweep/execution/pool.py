@@ -31,6 +31,7 @@ from sweep.records import (
     Message,
     Notice,
     OutOfMemory,
+    Paused,
     Save,
     Saved,
     Train,
@@ -129,7 +130,7 @@ class Pool:
 
     @property
     def running(self) -> list[int]:
-        """Numbers of the trials that were submitted and have no outcome yet."""
+        """Numbers of the trials that were submitted and have neither ended nor been paused."""
         placed = [trial for worker in self._workers for trial in worker.load.trials]
         return sorted([*placed, *(submission.config.number for submission in self._waiting)])
 
@@ -148,7 +149,7 @@ class Pool:
         checkpoint: Callable[[], Checkpoint | None],
         failures: tuple[Failure, ...] = (),
     ) -> None:
-        """Give back a trial that was begun before; it waits for its place.
+        """Give back a trial that was begun, and perhaps paused, before; it waits for its place.
 
         Args:
             config: The trial.
@@ -265,6 +266,9 @@ class Pool:
             case TrialOutcome():
                 worker.load.release(message.trial)
                 return [replace(message, worker=worker.index)]
+            case Paused(outcome):
+                worker.load.release(outcome.trial)
+                return [Paused(replace(outcome, worker=worker.index))]
             case CheckpointRefused(trial, reason):
                 self._start_again(worker, trial)
                 text = f"trial {trial} starts again, its checkpoint cannot be used: {reason}"

@@ -6,7 +6,6 @@ It never sees the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 
@@ -44,12 +43,7 @@ def load_worker(settings: TrainingSettings, send: Callable[[bytes], None]) -> Wo
     torch.set_num_threads(settings.num_threads)
     # Strong weight decay drives weights below 1e-38, where the CPU is a hundred times slower.
     torch.set_flush_denormal(True)
-    data = load_training_data(
-        settings.dataset,
-        Path(settings.data_dir),
-        num_validation=settings.num_validation,
-        split_seed=settings.split_seed,
-    )
+    data = load_training_data(settings.data)
     return Worker(load_engine(settings, data), send)
 
 
@@ -65,7 +59,9 @@ class Worker:
         self._engine = engine
         self._send = send
         self._leases: dict[int, int] = {}
-        ready = WorkerReady(engine.data_fingerprint, engine.hardware, engine.memory_bytes)
+        ready = WorkerReady(
+            engine.data_fingerprint, engine.hardware, engine.memory_bytes, engine.precision
+        )
         self._say([ready])
 
     @property

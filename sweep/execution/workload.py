@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from sweep.definitions import Recipe, view
 from sweep.execution.capacity import Capacity
 from sweep.records import Assignment, Checkpoint, EpochMetrics, Failure, TrialConfig
 
@@ -190,7 +191,7 @@ class Workload:
         self._ending |= {
             metrics.trial
             for metrics in epoch
-            if metrics.epoch >= self._trials[metrics.trial].config.epochs
+            if metrics.epoch >= view(Recipe, self._trials[metrics.trial].config.params).epochs
         }
 
     def overdue(self, limit: float) -> set[int]:

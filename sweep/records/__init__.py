@@ -13,6 +13,7 @@ from sweep.records.confirmation import (
     rank_candidates,
     run_values,
 )
+from sweep.records.data import DataFacts, DataSettings, DataSpec
 from sweep.records.messages import (
     Assignment,
     Checkpoint,
@@ -23,6 +24,7 @@ from sweep.records.messages import (
     Message,
     Notice,
     OutOfMemory,
+    Paused,
     Resumed,
     Save,
     Saved,
@@ -37,12 +39,12 @@ from sweep.records.study import (
     KEPT_WEIGHTS,
     CalibrationBin,
     Confirms,
-    DataFacts,
     Mistake,
     StudyRecord,
     StudyState,
     TestReading,
     TrialRecord,
+    WorkerChoices,
 )
 from sweep.records.trial import (
     ConfusionMatrix,
@@ -66,6 +68,8 @@ __all__ = [
     "Confirms",
     "ConfusionMatrix",
     "DataFacts",
+    "DataSettings",
+    "DataSpec",
     "Decide",
     "Decision",
     "Epoch",
@@ -78,6 +82,7 @@ __all__ = [
     "Notice",
     "Objective",
     "OutOfMemory",
+    "Paused",
     "Resumed",
     "Save",
     "Saved",
@@ -92,6 +97,7 @@ __all__ = [
     "TrialRecord",
     "TrialStarted",
     "TrialState",
+    "WorkerChoices",
     "WorkerReady",
     "candidate_runs",
     "chosen_run",

@@ -1,9 +1,9 @@
 """Messages between driver, workers and observers: one set.
 
 A worker is told `Train`, `Decide` and `Save`. It says `WorkerReady`, `Resumed`, `Epoch`,
-`Checkpoint`, `CheckpointRefused`, `OutOfMemory`, `Saved`, `Notice` and, at the end of a trial,
-`TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened` and `TrialStarted` for those who
-watch, and hands the others on to them.
+`Checkpoint`, `CheckpointRefused`, `OutOfMemory`, `Saved`, `Notice`, `Paused` and, at the end of a
+trial, `TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened` and `TrialStarted` for
+those who watch, and hands the others on to them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "Message",
     "Notice",
     "OutOfMemory",
+    "Paused",
     "Resumed",
     "Save",
     "Saved",
@@ -110,11 +111,13 @@ class WorkerReady:
         data_fingerprint: SHA-256 of the training pool as this worker sees it.
         hardware: Device and name of the hardware.
         memory_bytes: Memory that its trials may take, or None if that is not known.
+        precision: Name of the precision in which it trains.
     """
 
     data_fingerprint: str
     hardware: str
     memory_bytes: int | None
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,19 @@ class OutOfMemory:
 
     trials: tuple[int, ...]
     num_together: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """From a worker: a trial is not being trained any more, and may be promoted later.
+
+    It comes after the trial's `Checkpoint`.
+
+    Attributes:
+        outcome: The trial's outcome, PRUNED, if it is never promoted.
+    """
+
+    outcome: TrialOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +241,7 @@ Message = (
     | Checkpoint
     | CheckpointRefused
     | OutOfMemory
+    | Paused
     | TrialOutcome
     | Saved
     | Notice
@@ -244,6 +261,8 @@ def trials_of(message: Message) -> tuple[int, ...]:
             return tuple(m.trial for m in metrics)
         case OutOfMemory(trials, _):
             return trials
+        case Paused(outcome):
+            return (outcome.trial,)
         case Resumed() | Checkpoint() | CheckpointRefused() | TrialOutcome():
             return (message.trial,)
     return ()

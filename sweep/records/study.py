@@ -7,13 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sweep.records.data import DataFacts
 from sweep.records.trial import ConfusionMatrix, Failure, Objective, TrialOutcome, TrialState
 
 __all__ = [
     "KEPT_WEIGHTS",
     "CalibrationBin",
     "Confirms",
-    "DataFacts",
     "Mistake",
     "StudyRecord",
     "StudyState",
@@ -32,21 +32,6 @@ class StudyState(StrEnum):
     FINISHED = "finished"
     RUNNING = "running"
     INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True, slots=True)
-class DataFacts:
-    """What a study remembers of its data, so that the store alone makes a report.
-
-    Attributes:
-        fingerprint: SHA-256 of the training pool and its split.
-        class_names: Names of the classes in the order of their labels.
-        validation_labels: True class of each validation image, one byte each.
-    """
-
-    fingerprint: str
-    class_names: tuple[str, ...]
-    validation_labels: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +75,15 @@ class TrialRecord:
 
     @property
     def reason(self) -> str | None:
-        """Why the trial was pruned or failed, in one line."""
+        """Why the trial was paused or pruned, or why it failed, in one line."""
+        planned = self.params.get("epochs", "an unknown number")
+        if self.state is TrialState.PAUSED:
+            return f"paused after epoch {self.epochs_run} of {planned}"
         if self.outcome is None:
             return "not recorded by sweep" if self.state is TrialState.FAIL else None
         if self.outcome.failure is not None:
             return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
         if self.state is TrialState.PRUNED:
-            planned = self.params.get("epochs", "an unknown number")
             return f"pruned after epoch {self.epochs_run} of {planned}"
         return None
 
@@ -110,7 +97,7 @@ class Mistake:
         true: Its label.
         predicted: What the network said.
         confidence: The probability that the network gave to its answer.
-        image: Pixels, one byte each, row by row.
+        image: Pixels, one byte each, row by row and channel after channel; empty if it is none.
     """
 
     index: int
@@ -147,9 +134,10 @@ class TestReading:
         fingerprint: SHA-256 of the test split.
         confusion_matrix: Of the test split, or None if the reading was never finished.
         mistakes: The most confident mistakes.
-        image_shape: Height and width of an image in pixels.
-        labels: True class of each test image, one byte each; empty if it was not recorded.
-        predictions: Predicted class of each test image, one byte each; empty likewise.
+        image_shape: Channels, height and width of an image; empty if the examples are none.
+        labels: True class of each test example (see `sweep.codec.pack_labels`); empty if the
+            reading was never finished.
+        predictions: Predicted class of each test example; empty likewise.
         calibration: Bins of equal width from probability 0 to 1; empty likewise.
         loss: Mean cross-entropy on the test split, in nats, or None if it was not recorded.
     """
@@ -163,7 +151,7 @@ class TestReading:
     fingerprint: str = ""
     confusion_matrix: ConfusionMatrix | None = None
     mistakes: tuple[Mistake, ...] = ()
-    image_shape: tuple[int, int] = (0, 0)
+    image_shape: tuple[int, ...] = ()
     labels: bytes = b""
     predictions: bytes = b""
     calibration: tuple[CalibrationBin, ...] = ()
@@ -196,6 +184,29 @@ class Confirms:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerChoices:
+    """How a study is trained: what the user chose, and what `auto` came to.
+
+    Attributes:
+        workers: Number of worker processes.
+        threads: CPU threads of each worker.
+        engine: Name of the engine.
+        precision: Number format of matrix products; `auto` until a worker has said what it uses.
+        lanes: The most trials that one worker trains at once.
+        automatic: Which of `workers`, `threads` and `lanes` were chosen for the user.
+        device: Kind of device for which they were chosen: `cpu` or `cuda`.
+    """
+
+    workers: int
+    threads: int
+    engine: str
+    precision: str
+    lanes: int
+    automatic: tuple[str, ...]
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study as the store knows it.
 
@@ -213,6 +224,7 @@ class StudyRecord:
         keep_weights: Of so many trials, the best, the weights are kept.
         confirms: What it confirms, or None if it is a search.
         num_audits: Of so many trials at most the pruner's decision is audited.
+        workers: How it is trained, or None if no sweep has worked on it.
     """
 
     name: str
@@ -228,6 +240,12 @@ class StudyRecord:
     keep_weights: int = KEPT_WEIGHTS
     confirms: Confirms | None = None
     num_audits: int = 0
+    workers: WorkerChoices | None = None
+
+    @property
+    def state_at_rest(self) -> StudyState:
+        """Its state while no driver holds it."""
+        return StudyState.INTERRUPTED if self.finished_by is None else StudyState.FINISHED
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

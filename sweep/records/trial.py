@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+
+from sweep.records.data import DataSettings, DataSpec
 
 __all__ = [
     "ConfusionMatrix",
@@ -23,12 +26,13 @@ ConfusionMatrix = tuple[tuple[int, ...], ...]
 
 
 class TrialState(StrEnum):
-    """The state of a trial, in Optuna's words."""
+    """The state of a trial, in Optuna's words; PAUSED is ours, and RUNNING to Optuna."""
 
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
     FAIL = "FAIL"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     WAITING = "WAITING"
 
 
@@ -36,6 +40,7 @@ class Decision(StrEnum):
     """The answer to one epoch's metrics: the only thing that travels back to an engine."""
 
     CONTINUE = "continue"
+    PAUSE = "pause"
     PRUNE = "prune"
 
 
@@ -54,7 +59,7 @@ class Objective:
     """The validation metric that a study ranks by.
 
     Attributes:
-        metric: `validation_accuracy` or `validation_loss`: a field of `EpochMetrics`.
+        metric: A name of `sweep.definitions.OBJECTIVES`: a key of `EpochMetrics.values`.
         goal: `maximize` or `minimize`.
     """
 
@@ -63,7 +68,7 @@ class Objective:
 
     def value(self, metrics: EpochMetrics) -> float:
         """The objective's value after one epoch."""
-        return float(getattr(metrics, self.metric))
+        return metrics.values[self.metric]
 
     def is_better(self, value: float, than: float) -> bool:
         """Whether `value` is strictly better than `than`."""
@@ -77,41 +82,12 @@ class TrialConfig:
     Attributes:
         number: The trial's number in its study.
         seed: Seed of the initial weights and of dropout.
-        num_layers: Linear layers, the output layer included.
-        layer_size: Units of each hidden layer.
-        activation: Name of the activation of the hidden layers.
-        weight_decay: Decoupled for AdamW, coupled (L2) for Adam and SGD.
-        epochs: Passes over the training split.
-        learning_rate: The schedule's peak.
-        batch_size: Images a step.
-        optimizer: Name of the optimiser.
-        momentum: Momentum of SGD; unused by the others.
-        dropout: Probability of dropping a hidden unit.
-        learning_rate_schedule: Name of the schedule.
+        params: A value for every hyperparameter of the model family and of the recipe, by name.
     """
 
     number: int
     seed: int
-    num_layers: int
-    layer_size: int
-    activation: str
-    weight_decay: float
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    optimizer: str
-    momentum: float
-    dropout: float
-    learning_rate_schedule: str
-
-    @property
-    def params(self) -> dict[str, int | float | str]:
-        """The hyperparameters by name."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("number", "seed")
-        }
+    params: Mapping[str, int | float | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +95,10 @@ class TrainingSettings:
     """What all trials of a study share, and a worker needs to know.
 
     Attributes:
-        dataset: Name of the data set.
-        num_validation: Images held out for validation, a sixth of the training pool if None.
-        split_seed: Seed of that split.
-        data_dir: Folder of local data sets.
-        order_seed: Seed of the order of the training images, the same for all trials.
+        model: Name of the model family.
+        data: The data set and its split.
+        spec: What is known of the data set.
+        order_seed: Seed of the order of the training examples, the same for all trials.
         objective: What decides which epoch of a trial is its best.
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
@@ -133,12 +108,13 @@ class TrainingSettings:
         lanes: The most trials that one worker trains at once.
         stack_flops: Floating-point operations of a step from which on a stack takes no further
             lane, or None if only `lanes` limits it.
+        rungs: Epochs after which the engine waits for the decision before it trains on, so that
+            all trials that are paused there are at the same step.
     """
 
-    dataset: str
-    num_validation: int | None
-    split_seed: int
-    data_dir: str
+    model: str
+    data: DataSettings
+    spec: DataSpec
     order_seed: int
     objective: Objective
     device: str
@@ -148,6 +124,7 @@ class TrainingSettings:
     precision: str
     lanes: int
     stack_flops: float | None
+    rungs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +134,20 @@ class EpochMetrics:
     Attributes:
         trial: The trial's number.
         epoch: 1 for the first epoch.
-        train_loss: Mean cross-entropy of the steps of this epoch, in nats.
-        validation_loss: Mean cross-entropy on the validation split, in nats.
-        validation_accuracy: Share of the validation split that is right, 0 to 1.
+        values: The metrics by name. `train_loss` (what is minimised, mean of the epoch's steps, in
+            nats) and `train_accuracy` are of the training examples when they were trained on,
+            dropout included; each name of `sweep.definitions.OBJECTIVES` is of the validation
+            split at the end of the epoch.
         learning_rate: The rate at the epoch's last step.
         seconds: Time that the worker spent on the epoch, validation included; trials that are
             trained together share it equally.
-        train_accuracy: Share of the training images that were right when they were trained on, in
-            this epoch, dropout included; None if it was not recorded.
     """
 
     trial: int
     epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_accuracy: float
+    values: Mapping[str, float]
     learning_rate: float
     seconds: float
-    train_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +183,10 @@ class TrialOutcome:
         environment: Versions by package name, and the project's commit if known.
         data_fingerprint: SHA-256 of the training pool and its split.
         best_epoch: The epoch whose weights were kept, or None.
-        validation_confusion_matrix: Of the best epoch, or None.
-        validation_predictions: Predicted class of each validation image at the best epoch, one
-            byte each, or None.
+        validation_predictions: Predicted class of each validation example at the best epoch (see
+            `sweep.codec.pack_labels`), or None.
+        validation_losses: Cross-entropy of each validation example at the best epoch, in nats,
+            float32, if the study ranks by the loss; otherwise None.
         failure: Set if and only if the state is FAIL.
         weights: The best epoch's weights as a safetensors file, or None.
         worker: Which of the command's workers trained it, from 0, or None if unknown.
@@ -231,8 +205,8 @@ class TrialOutcome:
     environment: dict[str, str] | None = None
     data_fingerprint: str = ""
     best_epoch: int | None = None
-    validation_confusion_matrix: ConfusionMatrix | None = None
     validation_predictions: bytes | None = None
+    validation_losses: bytes | None = None
     failure: Failure | None = None
     weights: bytes | None = None
     worker: int | None = None

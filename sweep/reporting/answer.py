@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from sweep.records import ConfusionMatrix, Objective
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Reported
-from sweep.reporting.statistics import Interval, difference_interval, wilson_interval
-from sweep.reporting.tables import (
-    TrialRow,
-    num_validation_images,
-    trial_row,
-    validation_interval,
+from sweep.reporting.statistics import (
+    Interval,
+    optimism_interval,
+    reading_interval,
+    reading_value,
+    validation_intervals,
+    wilson_interval,
 )
+from sweep.reporting.tables import TrialRow, metric_words, num_validation_images, trial_row
 
 __all__ = ["Answer", "Promise", "answer"]
 
@@ -23,11 +25,11 @@ class Promise:
     """What validation promised beyond what came true.
 
     Attributes:
-        metric: What is compared: `accuracy`, or the metric that the study ranks by.
+        metric: The metric that the study ranks by, a name of `sweep.definitions.OBJECTIVES`.
         promised: What was promised, and for whom, in words.
         kept: What it is compared with, in words.
         difference: By how much `kept` is worse than `promised`: above 0, too much was promised,
-            be the metric an accuracy or a loss.
+            whether more or less of the metric is better.
         interval: 95 % interval of the difference, or None if it cannot be told.
     """
 
@@ -48,7 +50,10 @@ class Answer:
         network_study: Name of the study that holds the network: the search or its confirmation.
         network: The network's own trial there.
         num_validation_images: Size of the validation split, or None if unknown.
-        validation_accuracy_interval: Of the network; 95 %, Wilson.
+        validation_value: The metric that the study ranks by, of the network.
+        validation_value_interval: 95 % (see `validation_intervals`).
+        test_value: The same metric on the test split, or None if it was not read.
+        test_value_interval: 95 % (see `reading_interval`), or None if unknown.
         num_test_images: Size of the test split, or None if it was not read.
         test_errors: Test images that the network got wrong.
         test_accuracy: Share of the test split that the network got right.
@@ -63,7 +68,10 @@ class Answer:
     network_study: str
     network: TrialRow
     num_validation_images: int | None
-    validation_accuracy_interval: Interval | None
+    validation_value: float | None
+    validation_value_interval: Interval | None
+    test_value: float | None
+    test_value_interval: Interval | None
     num_test_images: int | None
     test_errors: int | None
     test_accuracy: float | None
@@ -78,17 +86,20 @@ def answer(study: Reported) -> Answer | None:
     if study.chosen is None or study.network is None:
         return None
     network = trial_row(study.record, study.space, study.network.trial)
-    num_images = num_validation_images(study.record)
-    accuracy = network.validation_accuracy
     reading = study.network.reading
+    metric = study.record.objective.metric.removeprefix("validation_")
+    trial = study.network.trial
     tested = reading if reading is not None and reading.num_images else None
     return Answer(
         trial=trial_row(study.record, study.space, study.chosen),
         confirmed=study.is_confirmed,
         network_study=study.network.study,
         network=network,
-        num_validation_images=num_images,
-        validation_accuracy_interval=validation_interval(accuracy, num_images),
+        num_validation_images=num_validation_images(study.record),
+        validation_value=network.value,
+        validation_value_interval=validation_intervals(study.record, [trial]).get(trial.number),
+        test_value=reading_value(tested, metric) if tested else None,
+        test_value_interval=reading_interval(tested, metric) if tested else None,
         num_test_images=tested.num_images if tested else None,
         test_errors=tested.num_images - tested.num_correct if tested else None,
         test_accuracy=tested.num_correct / tested.num_images if tested else None,
@@ -97,29 +108,38 @@ def answer(study: Reported) -> Answer | None:
         ),
         test_loss=tested.loss if tested else None,
         test_confusion_matrix=tested.confusion_matrix if tested else None,
-        promises=_promises(study, accuracy, num_images),
+        promises=_promises(study),
     )
 
 
-def _promises(
-    study: Reported, accuracy: float | None, num_images: int | None
-) -> tuple[Promise, ...]:
+def _promises(study: Reported) -> tuple[Promise, ...]:
     """Search against fresh seeds, then validation against test, as far as each is known."""
     found = []
+    objective = study.record.objective
     if study.confirmation is not None and study.is_confirmed:
-        found += _of_confirmation(study.confirmation, study.record.objective)
-    reading = study.network.reading if study.network else None
-    if reading is None or not reading.num_images or accuracy is None:
+        found += _of_confirmation(study.confirmation, objective)
+    network = study.network
+    reading = network.reading if network else None
+    if network is None or reading is None or not reading.num_images:
         return tuple(found)
-    interval = None
-    if num_images:
-        interval = difference_interval(
-            round(accuracy * num_images), num_images, reading.num_correct, reading.num_images
-        )
-    difference = accuracy - reading.num_correct / reading.num_images
-    promised = "the validation accuracy of the network to use"
-    promise = Promise("accuracy", promised, "its test accuracy", difference, interval)
+    metric = objective.metric.removeprefix("validation_")
+    validated = study.record.value(network.trial)
+    tested = reading_value(reading, metric)
+    if validated is None or tested is None:
+        return tuple(found)
+    promise = Promise(
+        objective.metric,
+        f"the {metric_words(objective.metric)} of the network to use",
+        f"its test {metric_words(metric)}",
+        _sign(objective) * (validated - tested),
+        optimism_interval(study.record, network.trial, reading),
+    )
     return (*found, promise)
+
+
+def _sign(objective: Objective) -> int:
+    """Of a difference that is above 0 if the second value is worse than the first."""
+    return 1 if objective.goal == "maximize" else -1
 
 
 def _of_confirmation(confirmation: Confirmation, objective: Objective) -> list[Promise]:
@@ -131,7 +151,7 @@ def _of_confirmation(confirmation: Confirmation, objective: Objective) -> list[P
     (best,) = (c for c in confirmation.candidates if c.search_rank == 1)
     if best.mean is None:
         return []
-    sign = 1 if objective.goal == "maximize" else -1
+    sign = _sign(objective)
     interval = None
     if best.mean.interval is not None:
         low, high = best.mean.interval.low, best.mean.interval.high

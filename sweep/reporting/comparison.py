@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from sweep.records import StudyRecord, TrialState
-from sweep.reporting.series import StudyAccuracy, study_accuracy
+from sweep.definitions import is_share
+from sweep.records import Objective, StudyRecord, TrialState
+from sweep.reporting.series import StudyTest, study_test
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
-    Interval,
     MeanDifference,
-    ReadingComparison,
+    PairedTest,
     compare_means,
     compare_readings,
     holm,
 )
-from sweep.reporting.tables import counts, num_validation_images, validation_interval
+from sweep.reporting.tables import counts
 
 if TYPE_CHECKING:
     from sweep.reporting.reported import Reported
@@ -32,13 +32,17 @@ __all__ = [
     "StudySummary",
     "compare_studies",
     "epochs_to_reach",
-    "sensible_accuracies",
+    "sensible_values",
 ]
 
-_MAX_ACCURACIES = 4
-_ROUND_ACCURACIES = (
+_MAX_VALUES = 4
+_ROUND_SHARES = (
     0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98,
     0.985, 0.99, 0.995, 0.998, 0.999,
+)  # fmt: skip
+_ROUND_LOSSES = (
+    2.0, 1.5, 1.0, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.12, 0.1, 0.08, 0.07, 0.06, 0.05, 0.04,
+    0.03, 0.02, 0.01, 0.005, 0.002, 0.001,
 )  # fmt: skip
 
 
@@ -55,13 +59,13 @@ class StudySummary:
         epochs: Epochs run by all trials, pruned and failed ones included.
         seconds: What its trials took of the workers' time.
         best: Number of the trial that validation chose, or None while none is COMPLETE.
-        validation_accuracy: Of that trial; the more trials it was chosen from, the more
+        metric: What it ranks by, a name of `sweep.definitions.OBJECTIVES`.
+        value: The metric of the best trial; the more trials it was chosen from, the more
             optimistic.
-        validation_accuracy_interval: 95 %, Wilson; None if the number of images is unknown.
         test: On the test split: a mean over fresh seeds where the study was confirmed, otherwise
             that of the best trial; None while it is sealed.
-        epochs_to_reach: For each of the comparison's accuracies the epochs that the study spent
-            until it reached it, or None if it never did.
+        epochs_to_reach: For each of the comparison's values the epochs that the study spent until
+            it reached it, or None if it never did.
     """
 
     name: str
@@ -72,25 +76,26 @@ class StudySummary:
     epochs: int
     seconds: float
     best: int | None
-    validation_accuracy: float | None
-    validation_accuracy_interval: Interval | None
-    test: StudyAccuracy | None
+    metric: str
+    value: float | None
+    test: StudyTest | None
     epochs_to_reach: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StudyPair:
-    """Two studies on the same test images.
+    """Two studies that rank by the same metric, on the same test examples.
 
-    Two questions are asked. Do the two chosen networks err equally often? And, where both studies
-    were confirmed, do their configurations reach the same accuracy on average over seeds?
+    Two questions are asked. Are the two chosen networks equally good? And, where both studies were
+    confirmed, do their configurations reach the same value on average over seeds?
 
     Attributes:
         first: Name of the first study.
         second: Name of the second study.
-        networks: The two networks on the same images, or None if their predictions are unknown.
+        metric: What both rank by, a name of `sweep.definitions.OBJECTIVES`.
+        networks: The two networks on the same examples, or None if their predictions are unknown.
         networks_p_value_holm: Of that test, corrected for all pairs of studies.
-        networks_tied: Whether the images cannot tell the two networks apart; None if untested.
+        networks_tied: Whether the examples cannot tell the two networks apart; None if untested.
         means: The configurations over their runs, or None if one of the studies has too few.
         means_p_value_holm: Of that test, corrected for all pairs of studies.
         means_tied: Whether the runs cannot tell the two configurations apart; None if untested.
@@ -98,7 +103,8 @@ class StudyPair:
 
     first: str
     second: str
-    networks: ReadingComparison | None
+    metric: str
+    networks: PairedTest | None
     networks_p_value_holm: float | None
     networks_tied: bool | None
     means: MeanDifference | None
@@ -111,52 +117,64 @@ class StudyComparison:
     """Several studies side by side.
 
     Attributes:
-        accuracies: Validation accuracies whose cost is compared, ascending, 0 to 1.
+        metric: What all of them rank by, or None if they do not rank by the same metric.
+        values: Values of that metric on the validation split whose cost is compared, the easiest
+            first; empty without a common metric.
         studies: What each study reached, in the order asked for.
-        pairs: Every two studies whose chosen networks were tested on the same images.
+        pairs: Every two studies that rank by the same metric and whose chosen networks were
+            tested on the same examples.
     """
 
-    accuracies: tuple[float, ...]
+    metric: str | None
+    values: tuple[float, ...]
     studies: tuple[StudySummary, ...]
     pairs: tuple[StudyPair, ...]
 
 
 def compare_studies(studies: Sequence[Reported]) -> StudyComparison:
     """Put several studies side by side."""
-    accuracies = sensible_accuracies([study.record for study in studies])
+    records = [study.record for study in studies]
+    metrics = {record.objective.metric for record in records}
+    values = sensible_values(records) if len(metrics) == 1 else ()
     return StudyComparison(
-        accuracies,
-        tuple(_summary(study, accuracies) for study in studies),
+        metrics.pop() if len(metrics) == 1 else None,
+        values,
+        tuple(_summary(study, values) for study in studies),
         _pairs(studies),
     )
 
 
-def sensible_accuracies(records: Sequence[StudyRecord]) -> tuple[float, ...]:
-    """Up to four round validation accuracies that are worth a comparison, ascending.
+def sensible_values(records: Sequence[StudyRecord]) -> tuple[float, ...]:
+    """Up to four round values that are worth a comparison, the easiest first.
 
-    The highest that a study reached: all studies reach the low ones at once. Where the studies
-    use several data sets, each has its share of the four, because what is high on one is out of
-    reach on another.
-    """
-    best: dict[str, float] = {}
-    for record in records:
-        data = record.data.fingerprint
-        best[data] = max([best.get(data, 0.0), *(reached for _, reached in _progress(record))])
-    share = max(1, _MAX_ACCURACIES // max(1, len(best)))
-    chosen = {
-        accuracy
-        for highest in best.values()
-        for accuracy in [one for one in _ROUND_ACCURACIES if one <= highest][-share:]
-    }
-    return tuple(sorted(chosen)[-_MAX_ACCURACIES:])
-
-
-def epochs_to_reach(record: StudyRecord, accuracies: Sequence[float]) -> tuple[int | None, ...]:
-    """What it cost a study to reach each validation accuracy.
+    The best that a study reached: all studies reach the easy ones at once. Where the studies use
+    several data sets, each has its share of the four, because what is easy on one is out of reach
+    on another.
 
     Args:
-        record: The study.
-        accuracies: From 0 to 1.
+        records: Studies that rank by the same metric.
+    """
+    reached: dict[str, list[float]] = {}
+    for record in records:
+        own = reached.setdefault(record.data.fingerprint, [])
+        own += [value for _, value in _progress(record)]
+    if not records:
+        return ()
+    objective = records[0].objective
+    share = max(1, _MAX_VALUES // len(reached))
+    steps = _ROUND_SHARES if is_share(objective.metric) else _ROUND_LOSSES
+    chosen = {
+        step
+        for values in reached.values()
+        for step in [one for one in steps if any(_reaches(objective, v, one) for v in values)][
+            -share:
+        ]
+    }
+    return tuple(step for step in steps if step in chosen)[-_MAX_VALUES:]
+
+
+def epochs_to_reach(record: StudyRecord, values: Sequence[float]) -> tuple[int | None, ...]:
+    """What it cost a study to reach each value of what it ranks by.
 
     Returns:
         For each the epochs of all trials, in the order of their numbers, up to the end of the
@@ -164,28 +182,31 @@ def epochs_to_reach(record: StudyRecord, accuracies: Sequence[float]) -> tuple[i
     """
     progress = _progress(record)
     return tuple(
-        next((epochs for epochs, reached in progress if reached >= accuracy), None)
-        for accuracy in accuracies
+        next((epochs for epochs, own in progress if _reaches(record.objective, own, value)), None)
+        for value in values
     )
 
 
+def _reaches(objective: Objective, value: float, wanted: float) -> bool:
+    return not objective.is_better(wanted, than=value)
+
+
 def _progress(record: StudyRecord) -> list[tuple[int, float]]:
-    """Epochs spent up to each COMPLETE trial, and the trial's validation accuracy."""
+    """Epochs spent up to each COMPLETE trial, and the trial's value."""
     spent = 0
     found: list[tuple[int, float]] = []
     for trial in record.trials:
         spent += trial.epochs_run
-        best = trial.outcome.best if trial.outcome else None
-        if trial.state is TrialState.COMPLETE and best is not None:
-            found.append((spent, best.validation_accuracy))
+        value = record.value(trial)
+        if trial.state is TrialState.COMPLETE and value is not None:
+            found.append((spent, value))
     return found
 
 
-def _summary(study: Reported, accuracies: Sequence[float]) -> StudySummary:
+def _summary(study: Reported, values: Sequence[float]) -> StudySummary:
     record, space = study.record, study.space
     counted = counts(record)
-    best = record.best.outcome.best if record.best and record.best.outcome else None
-    accuracy = best.validation_accuracy if best else None
+    best = record.best
     return StudySummary(
         name=record.name,
         dataset=space.dataset.name,
@@ -194,28 +215,31 @@ def _summary(study: Reported, accuracies: Sequence[float]) -> StudySummary:
         num_trials=counted.trials,
         epochs=counted.epochs,
         seconds=counted.seconds,
-        best=record.best.number if record.best else None,
-        validation_accuracy=accuracy,
-        validation_accuracy_interval=validation_interval(accuracy, num_validation_images(record)),
-        test=study_accuracy(study),
-        epochs_to_reach=epochs_to_reach(record, accuracies),
+        best=best.number if best else None,
+        metric=record.objective.metric,
+        value=record.value(best) if best else None,
+        test=study_test(study),
+        epochs_to_reach=epochs_to_reach(record, values),
     )
 
 
 def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
-    """Every two studies whose networks were tested on the same images."""
+    """Every two studies of one metric whose networks were tested on the same examples."""
     pairs = [
         (first, second)
         for first, second in combinations(studies, 2)
-        if _test_split(first) and _test_split(first) == _test_split(second)
+        if first.record.objective == second.record.objective
+        and _test_split(first)
+        and _test_split(first) == _test_split(second)
     ]
     networks = [_compare_networks(*pair) for pair in pairs]
-    means = [compare_means(_test_accuracies(a), _test_accuracies(b)) for a, b in pairs]
+    means = [compare_means(_test_values(a), _test_values(b)) for a, b in pairs]
     networks_holm, means_holm = _corrected(networks), _corrected(means)
     return tuple(
         StudyPair(
             first=first.record.name,
             second=second.record.name,
+            metric=first.record.objective.metric,
             networks=networks[index],
             networks_p_value_holm=networks_holm[index],
             networks_tied=_is_tied(networks_holm[index]),
@@ -233,20 +257,21 @@ def _test_split(study: Reported) -> str:
     return reading.fingerprint if reading else ""
 
 
-def _compare_networks(first: Reported, second: Reported) -> ReadingComparison | None:
+def _compare_networks(first: Reported, second: Reported) -> PairedTest | None:
     readings = [study.network.reading if study.network else None for study in (first, second)]
     if readings[0] is None or readings[1] is None:
         return None
-    return compare_readings(readings[0], readings[1])
+    metric = first.record.objective.metric.removeprefix("validation_")
+    return compare_readings(readings[0], readings[1], metric)
 
 
-def _test_accuracies(study: Reported) -> tuple[float, ...]:
+def _test_values(study: Reported) -> tuple[float, ...]:
     """Of the runs that confirmed the study; empty if it was not confirmed."""
-    return study.confirmation.test_accuracies if study.confirmation else ()
+    return study.confirmation.test_values if study.confirmation else ()
 
 
 def _corrected(
-    tests: Sequence[ReadingComparison | None] | Sequence[MeanDifference | None],
+    tests: Sequence[PairedTest | None] | Sequence[MeanDifference | None],
 ) -> list[float | None]:
     """Holm's p-value of each test that could be made."""
     p_values = iter(holm([test.p_value for test in tests if test is not None]))

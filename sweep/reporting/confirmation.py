@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from sweep.definitions import Scalar, is_share
 from sweep.errors import StoreError
 from sweep.records import (
     StudyRecord,
@@ -15,7 +16,6 @@ from sweep.records import (
     rank_candidates,
     run_values,
 )
-from sweep.reporting.parameters import Scalar
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
     Interval,
@@ -24,6 +24,7 @@ from sweep.reporting.statistics import (
     compare_means,
     holm,
     mean_interval,
+    reading_value,
 )
 
 __all__ = ["Candidate", "Confirmation", "confirmation"]
@@ -71,14 +72,15 @@ class Confirmation:
 
     Attributes:
         study: Name of the study that holds the runs.
-        metric: What ranks the candidates: `validation_accuracy` or `validation_loss`.
+        metric: What ranks the candidates: a name of `sweep.definitions.OBJECTIVES`.
         finished: Whether all runs have ended, and not all of them failed.
         num_seeds: Runs of each candidate.
         candidates: Best first.
         winner: Number of the winner's trial in the search, or None while it is not finished.
         survived: Whether the best of the trials that the search had then is the winner; None while
             it is not finished.
-        test_accuracies: Test accuracy of each of the winner's runs; empty while sealed.
+        test_values: The same metric of each of the winner's runs on the test split; empty while
+            it is sealed.
         test_mean: Their mean, or None.
         num_later: Trials of the search that ended after the confirmation was begun.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
@@ -93,7 +95,7 @@ class Confirmation:
     candidates: tuple[Candidate, ...]
     winner: int | None
     survived: bool | None
-    test_accuracies: tuple[float, ...]
+    test_values: tuple[float, ...]
     test_mean: Mean | None
     num_later: int = 0
     failed: bool = False
@@ -135,7 +137,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         _candidate(record, runs, trial, rank, tests.get(trial), corrected.get(trial))
         for rank, (trial, _) in enumerate(order, start=1)
     )
-    test_accuracies = _test_accuracies(runs, first) if finished else ()
+    test_values = _test_values(runs, first) if finished else ()
     searched = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     num_later = max(0, searched - runs.confirms.num_trials)
     return Confirmation(
@@ -146,8 +148,8 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         candidates=candidates,
         winner=first if finished else None,
         survived=first == runs.confirms.trials[0] if finished else None,
-        test_accuracies=test_accuracies,
-        test_mean=mean_interval(test_accuracies, highest=1.0) if test_accuracies else None,
+        test_values=test_values,
+        test_mean=_mean(runs, test_values),
         num_later=num_later,
         failed=ended and best_mean is None,
         chosen_from=_chosen_from(runs.confirms.num_trials) if num_later else "the search",
@@ -175,7 +177,6 @@ def _candidate(
         )
     all_runs = candidate_runs(runs)
     values = run_values(runs, all_runs[trial])
-    highest = 1.0 if runs.objective.metric == "validation_accuracy" else math.inf
     return Candidate(
         rank=rank,
         trial=trial,
@@ -183,7 +184,7 @@ def _candidate(
         params=searched.params,
         search_value=search_value,
         values=values,
-        mean=mean_interval(values, highest=highest) if values else None,
+        mean=_mean(runs, values),
         num_failed=num_failed(all_runs[trial]),
         difference=test.difference if test else None,
         difference_interval=test.interval if test else None,
@@ -192,14 +193,17 @@ def _candidate(
     )
 
 
-def _test_accuracies(runs: StudyRecord, winner: int) -> tuple[float, ...]:
+def _mean(runs: StudyRecord, values: tuple[float, ...]) -> Mean | None:
+    highest = 1.0 if is_share(runs.objective.metric) else math.inf
+    return mean_interval(values, highest=highest) if values else None
+
+
+def _test_values(runs: StudyRecord, winner: int) -> tuple[float, ...]:
     """Of the winner's runs that ended well; empty while one of them was not read."""
+    metric = runs.objective.metric.removeprefix("validation_")
     repeated = candidate_runs(runs)[winner]
     complete = [run.number for run in repeated if run.state is TrialState.COMPLETE]
     readings = [runs.test_reading(number) for number in complete]
-    accuracies = [
-        reading.num_correct / reading.num_images
-        for reading in readings
-        if reading is not None and reading.num_images
-    ]
-    return tuple(accuracies) if len(accuracies) == len(complete) else ()
+    values = [reading_value(reading, metric) for reading in readings if reading is not None]
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(complete) else ()

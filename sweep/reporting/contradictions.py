@@ -7,12 +7,16 @@ it is used (`calibration`, `class_scores`, the grids of importances, the axes of
 
 from __future__ import annotations
 
+import math
+
+from sweep.definitions import OBJECTIVES, is_share
 from sweep.errors import ContradictionError
 from sweep.records import ConfusionMatrix, Mistake, StudyRecord, TestReading, TrialOutcome
 
 __all__ = ["require_sound"]
 
 _MAX_IMAGES = 2**53  # a float counts no further
+_VALUES = {"train_loss", "train_accuracy", *OBJECTIVES}
 
 
 def require_sound(record: StudyRecord) -> None:
@@ -33,11 +37,14 @@ def require_sound(record: StudyRecord) -> None:
 
 
 def _check_outcome(outcome: TrialOutcome, what: str) -> None:
-    best = outcome.best
-    if best is not None and not 0 <= best.validation_accuracy <= 1:
-        raise ContradictionError(f"{what} has the accuracy {best.validation_accuracy}")
-    if outcome.validation_confusion_matrix is not None:
-        _count(outcome.validation_confusion_matrix, what)
+    for metrics in outcome.history:
+        missing = sorted(_VALUES - metrics.values.keys())
+        if missing:
+            raise ContradictionError(f"{what} has no {missing[0]} in epoch {metrics.epoch}")
+    values = outcome.best.values if outcome.best else {}
+    for name in sorted(_VALUES & values.keys()):
+        if is_share(name) and not 0 <= values[name] <= 1:
+            raise ContradictionError(f"{what} has the {name} {values[name]}")
 
 
 def _check_reading(reading: TestReading, matrix: ConfusionMatrix) -> None:
@@ -64,14 +71,14 @@ def _count(matrix: ConfusionMatrix, what: str) -> int:
     return num_images
 
 
-def _check_mistake(mistake: Mistake, shape: tuple[int, int], num_classes: int, what: str) -> None:
+def _check_mistake(mistake: Mistake, shape: tuple[int, ...], num_classes: int, what: str) -> None:
     where = f"{what} has a mistake, image {mistake.index},"
     if not (0 <= mistake.true < num_classes and 0 <= mistake.predicted < num_classes):
         raise ContradictionError(
             f"{where} of class {mistake.true} taken for {mistake.predicted}; there are "
             f"{num_classes} classes"
         )
-    if min(shape) < 1 or len(mistake.image) != shape[0] * shape[1]:
-        raise ContradictionError(
-            f"{where} of {len(mistake.image)} pixels in place of {shape[0]} by {shape[1]}"
-        )
+    expected = math.prod(shape) if shape else 0
+    if min(shape, default=1) < 1 or len(mistake.image) != expected:
+        size = " by ".join(map(str, shape)) or "none"
+        raise ContradictionError(f"{where} of {len(mistake.image)} bytes in place of {size}")

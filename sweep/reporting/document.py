@@ -16,7 +16,7 @@ from sweep.reporting.findings import Findings
 from sweep.reporting.pruning import pruning
 from sweep.reporting.reported import Reported
 from sweep.reporting.series import best_so_far
-from sweep.reporting.statistics import Comparison, Interval
+from sweep.reporting.statistics import NUM_RESAMPLES, Comparison, Interval
 
 __all__ = ["answer_document", "plain", "study_document"]
 
@@ -42,7 +42,11 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
         "notes": notes,
         "counts": tables.counts(record),
         "best": answer_document(found.answer) if found.answer else None,
-        "commands": _commands(record.name, found.answer, storage_words) if found.answer else {},
+        "commands": _commands(
+            record.name, found.answer, storage_words, is_image=record.data.spec.kind == "image"
+        )
+        if found.answer
+        else {},
         "confirmation": study.confirmation,
         "confirmation_counts": tables.counts(study.runs) if study.runs else None,
         "ties": _ties(found.comparisons),
@@ -63,13 +67,13 @@ def study_document(found: Findings, *, notes: Sequence[str], storage_words: str)
             {"number": number, "matrix": matrix} for number, matrix in found.validation_matrices
         ],
         "matrix_difference": found.difference,
-        "class_names": record.data.class_names,
+        "class_names": record.data.spec.class_names,
         "sampled_params": list(space.sampled),
         "pruning": pruning(record),
-        "failures": [tables.trial_row(record, space, trial) for trial in failed],
+        "failures": [_trial(tables.trial_row(record, space, trial)) for trial in failed],
         "best_so_far": best_so_far(record),
         "search_space": record.space,
-        "search_space_beyond_defaults": space.model_dump(mode="json", exclude_defaults=True),
+        "search_space_beyond_defaults": space.beyond_defaults(),
         "provenance": tables.provenance(record, space),
     }
     cleaned: dict[str, Any] = plain(document)
@@ -104,26 +108,29 @@ def answer_document(found: Answer) -> dict[str, Any]:
     `number` and `params` are those of the search; `network_study` and `network_trial` say whose
     epochs, accuracies and confusion matrix the rest is.
     """
-    network = plain(found.network)
+    network = _trial(found.network)
     measured = {key: network[key] for key in network if key not in ("number", "params", "value")}
     rest = {key: value for key, value in plain(found).items() if key not in ("trial", "network")}
     return {
-        **plain(found.trial),
+        **_trial(found.trial),
         **measured,
         **rest,
         "network_trial": found.network.number,
         "search_value": found.trial.value,
-        "search_validation_accuracy": found.trial.validation_accuracy,
+        "search_validation_accuracy": found.trial.metrics["validation_accuracy"],
     }
 
 
-def _commands(study: str, found: Answer, storage_words: str) -> dict[str, str]:
+def _commands(study: str, found: Answer, storage_words: str, *, is_image: bool) -> dict[str, str]:
     name = shlex.quote(found.network_study)
-    return {
+    commands = {
         "confirm": f"sweep confirm {shlex.quote(study)}{storage_words}",
         "reproduce": f"sweep reproduce {name} {found.network.number}{storage_words}",
-        "use": f"sweep predict {name} IMAGE.png --trial {found.network.number}{storage_words}",
     }
+    if is_image:
+        use = f"sweep predict {name} IMAGE.png --trial {found.network.number}{storage_words}"
+        commands["use"] = use
+    return commands
 
 
 def _readings(study: Reported) -> list[dict[str, Any]]:
@@ -155,18 +162,28 @@ def _leaderboard_row(row: tables.LeaderboardRow) -> dict[str, Any]:
     comparison = row.comparison
     return {
         "rank": row.rank,
-        **plain(row.trial),
-        "validation_accuracy_interval": row.validation_accuracy_interval,
-        "only_best_right": comparison.only_best if comparison else None,
-        "only_this_right": comparison.only_other if comparison else None,
-        "p_value": comparison.p_value if comparison else None,
+        **_trial(row.trial),
+        "value_interval": row.value_interval,
+        "only_best_right": comparison.test.only_first if comparison else None,
+        "only_this_right": comparison.test.only_second if comparison else None,
+        "best_minus_this": comparison.test.difference if comparison else None,
+        "p_value": comparison.test.p_value if comparison else None,
         "p_value_holm": comparison.p_value_holm if comparison else None,
         "tied_with_best": comparison.tied if comparison else None,
     }
 
 
-def _ties(comparisons: Mapping[int, Comparison]) -> dict[str, int]:
+def _trial(row: tables.TrialRow) -> dict[str, Any]:
+    """A row with its metrics beside the rest."""
+    document: dict[str, Any] = plain(row)
+    metrics = document.pop("metrics")
+    return {**document, **metrics}
+
+
+def _ties(comparisons: Mapping[int, Comparison]) -> dict[str, Any]:
     return {
+        "resamples": NUM_RESAMPLES,
+        "test": next((c.test.name for c in comparisons.values()), None),
         "compared": len(comparisons),
         "pairs": math.comb(len(comparisons) + 1, 2),
         "tied": sum(comparison.tied for comparison in comparisons.values()),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sweep.records import ConfusionMatrix, StudyRecord
 from sweep.reporting import series, tables
 from sweep.reporting.answer import Answer, answer
+from sweep.reporting.answers import validation_matrix
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import (
     Calibration,
@@ -24,6 +25,7 @@ from sweep.reporting.statistics import (
 __all__ = ["Findings", "findings"]
 
 _SHOWN_MATRICES = 4
+_MAX_CLASSES = 60  # in a matrix of more nobody finds a cell; the tables name what is confused
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class Findings:
         confusions: The most frequent ones on the test split.
         class_scores: Of the test split.
         calibration: Of the network on the test split, or None if it was not recorded.
-        validation_matrices: Numbers and confusion matrices of the best trials of the search.
+        test_matrix: Confusion matrix of the test split; None if it was not read, or has too many
+            classes to be looked at.
+        validation_matrices: Numbers and confusion matrices of the best trials of the search; empty
+            with too many classes.
         difference: The second of them minus the first, or None.
     """
 
@@ -55,6 +60,7 @@ class Findings:
     confusions: tuple[tables.Confusion, ...]
     class_scores: tuple[ClassScore, ...]
     calibration: Calibration | None
+    test_matrix: ConfusionMatrix | None
     validation_matrices: tuple[tuple[int, ConfusionMatrix], ...]
     difference: series.Difference | None
 
@@ -87,14 +93,15 @@ def findings(study: Reported, *, top: int) -> Findings:
         confusions=tables.confusions(names, matrix),
         class_scores=class_scores(matrix, names) if matrix else (),
         calibration=calibration(reading) if reading else None,
+        test_matrix=matrix if 0 < len(matrix) <= _MAX_CLASSES else None,
         validation_matrices=matrices,
         difference=series.matrix_difference(*matrices[:2]) if len(matrices) > 1 else None,
     )
 
 
 def _validation_matrices(record: StudyRecord) -> tuple[tuple[int, ConfusionMatrix], ...]:
-    return tuple(
-        (trial.number, trial.outcome.validation_confusion_matrix)
-        for trial in record.ranked()[:_SHOWN_MATRICES]
-        if trial.outcome and trial.outcome.validation_confusion_matrix
-    )
+    if record.data.spec.num_classes > _MAX_CLASSES:
+        return ()
+    shown = record.ranked()[:_SHOWN_MATRICES]
+    matrices = [(trial.number, validation_matrix(record, trial)) for trial in shown]
+    return tuple((number, matrix) for number, matrix in matrices if matrix is not None)

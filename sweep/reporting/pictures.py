@@ -76,24 +76,27 @@ def comparison_pictures(
 def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) -> Iterator[_Plan]:
     tested = [study.test for study in comparison.studies]
     progress = [series.best_so_far(study.record) for study in studies]
+    if comparison.metric is None:
+        return
+    metric = comparison.metric.replace("validation_", "test_")
     if any(tested):
         yield _Plan(
-            "accuracies",
-            "Test accuracy of each study with its interval",
-            lambda: figures.draw_study_accuracies(tested),
+            "test",
+            f"{tables.capital(tables.metric_words(metric))} of each study with its interval",
+            lambda: figures.draw_study_tests(tested, metric),
         )
     if any(study.epochs for study in progress):
         yield _Plan(
             "best-so-far",
-            "Validation error of the best trial so far against the epochs spent, by study, "
-            "trials in the order of their numbers",
+            f"{tables.capital(tables.metric_words(comparison.metric))} of the best trial so far "
+            "against the epochs spent, by study, trials in the order of their numbers",
             lambda: figures.draw_best_so_far(progress),
         )
 
 
 def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbnail, ...]:
-    """The most confident mistakes on the test split."""
-    if reading is None or not reading.mistakes:
+    """The most confident mistakes on the test split; none if they are no pictures."""
+    if reading is None or not reading.mistakes or reading.image_shape[:1] not in ((1,), (3,)):
         return ()
     names = tables.class_names(record, len(reading.confusion_matrix or ()))
     brightest = max(max(mistake.image) for mistake in reading.mistakes)
@@ -109,7 +112,7 @@ def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbn
 
 
 def _metric(record: StudyRecord) -> str:
-    return record.objective.metric.replace("_", " ")
+    return tables.metric_words(record.objective.metric)
 
 
 def _trust_plans(found: Findings) -> Iterator[_Plan]:
@@ -117,7 +120,7 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
     if confirmation is not None and any(row.mean for row in confirmation.candidates):
         yield _Plan(
             "confirmation",
-            f"{_metric(found.study.record).capitalize()} of {len(confirmation.candidates)} "
+            f"{tables.capital(_metric(found.study.record))} of {len(confirmation.candidates)} "
             f"configurations on {confirmation.num_seeds} fresh seeds: runs, means with intervals, "
             "and the value in the search",
             lambda: figures.draw_confirmation(confirmation),
@@ -125,7 +128,7 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
     if calibration is not None:
         yield _Plan(
             "reliability",
-            "Accuracy against confidence on the test split, and how many images have which "
+            "Accuracy against confidence on the test split, and how many examples have which "
             "confidence",
             lambda: figures.draw_reliability(calibration),
         )
@@ -134,12 +137,12 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
 def _matrix_plans(found: Findings) -> Iterator[_Plan]:
     record, answer = found.study.record, found.answer
     matrices, difference = found.validation_matrices, found.difference
-    if answer is not None and answer.test_confusion_matrix is not None:
-        matrix = answer.test_confusion_matrix
+    matrix = found.test_matrix
+    if answer is not None and matrix is not None:
         yield _Plan(
             "test-confusion-matrix",
             f"Confusion matrix of trial {answer.network.number} of {answer.network_study} on the "
-            "test split, in images and in percent of the true class",
+            "test split, in examples and in percent of the true class",
             lambda: figures.draw_test_confusion_matrix(matrix, found.class_names),
         )
     if matrices:
@@ -189,7 +192,7 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
         )
         yield _Plan(
             "slices",
-            f"{_metric(record).capitalize()} against each hyperparameter",
+            f"{tables.capital(_metric(record))} against each hyperparameter",
             lambda: figures.draw_slices(shown),
             note,
         )
@@ -208,14 +211,14 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
     if history is not None:
         yield _Plan(
             "history",
-            f"{_metric(record).capitalize()} of each trial against the epochs spent, and the best "
-            "so far, trials in the order of their numbers",
+            f"{tables.capital(_metric(record))} of each trial against the epochs spent, and the "
+            "best so far, trials in the order of their numbers",
             lambda: figures.draw_history(replace(history, best=chosen)),
         )
     if curves is not None:
         yield _Plan(
             "learning-curves",
-            f"{_metric(record).capitalize()} of every trial, epoch by epoch",
+            f"{tables.capital(_metric(record))} of every trial, epoch by epoch",
             lambda: figures.draw_learning_curves(replace(curves, best=chosen)),
             "Diamonds: audited trials, where the pruner would have ended them."
             if any(curve.audited for curve in curves.curves)

@@ -15,7 +15,9 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
+from sweep.definitions import is_share
 from sweep.reporting.statistics import half_width
+from sweep.reporting.tables import capital, metric_words
 from sweep.words import duration, number_words, tie_words
 
 __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
@@ -54,7 +56,7 @@ class StudyPage:
         name: The study's name.
         document: What `report.json` says about it.
         pictures: Figures by kind; missing where there was nothing to draw.
-        thumbnails: Misclassified test images, most confident first.
+        thumbnails: Misclassified test images, if they are images, most confident first.
     """
 
     name: str
@@ -88,9 +90,11 @@ def render_page(
     environment.filters |= {
         "confidence": _confidence,
         "percent": _percent,
-        "percent_short": lambda share: f"{100 * share:g}\u00a0%",
+        "metric_short": _metric_short,
         "interval": _interval,
         "mean": _mean,
+        "capital": capital,
+        "metric_words": metric_words,
         "metric": _metric,
         "metric_interval": _metric_interval,
         "metric_difference": _metric_difference,
@@ -133,19 +137,18 @@ def _interval(interval: Sequence[float] | None, digits: int = 2) -> str:
     return f"{low}\u00a0to\u00a0{high}\u00a0%"
 
 
-def _is_share(metric: str) -> bool:
-    """Whether a metric is shown in percent, and its differences in percentage points."""
-    return metric.endswith("accuracy")
-
-
 def _metric(value: float | None, metric: str) -> str:
-    if value is None or _is_share(metric):
+    if value is None or is_share(metric):
         return _percent(value)
     return f"{value:.4f}"
 
 
+def _metric_short(value: float, metric: str) -> str:
+    return f"{100 * value:g}\u00a0%" if is_share(metric) else f"{value:g}"
+
+
 def _metric_interval(interval: Sequence[float] | None, metric: str) -> str:
-    if interval is None or _is_share(metric):
+    if interval is None or is_share(metric):
         return _interval(interval)
     return f"{interval[0]:.4f}\u00a0to\u00a0{interval[1]:.4f}"
 
@@ -153,21 +156,21 @@ def _metric_interval(interval: Sequence[float] | None, metric: str) -> str:
 def _metric_difference(difference: float | None, metric: str) -> str:
     if difference is None:
         return _NOTHING
-    text = f"{100 * difference:+.2f}\u00a0points" if _is_share(metric) else f"{difference:+.4f}"
+    text = f"{100 * difference:+.2f}\u00a0points" if is_share(metric) else f"{difference:+.4f}"
     return text.replace("-", "−")
 
 
 def _metric_difference_interval(interval: Sequence[float] | None, metric: str) -> str:
     if interval is None:
         return _NOTHING
-    size, digits = (100, 2) if _is_share(metric) else (1, 4)
+    size, digits = (100, 2) if is_share(metric) else (1, 4)
     low, high = (f"{size * end:+.{digits}f}".replace("-", "−") for end in interval)
     return f"{low}\u00a0to\u00a0{high}"
 
 
-def _mean(mean: Mapping[str, Any], metric: str = "accuracy") -> str:
+def _mean(mean: Mapping[str, Any], metric: str) -> str:
     """A mean over runs, with half the length of its interval, or the ends of one that was cut."""
-    size, digits, unit = (100, 2, "\u00a0%") if _is_share(metric) else (1, 4, "")
+    size, digits, unit = (100, 2, "\u00a0%") if is_share(metric) else (1, 4, "")
     text = f"{size * mean['value']:.{digits}f}"
     if mean["interval"] is not None:
         low, high = mean["interval"]

@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from sweep.errors import ContradictionError, StoreError, SweepError, SweepFailedError
 from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
 from sweep.reporting.confirmation import Confirmation, confirmation
 from sweep.reporting.contradictions import require_sound
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, stored_space
 from sweep.store.failures import one_line
 
 __all__ = ["Network", "Reported", "read_space", "reported", "understood"]
@@ -91,15 +89,7 @@ def read_space(record: StudyRecord) -> SearchSpace:
     Raises:
         StoreError: it is not valid in this version.
     """
-    try:
-        return SearchSpace.model_validate(record.space)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise StoreError(
-            f"the search space of study {record.name!r} is not valid in this version: {where}: "
-            f"{problem['msg']}"
-        ) from None
+    return stored_space(record)
 
 
 @contextmanager

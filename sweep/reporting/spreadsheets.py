@@ -8,20 +8,18 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sweep.definitions import OBJECTIVES
 from sweep.records import StudyRecord
 from sweep.reporting import tables
-from sweep.space import PARAMETERS, SearchSpace
+from sweep.space import SearchSpace
 
 __all__ = ["epochs_csv", "trials_csv"]
 
 _MEASURED = (
-    "validation_accuracy", "validation_loss", "best_epoch", "epochs_run", "seconds",
+    "best_epoch", "epochs_run", "seconds",
     "num_parameters", "device", "worker", "started_at", "ended_at", "audited", "reason",
 )  # fmt: skip
-_METRICS = (
-    "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
-    "learning_rate", "seconds",
-)  # fmt: skip
+_VALUES = ("train_loss", "train_accuracy", *OBJECTIVES)
 
 
 def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
@@ -30,30 +28,38 @@ def trials_csv(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> str:
     Args:
         studies: Each with its search space; a confirmation's is that of its search.
     """
-    return _csv(("study", "number", "state", "value", *PARAMETERS, *_MEASURED), _trials(studies))
+    names = list(dict.fromkeys(name for _, space in studies for name in space.definitions))
+    header = ("study", "number", "state", "value", *names, *OBJECTIVES, *_MEASURED)
+    return _csv(header, _trials(studies, names))
 
 
-def _trials(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> Iterable[Sequence[Any]]:
+def _trials(
+    studies: Sequence[tuple[StudyRecord, SearchSpace]], names: Sequence[str]
+) -> Iterable[Sequence[Any]]:
     for record, space in studies:
         for row in tables.trial_rows(record, space):
-            params = (
-                None if name in row.unused_params else row.params.get(name) for name in PARAMETERS
-            )
+            params = (None if name in row.unused_params else row.params.get(name) for name in names)
             measured = (getattr(row, name) for name in _MEASURED)
-            yield (record.name, row.number, row.state, row.value, *params, *measured)
+            metrics = (row.metrics[name] for name in OBJECTIVES)
+            yield (record.name, row.number, row.state, row.value, *params, *metrics, *measured)
 
 
 def epochs_csv(studies: Sequence[StudyRecord]) -> str:
     """Every epoch of every trial that has ended: the learning curves."""
-    return _csv(("study", "number", *_METRICS), _epochs(studies))
+    header = ("study", "number", "epoch", *_VALUES, "learning_rate", "seconds")
+    return _csv(header, _epochs(studies))
 
 
 def _epochs(studies: Sequence[StudyRecord]) -> Iterable[Sequence[Any]]:
     for record in studies:
         for trial in record.trials:
             for metrics in trial.outcome.history if trial.outcome else ():
-                values = (getattr(metrics, name) for name in _METRICS)
-                yield (record.name, trial.number, *values)
+                values = (metrics.values[name] for name in _VALUES)
+                yield (
+                    *(record.name, trial.number, metrics.epoch),
+                    *values,
+                    *(metrics.learning_rate, metrics.seconds),
+                )
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

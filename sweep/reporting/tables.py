@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.definitions import OBJECTIVES, Scalar
 from sweep.records import ConfusionMatrix, StudyRecord, TrialRecord, TrialState
-from sweep.reporting.parameters import Scalar
-from sweep.reporting.statistics import Comparison, Interval, wilson_interval
+from sweep.reporting.answers import validation_labels
+from sweep.reporting.statistics import Comparison, Interval, validation_intervals
 from sweep.space import SearchSpace, effective_parameters
 
 __all__ = [
@@ -21,16 +22,17 @@ __all__ = [
     "LeaderboardRow",
     "Provenance",
     "TrialRow",
+    "capital",
     "class_names",
     "confusions",
     "counts",
     "leaderboard",
+    "metric_words",
     "num_validation_images",
     "provenance",
     "trial_row",
     "trial_rows",
     "trials_after_opening",
-    "validation_interval",
 ]
 
 _MAX_CONFUSIONS = 10
@@ -42,13 +44,13 @@ class TrialRow:
 
     Attributes:
         number: The trial's number.
-        state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
+        state: COMPLETE, PRUNED, FAIL, RUNNING, PAUSED or WAITING.
         value: What the study ranks by.
         params: Every hyperparameter.
         unused_params: Those that had no effect: their condition did not hold, or the network has
             no use for them.
-        validation_accuracy: At the best epoch.
-        validation_loss: At the best epoch, in nats.
+        metrics: The validation metrics at the best epoch, by the names of
+            `sweep.definitions.OBJECTIVES`; None where there is no best epoch.
         best_epoch: The epoch whose weights were kept.
         epochs_run: Epochs that were run to their end.
         seconds: Wall time of the trial.
@@ -58,7 +60,7 @@ class TrialRow:
         started_at: When it was asked for, ISO 8601, by the clock of the machine; None if unknown.
         ended_at: When it ended, likewise.
         audited: The epoch after which the pruner would have ended it, had it not been audited.
-        reason: Why it was pruned or failed.
+        reason: Why it was paused or pruned, or why it failed.
     """
 
     number: int
@@ -66,8 +68,7 @@ class TrialRow:
     value: float | None
     params: dict[str, Scalar]
     unused_params: tuple[str, ...]
-    validation_accuracy: float | None
-    validation_loss: float | None
+    metrics: dict[str, float | None]
     best_epoch: int | None
     epochs_run: int
     seconds: float | None
@@ -87,13 +88,13 @@ class LeaderboardRow:
     Attributes:
         rank: 1 for the best; trials of the same value share a rank.
         trial: The trial.
-        validation_accuracy_interval: 95 %, Wilson; None if the number of images is unknown.
+        value_interval: 95 % (see `validation_intervals`); None if it is unknown.
         comparison: Against the best; None for the best itself or if it cannot be made.
     """
 
     rank: int
     trial: TrialRow
-    validation_accuracy_interval: Interval | None
+    value_interval: Interval | None
     comparison: Comparison | None
 
 
@@ -107,6 +108,7 @@ class Counts:
         pruned: Pruned ones.
         failed: Failed ones.
         running: Those under way.
+        paused: Those that may be promoted.
         waiting: Those that wait.
         epochs: Epochs run by all of them.
         seconds: What these epochs took of the workers' time. Trials that were trained together
@@ -120,6 +122,7 @@ class Counts:
     pruned: int
     failed: int
     running: int
+    paused: int
     waiting: int
     epochs: int
     seconds: float
@@ -128,13 +131,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Images of one class that were taken for another.
+    """Examples of one class that were taken for another.
 
     Attributes:
         true: Name of the true class.
         predicted: Name of the predicted class.
-        count: How many images.
-        num_true: Images of the true class.
+        count: How many there are.
+        num_true: Examples of the true class.
     """
 
     true: str
@@ -157,6 +160,16 @@ class Provenance:
     precisions: tuple[str, ...]
 
 
+def metric_words(name: str) -> str:
+    """A value's name as people say it: `validation macro F1`."""
+    return name.replace("f1_macro", "macro_F1").replace("_", " ")
+
+
+def capital(words: str) -> str:
+    """Words at the beginning of a sentence; `str.capitalize` would write `macro f1`."""
+    return words[:1].upper() + words[1:]
+
+
 def trial_rows(record: StudyRecord, space: SearchSpace) -> tuple[TrialRow, ...]:
     """All trials by number."""
     return tuple(trial_row(record, space, trial) for trial in record.trials)
@@ -173,8 +186,7 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
         value=record.value(trial),
         params=dict(trial.params),
         unused_params=tuple(name for name in trial.params if name not in effective),
-        validation_accuracy=best.validation_accuracy if best else None,
-        validation_loss=best.validation_loss if best else None,
+        metrics={name: best.values[name] if best else None for name in OBJECTIVES},
         best_epoch=outcome.best_epoch if outcome else None,
         epochs_run=trial.epochs_run,
         seconds=outcome.seconds if outcome else None,
@@ -190,38 +202,24 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
 
 def num_validation_images(record: StudyRecord) -> int | None:
     """Size of the validation split, or None if nothing tells."""
-    if record.data.validation_labels:
-        return len(record.data.validation_labels)
-    for trial in record.trials:
-        matrix = trial.outcome.validation_confusion_matrix if trial.outcome else None
-        if matrix is not None:
-            return sum(map(sum, matrix))
-    return None
-
-
-def validation_interval(accuracy: float | None, num_images: int | None) -> Interval | None:
-    """Wilson's 95 % interval of a validation accuracy; None if it or its images are unknown."""
-    if accuracy is None or not num_images:
-        return None
-    return wilson_interval(round(accuracy * num_images), num_images)
+    return len(validation_labels(record)) or None
 
 
 def leaderboard(
     record: StudyRecord, space: SearchSpace, comparisons: dict[int, Comparison], top: int
 ) -> tuple[LeaderboardRow, ...]:
     """The best COMPLETE trials, best first."""
-    num_images = num_validation_images(record)
+    best = record.ranked()[:top]
+    intervals = validation_intervals(record, best)
     rows: list[LeaderboardRow] = []
-    for place, trial in enumerate(record.ranked()[:top], start=1):
+    for place, trial in enumerate(best, start=1):
         row = trial_row(record, space, trial)
         same = rows and rows[-1].trial.value == row.value
         rows.append(
             LeaderboardRow(
                 rank=rows[-1].rank if same else place,
                 trial=row,
-                validation_accuracy_interval=validation_interval(
-                    row.validation_accuracy, num_images
-                ),
+                value_interval=intervals.get(trial.number),
                 comparison=comparisons.get(trial.number),
             )
         )
@@ -236,6 +234,7 @@ def counts(record: StudyRecord) -> Counts:
         pruned=record.count(TrialState.PRUNED),
         failed=record.count(TrialState.FAIL),
         running=record.count(TrialState.RUNNING),
+        paused=record.count(TrialState.PAUSED),
         waiting=record.count(TrialState.WAITING),
         epochs=sum(trial.epochs_run for trial in record.trials),
         seconds=sum(
@@ -276,7 +275,7 @@ def trials_after_opening(record: StudyRecord) -> int:
 
 def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
     """Names of the classes, numbers where they are unknown."""
-    names = record.data.class_names
+    names = record.data.spec.class_names
     return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
 
 

@@ -6,15 +6,14 @@ examined and shown like any other.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Unpack
 
 from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.records import (
     Confirms,
-    Message,
     Notice,
     StudyRecord,
     TrialRecord,
@@ -23,13 +22,13 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.runner.spaces import stored_space
-from sweep.runner.sweeps import CHECKPOINT_SECONDS, Request, limits_of
-from sweep.runner.workers import Executor, WorkerOptions
-from sweep.space import PARAMETERS, SearchSpace, effective_parameters, load_space
+from sweep.runner.interruption import interruptible
+from sweep.runner.options import DEFAULTS, WorkOptions, complete
+from sweep.runner.sweeps import Request
+from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
-from sweep.words import DEFAULT_STORAGE, command_words
+from sweep.words import command_words
 
 __all__ = ["train_confirmation"]
 
@@ -44,18 +43,7 @@ def train_confirmation(
     *,
     top: int | None = None,
     seeds: int | None = None,
-    storage: str = DEFAULT_STORAGE,
-    workers: int | None = None,
-    device: str = "auto",
-    data_dir: str | os.PathLike[str] | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    lanes: int | None = None,
-    executor: Executor = "processes",
-    checkpoint_every: float = CHECKPOINT_SECONDS,
-    trial_time_limit: float | None = None,
-    on_event: Callable[[Message], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    **options: Unpack[WorkOptions],
 ) -> StudyRecord:
     """Train a search's best configurations again. A confirmation that was begun goes on.
 
@@ -67,32 +55,35 @@ def train_confirmation(
     Raises:
         InputError: the search is not finished, or the request does not fit; nothing was created.
         SweepFailedError: all runs failed, or workers do not start.
-        KeyboardInterrupt: Ctrl-C, or `stop` said so; the same call goes on.
+        Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
     """
+    whole = complete("train_confirmation", WorkOptions, options)
     for name, number in (("top", top), ("seeds", seeds)):
         if number is not None and number < 1:
             raise InputError(f"{name} must be at least 1; found {number}")
-    store = Store(storage, to_write=True)
-    plan = _plan(store, store.read_study(study), top, seeds)
-    for notice in plan.notices:
-        on_event(Notice(notice))
-    runs = plan.runs
-    # A driver may have died after the last run, before it could write that nothing is left to do.
-    if runs is None or runs.finished_by is None or not have_all_ended(runs):
-        request = Request(
-            space=plan.space,
-            store=store,
-            limits=limits_of(plan.space, None, trial_time_limit, None),
-            checkpoint_every=checkpoint_every,
-            workers=WorkerOptions(workers, device, engine, precision, lanes, executor),
-            data_dir=data_dir,
-            keep_weights=plan.space.num_trials,  # nobody knows yet whose will be tested
-            confirms=plan.confirms,
-            holding=lambda: _holding(store, plan, top, seeds),
-            on_event=on_event,
-            stop=stop,
-        )
-        runs = request.carry_out()
+    with interruptible(f"`{command_words('confirm', study, whole['storage'])}` goes on"):
+        store = Store(whole["storage"], to_write=True)
+        search = store.read_study(study)
+        plan = _plan(store, search, top, seeds)
+        for notice in plan.notices:
+            whole["on_event"](Notice(notice))
+        runs = plan.runs
+        # A driver may have died after the last run, before it could write that nothing is left.
+        if runs is None or runs.finished_by is None or not have_all_ended(runs):
+            request = Request(
+                name=plan.space.name,
+                store=store,
+                options={
+                    **DEFAULTS,
+                    **whole,
+                    "keep_weights": plan.space.num_trials,  # nobody knows yet whose will be tested
+                },
+                space=plan.space,
+                confirms=plan.confirms,
+                workers=search.workers,
+                holding=lambda: _holding(store, plan, top, seeds),
+            )
+            runs = request.carry_out()
     _, best_mean = rank_candidates(runs)[0]
     if best_mean is None:
         last = [run.reason or "no reason" for run in runs.failed][-1:]
@@ -155,7 +146,7 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
             f"study {search.name!r} is itself a confirmation: "
             f"`{command_words('confirm', search.confirms.study, store.url)}` goes on with it"
         )
-    space = stored_space(store, search.name)
+    space = stored_space(search)
     runs = _find_runs(store, search.name)
     if runs is None or not have_all_ended(runs):
         _require_finished(search, store.url)
@@ -180,7 +171,7 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
             f"study {search.name} has {more} trial{'s' if more > 1 else ''} more than when its "
             f"confirmation was begun; the best of its first {confirms.num_trials} are confirmed"
         )
-    return _Plan(confirms, stored_space(store, runs.name), runs, tuple(notices))
+    return _Plan(confirms, stored_space(runs), runs, tuple(notices))
 
 
 def _find_runs(store: Store, search: str) -> StudyRecord | None:
@@ -254,7 +245,7 @@ def _space_of_runs(
     """
     values = {
         name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))
-        for name in PARAMETERS
+        for name in space.definitions
     }
     parameters = {
         name: found[0] if len(found) == 1 else {"choices": found} for name, found in values.items()

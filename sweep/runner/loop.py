@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sweep.errors import SweepFailedError
+from sweep.errors import Interrupted, SweepFailedError
 from sweep.execution import MAX_RETRIES, Pool
 from sweep.provenance import project_commit
 from sweep.records import (
@@ -19,8 +19,10 @@ from sweep.records import (
     Lost,
     Message,
     Notice,
+    Paused,
     Resumed,
     StudyOpened,
+    StudyRecord,
     TrialConfig,
     TrialOutcome,
     TrialStarted,
@@ -28,10 +30,10 @@ from sweep.records import (
     WorkerReady,
 )
 from sweep.runner.failures import Failures
+from sweep.runner.workers import precision_option
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
-from sweep.words import command_words
 
 __all__ = ["Limits", "Loop"]
 
@@ -60,11 +62,11 @@ class Loop:
         space: The search space; its name is the study's.
         store: Where the study is; the caller holds the study's lock.
         session: The study.
-        total: Trials of the study, repetitions of failed ones included, or None if only time
-            limits it.
+        study: The study as it was found, with its budget from now on.
         failures: Counts the failed trials; those of the past are counted.
         fingerprint: SHA-256 of the data that workers must see.
         limits: Where to stop.
+        command: The command that goes on with the study, for messages.
         on_event: Is told everything that happens.
         stop: Asked several times a second; True ends the work.
     """
@@ -75,20 +77,24 @@ class Loop:
         store: Store,
         session: StudySession,
         *,
-        total: int | None,
+        study: StudyRecord,
         failures: Failures,
         fingerprint: str,
         limits: Limits,
+        command: str,
         on_event: Callable[[Message], None],
         stop: Callable[[], bool],
     ) -> None:
         self._space = space
         self._store = store
         self._session = session
-        self._total = total
+        self._study: StudyRecord | None = study
+        self._total = study.num_trials
+        self._workers = study.workers
         self._failures = failures
         self._fingerprint = fingerprint
         self._limits = limits
+        self._command = command
         self._keep_weights = 0
         self._on_event = on_event
         self._stop = stop
@@ -99,19 +105,25 @@ class Loop:
         self._histories: dict[int, list[EpochMetrics]] = {}
         self._deadline = time.monotonic() + limits.timeout if limits.timeout is not None else None
 
-    def run(self, pool: Pool) -> None:
-        """Work until the budget is used up.
+    def run(self, pool: Pool) -> StudyRecord | None:
+        """Work until the budget is used up. Call it once.
 
         Args:
             pool: Where trials are trained; its workers are started if there is work.
 
+        Returns:
+            The study if there was nothing to do; otherwise it has changed.
+
         Raises:
             SweepFailedError: too many trials failed, or workers cannot be started.
-            KeyboardInterrupt: `stop` said so; trials under way are saved.
+            Interrupted: `stop` said so; trials under way are saved.
         """
         name = self._space.name
-        orphans = self._session.recover()
-        study = self._store.read_study(name)
+        study, self._study = self._study, None
+        assert study is not None  # noqa: S101 - for the type checker: this is the only call
+        orphans = self._session.recover(
+            paused=[t.number for t in study.trials if t.state is TrialState.PAUSED]
+        )
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
         self._session.plan_audits(self._total, audited)
         self._on_event(StudyOpened(study, pool.devices, self._deadline))
@@ -122,18 +134,24 @@ class Loop:
             for trial in study.ranked()[: self._keep_weights]
             if (value := study.value(trial)) is not None
         }
+        waiting = [*failures, *self._session.paused]
+        self._store.delete_strays(name, running=waiting, keep=self._leaders)
+        can_go_on = bool(orphans) or self._session.promotable() is not None
+        if not can_go_on and not waiting and self._budget_used() == "trials":
+            self._store.write_finished(name, "trials")
+            return replace(study, finished_by="trials")
         del study  # many trials take much memory
-        self._store.delete_strays(name, running=list(failures), keep=self._leaders)
-        if orphans or self._budget_used() != "trials":
+        if can_go_on or self._budget_used() != "trials":
             pool.start()
             for config in orphans:
                 self._go_on_with(config, failures[config.number], pool)
             self._work(pool)
-        self._store.write_finished(name, self._budget_used())
+        self._finish_study()
+        return None
 
     def _work(self, pool: Pool) -> None:
         while not self._must_stop():
-            started = self._start_trial(pool)
+            started = self._promote_trial(pool) or self._start_trial(pool)
             if not started:
                 pool.flush()
                 if not pool.running:
@@ -144,7 +162,7 @@ class Loop:
         self._handle(pool.save(), pool)
         if self._failures.are_too_many:
             raise SweepFailedError(self._failures.reason)
-        raise KeyboardInterrupt
+        raise Interrupted(f"interrupted; what was trained is saved: `{self._command}` goes on")
 
     def _must_stop(self) -> bool:
         return self._stop() or self._failures.are_too_many
@@ -153,9 +171,45 @@ class Loop:
         """What part of the budget is used up, or None."""
         if self._total is not None and self._num_started >= self._total:
             return "trials"
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return "timeout"
-        return None
+        return "timeout" if self._is_too_late else None
+
+    @property
+    def _is_too_late(self) -> bool:
+        """Whether nothing starts any more."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _finish_study(self) -> None:
+        """Record that the budget is used up.
+
+        A study that ends by its trials promotes none any more: what is paused is pruned, with all
+        that is recorded of it already. What time did not suffice for stays paused.
+        """
+        name = self._space.name
+        used = self._budget_used() if self._session.promotable() is None else "timeout"
+        paused = self._session.paused if used == "trials" else []
+        outcomes = [self._store.read_outcome(name, number) for number in paused]
+        with self._store.transaction():
+            for outcome in outcomes:
+                self._store.discard_checkpoints(name, outcome.trial)
+                self._session.tell(outcome)
+            self._store.write_finished(name, used)
+        for outcome in outcomes:
+            self._on_event(outcome)
+
+    def _promote_trial(self, pool: Pool) -> bool:
+        """Submit a paused trial again, if there is room and one goes on now."""
+        if not pool.has_room or self._is_too_late:
+            return False
+        number = self._session.promotable()
+        if number is None:
+            return False
+        name = self._space.name
+        with self._store.transaction():
+            config = self._session.promote(number)
+            self._store.write_promoted(name, number)
+            self._store.write_finished(name, None)
+        self._go_on_with(config, self._store.read_lost(name, number), pool)
+        return True
 
     def _start_trial(self, pool: Pool) -> bool:
         """Ask for a trial and submit it, if there is room and budget."""
@@ -189,10 +243,13 @@ class Loop:
             match message:
                 case WorkerReady():
                     self._compare_data(message)
+                    self._record_precision(message)
                 case Resumed():
                     self._go_on(message, pool)
                 case Epoch():
                     self._record_epoch(message, pool)
+                case Paused(outcome):
+                    self._pause(outcome)
                 case TrialOutcome():
                     self._finish(message)
                 case Lost():
@@ -217,8 +274,15 @@ class Loop:
         if worker.data_fingerprint != self._fingerprint:
             raise SweepFailedError(
                 "a worker read other data than the driver: the files changed meanwhile; "
-                f"`{command_words('resume', self._space.name, self._store.url)}` starts again"
+                f"`{self._command}` starts again"
             )
+
+    def _record_precision(self, worker: WorkerReady) -> None:
+        """Record what precision `auto` came to, so that the study goes on in it anywhere."""
+        if self._workers is not None and self._workers.precision == "auto":
+            precision = precision_option(worker.precision)
+            self._workers = replace(self._workers, precision=precision)
+            self._store.write_workers(self._space.name, self._workers)
 
     def _go_on(self, resumed: Resumed, pool: Pool) -> None:
         """Take note of a trial's past, and decide again on its last epoch."""
@@ -279,9 +343,7 @@ class Loop:
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
         self._histories.pop(outcome.trial, None)
-        if self._commit is not None:
-            environment = {**(outcome.environment or {}), "commit": self._commit}
-            outcome = replace(outcome, environment=environment)
+        outcome = self._with_commit(outcome)
         value = self._space.trial_objective.value(outcome.best) if outcome.best else None
         if outcome.state is TrialState.COMPLETE and value is not None:
             self._leaders = self._with_leader(outcome.trial, value)
@@ -291,6 +353,22 @@ class Loop:
         del self._configs[outcome.trial]
         self._on_event(replace(outcome, weights=None))
         self._failures.add(outcome)
+
+    def _pause(self, outcome: TrialOutcome) -> None:
+        """Record that a trial is paused: its checkpoint is kept, its worker has let it go."""
+        self._histories.pop(outcome.trial, None)
+        outcome = self._with_commit(outcome)
+        with self._store.transaction():
+            self._store.write_paused(self._space.name, outcome)
+            self._session.pause(outcome.trial)
+        del self._configs[outcome.trial]
+        self._on_event(Paused(outcome))
+        self._failures.add(outcome)
+
+    def _with_commit(self, outcome: TrialOutcome) -> TrialOutcome:
+        if self._commit is None:
+            return outcome
+        return replace(outcome, environment={**(outcome.environment or {}), "commit": self._commit})
 
     def _with_leader(self, trial: int, value: float) -> dict[int, float]:
         """The best trials so far, whose weights are kept."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Unpack
 
-from sweep.data import default_data_dir
-from sweep.errors import DeviceError, InputError, StoreError, SweepFailedError
+from sweep.errors import DeviceError, InputError, Interrupted, StoreError, SweepFailedError
 from sweep.execution import Pool, place_workers
 from sweep.provenance import project_commit
 from sweep.records import (
     Decision,
     Epoch,
-    EpochMetrics,
     FailureKind,
     Lost,
     Message,
@@ -24,16 +21,18 @@ from sweep.records import (
     TrialOutcome,
     TrialState,
 )
-from sweep.runner.spaces import read_data, stored_space
-from sweep.runner.workers import Executor, WorkerOptions
+from sweep.runner.interruption import interruptible
+from sweep.runner.options import DEFAULTS, PlaceOptions, StudyOptions, complete
+from sweep.runner.spaces import data_folder, read_data
+from sweep.runner.workers import choose_workers, open_pool, precision_option, worker_settings
+from sweep.space import stored_space
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE
 
-__all__ = ["METRICS", "Reproduction", "reproduce"]
+__all__ = ["Reproduction", "reproduce"]
 
-METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 _POLL_SECONDS = 0.2
+_NOTHING_WRITTEN = "nothing was written: reproduce the trial again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,7 @@ class Reproduction:
         recorded: How the trial ended.
         repeated: How its repetition did.
         first_difference: The first epoch that differs in anything but time, or None.
-        largest: The largest difference of each metric of `METRICS` over all epochs; without those
-            that were not recorded then.
+        largest: The largest difference of each metric over all epochs.
         weights: Whether the best weights are the same, or None if they are not kept.
         conditions: What was different around it: versions, data, device, neighbours.
     """
@@ -87,13 +85,7 @@ class Reproduction:
 def reproduce(
     study: str,
     trial: int,
-    *,
-    storage: str = DEFAULT_STORAGE,
-    device: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    executor: Executor = "processes",
-    on_event: Callable[[Message], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    **options: Unpack[PlaceOptions],
 ) -> Reproduction:
     """Train a trial again from the store alone. Nothing is written.
 
@@ -102,29 +94,29 @@ def reproduce(
     Args:
         study: Name of the study.
         trial: The trial's number.
-        storage: `sqlite:///` and a path.
-        device: Where to train; the kind of device of then if None and it is there.
-        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-        executor: `processes`; `inline`: the trial is trained in this very process; or what makes a
-            `sweep.execution.Launcher`.
-        on_event: Called for every epoch.
-        stop: Asked several times a second; True ends the work.
+        **options: Where the store, the data and the worker are, and who watches:
+            `help(sweep.PlaceOptions)` documents them.
 
     Raises:
         InputError: there is no such trial, or it has not ended.
         SweepFailedError: the worker died.
-        KeyboardInterrupt: `stop` said so.
+        Interrupted: Ctrl-C, or `stop` said so.
     """
-    store = Store(storage, to_write=False)
-    record = store.read_study(study)
-    recorded = _ended(record, trial)
-    config = store.read_config(study, trial)
-    space = stored_space(store, study)
-    folder = Path(data_dir) if data_dir is not None else default_data_dir()
-    with _workers(recorded, device, executor).pool(space, folder) as pool:
-        fingerprint = read_data(space, folder).fingerprint
-        repeated = _train(pool, config, recorded, on_event, stop)
-    weights = store.recorded_weights(study, trial)
+    whole = complete("reproduce", PlaceOptions, options)
+    with interruptible(_NOTHING_WRITTEN):
+        store = Store(whole["storage"], to_write=False)
+        record = store.read_study(study)
+        recorded = _ended(record, trial)
+        config = store.read_config(study, trial)
+        space = stored_space(record)
+        folder = data_folder(whole["data_dir"])
+        as_then = _as_then(recorded, whole, options.get("device"))
+        choices, placements = choose_workers(as_then, space)
+        settings = worker_settings(space, choices, placements, folder)
+        with open_pool(whole["executor"], settings) as pool:
+            fingerprint = read_data(space, folder).fingerprint
+            repeated = _train(pool, config, recorded, whole["on_event"], whole["stop"])
+        weights = store.recorded_weights(study, trial)
     return Reproduction(
         study=study,
         recorded=recorded,
@@ -160,7 +152,7 @@ def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
     return outcome
 
 
-def _workers(recorded: TrialOutcome, device: str | None, executor: Executor) -> WorkerOptions:
+def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) -> StudyOptions:
     """One worker as it was then, as far as that is recorded and this machine can meet it."""
     if device is None:
         device = recorded.device.split(" ")[0] or "auto"
@@ -168,16 +160,16 @@ def _workers(recorded: TrialOutcome, device: str | None, executor: Executor) -> 
             place_workers(device, 1)
         except DeviceError:
             device = "auto"  # the difference is said in the end
-    return WorkerOptions(
-        workers=1,
-        device=device,
-        engine=recorded.engine or "auto",
-        # What a GPU makes of float32 is recorded as tf32.
-        precision={"": "auto", "tf32": "float32"}.get(recorded.precision, recorded.precision),
-        lanes=1,
-        executor=executor,
-        threads=recorded.num_threads or None,
-    )
+    return {
+        **DEFAULTS,
+        **given,
+        "workers": 1,
+        "device": device,
+        "engine": recorded.engine or "auto",
+        "precision": precision_option(recorded.precision),
+        "lanes": 1,
+        "threads": recorded.num_threads or "auto",
+    }
 
 
 def _train(
@@ -194,7 +186,7 @@ def _train(
     pool.flush()
     while True:
         if stop():
-            raise KeyboardInterrupt
+            raise Interrupted(f"interrupted; {_NOTHING_WRITTEN}")
         for message in pool.messages(_POLL_SECONDS):
             match message:
                 case Epoch((metrics,)):
@@ -221,18 +213,12 @@ def _failed_alike(recorded: TrialOutcome, repeated: TrialOutcome) -> bool:
     return repeated.failure is not None and repeated.failure.kind is recorded.failure.kind
 
 
-def _is_same(theirs: EpochMetrics, ours: EpochMetrics) -> bool:
-    """Whether two epochs agree in all that was recorded then, but for time."""
-    ours = replace(ours, seconds=theirs.seconds)
-    if theirs.train_accuracy is None:  # a study from before it was recorded
-        ours = replace(ours, train_accuracy=None)
-    return ours == theirs
-
-
 def _first_difference(recorded: TrialOutcome, repeated: TrialOutcome) -> int | None:
     pairs = zip(recorded.history, repeated.history, strict=False)
     for theirs, ours in pairs:
-        if not _is_same(theirs, ours):
+        # A metric that was not recorded then cannot differ.
+        values = {name: ours.values[name] for name in theirs.values.keys() & ours.values.keys()}
+        if replace(ours, seconds=theirs.seconds, values=values) != theirs:
             return theirs.epoch
     lengths = len(recorded.history), len(repeated.history)
     return None if lengths[0] == lengths[1] else min(lengths) + 1
@@ -240,13 +226,12 @@ def _first_difference(recorded: TrialOutcome, repeated: TrialOutcome) -> int | N
 
 def _largest_differences(recorded: TrialOutcome, repeated: TrialOutcome) -> dict[str, float]:
     epochs = list(zip(recorded.history, repeated.history, strict=False))
-    largest = {}
-    for name in METRICS:
-        pairs = [(getattr(theirs, name), getattr(ours, name)) for theirs, ours in epochs]
-        known = [(then, now) for then, now in pairs if then is not None and now is not None]
-        if known or not pairs:
-            largest[name] = max((abs(then - now) for then, now in known), default=0.0)
-    return largest
+    largest: dict[str, float] = {}
+    for theirs, ours in epochs:
+        for name in theirs.values.keys() & ours.values.keys():
+            difference = abs(theirs.values[name] - ours.values[name])
+            largest[name] = max(difference, largest.get(name, 0.0))
+    return dict(sorted(largest.items()))
 
 
 def _conditions(

@@ -3,52 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, Unpack
 
-from sweep.data import default_data_dir
-from sweep.errors import DataError, InputError, SweepFailedError
+from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.execution import Pool
-from sweep.records import Confirms, DataFacts, Message, Notice, StudyRecord, TrialRecord
+from sweep.records import (
+    Confirms,
+    DataFacts,
+    Notice,
+    StudyRecord,
+    TrialRecord,
+    WorkerChoices,
+)
 from sweep.runner.failures import Failures
+from sweep.runner.interruption import interruptible
 from sweep.runner.loop import Limits, Loop
-from sweep.runner.spaces import compare_spaces, override, read_data, stored_space
-from sweep.runner.workers import Executor, WorkerOptions
-from sweep.space import SearchSpace, load_space
+from sweep.runner.options import StudyOptions, complete
+from sweep.runner.spaces import (
+    compare_data,
+    compare_spaces,
+    data_folder,
+    read_data,
+)
+from sweep.runner.workers import choose_workers, open_pool, worker_settings
+from sweep.space import SearchSpace, load_space, override_space, stored_space
 from sweep.store import STORE_FAILURES, Store, describe_failure, network_warning
 from sweep.study import StudySession
-from sweep.words import DEFAULT_STORAGE, command_words
+from sweep.words import command_words
 
-__all__ = ["CHECKPOINT_SECONDS", "Request", "limits_of", "resume", "run"]
-
-CHECKPOINT_SECONDS = 10.0
-"""Between two checkpoints of a trial: short beside a trial, long beside what one costs."""
+__all__ = ["Request", "resume", "run"]
 
 
 def run(
     space: SearchSpace | str | os.PathLike[str] | Mapping[str, Any],
     *,
     study: str | None = None,
-    storage: str = DEFAULT_STORAGE,
-    trials: int | None = None,
-    timeout: float | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    data_dir: str | os.PathLike[str] | None = None,
     seed: int | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    lanes: int | None = None,
-    executor: Executor = "processes",
-    checkpoint_every: float = CHECKPOINT_SECONDS,
-    keep_weights: int | None = None,
-    trial_time_limit: float | None = None,
-    max_failures: int | None = None,
-    on_event: Callable[[Message], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    **options: Unpack[StudyOptions],
 ) -> StudyRecord:
     """Run a sweep until its budget is used up.
 
@@ -57,25 +51,10 @@ def run(
     Args:
         space: A search space, the path of its YAML file, or the file's content as a mapping.
         study: Name of the study; the space's own if None.
-        storage: `sqlite:///` and a path.
-        trials: Total number of trials, in place of the space's budget.
-        timeout: Seconds after which no new trial starts, for this call only.
-        workers: Worker processes; one per core or per GPU if None.
-        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
-        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
         seed: The study's seed, in place of the sampler's.
-        engine: `auto`, `sequential` (the plain reference) or `stacked`.
-        precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
-        lanes: Trials that one worker trains at once; chosen by their size if None.
-        executor: `processes`; `inline`: trials are trained in this very process, for debuggers; or
-            what makes a `sweep.execution.Launcher`.
-        checkpoint_every: Seconds between two checkpoints of a trial.
-        keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
-            study kept so far, if None.
-        trial_time_limit: Seconds that a trial may take, in place of the budget's.
-        max_failures: Failed trials that the study may have, in place of the budget's.
-        on_event: Called for everything that happens, in the driver.
-        stop: Asked several times a second; True ends the work between two writes.
+        **options: How far the study goes, how and where trials are trained, and who watches:
+            `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`
+            document them.
 
     Returns:
         The study at the end.
@@ -83,76 +62,28 @@ def run(
     Raises:
         InputError: the request cannot be carried out; nothing was created.
         SweepFailedError: too many trials failed, or workers do not start.
-        KeyboardInterrupt: Ctrl-C, or `stop` said so; `resume` finishes the study.
+        Interrupted: Ctrl-C, or `stop` said so; `resume` finishes the study.
     """
-    if not isinstance(space, SearchSpace):
-        space = load_space(space)
-    space = override(space, name=study, seed=seed)
-    store = Store(storage, to_write=True)
-    if store.has_study(space.name):
-        compare_spaces(store, space)
-        _refuse_confirmation(space.name, store.read_confirms(space.name), storage)
-    space = override(space, trials=trials)
-    options = WorkerOptions(workers, device, engine, precision, lanes, executor)
-    request = Request(
-        space=space,
-        store=store,
-        limits=limits_of(space, timeout, trial_time_limit, max_failures),
-        checkpoint_every=checkpoint_every,
-        workers=options,
-        data_dir=data_dir,
-        keep_weights=keep_weights,
-        total=trials,
-        on_event=on_event,
-        stop=stop,
-    )
-    return request.carry_out()
+    whole = complete("run", StudyOptions, options)
+    with interruptible("run the search again: a study that was begun goes on"):
+        if not isinstance(space, SearchSpace):
+            space = load_space(space)
+        space = override_space(space, name=study, seed=seed, trials=whole["trials"])
+        store = Store(whole["storage"], to_write=True)
+        return Request(name=space.name, store=store, options=whole, space=space).carry_out()
 
 
 def resume(
-    study: str,
-    *,
-    storage: str = DEFAULT_STORAGE,
-    trials: int | None = None,
-    retry_failed: bool = False,
-    timeout: float | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    data_dir: str | os.PathLike[str] | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    lanes: int | None = None,
-    executor: Executor = "processes",
-    checkpoint_every: float = CHECKPOINT_SECONDS,
-    keep_weights: int | None = None,
-    trial_time_limit: float | None = None,
-    max_failures: int | None = None,
-    on_event: Callable[[Message], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    study: str, *, retry_failed: bool = False, **options: Unpack[StudyOptions]
 ) -> StudyRecord:
     """Finish a study; its search space is in the store.
 
     Args:
         study: Name of the study.
-        storage: `sqlite:///` and a path.
-        trials: New total number of trials; the study's own if None.
         retry_failed: Whether failed trials are run again, under new numbers and beyond the total.
-        timeout: Seconds after which no new trial starts, for this call only.
-        workers: Worker processes; one per core or per GPU if None.
-        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
-        data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-        engine: `auto`, `sequential` (the plain reference) or `stacked`.
-        precision: `auto` (bfloat16 where the hardware multiplies it), `float32` or `bfloat16`.
-        lanes: Trials that one worker trains at once; chosen by their size if None.
-        executor: `processes`; `inline`: trials are trained in this very process, for debuggers; or
-            what makes a `sweep.execution.Launcher`.
-        checkpoint_every: Seconds between two checkpoints of a trial.
-        keep_weights: Of so many trials, the best, the weights are kept; ten, or as many as the
-            study kept so far, if None.
-        trial_time_limit: Seconds that a trial may take, in place of the budget's.
-        max_failures: Failed trials that the study may have, in place of the budget's.
-        on_event: Called for everything that happens, in the driver.
-        stop: Asked several times a second; True ends the work between two writes.
+        **options: How far the study goes, how and where trials are trained, and who watches:
+            `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`
+            document them.
 
     Returns:
         The study at the end.
@@ -160,198 +91,280 @@ def resume(
     Raises:
         InputError: there is no such study, or it cannot go on as asked.
         SweepFailedError: too many trials failed, or workers do not start.
-        KeyboardInterrupt: Ctrl-C, or `stop` said so.
+        Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
     """
-    store = Store(storage, to_write=True)
-    space = stored_space(store, study)
-    record = store.read_study(study)
-    _refuse_confirmation(study, record.confirms, storage)
-    total = trials if trials is not None else record.num_trials
-    space = override(
-        space,
-        trials=total,
-        timeout=record.timeout_seconds,
-        audit=record.num_audits,
-    )
-    options = WorkerOptions(workers, device, engine, precision, lanes, executor)
-    request = Request(
-        space=space,
-        store=store,
-        limits=limits_of(space, timeout, trial_time_limit, max_failures),
-        checkpoint_every=checkpoint_every,
-        workers=options,
-        data_dir=data_dir,
-        keep_weights=keep_weights,
-        total=total,
-        retry_failed=retry_failed,
-        on_event=on_event,
-        stop=stop,
-    )
-    return request.carry_out()
-
-
-def _refuse_confirmation(study: str, confirms: Confirms | None, storage: str) -> None:
-    """Leave a confirmation to `confirm`: another total or fewer weights would make it another."""
-    if confirms is not None:
-        search = confirms.study
-        raise InputError(
-            f"study {study!r} confirms {search!r}: go on with "
-            f"`{command_words('confirm', search, storage)}`"
-        )
-
-
-def limits_of(
-    space: SearchSpace,
-    timeout: float | None,
-    trial_time_limit: float | None,
-    max_failures: int | None,
-) -> Limits:
-    """Where to stop: what was asked for now, or what the budget says."""
-    for name, seconds in (("timeout", timeout), ("trial_time_limit", trial_time_limit)):
-        if seconds is not None and not seconds > 0:
-            raise InputError(f"{name} must be above 0 seconds; found {seconds}")
-    if max_failures is not None and max_failures < 0:
-        raise InputError(f"max_failures must be at least 0; found {max_failures}")
-    budget = space.budget
-    return Limits(
-        timeout if timeout is not None else budget.timeout,
-        trial_time_limit if trial_time_limit is not None else budget.trial_time_limit,
-        max_failures if max_failures is not None else budget.max_failures,
-    )
+    whole = complete("resume", StudyOptions, options)
+    with interruptible(f"`{command_words('resume', study, whole['storage'])}` goes on"):
+        store = Store(whole["storage"], to_write=True)
+        store.require_study(study)
+        request = Request(name=study, store=store, options=whole, retry_failed=retry_failed)
+        return request.carry_out()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A checked wish to work on a study.
+    """A request to work on a study.
 
     Attributes:
-        total: Trials of the study that were asked for, former repetitions of failed ones included;
-            None for the space's own budget, on top of which repetitions come.
-        holding: Holds what must not change until the study is made or opened.
+        name: The study's name.
+        options: Complete.
+        space: Its search space; None for the one that it has.
+        retry_failed: Whether failed trials are run again.
+        confirms: What a new study confirms.
+        workers: The choices with which a new study starts.
+        holding: Holds what must not change until a new study is made.
     """
 
-    space: SearchSpace
+    name: str
     store: Store
-    limits: Limits
-    checkpoint_every: float
-    workers: WorkerOptions
-    data_dir: str | os.PathLike[str] | None
-    keep_weights: int | None
-    total: int | None = None
+    options: StudyOptions
+    space: SearchSpace | None = None
     retry_failed: bool = False
     confirms: Confirms | None = None
+    workers: WorkerChoices | None = None
     holding: Callable[[], AbstractContextManager[None]] = nullcontext
-    on_event: Callable[[Message], None]
-    stop: Callable[[], bool]
 
     def carry_out(self) -> StudyRecord:
-        """Check everything that can be checked, then create, then train."""
-        space = self.space
-        if self.keep_weights is not None and self.keep_weights < 1:
-            raise InputError(f"keep_weights must be at least 1; found {self.keep_weights}")
-        if not self.checkpoint_every > 0:
-            raise InputError(
-                f"checkpoint_every must be above 0 seconds; found {self.checkpoint_every}"
-            )
-        data_dir = Path(self.data_dir) if self.data_dir is not None else default_data_dir()
-        with self.workers.pool(
-            space,
-            data_dir,
-            save_every=self.checkpoint_every,
-            time_limit=self.limits.trial_time_limit,
-        ) as pool:
-            return self._work(pool, read_data(space, data_dir))
-
-    def _work(self, pool: Pool, facts: DataFacts) -> StudyRecord:
-        store, name = self.store, self.space.name
-        warning = network_warning(store.path)
-        if warning is not None:
-            self.on_event(Notice(warning))
-        try:
-            with ExitStack() as held:
-                held.enter_context(self.holding())
-                with store.lock(name):
-                    loop = self._open(facts)
-                    held.close()
-                    with pool:  # its workers end before the study is free again
-                        loop.run(pool)
-            return store.read_study(name)
-        except STORE_FAILURES as error:
-            raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
-        except (LookupError, AssertionError, TypeError, ValueError):
-            # Optuna may have met a row that nobody wrote: then reading says so, in place of it.
-            Store(store.url, to_write=False).read_study(name)
-            raise
-
-    def _open(self, facts: DataFacts) -> Loop:
-        """Open or make the study. The caller holds its lock.
+        """Check everything that can be checked, then make the study or go on with it, then train.
 
         Whatever may be refused is looked at before the first write: who is refused has changed
         nothing.
         """
-        space, store, name = self.space, self.store, self.space.name
-        storage = store.storage
-        failures = Failures(self.limits.max_failures)
-        again: list[TrialRecord] = []
-        if store.has_study(name):
-            # Compared again: another driver may have made the study before the lock was ours.
-            compare_spaces(store, space)
-            _compare_data(store, name, facts.fingerprint)
-            again = self._count_failures(failures)
-        with store.transaction():  # a study is made, or goes on, whole or not at all
-            session = StudySession(storage, name, space, store.each_trial(name))
-            if name not in store.study_names():
-                store.write_study(name, space=space.to_json(), data=facts, confirms=self.confirms)
-            session.enqueue()
-            for trial in again:
-                store.write_retry(name, session.enqueue_again(trial.params), trial.number)
-            total, budget = self._total(session, len(again)), space.budget
-            store.write_budget(name, total, budget.timeout, self.keep_weights, budget.audit)
-            if total is None or session.num_started < total:
-                # With the budget: a study that has more to do must never read as finished.
-                store.write_finished(name, None)
-        return Loop(
-            space,
-            store,
-            session,
-            total=total,
-            failures=failures,
-            fingerprint=facts.fingerprint,
-            limits=self.limits,
-            on_event=self.on_event,
-            stop=self.stop,
-        )
+        store, name = self.store, self.name
+        study = None
+        try:
+            while study is None:
+                study = self._go_on() if store.has_study(name) else self._make()
+        except STORE_FAILURES as error:
+            raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
+        except (LookupError, AssertionError, TypeError, ValueError):
+            # Optuna may have met a row that nobody wrote: then reading says so, in place of it.
+            if store.has_study(name):
+                Store(store.url, to_write=False).read_study(name)
+            raise
+        return study
 
-    def _count_failures(self, failures: Failures) -> list[TrialRecord]:
+    def _make(self) -> StudyRecord | None:
+        """Make the study and train; None if another driver made it meanwhile."""
+        space, store, name = self.space, self.store, self.name
+        assert space is not None  # noqa: S101 - for the type checker: `resume` requires its study
+        with self._work(space, self.workers, is_new=True) as work, ExitStack() as held:
+            held.enter_context(self.holding())
+            with store.lock(name):
+                # Opened before the question: a store that was not there seems to have no studies.
+                storage = store.storage
+                if store.has_study(name):
+                    return None
+                with store.transaction():  # it is made whole or not at all
+                    session = StudySession(storage, name, space, ())
+                    store.write_study(
+                        name, space=space.to_json(), data=work.facts, confirms=self.confirms
+                    )
+                    session.enqueue()
+                    total = self._total(session, work, asked=self.options["trials"])
+                    self._write_plan(session, work, total)
+                study = store.read_study(name)
+                held.close()
+                loop = self._loop(study, session, work)
+                return self._train(loop, work)
+
+    def _go_on(self) -> StudyRecord:
+        """Go on with the study, which is read once."""
+        store, name = self.store, self.name
+        self._require_a_search()
+        with store.lock(name):
+            study, trials = store.open_study(name)
+            space, asked = self._space_of(study)
+            with self._work(space, study.workers, is_new=False) as work:
+                compare_data(study, work.facts)
+                again = self._count_failures(study, work)
+                with store.transaction():  # it goes on whole or not at all
+                    session = StudySession(store.storage, name, space, trials)
+                    session.enqueue()
+                    for trial in again:
+                        store.write_retry(name, session.enqueue_again(trial.params), trial.number)
+                    total = self._total(session, work, asked, len(again))
+                    self._write_plan(session, work, total, study)
+                loop = self._loop(self._as_planned(study, work, total), session, work)
+                del study, trials  # many trials take much memory
+                return self._train(loop, work)
+
+    @contextmanager
+    def _work(
+        self, space: SearchSpace, recorded: WorkerChoices | None, *, is_new: bool
+    ) -> Iterator[_Work]:
+        """What does not depend on the study's trials, checked; its workers have not started."""
+        options, budget = self.options, space.budget
+        limits = Limits(
+            _given(options["timeout"], budget.timeout),
+            _given(options["trial_time_limit"], budget.trial_time_limit),
+            _given(options["max_failures"], budget.max_failures),
+        )
+        data_dir = data_folder(options["data_dir"])
+        choices, placements = choose_workers(options, space, recorded, is_new=is_new)
+        with open_pool(
+            options["executor"],
+            worker_settings(space, choices, placements, data_dir),
+            save_every=options["checkpoint_every"],
+            time_limit=limits.trial_time_limit,
+        ) as pool:
+            failures = Failures(limits.max_failures)
+            facts = read_data(space, data_dir)  # while the launcher gets ready
+            yield _Work(space, limits, failures, choices, pool, facts)
+
+    def _space_of(self, study: StudyRecord) -> tuple[SearchSpace, int | None]:
+        """The study's search space with its budget from now on, and the total that was asked for.
+
+        Raises:
+            StoreError: the study searches another space than the request.
+        """
+        trials = self.options["trials"]
+        if self.space is not None:
+            compare_spaces(study, self.space, self.store)
+            return self.space, trials
+        total = _given(trials, study.num_trials)
+        space = override_space(
+            stored_space(study),
+            trials=total,
+            timeout=study.timeout_seconds,
+            audit=study.num_audits,
+        )
+        return space, total
+
+    def _require_a_search(self) -> None:
+        """Check that there is a search, or what this request confirms, to go on with.
+
+        Raises:
+            InputError: it is a confirmation, which another total or fewer weights would spoil.
+            StoreError: the study was not made by this project.
+        """
+        store, name = self.store, self.name
+        if not store.study_names([name]):
+            raise StoreError(
+                f"study {name!r} is already in {str(store.path)!r} and was not made by sweep, "
+                "or its making was cut off; choose another name with --study"
+            )
+        confirms = store.read_confirms(name)
+        if confirms is not None and self.confirms is None:
+            raise InputError(
+                f"study {name!r} confirms {confirms.study!r}: go on with "
+                f"`{command_words('confirm', confirms.study, store.url)}`"
+            )
+
+    def _count_failures(self, study: StudyRecord, work: _Work) -> list[TrialRecord]:
         """Count the study's failed trials; those that are to be run again, which do not count."""
-        if self.limits.max_failures is None and not self.retry_failed:
-            return []  # reading a large study takes seconds
-        failed = self.store.read_study(self.space.name).unrepeated
+        failed = study.unrepeated
         again = [trial for trial in failed if trial.params] if self.retry_failed else []
-        failures.start_from(len(failed) - len(again), self.space.name, self.store.url)
+        work.failures.start_from(len(failed) - len(again), study.name, self.store.url)
         return again
 
-    def _total(self, session: StudySession, num_again: int) -> int | None:
+    def _total(
+        self, session: StudySession, work: _Work, asked: int | None, num_again: int = 0
+    ) -> int | None:
         """Trials of the study; repetitions come on top of what a budget or a grid holds.
 
         Args:
             session: The study, in which all repetitions wait already.
-            num_again: How many of them are new.
+            work: What is to be done.
+            asked: The total that was asked for, former repetitions included; None for the space's
+                own budget, on top of which repetitions come.
+            num_again: How many repetitions are new.
         """
-        total = self.space.num_trials
+        total = work.space.num_trials
         if total is None:
             return None
         total += session.num_repetitions
-        if self.total is not None:
-            total = min(total, self.total + num_again)
+        if asked is not None:
+            total = min(total, asked + num_again)
         return max(total, session.num_promised)
 
-
-def _compare_data(store: Store, study: str, fingerprint: str) -> None:
-    recorded = store.read_data(study).fingerprint
-    if recorded != fingerprint:
-        raise DataError(
-            f"study {study!r} was made with other data: its training pool has fingerprint "
-            f"{recorded[:12]}, this one has {fingerprint[:12]}; use --data-dir with the data of "
-            "then, or choose another name with --study"
+    def _write_plan(
+        self,
+        session: StudySession,
+        work: _Work,
+        total: int | None,
+        study: StudyRecord | None = None,
+    ) -> None:
+        """Record how far the study goes from now on, and how it is trained."""
+        budget = work.space.budget
+        self.store.write_budget(
+            self.name, total, budget.timeout, self.options["keep_weights"], budget.audit
         )
+        if study is None or study.workers != work.choices:
+            self.store.write_workers(self.name, work.choices)
+        if total is None or session.num_started < total:
+            # With the budget: a study that has more to do must never read as finished.
+            self.store.write_finished(self.name, None)
+
+    def _as_planned(self, study: StudyRecord, work: _Work, total: int | None) -> StudyRecord:
+        """The study as it was found, with what `_write_plan` wrote."""
+        budget = work.space.budget
+        return replace(
+            study,
+            num_trials=total,
+            timeout_seconds=budget.timeout,
+            num_audits=budget.audit,
+            keep_weights=_given(self.options["keep_weights"], study.keep_weights),
+            workers=work.choices,
+        )
+
+    def _loop(self, study: StudyRecord, session: StudySession, work: _Work) -> Loop:
+        return Loop(
+            work.space,
+            self.store,
+            session,
+            study=study,
+            failures=work.failures,
+            fingerprint=work.facts.fingerprint,
+            limits=work.limits,
+            command=self._command,
+            on_event=self.options["on_event"],
+            stop=self.options["stop"],
+        )
+
+    def _train(self, loop: Loop, work: _Work) -> StudyRecord:
+        """Train. The caller holds the study's lock; the study as it is once the lock is free."""
+        warning = network_warning(self.store.path)
+        if warning is not None:
+            self.options["on_event"](Notice(warning))
+        with interruptible(f"`{self._command}` goes on"):
+            with work.pool:  # its workers end before the study is free again
+                finished = loop.run(work.pool)
+            study = finished if finished is not None else self.store.read_study(self.name)
+        return replace(study, state=study.state_at_rest)
+
+    @property
+    def _command(self) -> str:
+        """The command that goes on with the study."""
+        if self.confirms is not None:
+            return command_words("confirm", self.confirms.study, self.store.url)
+        return command_words("resume", self.name, self.store.url)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done, before anything is written.
+
+    Attributes:
+        space: The search space with the budget from now on.
+        limits: Where to stop.
+        failures: Counts the failed trials.
+        choices: How trials are trained.
+        pool: Where they are trained.
+        facts: What is to be known of the data.
+    """
+
+    space: SearchSpace
+    limits: Limits
+    failures: Failures
+    choices: WorkerChoices
+    pool: Pool
+    facts: DataFacts
+
+
+_Value = TypeVar("_Value")
+
+
+def _given(told: _Value | None, otherwise: _Value) -> _Value:
+    """What was told, if anything was."""
+    return otherwise if told is None else told

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from sweep.data import data_spec
+from sweep.definitions import FAMILIES
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
     LAUNCHERS,
@@ -18,14 +20,12 @@ from sweep.execution import (
     Pool,
     place_workers,
 )
-from sweep.records import TrainingSettings
+from sweep.records import TrainingSettings, WorkerChoices
+from sweep.runner.options import WorkOptions
 from sweep.space import SearchSpace
-from sweep.training import ENGINE_NAMES, PRECISION_NAMES
+from sweep.study import schedules
 
-__all__ = ["Executor", "WorkerOptions"]
-
-Executor = str | Callable[[], Launcher]
-"""Where trials are trained: `processes`, `inline`, or what makes another launcher."""
+__all__ = ["choose_workers", "open_pool", "precision_option", "worker_settings"]
 
 # Of the budget, what may be under way at once where earlier trials decide about later ones.
 _SHARE_UNDER_WAY = 1 / 4
@@ -33,119 +33,170 @@ _LEARNING_SAMPLERS = ("tpe", "gp")
 _PRUNERS_WITHOUT_COMPARISON = ("none", "threshold")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
-    """What a user may say about workers; None and `auto` leave the choice to the program.
+def choose_workers(
+    options: WorkOptions,
+    space: SearchSpace,
+    recorded: WorkerChoices | None = None,
+    *,
+    is_new: bool = True,
+) -> tuple[WorkerChoices, tuple[Placement, ...]]:
+    """Decide how a study is trained: as told now, otherwise as recorded, otherwise as suits it.
 
-    Attributes:
-        workers: Worker processes.
-        device: `auto`, `cpu`, `cuda` or `cuda:0,1`.
-        engine: `auto` or a name of `sweep.training.ENGINE_NAMES`.
-        precision: A name of `sweep.training.PRECISION_NAMES`.
-        lanes: Trials that one worker trains at once.
-        executor: A name of `sweep.execution.LAUNCHERS`, or what makes another launcher.
-        threads: Threads of each worker on the CPU; its share of the cores if None.
+    What was chosen for the user is chosen again where it cannot suit any more: for a new study, on
+    another kind of device, or after another choice on which it depends.
+
+    Args:
+        options: What was told; complete.
+        space: The search space.
+        recorded: What the study has recorded, or the search that a new study confirms.
+        is_new: Whether the study is yet to be made.
+
+    Returns:
+        The choices, and where each worker runs.
+
+    Raises:
+        InputError: an option, or what is recorded, cannot be met.
     """
-
-    workers: int | None
-    device: str
-    engine: str
-    precision: str
-    lanes: int | None
-    executor: Executor = "processes"
-    threads: int | None = None
-
-    def place(self) -> tuple[Placement, ...]:
-        """Where workers run.
-
-        Raises:
-            InputError: an option cannot be met.
-        """
-        if self.engine not in ("auto", *ENGINE_NAMES):
-            raise InputError(
-                f"engine must be one of auto, {', '.join(ENGINE_NAMES)}; found {self.engine!r}"
-            )
-        if self.precision not in PRECISION_NAMES:
-            raise InputError(
-                f"precision must be one of {', '.join(PRECISION_NAMES)}; found {self.precision!r}"
-            )
-        if self.lanes is not None and self.lanes < 1:
-            raise InputError(f"lanes must be at least 1; found {self.lanes}")
-        if self.engine == "sequential" and self.lanes not in (None, 1):
-            raise InputError(
-                f"the sequential engine trains one trial at a time; found lanes {self.lanes}; "
-                "use engine stacked"
-            )
-        if isinstance(self.executor, str) and self.executor not in LAUNCHERS:
-            raise InputError(
-                f"executor must be one of {', '.join(LAUNCHERS)}; found {self.executor!r}"
-            )
-        placements = place_workers(self.device, self.workers)
-        if self.threads is None:
-            return tuple(placements)
-        return tuple(
-            replace(placement, num_threads=self.threads) if placement.device == "cpu" else placement
-            for placement in placements
+    here = place_workers(options["device"], None)
+    kind = here[0].device.split(":")[0]
+    engine = _first(options["engine"], recorded.engine if recorded else None)
+    can_stack = FAMILIES[space.model].stack_key is not None
+    if engine == "auto":
+        engine = "stacked" if can_stack else "sequential"
+    elif engine == "stacked" and not can_stack:
+        raise InputError(
+            f"model {space.model} is trained one by one; use --engine sequential, or auto"
         )
+    holds = recorded is not None and not is_new and recorded.device == kind
+    workers, chosen = _number("workers", options["workers"], recorded, holds, len(here), len(here))
+    automatic = ["workers"] if chosen else []
 
-    def pool(
-        self,
-        space: SearchSpace,
-        data_dir: Path,
-        *,
-        save_every: float | None = None,
-        time_limit: float | None = None,
-    ) -> Pool:
-        """Workers for a space, not started yet; see `Pool`.
+    placements = place_workers(options["device"], workers)
+    share = placements[0].num_threads
+    holds = holds and recorded is not None and recorded.workers == workers
+    is_cpu = kind == "cpu"  # elsewhere threads hardly matter
+    threads, chosen = _number(
+        "threads", options["threads"], recorded, holds and is_cpu, share, share
+    )
+    automatic += ["threads"] if chosen else []
 
-        Raises:
-            InputError: an option cannot be met.
-            SweepFailedError: the system refuses a process or a temporary file.
-        """
-        settings = self.settings(space, self.place(), data_dir)
-        launch = LAUNCHERS[self.executor] if isinstance(self.executor, str) else self.executor
-        try:
-            launcher = launch()
-        except OSError as error:
-            raise SweepFailedError(
-                f"no process for workers can be started: {error.strerror or error}"
-            ) from error
-        return Pool(launcher, settings, save_every=save_every, time_limit=time_limit)
+    suitable = 1 if engine == "sequential" else _default_lanes(space, kind, workers)
+    holds = holds and recorded is not None and recorded.engine == engine
+    lanes, chosen = _number("lanes", options["lanes"], recorded, holds, suitable)
+    automatic += ["lanes"] if chosen else []
+    if engine == "sequential" and lanes != 1:
+        raise InputError(
+            f"the sequential engine trains one trial at a time; found lanes {lanes}; use --engine "
+            "stacked, or --lanes 1"
+        )
+    choices = WorkerChoices(
+        workers=workers,
+        threads=threads,
+        engine=engine,
+        precision=_first(options["precision"], recorded.precision if recorded else None),
+        lanes=lanes,
+        automatic=tuple(automatic),
+        device=kind,
+    )
+    return choices, tuple(replace(each, num_threads=threads) for each in placements)
 
-    def settings(
-        self, space: SearchSpace, placements: tuple[Placement, ...], data_dir: Path
-    ) -> list[TrainingSettings]:
-        """The settings of each worker.
 
-        `auto` is the stacked engine, whatever the widths: with one lane it is as fast as the
-        sequential one where networks are wide, and faster where they are not.
-        """
-        sharing = Counter(placement.device for placement in placements)
-        engine = "stacked" if self.engine == "auto" else self.engine
-        found = []
-        for placement in placements:
-            kind = placement.device.split(":")[0]
-            lanes = self.lanes or (
-                1 if engine == "sequential" else _default_lanes(space, kind, len(placements))
-            )
-            found.append(
-                TrainingSettings(
-                    dataset=space.dataset.name,
-                    num_validation=space.dataset.validation,
-                    split_seed=space.dataset.split_seed,
-                    data_dir=str(data_dir),
-                    order_seed=space.seed,
-                    objective=space.trial_objective,
-                    device=placement.device,
-                    num_sharing=sharing[placement.device],
-                    num_threads=placement.num_threads,
-                    engine=engine,
-                    precision=self.precision,
-                    lanes=lanes,
-                    stack_flops=STACK_FLOPS[kind] if self.lanes is None else None,
-                )
-            )
-        return found
+def _number(
+    name: str,
+    told: int | str | None,
+    recorded: WorkerChoices | None,
+    holds: bool,
+    suitable: int,
+    most: int | None = None,
+) -> tuple[int, bool]:
+    """One of the numbers, and whether it was chosen for the user.
+
+    Args:
+        name: Its name.
+        told: What the user says now: a number, `auto`, or nothing.
+        recorded: What is recorded.
+        holds: Whether a recorded number that was chosen for the user still suits the study.
+        suitable: What suits it now.
+        most: The most that suits this machine, or None if every number does.
+    """
+    if isinstance(told, int):
+        return told, False
+    if recorded is None or told == "auto":
+        return suitable, True
+    known: int = getattr(recorded, name)
+    if name not in recorded.automatic:
+        return known, False
+    if not holds:
+        return suitable, True
+    if most is not None and known > most:
+        return suitable, True  # it was chosen for a larger machine
+    return known, True
+
+
+def _first(*choices: str | None) -> str:
+    """The first choice that was made. `auto` is the stacked engine, whatever the widths.
+
+    With one lane it is as fast as the sequential one where networks are wide, and faster where they
+    are not.
+    """
+    return next((choice for choice in choices if choice is not None), "auto")
+
+
+def precision_option(name: str) -> str:
+    """The option that gives a trial the precision of this name: a GPU makes tf32 of float32."""
+    return {"": "auto", "tf32": "float32"}.get(name, name)
+
+
+def worker_settings(
+    space: SearchSpace, choices: WorkerChoices, placements: Sequence[Placement], data_dir: Path
+) -> list[TrainingSettings]:
+    """The settings of each worker."""
+    data = space.dataset.settings(data_dir)
+    sharing = Counter(placement.device for placement in placements)
+    return [
+        TrainingSettings(
+            model=space.model,
+            data=data,
+            spec=data_spec(data),
+            order_seed=space.seed,
+            objective=space.trial_objective,
+            device=placement.device,
+            num_sharing=sharing[placement.device],
+            num_threads=placement.num_threads,
+            engine=choices.engine,
+            precision=choices.precision,
+            lanes=choices.lanes,
+            stack_flops=STACK_FLOPS[choices.device] if "lanes" in choices.automatic else None,
+            rungs=schedules.build_schedule(space).rungs,
+        )
+        for placement in placements
+    ]
+
+
+def open_pool(
+    executor: str | Callable[[], Launcher],
+    settings: Sequence[TrainingSettings],
+    *,
+    save_every: float | None = None,
+    time_limit: float | None = None,
+) -> Pool:
+    """A pool with a worker for each of these settings, not started yet; see `Pool`.
+
+    Raises:
+        InputError: there is no such executor.
+        SweepFailedError: the system refuses a process or a temporary file.
+    """
+    if isinstance(executor, str):
+        if executor not in LAUNCHERS:
+            raise InputError(f"executor must be one of {', '.join(LAUNCHERS)}; found {executor!r}")
+        executor = LAUNCHERS[executor]
+    try:
+        launcher = executor()
+    except OSError as error:
+        raise SweepFailedError(
+            f"no process for workers can be started: {error.strerror or error}"
+        ) from error
+    return Pool(launcher, settings, save_every=save_every, time_limit=time_limit)
 
 
 def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:

@@ -3,24 +3,25 @@
 Knows neither Optuna nor torch.
 """
 
-from sweep.space.domains import Choices, Range
-from sweep.space.loading import load_space
-from sweep.space.parameters import PARAMETERS
+from sweep.space.domains import Choices, Range, default_words
+from sweep.space.loading import load_space, override_space, stored_space
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import SearchSpace, Suggester
 from sweep.space.sections import Dataset, parse_duration
 from sweep.space.usage import effective_parameters, used_parameters
 
 __all__ = [
-    "PARAMETERS",
     "Choices",
     "Dataset",
     "Range",
     "SearchSpace",
     "Suggester",
+    "default_words",
     "effective_parameters",
     "load_space",
+    "override_space",
     "parse_duration",
     "search_space_schema",
+    "stored_space",
     "used_parameters",
 ]

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 __all__ = [
     "Flag",
     "Number",
-    "Scalar",
     "StrictModel",
     "Text",
     "WholeNumber",
     "at_most",
     "named",
+    "one_of",
     "shorten",
 ]
 
 _MAX_SHOWN = 60
 
-Scalar = int | float | str
 WholeNumber = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Text = Annotated[str, Strict()]
@@ -35,15 +35,32 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def named(key: str, form: Any) -> BeforeValidator:
+def one_of(names: Collection[str]) -> Any:
+    """The type of a text that is one of these names, which are looked up whenever one is read."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or value not in names:
+            raise PydanticCustomError(
+                "literal_error", "must be one of {expected}", {"expected": ", ".join(names)}
+            )
+        return value
+
+    schema = WithJsonSchema({"type": "string", "enum": list(names)})
+    return Annotated[str, BeforeValidator(check), schema]
+
+
+def named(key: str, form: Any, names: Collection[str] = ()) -> BeforeValidator:
     """Accept a bare name where a mapping with only that key is meant.
 
     Args:
         key: The key that the name stands for.
         form: The type of the mapping, or a union of types.
+        names: The names that there are; the literals of the key if none are given.
     """
     models = get_args(form) if get_origin(form) is UnionType else (form,)
-    names = tuple(name for model in models for name in get_args(model.model_fields[key].annotation))
+    names = tuple(names) or tuple(
+        name for model in models for name in get_args(model.model_fields[key].annotation)
+    )
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value,
         json_schema_input_type=form | Literal[names],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.space.base import Scalar
+from sweep.definitions import DefaultBy, Scalar
 from sweep.space.domains import Choices, Domain, Range
 
-__all__ = ["condition", "holds", "sampling_order"]
+__all__ = ["condition", "holds", "resolve_defaults", "sampling_order"]
 
 
 def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
@@ -41,3 +41,14 @@ def sampling_order(domains: Mapping[str, Domain]) -> list[str]:
     for name in domains:
         visit(name)
     return order
+
+
+def resolve_defaults(domains: Mapping[str, Domain]) -> dict[str, Domain]:
+    """The same with the value of each default that depends on a parameter which is fixed."""
+    resolved = dict(domains)
+    for name, domain in domains.items():
+        if isinstance(domain, DefaultBy) and domain.parent in domains:
+            parent = domains[domain.parent]
+            if isinstance(parent, str):
+                resolved[name] = domain.values[parent]
+    return resolved

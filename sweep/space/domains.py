@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import (
@@ -16,16 +17,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sweep.space.base import Flag, Number, Scalar, StrictModel, Text, WholeNumber, at_most
-from sweep.space.parameters import (
-    PARAMETERS,
+from sweep.definitions import (
     CategoricalParameter,
+    DefaultBy,
     FloatParameter,
     IntParameter,
     Parameter,
+    Scalar,
+    parameters_of,
 )
+from sweep.space.base import Flag, Number, StrictModel, Text, WholeNumber, at_most
 
-__all__ = ["Choices", "ConditionValue", "Domain", "ParametersModel", "Range"]
+__all__ = ["Choices", "ConditionValue", "Domain", "Range", "default_words", "parameters_model"]
 
 MAX_CHOICES = 1000
 MAX_STEPS = 1_000_000  # from then on rounding decides whether a value is one of the steps
@@ -103,8 +106,8 @@ class Choices(StrictModel, Generic[T]):
         return choices
 
 
-Domain = Scalar | Range[Any, Any] | Choices[Any]
-"""What a parameter may be: a fixed value, a range or choices."""
+Domain = Scalar | Range[Any, Any] | Choices[Any] | DefaultBy
+"""What a parameter may be: a value, a range, choices, or a default that depends on another."""
 
 
 def _domain_kind(value: Any) -> str:
@@ -153,13 +156,12 @@ def _domain_type(parameter: Parameter) -> Any:
     return Annotated[union, Discriminator(kind)]
 
 
-def _parameters_model() -> type[BaseModel]:
+@cache
+def parameters_model(model: str) -> type[BaseModel]:
+    """The pydantic type of the section `parameters` for a model family."""
     fields: dict[str, Any] = {
-        parameter.name: (
-            _domain_type(parameter),
-            Field(default=parameter.default, description=parameter.meaning),
-        )
-        for parameter in PARAMETERS.values()
+        parameter.name: (_domain_type(parameter), _domain_field(parameter))
+        for parameter in parameters_of(model).values()
     }
     return create_model(
         "Parameters",
@@ -169,4 +171,18 @@ def _parameters_model() -> type[BaseModel]:
     )
 
 
-ParametersModel = _parameters_model()
+def _domain_field(parameter: Parameter) -> Any:
+    default = parameter.default
+    if not isinstance(default, DefaultBy):
+        return Field(default=default, description=parameter.meaning)
+    # Made by a factory: the schema has no room for a default that depends on something.
+    described = f"{parameter.meaning} {default_words(default)}"
+    return Field(default_factory=lambda: default, description=described)
+
+
+def default_words(default: DefaultBy) -> str:
+    """Say what a default depends on: `By default 0.001 with optimizer adamw, 0.05 with sgd`."""
+    cases = [f"{value:g} with {name}" for name, value in default.values.items()]
+    first, *others = cases
+    first = first.replace("with ", f"with {default.parent} ")
+    return f"By default {', '.join([first, *others])}."

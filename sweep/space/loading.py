@@ -13,20 +13,23 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from sweep.errors import InputError, SearchSpaceError
+from sweep.definitions import FAMILIES, CategoricalParameter, parameters_of
+from sweep.errors import InputError, SearchSpaceError, StoreError
+from sweep.records import StudyRecord
 from sweep.space import rules
 from sweep.space.base import shorten
-from sweep.space.domains import Domain, ParametersModel
-from sweep.space.parameters import PARAMETERS
+from sweep.space.conditions import resolve_defaults
+from sweep.space.domains import Choices, Domain, Range, parameters_model
 from sweep.space.schema import search_space_schema
-from sweep.space.search_space import SearchSpace
+from sweep.space.search_space import SearchSpace, space_type
 from sweep.space.yaml_reader import MAX_BYTES, Document, Position, read_yaml
 
-__all__ = ["load_space"]
+__all__ = ["load_space", "override_space", "stored_space"]
 
 _MAX_PROBLEMS = 100
 _MAX_MESSAGE = 1000
 _schema = cache(search_space_schema)
+_DEFAULT_MODEL = SearchSpace.model_fields["model"].default
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
@@ -66,15 +69,81 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
     return _validate(document.data, document, name=str(path))
 
 
+def stored_space(study: StudyRecord) -> SearchSpace:
+    """The search space that a study remembers; its name is the study's.
+
+    Raises:
+        StoreError: it is not valid in this version.
+    """
+    try:
+        space = load_space(study.space)
+    except SearchSpaceError as error:
+        raise StoreError(
+            f"the search space of study {study.name!r} is not valid in this version: {error}"
+        ) from None
+    return space.model_copy(update={"name": study.name})
+
+
+def override_space(
+    space: SearchSpace,
+    *,
+    name: str | None = None,
+    seed: int | None = None,
+    **budget: int | float | None,
+) -> SearchSpace:
+    """A valid space with some values replaced; only what they touch is validated again.
+
+    Args:
+        space: A valid search space.
+        name: Its new name; None here and below keeps the space's own.
+        seed: The sampler's new seed.
+        budget: New entries of its budget.
+
+    Raises:
+        SearchSpaceError: a value breaks a rule.
+    """
+    new = {key: value for key, value in budget.items() if value is not None}
+    sampler, pruner = space.sampler.model_dump(), space.pruner.model_dump()
+    data: dict[str, Any] = {
+        "name": space.name if name is None else name,
+        "sampler": sampler if seed is None else {**sampler, "seed": seed},
+        "budget": {**space.budget.model_dump(), **new},
+    }
+    parts: dict[str, Any] = {}
+    lines: list[str] = []
+    for key, value in data.items():
+        try:
+            parts[key] = _field(key).validate_python(value)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                detail["loc"] = (key, *detail["loc"])
+                lines.append(_one_line(_translate(detail, data, Document())[1]))
+    if not lines:
+        lines = [str(problem) for problem in rules.check_audit(sampler, pruner, data["budget"])]
+    if lines:
+        raise SearchSpaceError(sorted(set(lines)))
+    return space.model_copy(update=parts)
+
+
+@cache
+def _field(name: str) -> TypeAdapter[Any]:
+    """Validates one field of a search space."""
+    return TypeAdapter(SearchSpace.model_fields[name].rebuild_annotation())
+
+
 def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
     found: list[tuple[Position, str]] = list(document.problems)
     space: SearchSpace | None = None
     if data is not None:
         try:
-            space = SearchSpace.model_validate(data)
+            space = space_type(_model(data)).model_validate(data)
         except ValidationError as error:
             details = error.errors(include_url=False)
-            if details[0]["type"] == "rules":  # alone: nothing else was wrong
+            if any(detail["loc"] == ("model",) for detail in details):
+                # What its parameters may be is not known.
+                details = [detail for detail in details if detail["loc"][0] != "parameters"]
+                broken = []
+            elif details[0]["type"] == "rules":  # alone: nothing else was wrong
                 broken = details.pop()["ctx"]["problems"]
             else:
                 broken = _rules(data)
@@ -95,6 +164,12 @@ def _validate(data: Any, document: Document, name: str | None) -> SearchSpace:
     raise SearchSpaceError(lines)
 
 
+def _model(data: Any) -> str:
+    """The model family that a file names; the default one if it names none that there is."""
+    model = data.get("model") if isinstance(data, Mapping) else None
+    return model if isinstance(model, str) and model in FAMILIES else _DEFAULT_MODEL
+
+
 def _one_line(message: str) -> str:
     """A message of which every character can be seen, whatever the file's keys are made of."""
     shown = "".join(
@@ -109,21 +184,24 @@ def _rules(data: Any) -> list[rules.Problem]:
         return []
     parameters = _mapping(data.get("parameters"))
     domains: dict[str, Domain] = {}
-    for name, field in ParametersModel.model_fields.items():
+    names = parameters_of(_model(data))
+    for name, field in parameters_model(_model(data)).model_fields.items():
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
             domains[name] = (
-                adapter.validate_python(parameters[name]) if name in parameters else field.default
+                adapter.validate_python(parameters[name])
+                if name in parameters
+                else names[name].default
             )
         except ValidationError:
             continue
     enqueue = data.get("enqueue")
     entries = enqueue if isinstance(enqueue, list) else []
-    misspelt = parameters.keys() - PARAMETERS.keys()
+    misspelt = parameters.keys() - names.keys()
     if misspelt or not all(isinstance(entry, Mapping) for entry in entries):
         entries = []  # what they say cannot be judged before that is mended
     sections = (_mapping(data.get(name)) for name in ("sampler", "pruner", "budget"))
-    return rules.check(domains, entries, *sections)
+    return rules.check(names, resolve_defaults(domains), entries, *sections)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -257,17 +335,16 @@ def _allowed_keys(path: tuple[int | str, ...], data: Any) -> list[str]:
     if not path:
         return list(SearchSpace.model_fields)
     if path == ("parameters",):
-        return list(PARAMETERS)
+        return list(parameters_of(_model(data)))
     value = data
     for part in path:
         value = value[part]
-    schema = _schema()
     if path[0] == "parameters" and len(path) > 1:
-        word = "".join(part.capitalize() for part in str(path[1]).split("_"))
-        form = "Choices" if "choices" in value or f"{word}Range" not in schema["$defs"] else "Range"
-        return list(schema["$defs"][word + form]["properties"])
+        parameter = parameters_of(_model(data))[str(path[1])]
+        chosen = "choices" in value or isinstance(parameter, CategoricalParameter)
+        return list((Choices if chosen else Range).model_fields)
     kind = value.get("type") if isinstance(value, Mapping) else None
-    for definition in schema["$defs"].values():
+    for definition in _schema()["$defs"].values():
         properties = definition.get("properties", {})
         if path[0] in ("sampler", "pruner"):
             suffix = str(path[0]).capitalize()

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
-from sweep.space.base import Scalar, shorten
+from sweep.definitions import DefaultBy, Scalar
+from sweep.space.base import shorten
 from sweep.space.conditions import condition, holds, sampling_order
 from sweep.space.domains import Choices, Domain, Range
-from sweep.space.parameters import PARAMETERS
 
 __all__ = [
     "Problem",
     "check",
+    "check_audit",
     "count",
     "enumerate_configurations",
     "holds",
@@ -50,6 +51,7 @@ class Problem:
 
 
 def check(
+    names: Collection[str],
     domains: Mapping[str, Domain],
     enqueue: Sequence[Mapping[str, Any]],
     sampler: Mapping[str, Any],
@@ -59,20 +61,21 @@ def check(
     """Every broken rule.
 
     Args:
+        names: Of all parameters.
         domains: The domain of each parameter that is known to be well formed.
         enqueue: The enqueued configurations.
         sampler: The sampler as plain data.
         pruner: The pruner as plain data.
         budget: The budget as plain data.
     """
-    problems = list(islice(_check_conditions(domains), _MAX_PROBLEMS))
+    problems = list(islice(_check_conditions(names, domains), _MAX_PROBLEMS))
     if not problems:
-        problems += islice(_check_enqueued(domains, enqueue), _MAX_PROBLEMS)
+        problems += islice(_check_enqueued(names, domains, enqueue), _MAX_PROBLEMS)
     if sampler.get("type") == "grid" and not problems:
         problems += _check_grid(domains)
     if "epochs" in domains:
         problems += _check_resource(pruner, max_epochs(domains["epochs"]), ("pruner",))
-    problems += _check_audit(sampler, pruner, budget)
+    problems += check_audit(sampler, pruner, budget)
     return problems
 
 
@@ -80,7 +83,7 @@ def max_epochs(domain: Domain) -> int:
     """The most epochs that one trial may run."""
     if isinstance(domain, Range):
         return int(domain.high)
-    return max(domain.choices) if isinstance(domain, Choices) else int(domain)
+    return max(domain.choices) if isinstance(domain, Choices) else cast("int", domain)
 
 
 def _check_resource(
@@ -97,9 +100,10 @@ def _check_resource(
         )
 
 
-def _check_audit(
+def check_audit(
     sampler: Mapping[str, Any], pruner: Mapping[str, Any], budget: Mapping[str, Any]
 ) -> Iterator[Problem]:
+    """Whether the budget's audits can be met: the only rule that ties the budget to other parts."""
     path, audit = ("budget", "audit"), budget.get("audit")
     if not isinstance(audit, int) or audit < 1:
         return
@@ -115,7 +119,7 @@ def _check_audit(
 # ---------------------------------------------------------------- conditions
 
 
-def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
+def _check_conditions(names: Collection[str], domains: Mapping[str, Domain]) -> Iterator[Problem]:
     broken = False
     listed = _listed(domains)
     for name, domain in domains.items():
@@ -125,7 +129,7 @@ def _check_conditions(domains: Mapping[str, Domain]) -> Iterator[Problem]:
                 broken = True
                 yield Problem(path, "must not be empty: this condition can never hold")
                 continue
-            if parent not in PARAMETERS:
+            if parent not in names:
                 broken = True
                 yield Problem(path, f"there is no parameter {parent!r} to depend on")
                 continue
@@ -210,6 +214,8 @@ def _why_outside(domain: Domain, name: str, value: Any) -> str | None:
                     f"found {shorten(repr(value))}"
                 )
         return None
+    if isinstance(domain, DefaultBy):
+        return f"{name} has a default that depends on {domain.parent}; give it values of its own"
     if value == domain and _fits(value, domain):
         return None
     return f"{name} is fixed at {domain!r}; found {shorten(repr(value))}"
@@ -241,7 +247,7 @@ def _fits(value: Any, example: Scalar) -> bool:
 
 
 def _check_enqueued(
-    domains: Mapping[str, Domain], enqueue: Sequence[Mapping[str, Any]]
+    names: Collection[str], domains: Mapping[str, Domain], enqueue: Sequence[Mapping[str, Any]]
 ) -> Iterator[Problem]:
     listed = _listed(domains)
     conditions = {
@@ -257,7 +263,7 @@ def _check_enqueued(
         }
         for name, value in configuration.items():
             path = ("enqueue", index, name)
-            if name not in PARAMETERS:
+            if name not in names:
                 yield Problem(path, f"there is no parameter {shorten(repr(name))}")
                 continue
             if name not in domains:
@@ -292,8 +298,8 @@ def _size(domain: Domain) -> int | None:
     return 1
 
 
-def _values(domain: Domain) -> list[Scalar]:
-    """The values of a finite domain."""
+def _values(domain: Domain) -> list[Any]:
+    """The values of a finite domain; one that is not sampled stands for its value."""
     if isinstance(domain, Choices):
         return list(domain.choices)
     if isinstance(domain, Range):

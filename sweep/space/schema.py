@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
-from sweep.space.parameters import PARAMETERS, CategoricalParameter
-from sweep.space.search_space import SearchSpace
+from pydantic import TypeAdapter
+
+from sweep.definitions import FAMILIES, CategoricalParameter, DefaultBy, Parameter, parameters_of
+from sweep.space.domains import default_words
+from sweep.space.search_space import space_type
 
 __all__ = ["parameters_table", "replace_table", "search_space_schema", "write_generated"]
 
@@ -21,7 +26,9 @@ _END = "<!-- end of parameters -->"
 
 def search_space_schema() -> dict[str, Any]:
     """The JSON Schema of the YAML file, for editors."""
-    schema = SearchSpace.model_json_schema()
+    schema: dict[str, Any] = TypeAdapter(
+        reduce(or_, [space_type(model) for model in FAMILIES])
+    ).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Search space of sweep"
     return schema
@@ -30,14 +37,19 @@ def search_space_schema() -> dict[str, Any]:
 def parameters_table() -> str:
     """Every parameter with its values, default and meaning, as a Markdown table."""
     rows = ["| parameter | values | default | meaning |", "|---|---|---|---|"]
-    for parameter in PARAMETERS.values():
+    parameters: dict[str, Parameter] = {}
+    for model in FAMILIES:
+        parameters |= parameters_of(model)
+    for parameter in parameters.values():
         if isinstance(parameter, CategoricalParameter):
             values = ", ".join(f"`{choice}`" for choice in parameter.choices)
         else:
             kind = "whole number" if isinstance(parameter.minimum, int) else "number"
             values = f"{kind}, {parameter.minimum:g} to {parameter.maximum:g}"
-        default = f"`{parameter.default}`"
-        rows.append(f"| `{parameter.name}` | {values} | {default} | {parameter.meaning} |")
+        default, meaning = f"`{parameter.default}`", parameter.meaning
+        if isinstance(parameter.default, DefaultBy):
+            default, meaning = "see there", f"{meaning} {default_words(parameter.default)}"
+        rows.append(f"| `{parameter.name}` | {values} | {default} | {meaning} |")
     return "\n".join(rows)
 
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
+from pydantic import Discriminator, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from sweep.definitions import (
+    DATASETS,
+    FAMILIES,
+    OBJECTIVES,
+    DefaultBy,
+    Parameter,
+    Scalar,
+    complete,
+    parameters_of,
+)
 from sweep.records import Objective
 from sweep.space import rules
-from sweep.space.base import Scalar, at_most, named
-from sweep.space.domains import Choices, ConditionValue, Domain, ParametersModel, Range
-from sweep.space.parameters import PARAMETERS
+from sweep.space.base import StrictModel, at_most, named, one_of
+from sweep.space.conditions import resolve_defaults
+from sweep.space.domains import Choices, ConditionValue, Domain, Range, parameters_model
 from sweep.space.sections import Budget, Dataset, ObjectiveSpec
 from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
-__all__ = ["SearchSpace", "Suggester"]
+__all__ = ["SearchSpace", "Suggester", "space_type"]
 
 STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _DEFAULT_TRIALS = 50
@@ -43,24 +54,26 @@ class Suggester(Protocol):
         ...
 
 
-class SearchSpace(BaseModel):
-    """A search space: data set, parameters, sampler, pruner and budget."""
+class SearchSpace(StrictModel):
+    """A search space: data set, model, parameters, sampler, pruner and budget.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    What its parameters may be depends on the model; `space_type` gives the type for each.
+    """
 
     name: Annotated[str, Field(pattern=STUDY_NAME_PATTERN)] = Field(
         description="Name of the study, unless the command line gives another."
     )
-    dataset: Annotated[Dataset, named("name", Dataset)] = Field(
+    dataset: Annotated[Dataset, named("name", Dataset, DATASETS)] = Field(
         description="The data set, by name or with its split."
     )
-    objective: Annotated[ObjectiveSpec, named("metric", ObjectiveSpec)] = Field(
+    model: one_of(FAMILIES) = Field(  # type: ignore[valid-type]
+        "mlp", description="The kind of network."
+    )
+    objective: Annotated[ObjectiveSpec, named("metric", ObjectiveSpec, OBJECTIVES)] = Field(
         ObjectiveSpec(metric="validation_accuracy", goal="maximize"),
         description="The validation metric that ranks the trials.",
     )
-    parameters: ParametersModel = Field(  # type: ignore[valid-type]
-        ParametersModel(), description="The hyperparameters; one not named has its default."
-    )
+    parameters: StrictModel
     sampler: Annotated[SamplerSpec, Discriminator("type"), named("type", SamplerSpec)] = Field(
         TpeSampler(type="tpe"), description="How configurations are chosen."
     )
@@ -75,6 +88,7 @@ class SearchSpace(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> SearchSpace:
         problems = rules.check(
+            self.definitions,
             self.domains,
             self.enqueue,
             *(section.model_dump() for section in (self.sampler, self.pruner, self.budget)),
@@ -87,9 +101,14 @@ class SearchSpace(BaseModel):
         return self
 
     @property
+    def definitions(self) -> dict[str, Parameter]:
+        """The definition of every parameter: those of the model family, then those of training."""
+        return parameters_of(self.model)
+
+    @property
     def domains(self) -> dict[str, Domain]:
         """The domain of every parameter, defaults filled in."""
-        return {name: getattr(self.parameters, name) for name in PARAMETERS}
+        return resolve_defaults({name: getattr(self.parameters, name) for name in self.definitions})
 
     @property
     def sampled(self) -> dict[str, Range[Any, Any] | Choices[Any]]:
@@ -152,22 +171,51 @@ class SearchSpace(BaseModel):
         active: set[str] = set()
         for name in rules.sampling_order(domains):
             domain = domains[name]
+            if isinstance(domain, DefaultBy):
+                continue
             if isinstance(domain, Range | Choices) and not rules.holds(domain.when, values, active):
-                values[name] = PARAMETERS[name].default
                 continue
             active.add(name)
             values[name] = _ask(trial, name, domain)
-        return values
+        return complete(self.definitions, values)
 
     def to_json(self) -> dict[str, Any]:
-        """The space as plain data, defaults filled in; `model_validate` turns it back."""
-        return self.model_dump(mode="json")
+        """The space as plain data, defaults filled in; `load_space` turns it back."""
+        plain = self.model_dump(mode="json", exclude={"parameters"})
+        unset = {n for n in self.definitions if isinstance(getattr(self.parameters, n), DefaultBy)}
+        parameters = self.parameters.model_dump(mode="json", exclude=unset)
+        # A default that depends on a parameter which is sampled is no value, and stays unsaid.
+        known = {
+            name: domain
+            for name, domain in self.domains.items()
+            if name in unset and not isinstance(domain, DefaultBy)
+        }
+        return {**plain, "parameters": {**parameters, **known}}
+
+    def beyond_defaults(self) -> dict[str, Any]:
+        """The space as plain data, without what is as it is by default."""
+        plain = self.model_dump(mode="json", exclude={"parameters"}, exclude_defaults=True)
+        known = self.to_json()["parameters"]
+        named = {name: known[name] for name in known if not self.is_at_default(name)}
+        return {**plain, "parameters": named} if named else plain
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of everything that decides which trials are run and how."""
-        text = json.dumps(self._identity(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 of everything that decides which trials are run and how.
+
+        A parameter at its default leaves no trace in it: one that a later version adds changes no
+        fingerprint.
+        """
+        identity = self._identity()
+        for name in self.definitions:
+            if self.is_at_default(name):
+                identity["parameters"].pop(name, None)
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def is_at_default(self, name: str) -> bool:
+        """Whether a parameter is fixed at its default."""
+        default = self.definitions[name].default
+        return resolve_defaults({**self.domains, name: default})[name] == self.domains[name]
 
     def differences(self, other: SearchSpace) -> list[str]:
         """One line for each place where `other` would make another search, `path: a → b`."""
@@ -180,10 +228,26 @@ class SearchSpace(BaseModel):
 
     def _identity(self) -> dict[str, Any]:
         """Name and budget may change over a study's life; nothing else may."""
-        return self.model_dump(mode="json", exclude={"name", "budget"})
+        return {k: v for k, v in self.to_json().items() if k not in ("name", "budget")}
 
 
-def _ask(trial: Suggester, name: str, domain: Domain) -> Scalar:
+@cache
+def space_type(model: str) -> type[SearchSpace]:
+    """The type of the search spaces of a model family."""
+    parameters = parameters_model(model)
+    section = Field(
+        default_factory=parameters,
+        description="The hyperparameters; one that is not named has its default.",
+    )
+    return create_model(
+        "SearchSpace",
+        __base__=SearchSpace,
+        __doc__=SearchSpace.__doc__,
+        parameters=(parameters, section),
+    )
+
+
+def _ask(trial: Suggester, name: str, domain: Scalar | Range[Any, Any] | Choices[Any]) -> Scalar:
     if isinstance(domain, Choices):
         value: Scalar = trial.suggest_categorical(name, domain.choices)
         return value

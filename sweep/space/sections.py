@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -9,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from sweep.space.base import Number, StrictModel, WholeNumber, shorten
+from sweep.definitions import DATASETS, OBJECTIVES
+from sweep.records import DataSettings
+from sweep.space.base import Number, StrictModel, WholeNumber, one_of, shorten
 
 __all__ = ["Budget", "Dataset", "ObjectiveSpec", "parse_duration"]
 
@@ -34,75 +37,70 @@ def parse_duration(value: Any) -> Any:
     return hours * 3600 + minutes * 60 + seconds
 
 
-POOL_SIZES = {
-    "mnist": 60_000,
-    "fashion-mnist": 60_000,
-    "kmnist": 60_000,
-    "emnist-balanced": 112_800,
-    "digits": 1437,
-}
-"""Images of each training pool. `sweep.data` knows them, too, and a test compares the two: this
-room must say where in a file the mistake is, and cannot import that one."""
-
-
 class Dataset(StrictModel):
     """The data set and how its training pool is split."""
 
-    name: Literal["mnist", "fashion-mnist", "kmnist", "emnist-balanced", "digits"] = Field(
+    name: one_of(DATASETS) = Field(  # type: ignore[valid-type]
         description="mnist, fashion-mnist, kmnist and emnist-balanced are read from the data "
         "directory or downloaded; digits comes with scikit-learn."
     )
     validation: Annotated[WholeNumber, Field(ge=1)] | None = Field(
-        None, description="Images held out for validation; a sixth of the training pool if unset."
+        None, description="Examples held out for validation; a sixth of the training pool if unset."
     )
     split_seed: Annotated[WholeNumber, Field(ge=0, lt=2**63)] = Field(
-        0, description="Seed of the split into training and validation images."
+        0, description="Seed of the split into training and validation examples."
     )
 
     @field_validator("validation")
     @classmethod
     def _check(cls, validation: int | None, info: ValidationInfo) -> int | None:
-        pool = POOL_SIZES.get(info.data.get("name", ""))
-        if validation is not None and pool is not None and validation >= pool:
+        spec = DATASETS.get(info.data.get("name", ""))
+        if validation is not None and spec is not None and validation >= spec.num_pool:
             raise PydanticCustomError(
                 "validation",
                 "must be below {pool}, the size of the training pool of {name}; found {found}",
                 {
-                    "pool": f"{pool:,}",
+                    "pool": f"{spec.num_pool:,}",
                     "name": info.data["name"],
                     "found": shorten(f"{validation:,}"),
                 },
             )
         return validation
 
+    def settings(self, data_dir: str | os.PathLike[str]) -> DataSettings:
+        """The same as readers of data take it.
 
-_GOALS = {"validation_accuracy": "maximize", "validation_loss": "minimize"}
+        Args:
+            data_dir: Folder of local data sets.
+        """
+        return DataSettings(self.name, self.validation, self.split_seed, os.fspath(data_dir))
 
 
 class ObjectiveSpec(StrictModel):
     """The validation metric that ranks the trials."""
 
-    metric: Literal["validation_accuracy", "validation_loss"] = Field(
+    metric: one_of(OBJECTIVES) = Field(  # type: ignore[valid-type]
         "validation_accuracy", description="What is measured after every epoch."
     )
     goal: Literal["maximize", "minimize"] = Field(
-        "maximize", description="Accuracy is maximized, loss is minimized."
+        "maximize", description="The loss is minimized, every other metric is maximized."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _default_goal(cls, value: Any) -> Any:
         metric = value.get("metric") if isinstance(value, Mapping) else None
-        if isinstance(metric, str) and metric in _GOALS:  # anything else may be unhashable
-            return {"goal": _GOALS[metric], **value}
+        if isinstance(metric, str) and metric in OBJECTIVES:  # anything else may be unhashable
+            return {"goal": OBJECTIVES[metric].goal, **value}
         return value
 
     @model_validator(mode="after")
     def _check(self) -> ObjectiveSpec:
-        if _GOALS[self.metric] != self.goal:
+        right = OBJECTIVES[self.metric].goal
+        if right != self.goal:
             raise PydanticCustomError(
                 "objective", "{metric} must be {right}d; found goal {goal}",
-                {"metric": self.metric, "right": _GOALS[self.metric], "goal": self.goal},
+                {"metric": self.metric, "right": right, "goal": self.goal},
             )  # fmt: skip
         return self
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from sweep.space.base import Scalar
+from sweep.definitions import Params, Scalar, idle_parameters
 from sweep.space.conditions import holds, sampling_order
 from sweep.space.domains import Choices, Range
 from sweep.space.search_space import SearchSpace
 
 __all__ = ["effective_parameters", "used_parameters"]
 
-_OF_HIDDEN_LAYERS = {"layer_size", "activation", "dropout"}
 
-
-def used_parameters(space: SearchSpace, params: Mapping[str, Scalar]) -> set[str]:
+def used_parameters(space: SearchSpace, params: Params) -> set[str]:
     """Names of the parameters whose condition held, fixed ones included.
 
     Args:
@@ -31,9 +27,7 @@ def used_parameters(space: SearchSpace, params: Mapping[str, Scalar]) -> set[str
     return used
 
 
-def effective_parameters(
-    space: SearchSpace, params: Mapping[str, Scalar]
-) -> frozenset[tuple[str, Scalar]]:
+def effective_parameters(space: SearchSpace, params: Params) -> frozenset[tuple[str, Scalar]]:
     """What distinguishes a configuration from others: parameters that had an effect.
 
     Args:
@@ -44,7 +38,5 @@ def effective_parameters(
         Names and values, without those whose condition did not hold and those that this network
         has no use for.
     """
-    idle = _OF_HIDDEN_LAYERS.copy() if params.get("num_layers") == 1 else set()
-    if params.get("optimizer") != "sgd":
-        idle.add("momentum")
+    idle = idle_parameters(space.model, params)
     return frozenset((name, params[name]) for name in used_parameters(space, params) - idle)

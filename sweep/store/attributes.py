@@ -7,6 +7,7 @@ that a damaged number is noticed wherever it stands.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from sweep.codec import from_plain, to_plain
+from sweep.definitions import FAMILIES, complete, parameters_of
 from sweep.records import (
     KEPT_WEIGHTS,
     Confirms,
@@ -27,6 +29,7 @@ from sweep.records import (
     TrialOutcome,
     TrialRecord,
     TrialState,
+    WorkerChoices,
     confirmation_name,
 )
 from sweep.store.failures import one_line
@@ -43,11 +46,14 @@ __all__ = [
     "FINISHED",
     "LOST",
     "OUTCOME",
+    "PAUSED_AT",
     "READINGS",
     "REPORTS",
     "RETRY_OF",
     "SPACE",
     "WEIGHTS",
+    "WORKERS",
+    "config_of",
     "confirms_of",
     "objective_of",
     "reports_of",
@@ -65,6 +71,7 @@ DATA = "sweep_data"
 FINISHED = "sweep_finished"
 CONFIRMS = "sweep_confirms"
 READINGS = "sweep_test_readings"
+WORKERS = "sweep_workers"
 
 # Of a trial.
 CONFIG = "sweep_config"
@@ -75,10 +82,11 @@ CHECKPOINTS = "sweep_checkpoints"  # of the last two, newest first: [{"epoch": â
 LOST = "sweep_lost"
 RETRY_OF = "sweep_retry_of"
 AUDITED = "sweep_audited"  # the epoch after which the pruner would have ended it
+PAUSED_AT = "sweep_paused_at"  # the epoch after which it was paused; None once it is promoted
 
 
 def trial_records(
-    trials: Iterable[FrozenTrial], owner: str, objective: Objective, *, format_version: int
+    trials: Iterable[FrozenTrial], owner: str, objective: Objective, model: str
 ) -> tuple[TrialRecord, ...]:
     """A study's trials, each compared with what is sealed of it and with the others.
 
@@ -96,36 +104,37 @@ def trial_records(
                     distribution,
                     ranges.setdefault(parameter, distribution),
                 )
-            records.append(trial_record(trial, owner, objective, format_version=format_version))
+            records.append(trial_record(trial, owner, objective, model))
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"trial {number}: {one_line(error)}") from None
     return tuple(records)
 
 
-def trial_record(
-    trial: FrozenTrial, owner: str, objective: Objective, *, format_version: int
-) -> TrialRecord:
+def trial_record(trial: FrozenTrial, owner: str, objective: Objective, model: str) -> TrialRecord:
     """A trial as this project knows it.
 
     Args:
         trial: The trial as Optuna knows it.
         owner: Its study's name.
         objective: What the study ranks by.
-        format_version: The study's.
+        model: Name of its model family.
 
     Raises:
         ValueError: something about it is not what was written.
     """
-    found = unsealed((owner, trial.number), trial.user_attrs, format_version=format_version)
-    config = from_plain(TrialConfig, found[CONFIG]) if found.get(CONFIG) else None
+    found = unsealed((owner, trial.number), trial.user_attrs)
+    config = config_of(found[CONFIG], model) if found.get(CONFIG) else None
     outcome = from_plain(TrialOutcome, found[OUTCOME]) if found.get(OUTCOME) else None
     state = TrialState[trial.state.name]
-    if state in (TrialState.RUNNING, TrialState.WAITING):
+    if found.get(PAUSED_AT) is not None:
+        _compare_paused(trial, found[PAUSED_AT], outcome, found.get(REPORTS))
+        state = TrialState.PAUSED if state is TrialState.RUNNING else state
+    if state in (TrialState.RUNNING, TrialState.WAITING, TrialState.PAUSED):
         outcome = None  # it counts once it was told
     elif outcome is not None:
         _compare_outcome(trial, state, outcome, objective)
         _compare("reports", _numbers(trial.intermediate_values), found.get(REPORTS))
-    elif format_version >= 2 and state is not TrialState.FAIL:
+    elif state is not TrialState.FAIL:
         raise ValueError(f"it is {state} and has no outcome")
     if config is not None:
         _compare("number", config.number, trial.number)
@@ -133,7 +142,7 @@ def trial_record(
     return TrialRecord(
         number=trial.number,
         state=state,
-        params=config.params if config else {},
+        params=dict(config.params) if config else {},
         reports=dict(sorted(trial.intermediate_values.items())),
         outcome=outcome,
         lost=tuple(from_plain(Failure, failure) for failure in found.get(LOST, [])),
@@ -142,6 +151,36 @@ def trial_record(
         started_at=trial.datetime_start,
         ended_at=trial.datetime_complete,
     )
+
+
+def config_of(plain: object, model: str) -> TrialConfig:
+    """A trial's configuration; a parameter that is newer than the trial had its default.
+
+    Raises:
+        ValueError: it is none.
+    """
+    config = from_plain(TrialConfig, plain)
+    if model not in FAMILIES:  # of another version; whoever needs its parameters says so
+        return config
+    return replace(config, params=complete(parameters_of(model), config.params))
+
+
+def _compare_paused(
+    trial: FrozenTrial, epoch: object, outcome: TrialOutcome | None, reports: object
+) -> None:
+    """Compare when a trial was paused with what it reported until then."""
+    if trial.state not in (OptunaState.RUNNING, OptunaState.PRUNED):
+        raise ValueError(f"it is {trial.state.name} and paused")
+    if type(epoch) is not int or epoch not in trial.intermediate_values:
+        raise ValueError(f"it was paused after epoch {epoch!r}, which it did not report")
+    if outcome is None or not outcome.history:
+        raise ValueError(f"it was paused after epoch {epoch} and has no history")
+    _compare("last epoch", outcome.history[-1].epoch, epoch)
+    _compare("state", outcome.state, TrialState.PRUNED)
+    _compare("number", outcome.trial, trial.number)
+    # Optuna reads a trial in several steps: it may have been promoted meanwhile.
+    until = {step: value for step, value in trial.intermediate_values.items() if step <= epoch}
+    _compare("reports", _numbers(until), reports)
 
 
 def _audited(trial: FrozenTrial, epoch: object) -> int | None:
@@ -222,6 +261,7 @@ def study_record(
         finished_by=found.get(FINISHED),
         confirms=confirms_of(found, name),
         num_audits=budget.get("audit") or 0,
+        workers=from_plain(WorkerChoices, found[WORKERS]) if found.get(WORKERS) else None,
     )
 
 

@@ -256,7 +256,8 @@ class _Examiner:
             )
         elif record.state is StudyState.INTERRUPTED:
             self._note("the study is not finished", f"{resume} goes on", name)
-        named = self._examine_checkpoints(store, name, orphans, resume)
+        paused = [t.number for t in record.trials if t.state is TrialState.PAUSED]
+        named = self._examine_checkpoints(store, name, orphans + paused, resume)
         self._examine_strays(folder, named, name, resume)
 
     def _examine_weights(self, store: Store, record: StudyRecord, folder: Path) -> None:
@@ -293,11 +294,11 @@ class _Examiner:
                 )
 
     def _examine_checkpoints(
-        self, store: Store, name: str, orphans: list[int], resume: str
+        self, store: Store, name: str, trials: list[int], resume: str
     ) -> set[str]:
         """The files that records name; says which of them are missing or damaged."""
         named: set[str] = set()
-        for number in orphans:
+        for number in trials:
             named |= {file.name for file in store.recorded_checkpoints(name, number)}
             found = store.read_checkpoints(name, number)
             sound = next((checkpoint for checkpoint in found if checkpoint is not None), None)

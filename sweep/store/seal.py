@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["FORMAT", "FORMAT_VERSION", "format_of", "seal", "unsealed"]
 
 FORMAT = "sweep_format"
-FORMAT_VERSION = 2  # 1 was never written down: a study without the attribute has no seals
+FORMAT_VERSION = 3  # 1 was never written down: a study without the attribute has no seals
 
 _PREFIX = "sweep_"
 
@@ -29,7 +29,7 @@ def seal(owner: Owner, key: str, value: Any) -> dict[str, Any]:
     return {"sha256": _digest(owner, key, value), "value": value}
 
 
-def unsealed(owner: Owner, attributes: Mapping[str, Any], *, format_version: int) -> dict[str, Any]:
+def unsealed(owner: Owner, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The values behind the seals of one owner's attributes.
 
     Seals under keys that are not ours are checked, too: one of our keys may have been damaged.
@@ -37,7 +37,6 @@ def unsealed(owner: Owner, attributes: Mapping[str, Any], *, format_version: int
     Args:
         owner: Whose attributes they are.
         attributes: What is stored, by key.
-        format_version: The study's; below 2, values of ours may lack a seal.
 
     Raises:
         ValueError: a value is not what was written there, or its seal is missing.
@@ -49,7 +48,7 @@ def unsealed(owner: Owner, attributes: Mapping[str, Any], *, format_version: int
             if len(stored) != 2 or stored.get("sha256") != _digest(owner, key, value):
                 raise ValueError(f"{key!r} is not what was written there: its seal is broken")
             found[key] = value
-        elif key.startswith(_PREFIX) and key != FORMAT and format_version >= 2:
+        elif key.startswith(_PREFIX) and key != FORMAT:
             raise ValueError(f"{key!r} has lost its seal")
         else:
             found[key] = stored
@@ -57,12 +56,17 @@ def unsealed(owner: Owner, attributes: Mapping[str, Any], *, format_version: int
 
 
 def format_of(attributes: Mapping[str, Any]) -> int:
-    """The format of a study's attributes.
+    """The format of a study's attributes; this version's own where there are none of ours.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: it is no number, or is missing where seals are.
     """
-    version = attributes.get(FORMAT, 1)
+    if FORMAT not in attributes:
+        if any(map(_looks_sealed, attributes, attributes.values())):
+            raise ValueError(f"{FORMAT!r} is missing")
+        is_ours = any(key.startswith(_PREFIX) for key in attributes)
+        return 1 if is_ours else FORMAT_VERSION
+    version = attributes[FORMAT]
     if not isinstance(version, int):
         raise ValueError(f"{FORMAT!r} must be a number; found {version!r}")  # noqa: TRY004
     return version

@@ -28,7 +28,6 @@ class SealedAttributes:
     def __init__(self, database: Database, path: Path) -> None:
         self._database = database
         self._path = path
-        self._formats: dict[str, int] = {}  # of studies, which never change it
         self._trial_ids: dict[tuple[str, int], int] = {}  # of trials that are written now
 
     @contextmanager
@@ -55,18 +54,19 @@ class SealedAttributes:
         """A study's attributes.
 
         Raises:
-            StoreError: they are damaged, or were made by a newer version.
+            StoreError: they are damaged, or were made by another version.
         """
         with self.reading(study):
             stored = self._stored(study)
             version = format_of(stored)
-            if version > FORMAT_VERSION:
+            if version != FORMAT_VERSION:
+                age = "a newer" if version > FORMAT_VERSION else "an earlier"
                 raise StoreError(
-                    f"study {study!r} in {str(self._path)!r} was made by a newer version of sweep "
-                    f"(format {version}; this one reads up to {FORMAT_VERSION}); use that version"
+                    f"study {study!r} in {str(self._path)!r} was made by {age} version of sweep "
+                    f"(format {version}; this one reads {FORMAT_VERSION}); use that version, or "
+                    "another store with --storage"
                 )
-            self._formats[study] = version
-            return unsealed([study], stored, format_version=version)
+            return unsealed([study], stored)
 
     def of_trial(self, study: str, trial: int) -> dict[str, Any]:
         """A trial's attributes.
@@ -77,15 +77,9 @@ class SealedAttributes:
         with self.reading(study):
             stored = self.frozen(study, trial).user_attrs
             try:
-                return unsealed([study, trial], stored, format_version=self.format_version(study))
+                return unsealed([study, trial], stored)
             except ValueError as error:
                 raise ValueError(f"trial {trial}: {error}") from None
-
-    def format_version(self, study: str) -> int:
-        """The format of a study's attributes."""
-        if study not in self._formats:
-            self.of_study(study)
-        return self._formats[study]
 
     def frozen(self, study: str, trial: int) -> FrozenTrial:
         """A trial as Optuna knows it."""
@@ -96,7 +90,6 @@ class SealedAttributes:
         storage = self._database.storage
         study_id = storage.get_study_id_from_name(study)
         storage.set_study_user_attr(study_id, FORMAT, FORMAT_VERSION)
-        self._formats[study] = FORMAT_VERSION
 
     def set_of_study(self, study: str, key: str, value: Any) -> None:
         """Set an attribute of a study."""

@@ -7,8 +7,9 @@ it is told to Optuna, its outcome.
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from sweep.records import (
     TrialConfig,
     TrialOutcome,
     TrialRecord,
+    WorkerChoices,
     confirmation_name,
 )
 from sweep.store import artifacts, attributes
@@ -179,6 +181,10 @@ class Store:
         budget = {"trials": num_trials, "timeout": timeout_seconds, "keep_weights": keep_weights}
         self._attributes.set_of_study(name, attributes.BUDGET, {**budget, "audit": num_audits})
 
+    def write_workers(self, name: str, workers: WorkerChoices) -> None:
+        """Record how the study is trained from now on."""
+        self._attributes.set_of_study(name, attributes.WORKERS, to_plain(workers))
+
     def write_finished(self, name: str, reason: str | None) -> None:
         """Record that the budget is used up and by what, or, with None, that work goes on."""
         if self._attributes.of_study(name).get(attributes.FINISHED) != reason:
@@ -211,12 +217,24 @@ class Store:
         Raises:
             StoreError: there is no such study, or what it holds cannot be understood.
         """
+        return self.open_study(name)[0]
+
+    def open_study(self, name: str) -> tuple[StudyRecord, list[FrozenTrial]]:
+        """Everything about a study, and its trials for a `StudySession`, in one reading.
+
+        Returns:
+            The study, and its trials as Optuna knows them, but without their user attributes.
+
+        Raises:
+            StoreError: there is no such study, or what it holds cannot be understood.
+        """
         self.require_study(name)
+        bare: list[FrozenTrial] = []
         with self._attributes.reading(name):
             found = self._attributes.of_study(name)
             held = is_locked(self._folder(name))
-            trials = self._read_trials(name, attributes.objective_of(found))
-            return attributes.study_record(found, name, trials, is_locked=held)
+            trials = self._read_trials(name, attributes.objective_of(found), bare)
+            return attributes.study_record(found, name, trials, is_locked=held), bare
 
     def read_confirmation(self, search: str) -> StudyRecord | None:
         """The study that confirms a search, or None if there is none.
@@ -234,14 +252,18 @@ class Store:
         """A study's trials as Optuna knows them; nothing is read before the first is taken."""
         yield from self._database.each_trial(self.storage.get_study_id_from_name(name))
 
-    def _read_trials(self, name: str, objective: Objective) -> tuple[TrialRecord, ...]:
+    def _read_trials(
+        self, name: str, objective: Objective, bare: list[FrozenTrial]
+    ) -> tuple[TrialRecord, ...]:
+        """A study's trials; those of Optuna, less their user attributes, are added to `bare`."""
         study_id = self.storage.get_study_id_from_name(name)
         directions = self.storage.get_study_directions(study_id)
         if [direction.name.lower() for direction in directions] != [objective.goal]:
             raise ValueError(f"its direction is {directions} and its goal {objective.goal!r}")
         num_trials = self._database.num_trials(study_id)
-        trials, version = self.each_trial(name), self._attributes.format_version(name)
-        records = attributes.trial_records(trials, name, objective, format_version=version)
+        model = self._attributes.of_study(name)[attributes.SPACE]["model"]
+        trials = _keep_bare(self.each_trial(name), bare)
+        records = attributes.trial_records(trials, name, objective, model)
         if len(records) < num_trials:  # a driver may have added some meanwhile
             raise ValueError(f"it has {num_trials} trials, of which {len(records)} can be found")
         return records
@@ -269,14 +291,35 @@ class Store:
             artifacts.write_file(file, outcome.weights)
             sha256 = hashlib.sha256(outcome.weights).hexdigest()
             self._attributes.set_of_trial(name, outcome.trial, attributes.WEIGHTS, sha256)
-        reports = attributes.reports_of(self._attributes.frozen(name, outcome.trial))
-        self._attributes.set_of_trial(name, outcome.trial, attributes.REPORTS, reports)
-        plain = to_plain(replace(outcome, weights=None))
-        self._attributes.set_of_trial(name, outcome.trial, attributes.OUTCOME, plain)
-        self._attributes.forget(name, outcome.trial)
-        self._tidy_later(artifacts.checkpoint_files(folder, outcome.trial), keep=[])
+        self._set_outcome(name, outcome)
+        self.discard_checkpoints(name, outcome.trial)
         kept = [artifacts.weights_file(folder, trial) for trial in keep]
         self._tidy_later(artifacts.weights_files(folder), keep=kept)
+
+    def write_paused(self, name: str, outcome: TrialOutcome) -> None:
+        """Record that a trial is paused, and how it ends if it is never promoted.
+
+        Its checkpoint, which is recorded already, is kept.
+        """
+        self._set_outcome(name, outcome)
+        epoch = outcome.history[-1].epoch
+        self._attributes.set_of_trial(name, outcome.trial, attributes.PAUSED_AT, epoch)
+
+    def write_promoted(self, name: str, trial: int) -> None:
+        """Record that a paused trial goes on."""
+        self._attributes.set_of_trial(name, trial, attributes.PAUSED_AT, None)
+
+    def read_outcome(self, name: str, trial: int) -> TrialOutcome:
+        """How a trial ended, or how it ends if it stays paused; without weights."""
+        with self._attributes.reading(name):
+            found = self._attributes.of_trial(name, trial)
+            return from_plain(TrialOutcome, found[attributes.OUTCOME])
+
+    def discard_checkpoints(self, name: str, trial: int) -> None:
+        """Delete the checkpoints of a trial that ends."""
+        self._attributes.forget(name, trial)
+        files = artifacts.checkpoint_files(self._folder(name), trial)
+        self._tidy_later(files, keep=[])
 
     def write_checkpoints(self, name: str, checkpoints: Sequence[Checkpoint]) -> None:
         """Record where trials under way are. Their last two checkpoints are kept.
@@ -308,10 +351,10 @@ class Store:
         entries = self._checkpoint_entries(name, trial)
         for entry, file in zip(entries, self.recorded_checkpoints(name, trial), strict=True):
             state = artifacts.read_file(file, entry["sha256"])
-            if state is None or "step" not in entry:  # of an earlier version
-                found.append(None)
-            else:
-                found.append(Checkpoint(trial, entry["epoch"], entry["step"], state))
+            whole = None
+            if state is not None:
+                whole = Checkpoint(trial, entry["epoch"], entry["step"], state)
+            found.append(whole)
         return found
 
     def recorded_checkpoints(self, name: str, trial: int) -> list[Path]:
@@ -324,7 +367,7 @@ class Store:
 
         Args:
             name: The study, whose lock is held.
-            running: Its trials under way, whose checkpoints are kept.
+            running: Its trials under way or paused, whose checkpoints are kept.
             keep: The trials whose weights are kept.
         """
         folder = self._folder(name)
@@ -346,6 +389,12 @@ class Store:
         """Record what ended the workers that had a trial before."""
         self._attributes.set_of_trial(name, trial, attributes.LOST, [to_plain(f) for f in lost])
 
+    def read_lost(self, name: str, trial: int) -> tuple[Failure, ...]:
+        """What ended the workers that had a trial before."""
+        with self._attributes.reading(name):
+            found = self._attributes.of_trial(name, trial).get(attributes.LOST, [])
+            return tuple(from_plain(Failure, failure) for failure in found)
+
     def read_weights(self, name: str, trial: int) -> bytes | None:
         """A trial's weights as a safetensors file, or None if they are not there any more."""
         sha256 = self.recorded_weights(name, trial)
@@ -361,8 +410,9 @@ class Store:
     def read_config(self, name: str, trial: int) -> TrialConfig:
         """The whole configuration of a trial."""
         with self._attributes.reading(name):
+            model = self._attributes.of_study(name)[attributes.SPACE]["model"]
             found = self._attributes.of_trial(name, trial)
-            return from_plain(TrialConfig, found[attributes.CONFIG])
+            return attributes.config_of(found[attributes.CONFIG], model)
 
     # ------------------------------------------------------------ the test split
 
@@ -372,6 +422,12 @@ class Store:
         self._attributes.set_of_study(name, attributes.READINGS, plain)
 
     # ------------------------------------------------------------ plumbing
+
+    def _set_outcome(self, name: str, outcome: TrialOutcome) -> None:
+        reports = attributes.reports_of(self._attributes.frozen(name, outcome.trial))
+        self._attributes.set_of_trial(name, outcome.trial, attributes.REPORTS, reports)
+        plain = to_plain(replace(outcome, weights=None))
+        self._attributes.set_of_trial(name, outcome.trial, attributes.OUTCOME, plain)
 
     def _tidy_later(self, files: Iterator[Path], *, keep: Sequence[Path]) -> None:
         """Delete files once what was written is safe: at the end of a transaction."""
@@ -401,3 +457,12 @@ class Store:
         """Epoch, step and SHA-256 of a trial's checkpoints, newest first."""
         found = self._attributes.of_trial(name, trial)
         return list(found.get(attributes.CHECKPOINTS, []))
+
+
+def _keep_bare(trials: Iterable[FrozenTrial], kept: list[FrozenTrial]) -> Iterator[FrozenTrial]:
+    """Pass trials on, and keep copies without user attributes, which are most of a trial."""
+    for trial in trials:
+        lean = copy.copy(trial)
+        lean.user_attrs = {}
+        kept.append(lean)
+        yield trial

@@ -6,6 +6,9 @@ by parameter and report by report. The driver holds its study's lock, so that wh
 written itself is the whole truth: here every read is answered from memory, and every write goes to
 the store first. User attributes, which are most of a trial and which no sampler looks at, stay in
 the store alone.
+
+A trial that is paused is RUNNING in the store, and here to whoever asks for it by its id. Among all
+trials it is shown as PRUNED: TPE takes a RUNNING trial for a bad one, and forgets what it reported.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ class StudyMemory(BaseStorage):
         self._store = store
         self._store_study = store.get_study_id_from_name(name)
         self._store_trials: dict[int, int] = {}  # the store's ids of trials under way, by ours
+        self._paused: dict[int, FrozenTrial] = {}  # as they are shown, by number
         self._memory = InMemoryStorage()
         directions = store.get_study_directions(self._store_study)
         self._study = self._memory.create_new_study(directions, name)
@@ -133,6 +137,26 @@ class StudyMemory(BaseStorage):
         """Refuse: this is one study."""
         raise NotImplementedError
 
+    # ------------------------------------------------------------ paused trials
+
+    @property
+    def paused(self) -> list[int]:
+        """Numbers of the paused trials, in order."""
+        return sorted(self._paused)
+
+    def pause(self, trial_id: int) -> None:
+        """Show a trial under way as PRUNED from now on."""
+        shown = copy.copy(self._memory.get_trial(trial_id))
+        shown.state = TrialState.PRUNED
+        shown.datetime_complete = shown.datetime_start
+        if shown.last_step is not None:  # what Optuna says of a pruned trial
+            shown.values = [shown.intermediate_values[shown.last_step]]
+        self._paused[shown.number] = shown
+
+    def unpause(self, trial_id: int) -> None:
+        """Show a paused trial as RUNNING again."""
+        del self._paused[self._memory.get_trial_number_from_id(trial_id)]
+
     def _store_trial(self, trial_id: int) -> int:
         """The store's id of a trial."""
         if trial_id not in self._store_trials:
@@ -183,4 +207,10 @@ class StudyMemory(BaseStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """All trials, without their user attributes, in the order of their numbers."""
-        return self._memory.get_all_trials(study_id, deepcopy, states)
+        if not self._paused:
+            return self._memory.get_all_trials(study_id, deepcopy, states)
+        trials = self._memory.get_all_trials(study_id, deepcopy=False)
+        shown = [self._paused.get(trial.number, trial) for trial in trials]
+        if states is not None:
+            shown = [trial for trial in shown if trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown

@@ -1,4 +1,4 @@
-"""One driver's view of one Optuna study: open, recover, ask, report and decide, tell.
+"""One driver's view of one Optuna study: open, recover, ask, report and decide, promote, tell.
 
 All names come from Optuna's public interface. A trial keeps its number over any interruption:
 one that was under way when its driver ended is taken up again as it is, never copied.
@@ -6,7 +6,7 @@ one that was under way when its driver ended is taken up again as it is, never c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import optuna
 from optuna.storages import BaseStorage
@@ -14,8 +14,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from sweep.definitions import Recipe, view
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
+from sweep.study import schedules
 from sweep.study.audits import Audits
 from sweep.study.memory import StudyMemory
 from sweep.study.pruners import build_pruner
@@ -24,6 +26,7 @@ from sweep.study.samplers import build_sampler, derive_seed
 __all__ = ["PRUNED", "StudySession"]
 
 PRUNED = "sweep:pruned"  # the epoch after which a trial was pruned, before its outcome is there
+_PAUSED = "sweep:paused"  # the epoch after which it was told to pause; None once it is promoted
 
 
 class StudySession:
@@ -66,6 +69,7 @@ class StudySession:
             sampler=build_sampler(space),
             pruner=build_pruner(space),
         )
+        self._schedule = schedules.build_schedule(space)
         self._study_id = self._storage.get_study_id_from_name(name)
         self._open: dict[int, optuna.Trial] = {}
         self._num_epochs: dict[int, int] = {}  # of the open trials
@@ -90,25 +94,47 @@ class StudySession:
         self._study.enqueue_trial({k: v for k, v in params.items() if k in names})
         return number
 
-    def recover(self) -> list[TrialConfig]:
+    def recover(self, paused: Collection[int] = ()) -> list[TrialConfig]:
         """Take up the trials that an earlier driver left RUNNING.
 
-        The lock proves that driver dead, so each of them is an orphan.
+        The lock proves that driver dead, so each of them that is not paused is an orphan.
+
+        Args:
+            paused: Numbers of the trials that are paused, and stay so.
 
         Returns:
-            Their configurations, in the order of their numbers.
+            Configurations of the orphans, in the order of their numbers.
         """
+        for number in paused:
+            self._storage.pause(self._trial_id(number))
         orphans = self._study.get_trials(deepcopy=False, states=[OptunaState.RUNNING])
-        configs = []
-        for orphan in orphans:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-                self._study_id, orphan.number
-            )
-            configs.append(self._configure(optuna.Trial(self._study, trial_id)))
-            last = max(orphan.intermediate_values, default=0)
-            pruned = PRUNED in orphan.system_attrs
-            self._decided[orphan.number] = (last, Decision.PRUNE if pruned else Decision.CONTINUE)
-        return configs
+        return [self._take_up(orphan) for orphan in orphans]
+
+    @property
+    def paused(self) -> list[int]:
+        """Numbers of the paused trials, in order."""
+        return self._storage.paused
+
+    def pause(self, trial: int) -> None:
+        """Take note that a trial that was to pause is not trained any more."""
+        self._storage.pause(self._trial_id(trial))
+        self._close(trial)
+
+    def promotable(self) -> int | None:
+        """Number of the paused trial that goes on now, or None."""
+        paused = self._storage.paused
+        return self._schedule.promote(self._study, paused) if paused else None
+
+    def promote(self, trial: int) -> TrialConfig:
+        """Have a paused trial go on.
+
+        Raises:
+            KeyError: it is not paused.
+        """
+        trial_id = self._trial_id(trial)
+        self._storage.unpause(trial_id)
+        self._storage.set_trial_system_attr(trial_id, _PAUSED, None)
+        return self._take_up(self._storage.get_trial(trial_id))
 
     @property
     def num_started(self) -> int:
@@ -166,17 +192,17 @@ class StudySession:
             return decision
         trial = self._open[metrics.trial]
         trial.report(self._objective.value(metrics), metrics.epoch)
-        decision = Decision.PRUNE if self._ends(trial, metrics.epoch) else Decision.CONTINUE
-        if decision is Decision.PRUNE:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-                self._study_id, metrics.trial
-            )
-            self._storage.set_trial_system_attr(trial_id, PRUNED, metrics.epoch)
+        decision = self._decide(trial, metrics.epoch)
+        if decision is not Decision.CONTINUE:
+            key = PRUNED if decision is Decision.PRUNE else _PAUSED
+            self._storage.set_trial_system_attr(self._trial_id(trial.number), key, metrics.epoch)
         self._decided[metrics.trial] = (metrics.epoch, decision)
         return decision
 
     def tell(self, outcome: TrialOutcome) -> None:
-        """Finish a trial. Write its outcome to the store first."""
+        """Finish a trial, under way or paused. Write its outcome to the store first."""
+        if outcome.trial in self._storage.paused:
+            self._storage.unpause(self._trial_id(outcome.trial))
         state = {
             TrialState.COMPLETE: OptunaState.COMPLETE,
             TrialState.PRUNED: OptunaState.PRUNED,
@@ -187,26 +213,46 @@ class StudySession:
         self._study.tell(
             outcome.trial, value if state is OptunaState.COMPLETE else None, state=state
         )
-        self._open.pop(outcome.trial, None)
-        self._num_epochs.pop(outcome.trial, None)
-        self._decided.pop(outcome.trial, None)
+        self._close(outcome.trial)
 
-    def _ends(self, trial: optuna.Trial, epoch: int) -> bool:
-        """Whether the pruner ends a trial; one that is audited, from now on or before, goes on.
+    def _decide(self, trial: optuna.Trial, epoch: int) -> Decision:
+        """What the schedule says of a trial; one that is audited, from now on or before, goes on.
 
         After its last epoch a trial is asked for too, because pruners remember what they saw, but
         it is complete whatever they say: nothing is left to save.
         """
-        if self._audits.epoch(trial.number) is not None or not trial.should_prune():
-            return False
+        if self._audits.epoch(trial.number) is not None:
+            return Decision.CONTINUE
+        decision = self._schedule.decide(trial)
         if epoch >= self._num_epochs[trial.number]:
-            return False
-        return not self._audits.take(trial.number, epoch)
+            return Decision.CONTINUE
+        if decision is Decision.PRUNE and self._audits.take(trial.number, epoch):
+            return Decision.CONTINUE
+        return decision
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+    def _take_up(self, trial: FrozenTrial) -> TrialConfig:
+        """Go on with a trial that reported before, and with what was decided on its last epoch."""
+        decision = Decision.CONTINUE
+        if PRUNED in trial.system_attrs:
+            decision = Decision.PRUNE
+        elif trial.system_attrs.get(_PAUSED) is not None:
+            decision = Decision.PAUSE
+        self._decided[trial.number] = (max(trial.intermediate_values, default=0), decision)
+        return self._configure(optuna.Trial(self._study, self._trial_id(trial.number)))
+
+    def _close(self, trial: int) -> None:
+        """Forget what only a trial under way needs."""
+        self._open.pop(trial, None)
+        self._num_epochs.pop(trial, None)
+        self._decided.pop(trial, None)
 
     def _configure(self, trial: optuna.Trial) -> TrialConfig:
         values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
-        config = TrialConfig(number=trial.number, seed=seed, **values)  # type: ignore[arg-type]
-        self._num_epochs[trial.number] = config.epochs
+        config = TrialConfig(trial.number, seed, values)
+        self._num_epochs[trial.number] = view(Recipe, values).epochs
         return config

@@ -5,6 +5,7 @@ Importing this package does not import torch; `load_engine` does.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:
         raise ValueError(
             f"engine must be one of {', '.join(ENGINE_NAMES)}; found {settings.engine!r}"
         )
+    from sweep.families import load_family
     from sweep.training.engine import Engine
     from sweep.training.sequential import SequentialGroup
     from sweep.training.stacked import StackedGroup
 
-    if settings.engine == "sequential":
-        return Engine(settings, data, SequentialGroup)
-    return Engine(settings, data, StackedGroup)
+    group = SequentialGroup if settings.engine == "sequential" else StackedGroup
+    return Engine(settings, data, partial(group, family=load_family(settings.model)))

@@ -1,22 +1,20 @@
 """The training data on the device, and how a batch is read from them.
 
 Images stay on the device as bytes; a batch is gathered, converted and normalised there. All
-trials of a study see the same order of images in an epoch.
+trials of a study see the same order of examples in an epoch.
 
-Shape legend: N images, B batch, D inputs.
+Shape legend: N examples, B batch, D numbers of one example.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sweep.data import Part, TrainingData
-from sweep.models import Program
 from sweep.training.precision import Precision
 
 __all__ = ["Batches", "Split"]
@@ -24,16 +22,16 @@ __all__ = ["Batches", "Split"]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A split on the device: images uint8 (N, D), labels int64 (N,)."""
+    """A split on the device: inputs uint8 or float32 (N, D), labels int64 (N,)."""
 
-    images: Tensor
+    inputs: Tensor
     labels: Tensor
 
     @classmethod
     def load(cls, part: Part, device: torch.device) -> Split:
         """Copy a split to the device."""
-        images = torch.tensor(part.images.reshape(len(part), -1), device=device)
-        return cls(images, torch.tensor(part.labels, device=device))
+        inputs = torch.tensor(part.inputs.reshape(len(part), -1), device=device)
+        return cls(inputs, torch.tensor(part.labels, device=device))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,9 +42,12 @@ class Batches:
 
     Args:
         data: The splits.
-        order_seed: Seed of the order of the training images.
+        order_seed: Seed of the order of the training examples.
         device: Where they are kept.
         precision: What batches are converted to.
+
+    Attributes:
+        spec: What is known of the data set.
     """
 
     def __init__(
@@ -54,38 +55,36 @@ class Batches:
     ) -> None:
         self.device = device
         self.precision = precision
-        self.num_inputs = data.num_inputs
-        self.num_classes = data.num_classes
+        self.spec = data.spec
         self.train = Split.load(data.train, device)
         self.validation = Split.load(data.validation, device)
         self._order_seed = order_seed
-        self._mean, self._scale = data.mean, 1.0 / data.std
+        self._mean = torch.tensor(data.mean, dtype=precision.weights, device=device)
+        self._scale = torch.tensor(1.0 / data.std, dtype=precision.weights, device=device)
 
     def order(self, epoch: int) -> Tensor:
-        """The order of the training images in an epoch, int64, shape (N,)."""
+        """The order of the training examples in an epoch, int64, shape (N,)."""
         seed = np.random.SeedSequence((self._order_seed, epoch)).generate_state(1)[0]
         order = np.random.default_rng(seed).permutation(len(self.train))
         return torch.from_numpy(order).to(self.device)
 
-    def read(self, split: Split, indices: Tensor, inputs: Tensor, labels: Tensor) -> Program:
-        """The calls that fill `inputs` and `labels` with the images of `indices`.
+    def read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Some examples and their labels.
 
         Args:
             split: Where to read.
-            indices: int64, shape (B,).
-            inputs: Where normalised pixels go, shape (B, D).
-            labels: Where classes go, int64, shape (B,).
+            rows: Which ones, int64, shape (B,).
+
+        Returns:
+            Normalised inputs in the precision of the weights, shape (B, *input_shape), and classes,
+            int64, shape (B,).
         """
-        size = inputs.shape
-        stored = torch.empty(size, dtype=torch.uint8, device=self.device)
-        is_exact = inputs.dtype == self.precision.weights
-        # Normalised before rounding: bytes less their mean have more digits than bfloat16.
-        pixels = inputs if is_exact else torch.empty_like(inputs, dtype=self.precision.weights)
-        program: Program = [
-            partial(torch.index_select, split.images, 0, indices, out=stored),
-            partial(torch.index_select, split.labels, 0, indices, out=labels),
-            partial(pixels.copy_, stored),
-            partial(pixels.sub_, self._mean),
-            partial(pixels.mul_, self._scale),
-        ]
-        return program if is_exact else [*program, partial(inputs.copy_, pixels)]
+        # Not in bfloat16: bytes less their mean have more digits than it has.
+        inputs = split.inputs.index_select(0, rows).to(self.precision.weights, copy=True)
+        inputs.sub_(self._mean).mul_(self._scale)
+        return inputs.view(-1, *self.spec.input_shape), split.labels.index_select(0, rows)
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks compute logits in the precision of the products."""
+        is_mixed = self.precision.products != self.precision.weights
+        return torch.autocast(self.device.type, dtype=self.precision.products, enabled=is_mixed)

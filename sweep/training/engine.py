@@ -2,7 +2,8 @@
 
 It never waits for an answer: while the driver records an epoch and decides, the next one is
 already trained. A trial that is pruned then leaves in the middle of that epoch, of which nothing
-is kept. Training never gets further ahead than this one epoch.
+is kept; one that is paused is saved there. Training never gets further ahead than this one epoch,
+and after a rung not at all: trials that are paused there can be trained together again.
 
 What is trained together, and when, is not decided here: what the engine cannot train as it was
 told, it gives back.
@@ -35,6 +36,7 @@ from sweep.records import (
     Message,
     Notice,
     OutOfMemory,
+    Paused,
     Resumed,
     TrainingSettings,
     TrialConfig,
@@ -83,6 +85,11 @@ class Engine:
             return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
         threads = torch.get_num_threads()
         return f"{self._device} ({_cpu_name()}, {threads} thread{'s' if threads > 1 else ''})"
+
+    @property
+    def precision(self) -> str:
+        """Name of the precision in which trials are computed."""
+        return self._precision.name
 
     @property
     def is_idle(self) -> bool:
@@ -162,20 +169,28 @@ class Engine:
             decisions: One for each.
 
         Returns:
-            The outcomes of trials that are over.
+            What there is to tell the driver of trials that leave.
         """
         answers = dict(zip(trials, decisions, strict=True))
-        pruned = {number for number, answer in answers.items() if answer is Decision.PRUNE}
         messages: list[Message] = []
         for lane in [lane for lane in self._ended if lane.config.number in answers]:
             self._ended.remove(lane)
-            state = TrialState.PRUNED if lane.config.number in pruned else TrialState.COMPLETE
+            is_pruned = answers[lane.config.number] is Decision.PRUNE
+            state = TrialState.PRUNED if is_pruned else TrialState.COMPLETE
             messages.append(self._outcome(lane, state))
         for run in list(self._runs):
-            for lane in run.group.lanes:
-                lane.awaits_decision &= lane.config.number not in answers
-            leaving = [lane for lane in run.group.lanes if lane.config.number in pruned]
-            messages += [self._outcome(lane, TrialState.PRUNED) for lane in leaving]
+            leaving: list[Lane] = []
+            for position, lane in enumerate(run.group.lanes):
+                answer = answers.get(lane.config.number)
+                lane.awaits_decision &= answer is None
+                if answer is Decision.PRUNE:
+                    messages.append(self._outcome(lane, TrialState.PRUNED))
+                elif answer is Decision.PAUSE:
+                    # One that cannot be saved goes on from its checkpoint before, or starts again.
+                    messages.append(self._save_lane(lane, run, position))
+                    messages.append(Paused(self._outcome(lane, TrialState.PRUNED)))
+                if answer in (Decision.PRUNE, Decision.PAUSE):
+                    leaving.append(lane)
             messages += self._dismiss(run, leaving)
         return messages
 
@@ -192,6 +207,7 @@ class Engine:
             config,
             objective,
             checkpoint.state,
+            model=self._settings.model,
             device=self._device,
             precision=self._precision.name,
         )
@@ -207,7 +223,7 @@ class Engine:
             lane.num_lanes = max(lane.num_lanes, len(lanes))
         resumed = [lane for lane in lanes if lane.has_state]
         try:
-            run = Run(self._build(lanes, self._batches))
+            run = Run(self._build(lanes, self._batches), self._settings.rungs)
         except Exception as error:  # noqa: BLE001 - as in `advance`
             if not resumed or is_out_of_memory(error):
                 return self._give_up(lanes, error, len(lanes))
@@ -289,8 +305,7 @@ class Engine:
     def _outcome(
         self, lane: Lane, state: TrialState, failure: Failure | None = None
     ) -> TrialOutcome:
-        labels, num_classes = self._batches.validation.labels, self._batches.num_classes
-        outcome = lane.outcome(state, labels=labels, num_classes=num_classes, failure=failure)
+        outcome = lane.outcome(state, num_classes=self._batches.spec.num_classes, failure=failure)
         return replace(
             outcome,
             device=self.hardware,

@@ -9,7 +9,8 @@ from typing import Protocol
 from torch import Tensor
 
 from sweep.training.batches import Batches
-from sweep.training.lane import Lane, Measurement
+from sweep.training.lane import Lane
+from sweep.training.measurements import Measurement
 
 __all__ = ["BuildGroup", "Group", "Run"]
 
@@ -58,10 +59,16 @@ BuildGroup = Callable[[Sequence[Lane], Batches], Group]
 
 
 class Run:
-    """A group under way."""
+    """A group under way.
 
-    def __init__(self, group: Group) -> None:
+    Args:
+        group: What is trained.
+        rungs: Epochs after which it does not train ahead of the decision.
+    """
+
+    def __init__(self, group: Group, rungs: Sequence[int] = ()) -> None:
         self.group = group
+        self._rungs = rungs
         self.next_step = 0
         self.seconds = 0.0
         if any(lane.has_state for lane in group.lanes):
@@ -83,8 +90,10 @@ class Run:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the epoch has been trained, but the one before it is not decided yet."""
-        return not self.has_steps and any(lane.awaits_decision for lane in self.group.lanes)
+        """Whether it cannot train on before the last epoch that was reported is decided."""
+        lanes = self.group.lanes
+        is_at_rung = self.next_step == 0 and lanes[0].epoch in self._rungs
+        return (is_at_rung or not self.has_steps) and any(lane.awaits_decision for lane in lanes)
 
     def train(self, until: float) -> None:
         """Train to the end of the epoch, or to this value of `time.perf_counter`."""

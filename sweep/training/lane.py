@@ -11,9 +11,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from sweep.codec import pack_labels
+from sweep.definitions import Recipe, complete, parameters_of, view
 from sweep.records import (
     Checkpoint,
-    ConfusionMatrix,
     EpochMetrics,
     Failure,
     FailureKind,
@@ -23,29 +24,9 @@ from sweep.records import (
     TrialState,
 )
 from sweep.training.checkpoints import Progress, named, pack, part, unpack
+from sweep.training.measurements import Measurement
 
-__all__ = ["Lane", "Measurement"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one epoch of one trial gave.
-
-    Attributes:
-        train_loss: Mean cross-entropy of the epoch's steps, in nats.
-        train_accuracy: Share of the training images that were right in these steps.
-        validation_loss: Mean cross-entropy on the validation split, in nats.
-        predictions: Predicted class of each validation image, int64, on the device.
-        num_correct: How many of them are right.
-        learning_rate: The rate at the epoch's last step.
-    """
-
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    predictions: Tensor
-    num_correct: int
-    learning_rate: float
+__all__ = ["Lane"]
 
 
 @dataclass(slots=True)
@@ -55,6 +36,7 @@ class _Best:
     epoch: int
     value: float
     predictions: Tensor
+    losses: Tensor | None
     weights: dict[str, Tensor]
 
 
@@ -63,6 +45,7 @@ class Lane:
 
     Attributes:
         config: What is trained.
+        recipe: How it is trained.
         epoch: Epochs that were trained.
         step: Steps of the epoch after those that were trained before its group was built.
         step_seconds: What these steps cost.
@@ -72,6 +55,7 @@ class Lane:
 
     def __init__(self, config: TrialConfig, objective: Objective) -> None:
         self.config = config
+        self.recipe = view(Recipe, config.params)
         self.epoch = self.step = 0
         self.step_seconds = 0.0
         self.awaits_decision = False
@@ -90,17 +74,29 @@ class Lane:
         objective: Objective,
         state: bytes,
         *,
+        model: str,
         device: torch.device,
         precision: str,
     ) -> Lane:
         """A trial that goes on from what `save` gave.
 
+        Args:
+            config: What is trained.
+            objective: What decides which epoch is its best.
+            state: The checkpoint.
+            model: Name of the model family.
+            device: Where it is trained.
+            precision: Of the matrix products.
+
         Raises:
             ValueError: the checkpoint is not one of this trial, device and precision.
         """
         progress, tensors = unpack(state)
+        # A parameter that is newer than the checkpoint had its default.
+        params = complete(parameters_of(model), progress.config.params)
+        saved = replace(progress.config, params=params)
         for word, found, wanted in (
-            ("configuration", progress.config, config),
+            ("configuration", saved, config),
             ("kind of device", progress.device, device.type),
             ("precision", progress.precision, precision),
         ):
@@ -117,9 +113,15 @@ class Lane:
         if progress.best_epoch is not None:
             value = objective.value(progress.history[progress.best_epoch - 1])
             predictions = tensors["predictions"].to(device, torch.int64)
+            losses = tensors["losses"].to(device) if lane.needs_losses else None
             best = {name: w.to(device) for name, w in part("best", tensors).items()}
-            lane._best = _Best(progress.best_epoch, value, predictions, best)
+            lane._best = _Best(progress.best_epoch, value, predictions, losses, best)
         return lane
+
+    @property
+    def needs_losses(self) -> bool:
+        """Whether the loss of each validation example is kept: the study ranks by it."""
+        return self._objective.metric == "validation_loss"
 
     @property
     def has_state(self) -> bool:
@@ -170,7 +172,9 @@ class Lane:
         tensors = named("group", state)
         if best is not None:
             tensors |= named("best", best.weights)
-            tensors["predictions"] = best.predictions.to(torch.uint8)
+            tensors["predictions"] = best.predictions.to(torch.int32)
+            if best.losses is not None:
+                tensors["losses"] = best.losses
         return Checkpoint(self.config.number, self.epoch, step, pack(progress, tensors))
 
     def record(
@@ -187,23 +191,21 @@ class Lane:
             What to report, or a failure if a loss is not a number.
         """
         self.epoch += 1
-        losses = (measured.train_loss, measured.validation_loss)
+        losses = [measured.values[name] for name in ("train_loss", "validation_loss")]
         if not np.isfinite(losses).all():
             reason = f"epoch {self.epoch}: training loss {losses[0]}, validation loss {losses[1]}"
             return Failure(FailureKind.NAN, reason)
         metrics = EpochMetrics(
             trial=self.config.number,
             epoch=self.epoch,
-            train_loss=measured.train_loss,
-            validation_loss=measured.validation_loss,
-            validation_accuracy=measured.num_correct / len(measured.predictions),
+            values=measured.values,
             learning_rate=measured.learning_rate,
             seconds=seconds,
-            train_accuracy=measured.train_accuracy,
         )
         value = self._objective.value(metrics)
         if self._best is None or self._objective.is_better(value, self._best.value):
-            self._best = _Best(self.epoch, value, measured.predictions, weights())
+            found = (measured.predictions, measured.losses)
+            self._best = _Best(self.epoch, value, *found, weights())
         self._history.append(metrics)
         self.awaits_decision = True
         return metrics
@@ -211,13 +213,12 @@ class Lane:
     @property
     def has_ended(self) -> bool:
         """Whether its epochs are used up."""
-        return self.epoch >= self.config.epochs
+        return self.epoch >= self.recipe.epochs
 
     def outcome(
         self,
         state: TrialState,
         *,
-        labels: Tensor,
         num_classes: int,
         failure: Failure | None = None,
     ) -> TrialOutcome:
@@ -225,7 +226,6 @@ class Lane:
 
         Args:
             state: COMPLETE, PRUNED or FAIL.
-            labels: Classes of the validation images, int64.
             num_classes: How many classes there are.
             failure: Why it failed, if it did.
         """
@@ -241,18 +241,15 @@ class Lane:
         best = self._best
         if best is None:
             return outcome
-        weights = None
+        losses = weights = None
+        if best.losses is not None:
+            losses = best.losses.to("cpu", torch.float32).numpy().tobytes()
         if state is TrialState.COMPLETE:
             weights = safetensors.torch.save({k: w.cpu() for k, w in best.weights.items()})
         return replace(
             outcome,
             best_epoch=best.epoch,
-            validation_confusion_matrix=_confusion_matrix(labels, best.predictions, num_classes),
-            validation_predictions=best.predictions.to(torch.uint8).cpu().numpy().tobytes(),
+            validation_predictions=pack_labels(best.predictions.cpu().numpy(), num_classes),
+            validation_losses=losses,
             weights=weights,
         )
-
-
-def _confusion_matrix(labels: Tensor, predictions: Tensor, num_classes: int) -> ConfusionMatrix:
-    cells = torch.bincount(labels * num_classes + predictions, minlength=num_classes**2)
-    return tuple(map(tuple, cells.reshape(num_classes, num_classes).tolist()))

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sweep.records import TrialConfig
+from sweep.definitions import Recipe
 from sweep.training.checkpoints import fill
 
 __all__ = ["Optimizer", "build_optimizer", "load_optimizer", "optimizer_state"]
@@ -107,11 +107,16 @@ class _Sgd:
         )
 
 
-def build_optimizer(parameters: list[Tensor], config: TrialConfig) -> Optimizer:
-    """The optimiser that a configuration names, with PyTorch's defaults for the rest."""
-    if config.optimizer == "sgd":
-        return _Sgd(parameters, config.weight_decay, config.momentum)
-    return _Adam(parameters, config.weight_decay, decoupled=config.optimizer == "adamw")
+OPTIMIZERS: dict[str, Callable[[list[Tensor], Recipe], Optimizer]] = {
+    "adamw": lambda tensors, recipe: _Adam(tensors, recipe.weight_decay, decoupled=True),
+    "adam": lambda tensors, recipe: _Adam(tensors, recipe.weight_decay, decoupled=False),
+    "sgd": lambda tensors, recipe: _Sgd(tensors, recipe.weight_decay, recipe.momentum),
+}
+
+
+def build_optimizer(parameters: list[Tensor], recipe: Recipe) -> Optimizer:
+    """The optimiser that a recipe names, with PyTorch's defaults for the rest."""
+    return OPTIMIZERS[recipe.optimizer](parameters, recipe)
 
 
 Trim = Callable[[list[Tensor]], list[Tensor]]

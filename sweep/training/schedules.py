@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from sweep.records import TrialConfig
+from sweep.definitions import Recipe
 
 __all__ = ["SCHEDULES", "learning_rate", "learning_rates"]
 
@@ -58,21 +58,21 @@ def learning_rate(schedule: str, peak: float, step: int, num_steps: int) -> floa
 
 
 def learning_rates(
-    config: TrialConfig, epoch: int, num_steps: int, device: torch.device
+    recipe: Recipe, epoch: int, num_steps: int, device: torch.device
 ) -> torch.Tensor:
     """The learning rates of one epoch's steps, shape (num_steps,).
 
     float64 on the CPU, whose optimiser kernels read a double; float32 on a GPU, whose read a float.
 
     Args:
-        config: Names the schedule, its peak, and the trial's number of epochs.
+        recipe: Names the schedule, its peak, and the trial's number of epochs.
         epoch: 0 for the first epoch.
         num_steps: Steps of one epoch.
         device: Where the optimiser reads them.
     """
-    total = config.epochs * num_steps
+    total = recipe.epochs * num_steps
     rates = [
-        learning_rate(config.learning_rate_schedule, config.learning_rate, step, total)
+        learning_rate(recipe.learning_rate_schedule, recipe.learning_rate, step, total)
         for step in range(epoch * num_steps, (epoch + 1) * num_steps)
     ]
     dtype = torch.float64 if device.type == "cpu" else torch.float32

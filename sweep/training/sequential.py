@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sweep.models import build_mlp
+from sweep.families import Family
 from sweep.training import VALIDATION_BATCH
-from sweep.training.batches import Batches, Split
+from sweep.training.batches import Batches
 from sweep.training.checkpoints import fill, named, part
-from sweep.training.lane import Lane, Measurement
+from sweep.training.lane import Lane
+from sweep.training.losses import training_loss
+from sweep.training.measurements import Measurement, measure
 from sweep.training.optimizers import build_optimizer, load_optimizer, optimizer_state
 from sweep.training.randomness import dropout_generator
 from sweep.training.schedules import learning_rates
@@ -24,43 +26,47 @@ __all__ = ["SequentialGroup"]
 
 
 class SequentialGroup:
-    """One trial on its own (see `sweep.training.groups.Group`)."""
+    """One trial on its own (see `sweep.training.groups.Group`).
 
-    def __init__(self, lanes: Sequence[Lane], batches: Batches) -> None:
+    Args:
+        lanes: The trial.
+        batches: The data.
+        family: What builds its network.
+    """
+
+    def __init__(self, lanes: Sequence[Lane], batches: Batches, family: Family) -> None:
         (lane,) = lanes
         self.lanes = [lane]
         config = lane.config
         self._batches = batches
-        self.num_steps = -(-len(batches.train) // config.batch_size)
+        self.num_steps = -(-len(batches.train) // lane.recipe.batch_size)
         self._generator = dropout_generator(config.seed, batches.device)
         torch.manual_seed(config.seed)
-        self._model = build_mlp(
-            config,
-            num_inputs=batches.num_inputs,
-            num_classes=batches.num_classes,
-            generator=self._generator,
-        ).to(batches.device, batches.precision.weights)
+        self._model = family.build(config.params, batches.spec, self._generator).to(
+            batches.device, batches.precision.weights
+        )
+        self._needs_losses = lane.needs_losses
         self._parameters: list[Tensor] = list(self._model.parameters())
         lane.num_parameters = sum(p.numel() for p in self._parameters)
-        self._optimizer = build_optimizer(self._parameters, config)
+        self._optimizer = build_optimizer(self._parameters, lane.recipe)
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=batches.device)
         self._num_correct = torch.zeros_like(self._loss_sum)
 
     def begin_epoch(self) -> None:
-        """Shuffle the training images."""
+        """Shuffle the training examples."""
         (lane,) = self.lanes
         self._model.train()
         order = self._batches.order(lane.epoch + 1)
-        self._rows = order.split(lane.config.batch_size)
-        self._rates = learning_rates(lane.config, lane.epoch, self.num_steps, self._batches.device)
+        self._rows = order.split(lane.recipe.batch_size)
+        self._rates = learning_rates(lane.recipe, lane.epoch, self.num_steps, self._batches.device)
         self._loss_sum.zero_()
         self._num_correct.zero_()
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
-        inputs, labels = self._read(self._batches.train, self._rows[index])
+        inputs, labels = self._batches.read(self._batches.train, self._rows[index])
         logits = self._logits(inputs)
-        loss = functional.cross_entropy(logits, labels)
+        loss = training_loss(logits, labels, self.lanes[0].recipe)
         loss.backward()
         gradients = [_take_gradient(parameter) for parameter in self._parameters]
         self._optimizer.step(self._parameters, gradients, self._rates[index])
@@ -75,21 +81,27 @@ class SequentialGroup:
         self._model.eval()
         loss_sum = torch.zeros((), dtype=torch.float64, device=batches.device)
         predictions = torch.empty_like(split.labels)
+        losses = torch.empty(len(split), device=batches.device) if self._needs_losses else None
         with torch.no_grad():
             for rows in torch.arange(len(split), device=batches.device).split(VALIDATION_BATCH):
-                inputs, labels = self._read(split, rows)
+                inputs, labels = batches.read(split, rows)
                 logits = self._logits(inputs)
                 loss_sum += functional.cross_entropy(logits, labels, reduction="sum")
                 predictions[rows] = logits.argmax(1)
-        measurement = Measurement(
-            train_loss=float(self._loss_sum) / len(batches.train),
-            train_accuracy=float(self._num_correct) / len(batches.train),
-            validation_loss=float(loss_sum) / len(split),
-            predictions=predictions,
-            num_correct=int((predictions == split.labels).sum()),
-            learning_rate=float(self._rates[-1]),
+                if losses is not None:
+                    losses[rows] = functional.cross_entropy(
+                        logits, labels, reduction="none"
+                    ).float()
+        return measure(
+            train_losses=self._loss_sum[None] / len(batches.train),
+            train_accuracies=self._num_correct[None] / len(batches.train),
+            validation_losses=loss_sum[None] / len(split),
+            predictions=predictions[None],
+            losses=None if losses is None else losses[None],
+            labels=split.labels,
+            num_classes=batches.spec.num_classes,
+            rates=self._rates[-1:],
         )
-        return [measurement]
 
     def copy_weights(self, _lane: int) -> dict[str, Tensor]:
         """A copy of the network's state."""
@@ -119,24 +131,11 @@ class SequentialGroup:
         fill(self._loss_sum, state["train_loss"])
         fill(self._num_correct, state["train_correct"])
 
-    def _read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
-        dtype = self._batches.precision.weights
-        inputs = torch.empty((len(rows), self._batches.num_inputs), dtype=dtype, device=rows.device)
-        labels = torch.empty_like(rows)
-        for call in self._batches.read(split, rows, inputs, labels):
-            call()
-        return inputs, labels
-
     def _logits(self, inputs: Tensor) -> Tensor:
         """Logits in the precision of the weights, shape (B, C)."""
-        precision = self._batches.precision
-        with torch.autocast(
-            inputs.device.type,
-            dtype=torch.bfloat16,
-            enabled=precision.products is torch.bfloat16,
-        ):
+        with self._batches.autocast():
             logits: Tensor = self._model(inputs)
-        return logits.to(precision.weights)
+        return logits.to(self._batches.precision.weights)
 
 
 def _take_gradient(parameter: Tensor) -> Tensor:

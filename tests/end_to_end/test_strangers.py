@@ -20,31 +20,50 @@ import sweep
 from sweep.codec import from_plain, to_plain
 from sweep.records import Failure, FailureKind, TrialOutcome
 from sweep.store import Store
+from sweep.store.seal import seal
 
 MARKUP = '"><img src=x onerror=alert(1)><svg onload=alert(2)>{{7*7}}'
 SCRIPT = f"</td></script><script>alert(3)</script>{MARKUP}"
 TERMINAL = "evil\x1b]0;owned\x07\x1b[31m\x9b1m\u202egnp\r"
 
 
-def edit(folder: Path, key: str, change: Callable[[Any], Any]) -> None:
+ATTRIBUTES = {
+    "study": "SELECT study_user_attribute_id, study_name, NULL, key, value_json "
+    "FROM study_user_attributes JOIN studies USING (study_id)",
+    "trial": "SELECT trial_user_attribute_id, study_name, number, key, value_json "
+    "FROM trial_user_attributes JOIN trials USING (trial_id) JOIN studies USING (study_id)",
+}
+"""Of each attribute its row, its study's name, its trial's number or None, its key and value."""
+
+
+def reseal(database: sqlite3.Connection, change: Callable[[str, int | None, Any], Any]) -> None:
+    """Change every sealed value, given its key and its trial, and seal it anew for its owner.
+
+    A seal finds damage; whoever writes a store can make one.
+    """
+    for kind, query in ATTRIBUTES.items():
+        for row, study, trial, key, text in database.execute(query).fetchall():
+            stored = json.loads(text)
+            if key != "sweep_format":
+                owner = [study] if trial is None else [study, trial]
+                stored = seal(owner, key, change(key, trial, stored["value"]))
+            table = f"{kind}_user_attributes"
+            database.execute(
+                f"UPDATE {table} SET value_json = ? WHERE {table[:-1]}_id = ?",  # noqa: S608
+                (json.dumps(stored), row),
+            )
+
+
+def edit(folder: Path, wanted: str, change: Callable[[Any], Any]) -> None:
     """Change an attribute of the study or of all its trials, as a stranger would."""
     with closing(sqlite3.connect(folder / "studies.db")) as database, database:
-        for table in ("study_user_attributes", "trial_user_attributes"):
-            column = table.replace("attributes", "attribute_id")
-            rows = database.execute(
-                f"SELECT {column}, value_json FROM {table} WHERE key = ?",  # noqa: S608
-                (key,),
-            ).fetchall()
-            for row, value in rows:
-                database.execute(
-                    f"UPDATE {table} SET value_json = ? WHERE {column} = ?",  # noqa: S608
-                    (json.dumps(change(json.loads(value))), row),
-                )
+        reseal(database, lambda key, _, value: change(value) if key == wanted else value)
 
 
 def rename(folder: Path, name: str) -> None:
     with closing(sqlite3.connect(folder / "studies.db")) as database, database:
         database.execute("UPDATE studies SET study_name = ? WHERE study_name = 'small'", (name,))
+        reseal(database, lambda _key, _trial, value: value)
 
 
 @pytest.fixture(scope="module")
@@ -53,23 +72,7 @@ def tested_folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("tested")
     shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
     sweep.report("small", storage=sqlite_url(folder), out=folder / "first")
-    break_seals(folder)
     return folder
-
-
-def break_seals(folder: Path) -> None:
-    """Make the store one of the time before seals, which is read, too: what is edited is taken."""
-    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
-        database.execute("DELETE FROM study_user_attributes WHERE key = 'sweep_format'")
-        for table in ("study_user_attributes", "trial_user_attributes"):
-            column = table.replace("attributes", "attribute_id")
-            for row, text in database.execute(
-                f"SELECT {column}, value_json FROM {table}"  # noqa: S608
-            ).fetchall():
-                database.execute(
-                    f"UPDATE {table} SET value_json = ? WHERE {column} = ?",  # noqa: S608
-                    (json.dumps(json.loads(text)["value"]), row),
-                )
 
 
 @pytest.fixture
@@ -89,9 +92,9 @@ def hostile_outcome(text: str) -> Callable[[Any], Any]:
 
 def make_hostile(folder: Path, text: str) -> None:
     """This text everywhere where a store keeps text, and one trial that failed because of it."""
-    edit(folder, "sweep_data", lambda data: {**data, "class_names": [text] * 10})
+    edit(folder, "sweep_data", in_spec(class_names=[text] * 10))
     edit(folder, "sweep_outcome", hostile_outcome(text))
-    edit(folder, "sweep_config", lambda config: {**config, "activation": text})
+    edit(folder, "sweep_config", in_params(activation=text))
     edit(
         folder,
         "sweep_test_readings",
@@ -106,11 +109,37 @@ def make_hostile(folder: Path, text: str) -> None:
             "DELETE FROM trial_values WHERE trial_id = "
             "(SELECT trial_id FROM trials WHERE number = 2)"
         )
-        database.execute(
-            "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'sweep_outcome' AND "
-            "trial_id = (SELECT trial_id FROM trials WHERE number = 2)",
-            (json.dumps({**to_plain(last), "state": "FAIL", "failure": failure}),),
+        failed = {**to_plain(last), "state": "FAIL", "failure": failure}
+        reseal(
+            database,
+            lambda key, trial, value: failed if (key, trial) == ("sweep_outcome", 2) else value,
         )
+
+
+def in_params(**changes: Any) -> Callable[[Any], Any]:
+    return lambda config: {**config, "params": {**config["params"], **changes}}
+
+
+def in_spec(**changes: Any) -> Callable[[Any], Any]:
+    return lambda data: {**data, "spec": {**data["spec"], **changes}}
+
+
+def in_values(**changes: Any) -> Callable[[Any], Any]:
+    return lambda outcome: {
+        **outcome,
+        "history": [{**m, "values": {**m["values"], **changes}} for m in outcome["history"]],
+    }
+
+
+def without_value(name: str, epoch: int | None = None) -> Callable[[Any], Any]:
+    """Without a metric in this epoch, or in all."""
+
+    def change(metrics: dict[str, Any]) -> dict[str, Any]:
+        if epoch not in (None, metrics["epoch"]):
+            return metrics
+        return {**metrics, "values": {n: v for n, v in metrics["values"].items() if n != name}}
+
+    return lambda outcome: {**outcome, "history": [change(m) for m in outcome["history"]]}
 
 
 class Page(HTMLParser):
@@ -230,14 +259,53 @@ def in_mistakes(**changes: Any) -> Callable[[Any], Any]:
         ("sweep_test_readings", in_mistakes(image="")),
         ("sweep_test_readings", in_readings(image_shape=[3, 3])),
         ("sweep_test_readings", in_readings(confusion_matrix=[[1, 2], [3]])),
-        ("sweep_config", lambda config: {**config, "num_layers": 10**12, "activation": "?"}),
+        ("sweep_config", in_params(num_layers=10**12, activation="?")),
         ("sweep_outcome", lambda outcome: {**outcome, "history": [], "best_epoch": 7}),
         ("sweep_space", lambda space: {**space, "dataset": "digits"}),
-        ("sweep_config", lambda config: {**config, "momentum": float("inf")}),
+        ("sweep_config", in_params(momentum=float("inf"))),
         ("sweep_config", lambda _: None),
+        ("sweep_config", in_params(num_heads=3)),
+        ("sweep_config", lambda config: {**config, "params": {}}),
         ("sweep_data", lambda data: {**data, "validation_labels": ""}),
+        ("sweep_data", in_spec(class_names=["only one"])),
+        ("sweep_data", in_spec(class_names=[])),
+        ("sweep_data", in_spec(kind="table", input_shape=[])),
+        ("sweep_outcome", in_values(validation_accuracy=2.0)),
+        ("sweep_outcome", in_values(validation_f1_macro=-5.0)),
+        ("sweep_outcome", in_values(surprise=1.0)),
+        ("sweep_outcome", in_values(surprise=None)),
+        ("sweep_outcome", without_value("validation_accuracy")),
+        ("sweep_outcome", without_value("train_accuracy")),
+        ("sweep_outcome", without_value("validation_loss", epoch=2)),
+        ("sweep_outcome", lambda outcome: {**outcome, "validation_predictions": "////"}),
+        ("sweep_outcome", lambda outcome: {**outcome, "validation_losses": "AAA="}),
     ],
-    ids=["class", "image", "shape", "matrix", "config", "epoch", "space", "inf", "none", "labels"],
+    ids=[
+        "class",
+        "image",
+        "shape",
+        "matrix",
+        "config",
+        "epoch",
+        "space",
+        "inf",
+        "none",
+        "unknown parameter",
+        "no parameters",
+        "labels",
+        "one class",
+        "no class",
+        "table",
+        "share above 1",
+        "share below 0",
+        "unknown metric",
+        "no number",
+        "no objective",
+        "no train accuracy",
+        "no loss in an epoch",
+        "predictions",
+        "losses",
+    ],
 )
 def test_records_that_contradict_each_other_get_an_answer(folder, sketched, run, key, change):
     edit(folder, key, change)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import pytest
+
+from sweep.definitions import FAMILIES, IntParameter
+from sweep.space import domains, search_space
 
 
 @pytest.fixture
@@ -22,3 +27,23 @@ def words_only(no_png: None, monkeypatch: pytest.MonkeyPatch) -> None:
         return f'<svg aria-label="{escape(description)}"></svg>'
 
     monkeypatch.setattr("sweep.reporting.figures.to_svg", describe)
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Call it to go on as a version that has one more parameter: `num_heads`, by default 4."""
+
+    def forget() -> None:
+        domains.parameters_model.cache_clear()
+        search_space.space_type.cache_clear()
+
+    def upgrade() -> None:
+        added = IntParameter("num_heads", "A parameter of tomorrow.", 4, 1, 16)
+        family = FAMILIES["mlp"]
+        parameters = {**family.parameters, added.name: added}
+        monkeypatch.setitem(FAMILIES, "mlp", replace(family, parameters=parameters))
+        forget()
+
+    yield upgrade
+    monkeypatch.undo()
+    forget()

@@ -6,7 +6,7 @@ The chosen trial, COMPLETE and PRUNED ones look the same in every figure.
 
 from sweep.reporting.figures.canvas import drawing, image_png, to_png, to_svg
 from sweep.reporting.figures.colours import DARK_CSS
-from sweep.reporting.figures.comparison import draw_best_so_far, draw_study_accuracies
+from sweep.reporting.figures.comparison import draw_best_so_far, draw_study_tests
 from sweep.reporting.figures.course import (
     draw_chosen_curves,
     draw_history,
@@ -35,7 +35,7 @@ __all__ = [
     "draw_parallel_coordinates",
     "draw_reliability",
     "draw_slices",
-    "draw_study_accuracies",
+    "draw_study_tests",
     "draw_test_confusion_matrix",
     "draw_timeline",
     "draw_validation_confusion_matrices",

@@ -174,16 +174,17 @@ def _own_identifiers(svg: str, name: str) -> str:
     return re.sub(r'(href="#|url\(#)([^")]+)', lambda match: match[1] + own[match[2]], svg)
 
 
-def image_png(image: bytes, shape: tuple[int, int], *, brightest: int) -> bytes:
-    """A greyscale image as a PNG file.
+def image_png(image: bytes, shape: tuple[int, ...], *, brightest: int) -> bytes:
+    """An image as a PNG file.
 
     Args:
-        image: Pixels, one byte each, row by row.
-        shape: Height and width in pixels.
+        image: Pixels, one byte each, row by row and channel after channel.
+        shape: Channels (1 or 3), height and width in pixels.
         brightest: The value that is drawn white.
     """
     pixels = np.frombuffer(image, np.uint8).reshape(shape).astype(np.uint16)
     scaled = np.minimum(pixels * 255 // max(brightest, 1), 255).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(scaled).save(buffer, format="png")
+    grey_or_colour = scaled[0] if len(scaled) == 1 else scaled.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(grey_or_colour)).save(buffer, format="png")
     return buffer.getvalue()

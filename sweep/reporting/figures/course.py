@@ -188,7 +188,7 @@ def draw_chosen_curves(curves: ChosenCurves) -> Figure:
     losses.set_ylabel("Mean cross-entropy (nats), log scale")
     _draw_pair(errors, curves.train_error, curves.validation_error, curves.best_epoch)
     errors.set_title("Error")
-    errors.set_ylabel("Wrong images (%), log scale")
+    errors.set_ylabel("Wrong answers (%), log scale")
     handles = [
         Line2D([], [], color=TRAIN, marker="s", markersize=4, label="training"),
         Line2D([], [], color=BEST, marker="o", markersize=4.5, label="validation"),

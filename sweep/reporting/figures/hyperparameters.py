@@ -144,7 +144,7 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
     handles.append(Line2D([], [], color=RAMP[0], label="best fifth"))
     handles.append(Line2D([], [], color=RAMP[-1], label="worst fifth"))
     if any(sample.state is TrialState.PRUNED for sample in samples.samples):
-        handles.append(Line2D([], [], color=MUTED, linestyle=pruned, label="pruned (error so far)"))
+        handles.append(Line2D([], [], color=MUTED, linestyle=pruned, label="pruned (so far)"))
     legend(axes, handles)
     return figure
 

@@ -45,7 +45,7 @@ def draw_test_confusion_matrix(matrix: ConfusionMatrix, class_names: Sequence[st
     left, right = figure.subplots(1, 2)
     side = WIDE * 0.43
     _draw_matrix(left, cells, class_names, texts=_counts(cells), side=side, size=8.5)
-    left.set_title("Images")
+    left.set_title("Examples")
     percents = [[f"{share:.1f}" if share else "" for share in row] for row in shares]
     _draw_matrix(right, shares, class_names, texts=percents, side=side, size=8.5)
     right.set_title("Share of the true class (%)")
@@ -84,7 +84,7 @@ def draw_validation_confusion_matrices(
 
 
 def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figure:
-    """Where a second trial answers the same images differently than a first."""
+    """Where a second trial answers the same examples differently than a first."""
     cells = np.array(difference.cells, dtype=float)
     numbered = len(cells) <= _MAX_NUMBERED
     width = WIDE * (0.68 if numbered else 0.92)
@@ -93,7 +93,7 @@ def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figur
     axes = figure.add_subplot()
     extreme = max(float(np.abs(cells).max()), 4.0)
     _name(axes, class_names, side=width * 0.76, size=8.5)
-    # Purple for fewer images, orange for more, white in the middle.
+    # Purple for fewer examples, orange for more, white in the middle.
     image = draw_cells(
         axes,
         cells,
@@ -102,7 +102,7 @@ def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figur
         colours="PuOr_r",
         size=9,
     )
-    axes.set_title(f"Images of trial {difference.second} minus images of trial {difference.first}")
+    axes.set_title(f"Examples of trial {difference.second} minus those of trial {difference.first}")
     if not numbered:
         figure.colorbar(image, ax=axes, shrink=0.8).outline.set_visible(False)
     return figure

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from sweep.definitions import is_share
 from sweep.records import TrialState
 from sweep.reporting.figures.colours import BEST, COMPLETE, FAILED, PAPER, PRUNED
-from sweep.reporting.statistics import Interval
+from sweep.reporting.tables import capital, metric_words
 
 __all__ = [
     "MANY",
@@ -21,6 +22,7 @@ __all__ = [
     "STATE_MARKERS",
     "STATE_NAMES",
     "WIDE",
+    "axis_label",
     "bare_rows",
     "in_front",
     "interval_bar",
@@ -28,7 +30,6 @@ __all__ = [
     "legend",
     "log_axis",
     "marker",
-    "percent_ends",
     "short",
     "states_among",
     "study_name",
@@ -134,6 +135,6 @@ def interval_bar(axes: Axes, row: float, low: float, high: float, colour: str) -
     axes.plot([low, high], [row, row], "|", color=colour, markersize=9, markeredgewidth=2)
 
 
-def percent_ends(interval: Interval) -> tuple[float, float]:
-    """An interval of a share in percent."""
-    return 100 * interval.low, 100 * interval.high
+def axis_label(metric: str) -> str:
+    """What an axis of a metric's values shows: `Test macro F1 (%)`."""
+    return f"{capital(metric_words(metric))} ({'%' if is_share(metric) else 'nats'})"

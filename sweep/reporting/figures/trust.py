@@ -7,16 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from sweep.definitions import is_share
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.figures.colours import BEST, COMPLETE, INK, MUTED, PAPER
 from sweep.reporting.figures.shared import (
     WIDE,
+    axis_label,
     bare_rows,
     interval_bar,
     jitter,
     legend,
     marker,
-    percent_ends,
 )
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin
 
@@ -35,13 +36,13 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
     candidates = confirmation.candidates
     figure = Figure((WIDE * 0.85, 1.4 + 0.5 * len(candidates)), layout="constrained")
     axes = figure.add_subplot()
-    is_share = confirmation.metric == "validation_accuracy"
+    unit = 100 if is_share(confirmation.metric) else 1
     for row, candidate in enumerate(candidates):
         won = candidate.trial == confirmation.winner
-        _draw_candidate(axes, row, candidate, BEST if won else COMPLETE, is_share)
+        _draw_candidate(axes, row, candidate, BEST if won else COMPLETE, unit)
     of = f"of {confirmation.chosen_from}"
     bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
-    axes.set_xlabel("Validation accuracy (%)" if is_share else "Validation loss (nats)")
+    axes.set_xlabel(axis_label(confirmation.metric))
     handles: list[Line2D] = []
     if any(candidate.values for candidate in candidates):
         handles.append(marker(INK, "o", "a run", 4, alpha=0.6))
@@ -54,10 +55,7 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
     return figure
 
 
-def _draw_candidate(
-    axes: Axes, row: int, candidate: Candidate, colour: str, is_share: bool
-) -> None:
-    unit = 100 if is_share else 1
+def _draw_candidate(axes: Axes, row: int, candidate: Candidate, colour: str, unit: int) -> None:
     axes.plot(
         unit * candidate.search_value, row, "o",
         color=INK, markersize=9, markerfacecolor="none", markeredgewidth=1.5, zorder=2,
@@ -70,8 +68,7 @@ def _draw_candidate(
     if candidate.mean is not None:
         interval = candidate.mean.interval
         if interval is not None:
-            low, high = percent_ends(interval) if is_share else (interval.low, interval.high)
-            interval_bar(axes, row, low, high, colour)
+            interval_bar(axes, row, unit * interval.low, unit * interval.high, colour)
         axes.plot(
             unit * candidate.mean.value, row, "D",
             color=colour, markersize=8, markeredgecolor=PAPER, zorder=4,
@@ -90,12 +87,12 @@ def draw_reliability(calibration: Calibration) -> Figure:
     for part in filled:
         _draw_bin(above, part)
     above.set_ylim(-3, 103)
-    above.set_ylabel("Accuracy (% of the images)")
+    above.set_ylabel("Accuracy (% of the examples)")
     above.yaxis.set_major_locator(MultipleLocator(20))
     legend(
         above,
         [
-            marker(COMPLETE, "o", "images of a bin, 95 % interval", 7),
+            marker(COMPLETE, "o", "examples of a bin, 95 % interval", 7),
             Line2D([], [], color=MUTED, linestyle=(0, (4, 2)), label="as right as it says"),
         ],
     )
@@ -109,7 +106,7 @@ def draw_reliability(calibration: Calibration) -> Figure:
     below.set_ylim(bottom=0.7)
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     below.minorticks_off()
-    below.set_ylabel("Images,\nlog scale")
+    below.set_ylabel("Examples,\nlog scale")
     below.set_xlim(-2, 102)
     below.xaxis.set_major_locator(MultipleLocator(20))
     below.set_xlabel("Confidence: probability given to the predicted class (%)")

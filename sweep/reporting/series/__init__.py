@@ -6,9 +6,9 @@ alike, 2 % and 1 % do not. Where there is nothing to draw, a function returns No
 
 from sweep.reporting.series.comparison import (
     BestSoFar,
-    StudyAccuracy,
+    StudyTest,
     best_so_far,
-    study_accuracy,
+    study_test,
 )
 from sweep.reporting.series.course import (
     ChosenCurves,
@@ -38,7 +38,7 @@ __all__ = [
     "Row",
     "Sample",
     "Samples",
-    "StudyAccuracy",
+    "StudyTest",
     "Timeline",
     "best_so_far",
     "chosen_curves",
@@ -46,7 +46,7 @@ __all__ = [
     "learning_curves",
     "matrix_difference",
     "samples",
-    "study_accuracy",
+    "study_test",
     "thinned",
     "timeline",
 ]

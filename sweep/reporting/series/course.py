@@ -90,8 +90,8 @@ class ChosenCurves:
         number: The trial's number.
         train_loss: Mean cross-entropy of the training steps in nats.
         validation_loss: Mean cross-entropy on the validation split in nats.
-        train_error: Training images that were wrong, in percent; empty if it was not recorded.
-        validation_error: Validation images that were wrong, in percent.
+        train_error: Training examples that were wrong, in percent.
+        validation_error: Validation examples that were wrong, in percent.
         best_epoch: The epoch whose weights were kept.
     """
 
@@ -161,13 +161,12 @@ def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | Non
     if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
         return None
     errors, losses = Measure.of_errors(record), Measure.of_losses()
-    trained = [metrics.train_accuracy for metrics in outcome.history]
-    recorded = any(accuracy is not None for accuracy in trained)
+    values = [metrics.values for metrics in outcome.history]
     return ChosenCurves(
         number=outcome.trial,
-        train_loss=tuple(losses.shown(m.train_loss) for m in outcome.history),
-        validation_loss=tuple(losses.shown(m.validation_loss) for m in outcome.history),
-        train_error=tuple(map(errors.shown, trained)) if recorded else (),
-        validation_error=tuple(errors.shown(m.validation_accuracy) for m in outcome.history),
+        train_loss=tuple(losses.shown(v["train_loss"]) for v in values),
+        validation_loss=tuple(losses.shown(v["validation_loss"]) for v in values),
+        train_error=tuple(errors.shown(v["train_accuracy"]) for v in values),
+        validation_error=tuple(errors.shown(v["validation_accuracy"]) for v in values),
         best_epoch=outcome.best_epoch,
     )

@@ -11,12 +11,12 @@ __all__ = ["Difference", "matrix_difference"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where two trials answer the same images differently.
+    """Where two trials answer the same examples differently.
 
     Attributes:
         first: Number of one trial.
         second: Number of the other.
-        cells: Images of the second trial minus images of the first, true classes in rows,
+        cells: Examples of the second trial minus those of the first, true classes in rows,
             predicted classes in columns.
         num_mistakes: Mistakes of the second minus mistakes of the first.
     """
@@ -37,7 +37,7 @@ def matrix_difference(
         second: Number and matrix of the other.
 
     Returns:
-        The difference; None if the matrices are not of the same images, class by class.
+        The difference; None if the matrices are not of the same examples, class by class.
     """
     (first_number, before), (second_number, after) = first, second
     if [(len(row), sum(row)) for row in before] != [(len(row), sum(row)) for row in after]:

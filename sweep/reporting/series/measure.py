@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
+from sweep.definitions import is_share
 from sweep.records import StudyRecord, TrialRecord, TrialState
-from sweep.reporting.tables import num_validation_images
+from sweep.reporting.tables import metric_words, num_validation_images
 
 __all__ = ["Measure", "finite_value"]
 
 _LEAST, _MOST = 1e-12, 1e12
+_LABELS = {
+    "validation_accuracy": "Validation error (%)",
+    "validation_loss": "Validation loss (nats)",
+}
 
 
 class Measure:
@@ -18,17 +23,16 @@ class Measure:
     A height is a positive number that a logarithmic axis can show, or NaN, whatever was stored.
 
     Args:
-        metric: `validation_accuracy`, drawn as the error in percent, or `validation_loss`.
-        num_images: Size of the validation split, or None if unknown.
+        metric: A name of `sweep.definitions.OBJECTIVES`; a share is drawn as what is missing to 1,
+            in percent.
+        num_examples: Size of the validation split, or None if unknown.
     """
 
-    def __init__(self, metric: str, num_images: int | None) -> None:
-        self._is_accuracy = metric == "validation_accuracy"
-        # A logarithmic axis has no zero: no error at all is drawn as half an image.
-        self._least = (50 / num_images if num_images else 0.005) if self._is_accuracy else _LEAST
-        self.label = (
-            "Validation error (% of images)" if self._is_accuracy else "Validation loss (nats)"
-        )
+    def __init__(self, metric: str, num_examples: int | None) -> None:
+        self._is_share = is_share(metric)
+        # A logarithmic axis has no zero: no error at all is drawn as half an example.
+        self._least = (50 / num_examples if num_examples else 0.005) if self._is_share else _LEAST
+        self.label = _LABELS.get(metric, f"1 − {metric_words(metric)} (%)")
 
     @classmethod
     def of(cls, record: StudyRecord) -> Measure:
@@ -42,14 +46,14 @@ class Measure:
 
     @classmethod
     def of_errors(cls, record: StudyRecord) -> Measure:
-        """Errors, also where the study ranks by loss."""
+        """Errors, whatever the study ranks by."""
         return cls("validation_accuracy", num_validation_images(record))
 
     def shown(self, value: float | None) -> float:
         """The height; NaN for a value that is none."""
         if value is None or not math.isfinite(value):
             return math.nan
-        height = 100 * (1 - value) if self._is_accuracy else value
+        height = 100 * (1 - value) if self._is_share else value
         return min(max(height, self._least), _MOST)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sweep.definitions import Scalar
 from sweep.errors import ContradictionError
 from sweep.records import StudyRecord, TrialState
-from sweep.reporting.parameters import Scalar, used_parameters
 from sweep.reporting.series.measure import Measure, finite_value
-from sweep.space import Choices, Range, SearchSpace
+from sweep.space import Choices, Range, SearchSpace, used_parameters
 
 __all__ = ["Axis", "Sample", "Samples", "samples", "thinned"]
 

@@ -13,6 +13,7 @@ from sweep.records import StudyRecord, TrialRecord, TrialState
 
 __all__ = ["Bar", "Pause", "Row", "Timeline", "timeline"]
 
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _MAX_ROWS = 200  # more than a figure can show
 _LEAST_PAUSE = 0.1  # of the busy time: shorter ones are left as they are
 _SHOWN_PAUSE = 0.02  # of the busy time: how wide a pause that was cut out is drawn
@@ -101,7 +102,7 @@ def timeline(record: StudyRecord) -> Timeline | None:
 
     None if no trial tells its worker and times, or there are more rows than can be shown.
     """
-    ended = [trial for trial in record.trials if trial.outcome is not None]
+    ended = [trial for trial in record.trials if trial.outcome and trial.state in _ENDED]
     spans = sorted(
         (span for trial in ended if (span := _span(trial)) is not None),
         key=lambda span: (span.start, span.number),

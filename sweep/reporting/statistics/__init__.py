@@ -4,6 +4,7 @@ Every function either returns numbers that may be shown as a finding, or says in
 are none.
 """
 
+from sweep.reporting.statistics.bootstrap import NUM_RESAMPLES
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration
 from sweep.reporting.statistics.classes import ClassScore, Score, class_scores
 from sweep.reporting.statistics.importance import Importances, importances
@@ -20,14 +21,21 @@ from sweep.reporting.statistics.means import MeanDifference, compare_means
 from sweep.reporting.statistics.ties import (
     SIGNIFICANCE,
     Comparison,
-    ReadingComparison,
+    PairedTest,
     compare_readings,
     compare_with_best,
     holm,
     mcnemar,
 )
+from sweep.reporting.statistics.values import (
+    optimism_interval,
+    reading_interval,
+    reading_value,
+    validation_intervals,
+)
 
 __all__ = [
+    "NUM_RESAMPLES",
     "SIGNIFICANCE",
     "Calibration",
     "ClassScore",
@@ -37,7 +45,7 @@ __all__ = [
     "Interval",
     "Mean",
     "MeanDifference",
-    "ReadingComparison",
+    "PairedTest",
     "ReliabilityBin",
     "Score",
     "calibration",
@@ -52,5 +60,9 @@ __all__ = [
     "interactions",
     "mcnemar",
     "mean_interval",
+    "optimism_interval",
+    "reading_interval",
+    "reading_value",
+    "validation_intervals",
     "wilson_interval",
 ]

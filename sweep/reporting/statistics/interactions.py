@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.definitions import Scalar
 from sweep.errors import ContradictionError
 from sweep.records import StudyRecord
-from sweep.reporting.parameters import Scalar
 from sweep.reporting.statistics.importance import Importances
 from sweep.reporting.statistics.tried import tried_values
 from sweep.space import Choices, Range, SearchSpace

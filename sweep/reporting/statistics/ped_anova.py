@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import ndtr
 
+from sweep.definitions import Scalar
 from sweep.errors import ContradictionError
-from sweep.reporting.parameters import Scalar
 from sweep.space import Choices, Range
 
 __all__ = ["Grid", "divergences", "grid_of"]

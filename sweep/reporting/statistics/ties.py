@@ -1,4 +1,4 @@
-"""Which trials the data cannot tell apart: paired tests on the same images. Draws nothing."""
+"""Which trials the data cannot tell apart: paired tests on the same examples. Draws nothing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from numpy.typing import NDArray
+from scipy.special import bdtr
 
+from sweep.codec import unpack_labels
 from sweep.records import StudyRecord, TestReading, TrialRecord
+from sweep.reporting.answers import validation_labels, validation_predictions
+from sweep.reporting.statistics.bootstrap import Replicate, replicates_of_predictions
+from sweep.reporting.statistics.values import validation_replicates
 
 __all__ = [
     "SIGNIFICANCE",
     "Comparison",
-    "ReadingComparison",
+    "PairedTest",
     "compare_readings",
     "compare_with_best",
     "holm",
@@ -26,39 +31,40 @@ SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """One trial against the best, on the same validation images.
+class PairedTest:
+    """Two networks on the same examples: do they differ in a metric?
 
     Attributes:
-        only_best: Images that only the best trial classified rightly.
-        only_other: Images that only the other trial classified rightly.
-        p_value: Exact McNemar test, two-sided.
-        p_value_holm: The same, corrected for all pairs of trials that could have been compared.
-        tied: Whether the data cannot tell the two apart.
+        name: Of the test, in words.
+        metric: A name of `sweep.definitions.METRICS`.
+        difference: The metric of the first minus that of the second.
+        p_value: Two-sided, not corrected for other comparisons.
+        only_first: Examples that only the first classified rightly; None unless the metric is the
+            accuracy.
+        only_second: Examples that only the second classified rightly; None likewise.
     """
 
-    only_best: int
-    only_other: int
+    name: str
+    metric: str
+    difference: float
     p_value: float
-    p_value_holm: float
-    tied: bool
+    only_first: int | None = None
+    only_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingComparison:
-    """Two networks on the same test images.
+class Comparison:
+    """The best trial against another, on the same validation examples.
 
     Attributes:
-        only_first: Images that only the first network classified rightly.
-        only_second: Images that only the second network classified rightly.
-        num_images: Size of the test split.
-        p_value: Exact McNemar test, two-sided, not corrected for other comparisons.
+        test: The best is the first, the other the second.
+        p_value_holm: Corrected for all pairs of trials that could have been compared.
+        tied: Whether the data cannot tell the two apart.
     """
 
-    only_first: int
-    only_second: int
-    num_images: int
-    p_value: float
+    test: PairedTest
+    p_value_holm: float
+    tied: bool
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -76,14 +82,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     Returns:
         The p-value; 1 if the two never differ.
     """
-    return float(_exact_tests(np.array([[only_first, only_second]]))[0])
-
-
-def _exact_tests(differing: np.ndarray) -> np.ndarray:
-    """P-values of many tests at once, from the images that only one of two got right, `[N, 2]`."""
-    fewer = binom.cdf(differing.min(axis=1), differing.sum(axis=1), 0.5)
-    p_values: np.ndarray = np.minimum(1.0, 2 * fewer)  # the tails are alike
-    return p_values
+    fewer = bdtr(min(only_first, only_second), only_first + only_second, 0.5)
+    return min(1.0, 2 * float(fewer))  # the tails are alike
 
 
 def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
@@ -110,66 +110,99 @@ def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
 def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
     """Test every COMPLETE trial against the best, corrected for all pairs of COMPLETE trials.
 
-    The images that the tests look at have chosen the best, and any trial could have been it. So
+    The examples that the tests look at have chosen the best, and any trial could have been it. So
     the correction counts all `T * (T - 1) / 2` pairs of the `T` trials, not the `T - 1` that are
     tested: otherwise one of 20 equally good networks is called different in every fifth study.
-    That pruning looked at the same images is not corrected for; a pruned trial cannot be the best.
+    That pruning looked at the same examples is not corrected for; a pruned trial cannot be the
+    best.
 
-    Networks are compared, not configurations: with another seed it may be the other way round.
+    They are compared in what the study ranks by: accuracies by the exact McNemar test, other
+    metrics by a paired bootstrap (see `Replicate.p_value`). Networks are compared, not
+    configurations: with another seed it may be the other way round.
 
     Returns:
         A comparison by trial number; without the best itself, and without trials whose
-        predictions are not recorded.
+        predictions (or losses, if the study ranks by the loss) are not recorded.
     """
-    best = record.best
-    labels = np.frombuffer(record.data.validation_labels, np.uint8)
-    right_of_best = _right_answers(best, labels) if best else None
-    if best is None or right_of_best is None:
-        return {}
-    counts: dict[int, tuple[int, int]] = {}
-    for trial in record.ranked():
-        right = _right_answers(trial, labels)
-        if trial.number != best.number and right is not None:
-            counts[trial.number] = _only_one_right(right_of_best, right)
-    if not counts:
-        return {}
-    p_values = _exact_tests(np.array(list(counts.values()))).tolist()
-    num_pairs = math.comb(len(counts) + 1, 2)
+    ranked = record.ranked()
+    metric = record.objective.metric.removeprefix("validation_")
+    tests = _tests_by_accuracy if metric == "accuracy" else _tests_by_bootstrap
+    found = tests(record, ranked)
+    corrected = holm([test.p_value for test in found.values()], math.comb(len(found) + 1, 2))
     return {
-        number: Comparison(*pair, p_value, corrected, corrected >= SIGNIFICANCE)
-        for (number, pair), p_value, corrected in zip(
-            counts.items(), p_values, holm(p_values, num_pairs), strict=True
-        )
+        number: Comparison(test, p_value, p_value >= SIGNIFICANCE)
+        for (number, test), p_value in zip(found.items(), corrected, strict=True)
     }
 
 
-def compare_readings(first: TestReading, second: TestReading) -> ReadingComparison | None:
-    """Test two networks against each other, of any two studies, on the same test images.
+def _tests_by_accuracy(record: StudyRecord, ranked: Sequence[TrialRecord]) -> dict[int, PairedTest]:
+    """Every other trial against the first, by number."""
+    labels = validation_labels(record)
+    right = {
+        trial.number: predicted == labels
+        for trial in ranked
+        if (predicted := validation_predictions(record, trial)) is not None
+    }
+    best = right.pop(ranked[0].number, None) if ranked else None
+    if best is None:
+        return {}
+    return {number: _mcnemar_test(best, other) for number, other in right.items()}
+
+
+def _tests_by_bootstrap(
+    record: StudyRecord, ranked: Sequence[TrialRecord]
+) -> dict[int, PairedTest]:
+    """The same, in another metric."""
+    replicates = validation_replicates(record, ranked)
+    best = replicates.pop(ranked[0].number, None) if ranked else None
+    if best is None:
+        return {}
+    metric = record.objective.metric.removeprefix("validation_")
+    return {number: _bootstrap_test(metric, best, other) for number, other in replicates.items()}
+
+
+def compare_readings(first: TestReading, second: TestReading, metric: str) -> PairedTest | None:
+    """Test two networks against each other, of any two studies, on the same test examples.
+
+    Args:
+        first: Of one network.
+        second: Of the other.
+        metric: A name of `sweep.definitions.METRICS`. Losses of single test examples are not
+            recorded: instead of the loss the accuracy is compared.
 
     Returns:
         The comparison, or None if the readings are not of the same test split or one of them
         recorded no predictions.
     """
-    labels = np.frombuffer(first.labels, np.uint8)
     lengths = {len(first.labels), len(first.predictions), len(second.predictions)}
-    same_images = first.fingerprint == second.fingerprint and first.labels == second.labels
-    if not first.fingerprint or not first.labels or not same_images or len(lengths) > 1:
+    same_examples = first.fingerprint == second.fingerprint and first.labels == second.labels
+    if not first.fingerprint or not first.labels or not same_examples or len(lengths) > 1:
         return None
-    only_first, only_second = _only_one_right(
-        np.frombuffer(first.predictions, np.uint8) == labels,
-        np.frombuffer(second.predictions, np.uint8) == labels,
+    num_classes = len(first.confusion_matrix or ())
+    labels, *predicted = (
+        unpack_labels(packed, num_classes)
+        for packed in (first.labels, first.predictions, second.predictions)
     )
-    return ReadingComparison(only_first, only_second, len(labels), mcnemar(only_first, only_second))
+    if metric in ("accuracy", "loss"):
+        return _mcnemar_test(*(each == labels for each in predicted))
+    replicates = replicates_of_predictions(metric, labels, dict(enumerate(predicted)), num_classes)
+    return _bootstrap_test(metric, *replicates.values())
 
 
-def _only_one_right(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
-    """How many images only the first got right, and only the second."""
-    return int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
+def _mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
+    """Two networks by where they are right."""
+    only_first = int(np.count_nonzero(first & ~second))
+    only_second = int(np.count_nonzero(second & ~first))
+    return PairedTest(
+        name="exact McNemar test",
+        metric="accuracy",
+        difference=(only_first - only_second) / len(first),
+        p_value=mcnemar(only_first, only_second),
+        only_first=only_first,
+        only_second=only_second,
+    )
 
 
-def _right_answers(trial: TrialRecord, labels: np.ndarray) -> np.ndarray | None:
-    predictions = trial.outcome.validation_predictions if trial.outcome else None
-    if not len(labels) or predictions is None or len(predictions) != len(labels):
-        return None
-    right: np.ndarray = np.frombuffer(predictions, np.uint8) == labels
-    return right
+def _bootstrap_test(metric: str, first: Replicate, second: Replicate) -> PairedTest:
+    difference = first.value - second.value
+    return PairedTest("paired bootstrap test", metric, difference, first.p_value(second))

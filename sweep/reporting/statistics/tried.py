@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweep.definitions import Scalar
 from sweep.records import TrialRecord
-from sweep.reporting.parameters import Scalar, used_parameters
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, used_parameters
 
 __all__ = ["tried_values"]
 

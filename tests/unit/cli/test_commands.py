@@ -45,12 +45,14 @@ BAD = [
     ("run bad.yaml", "bad.yaml:2:1: is not YAML"),
     ("run typo.yaml", "typo.yaml:3:1: unknown key 'samler' (did you mean 'sampler'?)"),
     ("check typo.yaml", "typo.yaml:3:1: unknown key 'samler' (did you mean 'sampler'?)"),
-    ("run good.yaml --workers 0", "--workers"),
+    ("run good.yaml --workers 0", "workers must be at least 1 or auto; found 0"),
     ("run good.yaml --workers many", "--workers"),
-    ("run good.yaml --trials 0", "--trials"),
+    ("run good.yaml --trials 0", "trials must be at least 1; found 0"),
     ("run good.yaml --timeout soon", "must be a duration such as 90s, 30m or 1h30m"),
     ("run good.yaml --timeout 0", "must be above 0"),
-    ("run good.yaml --seed -1", "--seed"),
+    ("run good.yaml --seed -1", "sampler.seed: must be at least 0; found -1"),
+    ("run good.yaml --threads 0", "threads must be at least 1 or auto; found 0"),
+    ("run good.yaml --lanes few", "Invalid value for '--lanes'"),
     ("run good.yaml --device tpu", "device must be auto, cpu, cuda or cuda:0,1; found 'tpu'"),
     ("run good.yaml --device cuda:99", "GPU"),
     ("run good.yaml --engine warp", "engine must be one of auto"),
@@ -183,12 +185,16 @@ def test_show_prints_one_trial(main, finished):
     trial = json.loads(main("show small 1 --json", code=0)[0])
     assert (trial["number"], trial["state"]) == (1, "COMPLETE")
     assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2, 3, 4]
-    accuracies = [epoch["validation_accuracy"] for epoch in trial["history"]]
+    accuracies = [epoch["values"]["validation_accuracy"] for epoch in trial["history"]]
     assert trial["value"] == max(accuracies) == accuracies[trial["best_epoch"] - 1]
-    assert sum(map(sum, trial["validation_confusion_matrix"])) == 239
+    assert trial["history"][0]["values"].keys() == {
+        "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+        "validation_balanced_accuracy", "validation_f1_macro",
+    }  # fmt: skip
+    assert not {"validation_predictions", "validation_losses", "weights"} & trial.keys()
     text, _ = main("show small 1", code=0)
     assert "  train accuracy  " in text
-    assert f"  {trial['history'][0]['train_accuracy']:.2%}  " in text
+    assert f"  {trial['history'][0]['values']['train_accuracy']:.2%}  " in text
     assert text.startswith("trial 1 of study small: COMPLETE, validation_accuracy ")
     assert "num_layers" in text
     assert "best epoch, whose weights were kept" in text

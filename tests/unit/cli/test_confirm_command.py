@@ -35,7 +35,7 @@ def made(*others: Candidate, **changes) -> Confirmation:
     given = {
         "study": "x.confirm", "metric": "validation_accuracy", "finished": True, "num_seeds": 2,
         "candidates": (BEST, *others), "winner": 12, "survived": False,
-        "test_accuracies": (0.95, 0.96), "test_mean": mean_interval([0.95, 0.96]),
+        "test_values": (0.95, 0.96), "test_mean": mean_interval([0.95, 0.96]),
     }  # fmt: skip
     return Confirmation(**{**given, **changes})
 
@@ -88,7 +88,7 @@ def test_runs_that_are_all_alike_are_said_to_be():
 def test_a_loss_is_no_percentage():
     text = confirmation_text("x", made(other(2, 1, True), metric="validation_loss"))
     assert "0.9700 ± 0.1271 (2 runs)" in text
-    assert "test accuracy of trial 12: 95.50%" in text
+    assert "test loss of trial 12: 0.9550 ± 0.0635 (2 runs)" in text
 
 
 def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirmed):
@@ -117,7 +117,7 @@ def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirm
         ("confirm nope", "no study 'nope' in 'studies.db': it has small, small.confirm"),
         ("confirm small.confirm", "is itself a confirmation: `sweep confirm small` goes on"),
         ("confirm small --top 3", "begun with --top 2 --seeds 2; give the same numbers, or none"),
-        ("confirm small --top 0", "--top"),
+        ("confirm small --top 0", "top must be at least 1; found 0"),
         ("confirm small --seeds many", "--seeds"),
         ("confirm small --storage nowhere.db", "did you mean 'sqlite:///nowhere.db'?"),
         ("confirm small --storage sqlite:///nowhere.db", "there is no such file"),

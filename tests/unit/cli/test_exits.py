@@ -13,7 +13,7 @@ from sweep.execution import pool
 CODE = """
 import atexit, os, signal
 from sweep.cli.exits import handle_errors, interruptible
-from sweep.errors import InputError, SweepFailedError
+from sweep.errors import InputError, Interrupted, SweepFailedError
 
 atexit.register(print, "taken down")
 with handle_errors(lambda: "resume"), interruptible(lambda: "go on") as interruption:
@@ -47,6 +47,16 @@ def test_an_error_after_a_signal_that_was_only_noted_is_an_error():
     raise SweepFailedError("the disk is full")
     """
     assert ended(body) == (1, "taken down\n", "sweep: the disk is full; resume\n")
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interruption_that_was_asked_for_has_the_code_of_its_signal(signal, code):
+    body = f"""
+    interruption.requested()
+    os.kill(os.getpid(), signal.{signal})
+    raise Interrupted("interrupted; by `stop`")
+    """
+    assert ended(body) == (code, "", "sweep: interrupted; go on\n")
 
 
 def test_without_a_signal_errors_are_errors():

@@ -7,8 +7,10 @@ from dataclasses import replace
 from helpers import make_config, make_metrics, space_mapping
 
 from sweep.cli.summary import headline, space_text, trial_text
+from sweep.definitions import DATASETS
 from sweep.records import (
     DataFacts,
+    EpochMetrics,
     Objective,
     StudyRecord,
     StudyState,
@@ -27,16 +29,24 @@ def study_of(trial: TrialRecord) -> StudyRecord:
         objective=Objective("validation_accuracy", "maximize"),
         num_trials=1,
         timeout_seconds=None,
-        data=DataFacts("", (), b""),
+        data=DataFacts(DATASETS["digits"], "", b""),
         trials=(trial,),
         test_readings=(),
     )
 
 
+def recorded(metrics: EpochMetrics, train_accuracy: float | None) -> EpochMetrics:
+    """These metrics with this value, or without it, as an earlier version recorded them."""
+    values = {n: v for n, v in metrics.values.items() if n != "train_accuracy"}
+    if train_accuracy is not None:
+        values["train_accuracy"] = train_accuracy
+    return replace(metrics, values=values)
+
+
 def lines_of(*train_accuracies: float | None, best_epoch: int | None = 1) -> list[str]:
     """What is said of a trial of so many epochs."""
     history = tuple(
-        replace(make_metrics(0, epoch), train_accuracy=accuracy)
+        recorded(make_metrics(0, epoch), accuracy)
         for epoch, accuracy in enumerate(train_accuracies, 1)
     )
     outcome = TrialOutcome(0, TrialState.COMPLETE, history, best_epoch=best_epoch)
@@ -49,6 +59,9 @@ def shown(*train_accuracies: float | None) -> list[list[str]]:
     lines = lines_of(*train_accuracies)
     start = next(index for index, line in enumerate(lines) if line.startswith("epoch "))
     return [line.split() for line in lines[start : start + 1 + len(train_accuracies)]]
+
+
+NAMES = ["validation accuracy", "validation balanced accuracy", "validation f1 macro"]
 
 
 def test_one_of_a_kind_is_singular():
@@ -69,15 +82,16 @@ def test_a_star_is_explained_where_there_is_one():
 
 def test_train_accuracy_has_a_column_where_it_is_known():
     head, first, second = shown(0.25, None)
-    assert "train loss train accuracy validation loss" in " ".join(head)
-    assert first == ["1", "*", "1.0000", "25.00%", "1.0000", "50.00%", "0.10"]
-    assert second == ["2", "1.0000", "–", "1.0000", "50.00%", "0.10"]
+    metrics = ["train loss", "validation loss", *NAMES, "train accuracy"]
+    assert " ".join(head) == " ".join(["epoch", *metrics, "seconds"])
+    assert first == ["1", "*", "1.0000", "1.0000", *["50.00%"] * 3, "25.00%", "0.10"]
+    assert second == ["2", "1.0000", "1.0000", *["50.00%"] * 3, "–", "0.10"]
 
 
 def test_an_old_trial_has_no_such_column():
     head, first = shown(None)
     assert "train accuracy" not in " ".join(head)
-    assert first == ["1", "*", "1.0000", "1.0000", "50.00%", "0.10"]
+    assert first == ["1", "*", "1.0000", "1.0000", *["50.00%"] * 3, "0.10"]
 
 
 def test_a_pruned_trial_without_a_configuration_is_shown():

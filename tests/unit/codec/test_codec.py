@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from helpers import make_config, make_metrics, make_settings
 
-from sweep.codec import decode, encode, from_plain, to_plain
+from sweep.codec import decode, encode, from_plain, pack_labels, to_plain, unpack_labels
 from sweep.records import (
     DataFacts,
+    DataSpec,
     Failure,
     FailureKind,
     Mistake,
@@ -23,15 +25,15 @@ RECORDS = [
     make_config(learning_rate=0.1 + 0.2),
     make_settings(),
     make_metrics(3, 4, accuracy=1 / 3),
-    DataFacts("abc", ("é", "☃"), bytes(range(256))),
+    DataFacts(DataSpec("table", (3,), ("é", "☃"), 5, 0), "abc", bytes(range(256))),
     TrialOutcome(
         trial=3,
         state=TrialState.COMPLETE,
         history=(make_metrics(3, 1), make_metrics(3, 2)),
         environment={"torch": "1"},
         best_epoch=2,
-        validation_confusion_matrix=((1, 2), (3, 4)),
         validation_predictions=b"\0\xff",
+        validation_losses=np.float32([0.1, 2.5]).tobytes(),
         weights=bytes(range(256)) * 3,
     ),
     TrialOutcome(
@@ -54,7 +56,10 @@ def test_a_record_survives_both_ways(record):
     ("plain", "problem"),
     [
         ({}, "TrialConfig.number: Field required"),
-        ({**to_plain(make_config()), "epochs": "many"}, "TrialConfig.epochs: .*integer"),
+        ({**to_plain(make_config()), "seed": "many"}, "TrialConfig.seed: .*integer"),
+        ({**to_plain(make_config()), "params": {"epochs": [1]}}, "TrialConfig.params.epochs"),
+        ({**to_plain(make_config()), "params": {"epochs": None}}, "TrialConfig.params.epochs"),
+        ({**to_plain(make_config()), "params": [1]}, "TrialConfig.params"),
         ([1, 2], "TrialConfig"),
         (None, "TrialConfig"),
         ("text", "TrialConfig"),
@@ -68,3 +73,37 @@ def test_what_is_no_record_is_refused(plain, problem):
 def test_text_that_is_not_json_is_refused():
     with pytest.raises(ValueError, match=r"TrialConfig.*JSON"):
         decode(TrialConfig, b"{")
+
+
+@pytest.mark.parametrize("value", [1, 1.0, 0.1 + 0.2, 2**53 + 1, "1", "relu"])
+def test_a_parameter_keeps_its_type(value):
+    """1.0 units are none, and 1 is a learning rate that says so."""
+    config = TrialConfig(0, 0, {"x": value})
+    for again in (decode(TrialConfig, encode(config)), from_plain(TrialConfig, to_plain(config))):
+        assert again == config
+        assert type(again.params["x"]) is type(value)
+
+
+# ---------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "size"), [(2, 1), (256, 1), (257, 2), (300, 2), (65536, 2)]
+)
+def test_labels_survive_both_ways(num_classes, size):
+    labels = np.random.default_rng(0).integers(0, num_classes, 1000)
+    labels[:2] = 0, num_classes - 1
+    packed = pack_labels(labels, num_classes)
+    again = unpack_labels(packed, num_classes)
+    assert len(packed) == 1000 * size
+    assert again.dtype == np.int64
+    np.testing.assert_array_equal(again, labels)
+
+
+def test_labels_of_two_bytes_are_written_alike_on_every_machine():
+    assert pack_labels([1, 299], 300) == b"\1\0\x2b\1"
+
+
+def test_half_a_label_is_refused():
+    with pytest.raises(ValueError, match="multiple of"):
+        unpack_labels(b"\0\1\2", 300)

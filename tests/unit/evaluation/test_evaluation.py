@@ -15,21 +15,19 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from helpers import HERE, PARAMETERS, space_mapping
+from helpers import DIGITS, HERE, PARAMETERS, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
 from sweep.data import Part, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
-from sweep.errors import DataError, StoreError, StudyLockedError, SweepFailedError
+from sweep.errors import DataError, Interrupted, StoreError, StudyLockedError, SweepFailedError
 from sweep.evaluation import networks, openings, read_test_split
 from sweep.evaluation.measuring import NUM_BINS, measure
-from sweep.records import StudyOpened, TestReading
+from sweep.records import DataSpec, StudyOpened, TestReading
 from sweep.runner import sweeps, train_confirmation
 from sweep.store import Store
 from sweep.study import StudySession
-
-NOWHERE = Path("nowhere")
 
 
 def readings(storage: str):
@@ -46,9 +44,9 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
         Store(storage, to_write=False).read_weights("small", study.best.number)
     )
     layers = sorted({name.rsplit(".", 1)[0] for name in weights}, key=lambda n: n.split(".")[1])
-    train = load_training_data("digits", NOWHERE, num_validation=None, split_seed=0).train
-    test = open_test_split("digits", NOWHERE)
-    values = (test.images.reshape(len(test), -1) - train.images.mean()) / train.images.std()
+    train = load_training_data(DIGITS).train
+    test = open_test_split(DIGITS)
+    values = (test.inputs.reshape(len(test), -1) - train.inputs.mean()) / train.inputs.std()
     for layer in layers:
         values = values @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]
         if layer != layers[-1]:
@@ -62,7 +60,7 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
     assert reading.num_correct == (predicted == test.labels).sum() > 0.5 * 360
     assert reading.num_images == 360
     assert reading.fingerprint == fingerprint(test)
-    assert reading.image_shape == (8, 8)
+    assert reading.image_shape == (1, 8, 8)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", reading.opened_at)
 
     wrong = np.flatnonzero(predicted != test.labels)
@@ -71,7 +69,7 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
     confidences = [mistake.confidence for mistake in reading.mistakes]
     assert confidences == sorted(confidences, reverse=True)
     for mistake in reading.mistakes:
-        assert mistake.image == test.images[mistake.index].tobytes()
+        assert mistake.image == test.inputs[mistake.index].tobytes()
         assert mistake.true == test.labels[mistake.index]
         assert mistake.predicted == predicted[mistake.index]
     assert readings(storage) == (reading,)
@@ -97,8 +95,13 @@ def test_bins_have_their_upper_end(monkeypatch):
     """A third is the upper end of the fifth bin of 15, and 1 that of the last."""
     logits = torch.tensor([[0.0, 0, 0], [9, 9, -1000], [-1000, 9, 9], [1000, 0, 0], [1000, 0, 0]])
     monkeypatch.setattr("sweep.evaluation.measuring.compute_logits", lambda *_: logits)
-    test = Part(np.zeros((5, 2, 2), np.uint8), np.array([0, 1, 1, 0, 2]))
-    reading = measure(TestReading(0, "now"), None, SimpleNamespace(num_classes=3), test)
+    test = Part(np.zeros((5, 1, 2, 2), np.uint8), np.array([0, 1, 1, 0, 2]))
+    reading = measure(
+        TestReading(0, "now"),
+        None,
+        SimpleNamespace(spec=DataSpec("image", (1, 2, 2), ("a", "b", "c"), 5, 5)),
+        test,
+    )
     filled = {
         index: (found.num_images, found.num_correct, found.confidence_sum)
         for index, found in enumerate(reading.calibration)
@@ -270,7 +273,7 @@ def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkey
             tried.append("later")
 
     monkeypatch.setattr(StudySession, "enqueue", test_meanwhile)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         train_confirmation(
             "small",
             storage=finished,
@@ -315,8 +318,8 @@ def test_weights_that_are_not_the_recorded_ones_leave_the_seal(finished, tmp_pat
 
 
 def test_other_data_leave_the_seal(finished, monkeypatch):
-    def other(name, data_dir, **options):
-        return load_training_data(name, data_dir, **{**options, "split_seed": 99})
+    def other(settings):
+        return load_training_data(replace(settings, split_seed=99))
 
     monkeypatch.setattr(networks, "load_training_data", other)
     with pytest.raises(DataError, match="are not those of study 'small': fingerprint"):

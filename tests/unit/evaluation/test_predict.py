@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import HERE, space_mapping
+from helpers import DIGITS, HERE, space_mapping
 from PIL import Image
 
 import sweep
@@ -26,9 +26,9 @@ from sweep.store import Store
 @pytest.fixture
 def digits(tmp_path: Path) -> list[Path]:
     """Ten validation images as files, twenty times as large, in several formats."""
-    data = load_training_data("digits", Path(), num_validation=None, split_seed=0)
+    data = load_training_data(DIGITS)
     files = []
-    for index, pixels in enumerate(data.validation.images[:10]):
+    for index, (pixels,) in enumerate(data.validation.inputs[:10]):
         grey = Image.fromarray((pixels.astype(float) * 255 / 16).round().astype(np.uint8))
         file = tmp_path / f"{index}.{('png', 'bmp', 'tiff')[index % 3]}"
         grey.resize((160, 160), Image.Resampling.NEAREST).convert(("L", "RGB")[index % 2]).save(
@@ -130,7 +130,7 @@ def test_what_is_transparent_is_black(tmp_path):
     pixels[..., :3] = 255
     pixels[:2, :, 3] = 255
     file = saved(tmp_path / "a.png", Image.fromarray(pixels))
-    assert read_picture(file, (4, 4)).tolist() == [[255] * 4] * 2 + [[0] * 4] * 2
+    assert read_picture(file, (1, 4, 4)).tolist() == [[[255] * 4] * 2 + [[0] * 4] * 2]
 
 
 def test_a_picture_is_turned_upright(tmp_path):
@@ -139,13 +139,21 @@ def test_a_picture_is_turned_upright(tmp_path):
     exif[0x0112] = 3  # upside down
     file = tmp_path / "a.png"
     image.save(file, exif=exif)
-    assert read_picture(file, (2, 2)).tolist() == [[0, 0], [0, 255]]
+    assert read_picture(file, (1, 2, 2)).tolist() == [[[0, 0], [0, 255]]]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
 def test_colours_become_grey(tmp_path, mode):
     image = Image.new("RGB", (6, 4), "white").convert(mode)
-    assert read_picture(saved(tmp_path / "a.tiff", image), (2, 3)).tolist() == [[255] * 3] * 2
+    assert read_picture(saved(tmp_path / "a.tiff", image), (1, 2, 3)).tolist() == [[[255] * 3] * 2]
+
+
+def test_colours_stay_where_the_data_set_has_them(tmp_path):
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 10
+    file = saved(tmp_path / "a.png", Image.fromarray(pixels))
+    assert read_picture(file, (3, 2, 3)).tolist() == pixels.transpose(2, 0, 1).tolist()
+    grey = saved(tmp_path / "b.png", Image.new("L", (3, 2), 77))
+    assert read_picture(grey, (3, 2, 3)).tolist() == [[[77] * 3] * 2] * 3
 
 
 def bomb(path: Path, width: int, height: int) -> Path:
@@ -195,9 +203,9 @@ def test_files_that_are_no_pictures_are_one_line_each(tmp_path):
     }
     for name, reason in expected.items():
         with pytest.raises(InputError, match=r"^cannot read the image '[^\n]+$") as caught:
-            read_picture(tmp_path / name, (8, 8))
+            read_picture(tmp_path / name, (1, 8, 8))
         assert reason in str(caught.value)
-    assert read_picture(good, (8, 8)).tolist() == [[255] * 8] * 8
+    assert read_picture(good, (1, 8, 8)).tolist() == [[[255] * 8] * 8]
 
 
 def test_a_picture_for_which_there_is_no_memory_is_one_line(tmp_path, monkeypatch):
@@ -207,7 +215,7 @@ def test_a_picture_for_which_there_is_no_memory_is_one_line(tmp_path, monkeypatc
     file = saved(tmp_path / "good.png", Image.new("L", (50, 50)))
     monkeypatch.setattr(Image.Image, "convert", full)
     with pytest.raises(InputError, match=r"good.png': there is not enough memory for it$"):
-        read_picture(file, (8, 8))
+        read_picture(file, (1, 8, 8))
 
 
 def test_the_command_for_people_and_for_programs(main, finished, digits):

@@ -9,7 +9,7 @@ import pytest
 from helpers import HERE
 
 import sweep
-from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.evaluation import openings, read_confirmation, read_test_split
 from sweep.records import candidate_runs, rank_candidates
 from sweep.runner import train_confirmation
@@ -66,13 +66,13 @@ def test_an_opening_that_was_cut_off_stays_in_the_record(confirmed, monkeypatch)
     assert [reading.trial for reading in later if reading.confusion_matrix] == winners
     assert len(later) == 4, "both openings are there"
     found = sweep.confirm("small", storage=confirmed)
-    assert len(found.test_accuracies) == 2
+    assert len(found.test_values) == 2
 
 
 def test_the_seal_holds_until_every_run_has_ended(finished):
     with pytest.raises(StoreError, match="'small' is not confirmed: the test split stays sealed"):
         read_confirmation(finished, "small")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         train_confirmation("small", storage=finished, top=1, seeds=1, stop=lambda: True, **HERE)
     with pytest.raises(StoreError, match="runs of its confirmation that wait: the test split"):
         read_confirmation(finished, "small")
@@ -123,5 +123,5 @@ def test_the_whole_way_from_python(finished):
     assert found.finished
     assert candidate.mean.interval is None
     assert candidate.tied is None
-    assert found.test_mean.value == found.test_accuracies[0] > 0.6
+    assert found.test_mean.value == found.test_values[0] > 0.6
     assert len(readings(finished)) == 1

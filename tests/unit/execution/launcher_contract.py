@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
-from helpers import make_config, make_settings
+from helpers import DIGITS, make_config, make_settings
 
 from sweep.execution import Ended, Launcher, Link
 from sweep.execution.wire import pack, unpack
@@ -140,7 +141,7 @@ class LauncherContract:
         assert next_of(launcher)[0] is other
 
     def test_a_worker_that_cannot_load_its_data_says_why(self, launcher: Launcher) -> None:
-        link = launcher.start(make_settings(num_validation=1_000_000))
+        link = launcher.start(make_settings(data=replace(DIGITS, num_validation=1_000_000)))
         speaker, ended = next_of(launcher)
         assert speaker is link
         assert isinstance(ended, Ended)

@@ -15,12 +15,16 @@ from driving import make_group
 from helpers import make_config, make_settings
 
 from sweep.data import TrainingData
-from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity, image_flops
-from sweep.models import build_mlp
+from sweep.definitions import DATASETS, FAMILIES
+from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
+from sweep.families.mlp import FAMILY
+from sweep.records import DataSpec
+
+DIGITS = DATASETS["digits"]
 
 
 def capacity(lanes: int = 4, flops: float = math.inf) -> Capacity:
-    return Capacity(lanes=lanes, flops=flops, num_inputs=64, num_classes=10)
+    return Capacity(lanes=lanes, flops=flops, model="mlp", spec=DIGITS)
 
 
 def numbers(stacks) -> list[list[int]]:
@@ -29,9 +33,10 @@ def numbers(stacks) -> list[list[int]]:
 
 def test_settings_say_how_much_there_is():
     settings = make_settings(lanes=7, stack_flops=1e6)
-    assert Capacity.of(settings) == Capacity(7, 1e6, 64, 10)
-    settings = make_settings(dataset="emnist-balanced", lanes=2, stack_flops=None)
-    assert Capacity.of(settings) == Capacity(2, math.inf, 784, 47)
+    assert Capacity.of(settings) == Capacity(7, 1e6, "mlp", DIGITS)
+    letters = DATASETS["emnist-balanced"]
+    settings = make_settings(spec=letters, lanes=2, stack_flops=None)
+    assert Capacity.of(settings) == Capacity(2, math.inf, "mlp", letters)
 
 
 def test_every_device_has_limits():
@@ -42,16 +47,32 @@ def test_every_device_has_limits():
 # ---------------------------------------------------------------- work
 
 
+def example_flops(spec: DataSpec, **changes) -> int:
+    return FAMILIES["mlp"].cost(make_config(**changes).params, spec).example_flops
+
+
 def test_the_work_of_an_image_by_hand():
     """Forward 2 a weight, weight gradients 2, gradients of the layer below 2 but for the first."""
-    assert image_flops([64, 10]) == 4 * 640
-    assert image_flops([64, 32, 10]) == 4 * 64 * 32 + 6 * 320
-    assert image_flops([784, 512, 512, 512, 10]) == 4 * 784 * 512 + 6 * (2 * 512**2 + 5120)
+    mnist = DATASETS["mnist"]
+    assert example_flops(DIGITS, num_layers=1) == 4 * 640
+    assert example_flops(DIGITS, num_layers=2, layer_size=32) == 4 * 64 * 32 + 6 * 320
+    expected = 4 * 784 * 512 + 6 * (2 * 512**2 + 5120)
+    assert example_flops(mnist, num_layers=4, layer_size=512) == expected
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 5])
+@pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS)
+def test_the_parameters_of_a_network_are_counted_as_they_are(spec, num_layers):
+    params = make_config(num_layers=num_layers, layer_size=9).params
+    network = FAMILY.build(params, spec)
+    count = sum(p.numel() for p in network.parameters())
+    cost = FAMILIES["mlp"].cost(params, spec)
+    assert cost.num_parameters == count <= cost.stacked_parameters
 
 
 def test_the_work_of_a_step_is_that_of_its_images():
     config = make_config(num_layers=3, layer_size=8, batch_size=32)
-    assert capacity().step_flops(config) == 32 * image_flops([64, 8, 8, 10])
+    assert capacity().step_flops(config) == 32 * (4 * 64 * 8 + 6 * (64 + 80))
     softmax = make_config(num_layers=1, layer_size=999, batch_size=5)
     assert capacity().step_flops(softmax) == 5 * 4 * 640
 
@@ -136,7 +157,7 @@ def test_every_trial_is_in_one_stack():
     stacks = capacity(lanes=5, flops=20 * UNIT).stacks(configs)
     assert sorted(config.number for stack in stacks for config in stack) == list(range(40))
     for stack in stacks:
-        assert len({config.batch_size for config in stack}) == 1
+        assert len({config.params["batch_size"] for config in stack}) == 1
         assert 1 <= len(stack) <= 5
 
 
@@ -159,7 +180,7 @@ NETWORKS = {
 @pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 def test_a_lane_needs_more_than_its_weights_gradients_and_moments(changes):
     config = make_config(**changes)
-    network = build_mlp(config, num_inputs=64, num_classes=10)
+    network = FAMILY.build(config.params, DIGITS)
     count = sum(p.numel() for p in network.parameters())
     assert capacity().lane_bytes(config) >= 4 * 4 * count
 

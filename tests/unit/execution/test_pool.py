@@ -27,6 +27,7 @@ from sweep.records import (
     Message,
     Notice,
     OutOfMemory,
+    Paused,
     Resumed,
     Saved,
     TrialOutcome,
@@ -254,10 +255,66 @@ def test_a_checkpoint_that_is_refused_makes_its_trial_start_again():
     assert workers.pool.running == [3]
 
 
+# ------------------------------------------------------------ paused trials
+
+
+def paused(trial: int) -> Paused:
+    return Paused(TrialOutcome(trial, TrialState.PRUNED, (make_metrics(trial, 1),)))
+
+
+def test_a_paused_trial_gives_its_place_to_others():
+    workers = Workers(lanes=2)
+    workers.submit(0, 1)
+    for trial in (0, 1):
+        workers[0].say(paused(trial))
+        (message,) = workers.pool.messages(0)
+        assert (message.outcome.trial, message.outcome.worker) == (trial, 0)
+    assert workers.pool.running == []
+    workers.submit(2, 3)
+    assert workers[0].stacks == [[0, 1], [2, 3]]
+
+
+def test_a_worker_that_dies_does_not_lose_a_trial_that_was_paused():
+    workers = Workers(lanes=2)
+    workers.submit(0, 1)
+    workers[0].say(paused(0))
+    workers[0].end()
+    _, lost = workers.pool.messages(0)
+    assert lost.trial == 1
+
+
+def test_promoted_trials_start_together_from_their_rung():
+    workers = Workers(lanes=3)
+    for number in (4, 2):
+        known = Checkpoint(number, 3, 0, b"state")
+        workers.resubmit(number, checkpoint=lambda known=known: known)
+    assert workers[0].stacks == [], "more may come"
+    workers.pool.flush()
+    assert workers[0].stacks == [[2, 4]]
+
+
+def test_the_time_limit_counts_from_the_promotion(clock):
+    workers = Workers(time_limit=10.0)
+    workers.submit(0)
+    workers.pool.flush()
+    clock.now += 8
+    workers[0].say(paused(0))
+    workers.pool.messages(0)
+    clock.now += 100
+    workers.resubmit(0)
+    workers.pool.flush()
+    clock.now += 9
+    assert workers.pool.messages(0) == []
+    clock.now += 2
+    (lost,) = workers.pool.messages(0)
+    assert lost.failure.kind is FailureKind.TIME_LIMIT
+
+
 # ------------------------------------------------------------ leases
 
 SAID = [
     Epoch((make_metrics(0, 1),)),
+    paused(0),
     Resumed(0, (make_metrics(0, 1),)),
     Checkpoint(0, 1, 0, b"state"),
     CheckpointRefused(0, "no"),

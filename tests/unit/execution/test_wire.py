@@ -17,6 +17,7 @@ from sweep.records import (
     FailureKind,
     Notice,
     OutOfMemory,
+    Paused,
     Resumed,
     Save,
     Saved,
@@ -40,13 +41,14 @@ MESSAGES = [
     Decide((3, 1), (Decision.CONTINUE, Decision.PRUNE)),
     Save(),
     Saved(),
-    WorkerReady("abc", "cpu (a processor)", 2**40),
-    WorkerReady("abc", "cpu (a processor)", None),
+    WorkerReady("abc", "cpu (a processor)", 2**40, "bfloat16"),
+    WorkerReady("abc", "cpu (a processor)", None, "tf32"),
     Epoch((make_metrics(1, 2), make_metrics(2, 1))),
     Resumed(1, (make_metrics(1, 1),)),
     Checkpoint(1, 2, 3, LARGE),
     CheckpointRefused(1, "it was made with another précision"),
     OutOfMemory((1, 2), 2),
+    Paused(TrialOutcome(3, TrialState.PRUNED, (make_metrics(3, 1),), best_epoch=1)),
     Notice("é\n"),
     TrialOutcome(
         1,
@@ -87,4 +89,6 @@ def test_a_message_may_be_about_some_trials_only():
     assert without(OutOfMemory((1, 2), 4), {2}) == OutOfMemory((1,), 4)
     assert without(OutOfMemory((2,), 4), {2}) is None
     assert without(Resumed(2, ()), {2}) is None
+    paused = Paused(TrialOutcome(2, TrialState.PRUNED))
+    assert (without(paused, {1}), without(paused, {2})) == (paused, None)
     assert without(Saved(), {2}) == Saved()

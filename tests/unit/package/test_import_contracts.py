@@ -13,6 +13,7 @@ import pytest
 
 import sweep
 import sweep.data
+from sweep.definitions import DATASETS
 
 ROOT = Path(sweep.__file__).parents[1]
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
@@ -27,12 +28,12 @@ def copy(tmp_path) -> Path:
 
 
 PLANTED = {
-    "estimate.py": "from sweep.data.sources import read_part",
+    "estimate.py": "from sweep.data.sources import open_source",
     "execution/worker.py": "import sweep.data.sealed",
-    "reporting/answer.py": "from sweep.data.idx import read_idx",
+    "reporting/answer.py": "from sweep.data.sources.idx import read_idx",
     "evaluation/prediction.py": "from sweep.data import sealed",
-    "evaluation/openings.py": "from sweep.data.sources import read_part",
-    "data/__init__.py": "from sweep.data.sources import read_part",
+    "evaluation/openings.py": "from sweep.data.sources import open_source",
+    "data/__init__.py": "from sweep.data.sources import open_source",
 }
 
 
@@ -67,8 +68,9 @@ def test_the_data_room_hands_out_no_reader_of_the_test_part():
     """What reads there is given no choice of the part; the rest is facts and values."""
     names = {name for name in sweep.data.__all__ if callable(getattr(sweep.data, name))}
     assert names == {
-        "DatasetInfo", "Part", "TrainingData",
-        "default_data_dir", "fingerprint", "load_training_data",
+        "Part", "TrainingData",
+        "data_spec", "default_data_dir", "fingerprint", "load_training_data",
     }  # fmt: skip
-    for info in sweep.data.DATASETS.values():
-        assert not any(callable(getattr(info, field)) for field in info.__slots__)
+    assert names == set(sweep.data.__all__)
+    for spec in DATASETS.values():
+        assert not any(callable(getattr(spec, field)) for field in spec.__slots__)

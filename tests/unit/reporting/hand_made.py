@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from helpers import best_epoch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from sweep.records import (
     Confirms,
     DataFacts,
+    DataSpec,
     EpochMetrics,
     Failure,
     FailureKind,
@@ -40,6 +43,7 @@ SPACE: dict[str, Any] = {
     "budget": {"trials": 12},
 }
 NUM_CLASSES = 3
+DATA = DataSpec("image", (1, 2, 2), ("zero", "one", "two"), 240, 20)
 FAIL = -1
 LABELS = bytes([0, 1, 2, 0, 1, 2, 0, 1, 2, 0] * 4)
 
@@ -57,6 +61,27 @@ def confusion_matrix(predicted: bytes) -> tuple[tuple[int, ...], ...]:
     for true, guess in zip(LABELS, predicted, strict=True):
         cells[true][guess] += 1
     return tuple(map(tuple, cells))
+
+
+def metrics_of(labels: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+    """Accuracy, balanced accuracy and F1 of an answer, by scikit-learn."""
+    true, guesses = list(labels), list(predicted)
+    with warnings.catch_warnings():  # of classes that only the answer has
+        warnings.filterwarnings("ignore", message="y_pred contains classes")
+        balanced = balanced_accuracy_score(true, guesses)
+    return {
+        "accuracy": accuracy_score(true, guesses),
+        "balanced_accuracy": float(balanced),
+        "f1_macro": float(f1_score(true, guesses, average="macro", zero_division=0)),
+    }
+
+
+def _values(epoch: int, accuracy: float, predicted: bytes) -> dict[str, float]:
+    """What an epoch measured: in the first of two half of what the predictions give."""
+    shares = metrics_of(LABELS, predicted)
+    values = {f"validation_{name}": share * epoch / 2 for name, share in shares.items()}
+    losses = {"train_loss": 1 / epoch, "validation_loss": 0.9 / epoch}
+    return {**losses, "train_accuracy": accuracy * epoch / 2, **values}
 
 
 def make_trial(
@@ -85,11 +110,11 @@ def make_trial(
     if state in (TrialState.RUNNING, TrialState.WAITING):
         return TrialRecord(number, state, {} if state is TrialState.WAITING else values, {}, None)
     accuracy = 1 - num_wrong / len(LABELS)
-    history = tuple(
-        EpochMetrics(number, epoch, 1 / epoch, 0.9 / epoch, score, 1e-3, 0.5)
-        for epoch, score in ((1, accuracy / 2), (2, accuracy))
-    )
     predicted = predictions(num_wrong, first_wrong)
+    history = tuple(
+        EpochMetrics(number, epoch, _values(epoch, accuracy, predicted), 1e-3, 0.5)
+        for epoch in (1, 2)
+    )
     failed = state is TrialState.FAIL
     outcome = TrialOutcome(
         trial=number,
@@ -102,11 +127,16 @@ def make_trial(
         environment={"torch": "2.6.0"},
         data_fingerprint="ab" * 32,
         best_epoch=None if failed else best_epoch(history, space.trial_objective),
-        validation_confusion_matrix=None if failed else confusion_matrix(predicted),
         validation_predictions=None if failed else predicted,
         failure=Failure(FailureKind.NAN, "loss became nan in epoch 3") if failed else None,
     )
     return TrialRecord(number, state, values, {}, outcome)
+
+
+def with_values(metrics: EpochMetrics, **values: float) -> EpochMetrics:
+    """The same epoch with other values of some metrics."""
+    assert not values.keys() - metrics.values.keys()
+    return replace(metrics, values={**metrics.values, **values})
 
 
 def make_study(
@@ -124,7 +154,7 @@ def make_study(
         objective=space.trial_objective,
         num_trials=len(trials),
         timeout_seconds=None,
-        data=DataFacts("ab" * 32, class_names, LABELS),
+        data=DataFacts(replace(DATA, class_names=class_names), "ab" * 32, LABELS),
         trials=tuple(trials),
         test_readings=readings,
     )
@@ -141,7 +171,7 @@ def make_reading(trial: int, **changes: Any) -> TestReading:
             Mistake(3, 0, 1, 0.9, bytes([0, 16, 16, 0])),
             Mistake(5, 2, 0, 0.6, bytes([16, 0, 0, 16])),
         ),
-        image_shape=(2, 2),
+        image_shape=(1, 2, 2),
     )
     return replace(reading, **changes)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from hand_made import make_study
+from helpers import make_metrics
 
-from sweep.records import EpochMetrics, StudyRecord, TrialOutcome, TrialRecord, TrialState
+from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import SearchSpace, load_space
 
 PARAMETERS: dict[str, Any] = {
@@ -62,7 +63,7 @@ def simulate(
             "learning_rate_schedule": "cosine",
         }
         accuracy = rule(params) + noise * float(random.normal())
-        history = (EpochMetrics(number, 1, 1.0, 1.0, accuracy, 1e-3, 0.5),)
+        history = (make_metrics(number, 1, accuracy),)
         outcome = TrialOutcome(number, TrialState.COMPLETE, history=history, best_epoch=1)
         trials.append(TrialRecord(number, TrialState.COMPLETE, params, {}, outcome))
     return make_study(trials, WIDE_SPACE)

@@ -207,10 +207,10 @@ def test_test_accuracies_are_shown_once_all_are_there():
     opened += [make_reading(6), make_reading(7, confusion_matrix=None)]
     sealed = confirmation(search(), study_of_runs(WRONG, [0, 1, 2], opened))
     assert sealed is not None
-    assert (sealed.test_accuracies, sealed.test_mean) == ((), None)
+    assert (sealed.test_values, sealed.test_mean) == ((), None)
     found = confirmation(search(), study_of_runs(WRONG, [0, 1, 2], [*opened, make_reading(7)]))
     assert found is not None
-    assert found.test_accuracies == pytest.approx((0.9, 1.0, 0.9, 0.9))
+    assert found.test_values == pytest.approx((0.9, 1.0, 0.9, 0.9))
     assert found.test_mean is not None
     assert found.test_mean.interval is not None
     assert found.test_mean.value == pytest.approx(0.925)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from hand_made import make_reading, make_study, make_trial, study_of_runs
+from hand_made import make_reading, make_study, make_trial, study_of_runs, with_values
 
 from sweep.errors import ContradictionError, InputError, StoreError, SweepFailedError
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord
@@ -32,10 +32,18 @@ def with_accuracy(accuracy: float) -> Callable[[StudyRecord], StudyRecord]:
     def change(study: StudyRecord) -> StudyRecord:
         outcome = study.trials[0].outcome
         assert outcome is not None
-        history = tuple(replace(m, validation_accuracy=accuracy) for m in outcome.history)
+        history = tuple(with_values(m, validation_accuracy=accuracy) for m in outcome.history)
         return with_outcome(study, history=history)
 
     return change
+
+
+def without_f1(study: StudyRecord) -> StudyRecord:
+    outcome = study.trials[0].outcome
+    assert outcome is not None
+    first, second = outcome.history
+    values = {name: value for name, value in second.values.items() if "f1" not in name}
+    return with_outcome(study, history=(first, replace(second, values=values)))
 
 
 def with_params(**changes: Any) -> Callable[[StudyRecord], StudyRecord]:
@@ -63,26 +71,17 @@ def without_configuration(study: StudyRecord) -> StudyRecord:
 
 STRANGE = [
     (without_configuration, "trial 0 ended and has no configuration"),
-    (with_accuracy(1.5), "trial 0 has the accuracy 1.5"),
-    (with_accuracy(float("nan")), "trial 0 has the accuracy nan"),
-    (
-        lambda study: with_outcome(study, validation_confusion_matrix=((1, 2), (3,))),
-        "trial 0 has a confusion matrix that is not square",
-    ),
-    (
-        lambda study: with_outcome(study, validation_confusion_matrix=((-1,),)),
-        "trial 0 has a confusion matrix with the count -1",
-    ),
-    (
-        lambda study: with_outcome(study, validation_confusion_matrix=((10**400,),)),
-        "trial 0 has a confusion matrix of more than 2**53 images",
-    ),
+    (with_accuracy(1.5), "trial 0 has the validation_accuracy 1.5"),
+    (with_accuracy(float("nan")), "trial 0 has the validation_accuracy nan"),
+    (without_f1, "trial 0 has no validation_f1_macro in epoch 2"),
     (with_reading(num_images=21), "has 21 images and a confusion matrix of 20"),
     (with_reading(confusion_matrix=((20,), ())), "that is not square"),
+    (with_reading(confusion_matrix=((-1,),)), "has a confusion matrix with the count -1"),
+    (with_reading(confusion_matrix=((10**400,),)), "a confusion matrix of more than 2**53 images"),
     (with_mistake(true=3), "a mistake, image 3, of class 3 taken for 1; there are 3 classes"),
     (with_mistake(predicted=-1), "of class 0 taken for -1"),
-    (with_mistake(image=b""), "image 3, of 0 pixels in place of 2 by 2"),
-    (with_reading(image_shape=(0, 0)), "of 4 pixels in place of 0 by 0"),
+    (with_mistake(image=b""), "image 3, of 0 bytes in place of 1 by 2 by 2"),
+    (with_reading(image_shape=(1, 0, 0)), "of 4 bytes in place of 1 by 0 by 0"),
 ]
 
 

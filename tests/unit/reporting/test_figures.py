@@ -32,7 +32,7 @@ from sweep.reporting.series import (
     Row,
     Sample,
     Samples,
-    StudyAccuracy,
+    StudyTest,
     Timeline,
     thinned,
 )
@@ -155,8 +155,8 @@ def matrix(size: int, most: int = 90) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def accuracy(name: str, *, confirmed: bool = True, interval: bool = True) -> StudyAccuracy:
-    return StudyAccuracy(name, 0.9, Interval(0.8, 0.95) if interval else None, confirmed, 5)
+def accuracy(name: str, *, confirmed: bool = True, interval: bool = True) -> StudyTest:
+    return StudyTest(name, 0.9, Interval(0.8, 0.95) if interval else None, confirmed, 5)
 
 
 TEN = tuple("0123456789")
@@ -240,19 +240,21 @@ CASES = {
     ),
     "best-so-far": Case(
         figures.draw_best_so_far,
-        ([BestSoFar(name, (2, 4), (5.0, 4.0), (0.95, 0.96)) for name in TEN],),
+        ([BestSoFar(name, (2, 4), (0.95, 0.96), "Error", (5.0, 4.0)) for name in TEN],),
     ),
     "best-so-far-hostile": Case(
         figures.draw_best_so_far,
-        ([BestSoFar(name, (10**12,), (1e-9,), (1.0,)) for name in ODD_NAMES],),
+        ([BestSoFar(name, (10**12,), (1.0,), LONG, (1e-9,)) for name in ODD_NAMES],),
     ),
     "accuracies": Case(
-        figures.draw_study_accuracies, ([accuracy("a"), accuracy("b", confirmed=False)],)
+        figures.draw_study_tests, ([accuracy("a"), accuracy("b", confirmed=False)], "test_accuracy")
     ),
     "accuracies-minimal": Case(
-        figures.draw_study_accuracies, ([accuracy("a", interval=False)],)
+        figures.draw_study_tests, ([accuracy("a", interval=False)], "test_loss")
     ),
-    "accuracies-hostile": Case(figures.draw_study_accuracies, ([*map(accuracy, ODD_NAMES)],)),
+    "accuracies-hostile": Case(
+        figures.draw_study_tests, ([*map(accuracy, ODD_NAMES)], "test_f1_macro")
+    ),
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hand_made import FAIL, LABELS, make_reading, make_study, make_trial, study_of_runs
+from hand_made import FAIL, LABELS, make_reading, make_study, make_trial, study_of_runs, with_values
 
 from sweep.cli.answer import answer_json, answer_text
 from sweep.records import StudyRecord
@@ -60,7 +60,7 @@ def test_the_winner_on_fresh_seeds_is_the_answer(
     assert found.confirmed
     assert found.trial.number == 1
     assert (found.network_study, found.network.number) == (runs.name, 3)  # one mistake
-    assert found.network.validation_accuracy == pytest.approx(1 - 1 / len(LABELS))
+    assert found.validation_value == pytest.approx(1 - 1 / len(LABELS))
     assert found.test_accuracy == pytest.approx(0.9)
     search_minus_mean, validation_minus_test = found.promises
     # Of the search's best, not of the winner, whose runs were chosen: 2 mistakes in the search, 5
@@ -90,7 +90,7 @@ def test_too_much_of_a_loss_is_above_zero(space: SearchSpace) -> None:
     for run, loss in zip(runs.trials, (0.5, 0.55, 0.6), strict=True):
         assert run.outcome is not None
         first, last = run.outcome.history
-        history = (replace(first, validation_loss=1.0), replace(last, validation_loss=loss))
+        history = (with_values(first, validation_loss=1.0), with_values(last, validation_loss=loss))
         trials.append(replace(run, outcome=replace(run.outcome, history=history)))
     runs = replace(runs, trials=tuple(trials))
     found = answer(reported(search, by_loss, runs))
@@ -127,7 +127,7 @@ def test_what_fresh_seeds_do_not_say(
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     text = words_of(search, study_of_runs(wrong, [0, 1], space=space), space)
     assert words in text
-    assert ("the best on validation images" in text) == ("all runs failed" in words)
+    assert ("the best on validation examples" in text) == ("all runs failed" in words)
 
 
 def test_a_configuration_is_shown_to_be_copied(space: SearchSpace) -> None:
@@ -173,15 +173,15 @@ def test_the_terminal_says_the_same(
     assert "\non the test split +7.50 points (95 % interval " in text
     assert text.count("promised too much") == 1
     assert (
-        "none of the other 2 complete trials can be told from the best by right and wrong answers "
-        "(McNemar, Holm)"
+        "none of the other 2 complete trials can be told from the best by validation_accuracy "
+        "(exact McNemar test, Holm)"
     ) in text
     data = json.loads(json.dumps(answer_json(reported(search, space, runs)), allow_nan=False))
     assert (data["answer"]["number"], data["answer"]["network_trial"]) == (1, 3)
     assert data["answer"]["test_accuracy"] == pytest.approx(0.9)
     assert data["confirmation"]["winner"] == 1
     unconfirmed = answer_text(reported(search, space, None))
-    assert "use the configuration of trial 0, the best on validation images:" in unconfirmed
+    assert "use the configuration of trial 0, the best on validation examples:" in unconfirmed
     assert "not read yet: `sweep report hand-made` reads it once" in unconfirmed
     assert "indistinguishable" in unconfirmed
 

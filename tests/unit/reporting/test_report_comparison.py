@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hand_made import (
+    DATA,
     LABELS,
     SPACE,
     confusion_matrix,
@@ -18,7 +19,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from sweep.records import DataFacts, StudyRecord, TestReading, TrialState
-from sweep.reporting.comparison import compare_studies, epochs_to_reach, sensible_accuracies
+from sweep.reporting.comparison import compare_studies, epochs_to_reach, sensible_values
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Network, Reported
 from sweep.reporting.statistics import mcnemar, mean_interval, wilson_interval
@@ -61,7 +62,7 @@ def confirmed(
             candidates=(),
             winner=0,
             survived=True,
-            test_accuracies=tuple(accuracies),
+            test_values=tuple(accuracies),
             test_mean=mean_interval(accuracies),
         ),
     )
@@ -71,7 +72,7 @@ def confirmed(
 
 
 def with_data(record: StudyRecord, fingerprint: str) -> StudyRecord:
-    return replace(record, data=DataFacts(fingerprint, (), LABELS))
+    return replace(record, data=DataFacts(DATA, fingerprint, LABELS))
 
 
 def test_epochs_are_counted_over_all_trials_in_order(space: SearchSpace) -> None:
@@ -95,22 +96,22 @@ def test_epochs_are_counted_over_all_trials_in_order(space: SearchSpace) -> None
 def test_accuracies_are_the_highest_that_were_reached(space: SearchSpace) -> None:
     good = make_study([make_trial(space, 0, 2), make_trial(space, 1, 20)], space)
     fair = make_study([make_trial(space, 0, 4)], space)
-    assert sensible_accuracies([good]) == (0.9, 0.92, 0.94, 0.95)
-    assert sensible_accuracies([fair, good]) == (0.9, 0.92, 0.94, 0.95)
-    assert sensible_accuracies([fair]) == (0.8, 0.85, 0.88, 0.9)
+    assert sensible_values([good]) == (0.9, 0.92, 0.94, 0.95)
+    assert sensible_values([fair, good]) == (0.9, 0.92, 0.94, 0.95)
+    assert sensible_values([fair]) == (0.8, 0.85, 0.88, 0.9)
 
 
 def test_each_data_set_has_its_own_accuracies(space: SearchSpace) -> None:
     easy = with_data(make_study([make_trial(space, 0, 2)], space), "aa")
     hard = with_data(make_study([make_trial(space, 0, 12)], space), "bb")
-    assert sensible_accuracies([easy, hard]) == (0.6, 0.7, 0.94, 0.95)
+    assert sensible_values([easy, hard]) == (0.6, 0.7, 0.94, 0.95)
     many = [with_data(easy, f"{number:02}") for number in range(6)]
-    assert sensible_accuracies([*many, hard]) == (0.7, 0.95)
+    assert sensible_values([*many, hard]) == (0.7, 0.95)
 
 
 def test_nothing_reached_has_no_accuracies(space: SearchSpace) -> None:
     pruned = make_study([make_trial(space, 0, 2, state=TrialState.PRUNED)], space)
-    assert sensible_accuracies([]) == sensible_accuracies([pruned]) == ()
+    assert sensible_values([]) == sensible_values([pruned]) == ()
 
 
 # ---------------------------------------------------------------- side by side
@@ -125,13 +126,13 @@ def test_studies_are_summed_up(space: SearchSpace) -> None:
         "one", "digits", "random", "hyperband",
     )  # fmt: skip
     assert (one.num_trials, one.epochs, one.seconds, one.best) == (3, 6, 3.0, 0)
-    assert one.validation_accuracy == pytest.approx(38 / 40)
-    assert one.validation_accuracy_interval == wilson_interval(38, 40)
+    assert one.value == pytest.approx(38 / 40)
+    assert one.metric == found.metric == "validation_accuracy"
     assert one.test is not None
-    assert (one.test.accuracy, one.test.interval) == (36 / 40, wilson_interval(36, 40))
+    assert (one.test.value, one.test.interval) == (36 / 40, wilson_interval(36, 40))
     assert (one.test.confirmed, one.test.num_runs) == (False, 1)
     assert two.test is None
-    assert found.accuracies == (0.9, 0.92, 0.94, 0.95)
+    assert found.values == (0.9, 0.92, 0.94, 0.95)
     assert one.epochs_to_reach == (2, 2, 2, 2)
     assert found.pairs == ()  # the second is sealed
 
@@ -140,14 +141,14 @@ def test_a_confirmed_study_has_the_mean_over_its_runs(space: SearchSpace) -> Non
     runs = (0.9, 0.95, 0.925)
     (one,) = compare_studies([confirmed(space, "one", opened(4), runs)]).studies
     assert one.test is not None
-    assert one.test.accuracy == pytest.approx(0.925)
+    assert one.test.value == pytest.approx(0.925)
     assert one.test.interval == mean_interval(runs).interval
     assert (one.test.confirmed, one.test.num_runs) == (True, 3)
 
 
 def test_a_study_without_trials_is_no_hindrance(space: SearchSpace) -> None:
     (empty,) = compare_studies([searched(space, "empty", None, wrong=())]).studies
-    assert empty.best is empty.validation_accuracy is empty.test is None
+    assert empty.best is empty.value is empty.test is None
     assert (empty.num_trials, empty.epochs) == (0, 0)
 
 

@@ -12,12 +12,11 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from simulated import WIDE_SPACE, simulate
 
 from sweep.records import StudyRecord, TrialState
-from sweep.reporting.parameters import used_parameters
 from sweep.reporting.statistics import Importances, importances
 from sweep.reporting.statistics.importance import _top
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
 from sweep.reporting.statistics.tried import tried_values
-from sweep.space import SearchSpace, load_space
+from sweep.space import SearchSpace, load_space, used_parameters
 from sweep.study.distributions import distributions
 
 

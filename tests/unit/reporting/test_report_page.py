@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hand_made import FAIL, SPACE, make_reading, make_study, make_trial, study_of_runs
+from hand_made import DATA, FAIL, SPACE, make_reading, make_study, make_trial, study_of_runs
 
 import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
@@ -493,7 +493,7 @@ def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> 
         [replace(trial, outcome=outcome), make_trial(space, 1, state=TrialState.FAIL)], space,
         readings=(make_reading(0, confusion_matrix=matrix, num_images=423, mistakes=()),),
     )  # fmt: skip
-    result = write(tmp_path, replace(study, data=DataFacts("", (), b"")))
+    result = write(tmp_path, replace(study, data=DataFacts(DATA, "", b"")))
     best = result.data["studies"]["hand-made"]["best"]
     assert best["num_validation_images"] == 423
     assert best["test_errors"] == 0

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hand_made import make_reading, make_study, make_trial, study_of_runs
+from hand_made import make_reading, make_study, make_trial, study_of_runs, with_values
 
-from sweep.records import EpochMetrics, StudyRecord, TrialRecord, TrialState
+from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting import series
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Reported, reported
@@ -67,7 +67,7 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     assert series.learning_curves(empty) is None
     assert series.samples(empty, space) is None
     assert series.timeline(empty) is None
-    assert series.study_accuracy(of(empty)) is None
+    assert series.study_test(of(empty)) is None
     assert series.learning_curves(make_study([make_trial(space, 0)], space)) is None
     short = with_outcome(make_trial(space, 0), best_epoch=1)
     assert short.outcome is not None
@@ -90,12 +90,15 @@ def test_chosen_curves_give_loss_and_error(space: SearchSpace) -> None:
     assert curves is not None
     assert curves.train_loss == (1.0, 0.5)
     assert curves.validation_loss == (0.9, 0.45)
-    assert curves.train_error == ()
+    assert curves.train_error == (pytest.approx(55), pytest.approx(10))
     assert curves.validation_error == (pytest.approx(55), pytest.approx(10))
     assert curves.best_epoch == 2
     assert trial.outcome is not None
     first, second = trial.outcome.history
-    history: tuple[EpochMetrics, ...] = (first, replace(second, train_accuracy=0.75))
+    history = (
+        with_values(first, train_accuracy=math.nan),
+        with_values(second, train_accuracy=0.75),
+    )
     trial = with_outcome(trial, history=history)
     curves = series.chosen_curves(make_study([trial], space), trial)
     assert curves is not None
@@ -108,8 +111,8 @@ def test_heights_fit_a_logarithmic_axis_whatever_was_stored(space: SearchSpace) 
     assert trial.outcome is not None
     first, second = trial.outcome.history
     wild = (
-        replace(first, train_loss=math.inf, validation_loss=-1.0, validation_accuracy=-1e300),
-        replace(second, train_loss=1e300, validation_loss=0.0, validation_accuracy=7.0),
+        with_values(first, train_loss=math.inf, validation_loss=-1.0, validation_accuracy=-1e300),
+        with_values(second, train_loss=1e300, validation_loss=0.0, validation_accuracy=7.0),
     )
     trial = with_outcome(trial, history=wild)
     curves = series.chosen_curves(make_study([trial, make_trial(space, 1)], space), trial)
@@ -156,7 +159,7 @@ def test_thinned_samples_keep_the_best() -> None:
 def test_best_so_far_counts_every_epoch(study: StudyRecord) -> None:
     progress = series.best_so_far(study)
     assert progress.epochs == (2, 4, 6, 8, 10, 12, 14, 16, 18)
-    assert progress.accuracies == (39 / 40,) * 9
+    assert progress.values == (39 / 40,) * 9
 
 
 def test_best_so_far_of_a_study_by_loss(space: SearchSpace) -> None:
@@ -165,16 +168,17 @@ def test_best_so_far_of_a_study_by_loss(space: SearchSpace) -> None:
     )
     trials = [make_trial(by_loss, 0, 8), make_trial(by_loss, 1, 2)]  # equal losses
     progress = series.best_so_far(make_study(trials, by_loss))
-    assert progress.accuracies == (32 / 40, 32 / 40)
+    assert progress.values == progress.shown == (0.45, 0.45)
+    assert progress.label == "Validation loss (nats)"
     history = series.history(make_study(trials, by_loss))
     assert history is not None
     assert history.points[0].shown == pytest.approx(0.45)
 
 
-def test_study_accuracy_prefers_what_was_confirmed(study: StudyRecord) -> None:
-    single = series.study_accuracy(of(study))
+def test_study_test_prefers_what_was_confirmed(study: StudyRecord) -> None:
+    single = series.study_test(of(study))
     assert single is not None
-    assert (single.accuracy, single.confirmed, single.num_runs) == (0.9, False, 1)
+    assert (single.value, single.confirmed, single.num_runs) == (0.9, False, 1)
     assert single.interval is not None
     assert single.interval.low < 0.9 < single.interval.high
 
@@ -184,13 +188,13 @@ def test_study_accuracy_prefers_what_was_confirmed(study: StudyRecord) -> None:
         )
 
     mean = mean_interval([0.8, 0.9])
-    confirmed = series.study_accuracy(replace(of(study), confirmation=confirmation(mean)))
+    confirmed = series.study_test(replace(of(study), confirmation=confirmation(mean)))
     assert confirmed is not None
-    assert (confirmed.accuracy, confirmed.confirmed) == (pytest.approx(0.85), True)
+    assert (confirmed.value, confirmed.confirmed) == (pytest.approx(0.85), True)
     assert confirmed.interval == mean.interval
-    assert series.study_accuracy(replace(of(study), confirmation=confirmation(None))) == single
+    assert series.study_test(replace(of(study), confirmation=confirmation(None))) == single
     unread = replace(study, test_readings=(make_reading(0, confusion_matrix=None),))
-    assert series.study_accuracy(of(unread)) is None
+    assert series.study_test(of(unread)) is None
 
 
 def test_a_winner_that_was_not_read_has_no_accuracy_of_another_trial(space: SearchSpace) -> None:
@@ -198,12 +202,12 @@ def test_a_winner_that_was_not_read_has_no_accuracy_of_another_trial(space: Sear
     trials = [make_trial(space, number, 2 + number) for number in range(2)]
     search = make_study(trials, space, readings=(make_reading(0),))
     runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
-    assert series.study_accuracy(of(search)) is not None
-    assert series.study_accuracy(reported(search, space, runs)) is None
+    assert series.study_test(of(search)) is not None
+    assert series.study_test(reported(search, space, runs)) is None
     read = replace(runs, test_readings=(make_reading(2), make_reading(3)))
-    found = series.study_accuracy(reported(search, space, read))
+    found = series.study_test(reported(search, space, read))
     assert found is not None
-    assert (found.accuracy, found.confirmed, found.num_runs) == (pytest.approx(0.9), True, 2)
+    assert (found.value, found.confirmed, found.num_runs) == (pytest.approx(0.9), True, 2)
 
 
 def test_difference_of_matrices_by_hand() -> None:

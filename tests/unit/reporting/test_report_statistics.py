@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hand_made import (
+    DATA,
     LABELS,
     confusion_matrix,
     make_reading,
@@ -13,15 +14,15 @@ from hand_made import (
     make_trial,
     predictions,
 )
+from helpers import make_metrics
 from scipy.stats import binom, binomtest, ttest_1samp
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from sweep.records import DataFacts, StudyRecord, TestReading
-from sweep.reporting.parameters import used_parameters
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
-    ReadingComparison,
+    PairedTest,
     compare_readings,
     compare_with_best,
     difference_interval,
@@ -31,7 +32,7 @@ from sweep.reporting.statistics import (
     mean_interval,
     wilson_interval,
 )
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, used_parameters
 
 
 def test_wilson_interval_of_a_textbook_example() -> None:
@@ -124,13 +125,13 @@ def test_holm_is_statsmodels_on_all_complete_trials(space: SearchSpace) -> None:
     assert len(found) == 59
     p_values = []
     for comparison in found.values():
-        table = [[0, comparison.only_best], [comparison.only_other, 0]]
+        table = [[0, comparison.test.only_first], [comparison.test.only_second, 0]]
         p_values.append(statsmodels_mcnemar(table, exact=True).pvalue)
     # Any of the 60 could have been the best: the pairs that were not tested count as 1.
     num_pairs = 60 * 59 // 2
     every_pair = [*p_values, *[1.0] * (num_pairs - 59)]
     expected = multipletests(every_pair, method="holm")[1][:59]
-    assert [c.p_value for c in found.values()] == pytest.approx(p_values)
+    assert [c.test.p_value for c in found.values()] == pytest.approx(p_values)
     assert [c.p_value_holm for c in found.values()] == pytest.approx(expected)
     assert [c.tied for c in found.values()] == [bool(p >= SIGNIFICANCE) for p in expected]
     assert {c.tied for c in found.values()} == {True, False}
@@ -164,10 +165,10 @@ def equal_networks(random: np.random.Generator, space: SearchSpace) -> StudyReco
     trials = [make_trial(space, number) for number in range(20)]
     for trial, errs in zip(trials, wrong, strict=True):
         assert trial.outcome is not None
-        last = replace(trial.outcome.history[-1], validation_accuracy=1 - float(errs.mean()))
+        first = make_metrics(trial.number, 1, 0.0)
         outcome = replace(
             trial.outcome,
-            history=(trial.outcome.history[0], last),
+            history=(first, make_metrics(trial.number, 2, 1 - float(errs.mean()))),
             validation_predictions=errs.astype(np.uint8).tobytes(),
         )
         trials[trial.number] = replace(trial, outcome=outcome)
@@ -182,7 +183,7 @@ def test_the_best_of_equal_networks_is_seldom_called_different(space: SearchSpac
         comparisons = compare_with_best(equal_networks(random, space)).values()
         assert len(comparisons) == 19
         said += any(not comparison.tied for comparison in comparisons)
-        naive += min(holm([comparison.p_value for comparison in comparisons])) < SIGNIFICANCE
+        naive += min(holm([comparison.test.p_value for comparison in comparisons])) < SIGNIFICANCE
     assert said <= 0.05 * 200
     assert naive > 0.1 * 200, "to correct for the tests that were made alone is not enough"
 
@@ -190,10 +191,10 @@ def test_the_best_of_equal_networks_is_seldom_called_different(space: SearchSpac
 def test_comparisons_are_paired_and_corrected(study: StudyRecord) -> None:
     comparisons = compare_with_best(study)
     assert sorted(comparisons) == [1, 2, 3, 4, 5, 6, 7, 8]  # COMPLETE, without the best
-    assert comparisons[1].p_value == 1.0  # the very same mistake
+    assert comparisons[1].test.p_value == 1.0  # the very same mistake
     worst = comparisons[8]
-    assert (worst.only_best, worst.only_other) == (19, 0)
-    assert worst.p_value == pytest.approx(2 / 2**19)
+    assert (worst.test.only_first, worst.test.only_second) == (19, 0)
+    assert worst.test.p_value == pytest.approx(2 / 2**19)
     # Nine trials are 36 pairs.
     assert worst.p_value_holm == pytest.approx(36 * 2 / 2**19)
     assert not worst.tied
@@ -206,12 +207,12 @@ def test_comparisons_are_paired_and_corrected(study: StudyRecord) -> None:
 def test_equal_accuracies_with_other_mistakes_are_tied(space: SearchSpace) -> None:
     study = make_study([make_trial(space, 0, 5), make_trial(space, 1, 5, first_wrong=20)], space)
     (comparison,) = compare_with_best(study).values()
-    assert (comparison.only_best, comparison.only_other) == (5, 5)
+    assert (comparison.test.only_first, comparison.test.only_second) == (5, 5)
     assert comparison.tied
 
 
 def test_no_comparison_without_labels(study: StudyRecord) -> None:
-    unknown = replace(study, data=DataFacts("", (), b""))
+    unknown = replace(study, data=DataFacts(DATA, "", b""))
     assert compare_with_best(unknown) == {}
 
 
@@ -236,13 +237,21 @@ def _reading(num_wrong: int, first_wrong: int = 0, **changes: Any) -> TestReadin
     return make_reading(0, **(facts | changes))
 
 
+def by_mcnemar(only_first: int, only_second: int) -> PairedTest:
+    p_value = mcnemar(only_first, only_second)
+    difference = (only_first - only_second) / 40
+    return PairedTest(
+        "exact McNemar test", "accuracy", difference, p_value, only_first, only_second
+    )
+
+
 def test_readings_of_the_same_images_are_compared() -> None:
     # Wrong on images 0 to 9, and on 8 to 10.
-    found = compare_readings(_reading(10), _reading(3, 8))
-    assert found == ReadingComparison(1, 8, 40, mcnemar(1, 8))
-    reverse = compare_readings(_reading(3, 8), _reading(10))
-    assert reverse == ReadingComparison(8, 1, 40, mcnemar(1, 8))
-    assert compare_readings(_reading(4), _reading(4)) == ReadingComparison(0, 0, 40, 1.0)
+    found = compare_readings(_reading(10), _reading(3, 8), "accuracy")
+    assert found == by_mcnemar(1, 8)
+    reverse = compare_readings(_reading(3, 8), _reading(10), "loss")
+    assert reverse == by_mcnemar(8, 1)  # losses of single test examples are unknown
+    assert compare_readings(_reading(4), _reading(4), "accuracy") == by_mcnemar(0, 0)
 
 
 @pytest.mark.parametrize(
@@ -256,15 +265,15 @@ def test_readings_of_the_same_images_are_compared() -> None:
     ],
 )
 def test_readings_of_other_images_are_not_compared(changes: dict[str, Any]) -> None:
-    assert compare_readings(_reading(4), _reading(4, **changes)) is None
-    assert compare_readings(_reading(4, **changes), _reading(4)) is None
+    assert compare_readings(_reading(4), _reading(4, **changes), "accuracy") is None
+    assert compare_readings(_reading(4, **changes), _reading(4), "accuracy") is None
 
 
 def test_readings_that_recorded_little_are_not_compared() -> None:
     old = make_reading(0)
-    assert compare_readings(old, old) is None
+    assert compare_readings(old, old, "accuracy") is None
     unknown = _reading(4, fingerprint="")
-    assert compare_readings(unknown, unknown) is None
+    assert compare_readings(unknown, unknown, "accuracy") is None
 
 
 def test_used_parameters_follow_conditions(space: SearchSpace) -> None:

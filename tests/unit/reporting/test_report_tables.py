@@ -20,7 +20,7 @@ def test_leaderboard_is_sorted_and_shares_ranks(study: StudyRecord, space: Searc
     assert rows[0].comparison is None
     assert rows[1].comparison is not None
     assert rows[1].comparison.tied
-    interval = rows[0].validation_accuracy_interval
+    interval = rows[0].value_interval
     assert interval is not None
     assert interval.low < 39 / 40 < interval.high
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import HERE, make_metrics, space_mapping
+from helpers import DIGITS, HERE, make_metrics, space_mapping
 
 import sweep
 from sweep.data import load_training_data
-from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.records import (
     Confirms,
     Failure,
@@ -25,7 +25,8 @@ from sweep.records import (
     rank_candidates,
 )
 from sweep.runner import train_confirmation
-from sweep.runner.workers import WorkerOptions
+from sweep.runner.options import DEFAULTS
+from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space
 from sweep.store import Store
 from sweep.study import StudySession
@@ -56,7 +57,7 @@ def write_study(
     """A study as if these configurations had been trained, with these values; nan for failures."""
     given = {"parameters": CONDITIONAL, "budget": {"trials": len(accuracies)}, **changes}
     space = load_space(space_mapping(enqueue=configurations, **given))
-    facts = load_training_data("digits", Path(), num_validation=None, split_seed=0).facts
+    facts = load_training_data(DIGITS).facts
     store = Store(storage, to_write=True)
     session = StudySession(store.storage, space.name, space)
     store.write_study(space.name, space=space.to_json(), data=facts, confirms=confirms)
@@ -86,7 +87,7 @@ def plan(storage: str, **options: Any) -> tuple[StudyRecord, list[str]]:
         if isinstance(event, Notice):
             notices.append(event.text)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match=f"`sweep confirm small --storage {storage}` goes on"):
         train_confirmation(
             "small", storage=storage, on_event=note, stop=lambda: True, **HERE, **options
         )  # fmt: skip
@@ -141,10 +142,9 @@ def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
 
 def test_images_come_in_another_order_than_in_the_search(confirmed):
     store = Store(confirmed, to_write=False)
-    options = WorkerOptions(1, "cpu", "sequential", "auto", None)
     orders = {
-        options.settings(load_space(store.read_space(name)), options.place(), Path())[0].order_seed
-        for name in ("small", "small.confirm")
+        worker_settings(space, *choose_workers({**DEFAULTS, **HERE}, space), Path())[0].order_seed
+        for space in (load_space(store.read_space(name)) for name in ("small", "small.confirm"))
     }
     assert len(orders) == 2
 
@@ -177,10 +177,9 @@ def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
     ]
     space = load_space(runs.space)
     assert space.num_trials == 12
-    assert (
-        space.enqueue[3:6]
-        == [{"num_layers": 2, "layer_size": 16, "optimizer": "adamw", "momentum": 0.9}] * 3
-    )
+    fourth = configuration(2, 16, optimizer="adamw", momentum=0.9, learning_rate=0.001)
+    assert space.enqueue[3:6] == [fourth] * 3
+    assert space.domains["learning_rate"].choices == [0.001, 0.05], "each had its optimizer's"
     assert space.domains["momentum"].choices == [0.9, 0.5, 0.6]
     assert space.domains["momentum"].when is None
     assert space.domains["epochs"] == 2
@@ -320,7 +319,7 @@ def test_another_study_of_the_runs_name_is_left_alone(storage):
 def test_a_long_name_is_cut(storage):
     name = "x" * 60
     write_study(storage, [configuration(2, 16)], [0.9], name=name)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         train_confirmation(name, storage=storage, **HERE, stop=lambda: True)
     store = Store(storage, to_write=False)
     assert store.read_confirmation(name).name == "x" * 56 + ".confirm"

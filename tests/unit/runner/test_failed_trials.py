@@ -16,7 +16,7 @@ import pytest
 from helpers import HERE, space_mapping, sqlite_url, workers
 
 import sweep
-from sweep.errors import InputError, StoreError, SweepFailedError
+from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.execution import Ended, InlineLauncher
 from sweep.execution.wire import pack, unpack
 from sweep.records import (
@@ -196,7 +196,7 @@ def test_a_trial_that_exceeds_its_limit_while_it_is_saved_fails_as_any_other(
 def test_a_repetition_that_was_not_started_is_not_forgotten(storage):
     space = {**SPACE, "enqueue": [BAD], "budget": {"trials": 1}}
     sweep.run(space, storage=storage, **HERE)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.resume("small", storage=storage, retry_failed=True, stop=lambda: True, **HERE)
     assert states(storage) == ["FAIL", "WAITING"]
     study = sweep.run(space, storage=storage, **HERE)
@@ -232,7 +232,7 @@ def test_a_failure_of_a_used_up_grid_is_run_again(storage, main):
         if isinstance(event, StudyOpened):
             opened.append(event)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.resume("small", storage=storage, retry_failed=True, stop=lambda: True, **HERE)
     waiting = Store(storage, to_write=False).read_study("small")
     assert waiting.trials[4].state is TrialState.WAITING
@@ -275,7 +275,7 @@ def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(stopped,
         if isinstance(event, TrialOutcome):
             ended.append(event.trial)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.resume(
             "small",
             storage=storage,
@@ -297,9 +297,9 @@ def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(stopped,
 def test_failures_that_are_run_again_do_not_refuse_the_repetition(stopped):
     storage = stopped
     options = {"storage": storage, "retry_failed": True, "max_failures": 0, **HERE}
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.resume("small", stop=lambda: True, **options)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.resume("small", stop=lambda: True, **options)
     assert states(storage) == ["COMPLETE", "FAIL", "WAITING"]
 
@@ -390,7 +390,7 @@ def interrupted_after(storage: str, epochs: int) -> None:
         if isinstance(event, Epoch):
             reported.extend(metrics.epoch for metrics in event.metrics)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.run(
             {**SPACE, "enqueue": [GOOD], "budget": {"trials": 1}},
             storage=storage,
@@ -424,7 +424,7 @@ def resume_with(storage: str, notices: list[str]):
 
 
 def losses(study) -> list[float]:
-    return [metrics.train_loss for metrics in study.trials[0].outcome.history]
+    return [metrics.values["train_loss"] for metrics in study.trials[0].outcome.history]
 
 
 class DiesOnceSaved:

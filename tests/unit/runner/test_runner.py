@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,15 @@ import pytest
 from helpers import HERE, children, space_mapping, sqlite_url, timeless, workers
 
 import sweep
-from sweep.errors import DataError, DeviceError, InputError, SearchSpaceError, StoreError
+from sweep.errors import (
+    DataError,
+    DeviceError,
+    InputError,
+    Interrupted,
+    SearchSpaceError,
+    StoreError,
+    StudyLockedError,
+)
 from sweep.execution import Pool
 from sweep.records import (
     Epoch,
@@ -30,9 +39,12 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.runner.workers import WorkerOptions
-from sweep.space import load_space
+from sweep.runner import sweeps
+from sweep.runner.options import DEFAULTS
+from sweep.runner.workers import choose_workers, worker_settings
+from sweep.space import load_space, rules
 from sweep.store import Store
+from sweep.store.database import Database
 from sweep.store.seal import seal
 
 OPTIONS = ("stop", "timeout", "trials", "keep_weights", "max_failures")
@@ -79,7 +91,9 @@ def test_a_sweep_finishes_and_says_what_it_did(storage):
     assert study.value(study.best) == best > 0.6
     for trial in study.trials:
         assert trial.outcome.data_fingerprint == study.data.fingerprint
-        assert trial.reports == {m.epoch: m.validation_accuracy for m in trial.outcome.history}
+        assert trial.reports == {
+            m.epoch: m.values["validation_accuracy"] for m in trial.outcome.history
+        }
         assert trial.outcome.worker == 0
         assert trial.started_at <= trial.ended_at
     assert study.trials[0].ended_at <= study.trials[1].started_at
@@ -107,6 +121,52 @@ def test_running_the_same_space_again_does_nothing_new(finished, monkeypatch):
     events: list[Any] = []
     assert run(finished, events.append) == before
     assert [type(event) for event in events] == [StudyOpened]
+
+
+def test_a_resume_reads_the_study_and_validates_its_space_once(finished, monkeypatch):
+    counts: Counter[str] = Counter()
+
+    def counted(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
+        def count(*args: Any, **options: Any) -> Any:
+            counts[name] += 1
+            return function(*args, **options)
+
+        monkeypatch.setattr(owner, name, count)
+
+    counted(Database, "each_trial")
+    counted(rules, "check")
+    before = Store(finished, to_write=False).read_study("small")
+    counts.clear()
+    assert sweep.resume("small", storage=finished, **HERE) == before
+    assert counts == {"each_trial": 1, "check": 1}
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_a_second_driver_is_refused_before_it_reads_anything(finished, monkeypatch, command):
+    monkeypatch.setattr("sweep.runner.sweeps.read_data", None)
+    monkeypatch.setattr(Store, "open_study", None)
+    what = space_mapping() if command == "run" else "small"
+    with (
+        Store(finished, to_write=True).lock("small"),
+        pytest.raises(StudyLockedError, match="study 'small' is held by process"),
+    ):
+        getattr(sweep, command)(what, storage=finished, **HERE)
+
+
+def test_a_study_that_another_driver_made_meanwhile_goes_on(storage, monkeypatch):
+    """It was not there when this driver looked, and is when it gets the lock."""
+    read = sweeps.read_data
+
+    def make_meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(sweeps, "read_data", read)
+        run(storage, budget={"trials": 1})
+        return read(*arguments)
+
+    monkeypatch.setattr(sweeps, "read_data", make_meanwhile)
+    study = run(storage)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
 
 
 def test_the_number_of_trials_is_a_total_over_all_resumes(finished):
@@ -152,7 +212,7 @@ def test_every_engine_gives_the_same_study(finished, tmp_path):
     for one, other in zip(stacked.trials, again.trials, strict=True):
         assert (one.params, one.state) == (other.params, other.state)
         assert list(one.reports.values()) == pytest.approx(list(other.reports.values()), abs=0.01)
-        losses = [[m.train_loss for m in t.outcome.history] for t in (one, other)]
+        losses = [[m.values["train_loss"] for m in t.outcome.history] for t in (one, other)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     assert [t.params for t in sequential.trials] == [t.params for t in stacked.trials]
 
@@ -175,7 +235,7 @@ def test_a_stacked_sweep_with_pruning_runs_exactly_its_budget(storage, options):
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     for trial in study.trials:
         history = trial.outcome.history
-        assert trial.reports == {m.epoch: m.validation_accuracy for m in history}
+        assert trial.reports == {m.epoch: m.values["validation_accuracy"] for m in history}
         assert list(trial.reports) == list(range(1, len(history) + 1))
         assert trial.state is TrialState.PRUNED or len(history) == 4
     started = [event.config.number for event in events if isinstance(event, TrialStarted)]
@@ -195,9 +255,9 @@ def test_a_stacked_sweep_with_pruning_runs_exactly_its_budget(storage, options):
 )
 def test_lanes_leave_the_search_something_to_learn_from(changes, options, expected):
     space = load_space(space_mapping(**{"budget": {"trials": 40}, **changes}))
-    given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto", "lanes": None}
-    workers = WorkerOptions(**{**given, **options})
-    settings = workers.settings(space, workers.place(), Path("data"))
+    given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto"}
+    choices, placements = choose_workers({**DEFAULTS, **given, **options}, space)
+    settings = worker_settings(space, choices, placements, Path("data"))
     assert [(each.lanes, each.stack_flops) for each in settings] == [expected] * 2
     assert {each.num_sharing for each in settings} == {2}
 
@@ -245,14 +305,19 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"workers": 0}, InputError, "workers must be at least 1; found 0"),
+        ({"workers": 0}, InputError, "workers must be at least 1 or auto; found 0"),
         ({"device": "tpu"}, InputError, "device must be auto, cpu, cuda"),
         ({"device": "cuda:99"}, DeviceError, "GPU"),
         ({"engine": "warp"}, InputError, "engine must be one of auto, .*'warp'"),
         ({"precision": "float16"}, InputError, "precision must be one of auto, .*'float16'"),
-        ({"lanes": 0}, InputError, "lanes must be at least 1; found 0"),
+        ({"lanes": 0}, InputError, "lanes must be at least 1 or auto; found 0"),
+        ({"threads": "2"}, InputError, "threads must be a whole number or auto; found '2'"),
+        ({"executor": "ray"}, InputError, "executor must be one of processes, inline; found 'ray'"),
         ({"lanes": 4}, InputError, "sequential engine trains one trial at a time; found lanes 4"),
-        ({"trials": 0}, SearchSpaceError, r"budget\.trials: must be at least 1; found 0"),
+        ({"trials": 0}, InputError, "trials must be at least 1; found 0"),
+        ({"trials": 1_000_001}, SearchSpaceError, r"budget\.trials: must be at most 1000000"),
+        ({"keep_weights": True}, InputError, "keep_weights must be a whole number; found True"),
+        ({"checkpoint_every": "10s"}, InputError, "checkpoint_every must be a number of seconds"),
         ({"timeout": -1.0}, InputError, "timeout must be above 0 seconds; found -1.0"),
         ({"study": "a/b"}, SearchSpaceError, "name: must be 1 to 64 letters.*'a/b'"),
         ({"study": ".."}, SearchSpaceError, "name: must be"),
@@ -324,7 +389,7 @@ def test_a_failed_trial_does_not_stop_the_others(storage):
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
     failed = study.trials[0]
     assert failed.reason.startswith("nan: epoch ")
-    assert all(math.isfinite(m.train_loss) for m in failed.outcome.history)
+    assert all(math.isfinite(m.values["train_loss"]) for m in failed.outcome.history)
     assert failed.epochs_run == len(failed.outcome.history) < 8
     assert study.best.number == 1
 
@@ -385,7 +450,8 @@ class StopAfter:
 def test_a_stopped_study_is_resumed_as_if_nothing_had_happened(tmp_path, finished_folder, epochs):
     storage = sqlite_url(tmp_path)
     stop = StopAfter(epochs)
-    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+    goes_on = f"interrupted; .*: `sweep resume small --storage {storage}` goes on"
+    with pytest.raises(Interrupted, match=goes_on):
         run(storage, stop.on_event, stop=stop)
     half = Store(storage, to_write=False).read_study("small")
     assert half.state is StudyState.INTERRUPTED
@@ -412,7 +478,7 @@ def test_trials_that_were_left_before_their_first_report_are_all_taken_up(storag
             started.append(event.config.number)
 
     lanes = {**HERE, "engine": "stacked", "lanes": 3}
-    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+    with pytest.raises(Interrupted, match="interrupted; "):
         sweep.run(
             space_mapping(),
             storage=storage,

@@ -9,10 +9,8 @@ import pytest
 from helpers import space_mapping
 from patience import at_once
 
-from sweep.data import DATASETS
 from sweep.errors import SearchSpaceError
 from sweep.space import load_space
-from sweep.space.sections import POOL_SIZES
 
 HEAD = "name: x\ndataset: digits\n"
 PARAMETERS = HEAD + "parameters:\n"
@@ -139,10 +137,6 @@ def test_a_condition_on_a_malformed_parameter_is_no_crash_in_a_grid(tmp_path):
     text = PARAMETERS + "  layer_size: bad\n  epochs: {choices: [1], when: {layer_size: 3}}\n"
     (found,) = problems(tmp_path, text + "  dropout: {choices: [0.1]}\nsampler: grid\n")
     assert found.startswith("4:15: parameters.layer_size: must be a whole number")
-
-
-def test_pools_have_the_sizes_that_the_data_room_knows():
-    assert {name: info.num_pool for name, info in DATASETS.items()} == POOL_SIZES
 
 
 def test_a_chain_of_wide_conditions_is_counted_quickly():

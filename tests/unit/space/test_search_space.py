@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import sweep
-from sweep.space import PARAMETERS, SearchSpace, load_space, search_space_schema
+from sweep.definitions import DefaultBy, complete, parameters_of
+from sweep.space import SearchSpace, default_words, load_space, search_space_schema
 
 ROOT = Path(__file__).parents[3]
+PARAMETERS = parameters_of("mlp")
 
 
 def make(parameters: dict[str, Any] | None = None, **rest: Any) -> SearchSpace:
@@ -50,7 +52,7 @@ CONDITIONAL = {
 
 def test_a_parameter_that_is_not_named_has_its_default():
     values = make().suggest(Scripted())
-    assert values == {name: parameter.default for name, parameter in PARAMETERS.items()}
+    assert values == complete(PARAMETERS, {})
 
 
 def test_fixed_values_are_never_asked_for():
@@ -208,7 +210,13 @@ def test_the_most_epochs_of_a_trial(epochs, most):
 
 
 @pytest.mark.parametrize(
-    ("metric", "goal"), [("validation_accuracy", "maximize"), ("validation_loss", "minimize")]
+    ("metric", "goal"),
+    [
+        ("validation_accuracy", "maximize"),
+        ("validation_loss", "minimize"),
+        ("validation_balanced_accuracy", "maximize"),
+        ("validation_f1_macro", "maximize"),
+    ],
 )
 def test_the_goal_follows_from_the_metric(metric, goal):
     objective = make(objective={"metric": metric}).trial_objective
@@ -287,9 +295,11 @@ def test_the_schema_file_is_up_to_date():
 
 def test_the_schema_describes_every_parameter():
     definition = search_space_schema()["$defs"]["Parameters"]["properties"]
-    assert {name: entry["description"] for name, entry in definition.items()} == {
-        name: parameter.meaning for name, parameter in PARAMETERS.items()
-    }
+    described = {name: parameter.meaning for name, parameter in PARAMETERS.items()}
+    depends = {n: p.default for n, p in PARAMETERS.items() if isinstance(p.default, DefaultBy)}
+    described |= {n: f"{PARAMETERS[n].meaning} {default_words(d)}" for n, d in depends.items()}
+    assert {name: entry["description"] for name, entry in definition.items()} == described
+    assert {name for name, entry in definition.items() if "default" not in entry} == set(depends)
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from damage_cases import damaged_copies, journal_cases, outcome_of, read_all
-from helpers import run_cli, sqlite_url, without_clock
+from helpers import SMALL, run_cli, sqlite_url
 
 from sweep.errors import StoreError
 from sweep.store import Store
 from sweep.store.seal import seal
 
-REPOSITORY = Path(__file__).parents[3]
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def edit(folder: Path, statement: str, *values: object) -> None:
@@ -93,8 +94,8 @@ def test_a_range_that_is_another_one_in_one_trial_is_noticed(finished, tmp_path)
 
 
 def test_a_newer_format_is_refused_by_name(finished, tmp_path):
-    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '3' WHERE key = 'sweep_format'")
-    with pytest.raises(StoreError, match=r"newer version of sweep \(format 3; this one reads up"):
+    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '4' WHERE key = 'sweep_format'")
+    with pytest.raises(StoreError, match=r"newer version of sweep \(format 4; this one reads 3\)"):
         read_all(finished)
 
 
@@ -108,39 +109,38 @@ def test_other_versions_of_optunas_tables_are_told_apart(finished, tmp_path, ver
         read_all(finished)
 
 
-# ---------------------------------------------------------------- stores without seals
+# ---------------------------------------------------------------- earlier versions
 
 
-@pytest.fixture
-def old(tmp_path) -> str:
-    """A copy of a store that was made before there were seals."""
-    shutil.copy(REPOSITORY / "tests" / "format_1.db", tmp_path / "studies.db")
-    return sqlite_url(tmp_path)
+def without_seals(folder: Path) -> None:
+    """What the first version wrote: bare values, and no format."""
+    edit(folder, "DELETE FROM study_user_attributes WHERE key = 'sweep_format'")
+    for table in ("study_user_attributes", "trial_user_attributes"):
+        edit(folder, f"UPDATE {table} SET value_json = value_json -> '$.value'")  # noqa: S608
 
 
-def test_a_store_without_seals_is_read_and_written_further(old):
-    before = read_all(old)
-    assert {name: study.best.number for name, study in before.items()} == {
-        "article": 0,
-        "mnist": 46,
-    }
-    store = Store(old, to_write=True)
-    store.write_finished("article", None)
-    store.write_budget("article", 2, None)
-    after = Store(old, to_write=False).read_study("article")
-    assert (after.num_trials, after.finished_by) == (2, None)
-    assert without_clock(after).trials == before["article"].trials
-
-
-def test_a_seal_counts_in_a_store_without_seals_too(old, tmp_path):
-    Store(old, to_write=True).write_budget("article", 2, None)
-    edit(
-        tmp_path,
-        "UPDATE study_user_attributes SET value_json = replace(value_json, '2,', '3,') "
-        "WHERE key = 'sweep_budget'",
-    )
-    with pytest.raises(StoreError, match="'sweep_budget' is not what was written there"):
-        Store(old, to_write=False).read_study("article")
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
+    finished, tmp_path, main, version
+):
+    if version == 1:
+        without_seals(tmp_path)
+    else:
+        edit(
+            tmp_path, "UPDATE study_user_attributes SET value_json = '2' WHERE key = 'sweep_format'"
+        )
+    (tmp_path / "space.yaml").write_text(json.dumps(SMALL))
+    before = files(tmp_path)
+    for line in ("show small", "resume small", "run space.yaml", "report small"):
+        output, errors = main(f"{line} --storage {finished}", code=2)
+        assert output == ""
+        assert errors.count("\n") == 1
+        assert "'small' in " in errors
+        assert (
+            f"was made by an earlier version of sweep (format {version}; this one reads 3); use "
+            "that version, or another store with --storage\n"
+        ) in errors
+        assert files(tmp_path) == before
 
 
 def test_attributes_of_other_programs_are_left_alone(finished, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from helpers import space_mapping, sqlite_url
 from test_opening import CUT_OFF
 
+from sweep.definitions import DATASETS
 from sweep.errors import StoreError
 from sweep.records import Checkpoint, DataFacts, StudyState
 from sweep.space import load_space
@@ -20,7 +21,7 @@ from sweep.store import Examination, Store, examine
 from sweep.study import StudySession
 
 SPACE = load_space(space_mapping())
-FACTS = DataFacts("f" * 64, tuple("0123456789"), bytes([1, 2, 3]))
+FACTS = DataFacts(DATASETS["digits"], "f" * 64, bytes([1, 2, 3]))
 
 
 def files(folder: Path) -> dict[Path, bytes]:

@@ -13,6 +13,7 @@ import optuna
 import pytest
 from helpers import make_metrics
 
+from sweep.definitions import DATASETS
 from sweep.errors import StoreError
 from sweep.records import (
     DataFacts,
@@ -29,7 +30,7 @@ from sweep.store import Store
 from sweep.study import StudySession
 
 SPACE = load_space({"name": "made", "dataset": "digits", "parameters": {"epochs": 2}})
-FACTS = DataFacts("f" * 64, tuple("0123456789"), bytes([1, 2, 3]))
+FACTS = DataFacts(DATASETS["digits"], "f" * 64, bytes([1, 2, 3]))
 
 
 def make_outcome(trial: int, **changes) -> TrialOutcome:
@@ -44,7 +45,6 @@ def make_outcome(trial: int, **changes) -> TrialOutcome:
         environment={"torch": "1"},
         data_fingerprint=FACTS.fingerprint,
         best_epoch=2,
-        validation_confusion_matrix=((1, 0), (1, 1)),
         validation_predictions=b"\x01\x00\x03",
         weights=b"weights of %d" % trial,
     )
@@ -159,7 +159,7 @@ def test_stock_optuna_reads_the_store(finished):
     assert len(study.trials) == len(record.trials) == 3
     for trial, known in zip(study.trials, record.trials, strict=True):
         assert trial.intermediate_values == {
-            m.epoch: m.validation_accuracy for m in known.outcome.history
+            m.epoch: m.values["validation_accuracy"] for m in known.outcome.history
         }
         assert {name: known.params[name] for name in trial.params} == trial.params
 

@@ -18,6 +18,7 @@ from helpers import make_metrics, space_mapping, sqlite_url, without_clock
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from sweep.definitions import DATASETS
 from sweep.errors import StoreError
 from sweep.records import DataFacts, Decision, TrialConfig, TrialOutcome, TrialState
 from sweep.space import load_space
@@ -31,7 +32,7 @@ SPACE = load_space(
         pruner={"type": "hyperband", "reduction_factor": 2},
     )
 )
-FACTS = DataFacts("f" * 64, tuple("0123456789"), bytes([1, 2, 3]))
+FACTS = DataFacts(DATASETS["digits"], "f" * 64, bytes([1, 2, 3]))
 
 
 @pytest.fixture

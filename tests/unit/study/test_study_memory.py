@@ -56,7 +56,7 @@ def by_session(storage: BaseStorage, space: SearchSpace, count: int) -> list[Any
         said += [{name: config.params[name] for name in PARAMETERS} for config in lanes.values()]
         for epoch in range(1, EPOCHS + 1):
             for number, config in list(lanes.items()):
-                value = accuracy(config.num_layers, config.learning_rate, epoch)
+                value = accuracy(*(config.params[name] for name in PARAMETERS), epoch)
                 metrics = make_metrics(number, epoch, value)
                 decision = session.report(metrics)
                 said.append((number, epoch, decision is Decision.PRUNE))
@@ -134,7 +134,7 @@ def test_memory_and_store_say_the_same(storage, sampler):
     session.enqueue()
     for number in range(4):
         config = session.ask()
-        value = accuracy(config.num_layers, config.learning_rate, 1)
+        value = accuracy(*(config.params[name] for name in PARAMETERS), 1)
         metrics = make_metrics(config.number, 1, float("nan") if number == 2 else value)
         session.report(metrics)
         state = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL][number % 3]

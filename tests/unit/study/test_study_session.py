@@ -13,6 +13,7 @@ import pytest
 from helpers import best_epoch, make_metrics, space_mapping
 from optuna.storages import InMemoryStorage, RDBStorage
 
+from sweep.definitions import complete, parameters_of
 from sweep.records import (
     Decision,
     Failure,
@@ -21,9 +22,10 @@ from sweep.records import (
     TrialOutcome,
     TrialState,
 )
-from sweep.space import PARAMETERS, SearchSpace, load_space
+from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, derive_seed, distributions
 
+DEFAULTS = complete(parameters_of("mlp"), {})
 CONDITIONAL = {
     "num_layers": {"low": 1, "high": 4},
     "layer_size": {"choices": [16, 32, 64], "when": {"num_layers": [2, 3, 4]}},
@@ -46,7 +48,9 @@ def make_space(**changes: Any) -> SearchSpace:
 
 def quality(config: TrialConfig) -> float:
     """A made-up accuracy that depends on the configuration."""
-    return 1 / (1 + config.num_layers + config.layer_size / 64 + abs(config.learning_rate - 0.01))
+    params = config.params
+    size = params["num_layers"] + params["layer_size"] / 64
+    return 1 / (1 + size + abs(params["learning_rate"] - 0.01))
 
 
 def finish(
@@ -57,7 +61,8 @@ def finish(
 ) -> TrialState:
     """Pretend to train a trial that is known to the session."""
     if values is None:
-        values = [quality(config) * epoch / config.epochs for epoch in range(1, config.epochs + 1)]
+        epochs = config.params["epochs"]
+        values = [quality(config) * epoch / epochs for epoch in range(1, epochs + 1)]
     history, state = (), TrialState.COMPLETE
     for epoch, value in enumerate(values, 1):
         history += (make_metrics(config.number, epoch, value, loss=1 - value),)
@@ -125,7 +130,7 @@ def test_tpe_learns_from_what_it_was_told():
     distances = []
     for _ in range(40):
         config = session.ask()
-        distances.append(abs(math.log10(config.learning_rate) + 2))
+        distances.append(abs(math.log10(config.params["learning_rate"]) + 2))
         finish(session, config, space, [1 / (1 + distances[-1])])
     assert statistics.fmean(distances[-16:]) < 0.6  # random draws are 0.83 away on average
 
@@ -135,9 +140,9 @@ def test_tpe_models_conditional_parameters_together_without_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         configs = work(InMemoryStorage(), space, 15, restart=False)
-    assert {config.optimizer for config in configs} == {"adamw", "sgd"}
-    default = PARAMETERS["momentum"].default
-    assert all(config.momentum == default for config in configs if config.optimizer == "adamw")
+    assert {config.params["optimizer"] for config in configs} == {"adamw", "sgd"}
+    adamw = [config.params for config in configs if config.params["optimizer"] == "adamw"]
+    assert {params["momentum"] for params in adamw} == {DEFAULTS["momentum"]}
 
 
 def test_seeds_differ_by_study_trial_and_purpose():
@@ -174,7 +179,7 @@ def tried(configs: list[TrialConfig], space: SearchSpace) -> list[dict[str, Any]
 
 def expected_grid(space: SearchSpace) -> list[dict[str, Any]]:
     return [
-        {n: configuration.get(n, PARAMETERS[n].default) for n in space.sampled}
+        {n: configuration.get(n, DEFAULTS[n]) for n in space.sampled}
         for configuration in space.configurations()
     ]
 
@@ -210,7 +215,7 @@ def test_a_grid_reaches_the_end_of_a_stepped_range():
     parameters = {"dropout": {"low": 0.0, "high": 0.3, "step": 0.1}, "epochs": 1}
     space = make_space(parameters=parameters, sampler="grid", budget={})
     configs = work(InMemoryStorage(), space, 4, restart=False)
-    assert sorted(c.dropout for c in configs) == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert sorted(c.params["dropout"] for c in configs) == pytest.approx([0.0, 0.1, 0.2, 0.3])
 
 
 # ---------------------------------------------------------------- enqueued configurations

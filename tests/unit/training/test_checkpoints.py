@@ -12,10 +12,10 @@ import pytest
 import safetensors.torch
 import torch
 from driving import Driver, assert_same, make_engine, prune_at, several, train
-from helpers import make_config, timeless
+from helpers import changed, make_config, timeless
 
 from sweep.data import TrainingData
-from sweep.records import Checkpoint, Decision, Epoch, TrialState
+from sweep.records import Checkpoint, Decision, Epoch, Objective, TrialState
 from sweep.training.checkpoints import unpack
 from sweep.training.engine import Engine
 
@@ -58,7 +58,7 @@ def test_a_trial_goes_on_to_the_last_bit(small: TrainingData, name, optimizer, s
     progress, _ = unpack(states[0].state)
     assert driver.resumed[0] == progress.history
     trained = sum(len(epoch) for epoch in driver.epochs)
-    assert trained == config.epochs - len(progress.history)
+    assert trained == config.params["epochs"] - len(progress.history)
 
 
 def test_there_is_something_left_to_train_wherever_the_test_above_stops(small: TrainingData):
@@ -193,13 +193,14 @@ def test_hits_before_and_after_an_interruption_are_counted_together(small: Train
     config = make_config(epochs=1, dropout=0.3)
     (undisturbed,) = train(small, config, name=name)
     (epoch,) = undisturbed.history
-    assert 0 < epoch.train_accuracy * 120 == round(epoch.train_accuracy * 120) < 120
+    num_right = epoch.values["train_accuracy"] * 120
+    assert 0 < num_right == round(num_right) < 120
     states = interrupted(make_engine(small, name), 2, config)
     progress, tensors = unpack(states[0].state)
     assert progress.step == 2
     assert tensors["group.train_correct"] > 0
     driver = go_on(make_engine(small, name), states, config)
-    assert driver.outcomes[0].history[0].train_accuracy == epoch.train_accuracy
+    assert driver.outcomes[0].history[0].values == epoch.values
 
 
 def without_hits(state: bytes) -> bytes:
@@ -249,3 +250,43 @@ def test_a_lane_that_cannot_be_saved_stops_neither_itself_nor_the_others(small: 
     while driver.num_open:
         driver.turn()
     assert {o.state for o in driver.outcomes.values()} == {TrialState.COMPLETE}
+
+
+def without_parameter(state: bytes, name: str) -> bytes:
+    """A checkpoint of a version that did not have this parameter."""
+    (length,) = struct.unpack_from("<Q", state)
+    metadata = json.loads(state[8 : 8 + length])["__metadata__"]
+    ((progress,),) = [json.loads(text) for text in metadata.values()]
+    del progress["config"]["params"][name]
+    metadata = dict.fromkeys(metadata, json.dumps([progress]))
+    return safetensors.torch.save(safetensors.torch.load(state), metadata)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_parameter_that_is_newer_than_the_checkpoint_had_its_default(
+    small: TrainingData, optimizer
+):
+    rate = {"adamw": 1e-3, "sgd": 0.05}[optimizer]
+    config = make_config(optimizer=optimizer, learning_rate=rate)
+    (undisturbed,) = train(small, config)
+    states = interrupted(make_engine(small), 6, config)
+    for name in ("dropout", "learning_rate"):
+        older = {0: replace(states[0], state=without_parameter(states[0].state, name))}
+        driver = go_on(make_engine(small), older, config)
+        assert driver.refused == {}
+        assert timeless(driver.outcomes[0]) == timeless(undisturbed)
+        driver = go_on(make_engine(small), older, changed(config, **{name: 0.5}))
+        assert "another configuration" in driver.refused[0]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_checkpoint_holds_what_the_best_epoch_is_told_of(small: TrainingData, name):
+    """The losses, too, where the study ranks by them."""
+    objective = Objective("validation_loss", "minimize")
+    config = make_config(epochs=4, dropout=0.2)
+    (undisturbed,) = train(small, config, name=name, objective=objective)
+    assert len(undisturbed.validation_losses) == 4 * len(small.validation)
+    states = interrupted(make_engine(small, name, objective=objective), 10, config)
+    driver = go_on(make_engine(small, name, objective=objective), states, config)
+    assert driver.refused == {}
+    assert timeless(driver.outcomes[0]) == timeless(undisturbed)

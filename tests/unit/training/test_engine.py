@@ -23,8 +23,10 @@ from driving import (
     several,
     train,
 )
-from helpers import best_epoch, make_config, make_settings, timeless
+from helpers import best_epoch, changed, make_config, make_settings, timeless
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from sweep.definitions import OBJECTIVES as METRICS
 from sweep.records import (
     Decision,
     Epoch,
@@ -200,8 +202,9 @@ def test_trials_may_be_added_while_others_are_trained(small, name):
 def test_the_engines_agree_whenever_the_answers_come(small, patience):
     """Lanes of different epochs, batch sizes and fates; float64."""
     configs = [
-        *several(), *(replace(c, number=c.number + 5, batch_size=50) for c in several(epochs=2)),
-    ]  # fmt: skip
+        *several(),
+        *(replace(changed(c, batch_size=50), number=c.number + 5) for c in several(epochs=2)),
+    ]
     answer = prune_at({0: 2, 3: 1, 4: 3, 7: 1, 8: 2})
     results = {
         name: train(
@@ -224,8 +227,8 @@ def test_the_engines_agree_in_bfloat16(small):
     for one, other in zip(ours, theirs, strict=True):
         assert one.precision == other.precision == "bfloat16"
         for mine, yours in zip(one.history, other.history, strict=True):
-            assert mine.train_loss == pytest.approx(yours.train_loss, rel=0.02)
-            assert mine.validation_loss == pytest.approx(yours.validation_loss, rel=0.02)
+            for loss in ("train_loss", "validation_loss"):
+                assert mine.values[loss] == pytest.approx(yours.values[loss], rel=0.02)
         weights = safetensors.torch.load(one.weights)
         assert {w.dtype for w in weights.values()} == {torch.float32}
 
@@ -251,7 +254,7 @@ def test_a_seed_means_what_it_meant_in_the_first_version(digits, name):
     ]
     configs = [make_config(number=n, **kind) for n, kind in enumerate(kinds)]
     found = [
-        [(m.train_loss, m.validation_loss) for m in outcome.history]
+        [(m.values["train_loss"], m.values["validation_loss"]) for m in outcome.history]
         for outcome in train(digits, *configs, name=name)
     ]
     recorded = [
@@ -283,16 +286,13 @@ def unstable(**changes) -> TrialConfig:
     )  # fmt: skip
 
 
-OBJECTIVES = [
-    Objective("validation_accuracy", "maximize"),
-    Objective("validation_loss", "minimize"),
-]
+OBJECTIVES = [Objective(name, metric.goal) for name, metric in METRICS.items()]
 
 
 @both
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.metric)
 def test_an_outcome_holds_the_best_epoch(digits, name, objective):
-    """Its weights give its accuracy, loss, predictions and confusion matrix, without dropout."""
+    """Its weights give its metrics, predictions and losses, without dropout."""
     configs = [
         unstable(number=0, dropout=0.1),
         unstable(number=1, activation="tanh", layer_size=33, optimizer="adam", learning_rate=0.1),
@@ -305,21 +305,30 @@ def test_an_outcome_holds_the_best_epoch(digits, name, objective):
         assert outcome.best_epoch == best_epoch(outcome.history, objective)
         logits = logits_of(outcome, config, digits)
         predictions, truth = logits.argmax(1), labels(digits)
-        assert outcome.best.validation_accuracy == pytest.approx((predictions == truth).mean())
         assert list(outcome.validation_predictions) == predictions.tolist()
-        matrix = np.zeros((10, 10), int)
-        np.add.at(matrix, (truth, predictions), 1)
-        assert outcome.validation_confusion_matrix == tuple(map(tuple, matrix.tolist()))
         shifted = logits - logits.max(1, keepdims=True)
         losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(truth)), truth]
-        assert outcome.best.validation_loss == pytest.approx(losses.mean(), rel=1e-4)
+        found = outcome.best.values
+        assert found["validation_loss"] == pytest.approx(losses.mean(), rel=1e-4)
+        assert found["validation_accuracy"] == pytest.approx((predictions == truth).mean())
+        balanced = balanced_accuracy_score(truth, predictions)
+        assert found["validation_balanced_accuracy"] == pytest.approx(balanced)
+        f1 = f1_score(truth, predictions, average="macro")
+        assert found["validation_f1_macro"] == pytest.approx(f1)
+        if objective.metric == "validation_loss":
+            kept = np.frombuffer(outcome.validation_losses, np.float32)
+            assert kept == pytest.approx(losses, rel=1e-4, abs=1e-5)
+        else:
+            assert outcome.validation_losses is None
 
 
 @both
 def test_of_equally_good_epochs_the_first_is_best(small, name):
     config = make_config(learning_rate=1e-8, epochs=4)
     (outcome,) = train(small, config, name=name)
-    assert len({m.validation_accuracy for m in outcome.history}) == 1, "the test needs equals"
+    assert len({m.values["validation_accuracy"] for m in outcome.history}) == 1, (
+        "the test needs equals"
+    )
     assert outcome.best_epoch == 1
     (outcome,) = train(
         small, config, name=name, objective=Objective("validation_accuracy", "minimize")
@@ -435,7 +444,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial(small, name):
     assert outcome.state is TrialState.FAIL
     assert outcome.failure.kind is FailureKind.NAN
     assert f"epoch {len(outcome.history) + 1}: training loss" in outcome.failure.reason
-    assert all(math.isfinite(m.train_loss + m.validation_loss) for m in outcome.history)
+    assert all(math.isfinite(sum(m.values.values())) for m in outcome.history)
     assert outcome.weights is None
 
 
@@ -461,7 +470,9 @@ class Reporting(WatchedGroup):
         trial, epoch, losses = self._found
         measured = self._group.finish_epoch()
         return [
-            replace(m, **losses) if (lane.config.number, lane.epoch + 1) == (trial, epoch) else m
+            replace(m, values={**m.values, **losses})
+            if (lane.config.number, lane.epoch + 1) == (trial, epoch)
+            else m
             for lane, m in zip(self._group.lanes, measured, strict=True)
         ]
 
@@ -534,7 +545,7 @@ def test_an_exception_fails_the_trials_of_its_group_alone(small, place):
             raise ZeroDivisionError("as told")
 
     configs = several()
-    other = [replace(c, number=c.number + 10, batch_size=60) for c in configs]
+    other = [replace(changed(c, batch_size=60), number=c.number + 10) for c in configs]
     outcomes = Driver(make_engine(small, watch=watch, precision="float64")).run(*configs, *other)
     assert {o.failure.kind for o in outcomes[:5]} == {FailureKind.EXCEPTION}
     for ours, theirs in zip(outcomes[5:], train(small, *other, precision="float64"), strict=True):
@@ -603,7 +614,7 @@ def test_edges(small, name, changes):
     config = make_config(**changes)
     (outcome,) = train(small, config, name=name, precision="float64")
     assert outcome.state is TrialState.COMPLETE, outcome.failure
-    assert len(outcome.history) == config.epochs
+    assert len(outcome.history) == config.params["epochs"]
     (other,) = train(small, config, name="sequential", precision="float64")
     assert_same(outcome, other)
 
@@ -617,4 +628,6 @@ def test_an_epoch_of_many_validation_batches(digits, name):
     (outcome,) = train(data, config, name=name)
     predictions = logits_of(outcome, config, data).argmax(1)
     assert list(outcome.validation_predictions) == predictions.tolist()
-    assert outcome.best.validation_accuracy == pytest.approx((predictions == labels(data)).mean())
+    assert outcome.best.values["validation_accuracy"] == pytest.approx(
+        (predictions == labels(data)).mean()
+    )

@@ -1,37 +1,31 @@
-"""Programs that are run many times; the ways of a GPU are walked with stand-ins for it."""
+"""Functions that are called many times; the ways of a GPU are walked with stand-ins for it."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 
-from sweep.training.graphs import RepeatedProgram
+from sweep.training.graphs import Repeated
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")
 
 
-def test_on_the_processor_every_run_makes_the_calls_in_their_order():
+def test_on_the_processor_it_is_the_function():
     total = torch.zeros(3)
-    seen = []
-    repeated = RepeatedProgram(
-        [partial(total.add_, 1), lambda: seen.append(total[0].item()), partial(total.mul_, 2)], CPU
-    )
+    repeated = Repeated(lambda given: total.add_(given).sum(), CPU)
     assert total.sum() == 0, "nothing is run before it is asked for"
-    for _ in range(6):
-        repeated.run()
-    assert seen == [1, 3, 7, 15, 31, 63]
-    assert total.tolist() == [126] * 3
+    assert [repeated(torch.tensor(n)).item() for n in range(6)] == [0, 3, 9, 18, 30, 45]
 
 
-def test_an_error_in_a_program_comes_out():
+def test_an_error_in_a_function_comes_out():
     def fail() -> None:
         raise ZeroDivisionError("as told")
 
     with pytest.raises(ZeroDivisionError, match="as told"):
-        RepeatedProgram([fail], CPU).run()
+        Repeated(fail, CPU)()
 
 
 # ---------------------------------------------------------------- stand-ins for a GPU
@@ -101,14 +95,16 @@ class Gpu:
         self.mode = before
 
     def kernel(self, work):
-        """A call that is captured instead of made while a graph is captured."""
+        """A function that is captured, with its inputs, instead of called while a graph is."""
 
-        def call() -> None:
+        def call(*inputs: Tensor) -> Tensor:
+            result = torch.zeros(())
             if self.mode == "capture":
-                self.capturing.calls.append(work)
+                self.capturing.calls.append(lambda: result.copy_(work(*inputs)))
             else:
                 self.log.append(f"call {self.mode}")
-                work()
+                result.copy_(work(*inputs))
+            return result
 
         return call
 
@@ -118,47 +114,59 @@ def gpu(monkeypatch) -> Gpu:
     return Gpu(monkeypatch)
 
 
+def nothing(*_: Tensor) -> Tensor:
+    return torch.zeros(())
+
+
 def test_three_runs_aside_one_capture_then_replays(gpu):
-    repeated = RepeatedProgram([gpu.kernel(lambda: None)], CUDA)
+    repeated = Repeated(gpu.kernel(nothing), CUDA)
     aside = ["aside waits for main", "call aside", "main waits for aside"]
     for expected in (aside, aside, aside, ["capture", "replay"], ["replay"], ["replay"]):
         gpu.log.clear()
-        repeated.run()
+        repeated()
         assert gpu.log == expected
     assert len(gpu.graphs) == 1
 
 
-def test_every_run_does_the_work_once(gpu):
+def test_every_call_does_the_work_once_with_the_inputs_of_the_moment(gpu):
     """Nothing is computed only to warm up, nothing is left out when the graph is captured."""
     total = torch.zeros(())
-    repeated = RepeatedProgram(
-        [gpu.kernel(partial(total.add_, 1)), gpu.kernel(partial(total.mul_, 3))], CUDA
-    )
+    repeated = Repeated(gpu.kernel(lambda a, b: total.add_(a).mul_(b)), CUDA)
     expected = 0
-    for _ in range(8):
-        repeated.run()
-        expected = (expected + 1) * 3
-        assert total.item() == expected
+    for number in range(8):
+        result = repeated(torch.tensor(float(number)), torch.tensor(3))
+        expected = (expected + number) * 3
+        assert total.item() == result.item() == expected
+
+
+def test_a_call_leaves_its_inputs_as_they_are(gpu):
+    repeated = Repeated(gpu.kernel(lambda given: given.add_(1)), CUDA)
+    for _ in range(6):
+        given = torch.zeros(())
+        assert repeated(given).item() == 1
+        assert given.item() == 0
 
 
 def test_generators_are_registered_with_the_graph(gpu):
     generators = [torch.Generator().manual_seed(n) for n in range(3)]
-    repeated = RepeatedProgram([gpu.kernel(lambda: None)], CUDA, generators)
+    repeated = Repeated(gpu.kernel(nothing), CUDA, generators)
     for _ in range(5):
-        repeated.run()
+        repeated()
     (graph,) = gpu.graphs
     assert graph.generators == generators
 
 
-def test_each_program_has_its_own_graph(gpu):
-    counts = torch.zeros(2)
-    programs = [RepeatedProgram([gpu.kernel(partial(counts[n].add_, 1))], CUDA) for n in range(2)]
+def test_each_function_and_each_shape_has_its_own_graph(gpu):
+    sums = Repeated(gpu.kernel(lambda given: given.sum()), CUDA)
+    products = Repeated(gpu.kernel(lambda given: given.prod()), CUDA)
     for _ in range(6):
-        programs[0].run()
-    for _ in range(2):
-        programs[1].run()
-    assert counts.tolist() == [6, 2]
-    assert len(gpu.graphs) == 1
+        assert sums(torch.tensor([3.0, 4.0])).item() == 7
+        assert sums(torch.tensor([3.0, 4.0, 5.0])).item() == 12
+    for _ in range(3):
+        assert products(torch.tensor([3.0, 4.0])).item() == 12
+    assert len(gpu.graphs) == 2
+    assert products(torch.tensor([5.0, 4.0])).item() == 20
+    assert len(gpu.graphs) == 3
 
 
 def test_an_error_before_the_capture_comes_out(gpu):
@@ -166,5 +174,5 @@ def test_an_error_before_the_capture_comes_out(gpu):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
-        RepeatedProgram([fail], CUDA).run()
+        Repeated(fail, CUDA)()
     assert gpu.graphs == []

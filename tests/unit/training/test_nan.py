@@ -62,7 +62,7 @@ def test_a_trial_fails_in_the_epoch_in_which_its_numbers_are_lost(
     assert outcome.failure.kind is FailureKind.NAN
     assert outcome.failure.reason.startswith(f"epoch {epoch}: training loss nan")
     assert [m.epoch for m in outcome.history] == list(range(1, epoch))
-    assert all(math.isfinite(m.train_loss) for m in outcome.history)
+    assert all(math.isfinite(m.values["train_loss"]) for m in outcome.history)
     assert outcome.best_epoch == (None if epoch == 1 else outcome.best_epoch)
     assert outcome.weights is None
 

@@ -6,26 +6,33 @@ import pytest
 import torch
 from helpers import make_config
 
-from sweep.space import PARAMETERS
+from sweep.definitions import Recipe, parameters_of, view
 from sweep.training.optimizers import Optimizer, build_optimizer
 
 STEPS = 25
+OPTIMIZERS = parameters_of("mlp")["optimizer"].choices
+
+
+def make_recipe(**changes) -> Recipe:
+    return view(Recipe, make_config(**changes).params)
+
+
 CASES = {
-    "adamw": (make_config(optimizer="adamw", weight_decay=0.1), torch.optim.AdamW, {}),
+    "adamw": (make_recipe(optimizer="adamw", weight_decay=0.1), torch.optim.AdamW, {}),
     "adamw without decay": (
-        make_config(optimizer="adamw", weight_decay=0.0),
+        make_recipe(optimizer="adamw", weight_decay=0.0),
         torch.optim.AdamW,
         {},
     ),
-    "adam": (make_config(optimizer="adam", weight_decay=0.1), torch.optim.Adam, {}),
-    "adam without decay": (make_config(optimizer="adam", weight_decay=0.0), torch.optim.Adam, {}),
+    "adam": (make_recipe(optimizer="adam", weight_decay=0.1), torch.optim.Adam, {}),
+    "adam without decay": (make_recipe(optimizer="adam", weight_decay=0.0), torch.optim.Adam, {}),
     "sgd": (
-        make_config(optimizer="sgd", weight_decay=0.1, momentum=0.0),
+        make_recipe(optimizer="sgd", weight_decay=0.1, momentum=0.0),
         torch.optim.SGD,
         {"momentum": 0.0},
     ),
     "sgd with momentum": (
-        make_config(optimizer="sgd", weight_decay=0.1, momentum=0.9),
+        make_recipe(optimizer="sgd", weight_decay=0.1, momentum=0.9),
         torch.optim.SGD,
         {"momentum": 0.9},
     ),
@@ -57,12 +64,12 @@ def go(optimizer: Optimizer, parameters: list[torch.Tensor], steps: range) -> No
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
-@pytest.mark.parametrize(("config", "reference", "options"), CASES.values(), ids=CASES)
-def test_every_step_is_pytorchs(config, reference, options, dtype):
+@pytest.mark.parametrize(("recipe", "reference", "options"), CASES.values(), ids=CASES)
+def test_every_step_is_pytorchs(recipe, reference, options, dtype):
     mine = start(dtype)
     theirs = [p.clone().requires_grad_() for p in mine]
-    optimizer = build_optimizer(mine, config)
-    known = reference(theirs, weight_decay=config.weight_decay, **options)
+    optimizer = build_optimizer(mine, recipe)
+    known = reference(theirs, weight_decay=recipe.weight_decay, **options)
     for step in range(STEPS):
         optimizer.step(mine, gradients(mine, step), rate(step))
         for parameter, gradient in zip(theirs, gradients(theirs, step), strict=True):
@@ -74,10 +81,10 @@ def test_every_step_is_pytorchs(config, reference, options, dtype):
     assert all(not torch.equal(a, b) for a, b in zip(mine, start(dtype), strict=True))
 
 
-@pytest.mark.parametrize("config", [case[0] for case in CASES.values()], ids=CASES)
-def test_the_state_goes_along_when_the_parameters_are_moved(config):
+@pytest.mark.parametrize("recipe", [case[0] for case in CASES.values()], ids=CASES)
+def test_the_state_goes_along_when_the_parameters_are_moved(recipe):
     stayed, moved = start(torch.float32), start(torch.float32)
-    at_rest, travelling = build_optimizer(stayed, config), build_optimizer(moved, config)
+    at_rest, travelling = build_optimizer(stayed, recipe), build_optimizer(moved, recipe)
     go(at_rest, stayed, range(STEPS))
     go(travelling, moved, range(10))
     left_behind, moved = moved, [p.clone() for p in moved]
@@ -88,11 +95,11 @@ def test_the_state_goes_along_when_the_parameters_are_moved(config):
     assert all(torch.equal(a, b) for a, b in zip(left_behind, before, strict=True))
 
 
-@pytest.mark.parametrize("config", [case[0] for case in CASES.values()], ids=CASES)
-def test_a_learning_rate_is_read_at_the_step(config):
+@pytest.mark.parametrize("recipe", [case[0] for case in CASES.values()], ids=CASES)
+def test_a_learning_rate_is_read_at_the_step(recipe):
     """The same tensor with another number in it: as a captured step reads it."""
     parameters, expected = start(torch.float32), start(torch.float32)
-    optimizer, reference = build_optimizer(parameters, config), build_optimizer(expected, config)
+    optimizer, reference = build_optimizer(parameters, recipe), build_optimizer(expected, recipe)
     learning_rate = torch.zeros((), dtype=torch.float64)
     for step in range(5):
         learning_rate.copy_(rate(step))
@@ -102,18 +109,18 @@ def test_a_learning_rate_is_read_at_the_step(config):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("name", PARAMETERS["optimizer"].choices)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_learning_rate_of_nothing_changes_nothing(name):
     parameters = start(torch.float32)
-    optimizer = build_optimizer(parameters, make_config(optimizer=name, weight_decay=0.1))
+    optimizer = build_optimizer(parameters, make_recipe(optimizer=name, weight_decay=0.1))
     optimizer.step(parameters, gradients(parameters, 0), torch.zeros((), dtype=torch.float64))
     assert all(torch.equal(a, b) for a, b in zip(parameters, start(torch.float32), strict=True))
 
 
-@pytest.mark.parametrize("name", PARAMETERS["optimizer"].choices)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_leaves_the_gradients_and_needs_no_graph(name):
     parameters = [p.requires_grad_() for p in start(torch.float32)]
-    optimizer = build_optimizer(parameters, make_config(optimizer=name))
+    optimizer = build_optimizer(parameters, make_recipe(optimizer=name))
     given = gradients(parameters, 0)
     kept = [g.clone() for g in given]
     optimizer.step(parameters, given, rate(0))

@@ -7,7 +7,7 @@ import torch
 from helpers import make_config
 from torch.optim import lr_scheduler
 
-from sweep.space import PARAMETERS
+from sweep.definitions import Recipe, parameters_of, view
 from sweep.training.schedules import SCHEDULES, learning_rate, learning_rates
 
 PEAK = 0.02
@@ -22,6 +22,10 @@ def reference(num_steps: int, scheduler: type, **options) -> list[float]:
         schedule.step()
         rates.append(optimizer.param_groups[0]["lr"])
     return rates
+
+
+def make_recipe(**changes) -> Recipe:
+    return view(Recipe, make_config(**changes).params)
 
 
 def ours(schedule: str, num_steps: int) -> list[float]:
@@ -68,24 +72,24 @@ def test_constant_stays():
 
 
 def test_every_schedule_of_the_search_space_is_known():
-    assert set(SCHEDULES) == set(PARAMETERS["learning_rate_schedule"].choices)
+    assert set(SCHEDULES) == set(parameters_of("mlp")["learning_rate_schedule"].choices)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_epochs_of_a_trial_follow_on_from_each_other(schedule):
-    config = make_config(learning_rate=PEAK, epochs=4, learning_rate_schedule=schedule)
-    epochs = [learning_rates(config, epoch, 6, torch.device("cpu")) for epoch in range(4)]
+    recipe = make_recipe(learning_rate=PEAK, epochs=4, learning_rate_schedule=schedule)
+    epochs = [learning_rates(recipe, epoch, 6, torch.device("cpu")) for epoch in range(4)]
     assert [len(rates) for rates in epochs] == [6] * 4
     assert torch.cat(epochs).tolist() == ours(schedule, 24)
 
 
 def test_rates_are_doubles_on_the_cpu():
     """As its optimiser kernels read them: nothing is lost to rounding."""
-    rates = learning_rates(make_config(learning_rate=1e-3), 0, 3, torch.device("cpu"))
+    rates = learning_rates(make_recipe(learning_rate=1e-3), 0, 3, torch.device("cpu"))
     assert rates.dtype is torch.float64
     assert rates[0].item() == 1e-3
 
 
 def test_rates_are_floats_on_a_gpu():
-    rates = learning_rates(make_config(), 0, 3, torch.device("meta"))
+    rates = learning_rates(make_recipe(), 0, 3, torch.device("meta"))
     assert (rates.dtype, rates.device.type) == (torch.float32, "meta")

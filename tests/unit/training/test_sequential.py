@@ -6,16 +6,16 @@ import math
 
 import pytest
 import torch
-from driving import make_batches, make_group, train
+from driving import MLP, make_batches, make_group, train
 from helpers import make_config, without_seconds
 from torch.nn import functional
 
-from sweep.models import build_mlp
+from sweep.definitions import Recipe, parameters_of, view
 from sweep.records import FailureKind, TrialState
-from sweep.space import PARAMETERS
 from sweep.training.randomness import dropout_generator
 from sweep.training.schedules import learning_rate
 
+PARAMETERS = parameters_of("mlp")
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
@@ -23,12 +23,16 @@ def sequential(data, *configs, **changes):
     return train(data, *configs, name="sequential", **changes)
 
 
+def losses_of(outcome) -> list[float]:
+    return [metrics.values["train_loss"] for metrics in outcome.history]
+
+
 def test_it_learns_the_digits(digits):
     (outcome,) = sequential(digits, make_config(epochs=8))
     assert outcome.state is TrialState.COMPLETE
-    assert outcome.best.validation_accuracy > 0.9
+    assert outcome.best.values["validation_accuracy"] > 0.9
     assert [m.epoch for m in outcome.history] == list(range(1, 9))
-    assert outcome.history[-1].train_loss < outcome.history[0].train_loss / 3
+    assert losses_of(outcome)[-1] < losses_of(outcome)[0] / 3
 
 
 @pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
@@ -37,7 +41,7 @@ def test_every_optimizer_and_activation_learns(digits, optimizer, activation):
     rate = 0.1 if optimizer == "sgd" else 0.01
     config = make_config(optimizer=optimizer, activation=activation, learning_rate=rate, epochs=3)
     (outcome,) = sequential(digits, config)
-    assert outcome.best.validation_accuracy > 0.8
+    assert outcome.best.values["validation_accuracy"] > 0.8
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -49,21 +53,23 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
         optimizer=optimizer, learning_rate_schedule=schedule, dropout=dropout, epochs=2,
         weight_decay=0.01, num_layers=3,
     )  # fmt: skip
+    recipe = view(Recipe, config.params)
     group = make_group("sequential", [config], small)
     batches = make_batches(small)
     torch.manual_seed(config.seed)
     masks = dropout_generator(config.seed, batches.device)
-    model = build_mlp(config, num_inputs=64, num_classes=10, generator=masks)
-    momentum = {"momentum": config.momentum} if optimizer == "sgd" else {}
+    model = MLP.build(config.params, small.spec, masks)
+    momentum = {"momentum": recipe.momentum} if optimizer == "sgd" else {}
     known = OPTIMIZERS[optimizer](model.parameters(), weight_decay=0.01, **momentum)
-    pixels = (batches.train.images.float() - small.mean) / small.std
-    validation = (batches.validation.images.float() - small.mean) / small.std
+    mean, std = torch.tensor(small.mean).float(), torch.tensor(small.std).float()
+    pixels = (batches.train.inputs.float() - mean) / std
+    validation = (batches.validation.inputs.float() - mean) / std
     step = 0
     for epoch in (1, 2):
         model.train()
         losses, num_correct = [], 0
-        for rows in batches.order(epoch).split(config.batch_size):
-            known.param_groups[0]["lr"] = learning_rate(schedule, config.learning_rate, step, 8)
+        for rows in batches.order(epoch).split(recipe.batch_size):
+            known.param_groups[0]["lr"] = learning_rate(schedule, recipe.learning_rate, step, 8)
             logits = model(pixels[rows])
             loss = functional.cross_entropy(logits, batches.train.labels[rows])
             num_correct += int((logits.argmax(1) == batches.train.labels[rows]).sum())
@@ -81,12 +87,14 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
             group.step(index)
         (measured,) = group.finish_epoch()
         group.lanes[0].epoch += 1  # what an engine does
-        assert measured.train_loss == pytest.approx(sum(losses) / len(losses), rel=1e-5)
-        assert measured.train_accuracy == pytest.approx(num_correct / len(losses), abs=1.5 / 120)
+        values = measured.values
+        assert values["train_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+        assert values["train_accuracy"] == pytest.approx(num_correct / len(losses), abs=1.5 / 120)
         expected = functional.cross_entropy(logits, batches.validation.labels).item()
-        assert measured.validation_loss == pytest.approx(expected, rel=1e-4)
+        assert values["validation_loss"] == pytest.approx(expected, rel=1e-4)
         assert measured.predictions.tolist() == logits.argmax(1).tolist()
-        assert measured.num_correct == (logits.argmax(1) == batches.validation.labels).sum()
+        num_right = (logits.argmax(1) == batches.validation.labels).sum().item()
+        assert values["validation_accuracy"] == num_right / len(batches.validation)
         assert measured.learning_rate == pytest.approx(known.param_groups[0]["lr"])
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(group.copy_weights(0)[name], weight, rtol=1e-4, atol=1e-5)
@@ -95,7 +103,7 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
 def test_the_same_seed_gives_the_same_trial(small):
     configs = [make_config(number=number, dropout=0.2) for number in range(2)]
     first, second = sequential(small, *configs)
-    assert [m.train_loss for m in first.history] == [m.train_loss for m in second.history]
+    assert losses_of(first) == losses_of(second)
     assert first.weights == second.weights
 
 
@@ -110,7 +118,7 @@ def test_what_was_trained_before_makes_no_difference(small):
 def test_another_seed_gives_another_trial(small):
     first, second = sequential(small, make_config(number=1, seed=1), make_config(number=2, seed=2))
     assert first.weights != second.weights
-    assert [m.train_loss for m in first.history] != [m.train_loss for m in second.history]
+    assert losses_of(first) != losses_of(second)
 
 
 def test_dropout_and_initial_weights_have_unrelated_sources():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import make_config
+from helpers import flat_spec, make_config
 from torch import nn
 
-from sweep.models import ACTIVATIONS, MLP, build_mlp
-from sweep.space import PARAMETERS
+from sweep.definitions import FAMILIES, MlpParameters
+from sweep.families.mlp import FAMILY, MLP
+from sweep.families.mlp.network import ACTIVATIONS
+
+SPEC = flat_spec(20, 3)
 
 
 def build(
@@ -17,15 +20,7 @@ def build(
     dropout: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> MLP:
-    return MLP(
-        20,
-        3,
-        num_layers=num_layers,
-        layer_size=8,
-        activation=activation,
-        dropout=dropout,
-        generator=generator,
-    )
+    return MLP(MlpParameters(num_layers, 8, activation, dropout), SPEC, generator)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +53,7 @@ def test_the_activation_follows_every_layer_but_the_last(name, function):
 
 
 def test_the_network_knows_the_activations_of_the_search_space():
-    assert tuple(ACTIVATIONS) == PARAMETERS["activation"].choices
+    assert tuple(ACTIVATIONS) == FAMILIES["mlp"].parameters["activation"].choices
 
 
 # ---------------------------------------------------------------- dropout
@@ -84,9 +79,7 @@ def test_dropout_follows_every_hidden_activation_while_training():
 
 
 def test_dropout_keeps_the_mean():
-    model = MLP(
-        1, 1, num_layers=2, layer_size=2000, activation="relu", dropout=0.3, generator=generator()
-    )
+    model = MLP(MlpParameters(2, 2000, "relu", dropout=0.3), flat_spec(1, 1), generator())
     for parameter in model.parameters():
         nn.init.ones_(parameter)
     dropped = model(torch.ones(50, 1)).mean().item()
@@ -159,7 +152,7 @@ def test_softmax_regression_has_no_dropout():
 def test_a_configuration_describes_the_network():
     config = make_config(num_layers=3, layer_size=8, activation="tanh", dropout=0.5)
     torch.manual_seed(0)
-    model = build_mlp(config, num_inputs=20, num_classes=3, generator=generator())
+    model = FAMILY.build(config.params, SPEC, generator())
     torch.manual_seed(0)
     same = build(3, "tanh", dropout=0.5, generator=generator())
     inputs = torch.randn(5, 20)

@@ -4,7 +4,7 @@ All lanes read the same batch, so their first layers are one matrix product: its
 hidden units of all lanes. Lanes of one width form a block, whose further layers are batched
 products. Within a block lanes are sorted by depth, deepest first, so that the lanes that have a
 certain hidden layer are the first ones, and by activation, so that the lanes that share one are
-neighbours: both are slices, never gathers.
+neighbours: tensors are split, never gathered.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
-from sweep.records import TrialConfig
+from sweep.definitions import MlpParameters
 
-__all__ = ["Block", "plan_blocks", "stack_order", "stacked_width"]
+__all__ = ["Block", "Run", "plan_blocks", "stack_key", "stacked_width"]
 
 _STEPS_PER_OCTAVE = 8
+
+
+class Run(NamedTuple):
+    """Neighbours of a block that share an activation.
+
+    Attributes:
+        activation: Its name.
+        lanes: Their positions in the block.
+    """
+
+    activation: str
+    lanes: slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +40,20 @@ class Block:
 
     Attributes:
         first: Position in the stack of the block's first lane.
-        row: Row of the first layer where the block begins.
         width: Rows of each lane in the first layer: hidden units, padding included, or, for
             lanes without a hidden layer, the number of classes.
         num_hidden: Hidden layers of each lane, in falling order.
         layer_sizes: Hidden units of each lane without padding.
         activations: Name of each lane's activation.
+        dropouts: Each lane's probability of dropping a hidden unit.
     """
 
     first: int
-    row: int
     width: int
     num_hidden: tuple[int, ...]
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...]
+    dropouts: tuple[float, ...]
 
     @property
     def num_lanes(self) -> int:
@@ -48,14 +61,9 @@ class Block:
         return len(self.num_hidden)
 
     @property
-    def rows(self) -> slice:
+    def num_rows(self) -> int:
         """The block's rows of the first layer."""
-        return slice(self.row, self.row + self.num_lanes * self.width)
-
-    @property
-    def lanes(self) -> slice:
-        """The block's positions in the stack."""
-        return slice(self.first, self.first + self.num_lanes)
+        return self.num_lanes * self.width
 
     @property
     def depth(self) -> int:
@@ -66,16 +74,14 @@ class Block:
         """How many lanes have hidden layer `layer` (0 is the first): they come first."""
         return sum(count > layer for count in self.num_hidden)
 
-    def ending(self, layer: int) -> slice:
-        """The lanes, counted within the block, whose last hidden layer is `layer`."""
-        return slice(self.having(layer + 1), self.having(layer))
-
-    def runs(self, layer: int) -> list[tuple[str, slice]]:
-        """Each activation of hidden layer `layer`, with the neighbours that share it."""
+    def runs(self, layer: int) -> list[Run]:
+        """Neighbours that share the activation of hidden layer `layer`, and go on or end there."""
+        deeper = self.having(layer + 1)
+        names = enumerate(self.activations[: self.having(layer)])
         runs, start = [], 0
-        for activation, lanes in groupby(self.activations[: self.having(layer)]):
+        for (name, _), lanes in groupby(names, key=lambda lane: (lane[1], lane[0] < deeper)):
             stop = start + len(list(lanes))
-            runs.append((activation, slice(start, stop)))
+            runs.append(Run(name, slice(start, stop)))
             start = stop
         return runs
 
@@ -90,33 +96,32 @@ def stacked_width(layer_size: int) -> int:
     return math.ceil(layer_size / step) * step
 
 
-def stack_order(config: TrialConfig) -> tuple[int, int, str, int]:
-    """The key by which the lanes of a stack are sorted."""
-    num_hidden = config.num_layers - 1
-    width = stacked_width(config.layer_size) if num_hidden else 0
-    return (width, -num_hidden, config.activation, config.number)
+def stack_key(network: MlpParameters) -> tuple[int, int, str]:
+    """The key by which the lanes of a stack are sorted: width, depth, activation."""
+    num_hidden = network.num_layers - 1
+    width = stacked_width(network.layer_size) if num_hidden else 0
+    return (width, -num_hidden, network.activation)
 
 
-def plan_blocks(configs: Sequence[TrialConfig], num_classes: int) -> list[Block]:
+def plan_blocks(networks: Sequence[MlpParameters], num_classes: int) -> list[Block]:
     """The blocks of a stack.
 
     Args:
-        configs: One for each lane, sorted by `stack_order`.
+        networks: One for each lane, sorted by `stack_key`.
         num_classes: C.
     """
     blocks: list[Block] = []
-    first = row = 0
-    for (width, _), group in groupby(configs, key=lambda c: (stack_order(c)[0], c.num_layers > 1)):
+    first = 0
+    for width, group in groupby(networks, key=lambda network: stack_key(network)[0]):
         lanes = list(group)
         block = Block(
             first=first,
-            row=row,
             width=width or num_classes,
-            num_hidden=tuple(config.num_layers - 1 for config in lanes),
-            layer_sizes=tuple(config.layer_size for config in lanes),
-            activations=tuple(config.activation for config in lanes),
+            num_hidden=tuple(network.num_layers - 1 for network in lanes),
+            layer_sizes=tuple(network.layer_size for network in lanes),
+            activations=tuple(network.activation for network in lanes),
+            dropouts=tuple(network.dropout for network in lanes),
         )
         blocks.append(block)
         first += block.num_lanes
-        row += block.num_lanes * block.width
     return blocks

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sweep.records import TrialConfig
+from sweep.definitions import MlpParameters
+from sweep.records import DataSpec
 
-__all__ = ["ACTIVATIONS", "MLP", "build_mlp"]
+__all__ = ["ACTIVATIONS", "MLP"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -52,65 +53,34 @@ class MLP(nn.Module):
         - `num_layers=4`: D → H → H → H → C.
 
     Args:
-        num_inputs: D.
-        num_classes: C.
-        num_layers: Linear layers, the output layer included; at least 1.
-        layer_size: H.
-        activation: A name of `ACTIVATIONS`.
-        dropout: Probability of dropping each hidden unit while training.
+        network: Depth, width, activation and dropout.
+        spec: What is known of the data, which gives D and C.
         generator: Source of the dropout masks, on the device of the network; torch's global one
             if None.
     """
 
     def __init__(
-        self,
-        num_inputs: int,
-        num_classes: int,
-        *,
-        num_layers: int,
-        layer_size: int,
-        activation: str,
-        dropout: float,
-        generator: torch.Generator | None = None,
+        self, network: MlpParameters, spec: DataSpec, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        sizes = [num_inputs, *[layer_size] * (num_layers - 1), num_classes]
+        sizes = network.layer_sizes(spec)
         layers: list[nn.Module] = []
-        for index in range(num_layers):
+        for index in range(network.num_layers):
             layers.append(nn.Linear(sizes[index], sizes[index + 1]))
-            if index < num_layers - 1:
-                layers.append(ACTIVATIONS[activation]())
-                if dropout > 0:
-                    layers.append(_Dropout(dropout, generator))
+            if index < network.num_layers - 1:
+                layers.append(ACTIVATIONS[network.activation]())
+                if network.dropout > 0:
+                    layers.append(_Dropout(network.dropout, generator))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Compute the logits.
 
         Args:
-            inputs: Normalised pixels, float, shape (B, D).
+            inputs: Normalised examples, float, shape (B, *input_shape).
 
         Returns:
             Logits, float, shape (B, C).
         """
-        logits: torch.Tensor = self.layers(inputs)
+        logits: torch.Tensor = self.layers(inputs.flatten(1))
         return logits
-
-
-def build_mlp(
-    config: TrialConfig,
-    *,
-    num_inputs: int,
-    num_classes: int,
-    generator: torch.Generator | None = None,
-) -> MLP:
-    """The network that a configuration describes (see `MLP`)."""
-    return MLP(
-        num_inputs,
-        num_classes,
-        num_layers=config.num_layers,
-        layer_size=config.layer_size,
-        activation=config.activation,
-        dropout=config.dropout,
-        generator=generator,
-    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 
 import pytest
 from helpers import make_config
 
-from sweep.models import stack_order
-from sweep.models.layout import Block, plan_blocks, stacked_width
+from sweep.definitions import MlpParameters, view
+from sweep.families.mlp.layout import Block, Run, plan_blocks, stack_key, stacked_width
 from sweep.records import TrialConfig
 
 NUM_CLASSES = 10
@@ -21,10 +22,18 @@ def lane(number: int, num_layers: int, layer_size: int, activation: str = "relu"
     )
 
 
+def order(config: TrialConfig) -> tuple[object, ...]:
+    return (stack_key(view(MlpParameters, config.params)), config.number)
+
+
+def plan(configs: Sequence[TrialConfig]) -> list[Block]:
+    return plan_blocks([view(MlpParameters, config.params) for config in configs], NUM_CLASSES)
+
+
 def planned(*configs: TrialConfig) -> tuple[list[int], list[Block]]:
     """The numbers of the lanes in their order, and the blocks."""
-    ordered = sorted(configs, key=stack_order)
-    return [config.number for config in ordered], plan_blocks(ordered, NUM_CLASSES)
+    ordered = sorted(configs, key=order)
+    return [config.number for config in ordered], plan(ordered)
 
 
 # ---------------------------------------------------------------- widths
@@ -77,14 +86,15 @@ def test_lanes_are_sorted_by_width_then_deepest_first_then_activation_then_numbe
 def test_one_lane_is_one_block():
     numbers, blocks = planned(lane(4, 3, 33, "tanh"))
     assert numbers == [4]
-    assert blocks == [Block(0, 0, 36, (2,), (33,), ("tanh",))]
+    assert blocks == [Block(0, 36, (2,), (33,), ("tanh",), (0.0,))]
 
 
 def test_lanes_of_nearly_one_width_share_a_block():
     numbers, blocks = planned(lane(0, 2, 33), lane(1, 4, 36, "tanh"), lane(2, 2, 34, "leaky_relu"))
+    dropouts = (0.0, 0.0, 0.0)
     assert numbers == [1, 2, 0]
     assert blocks == [
-        Block(0, 0, 36, (3, 1, 1), (36, 34, 33), ("tanh", "leaky_relu", "relu")),
+        Block(0, 36, (3, 1, 1), (36, 34, 33), ("tanh", "leaky_relu", "relu"), dropouts),
     ]
 
 
@@ -94,11 +104,10 @@ def test_every_width_has_its_block_and_its_rows():
         lane(5, 2, 8),
     )  # fmt: skip
     assert numbers == [1, 3, 5, 2, 4, 0]
-    assert [(b.first, b.row, b.width, b.num_lanes) for b in blocks] == [
-        (0, 0, 10, 2), (2, 20, 8, 1), (3, 28, 18, 2), (5, 64, 32, 1),
+    assert [(b.first, b.width, b.num_lanes) for b in blocks] == [
+        (0, 10, 2), (2, 8, 1), (3, 18, 2), (5, 32, 1),
     ]  # fmt: skip
-    assert [b.rows for b in blocks] == [slice(0, 20), slice(20, 28), slice(28, 64), slice(64, 96)]
-    assert [b.lanes for b in blocks] == [slice(0, 2), slice(2, 3), slice(3, 5), slice(5, 6)]
+    assert [b.num_rows for b in blocks] == [20, 8, 36, 32]
 
 
 def test_softmax_regression_is_a_block_of_its_own_though_the_widths_agree():
@@ -120,48 +129,53 @@ def test_ragged_depths_and_activations():
     assert numbers == [0, 2, 3, 1, 4, 5]
     assert (block.depth, block.num_hidden) == (5, (5, 3, 3, 3, 1, 1))
     assert [block.having(layer) for layer in range(6)] == [6, 4, 4, 1, 1, 0]
-    assert block.ending(0) == slice(4, 6)
-    assert block.ending(1) == slice(4, 4)
-    assert block.ending(2) == slice(1, 4)
-    assert block.ending(3) == slice(1, 1)
-    assert block.ending(4) == slice(0, 1)
     first = [
-        ("tanh", slice(0, 1)), ("relu", slice(1, 3)), ("sigmoid", slice(3, 4)),
-        ("relu", slice(4, 5)), ("tanh", slice(5, 6)),
+        Run("tanh", slice(0, 1)), Run("relu", slice(1, 3)), Run("sigmoid", slice(3, 4)),
+        Run("relu", slice(4, 5)), Run("tanh", slice(5, 6)),
     ]  # fmt: skip
     assert block.runs(0) == first
     assert block.runs(1) == block.runs(2) == first[:3]
     assert block.runs(3) == block.runs(4) == first[:1]
 
 
-def test_neighbours_of_different_depth_share_a_run():
-    _, (block,) = planned(lane(0, 3, 16), lane(1, 2, 16), lane(2, 2, 16))
-    assert block.runs(0) == [("relu", slice(0, 3))]
-    assert block.runs(1) == [("relu", slice(0, 1))]
+def test_a_run_is_cut_where_lanes_end():
+    _, (block,) = planned(lane(0, 3, 16), lane(1, 3, 16), lane(2, 2, 16), lane(3, 2, 16))
+    assert block.runs(0) == [Run("relu", slice(0, 2)), Run("relu", slice(2, 4))]
+    assert block.runs(1) == [Run("relu", slice(0, 2))]
+
+
+def test_lanes_of_any_depth_share_a_run_where_all_go_on():
+    _, (block,) = planned(lane(0, 4, 16), lane(1, 3, 16))
+    assert block.runs(0) == [Run("relu", slice(0, 2))]
+
+
+def test_a_block_knows_the_dropout_of_its_lanes():
+    configs = [make_config(number=n, layer_size=16, dropout=n / 10) for n in (3, 1, 2)]
+    _, (block,) = planned(*configs)
+    assert block.dropouts == (0.1, 0.2, 0.3)
 
 
 KINDS = list(itertools.product((1, 2, 5), (16, 17, 40), ("relu", "sigmoid")))
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_lane_has_one_place_one_ending_and_its_own_activation(seed):
+def test_every_lane_has_one_place_and_in_each_layer_its_own_activation(seed):
     dice = random.Random(seed)  # noqa: S311
-    configs = sorted(
-        (lane(n, *dice.choice(KINDS)) for n in range(dice.randint(1, 12))), key=stack_order
-    )
-    blocks = plan_blocks(configs, NUM_CLASSES)
-    lanes = [number for b in blocks for number in range(b.lanes.start, b.lanes.stop)]
+    configs = sorted((lane(n, *dice.choice(KINDS)) for n in range(dice.randint(1, 12))), key=order)
+    blocks = plan(configs)
+    lanes = [b.first + position for b in blocks for position in range(b.num_lanes)]
     assert lanes == list(range(len(configs)))
-    assert [b.rows.start for b in blocks] == [0, *(b.rows.stop for b in blocks[:-1])]
     for block in blocks:
-        members = configs[block.lanes]
-        assert block.rows.stop - block.rows.start == len(members) * block.width
-        assert {c.num_layers > 1 for c in members} == {block.depth > 0}
-        endings = [(layer, block.ending(layer)) for layer in range(block.depth)]
+        members = configs[block.first : block.first + block.num_lanes]
+        assert block.num_rows == len(members) * block.width
+        assert {c.params["num_layers"] > 1 for c in members} == {block.depth > 0}
         for position, config in enumerate(members):
-            hidden = config.num_layers - 1
-            ending = [layer for layer, s in endings if s.start <= position < s.stop]
-            assert ending == ([hidden - 1] if hidden else [])
+            hidden = config.params["num_layers"] - 1
             for layer in range(block.depth):
-                names = [name for name, s in block.runs(layer) if s.start <= position < s.stop]
-                assert names == ([config.activation] if layer < hidden else [])
+                runs = [r for r in block.runs(layer) if r.lanes.start <= position < r.lanes.stop]
+                assert [r.activation for r in runs] == [config.params["activation"]] * (
+                    layer < hidden
+                )
+                for run in runs:
+                    goes_on = {c.params["num_layers"] - 1 > layer + 1 for c in members[run.lanes]}
+                    assert goes_on == {hidden > layer + 1}

@@ -1,0 +1,78 @@
+"""The multi-layer perceptron: its hyperparameters and its costs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+from sweep.definitions.family import Cost, FamilyDefinition
+from sweep.definitions.parameters import Params, choice, declared, real, view, whole
+from sweep.records import DataSpec
+
+__all__ = ["MLP", "MlpParameters"]
+
+
+@dataclass(frozen=True, slots=True)
+class MlpParameters:
+    """Hyperparameters of the multi-layer perceptron."""
+
+    num_layers: int = whole(
+        "Linear layers, the output layer included: 1 is softmax regression, "
+        "4 is three hidden layers and the output.",
+        3,
+        minimum=1,
+        maximum=64,
+    )
+    layer_size: int = whole(
+        "Units of each hidden layer; without effect when num_layers is 1.",
+        256,
+        minimum=1,
+        maximum=16384,
+    )
+    activation: str = choice(
+        "Function after each hidden layer.", "relu", ("relu", "leaky_relu", "sigmoid", "tanh")
+    )
+    dropout: float = real(
+        "Probability of dropping each hidden unit in a training step.",
+        0.0,
+        minimum=0.0,
+        maximum=0.99,
+    )
+
+    def layer_sizes(self, spec: DataSpec) -> list[int]:
+        """Units of each layer, from the inputs to the classes."""
+        return [spec.num_inputs, *[self.layer_size] * (self.num_layers - 1), spec.num_classes]
+
+
+def _idle(params: Params) -> frozenset[str]:
+    """Softmax regression has no hidden layer."""
+    hidden = frozenset({"layer_size", "activation", "dropout"})
+    return hidden if params.get("num_layers") == 1 else frozenset()
+
+
+def _cost(params: Params, spec: DataSpec) -> Cost:
+    network = view(MlpParameters, params)
+    sizes = network.layer_sizes(spec)
+    products = sum(a * b for a, b in itertools.pairwise(sizes))
+    # Padding in a stack adds at most an eighth to a layer; see `sweep.families.mlp.layout`.
+    padded = replace(network, layer_size=math.ceil(network.layer_size * 9 / 8)).layer_sizes(spec)
+    hidden, classes = sum(padded[1:-1]), padded[-1]
+    return Cost(
+        num_parameters=products + sum(sizes[1:]),
+        # Two for each weight forward and four backward, but nothing flows back into the inputs.
+        example_flops=6 * products - 2 * sizes[0] * sizes[1],
+        stacked_parameters=sum((a + 1) * b for a, b in itertools.pairwise(padded)),
+        # Outputs and their gradients; with dropout, masks and what is left after them as well.
+        training_numbers=hidden * (4 if network.dropout else 2) + classes * 8,
+        inference_numbers=hidden + classes * 6,
+    )
+
+
+MLP = FamilyDefinition(
+    name="mlp",
+    parameters=declared(MlpParameters),
+    idle=_idle,
+    cost=_cost,
+    stack_key=lambda params: (params["layer_size"],),
+)

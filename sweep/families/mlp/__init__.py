@@ -1,0 +1,36 @@
+"""The multi-layer perceptron, and the same network for many lanes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from sweep.definitions import MlpParameters, Params, view
+from sweep.families.mlp.layout import stack_key
+from sweep.families.mlp.network import MLP
+from sweep.families.mlp.stacked import StackedMLP
+from sweep.records import DataSpec
+
+__all__ = ["FAMILY", "MLP", "StackedMLP"]
+
+
+class _Mlp:
+    """The family (see `sweep.families.Family`)."""
+
+    def build(
+        self, params: Params, spec: DataSpec, generator: torch.Generator | None = None
+    ) -> MLP:
+        return MLP(view(MlpParameters, params), spec, generator)
+
+    def stack_key(self, params: Params) -> tuple[int, int, str]:
+        return stack_key(view(MlpParameters, params))
+
+    def stack(
+        self, params: Sequence[Params], spec: DataSpec, *, device: torch.device, dtype: torch.dtype
+    ) -> StackedMLP:
+        networks = [view(MlpParameters, each) for each in params]
+        return StackedMLP(networks, spec, device=device, dtype=dtype)
+
+
+FAMILY = _Mlp()

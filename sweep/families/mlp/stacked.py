@@ -1,0 +1,228 @@
+"""Many multi-layer perceptrons computed at once: ordinary differentiable code.
+
+Units come before images in all shapes, so that a lane is one contiguous piece of every tensor.
+Padding stays zero: its weights are zero, and where an activation makes something else of a zero,
+its outputs are set to zero; its gradients are then zero too.
+
+Shape legend: R rows of the first layer (units of all lanes), D inputs, B batch, K lanes, k lanes of
+a block that have a certain layer, H hidden units with padding, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sweep.definitions import MlpParameters
+from sweep.families.mlp.layout import Block, Run, plan_blocks
+from sweep.families.mlp.network import ACTIVATIONS
+from sweep.records import DataSpec
+
+__all__ = ["StackedMLP"]
+
+_Generators = Sequence[torch.Generator] | None
+
+
+class StackedMLP:
+    """The networks of K configurations, as `MLP` computes each of them.
+
+    See `sweep.families.StackedNetwork`.
+
+    Args:
+        networks: One for each lane, sorted by `stack_key`.
+        spec: What is known of the data, which gives D and C.
+        device: Where all tensors live.
+        dtype: Of the parameters.
+
+    Attributes:
+        parameters: One leaf tensor for each layer of all lanes, or of all lanes of a block.
+        weights: Views of each lane's part of them, as `lanes` gives them.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[MlpParameters],
+        spec: DataSpec,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        plan = plan_blocks(networks, spec.num_classes)
+        self._num_rows = [block.num_rows for block in plan]
+        nothing = torch.empty(0, device=device, dtype=dtype)
+        self._first = _linear(nothing, sum(self._num_rows), spec.num_inputs)
+        self._blocks = [_Block(block, spec.num_classes, nothing) for block in plan]
+        self._layer_sizes = [size for block in plan for size in block.layer_sizes]
+        layers = [layer for block in self._blocks for layer in block.layers]
+        self.parameters = [*self._first, *(p for layer in layers for p in layer.parameters)]
+        # Where the lanes begin of which `_pieces` holds something.
+        self._positions = [
+            *[block.first for block in plan] * 2,
+            *(start for layer in layers for start in layer.positions),
+        ]
+        self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
+
+    def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Cut tensors shaped like `parameters` into lanes.
+
+        Returns:
+            For each lane contiguous views of its part, padding included, in the order of its
+            layers: of each layer weight and bias.
+        """
+        lanes: list[list[Tensor]] = [[] for _ in self._layer_sizes]
+        for start, piece in zip(self._positions, self._pieces(tensors), strict=True):
+            for position, view in enumerate(piece.unbind(), start):
+                lanes[position].append(view)
+        return lanes
+
+    def trim(self, position: int, views: Sequence[Tensor]) -> list[Tensor]:
+        """Take the padding from a lane's views: shaped as `MLP.parameters()` gives them."""
+        units = slice(0, self._layer_sizes[position])
+        trimmed = []
+        for index in range(0, len(views), 2):
+            rows = slice(None) if index == len(views) - 2 else units
+            columns = slice(None) if index == 0 else units
+            trimmed += [views[index][rows, columns], views[index + 1][rows, 0]]
+        return trimmed
+
+    def forward(self, inputs: Tensor, generators: _Generators = None) -> Tensor:
+        """Compute the logits of all lanes.
+
+        Args:
+            inputs: Normalised examples, shape (B, *input_shape).
+            generators: Sources of each lane's dropout masks while training; without them, nothing
+                is dropped.
+
+        Returns:
+            Logits, shape (K, C, B).
+        """
+        weight, bias = self._first
+        rows = _split(torch.addmm(bias, weight, inputs.flatten(1).t()), self._num_rows)
+        blocks = zip(self._blocks, rows, strict=True)
+        return _join([part for block, rows in blocks for part in block.forward(rows, generators)])
+
+    def _pieces(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The tensors with lanes as their first dimension."""
+        first = [
+            rows.view(block.num_lanes, -1, rows.shape[1])
+            for tensor in tensors[:2]
+            for block, rows in zip(self._blocks, _split(tensor, self._num_rows), strict=True)
+        ]
+        return [*first, *tensors[2:]]
+
+
+class _Block:
+    """Lanes of one width."""
+
+    def __init__(self, plan: Block, num_classes: int, like: Tensor) -> None:
+        self.num_lanes = plan.num_lanes
+        self.layers = [_Layer(plan, n, num_classes, like) for n in range(plan.depth)]
+
+    def forward(self, rows: Tensor, generators: _Generators) -> list[Tensor]:
+        """Logits, shapes (., C, B), from the first layer's outputs, shape (K * H, B)."""
+        outputs = [rows.view(self.num_lanes, -1, rows.shape[1])]
+        logits: list[Tensor] = [] if self.layers else outputs
+        for layer in self.layers:
+            outputs, ended = layer.forward(_join(outputs), generators)
+            logits = [*ended, *logits]
+        return logits
+
+
+class _Layer:
+    """Hidden layer `index` of the k lanes of a block that have it, and what follows it.
+
+    Attributes:
+        parameters: Weight and bias of the hidden layer, unless it is the first, shapes (k, H, H)
+            and (k, H, 1); weight and bias of the output layer of those lanes that end here, shapes
+            (., C, H) and (., C, 1).
+        positions: For each of them, the position in the stack of its first lane.
+    """
+
+    def __init__(self, plan: Block, index: int, num_classes: int, like: Tensor) -> None:
+        num_lanes, num_deeper = plan.having(index), plan.having(index + 1)
+        num_ending, width = num_lanes - num_deeper, plan.width
+        self._linear = _linear(like, num_lanes, width, width) if index else []
+        self._output = _linear(like, num_ending, num_classes, width) if num_ending else []
+        self.parameters = [*self._linear, *self._output]
+        self.positions = [
+            *[plan.first for _ in self._linear],
+            *[plan.first + num_deeper for _ in self._output],
+        ]
+        runs = plan.runs(index)
+        self._runs = [_Run(plan, run, like) for run in runs]
+        self._sizes = [run.lanes.stop - run.lanes.start for run in runs]
+        self._num_deeper_runs = sum(run.lanes.stop <= num_deeper for run in runs)
+
+    def forward(self, inputs: Tensor, generators: _Generators) -> tuple[list[Tensor], list[Tensor]]:
+        """What the next layer reads, and the logits of those that end, if there are any.
+
+        Args:
+            inputs: Outputs of the layer below, shape (k, H, B); of the first layer, its own.
+            generators: See `StackedMLP.forward`.
+        """
+        if self._linear:
+            weight, bias = self._linear
+            inputs = torch.baddbmm(bias, weight, inputs)
+        runs = zip(self._runs, _split(inputs, self._sizes), strict=True)
+        outputs = [run.forward(part, generators) for run, part in runs]
+        deeper, ending = outputs[: self._num_deeper_runs], outputs[self._num_deeper_runs :]
+        logits = []
+        if ending:
+            weight, bias = self._output
+            logits.append(torch.baddbmm(bias, weight, _join(ending)))
+        return deeper, logits
+
+
+class _Run:
+    """Activation and dropout of neighbours."""
+
+    def __init__(self, plan: Block, run: Run, like: Tensor) -> None:
+        self._activation = ACTIVATIONS[run.activation]()
+        sizes, dropouts = plan.layer_sizes[run.lanes], plan.dropouts[run.lanes]
+        self._units: Tensor | None = None
+        if min(sizes) < plan.width and self._activation(like.new_zeros(())) != 0:
+            units = torch.arange(plan.width, device=like.device)
+            numbers = torch.tensor(sizes, device=like.device)
+            self._units = (units < numbers[:, None])[..., None].to(like.dtype)
+        self._dropouts = [
+            (plan.first + run.lanes.start + lane, lane, size, 1 - dropout)
+            for lane, (size, dropout) in enumerate(zip(sizes, dropouts, strict=True))
+            if dropout > 0
+        ]
+        self._scales = like.new_tensor([1 / (1 - dropout) for dropout in dropouts]).view(-1, 1, 1)
+
+    def forward(self, inputs: Tensor, generators: _Generators) -> Tensor:
+        """From a layer's sums to what the next one reads, shape (., H, B) both."""
+        outputs: Tensor = self._activation(inputs)
+        if self._units is not None:
+            outputs = outputs * self._units
+        if self._dropouts and generators is not None:
+            outputs = outputs * self._draw_masks(outputs, generators)
+        return outputs
+
+    def _draw_masks(self, outputs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Draw each lane's mask from its own generator, scaled, in the precision of the weights."""
+        masks = torch.ones_like(outputs, dtype=self._scales.dtype)
+        lanes = masks.unbind()
+        for position, lane, size, keep in self._dropouts:
+            lanes[lane][:size].bernoulli_(keep, generator=generators[position])
+        return masks.mul_(self._scales)
+
+
+def _linear(like: Tensor, *shape: int) -> list[Tensor]:
+    """Weight and bias of linear layers, zero."""
+    return [
+        like.new_zeros(shape, requires_grad=True),
+        like.new_zeros((*shape[:-1], 1), requires_grad=True),
+    ]
+
+
+def _split(tensor: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
+    """Parts along the first dimension; not cut, if it is one part."""
+    return tensor.split(sizes) if len(sizes) > 1 else [tensor]
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts) if len(parts) > 1 else parts[0]

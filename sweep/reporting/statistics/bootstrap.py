@@ -1,0 +1,162 @@
+"""How far a metric depends on which examples were drawn: the bootstrap. Draws nothing.
+
+Shape legend: T networks, N examples, C classes, B resamples, K kinds of mistakes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import erfc
+
+from sweep.definitions import class_metrics
+from sweep.reporting.statistics.intervals import Interval
+
+__all__ = ["NUM_RESAMPLES", "Replicate", "replicates_of_losses", "replicates_of_predictions"]
+
+NUM_RESAMPLES = 2000
+_SEED = 2_000
+_PIECE = 2**22  # counts of a piece of the resamples
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """A metric of a network, and how it varies with the examples.
+
+    Attributes:
+        value: The metric.
+        draws: Numbers whose standard deviation is the metric's standard error. Those of networks
+            that answered the same examples are paired: they are of the same resamples.
+    """
+
+    value: float
+    draws: NDArray[np.floating]
+
+    @property
+    def error(self) -> float:
+        """The metric's standard error."""
+        return float(np.std(self.draws, dtype=np.float64))
+
+    def interval(self, *, highest: float) -> Interval | None:
+        """The metric's standard 95 % interval, within what there can be: 0 to `highest`.
+
+        None if all resamples are alike: then nothing is known of how far the metric varies.
+        """
+        half = 1.96 * self.error
+        low, high = max(self.value - half, 0.0), min(self.value + half, highest)
+        return Interval(low, high) if half else None
+
+    def p_value(self, other: Replicate) -> float:
+        """Two-sided test against another network on the same examples: do they differ?
+
+        By the normal approximation with the bootstrap's standard error of the difference (Efron &
+        Tibshirani 1993, chapter 12). A p-value that counts resamples could not be below 1 / 2,000,
+        which is not small enough once it is corrected for all pairs of 64 trials.
+        """
+        difference = self.value - other.value
+        error = float(np.std(self.draws - other.draws, dtype=np.float64))
+        if difference == 0 or error == 0:
+            return 1.0 if difference == 0 else 0.0
+        return float(erfc(abs(difference) / error / math.sqrt(2)))
+
+
+def replicates_of_losses(losses: Mapping[int, NDArray[np.float32]]) -> dict[int, Replicate]:
+    """Mean losses, by network.
+
+    The standard error of a mean over infinitely many resamples is known without drawing one: the
+    deviation of the losses divided by the root of N (Efron & Tibshirani 1993, chapter 5).
+
+    Args:
+        losses: Of each network the loss of each example, shape (N,).
+    """
+    means = {network: float(own.mean(dtype=np.float64)) for network, own in losses.items()}
+    return {
+        network: Replicate(means[network], own / np.float32(math.sqrt(len(own))))
+        for network, own in losses.items()
+    }
+
+
+def replicates_of_predictions(
+    metric: str,
+    labels: NDArray[np.int64],
+    predictions: Mapping[int, NDArray[np.int64]],
+    num_classes: int,
+) -> dict[int, Replicate]:
+    """A metric of `class_metrics`, computed again for each of 2,000 resamples, by network.
+
+    The resamples depend on N alone. How often each class is right, there, and predicted in a
+    resample follows from the mistakes, which are few: only they are added up.
+
+    Args:
+        metric: Its name.
+        labels: True class of each example, shape (N,).
+        predictions: Of each network the predicted class of each example, shape (N,).
+        num_classes: C.
+    """
+    if not predictions:
+        return {}
+    num_examples = len(labels)
+    random = np.random.default_rng(_SEED)
+    draws = np.empty((len(predictions), NUM_RESAMPLES))
+    size = max(1, _PIECE // num_examples)
+    answers = list(predictions.values())
+    for start in range(0, NUM_RESAMPLES, size):
+        weights = _weights(random, num_examples, min(size, NUM_RESAMPLES - start))
+        for row, values in zip(
+            draws, _weighted(metric, labels, answers, num_classes, weights), strict=True
+        ):
+            row[start : start + size] = values
+    once = np.ones((num_examples, 1), np.int32)
+    measured = _weighted(metric, labels, answers, num_classes, once)
+    return {
+        network: Replicate(float(value), row)
+        for network, (value,), row in zip(predictions, measured, draws, strict=True)
+    }
+
+
+def _weights(random: np.random.Generator, num_examples: int, size: int) -> NDArray[np.integer]:
+    """How often each of `size` resamples draws each example, shape (N, size)."""
+    weights = np.empty((size, num_examples), np.int16 if num_examples < 2**15 else np.int32)
+    for row in weights:
+        row[:] = np.bincount(
+            random.integers(num_examples, size=num_examples), minlength=num_examples
+        )
+    return np.ascontiguousarray(weights.T)
+
+
+def _weighted(
+    metric: str,
+    labels: NDArray[np.int64],
+    predictions: Sequence[NDArray[np.int64]],
+    num_classes: int,
+    weights: NDArray[np.integer],
+) -> Iterable[NDArray[np.float64]]:
+    """The metric of each network in each resample, shape (B,)."""
+    true = _sums(labels, weights, num_classes)
+    for predicted in predictions:
+        wrong = np.flatnonzero(predicted != labels)
+        kinds, kind = np.unique(labels[wrong] * num_classes + predicted[wrong], return_inverse=True)
+        mistakes = _sums(kind, weights, len(kinds), wrong)
+        right = true - _sums(kinds // num_classes, mistakes, num_classes)
+        called = right + _sums(kinds % num_classes, mistakes, num_classes)
+        counts = (array.T.astype(np.float64) for array in (right, true, called))
+        yield class_metrics(*counts)[metric]
+
+
+def _sums(
+    groups: NDArray[np.int64],
+    weights: NDArray[np.integer],
+    num_groups: int,
+    rows: NDArray[np.int64] | None = None,
+) -> NDArray[np.integer]:
+    """Sums of those rows of `weights` (all if None) that belong to each group."""
+    rows = np.arange(len(groups)) if rows is None else rows
+    ones = np.ones(len(groups), weights.dtype)
+    member = csr_array((ones, (groups, rows)), shape=(num_groups, len(weights)))
+    sums: NDArray[np.integer] = member @ weights
+    return sums

@@ -1,0 +1,179 @@
+"""The options of `run`, `resume`, `confirm` and `reproduce`: their documentation, defaults, rules.
+
+Importing this module is cheap: the command line shows these defaults in its help.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
+
+from sweep.errors import InputError
+from sweep.training import ENGINE_NAMES, PRECISION_NAMES
+from sweep.words import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from sweep.execution import Launcher
+    from sweep.records import Message
+
+__all__ = ["DEFAULTS", "PlaceOptions", "StudyOptions", "WorkOptions", "complete"]
+
+Count = int | Literal["auto"] | None
+
+
+class PlaceOptions(TypedDict, total=False):
+    """Where studies, data and workers are, and who watches. `sweep.reproduce` takes these options.
+
+    Keys:
+        storage: `sqlite:///` and a path. Default: `sqlite:///studies.db`.
+        device: `auto` (all GPUs, or the CPU where there is none), `cpu`, `cuda` or `cuda:0,1`.
+            Default: `auto`; for `reproduce`, the kind of device that trained the trial if it is
+            there.
+        data_dir: Folder of local data sets. Default: `$SWEEP_DATA_DIR`, or `data/`.
+        executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
+            function that makes a `sweep.execution.Launcher`. Default: `processes`.
+        on_event: Called in the driver with everything that happens. Default: nothing is called.
+        stop: Asked several times a second; True ends the work between two writes, and the function
+            raises `sweep.Interrupted`. Default: it goes on.
+    """
+
+    storage: str
+    device: str
+    data_dir: str | os.PathLike[str] | None
+    executor: str | Callable[[], Launcher]
+    on_event: Callable[[Message], None]
+    stop: Callable[[], bool]
+
+
+class WorkOptions(PlaceOptions, total=False):
+    """How trials are trained. `sweep.confirm` takes these options and those of `PlaceOptions`.
+
+    `workers`, `threads`, `engine`, `precision` and `lanes` are recorded with the study. Their
+    default is what is recorded (a confirmation starts from what its search has), or `auto` for a
+    new study. What `auto` came to is recorded, too, so that a study goes on as it began.
+
+    Keys:
+        workers: Number of worker processes. `auto`: one per core, or one per GPU.
+        threads: CPU threads of each worker. `auto`: the worker's share of the cores.
+        engine: `sequential` (the plain reference), `stacked`, or `auto`: stacked.
+        precision: Number format of matrix products: `float32`, `bfloat16`, or `auto`: bfloat16
+            where the hardware multiplies it.
+        lanes: Number of trials that a worker trains at once. `auto`: as many as pay, given the
+            size of the networks and the number of trials.
+        checkpoint_every: Seconds between two checkpoints of a trial. Default: 10, which is short
+            beside a trial and long beside what a checkpoint costs.
+        trial_time_limit: Seconds that a trial may take. Default: the limit of the search space's
+            budget.
+    """
+
+    workers: Count
+    threads: Count
+    engine: str | None
+    precision: str | None
+    lanes: Count
+    checkpoint_every: float
+    trial_time_limit: float | None
+
+
+class StudyOptions(WorkOptions, total=False):
+    """How far a study goes. `sweep.run` and `sweep.resume` take these options and `WorkOptions`.
+
+    Keys:
+        trials: Total number of trials of the study. Default: that of the budget; for `resume`, the
+            total so far.
+        timeout: Seconds after which no new trial starts, for this call only. Default: the limit of
+            the budget.
+        max_failures: Number of failed trials that the study may have. Default: that of the budget.
+        keep_weights: Number of trials, the best, whose weights are kept. Default: as many as the
+            study has kept so far, at first 10.
+    """
+
+    trials: int | None
+    timeout: float | None
+    max_failures: int | None
+    keep_weights: int | None
+
+
+DEFAULTS: StudyOptions = {
+    "storage": DEFAULT_STORAGE,
+    "device": "auto",
+    "data_dir": None,
+    "executor": "processes",
+    "on_event": lambda _: None,
+    "stop": lambda: False,
+    "workers": None,
+    "threads": None,
+    "engine": None,
+    "precision": None,
+    "lanes": None,
+    "checkpoint_every": 10.0,
+    "trial_time_limit": None,
+    "trials": None,
+    "timeout": None,
+    "max_failures": None,
+    "keep_weights": None,
+}
+
+_Options = TypeVar("_Options", bound=PlaceOptions)
+
+# The least value, and whether `auto` is one, too.
+_COUNTS = {
+    "workers": (1, True),
+    "threads": (1, True),
+    "lanes": (1, True),
+    "trials": (1, False),
+    "max_failures": (0, False),
+    "keep_weights": (1, False),
+}
+_SECONDS = ("checkpoint_every", "trial_time_limit", "timeout")
+_NAMES = {"engine": ("auto", *ENGINE_NAMES), "precision": PRECISION_NAMES}
+
+
+def complete(function: str, kind: type[_Options], given: _Options) -> _Options:
+    """All options of a kind, the given ones and the defaults of the others.
+
+    Whether `storage`, `device` and `executor` are there is checked where they are used.
+
+    Args:
+        function: Name of the function that was called, for the message.
+        kind: What the function takes.
+        given: What it was given.
+
+    Raises:
+        TypeError: the function does not take one of them.
+        InputError: one of them breaks a rule.
+    """
+    known: frozenset[str] = kind.__optional_keys__  # type: ignore[attr-defined]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+    defaults: Mapping[str, Any] = DEFAULTS
+    whole: dict[str, Any] = {name: defaults[name] for name in defaults if name in known} | {**given}
+    for name, value in whole.items():
+        if value is None and defaults[name] is None:
+            continue
+        if name in _COUNTS:
+            _check_count(name, value, *_COUNTS[name])
+        elif name in _SECONDS:
+            _check_seconds(name, value)
+        elif name in _NAMES and value not in _NAMES[name]:
+            raise InputError(f"{name} must be one of {', '.join(_NAMES[name])}; found {value!r}")
+    return cast(_Options, whole)
+
+
+def _check_count(name: str, value: object, least: int, may_be_auto: bool) -> None:
+    if may_be_auto and value == "auto":
+        return
+    or_auto = " or auto" if may_be_auto else ""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{name} must be a whole number{or_auto}; found {value!r}")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}{or_auto}; found {value}")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InputError(f"{name} must be a number of seconds; found {value!r}")
+    if not value > 0:
+        raise InputError(f"{name} must be above 0 seconds; found {value}")

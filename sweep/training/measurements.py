@@ -1,0 +1,89 @@
+"""What one epoch of each trial of a group gave.
+
+Shape legend: K lanes, N validation examples, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sweep.definitions import class_metrics
+
+__all__ = ["Measurement", "measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one epoch of one trial gave.
+
+    Attributes:
+        values: The metrics by name, as in `EpochMetrics`.
+        predictions: Predicted class of each validation example, int64, on the device, shape (N,).
+        losses: Cross-entropy of each of them in nats, shape (N,), or None if it is not needed.
+        learning_rate: The rate at the epoch's last step.
+    """
+
+    values: Mapping[str, float]
+    predictions: Tensor
+    losses: Tensor | None
+    learning_rate: float
+
+
+def measure(
+    *,
+    train_losses: Tensor,
+    train_accuracies: Tensor,
+    validation_losses: Tensor,
+    predictions: Tensor,
+    losses: Tensor | None,
+    labels: Tensor,
+    num_classes: int,
+    rates: Tensor,
+) -> list[Measurement]:
+    """Put together what an epoch gave, with the metrics that follow from the predictions.
+
+    Args:
+        train_losses: Mean over the training examples, shape (K,).
+        train_accuracies: Share of the training examples, shape (K,).
+        validation_losses: Mean over the validation examples, shape (K,).
+        predictions: Predicted classes, int64, shape (K, N).
+        losses: Of each validation example, shape (K, N), or None.
+        labels: True classes, int64, shape (N,).
+        num_classes: C.
+        rates: The learning rates of the last step, shape (K,).
+    """
+    # The one time in an epoch that the host waits for a GPU.
+    numbers = torch.stack(
+        [t.to(torch.float64) for t in (train_losses, train_accuracies, validation_losses, rates)]
+    ).tolist()
+    counts = _class_counts(predictions, labels, num_classes)
+    shares = {name: values.tolist() for name, values in class_metrics(*counts).items()}
+    measured: list[Measurement] = []
+    for lane, (train_loss, train_accuracy, loss, rate) in enumerate(zip(*numbers, strict=True)):
+        values = {"train_loss": train_loss, "train_accuracy": train_accuracy}
+        values["validation_loss"] = loss
+        values |= {f"validation_{name}": share[lane] for name, share in shares.items()}
+        own_losses = None if losses is None else losses[lane]
+        measured.append(Measurement(values, predictions[lane], own_losses, rate))
+    return measured
+
+
+def _class_counts(
+    predictions: Tensor, labels: Tensor, num_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How often each class was right, there, and predicted; each of shape (K, C)."""
+    num_lanes = len(predictions)
+    offsets = torch.arange(num_lanes, device=labels.device).unsqueeze(1) * num_classes
+    size = num_lanes * num_classes
+
+    def count(cells: Tensor) -> np.ndarray:
+        counts = torch.bincount(cells.flatten(), minlength=size).cpu().numpy()
+        return counts.reshape(num_lanes, num_classes).astype(np.float64)
+
+    true = (labels + offsets).expand(num_lanes, -1)
+    return count(true[predictions == labels]), count(true), count(predictions + offsets)

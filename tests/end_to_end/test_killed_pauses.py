@@ -1,0 +1,101 @@
+"""Killed around pauses and promotions, a study ends as if nothing had happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import made_once
+from killing import (
+    ENGINES,
+    Accident,
+    check_same,
+    check_whole,
+    finish,
+    kill_at_random,
+    kill_through,
+    prepare,
+    read_ledger,
+    read_study,
+    small_space,
+    undisturbed_study,
+)
+
+from sweep.records import TrialState
+
+TRIALS = 7
+SPACE = small_space(TRIALS, pruner={"type": "none"})
+AROUND_A_PAUSE = [
+    Accident("decide", "before"),  # the decision is recorded, and its worker does not know
+    Accident("decide", "after"),
+    Accident("write_paused", "before"),  # the checkpoint is there
+    Accident("write_paused", "after"),
+    Accident("pause", "after"),
+    Accident("pause", "after", 2),
+]
+AROUND_A_PROMOTION = [
+    Accident("promote", "before"),
+    Accident("promote", "after"),
+    Accident("go_on_with", "before"),  # promoted, and not submitted
+    Accident("resubmit", "after"),  # by the next driver, as an orphan
+    Accident("report", "before"),  # on the epoch at which it was paused
+    Accident("report", "after", 2),
+    Accident("promote", "before", 2),
+]
+AT_THE_END = [
+    Accident("finish_study", "before"),
+    Accident("discard_checkpoints", "before"),
+    Accident("discard_checkpoints", "after", 2),
+    Accident("tell", "after", 3),
+    Accident("unlink", "after"),
+]
+
+
+@pytest.fixture(scope="session")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, to which nothing happened."""
+    return made_once(
+        tmp_path_factory,
+        "halved",
+        lambda folder: undisturbed_study(folder, SPACE, halving=True),
+    )
+
+
+def test_undisturbed_it_pauses_promotes_and_prunes(halved):
+    study = read_study(halved)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert {trial.epochs_run for trial in study.trials} == {1, 3, 6}
+    paused = [line["trial"] for line in read_ledger(halved) if line["kind"] == "paused"]
+    assert sorted(set(paused)) == list(range(TRIALS))
+    assert len(paused) > TRIALS
+
+
+@pytest.mark.parametrize(
+    "accidents",
+    [AROUND_A_PAUSE, AROUND_A_PROMOTION, AT_THE_END],
+    ids=["pause", "promotion", "end"],
+)
+def test_killed_at_one_moment_after_the_other_it_ends_as_if_nothing_had_happened(
+    tmp_path, halved, accidents
+):
+    folder = prepare(tmp_path, SPACE)
+    kill_through(folder, accidents, "sequential", halving=True)
+    finish(folder, "sequential", halving=True)
+    check_whole(folder, TRIALS, to_the_last_bit=True)
+    check_same(folder, halved)
+
+
+def test_stacked_it_loses_nothing_either(tmp_path):
+    folder = prepare(tmp_path, SPACE)
+    accidents = [AROUND_A_PAUSE[2], AROUND_A_PAUSE[4], *AROUND_A_PROMOTION[:3], AT_THE_END[1]]
+    kill_through(folder, accidents, "stacked", halving=True)
+    finish(folder, "stacked", halving=True)
+    check_whole(folder, TRIALS, to_the_last_bit=False)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, engine):
+    folder = prepare(tmp_path, SPACE)
+    kills, num_trials = kill_at_random(folder, seed=2, num_kills=3, engine=engine, halving=True)
+    assert kills.count == 3
+    assert check_whole(folder, num_trials, to_the_last_bit=engine == "sequential") > num_trials

@@ -1,0 +1,213 @@
+"""Data that the project does not know: images in colour, and a table with hundreds of classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import HERE, space_mapping, sqlite_url, timeless
+from PIL import Image
+
+import sweep
+from sweep import definitions
+from sweep.codec import unpack_labels
+from sweep.data import Part, sources
+from sweep.errors import InputError, Interrupted
+from sweep.evaluation import read_test_split
+from sweep.records import DataSpec, Epoch, Resumed, StudyRecord, TrialState
+from sweep.reporting.answers import validation_matrix
+from sweep.store import Store
+
+ENGINES = ("sequential", "stacked")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A source of examples that are made up: each class has a centre of its own."""
+
+    settings_spec: DataSpec
+    centres: np.ndarray
+    noise: float
+
+    def spec(self) -> DataSpec:
+        return self.settings_spec
+
+    def read(self, part: str) -> Part:
+        spec = self.settings_spec
+        number, seed = (spec.num_pool, 0) if part == "pool" else (spec.num_test, 1)
+        generator = np.random.default_rng(seed)
+        labels = generator.permutation(np.arange(number) % spec.num_classes)
+        values = self.centres[labels] + generator.normal(0, self.noise, (number, spec.num_inputs))
+        if spec.kind == "image":
+            values = np.clip(values, 0, 255)
+        return Part(values.reshape(-1, *spec.input_shape).astype(spec.dtype), labels)
+
+
+def names(count: int) -> tuple[str, ...]:
+    return tuple(f"kind {index}" for index in range(count))
+
+
+def made(kind: str) -> Made:
+    generator = np.random.default_rng(9)
+    if kind == "colours":  # the classes differ in the colour of the whole image
+        spec = DataSpec("image", (3, 8, 8), names(3), 240, 60)
+        return Made(spec, np.repeat(np.eye(3) * 120 + 60, 64, axis=1), 40.0)
+    spec = DataSpec("table", (12,), names(300), 1800, 600)
+    columns = generator.uniform(0.01, 100, 12)  # some are thousands of times as large as others
+    return Made(spec, generator.normal(size=(300, 12)) * columns, 0.05)
+
+
+PARAMETERS = {
+    "num_layers": 2,
+    "layer_size": {"choices": [32, 64]},
+    "learning_rate": {"low": 5e-3, "high": 2e-2, "log": True},
+    "epochs": 6,
+    "batch_size": 32,
+}
+
+
+@pytest.fixture(params=["colours", "many classes"])
+def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """A data set `mine`, known to this process alone."""
+    found = made(request.param)
+    monkeypatch.setitem(definitions.DATASETS, "mine", found.settings_spec)
+    monkeypatch.setitem(sources.SOURCES, "mine", lambda _settings: found)
+    return found
+
+
+def space(**changes: Any) -> dict[str, Any]:
+    return space_mapping(**{"dataset": "mine", "parameters": PARAMETERS, **changes})
+
+
+def options(engine: str) -> dict[str, Any]:
+    return {**HERE, "engine": engine, "lanes": 1}
+
+
+def results(study: StudyRecord) -> list[Any]:
+    return [(trial.params, timeless(trial.outcome)) for trial in study.trials]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sweep_learns_them_and_keeps_what_it_answered(storage, source, engine):
+    study = sweep.run(space(), storage=storage, **options(engine))
+    spec = source.spec()
+    labels = unpack_labels(study.data.validation_labels, spec.num_classes)
+    assert study.data.spec == spec
+    assert len(labels) == spec.num_pool // 6
+    assert labels.max() == spec.num_classes - 1
+    for trial in study.trials:
+        assert trial.state is TrialState.COMPLETE
+        answers = unpack_labels(trial.outcome.validation_predictions, spec.num_classes)
+        assert (answers == labels).mean() == study.value(trial)
+        matrix = np.array(validation_matrix(study, trial))
+        assert matrix.shape == (spec.num_classes,) * 2
+        np.testing.assert_array_equal(matrix.sum(1), np.bincount(labels))
+        assert matrix.trace() == (answers == labels).sum()
+    assert study.value(study.best) > 0.8
+    assert Store(storage, to_write=False).read_study("small") == study
+
+
+def test_both_engines_learn_the_same(tmp_path, source):
+    found = []
+    for engine in ENGINES:
+        (tmp_path / engine).mkdir()
+        url = sqlite_url(tmp_path / engine)
+        found.append(sweep.run(space(budget={"trials": 1}), storage=url, **options(engine)))
+    one, other = (study.trials[0] for study in found)
+    assert one.params == other.params
+    for mine, theirs in zip(one.outcome.history, other.outcome.history, strict=True):
+        assert mine.values == pytest.approx(dict(theirs.values), rel=0.02, abs=0.02)
+
+
+def stop_in_the_second_epoch() -> tuple[Callable[[Any], None], Callable[[], bool]]:
+    seen: list[int] = []
+
+    def watch(event: Any) -> None:
+        if isinstance(event, Epoch):
+            seen.extend(metrics.epoch for metrics in event.metrics)
+
+    return watch, lambda: 2 in seen
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sweep_goes_on_where_it_was_stopped(tmp_path, source, engine):
+    for name in ("whole", "halved"):
+        (tmp_path / name).mkdir()
+    whole = sweep.run(space(), storage=sqlite_url(tmp_path / "whole"), **options(engine))
+
+    storage = sqlite_url(tmp_path / "halved")
+    watch, stop = stop_in_the_second_epoch()
+    with pytest.raises(Interrupted, match="interrupted"):
+        sweep.run(space(), storage=storage, on_event=watch, stop=stop, **options(engine))
+    events: list[Any] = []
+    halved = sweep.resume("small", storage=storage, on_event=events.append, **options(engine))
+    assert [e.trial for e in events if isinstance(e, Resumed)] == [0]
+    assert results(halved) == results(whole)
+
+
+def test_the_test_part_is_read_once_and_kept(storage, source):
+    study = sweep.run(space(), storage=storage, **options("sequential"))
+    reading = read_test_split(storage, "small")
+    spec, test = source.spec(), source.read("test")
+    truth = unpack_labels(reading.labels, spec.num_classes)
+    answers = unpack_labels(reading.predictions, spec.num_classes)
+    assert (reading.trial, reading.num_images) == (study.best.number, spec.num_test)
+    np.testing.assert_array_equal(truth, test.labels)
+    assert reading.num_correct == (truth == answers).sum() > 0.8 * spec.num_test
+    matrix = np.zeros((spec.num_classes,) * 2, int)
+    np.add.at(matrix, (truth, answers), 1)
+    assert reading.confusion_matrix == tuple(map(tuple, matrix.tolist()))
+    is_image = spec.kind == "image"
+    assert reading.image_shape == (spec.input_shape if is_image else ())
+    for mistake in reading.mistakes:
+        expected = test.inputs[mistake.index].tobytes() if is_image else b""
+        assert mistake.image == expected
+    (kept,) = Store(storage, to_write=False).read_study("small").test_readings
+    assert kept == reading
+
+
+def test_a_trial_is_reproduced(storage, source):
+    sweep.run(space(budget={"trials": 1}), storage=storage, **options("stacked"))
+    assert sweep.reproduce("small", 0, storage=storage, executor="inline").is_identical
+
+
+def test_a_picture_is_told_by_its_colours_and_a_table_is_none(storage, source, tmp_path):
+    sweep.run(space(), storage=storage, **options("sequential"))
+    files = []
+    for colour in ("red", "lime", "blue"):
+        files.append(tmp_path / f"{colour}.png")
+        Image.new("RGB", (40, 40), colour).save(files[-1])
+    if source.spec().kind == "image":
+        found = sweep.predict("small", files, storage=storage)
+        assert [each.class_name for each in found] == ["kind 0", "kind 1", "kind 2"]
+    else:
+        with pytest.raises(InputError, match="'small' was made with a table, and only images are"):
+            sweep.predict("small", files, storage=storage)
+
+
+def test_the_commands_know_them(main, source, tmp_path):
+    (tmp_path / "space.yaml").write_text(json.dumps(space()))
+    assert "data set mine" in main("check space.yaml", code=0)[0]
+    main("run space.yaml --workers 1", code=0)
+    shown = json.loads(main("show small --json", code=0)[0])
+    assert (shown["dataset"], shown["state"]) == ("mine", "finished")
+    trial, _ = main(f"show small {shown['best']['number']}", code=0)
+    assert "validation balanced accuracy" in trial
+    main("doctor", code=0)
+
+
+@pytest.mark.usefixtures("words_only")
+def test_a_report_shows_them(storage, source, tmp_path):
+    study = sweep.run(space(), storage=storage, **options("sequential"))
+    written = sweep.report("small", storage=storage, out=tmp_path / "report")
+    page = written.html.read_text()
+    assert "kind 0" in page
+    assert f"{study.value(study.best):.2%}"[:4] in page
+    (reading,) = Store(storage, to_write=False).read_study("small").test_readings
+    assert reading.num_images == source.spec().num_test
+    assert Path(tmp_path / "report" / "trials.csv").exists()
