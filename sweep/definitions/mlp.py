@@ -31,7 +31,9 @@ class MlpParameters:
         maximum=16384,
     )
     activation: str = choice(
-        "Function after each hidden layer.", "relu", ("relu", "leaky_relu", "sigmoid", "tanh")
+        "Function after each hidden layer.",
+        "relu",
+        ("relu", "leaky_relu", "sigmoid", "tanh", "gelu"),
     )
     dropout: float = real(
         "Probability of dropping each hidden unit in a training step.",

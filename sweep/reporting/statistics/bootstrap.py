@@ -22,6 +22,7 @@ __all__ = ["NUM_RESAMPLES", "Replicate", "replicates_of_losses", "replicates_of_
 NUM_RESAMPLES = 2000
 _SEED = 2_000
 _PIECE = 2**22  # counts of a piece of the resamples
+_ROUNDING = 1e-12  # far below what a single example changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Replicate:
     @property
     def error(self) -> float:
         """The metric's standard error."""
-        return float(np.std(self.draws, dtype=np.float64))
+        return _error(self.draws)
 
     def interval(self, *, highest: float) -> Interval | None:
         """The metric's standard 95 % interval, within what there can be: 0 to `highest`.
@@ -59,10 +60,16 @@ class Replicate:
         which is not small enough once it is corrected for all pairs of 64 trials.
         """
         difference = self.value - other.value
-        error = float(np.std(self.draws - other.draws, dtype=np.float64))
-        if difference == 0 or error == 0:
-            return 1.0 if difference == 0 else 0.0
+        error = _error(self.draws - other.draws)
+        if not error:
+            return 1.0 if abs(difference) < _ROUNDING else 0.0
         return float(erfc(abs(difference) / error / math.sqrt(2)))
+
+
+def _error(draws: NDArray[np.floating]) -> float:
+    """Their standard deviation, 0 if they differ by nothing but rounding."""
+    error = float(np.std(draws, dtype=np.float64))
+    return error if error > _ROUNDING else 0.0
 
 
 def replicates_of_losses(losses: Mapping[int, NDArray[np.float32]]) -> dict[int, Replicate]:

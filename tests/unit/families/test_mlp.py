@@ -41,6 +41,7 @@ def test_num_layers_counts_linear_layers(num_layers, shapes):
         ("leaky_relu", nn.functional.leaky_relu),
         ("sigmoid", torch.sigmoid),
         ("tanh", torch.tanh),
+        ("gelu", nn.functional.gelu),
     ],
 )
 def test_the_activation_follows_every_layer_but_the_last(name, function):
