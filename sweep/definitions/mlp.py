@@ -33,7 +33,7 @@ class MlpParameters:
     activation: str = choice(
         "Function after each hidden layer.",
         "relu",
-        ("relu", "leaky_relu", "sigmoid", "tanh", "gelu"),
+        ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"),
     )
     dropout: float = real(
         "Probability of dropping each hidden unit in a training step.",

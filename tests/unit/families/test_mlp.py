@@ -42,6 +42,7 @@ def test_num_layers_counts_linear_layers(num_layers, shapes):
         ("sigmoid", torch.sigmoid),
         ("tanh", torch.tanh),
         ("gelu", nn.functional.gelu),
+        ("silu", nn.functional.silu),
     ],
 )
 def test_the_activation_follows_every_layer_but_the_last(name, function):

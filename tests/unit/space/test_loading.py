@@ -118,7 +118,7 @@ def test_a_bad_setting_is_shown_with_its_place(tmp_path, text, place, fragments)
     ("line", "column", "fragments"),
     [
         ("activaton: relu", 3, ["unknown key 'activaton'", "did you mean 'activation'?"]),
-        ("activation: rleu", 15, ["relu, leaky_relu, sigmoid, tanh, gelu", "mean 'relu'?"]),
+        ("activation: rleu", 15, ["relu, leaky_relu, sigmoid, tanh, gelu, silu", "mean 'relu'?"]),
         ("activation: {choices: [relu, rleu]}", 32, ["found 'rleu'", "did you mean 'relu'?"]),
         ("activation: no", 15, ["must be one of", "found 'no'"]),
         ("epochs: {low: 5, high: 3}", 11, ["low must not be above high", "low 5", "high 3"]),
