@@ -232,7 +232,13 @@ def logits_of(outcome: TrialOutcome, config: TrialConfig, data: TrainingData) ->
 def several(**changes) -> list[TrialConfig]:
     """Five trials of one batch size that differ in everything else."""
     kinds = [
-        {"activation": "sigmoid", "layer_size": 17, "num_layers": 3, "dropout": 0.2},
+        {
+            "activation": "sigmoid",
+            "layer_size": 17,
+            "num_layers": 3,
+            "dropout": 0.2,
+            "label_smoothing": 0.1,
+        },
         {"activation": "tanh", "layer_size": 18, "optimizer": "adam"},
         {"activation": "relu", "num_layers": 4, "dropout": 0.4},
         {"activation": "leaky_relu", "optimizer": "sgd", "learning_rate": 0.05},

@@ -44,6 +44,12 @@ class Recipe:
         "cosine",
         ("constant", "cosine", "one_cycle"),
     )
+    label_smoothing: float = real(
+        "Share of each label that the training loss spreads over all classes (Szegedy et al. 2016).",
+        0.0,
+        minimum=0.0,
+        maximum=0.9,
+    )
 
 
 def idle_in_recipe(params: Params) -> frozenset[str]:

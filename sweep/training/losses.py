@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ def training_loss(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
         labels: Classes, int64, shape (B,).
         recipe: How the network is trained.
     """
-    return functional.cross_entropy(logits, labels)
+    return functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
 
 
 class StackedLoss:
@@ -35,7 +36,8 @@ class StackedLoss:
     """
 
     def __init__(self, recipes: Sequence[Recipe], like: Tensor) -> None:
-        pass
+        smoothing = [recipe.label_smoothing for recipe in recipes]
+        self._smoothing = like.new_tensor(smoothing).view(-1, 1) if any(smoothing) else None
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The sum of each lane's losses over the batch, shape (K,).
@@ -44,7 +46,11 @@ class StackedLoss:
             logits: Shape (K, C, B).
             labels: Classes, int64, shape (B,).
         """
-        return cross_entropies(logits, labels).sum(1)
+        losses = cross_entropies(logits, labels)
+        if self._smoothing is not None:
+            of_all_classes = -logits.log_softmax(1).mean(1)
+            losses = torch.lerp(losses, of_all_classes, self._smoothing)
+        return losses.sum(1)
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:

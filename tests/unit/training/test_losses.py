@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sweep.training.losses import cross_entropies
+from sweep.definitions import Recipe, view
+from sweep.training.losses import StackedLoss, cross_entropies, training_loss
 
 LANES, CLASSES, BATCH = 3, 5, 7
 
@@ -48,6 +49,26 @@ def test_losses_and_gradients_are_pytorchs(dtype, tolerance, scale):
     expected_losses, expected_gradients = reference(logits, labels)
     torch.testing.assert_close(losses, expected_losses, rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(gradients, expected_gradients, rtol=tolerance, atol=tolerance)
+
+
+SMOOTHING = (0.0, 0.1, 0.7)
+
+
+def test_smoothed_losses_and_gradients_are_pytorchs_lane_by_lane():
+    logits, labels = some(torch.float64)
+    recipes = [view(Recipe, {"label_smoothing": smoothing}) for smoothing in SMOOTHING]
+    stacked = logits.clone().requires_grad_()
+    losses = StackedLoss(recipes, stacked)(stacked, labels)
+    (gradients,) = torch.autograd.grad(losses.sum(), stacked)
+    for lane, recipe in enumerate(recipes):
+        images = logits[lane].T.clone().requires_grad_()
+        expected = functional.cross_entropy(
+            images, labels, label_smoothing=SMOOTHING[lane], reduction="sum"
+        )
+        torch.testing.assert_close(losses[lane], expected, rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(training_loss(images, labels, recipe), expected / BATCH)
+        (gradient,) = torch.autograd.grad(expected, images)
+        torch.testing.assert_close(gradients[lane], gradient.T, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
