@@ -14,7 +14,7 @@ from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best
-from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
+from sweep.reporting.tables import LeaderboardRow, counts, leaderboard, metric_words
 from sweep.words import (
     DEFAULT_STORAGE,
     command_words,
@@ -116,7 +116,7 @@ def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tu
     rows += _failed(confirmation)
     if confirmation.test_mean is not None:
         tested = metric.replace("validation_", "test_")
-        rows.append(("on the test split", f"{tested} {_mean(confirmation.test_mean, tested)}"))
+        rows.append((metric_words(tested), _mean(confirmation.test_mean, tested)))
     return rows
 
 
@@ -157,7 +157,7 @@ def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str
     rows: list[tuple[str, str]] = []
     if metric != "test_accuracy" and found.test_value is not None:
         words = _with_interval(metric, found.test_value, found.test_value_interval)
-        rows.append((f"  its {metric}", words))
+        rows.append((f"  its {metric_words(metric)}", words))
     rows.append(("  its test accuracy", _test_words(study, found, storage)))
     return rows
 

@@ -9,6 +9,7 @@ from sweep.definitions import is_share
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.document import plain
 from sweep.reporting.statistics import Mean, half_width
+from sweep.reporting.tables import metric_words
 from sweep.words import number_words
 
 __all__ = ["confirmation_json", "confirmation_text"]
@@ -34,8 +35,9 @@ def confirmation_text(study: str, found: Confirmation) -> str:
         lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
     if found.test_mean is not None:
         metric = found.metric.replace("validation_", "test_")
-        words = metric.replace("_", " ")
-        lines.append(f"{words} of trial {found.winner}: {_mean(metric, found.test_mean)}")
+        lines.append(
+            f"{metric_words(metric)} of trial {found.winner}: {_mean(metric, found.test_mean)}"
+        )
     return "\n".join([*lines, _survival(found)])
 
 

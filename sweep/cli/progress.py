@@ -28,7 +28,6 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.space import stored_space
 from sweep.words import duration
 
 __all__ = ["Progress", "Tally", "open_progress"]
@@ -94,7 +93,7 @@ class Tally:
                 self.study, self.num_trials = study.name, study.num_trials
                 self.objective = study.objective
                 self.deadline, self.num_workers = event.deadline, len(event.devices)
-                self.sampled = tuple(stored_space(study).sampled)
+                self.sampled = event.sampled
                 for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
                     self.finished[state] = study.count(state)
                 self.num_known = self.num_finished

@@ -217,11 +217,13 @@ class StudyOpened:
         study: The study as it was found.
         devices: The device of each worker.
         deadline: Value of `time.monotonic` after which no trial starts, or None.
+        sampled: Names of the hyperparameters that are searched.
     """
 
     study: StudyRecord
     devices: tuple[str, ...]
     deadline: float | None
+    sampled: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

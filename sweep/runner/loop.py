@@ -126,7 +126,7 @@ class Loop:
         )
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
         self._session.plan_audits(self._total, audited)
-        self._on_event(StudyOpened(study, pool.devices, self._deadline))
+        self._on_event(StudyOpened(study, pool.devices, self._deadline, tuple(self._space.sampled)))
         failures = {config.number: study.trials[config.number].lost for config in orphans}
         self._keep_weights = study.keep_weights
         self._leaders = {

@@ -48,7 +48,10 @@ def parameters_table() -> str:
             values = f"{kind}, {parameter.minimum:g} to {parameter.maximum:g}"
         default, meaning = f"`{parameter.default}`", parameter.meaning
         if isinstance(parameter.default, DefaultBy):
-            default, meaning = "see there", f"{meaning} {default_words(parameter.default)}"
+            default, meaning = (
+                f"by `{parameter.default.parent}`",
+                f"{meaning} {default_words(parameter.default)}",
+            )
         rows.append(f"| `{parameter.name}` | {values} | {default} | {meaning} |")
     return "\n".join(rows)
 

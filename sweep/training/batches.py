@@ -8,6 +8,7 @@ Shape legend: N examples, B batch, D numbers of one example.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,9 @@ class Batches:
         inputs.sub_(self._mean).mul_(self._scale)
         return inputs.view(-1, *self.spec.input_shape), split.labels.index_select(0, rows)
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[object]:
         """The context in which networks compute logits in the precision of the products."""
-        is_mixed = self.precision.products != self.precision.weights
-        return torch.autocast(self.device.type, dtype=self.precision.products, enabled=is_mixed)
+        products = self.precision.products
+        if products == self.precision.weights:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=products)

@@ -55,13 +55,11 @@ class StackedMLP:
         self._first = _linear(nothing, sum(self._num_rows), spec.num_inputs)
         self._blocks = [_Block(block, spec.num_classes, nothing) for block in plan]
         self._layer_sizes = [size for block in plan for size in block.layer_sizes]
-        layers = [layer for block in self._blocks for layer in block.layers]
-        self.parameters = [*self._first, *(p for layer in layers for p in layer.parameters)]
-        # Where the lanes begin of which `_pieces` holds something.
-        self._positions = [
-            *[block.first for block in plan] * 2,
-            *(start for layer in layers for start in layer.positions),
-        ]
+        self.parameters = [*self._first, *(p for block in self._blocks for p in block.parameters)]
+        # Where in the stack the lanes begin that `_pieces` gives something of.
+        self._positions = [block.first for block in plan] * 2
+        for block, ours in zip(plan, self._blocks, strict=True):
+            self._positions += [block.first] * len(ours.parameters)
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
@@ -101,7 +99,7 @@ class StackedMLP:
         weight, bias = self._first
         rows = _split(torch.addmm(bias, weight, inputs.flatten(1).t()), self._num_rows)
         blocks = zip(self._blocks, rows, strict=True)
-        return _join([part for block, rows in blocks for part in block.forward(rows, generators)])
+        return _join([block.forward(part, generators) for block, part in blocks])
 
     def _pieces(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The tensors with lanes as their first dimension."""
@@ -114,65 +112,61 @@ class StackedMLP:
 
 
 class _Block:
-    """Lanes of one width."""
+    """Lanes of one width.
+
+    Attributes:
+        parameters: Weight and bias of each hidden layer but the first, shapes (k, H, H) and
+            (k, H, 1), and of the output layer, shapes (K, C, H) and (K, C, 1); nothing for lanes
+            without a hidden layer.
+    """
 
     def __init__(self, plan: Block, num_classes: int, like: Tensor) -> None:
         self.num_lanes = plan.num_lanes
-        self.layers = [_Layer(plan, n, num_classes, like) for n in range(plan.depth)]
+        self._layers = [_Layer(plan, index, like) for index in range(plan.depth)]
+        self._output = _linear(like, plan.num_lanes, num_classes, plan.width) if plan.depth else []
+        self.parameters = [p for layer in self._layers for p in layer.parameters] + self._output
 
-    def forward(self, rows: Tensor, generators: _Generators) -> list[Tensor]:
-        """Logits, shapes (., C, B), from the first layer's outputs, shape (K * H, B)."""
+    def forward(self, rows: Tensor, generators: _Generators) -> Tensor:
+        """Logits, shape (K, C, B), from the first layer's outputs, shape (K * H, B)."""
         outputs = [rows.view(self.num_lanes, -1, rows.shape[1])]
-        logits: list[Tensor] = [] if self.layers else outputs
-        for layer in self.layers:
-            outputs, ended = layer.forward(_join(outputs), generators)
-            logits = [*ended, *logits]
-        return logits
+        if not self._layers:
+            return outputs[0]
+        ended: list[Tensor] = []
+        for layer in self._layers:
+            outputs, ending = layer.forward(_join(outputs), generators)
+            ended = [*ending, *ended]
+        weight, bias = self._output
+        return torch.baddbmm(bias, weight, _join(ended))
 
 
 class _Layer:
-    """Hidden layer `index` of the k lanes of a block that have it, and what follows it.
+    """Hidden layer `index` of the k lanes of a block that have it.
 
     Attributes:
-        parameters: Weight and bias of the hidden layer, unless it is the first, shapes (k, H, H)
-            and (k, H, 1); weight and bias of the output layer of those lanes that end here, shapes
-            (., C, H) and (., C, 1).
-        positions: For each of them, the position in the stack of its first lane.
+        parameters: Its weight and bias; those of the first layer are not the block's.
     """
 
-    def __init__(self, plan: Block, index: int, num_classes: int, like: Tensor) -> None:
+    def __init__(self, plan: Block, index: int, like: Tensor) -> None:
         num_lanes, num_deeper = plan.having(index), plan.having(index + 1)
-        num_ending, width = num_lanes - num_deeper, plan.width
-        self._linear = _linear(like, num_lanes, width, width) if index else []
-        self._output = _linear(like, num_ending, num_classes, width) if num_ending else []
-        self.parameters = [*self._linear, *self._output]
-        self.positions = [
-            *[plan.first for _ in self._linear],
-            *[plan.first + num_deeper for _ in self._output],
-        ]
+        self.parameters = _linear(like, num_lanes, plan.width, plan.width) if index else []
         runs = plan.runs(index)
         self._runs = [_Run(plan, run, like) for run in runs]
         self._sizes = [run.lanes.stop - run.lanes.start for run in runs]
         self._num_deeper_runs = sum(run.lanes.stop <= num_deeper for run in runs)
 
     def forward(self, inputs: Tensor, generators: _Generators) -> tuple[list[Tensor], list[Tensor]]:
-        """What the next layer reads, and the logits of those that end, if there are any.
+        """The outputs of lanes that have a further hidden layer, and of those that have none.
 
         Args:
-            inputs: Outputs of the layer below, shape (k, H, B); of the first layer, its own.
+            inputs: Outputs of the layer below, shape (k, H, B); for the first layer, its own.
             generators: See `StackedMLP.forward`.
         """
-        if self._linear:
-            weight, bias = self._linear
+        if self.parameters:
+            weight, bias = self.parameters
             inputs = torch.baddbmm(bias, weight, inputs)
         runs = zip(self._runs, _split(inputs, self._sizes), strict=True)
         outputs = [run.forward(part, generators) for run, part in runs]
-        deeper, ending = outputs[: self._num_deeper_runs], outputs[self._num_deeper_runs :]
-        logits = []
-        if ending:
-            weight, bias = self._output
-            logits.append(torch.baddbmm(bias, weight, _join(ending)))
-        return deeper, logits
+        return outputs[: self._num_deeper_runs], outputs[self._num_deeper_runs :]
 
 
 class _Run:

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_made import FAIL, LABELS, SPACE, make_reading, make_study, make_trial, study_of_runs
+from hand_made import (
+    FAIL,
+    LABELS,
+    SPACE,
+    make_reading,
+    make_study,
+    make_trial,
+    study_of_runs,
+    with_values,
+)
 from scipy import stats
 
 from sweep.errors import StoreError
@@ -150,7 +159,7 @@ def test_equal_configurations_are_seldom_called_different():
         trials = []
         for run, value in zip(runs.trials, random.normal(0.9, 0.01, 25), strict=True):
             first, last = run.outcome.history
-            history = (first, replace(last, validation_accuracy=float(value)))
+            history = (first, with_values(last, validation_accuracy=float(value)))
             trials.append(replace(run, outcome=replace(run.outcome, history=history)))
         searched = make_study([make_trial(SPACE_OF_ALL, n) for n in range(5)], SPACE_OF_ALL)
         found = confirmation(searched, replace(runs, trials=tuple(trials)))
@@ -174,7 +183,8 @@ def test_a_low_loss_wins():
             outcome=replace(
                 run.outcome,
                 history=tuple(
-                    replace(m, validation_loss=0.1 + 0.01 * run.number) for m in run.outcome.history
+                    with_values(m, validation_loss=0.1 + 0.01 * run.number)
+                    for m in run.outcome.history
                 ),
             ),
         )
@@ -223,7 +233,7 @@ def test_test_accuracies_are_shown_once_all_are_there():
 def test_what_no_training_gives_does_not_count(value):
     runs = study_of_runs([[2, 3], [4, 5]], [0, 1])
     (first, *others) = runs.trials
-    history = tuple(replace(m, validation_accuracy=value) for m in first.outcome.history)
+    history = tuple(with_values(m, validation_accuracy=value) for m in first.outcome.history)
     strange = replace(first, outcome=replace(first.outcome, history=history))
     found = confirmation(search(), replace(runs, trials=(strange, *others)))
     assert found is not None

@@ -244,7 +244,7 @@ CASES = {
     ),
     "best-so-far-hostile": Case(
         figures.draw_best_so_far,
-        ([BestSoFar(name, (10**12,), (1.0,), LONG, (1e-9,)) for name in ODD_NAMES],),
+        ([BestSoFar(name, (10**12,), (1.0,), "Error", (1e-9,)) for name in ODD_NAMES],),
     ),
     "accuracies": Case(
         figures.draw_study_tests, ([accuracy("a"), accuracy("b", confirmed=False)], "test_accuracy")

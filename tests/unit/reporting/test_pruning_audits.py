@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hand_made import make_study, make_trial
+from hand_made import make_study, make_trial, with_values
 
 from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting.pruning import AuditedTrial, pruning
@@ -126,7 +126,7 @@ def test_a_loss_is_better_when_it_is_low(space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     trials = [make_trial(by_loss, number) for number in range(3)]
     assert trials[2].outcome is not None
-    history = tuple(replace(m, validation_loss=0.1) for m in trials[2].outcome.history)
+    history = tuple(with_values(m, validation_loss=0.1) for m in trials[2].outcome.history)
     trials[2] = audited(replace(trials[2], outcome=replace(trials[2].outcome, history=history)))
     found = pruning(with_audits(trials, by_loss, 1)).audit
     assert found is not None

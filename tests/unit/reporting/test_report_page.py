@@ -6,12 +6,24 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hand_made import DATA, FAIL, SPACE, make_reading, make_study, make_trial, study_of_runs
+from hand_made import (
+    DATA,
+    FAIL,
+    LABELS,
+    SPACE,
+    make_reading,
+    make_study,
+    make_trial,
+    metrics_of,
+    predictions,
+    study_of_runs,
+    with_values,
+)
+from pages import Page, page_of, write
 
 import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
@@ -33,6 +45,7 @@ from sweep.reporting.statistics import Importances, Interval
 from sweep.reporting.writing import Source, write_report
 from sweep.space import SearchSpace, load_space
 
+F1 = metrics_of(LABELS, predictions(1))["f1_macro"]
 HOSTILE = "<script>alert('$1')</script>"
 
 
@@ -61,33 +74,6 @@ def fake_store(monkeypatch: pytest.MonkeyPatch, study: StudyRecord) -> dict[str,
     monkeypatch.setattr(FakeStore, "studies", studies)
     monkeypatch.setattr(writing, "Store", FakeStore)
     return studies
-
-
-def write(folder: Path, *records: StudyRecord, top: int = 10) -> Report:
-    return write_report(folder, [Source(record, None, ()) for record in records], top=top)
-
-
-class Page(HTMLParser):
-    """What a page refers to, and its visible text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.references: list[str] = []
-        self.identifiers: list[str] = []
-        self.tags: list[str] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "srcset", "action", "data"):
-                self.references.append(value or "")
-            if name == "id":
-                self.identifiers.append(value or "")
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 # ---------------------------------------------------------------- the whole report
@@ -156,6 +142,9 @@ def test_trials_csv_has_every_trial(written: Report) -> None:
     assert rows[0]["study"] == HOSTILE
     assert rows[1]["momentum"] == ""  # adamw does not use it
     assert float(rows[0]["value"]) == pytest.approx(39 / 40)
+    assert float(rows[0]["validation_f1_macro"]) == pytest.approx(F1)
+    assert float(rows[0]["validation_loss"]) == 0.45
+    assert "validation_balanced_accuracy" in rows[0]
     assert rows[12]["reason"] == "nan: loss became nan in epoch 3"
 
 
@@ -166,7 +155,8 @@ def test_epochs_csv_has_every_epoch(written: Report) -> None:
     assert rows[1]["epoch"] == "2"
     assert float(rows[1]["validation_accuracy"]) == pytest.approx(39 / 40)
     assert float(rows[1]["train_loss"]) == pytest.approx(0.5)
-    assert rows[1]["train_accuracy"] == ""  # not recorded
+    assert float(rows[1]["train_accuracy"]) == pytest.approx(39 / 40)
+    assert float(rows[1]["validation_f1_macro"]) == pytest.approx(F1)
 
 
 def test_the_page_needs_nothing_else(written: Report) -> None:
@@ -306,12 +296,6 @@ def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
     assert "Not finished: the runs below are those that have ended." in result.html.read_text()
 
 
-def page_of(folder: Path, search: StudyRecord, runs: StudyRecord | None) -> str:
-    """The text of a page on one study, with single spaces."""
-    html = write_report(folder, [Source(search, runs, ())], top=10).html.read_text()
-    return " ".join(Page(html).text.split())
-
-
 @pytest.mark.usefixtures("words_only")
 def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
@@ -409,10 +393,10 @@ def test_too_sure_is_said_only_of_what_is(
 def test_no_pair_of_classes_is_named_of_two_as_frequent(tmp_path: Path, space: SearchSpace) -> None:
     trial = make_trial(space, 0)
     even = make_study([trial], space, readings=(make_reading(0),))  # one mistake of two kinds
-    assert "Still wrong: 2 of 20 test images." in page_of(tmp_path / "even", even, None)
+    assert "Still wrong: 2 of 20 test examples." in page_of(tmp_path / "even", even, None)
     reading = make_reading(0, confusion_matrix=((7, 2, 0), (0, 6, 0), (1, 0, 4)))
     one = make_study([trial], space, readings=(reading,))
-    expected = "Still wrong: 3 of 20 test images, most often zero taken for one (2)."
+    expected = "Still wrong: 3 of 20 test examples, most often zero taken for one (2)."
     assert expected in page_of(tmp_path / "one", one, None)
 
 
@@ -480,22 +464,19 @@ def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     trials = [make_trial(by_loss, number, 3 + number) for number in range(2)]
     text = Page(write(tmp_path, make_study(trials, by_loss)).html.read_text()).text
     assert "ranked by validation loss" in text
-    assert "The study ranks by loss; the test compares right and wrong answers." in text
+    assert "The losses on the validation split are not recorded" in text
 
 
 @pytest.mark.usefixtures("no_png")
 def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> None:
     matrix = tuple(tuple(9 if row == column else 0 for column in range(47)) for row in range(47))
-    trial = make_trial(space, 0)
-    assert trial.outcome is not None
-    outcome = replace(trial.outcome, validation_confusion_matrix=matrix)
     study = make_study(
-        [replace(trial, outcome=outcome), make_trial(space, 1, state=TrialState.FAIL)], space,
+        [make_trial(space, 0), make_trial(space, 1, state=TrialState.FAIL)], space,
         readings=(make_reading(0, confusion_matrix=matrix, num_images=423, mistakes=()),),
     )  # fmt: skip
     result = write(tmp_path, replace(study, data=DataFacts(DATA, "", b"")))
     best = result.data["studies"]["hand-made"]["best"]
-    assert best["num_validation_images"] == 423
+    assert best["num_validation_images"] is None
     assert best["test_errors"] == 0
     assert result.html.stat().st_size < 1_000_000
 
@@ -504,8 +485,8 @@ def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> 
 def test_numbers_that_are_none_become_null(tmp_path: Path, space: SearchSpace) -> None:
     trial = make_trial(space, 0)
     assert trial.outcome is not None
-    history = tuple(replace(m, train_loss=float("inf")) for m in trial.outcome.history)
-    history = (replace(history[0], validation_loss=float("nan")), *history[1:])
+    history = tuple(with_values(m, train_loss=float("inf")) for m in trial.outcome.history)
+    history = (with_values(history[0], validation_loss=float("nan")), *history[1:])
     trial = replace(trial, outcome=replace(trial.outcome, history=history))
     result = write(tmp_path, make_study([trial], space))
     text = (tmp_path / "report.json").read_text()

@@ -13,12 +13,12 @@ from sweep.reporting import series
 from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Reported, reported
 from sweep.reporting.statistics import Mean, mean_interval
-from sweep.space import SearchSpace, load_space
+from sweep.space import SearchSpace, load_space, stored_space
 
 
 def of(record: StudyRecord) -> Reported:
     """A search that was not confirmed."""
-    return reported(record, SearchSpace.model_validate(record.space), None)
+    return reported(record, stored_space(record), None)
 
 
 def with_outcome(trial: TrialRecord, **changes: Any) -> TrialRecord:
@@ -32,7 +32,7 @@ def with_outcome(trial: TrialRecord, **changes: Any) -> TrialRecord:
 def test_history_shows_errors_against_the_epochs_spent(study: StudyRecord) -> None:
     history = series.history(study)
     assert history is not None
-    assert history.label == "Validation error (% of images)"
+    assert history.label == "Validation error (%)"
     assert history.points[0].shown == pytest.approx(2.5)
     # Every trial ran two epochs; 0 to 8 are COMPLETE and the first of them is the best.
     assert history.best_so_far == tuple((2 * n, pytest.approx(2.5)) for n in range(1, 10))
@@ -51,7 +51,7 @@ def test_no_error_at_all_is_drawn_as_half_an_image(space: SearchSpace) -> None:
 def test_a_value_that_is_no_number_is_not_drawn(space: SearchSpace) -> None:
     trial = make_trial(space, 0)
     assert trial.outcome is not None
-    broken = tuple(replace(m, validation_accuracy=math.nan) for m in trial.outcome.history)
+    broken = tuple(with_values(m, validation_accuracy=math.nan) for m in trial.outcome.history)
     trial = with_outcome(trial, history=broken)
     valued = [make_trial(space, 1), make_trial(space, 2)]
     history = series.history(make_study([trial, *valued], space))

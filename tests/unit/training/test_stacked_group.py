@@ -8,7 +8,9 @@ mistake, and 5e-5 in float32. Measured after 200 steps: 1e-15 and 1e-6.
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
+import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -294,6 +296,20 @@ def test_measuring_changes_nothing(small):
     ):
         assert ours[0].values["train_loss"] == theirs[0].values["train_loss"]
         assert all(torch.equal(ours[1][name], theirs[1][name]) for name in ours[1])
+
+
+def test_the_memory_of_a_group_goes_with_it(small):
+    """At once, not when the collector finds it: the next stack needs the room."""
+    course = stacked(SOME, small).go(9)
+    course.result()
+    gc.collect()
+    gc.disable()
+    try:
+        network = weakref.ref(course.group._network.parameters[0])
+        del course
+        assert network() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
