@@ -65,7 +65,7 @@ def _cost(params: Params, spec: DataSpec) -> Cost:
         # Two for each weight forward and four backward, but nothing flows back into the inputs.
         example_flops=6 * products - 2 * sizes[0] * sizes[1],
         stacked_parameters=sum((a + 1) * b for a, b in itertools.pairwise(padded)),
-        # Outputs and their gradients; with dropout, masks and what is left after them as well.
+        # Outputs before and after activation; with dropout, masks and what is left after them.
         training_numbers=hidden * (4 if network.dropout else 2) + classes * 8,
         inference_numbers=hidden + classes * 6,
     )

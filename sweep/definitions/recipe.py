@@ -45,7 +45,7 @@ class Recipe:
         ("constant", "cosine", "one_cycle"),
     )
     label_smoothing: float = real(
-        "Share of each label that the training loss spreads over all classes (Szegedy et al. 2016).",
+        "Share of each label that the loss spreads over all classes (Szegedy et al. 2016).",
         0.0,
         minimum=0.0,
         maximum=0.9,

@@ -85,7 +85,8 @@ class Capacity:
 
         Weights, gradients, two moments, the best weights so far and, while a stack closes its
         gaps, a copy of the weights, all float32; weights and gradients again in bfloat16; what a
-        batch passes through, in training and in validation, each for a full and a last batch.
+        batch leaves, in training and in validation, each for a full and a last batch, which on a
+        GPU keep their memory.
         """
         cost = self._cost(config)
         training = _batch_size(config) * cost.training_numbers
