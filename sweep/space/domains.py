@@ -176,13 +176,13 @@ def _domain_field(parameter: Parameter) -> Any:
     if not isinstance(default, DefaultBy):
         return Field(default=default, description=parameter.meaning)
     # Made by a factory: the schema has no room for a default that depends on something.
-    described = f"{parameter.meaning} {default_words(default)}"
+    described = f"{parameter.meaning} By default {default_words(default)}."
     return Field(default_factory=lambda: default, description=described)
 
 
 def default_words(default: DefaultBy) -> str:
-    """Say what a default depends on: `By default 0.001 with optimizer adamw, 0.05 with sgd`."""
+    """Say what a default depends on: `0.001 with optimizer adamw, 0.05 with sgd`."""
     cases = [f"{value:g} with {name}" for name, value in default.values.items()]
     first, *others = cases
     first = first.replace("with ", f"with {default.parent} ")
-    return f"By default {', '.join([first, *others])}."
+    return ", ".join([first, *others])

@@ -50,7 +50,7 @@ def parameters_table() -> str:
         if isinstance(parameter.default, DefaultBy):
             default, meaning = (
                 f"by `{parameter.default.parent}`",
-                f"{meaning} {default_words(parameter.default)}",
+                f"{meaning} By default {default_words(parameter.default)}.",
             )
         rows.append(f"| `{parameter.name}` | {values} | {default} | {meaning} |")
     return "\n".join(rows)

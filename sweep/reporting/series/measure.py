@@ -32,7 +32,8 @@ class Measure:
         self._is_share = is_share(metric)
         # A logarithmic axis has no zero: no error at all is drawn as half an example.
         self._least = (50 / num_examples if num_examples else 0.005) if self._is_share else _LEAST
-        self.label = _LABELS.get(metric, f"1 − {metric_words(metric)} (%)")
+        name = metric_words(metric.removeprefix("validation_"))
+        self.label = _LABELS.get(metric, f"1 − {name} (%)")  # short: it stands beside small panels
 
     @classmethod
     def of(cls, record: StudyRecord) -> Measure:
