@@ -91,7 +91,7 @@ def test_a_page_leads_with_what_the_study_ranks_by(
     assert f"Test {words} {100 * tested[metric]:.2f} %" in text
     assert f"paired bootstrap tests of their validation {words} on the same 40 examples" in text
     assert f"by their validation {words} (paired bootstrap test)" in text
-    assert f"1 − validation {words} (%)" in html
+    assert f"1 − {words} (%)" in html
     assert "McNemar" not in text
     said = " ".join(answer_text(reported(search, by_metric, None)).split())
     assert f"its test {words} {tested[metric]:.2%} (95 % interval " in said
