@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sweep.definitions import complete, parameters_of
+from sweep.definitions import DATASETS, complete, parameters_of
 from sweep.errors import SearchSpaceError
+from sweep.records import DataFacts, Objective, StudyRecord, StudyState
 from sweep.space import SearchSpace, load_space, stored_space
 
 RATES = {"adamw": 1e-3, "adam": 1e-3, "sgd": 0.05}
@@ -196,6 +197,14 @@ def test_choices_of_nothing_but_the_default_are_another_search():
     assert make({"epochs": {"choices": [20]}}).fingerprint != make().fingerprint
 
 
+def stored(plain: dict[str, Any]) -> SearchSpace:
+    """The space of a study that remembers this."""
+    facts = DataFacts(DATASETS["digits"], "", b"")
+    objective = Objective("validation_accuracy", "maximize")
+    state = StudyState.INTERRUPTED
+    return stored_space(StudyRecord("x", state, plain, objective, None, None, facts, (), ()))
+
+
 SPACES = [
     {},
     {"optimizer": "sgd", "epochs": {"low": 1, "high": 3}},
@@ -208,11 +217,11 @@ def test_a_parameter_of_a_later_version_changes_no_study(newer, parameters):
     before = make(parameters)
     fingerprint, plain = before.fingerprint, before.to_json()
     newer()
-    space, stored = make(parameters), stored_space("x", plain)
-    assert space.domains["num_heads"] == stored.domains["num_heads"] == 4
-    assert space.fingerprint == stored.fingerprint == fingerprint
-    assert stored.differences(space) == []
-    assert stored.suggest(Chooser())["num_heads"] == 4
+    space, kept = make(parameters), stored(plain)
+    assert space.domains["num_heads"] == kept.domains["num_heads"] == 4
+    assert space.fingerprint == kept.fingerprint == fingerprint
+    assert kept.differences(space) == []
+    assert kept.suggest(Chooser())["num_heads"] == 4
 
 
 def test_a_parameter_of_a_later_version_that_is_used_makes_another_search(newer):
@@ -221,7 +230,7 @@ def test_a_parameter_of_a_later_version_that_is_used_makes_another_search(newer)
     newer()
     space = make({"num_heads": 8})
     assert space.fingerprint != fingerprint
-    assert stored_space("x", plain).differences(space) == ["parameters.num_heads: 4 → 8"]
+    assert stored(plain).differences(space) == ["parameters.num_heads: 4 → 8"]
 
 
 @pytest.mark.parametrize("parameters", SPACES)
@@ -231,10 +240,10 @@ def test_a_stored_space_that_lacks_a_default_reads_as_having_it(parameters):
         if space.is_at_default(name):
             plain = space.to_json()
             plain["parameters"].pop(name, None)
-            stored = stored_space("x", plain)
-            assert stored.domains == space.domains, name
-            assert stored.fingerprint == space.fingerprint, name
-            assert stored.differences(space) == [], name
+            kept = stored(plain)
+            assert kept.domains == space.domains, name
+            assert kept.fingerprint == space.fingerprint, name
+            assert kept.differences(space) == [], name
 
 
 # ---------------------------------------------------------------- what is said of a space

@@ -64,10 +64,10 @@ def only_epoch(messages: list[Message]) -> tuple[EpochMetrics, ...]:
 def test_an_engine_is_loaded_by_its_name(small, monkeypatch, name):
     built = []
     for each in GROUPS:
-        build = GROUPS[each]
+        build = GROUPS[each].func
         monkeypatch.setattr(
             f"sweep.training.{each}.{build.__name__}",
-            lambda *a, each=each, build=build: built.append(each) or build(*a),
+            lambda *a, each=each, build=build, **o: built.append(each) or build(*a, **o),
         )
     engine = load_engine(make_settings(engine=name), small)
     Driver(engine).run(make_config(epochs=1))
