@@ -297,7 +297,9 @@ def test_the_schema_describes_every_parameter():
     definition = search_space_schema()["$defs"]["Parameters"]["properties"]
     described = {name: parameter.meaning for name, parameter in PARAMETERS.items()}
     depends = {n: p.default for n, p in PARAMETERS.items() if isinstance(p.default, DefaultBy)}
-    described |= {n: f"{PARAMETERS[n].meaning} By default {default_words(d)}." for n, d in depends.items()}
+    described |= {
+        n: f"{PARAMETERS[n].meaning} By default {default_words(d)}." for n, d in depends.items()
+    }
     assert {name: entry["description"] for name, entry in definition.items()} == described
     assert {name for name, entry in definition.items() if "default" not in entry} == set(depends)
 
