@@ -1,9 +1,9 @@
 """A process that checks search spaces: `python judge_space.py MEGABYTES`, a path on each line.
 
-For each file it answers with a line of JSON: what came out, how long that took (on the machine that
-the limit was set on), and how far the memory has ever grown since the start. Beyond the given
-growth the operating system gives no more. It is a process of its own so that neither pytest's nor
-Hypothesis' memory is counted.
+For each file it answers with a line of JSON: what came out, how many functions were called (in
+loads of a search space that is shipped), how long that took, and how far the memory has ever grown
+since the start. Beyond the given growth the operating system gives no more. It is a process of its
+own so that neither pytest's nor Hypothesis' memory is counted.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from patience import calls_of_a_load, counted_calls
+
 from sweep.cli import summary
 from sweep.errors import InputError, SearchSpaceError
 from sweep.space import load_space
 
-_REFERENCE_SECONDS = 0.0135  # what `digits.yaml` took where the limit of a second was set
+_SECONDS_UNCOUNTED = 0.1
 
 
 def judge(path: Path) -> dict[str, Any]:
@@ -37,27 +39,16 @@ def judge(path: Path) -> dict[str, Any]:
     return {"verdict": "valid", "problems": []}
 
 
-def timed(path: Path) -> dict[str, Any]:
-    """The processor's time, the least of some tries: other work is not the file's fault."""
-    seconds = []
-    for _ in range(4):
-        started = time.process_time()
-        answer = judge(path)
-        seconds.append(time.process_time() - started)
-        if seconds[-1] < 0.5:
-            break
-    return {**answer, "seconds": min(seconds)}
-
-
-def slowness() -> float:
-    """How many times slower than the reference this processor is; at least 1."""
-    shipped = Path(__file__).parents[1] / "search_spaces" / "digits.yaml"
-    seconds = []
-    for _ in range(20):
-        started = time.process_time()
-        judge(shipped)
-        seconds.append(time.process_time() - started)
-    return max(1.0, min(seconds) / _REFERENCE_SECONDS)
+def measured(path: Path) -> dict[str, Any]:
+    """The answer, with its effort; counting is slow, so that what takes no time is not counted."""
+    started = time.process_time()
+    answer = judge(path)
+    seconds = time.process_time() - started
+    if seconds < _SECONDS_UNCOUNTED:
+        return {**answer, "loads": 0, "seconds": seconds}
+    with counted_calls() as count:
+        judge(path)
+    return {**answer, "loads": count() / calls_of_a_load(), "seconds": seconds}
 
 
 def most_megabytes() -> float:
@@ -68,14 +59,13 @@ def most_megabytes() -> float:
 
 def main(megabytes: int) -> None:
     summary.measure_throughput = lambda: 1e9  # takes a fifth of a second and reads no file
-    slower = slowness()
+    calls_of_a_load()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + megabytes * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     before = most_megabytes()
     for line in sys.stdin:
-        answer = timed(Path(line.rstrip("\n")))
-        answer["seconds"] /= slower
+        answer = measured(Path(line.rstrip("\n")))
         print(json.dumps({**answer, "megabytes": most_megabytes() - before}), flush=True)  # noqa: T201
 
 

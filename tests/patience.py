@@ -1,0 +1,58 @@
+"""How much work a search space may take: counted, because a time depends on the machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import FrameType
+
+from sweep.space import load_space
+
+LOADS = 1000
+HANGS_AFTER_SECONDS = 60
+
+_SHIPPED = Path(__file__).parents[1] / "search_spaces" / "digits.yaml"
+
+
+@contextmanager
+def at_once(loads: int = LOADS) -> Iterator[None]:
+    """Call no more functions than so many loads of a search space that is shipped.
+
+    What a single call does in minutes is a hang.
+    """
+    limit = loads * calls_of_a_load()
+    started = time.process_time()
+    with counted_calls() as count:
+        yield
+    assert count() < limit
+    assert time.process_time() - started < HANGS_AFTER_SECONDS
+
+
+@cache
+def calls_of_a_load() -> int:
+    """How many functions `load_space` calls for `digits.yaml`."""
+    load_space(_SHIPPED)
+    with counted_calls() as count:
+        load_space(_SHIPPED)
+    return count()
+
+
+@contextmanager
+def counted_calls() -> Iterator[Callable[[], int]]:
+    """Count the calls of Python's and C's functions in this thread."""
+    calls = 0
+
+    def watch(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield lambda: calls
+    finally:
+        sys.setprofile(before)
