@@ -30,15 +30,9 @@ if TYPE_CHECKING:
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
     from sweep.reporting.confirmation import Confirmation
-    from sweep.runner import (
-        PlaceOptions,
-        Reproduction,
-        StudyOptions,
-        WorkOptions,
-        reproduce,
-        resume,
-        run,
-    )
+    from sweep.runner.options import PlaceOptions, StudyOptions, WorkOptions
+    from sweep.runner.reproduction import Reproduction, reproduce
+    from sweep.runner.sweeps import resume, run
     from sweep.space import SearchSpace, load_space
 
 __all__ = [
@@ -76,15 +70,9 @@ _HOMES = {
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.confirmation": ("Confirmation",),
-    "sweep.runner": (
-        "PlaceOptions",
-        "Reproduction",
-        "StudyOptions",
-        "WorkOptions",
-        "reproduce",
-        "resume",
-        "run",
-    ),
+    "sweep.runner.options": ("PlaceOptions", "StudyOptions", "WorkOptions"),
+    "sweep.runner.reproduction": ("Reproduction", "reproduce"),
+    "sweep.runner.sweeps": ("resume", "run"),
     "sweep.space": ("SearchSpace", "load_space"),
 }
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from sweep.errors import SweepFailedError
-from sweep.runner import WorkOptions, train_confirmation
+from sweep.runner.confirmation import train_confirmation
 from sweep.runner.interruption import interruptible
-from sweep.runner.options import complete
+from sweep.runner.options import WorkOptions, complete
 from sweep.store import Store
 from sweep.words import command_words
 

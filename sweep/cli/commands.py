@@ -263,11 +263,12 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
             )
         if trial is None:
             from sweep.cli.answer import answer_json, answer_text
-            from sweep.reporting.reported import read_space, reported, understood
+            from sweep.reporting.reported import reported, understood
+            from sweep.space import stored_space
 
             runs = store.read_confirmation(study)
             with understood(study):
-                whole = reported(record, read_space(record), runs)
+                whole = reported(record, stored_space(record), runs)
                 if as_json:
                     data = summary.study_json(record, with_trials=True) | answer_json(whole)
                 else:

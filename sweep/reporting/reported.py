@@ -12,10 +12,10 @@ from sweep.errors import ContradictionError, StoreError, SweepError, SweepFailed
 from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
 from sweep.reporting.confirmation import Confirmation, confirmation
 from sweep.reporting.contradictions import require_sound
-from sweep.space import SearchSpace, stored_space
+from sweep.space import SearchSpace
 from sweep.store.failures import one_line
 
-__all__ = ["Network", "Reported", "read_space", "reported", "understood"]
+__all__ = ["Network", "Reported", "reported", "understood"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,6 @@ def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) 
         None if best is None else Network(record.name, best, record.test_reading(best.number))
     )
     return Reported(record, space, runs, found, best, network_of_best)
-
-
-def read_space(record: StudyRecord) -> SearchSpace:
-    """A study's search space.
-
-    Raises:
-        StoreError: it is not valid in this version.
-    """
-    return stored_space(record)
 
 
 @contextmanager

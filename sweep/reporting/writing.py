@@ -19,8 +19,9 @@ from sweep.reporting.figures import DARK_CSS
 from sweep.reporting.findings import findings
 from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
-from sweep.reporting.reported import Reported, read_space, reported, understood
+from sweep.reporting.reported import Reported, reported, understood
 from sweep.reporting.spreadsheets import epochs_csv, trials_csv
+from sweep.space import stored_space
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words, storage_words
 
@@ -85,7 +86,7 @@ def read_studies(
         store.require_study(name)
     records = [store.read_study(name) for name in names]
     for record in records:
-        read_space(record)
+        stored_space(record)
         if record.confirms is not None:
             raise InputError(
                 f"study {record.name!r} is in the report on the search that it confirms: "
@@ -114,7 +115,7 @@ def _tested(
         )
         return Source(record, runs, (note,))
     with understood(record.name):
-        study = reported(record, read_space(record), runs)
+        study = reported(record, stored_space(record), runs)
     later = study.confirmation.num_later if study.confirmation is not None else 0
     notes: tuple[str, ...] = ()
     if later:
@@ -173,7 +174,7 @@ def write_report(
     prefixes = _prefixes([source.record.name for source in sources])
     for index, (source, prefix) in enumerate(zip(sources, prefixes, strict=True), 1):
         with understood(source.record.name):
-            study = reported(source.record, read_space(source.record), source.runs)
+            study = reported(source.record, stored_space(source.record), source.runs)
             studies.append(study)
             pages.append(
                 _page(study, source.notes, drawer, prefix, index, top, storage_words(storage))

@@ -157,12 +157,15 @@ def config_of(plain: object, model: str) -> TrialConfig:
     """A trial's configuration; a parameter that is newer than the trial had its default.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or has a parameter that this version does not know.
     """
     config = from_plain(TrialConfig, plain)
     if model not in FAMILIES:  # of another version; whoever needs its parameters says so
         return config
-    return replace(config, params=complete(parameters_of(model), config.params))
+    params = complete(parameters_of(model), config.params)
+    if unknown := sorted(config.params.keys() - params.keys()):
+        raise ValueError(f"this version knows no parameter {', '.join(unknown)} of {model}")
+    return replace(config, params=params)
 
 
 def _compare_paused(

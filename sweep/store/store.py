@@ -190,22 +190,6 @@ class Store:
         if self._attributes.of_study(name).get(attributes.FINISHED) != reason:
             self._attributes.set_of_study(name, attributes.FINISHED, reason)
 
-    def read_space(self, name: str) -> dict[str, Any]:
-        """The search space of a study as plain data.
-
-        Raises:
-            StoreError: there is no such study.
-        """
-        self.require_study(name)
-        with self._attributes.reading(name):
-            space: dict[str, Any] = self._attributes.of_study(name)[attributes.SPACE]
-            return space
-
-    def read_data(self, name: str) -> DataFacts:
-        """What the study remembers of its data."""
-        with self._attributes.reading(name):
-            return from_plain(DataFacts, self._attributes.of_study(name)[attributes.DATA])
-
     def read_confirms(self, name: str) -> Confirms | None:
         """What a study confirms, or None if it is a search."""
         with self._attributes.reading(name):

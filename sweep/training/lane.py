@@ -93,8 +93,10 @@ class Lane:
         """
         progress, tensors = unpack(state)
         # A parameter that is newer than the checkpoint had its default.
-        params = complete(parameters_of(model), progress.config.params)
-        saved = replace(progress.config, params=params)
+        params = progress.config.params
+        saved = replace(
+            progress.config, params={**params, **complete(parameters_of(model), params)}
+        )
         for word, found, wanted in (
             ("configuration", saved, config),
             ("kind of device", progress.device, device.type),

@@ -25,7 +25,8 @@ from sweep.errors import DataError, Interrupted, StoreError, StudyLockedError, S
 from sweep.evaluation import networks, openings, read_test_split
 from sweep.evaluation.measuring import NUM_BINS, measure
 from sweep.records import DataSpec, StudyOpened, TestReading
-from sweep.runner import sweeps, train_confirmation
+from sweep.runner import sweeps
+from sweep.runner.confirmation import train_confirmation
 from sweep.store import Store
 from sweep.study import StudySession
 

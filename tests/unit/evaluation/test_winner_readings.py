@@ -12,7 +12,7 @@ import sweep
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.evaluation import openings, read_confirmation, read_test_split
 from sweep.records import candidate_runs, rank_candidates
-from sweep.runner import train_confirmation
+from sweep.runner.confirmation import train_confirmation
 from sweep.store import Store
 
 

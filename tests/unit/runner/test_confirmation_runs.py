@@ -24,10 +24,10 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.runner import train_confirmation
+from sweep.runner.confirmation import train_confirmation
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
-from sweep.space import load_space
+from sweep.space import load_space, stored_space
 from sweep.store import Store
 from sweep.study import StudySession
 
@@ -144,7 +144,7 @@ def test_images_come_in_another_order_than_in_the_search(confirmed):
     store = Store(confirmed, to_write=False)
     orders = {
         worker_settings(space, *choose_workers({**DEFAULTS, **HERE}, space), Path())[0].order_seed
-        for space in (load_space(store.read_space(name)) for name in ("small", "small.confirm"))
+        for space in (stored_space(store.read_study(name)) for name in ("small", "small.confirm"))
     }
     assert len(orders) == 2
 
@@ -294,7 +294,7 @@ def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
     command = f"`sweep confirm small --storage {confirmed}`"
     with pytest.raises(InputError, match=f"confirms 'small': go on with {command}"):
         sweep.run(
-            store.read_space("small.confirm"),
+            store.read_study("small.confirm").space,
             storage=confirmed,
             trials=5,
             keep_weights=1,

@@ -11,6 +11,7 @@ import sweep
 from sweep.errors import Interrupted, StoreError
 from sweep.records import Epoch, Resumed, StudyState
 from sweep.store import Store
+from sweep.store.attributes import config_of
 
 
 def test_the_trials_of_before_have_the_default(finished, newer):
@@ -69,3 +70,10 @@ def test_a_network_of_before_is_tested(finished, newer, tmp_path):
     from sweep.evaluation import read_test_split
 
     assert read_test_split(finished, "small").num_images == 360
+
+
+def test_a_parameter_that_is_not_known_is_not_dropped():
+    """A network that was trained with it would be shown, and trained again, without it."""
+    plain = {"number": 0, "seed": 1, "params": {"num_layers": 3, "num_heads": 4}}
+    with pytest.raises(ValueError, match="knows no parameter num_heads of mlp"):
+        config_of(plain, "mlp")

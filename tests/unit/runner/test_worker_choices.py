@@ -14,7 +14,8 @@ import sweep
 from sweep.errors import InputError
 from sweep.execution import Placement
 from sweep.records import WorkerChoices
-from sweep.runner import train_confirmation, workers
+from sweep.runner import workers
+from sweep.runner.confirmation import train_confirmation
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space

@@ -6,7 +6,9 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -252,12 +254,12 @@ def test_a_lane_that_cannot_be_saved_stops_neither_itself_nor_the_others(small: 
     assert {o.state for o in driver.outcomes.values()} == {TrialState.COMPLETE}
 
 
-def without_parameter(state: bytes, name: str) -> bytes:
-    """A checkpoint of a version that did not have this parameter."""
+def with_parameters(state: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A checkpoint of a version that has other parameters."""
     (length,) = struct.unpack_from("<Q", state)
     metadata = json.loads(state[8 : 8 + length])["__metadata__"]
     ((progress,),) = [json.loads(text) for text in metadata.values()]
-    del progress["config"]["params"][name]
+    change(progress["config"]["params"])
     metadata = dict.fromkeys(metadata, json.dumps([progress]))
     return safetensors.torch.save(safetensors.torch.load(state), metadata)
 
@@ -271,12 +273,21 @@ def test_a_parameter_that_is_newer_than_the_checkpoint_had_its_default(
     (undisturbed,) = train(small, config)
     states = interrupted(make_engine(small), 6, config)
     for name in ("dropout", "learning_rate"):
-        older = {0: replace(states[0], state=without_parameter(states[0].state, name))}
+        state = with_parameters(states[0].state, lambda params, name=name: params.pop(name))
+        older = {0: replace(states[0], state=state)}
         driver = go_on(make_engine(small), older, config)
         assert driver.refused == {}
         assert timeless(driver.outcomes[0]) == timeless(undisturbed)
         driver = go_on(make_engine(small), older, changed(config, **{name: 0.5}))
         assert "another configuration" in driver.refused[0]
+
+
+def test_a_checkpoint_with_a_parameter_that_is_not_known_is_passed_over(small: TrainingData):
+    states = interrupted(make_engine(small), 6, make_config())
+    state = with_parameters(states[0].state, lambda params: params.update(num_heads=4))
+    driver = go_on(make_engine(small), {0: replace(states[0], state=state)}, make_config())
+    assert "another configuration" in driver.refused[0]
+    assert "num_heads" in driver.refused[0]
 
 
 @pytest.mark.parametrize("name", ENGINES)
