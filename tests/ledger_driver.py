@@ -29,7 +29,7 @@ from halving import halve
 from helpers import children
 from sketches import sketch
 
-from sweep import cli, runner
+from sweep import cli
 from sweep.cli.exits import Interruption
 from sweep.execution import Pool
 from sweep.records import (
@@ -41,6 +41,7 @@ from sweep.records import (
     TrialOutcome,
     TrialStarted,
 )
+from sweep.runner import sweeps
 from sweep.runner.loop import Loop
 from sweep.store import Store, artifacts
 from sweep.store.connection import BatchConnection
@@ -54,6 +55,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "enqueue_again": (StudySession, "enqueue_again"),
     "write_retry": (Store, "write_retry"),
     "write_budget": (Store, "write_budget"),
+    "write_workers": (Store, "write_workers"),
     "recover": (StudySession, "recover"),
     "ask": (StudySession, "ask"),
     "write_config": (Store, "write_config"),
@@ -232,7 +234,7 @@ def main(plan: dict[str, Any]) -> None:
     if plan.get("halving"):
         halve()
     ledger = Ledger(plan["ledger"])
-    runner.run, runner.resume = watched(runner.run, ledger), watched(runner.resume, ledger)
+    sweeps.run, sweeps.resume = watched(sweeps.run, ledger), watched(sweeps.resume, ledger)
     for accident in plan["accidents"]:
         Accident(accident)
     if "limit" in plan:  # on the size of files, in bytes

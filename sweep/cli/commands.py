@@ -93,13 +93,13 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
         # Imports take a second, in which a signal may come, too.
-        from sweep import runner
         from sweep.cli.progress import open_progress
         from sweep.cli.summary import summarize
+        from sweep.runner import sweeps
 
         with open_progress() as progress:
             tally = progress.tally
-            work = getattr(runner, command)
+            work = getattr(sweeps, command)
             study = work(
                 what, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
@@ -186,10 +186,10 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     The exit code is 0 if all that was measured is identical, otherwise 1.
     """
     with handle_errors(), interruptible(lambda: "nothing was written") as interruption:
-        from sweep import runner
         from sweep.cli.repetition import reproduction_json, reproduction_text
+        from sweep.runner import reproduction
 
-        found = runner.reproduce(study, trial, stop=interruption.requested, **given(options))
+        found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
     if as_json:
         _echo_json(reproduction_json(found))
     else:

@@ -35,6 +35,7 @@ CALLS = {
     "write_study": (1,),
     "enqueue": (1,),
     "write_budget": (1,),
+    "write_workers": (1,),
     "recover": (1,),
     "ask": (4,),
     "write_config": (1, 4),
@@ -65,6 +66,17 @@ def test_a_hundred_random_instants(tmp_path, engine, seed, tally):
     folder = prepare(tmp_path, small_space(TRIALS))
     kills, num_trials = kill_at_random(folder, seed, num_kills=10, engine=engine)
     name = f"driver and workers killed at random instants, {engine}"
+    tally(name, tried=kills.count)
+    assert check_whole(folder, num_trials, to_the_last_bit=engine == "sequential")
+    tally(name, survived=kills.count)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_random_instants_of_a_study_that_pauses(tmp_path, engine, seed, tally):
+    folder = prepare(tmp_path, small_space(TRIALS, pruner={"type": "none"}))
+    kills, num_trials = kill_at_random(folder, seed, num_kills=10, engine=engine, halving=True)
+    name = f"killed at random instants while trials pause and are promoted, {engine}"
     tally(name, tried=kills.count)
     assert check_whole(folder, num_trials, to_the_last_bit=engine == "sequential")
     tally(name, survived=kills.count)
