@@ -59,14 +59,7 @@ def choose_workers(
     """
     here = place_workers(options["device"], None)
     kind = here[0].device.split(":")[0]
-    engine = _first(options["engine"], recorded.engine if recorded else None)
-    can_stack = FAMILIES[space.model].stack_key is not None
-    if engine == "auto":
-        engine = "stacked" if can_stack else "sequential"
-    elif engine == "stacked" and not can_stack:
-        raise InputError(
-            f"model {space.model} is trained one by one; use --engine sequential, or auto"
-        )
+    engine = _engine(_first(options["engine"], recorded.engine if recorded else None), space.model)
     holds = recorded is not None and not is_new and recorded.device == kind
     workers, chosen = _number("workers", options["workers"], recorded, holds, len(here), len(here))
     automatic = ["workers"] if chosen else []
@@ -134,12 +127,25 @@ def _number(
 
 
 def _first(*choices: str | None) -> str:
-    """The first choice that was made. `auto` is the stacked engine, whatever the widths.
+    """The first choice that was made."""
+    return next((choice for choice in choices if choice is not None), "auto")
+
+
+def _engine(choice: str, model: str) -> str:
+    """`auto` is the stacked engine, whatever the widths.
 
     With one lane it is as fast as the sequential one where networks are wide, and faster where they
     are not.
+
+    Raises:
+        InputError: the networks of this model cannot be stacked.
     """
-    return next((choice for choice in choices if choice is not None), "auto")
+    can_stack = FAMILIES[model].stack_key is not None
+    if choice == "auto":
+        return "stacked" if can_stack else "sequential"
+    if choice == "stacked" and not can_stack:
+        raise InputError(f"model {model} is trained one by one; use --engine sequential, or auto")
+    return choice
 
 
 def precision_option(name: str) -> str:
