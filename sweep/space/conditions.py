@@ -20,10 +20,10 @@ def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
     }
 
 
-def holds(when: Any, values: Mapping[str, Scalar], active: set[str]) -> bool:
+def holds(when: Any, active: Mapping[str, Scalar]) -> bool:
     """Whether a condition holds: every parent is active and has a wanted value."""
     return all(
-        parent in active and values[parent] in (wanted if isinstance(wanted, list) else [wanted])
+        parent in active and active[parent] in (wanted if isinstance(wanted, list) else [wanted])
         for parent, wanted in (when or {}).items()
     )
 

@@ -382,22 +382,20 @@ def enumerate_configurations(domains: Mapping[str, Domain]) -> Iterator[dict[str
     """All configurations of a finite space: the sampled parameters that are active."""
     order = sampling_order(domains)
 
-    def visit(
-        index: int, values: dict[str, Scalar], active: set[str]
-    ) -> Iterator[dict[str, Scalar]]:
+    def visit(index: int, active: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:
         if index == len(order):
             yield {
                 name: value
-                for name, value in values.items()
+                for name, value in active.items()
                 if isinstance(domains[name], Range | Choices)
             }
             return
         name = order[index]
         domain = domains[name]
-        if isinstance(domain, Range | Choices) and not holds(domain.when, values, active):
-            yield from visit(index + 1, values, active)
+        if isinstance(domain, Range | Choices) and not holds(domain.when, active):
+            yield from visit(index + 1, active)
             return
         for value in _values(domain):
-            yield from visit(index + 1, {**values, name: value}, active | {name})
+            yield from visit(index + 1, {**active, name: value})
 
-    return visit(0, {}, set())
+    return visit(0, {})

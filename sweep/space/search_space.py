@@ -167,17 +167,15 @@ class SearchSpace(StrictModel):
             A value for every parameter.
         """
         domains = self.domains
-        values: dict[str, Scalar] = {}
-        active: set[str] = set()
+        active: dict[str, Scalar] = {}
         for name in rules.sampling_order(domains):
             domain = domains[name]
             if isinstance(domain, DefaultBy):
                 continue
-            if isinstance(domain, Range | Choices) and not rules.holds(domain.when, values, active):
+            if isinstance(domain, Range | Choices) and not rules.holds(domain.when, active):
                 continue
-            active.add(name)
-            values[name] = _ask(trial, name, domain)
-        return complete(self.definitions, values)
+            active[name] = _ask(trial, name, domain)
+        return complete(self.definitions, active)
 
     def to_json(self) -> dict[str, Any]:
         """The space as plain data, defaults filled in; `load_space` turns it back."""

@@ -18,13 +18,13 @@ def used_parameters(space: SearchSpace, params: Params) -> set[str]:
         params: All parameters of a trial; empty if it was never asked for.
     """
     domains = space.domains
-    used: set[str] = set()
+    used: dict[str, Scalar] = {}
     for name in sampling_order(domains):
         domain = domains[name]
         when = domain.when if isinstance(domain, Range | Choices) else None
-        if name in params and holds(when, params, used):
-            used.add(name)
-    return used
+        if name in params and holds(when, used):
+            used[name] = params[name]
+    return set(used)
 
 
 def effective_parameters(space: SearchSpace, params: Params) -> frozenset[tuple[str, Scalar]]:
