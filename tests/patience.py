@@ -12,14 +12,13 @@ from types import FrameType
 
 from sweep.space import load_space
 
-LOADS = 1000
 HANGS_AFTER_SECONDS = 60
 
 _SHIPPED = Path(__file__).parents[1] / "search_spaces" / "digits.yaml"
 
 
 @contextmanager
-def at_once(loads: int = LOADS) -> Iterator[None]:
+def at_once(loads: int = 1000) -> Iterator[None]:
     """Call no more functions than so many loads of a search space that is shipped.
 
     What a single call does in minutes is a hang.
