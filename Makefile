@@ -1,12 +1,12 @@
 # make sweep   install, run the quick-start sweep, write its report
 # make test    install, run the tests
-# make soak    install, run the long proofs: kills, damaged stores, full disks, strange files,
-#              and look for examples that the property tests have not seen
-# make mutants install, plant described faults in a copy one at a time; the tests must find each
-# make check   install, lint, types, import contracts
-# make bench   install, time all engines against other tools, and the driver by itself
-#              (needs MNIST; an idle machine; half an hour)
-# make schema  write the JSON Schema and the table of parameters from their definitions
+# make soak    install, run the long tests: kills, damaged stores, full disks, strange files,
+#              and property tests with fresh examples
+# make mutants install, plant each described fault in a copy; its tests must fail
+# make check   install, run the linter, type checker and import contracts
+# make bench   install, measure all engines against other tools, and the driver alone
+#              (needs MNIST, an idle machine and half an hour)
+# make schema  generate the JSON Schema and the table of parameters from the definitions
 
 PYTHON ?= python3
 BIN := .venv/bin
