@@ -2,20 +2,18 @@
 
     python bench/accuracy.py --data-dir DIR [--seeds 10] [--epochs 20] [--workers 2]
 
-Trains `search_spaces/article.yaml` (four layers of 512, Leaky ReLU, Adam with a decay of 0.01)
-once for each seed, engine and precision, and measures the weights that a sweep would keep (the
-best epoch on validation data) on the test split. Says how far the means are apart and how far
-they may be, with Welch's 95 % interval. Nothing is chosen by these figures.
+Trains `search_spaces/article.yaml` (four layers of 512, Leaky ReLU, Adam with a decay of 0.01) once
+for each seed, engine and precision, and measures the weights that a sweep would keep (best epoch on
+validation data) on the test split. Prints the differences of the means with Welch's 95 % intervals.
+Nothing is chosen by these figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,7 +27,6 @@ from scipy import stats
 from sweep.data import Part, TrainingData, default_data_dir, load_training_data
 from sweep.data.sealed import open_test_split
 from sweep.families import load_family
-from sweep.provenance import package_versions, project_commit
 from sweep.records import (
     DataSettings,
     Decision,
@@ -57,7 +54,7 @@ VARIANTS = (
 def train(
     engine: str, precision: str, seeds: Sequence[int], epochs: int, *, data_dir: Path
 ) -> list[float]:
-    """Train the network once for each seed; the test accuracies in the order of the seeds."""
+    """Train the network with each seed; the test accuracies in the order of the seeds."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as workers do
     where = DataSettings("mnist", None, 0, str(data_dir))
@@ -93,7 +90,7 @@ def build_config(seed: int, epochs: int) -> TrialConfig:
 
 
 def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, TrialOutcome]:
-    """Train one stack to the end, as a driver that prunes nothing would have it."""
+    """Train one stack to the end, like a driver that prunes nothing."""
     outcomes: dict[int, TrialOutcome] = {}
     engine.add(configs)
     while len(outcomes) < len(configs):
@@ -112,7 +109,7 @@ def run_trials(engine: Engine, configs: Sequence[TrialConfig]) -> dict[int, Tria
 def measure_accuracy(
     outcome: TrialOutcome, config: TrialConfig, data: TrainingData, test: Part
 ) -> float:
-    """Share of the test split that the kept weights get right, computed in float32."""
+    """Accuracy of the kept weights on the test split, computed in float32."""
     if outcome.weights is None:
         raise RuntimeError(f"seed {config.seed}: no weights; {outcome.failure}")
     model = load_family("mlp").build(config.params, data.spec)
@@ -124,7 +121,7 @@ def measure_accuracy(
 
 
 def difference(ones: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of `ones` less mean of `others`, with the limits of Welch's 95 % interval."""
+    """Mean of `ones` minus mean of `others`, and the limits of Welch's 95 % interval."""
     result = stats.ttest_ind(ones, others, equal_var=False)
     interval = result.confidence_interval(0.95)
     return statistics.mean(ones) - statistics.mean(others), interval.low, interval.high
@@ -139,7 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=OUT, help="default: out/accuracy.json")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
-        parser.error("--seeds must be at least 2: one has no deviation")
+        parser.error("--seeds must be at least 2: one seed has no standard deviation")
     return arguments
 
 
@@ -148,7 +145,7 @@ def main() -> None:
     num_parts = min(arguments.workers, arguments.seeds)
     parts = [part.tolist() for part in np.array_split(range(arguments.seeds), num_parts)]
     found: dict[str, list[float]] = {}
-    # Torch must not be forked once it has threads.
+    # PyTorch must not be forked once it has threads.
     with ProcessPoolExecutor(num_parts, mp_context=get_context("spawn")) as pool:
         for engine, precision in VARIANTS:
             work = partial(
@@ -157,16 +154,7 @@ def main() -> None:
             accuracies = [accuracy for part in pool.map(work, parts) for accuracy in part]
             found[f"{engine} {precision}"] = accuracies
             report(f"{engine} {precision}", accuracies, next(iter(found.values())))
-    result = {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": project_commit(),
-        "hardware": machine.hardware(),
-        "versions": package_versions(),
-        "epochs": arguments.epochs,
-        "test_accuracies": found,
-    }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    machine.write_result(arguments.out, epochs=arguments.epochs, test_accuracies=found)
 
 
 def report(name: str, accuracies: list[float], reference: list[float]) -> None:
@@ -176,7 +164,7 @@ def report(name: str, accuracies: list[float], reference: list[float]) -> None:
     line = f"{name:20s} {mean:.3%}  deviation {deviation:.3%}  standard error {error:.3%}"
     if accuracies is not reference:
         apart, low, high = difference(accuracies, reference)
-        line += f"  from the first {apart:+.3%} ({low:+.3%} to {high:+.3%})"
+        line += f"  from the first row {apart:+.3%} ({low:+.3%} to {high:+.3%})"
     print(line, flush=True)
 
 

@@ -2,13 +2,12 @@
 
     make bench          or: python bench/engines.py --data-dir DIR [--quick]
 
-Everybody trains the same network on the same data: three hidden layers with ReLU, 50,000 images
-of MNIST, batches of 128, AdamW with a learning rate of 1e-3 and a weight decay of 0.01 (what a
-contestant does otherwise is in its note), the same number of epochs, no validation. Each runs in
-processes of its own, all are prepared before the first is measured, and the repeats are
-interleaved. Bare matrix products of the same shapes are the ceiling. `bench/README.md` says how to
-read the table. Run it on a machine that does nothing else: on a busy one, whoever uses several
-threads waits for the slowest of them at every product and looks many times slower.
+All contestants train the same network on the same data: three hidden layers with ReLU, 50,000 MNIST
+images, batches of 128, AdamW with a learning rate of 1e-3 and a weight decay of 0.01 (notes list
+the exceptions), the same number of epochs, no validation. Each runs in its own processes, all are
+prepared before the first is measured, and repeats are interleaved. Bare matrix products of the same
+shapes are the ceiling. `bench/README.md` explains the table. Run it on an idle machine: on a busy
+one, several threads wait for the slowest of them at every product and look many times slower.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from contestants import workload
@@ -29,7 +27,7 @@ from harness.racing import race
 
 from sweep.data import default_data_dir
 from sweep.errors import DataError
-from sweep.provenance import package_versions, project_commit
+from sweep.provenance import package_versions
 
 OUT = Path(__file__).parents[1] / "out" / "bench.json"
 
@@ -39,10 +37,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=default_data_dir())
     parser.add_argument("--contestants", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 512])
-    parser.add_argument("--epochs", type=int, default=1, help="of each trial (default: 1)")
-    parser.add_argument("--repeats", type=int, default=5, help="of everything (default: 5)")
+    parser.add_argument("--epochs", type=int, default=1, help="per trial (default: 1)")
+    parser.add_argument("--repeats", type=int, default=5, help="of each measurement (default: 5)")
     parser.add_argument(
-        "--quick", action="store_true", help="one repeat of one epoch, whatever else is said"
+        "--quick", action="store_true", help="one repeat of one epoch, overriding the above"
     )
     parser.add_argument("--out", type=Path, default=OUT, help="JSON file (default: out/bench.json)")
     arguments = parser.parse_args()
@@ -54,14 +52,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     leave_on_signals()
-    report: dict[str, object] = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": project_commit(),
-        "hardware": machine.hardware(),
-        "load_average_before": machine.load_average(),
-        "epochs": arguments.epochs,
-        "repeats": arguments.repeats,
-    }
+    load = machine.load_words()
     versions = package_versions()
     widths: dict[str, object] = {}
     try:
@@ -76,22 +67,24 @@ def main() -> None:
                 gflop = workload.epoch_flops(width) / 1e9
                 widths[str(width)] = {"gflop_per_trial_epoch": gflop, "rows": tables.to_json(table)}
                 print_table(width, gflop, table)
-                write(arguments.out, report | {"versions": versions, "widths": widths})
+                machine.write_result(
+                    arguments.out,
+                    versions=versions,
+                    load=load,
+                    epochs=arguments.epochs,
+                    repeats=arguments.repeats,
+                    widths=widths,
+                )
     except DataError as error:
         sys.exit(f"engines.py: {error}")
-    print(f"\nload average before: {report['load_average_before']}")
-    print(f"{json.dumps(report['hardware'])}\n{json.dumps(versions)}\nwritten to {arguments.out}")
+    print(f"\n{load}\n{json.dumps(machine.hardware())}\n{json.dumps(versions)}")
+    print(f"written to {arguments.out}")
 
 
 def print_table(width: int, gflop: float, table: list[tables.Row]) -> None:
     print(f"\nThree hidden layers of {width}, trial-epochs per second; P processes x T threads x K")
     print(f"lanes; an epoch of a trial is {gflop:.1f} GFLOP of matrix products.\n")
     print(tables.text(table), flush=True)
-
-
-def write(path: Path, report: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""Whether the number of lanes that `engine: auto` picks is where a lane stops getting cheaper.
+"""Does `engine: auto` pick the number of lanes beyond which a lane gets no cheaper?
 
     python bench/lanes.py --data-dir DIR [--precision bfloat16] [--steps 60]
 
-Trains stacks of 1 to 16 lanes of one width, one thread, and prints milliseconds of a step for each
-lane (the median of interleaved repeats), with the number of lanes at which the model in
-`sweep/execution/capacity.py` calls a stack full marked by a star. Run it on a machine that does
-nothing else.
+Trains stacks of 1 to 16 lanes of one width with one thread and prints milliseconds of a step per
+lane, the median of interleaved repeats. A star marks the number of lanes nearest to where the model
+in `sweep/execution/capacity.py` calls a stack full. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ CPU = torch.device("cpu")
 
 
 def build(batches: Batches, width: int, count: int, steps: int) -> Callable[[], float]:
-    """A stack under way; each call gives the seconds of a step for each lane."""
+    """Warm up a stack; each call of the result returns the seconds of a step per lane."""
     objective = Objective("validation_accuracy", "maximize")
     lanes = [Lane(build_config(number, width), objective) for number in range(count)]
     group = StackedGroup(lanes, batches, load_family("mlp"))
@@ -50,8 +49,8 @@ def build(batches: Batches, width: int, count: int, steps: int) -> Callable[[], 
     return measure
 
 
-def chosen(data: TrainingData, width: int) -> int:
-    """At how many lanes of this width the model calls a stack full."""
+def full_at(data: TrainingData, width: int) -> int:
+    """The number of lanes of this width at which the model calls a stack full."""
     room = Capacity(MAX_LANES["cpu"], STACK_FLOPS["cpu"], "mlp", data.spec)
     configs = [build_config(number, width) for number in range(MAX_LANES["cpu"])]
     return len(room.stacks(configs)[0])
@@ -70,7 +69,7 @@ def main() -> None:
     data = load_training_data(DataSettings("mnist", None, 0, str(arguments.data_dir)))
     precision = choose_precision(arguments.precision, CPU)
     batches = Batches(data, 0, CPU, precision)
-    print(f"{precision.name}, milliseconds of a step for each lane")
+    print(f"{precision.name}, milliseconds of a step per lane")
     print(f"{'width':>8}" + "".join(f"{count:>9}" for count in LANES))
     for width in arguments.widths:
         stacks = {count: build(batches, width, count, arguments.steps) for count in LANES}
@@ -78,7 +77,7 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for count, measure in stacks.items():
                 times[count].append(measure())
-        full = chosen(data, width)
+        full = full_at(data, width)
         nearest = min(LANES, key=lambda count: abs(count - full))
         cells = (
             f"{statistics.median(times[count]) * 1e3:8.3f}{'*' if count == nearest else ' '}"

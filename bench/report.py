@@ -1,16 +1,15 @@
-"""Seconds and megabytes of `sweep report` on large studies.
+"""Seconds and memory that `sweep report` takes for large studies.
 
     python bench/report.py --folder DIR [--trials 1000 10000] [--repeats 3] [--trees DIR ...]
 
-A study is like `search_spaces/mnist.yaml`: eleven hyperparameters of which five are sampled, twelve
-epochs a trial, predictions on 10,000 validation images, a third of the trials pruned, one in fifty
-failed, the test split read. Its store is made in the folder, 20 ms a trial, if it is not there yet.
+A study is like `search_spaces/mnist.yaml`: five sampled hyperparameters, twelve epochs a trial,
+predictions on 10,000 validation images, a third of the trials pruned, one in fifty failed, the test
+split read. Its store is made in the folder, at 50 ms a trial, unless it is there already.
 
-Each report is a process of its own: `sweep report` with clocks around its parts. With several
-trees (checkouts of this repository; this one if none is named) they take turns, as the sizes do.
-Medians are printed: the processor's seconds for the parts and for the whole process, its seconds by
-the clock, its peak memory, and the sizes of what is written. `start` is what is in no other part:
-the interpreter, imports, the command line.
+Each report runs in its own process: `sweep report` with timers around its parts. Several trees
+(checkouts of this repository; by default this one) take turns, as the sizes do. Printed are medians
+of processor seconds for the parts and the whole process, wall-clock seconds, peak memory and file
+sizes. `start` is everything outside the other parts: interpreter, imports, command line.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.large_studies import NAME, fill
-from harness.machine import load_average, num_cores
+from harness.machine import load_words, peak_mebibytes
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The parts of a report by the functions that do them; of each only its own time counts, without
-# that of the others that it calls. A function that a tree does not have is passed over.
+# The parts of a report and their functions. The time of a function excludes that of others listed
+# here that it calls. A function that a tree does not have is skipped.
 WRITING = "sweep.reporting.writing"
 PARTS = (
     ("reading", WRITING, "read_studies"),
@@ -56,7 +54,7 @@ FILES = ("report.html", "report.json", "trials.csv", "epochs.csv")
 
 
 class Clock:
-    """The processor's seconds for parts of a program, each without those that it called."""
+    """Processor seconds of the parts of a program, each without the parts that it called."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -80,7 +78,7 @@ class Clock:
 
 
 def report_here(store: str, folder: str) -> None:
-    """The command in this process; figures go to standard error as the last line."""
+    """Run the command in this process; the last line of standard error is its figures."""
     from sweep.cli import main as sweep
 
     clock = Clock()
@@ -92,15 +90,14 @@ def report_here(store: str, folder: str) -> None:
     try:
         sweep()
     finally:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak /= 2**20 if sys.platform == "darwin" else 2**10
-        spent = {"start": time.process_time() - sum(clock.seconds.values())}
-        whole = {"processor": time.process_time(), "MiB": peak}
-        print(json.dumps(clock.seconds | spent | whole), file=sys.stderr)
+        spent = time.process_time()
+        start = spent - sum(clock.seconds.values())
+        whole = {"start": start, "processor": spent, "MiB": peak_mebibytes()}
+        print(json.dumps(clock.seconds | whole), file=sys.stderr)
 
 
 def report_apart(tree: Path, store: Path, folder: Path) -> dict[str, float]:
-    """The command in a process of its own: seconds, peak memory, megabytes of its files."""
+    """Run the command in its own process: seconds, peak memory, megabytes of its files."""
     command = [sys.executable, __file__, "--here", str(store), "--folder", str(folder)]
     environment = os.environ | {"PYTHONPATH": str(tree)}
     started = time.perf_counter()
@@ -117,7 +114,7 @@ def report_apart(tree: Path, store: Path, folder: Path) -> dict[str, float]:
 
 
 def store_of(folder: Path, num_trials: int) -> Path:
-    """A store with so many trials, made if it is not there."""
+    """A store with this many trials, made unless it exists."""
     file = folder / f"{num_trials}.db"
     if not file.exists():
         print(f"making {file}", file=sys.stderr)
@@ -130,7 +127,7 @@ def store_of(folder: Path, num_trials: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="for the stores, and reports")
+    parser.add_argument("--folder", type=Path, required=True, help="for stores and reports")
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--trees", type=Path, nargs="+", default=[ROOT])
@@ -141,7 +138,7 @@ def main() -> None:
         return
     arguments.folder.mkdir(parents=True, exist_ok=True)
     stores = {number: store_of(arguments.folder, number) for number in arguments.trials}
-    print(f"Load before the start: {load_average():.1f} on {num_cores()} cores.")
+    print(load_words())
     found: dict[tuple[int, Path], list[dict[str, float]]] = {}
     for repeat in range(arguments.repeats):
         for number, store in stores.items():
@@ -150,9 +147,7 @@ def main() -> None:
                 folder = arguments.folder / f"report-{number}"
                 figures = report_apart(tree.resolve(), store, folder)
                 found.setdefault((number, tree), []).append(figures)
-    print(
-        "Seconds of the processor, by the clock; MiB of memory at the peak; MB of files. Medians."
-    )
+    print("Medians: processor seconds, wall-clock seconds, MiB at the peak, MB of files.")
     print(f"{'trials':>7s}", *(f"{name:>12s}" for name in (*COLUMNS, *FILES)), " tree")
     for (number, tree), repeats in found.items():
         medians = (

@@ -1,9 +1,9 @@
-"""How long a worker takes to start: the first one of a launcher, and those after it.
+"""How long workers take to start: a launcher's first one and the later ones.
 
     python bench/starts.py [--repeats 5] [--workers 5]
 
-The first one waits for the fork server to load PyTorch, the others are forked from it; each loads
-the digits and says that it is ready. Prints medians. Run it on a machine that does nothing else.
+The first waits until the fork server has loaded PyTorch; the others are forked from it. Each loads
+the digits data and reports that it is ready. Prints medians. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ SETTINGS = TrainingSettings(
 _PATIENCE_SECONDS = 60.0
 
 
-def start_worker(launcher: Launcher) -> None:
-    """Start a worker, and wait until it is ready."""
+def await_worker(launcher: Launcher) -> None:
     launcher.start(SETTINGS)
     received = launcher.receive(_PATIENCE_SECONDS)
     if received is None or isinstance(received[1], Ended):
@@ -44,13 +43,13 @@ def start_worker(launcher: Launcher) -> None:
 
 
 def measure(num_workers: int) -> list[float]:
-    """Seconds that each worker of a new launcher took, in the order of their starts."""
+    """Seconds until each worker of a new launcher was ready, in order."""
     seconds = []
     started = time.perf_counter()
     launcher = ProcessLauncher()
     try:
         for _ in range(num_workers):
-            start_worker(launcher)
+            await_worker(launcher)
             seconds.append(time.perf_counter() - started)
             started = time.perf_counter()
     finally:
@@ -61,9 +60,9 @@ def measure(num_workers: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="launchers (default: 5)")
-    parser.add_argument("--workers", type=int, default=5, help="of each (default: 5)")
+    parser.add_argument("--workers", type=int, default=5, help="per launcher (default: 5)")
     arguments = parser.parse_args()
-    print(f"load average before: {machine.load_average()}")
+    print(machine.load_words())
     found = [measure(arguments.workers) for _ in range(arguments.repeats)]
     print(f"first worker   {statistics.median(first for first, *_ in found):.3f} s")
     later = [seconds for _, *others in found for seconds in others]

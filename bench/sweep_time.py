@@ -1,15 +1,13 @@
-"""Minutes of a whole sweep, and what the same trials would take with the usual loop.
+"""Minutes of a whole sweep, and of the same trials with the usual loop.
 
     python bench/sweep_time.py [SPACE.yaml] --data-dir DIR [--usual out/bench.json]
         [--run-options --engine sequential ...]
 
-Runs the command `sweep run` on a fresh store in a temporary folder, from its start to its end,
-reads from the store how many epochs were trained at each width, and multiplies them by the
-seconds of an epoch of the usual loop at that width. Run it on a machine that does nothing else.
+Runs `sweep run` on a fresh store in a temporary folder, counts the epochs at each width and
+multiplies them by the usual loop's seconds per epoch at that width. Run it on an idle machine.
 
-The comparison is in the usual loop's favour: its epochs are those of three hidden layers, without
-validation, and it is granted the same pruning, while the minutes of `sweep run` have everything in
-them.
+The comparison favours the usual loop: its epochs are those of three hidden layers without
+validation, and it is granted the same pruning, while the minutes of `sweep run` include everything.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +32,6 @@ from harness.racing import race
 
 from sweep.data import default_data_dir
 from sweep.errors import SweepError
-from sweep.provenance import package_versions, project_commit
 from sweep.space import load_space
 
 REPOSITORY = Path(__file__).parents[1]
@@ -48,14 +44,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("space", type=Path, nargs="?", default=SPACE)
     parser.add_argument("--data-dir", type=Path, default=default_data_dir())
     parser.add_argument(
-        "--usual", type=Path, help="JSON of engines.py to take the usual loop's epochs from"
+        "--usual", type=Path, help="JSON file of engines.py with the usual loop's epochs"
     )
     parser.add_argument(
-        "--repeats", type=int, default=3, help="of the usual loop's epochs (default: 3)"
+        "--repeats", type=int, default=3, help="epochs of the usual loop (default: 3)"
     )
     parser.add_argument("--out", type=Path, default=OUT, help="default: out/sweep_time.json")
     parser.add_argument(
-        "--run-options", nargs=argparse.REMAINDER, default=[], help="the rest goes to `sweep run`"
+        "--run-options",
+        nargs=argparse.REMAINDER,
+        default=[],
+        help="all that follows goes to `sweep run`",
     )
     return parser.parse_args()
 
@@ -63,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
 def run_sweep(
     space: Path, study: str, data_dir: Path, options: list[str]
 ) -> tuple[float, dict[str, Any]]:
-    """Wall time in seconds of `sweep run`, and what `sweep show --json` says afterwards."""
+    """Wall time of `sweep run` in seconds, and the output of `sweep show --json`."""
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         storage = ["--storage", f"sqlite:///{folder}/studies.db"]
         command = [sys.executable, "-m", "sweep", "run", str(space), *storage]
@@ -81,7 +80,7 @@ def run_sweep(
 
 
 def epochs_by_width(trials: list[dict[str, Any]]) -> dict[int, int]:
-    """Epochs that were trained at each width."""
+    """Epochs trained at each width."""
     counts: Counter[int] = Counter()
     for trial in trials:
         counts[trial["params"]["layer_size"]] += trial["epochs_run"]
@@ -95,9 +94,9 @@ def usual_seconds(results: Mapping[str, Any], width: int) -> float:
         KeyError: that width was not measured.
     """
     rates = [
-        row["trial_epochs_per_second"]["median"]
+        row["rate"]["median"]
         for row in results[str(width)]["rows"]
-        if row["kind"] in tables.USUAL and row["trial_epochs_per_second"]
+        if row["result"]["contestant"]["kind"] in tables.USUAL and row["rate"]
     ]
     if not rates:
         raise KeyError(width)
@@ -105,7 +104,7 @@ def usual_seconds(results: Mapping[str, Any], width: int) -> float:
 
 
 def measure_usual(widths: list[int], data_dir: Path, repeats: int) -> dict[str, Any]:
-    """The usual loop at these widths, in the form of `engines.py`."""
+    """Measure the usual loop at these widths; the result has the form of `engines.py`."""
     found: dict[str, Any] = {}
     cores = machine.num_cores()
     with unpacked_mnist(data_dir) as folder:
@@ -143,22 +142,17 @@ def main() -> None:
         print(f"  width {width}: {count} epochs; usual loop {each[width]:.2f} s an epoch")
     print(f"usual loop, the same {sum(epochs.values())} epochs: {extrapolated / 60:.1f} minutes")
     print(f"ratio: {extrapolated / seconds:.2f}")
-    report = {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": project_commit(),
-        "hardware": machine.hardware(),
-        "versions": package_versions(),
-        "options": options,
-        "seconds": seconds,
-        "states": states,
-        "best": best,
-        "epochs_by_width": epochs,
-        "usual_epoch_seconds": each,
-        "usual_seconds": extrapolated,
-        "ratio": extrapolated / seconds,
-    }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    machine.write_result(
+        arguments.out,
+        options=options,
+        seconds=seconds,
+        states=states,
+        best=best,
+        epochs_by_width=epochs,
+        usual_epoch_seconds=each,
+        usual_seconds=extrapolated,
+        ratio=extrapolated / seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Programs that train the same networks on the same data, one for each way of doing it.
+"""Programs that train the same networks on the same data, each in its own way.
 
-Each runs in a process of its own (`python -m contestants.NAME`, with `bench/` on Python's path)
-and speaks lines on standard input and output, see `contestants.serving`.
+Each runs in its own process (`python -m contestants.NAME`, with `bench/` on Python's path) and
+exchanges lines on standard input and output, see `contestants.serving`.
 """

@@ -1,4 +1,4 @@
-"""Keras 3 on its torch backend, `fit` on arrays in memory."""
+"""Keras 3 with its torch backend: `fit` on arrays in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WARM_UP_IMAGES = 20 * workload.BATCH_SIZE
 
 def prepare(settings: Settings) -> Prepared:
     with tempfile.TemporaryDirectory() as folder:
-        # Read when Keras is imported. It would write its configuration into the home folder.
+        # Read when Keras is imported, which would write its configuration into the home folder.
         os.environ |= {
             "KERAS_BACKEND": "torch",
             "KERAS_HOME": folder,
@@ -27,26 +27,16 @@ def prepare(settings: Settings) -> Prepared:
         keras.layers.Dense(settings.width, activation="relu")
         for _ in range(workload.NUM_HIDDEN_LAYERS)
     ]
-    model = keras.Sequential(
-        [
-            keras.Input((workload.NUM_INPUTS,)),
-            *hidden,
-            keras.layers.Dense(workload.NUM_CLASSES),
-        ]
-    )
+    output = keras.layers.Dense(workload.NUM_CLASSES)
+    model = keras.Sequential([keras.Input((workload.NUM_INPUTS,)), *hidden, output])
     model.compile(
         optimizer=keras.optimizers.AdamW(workload.LEARNING_RATE, workload.WEIGHT_DECAY),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
 
     def fit(num_images: int, epochs: int) -> None:
-        model.fit(
-            images[:num_images],
-            labels[:num_images],
-            batch_size=workload.BATCH_SIZE,
-            epochs=epochs,
-            verbose=0,
-        )
+        arrays = images[:num_images], labels[:num_images]
+        model.fit(*arrays, batch_size=workload.BATCH_SIZE, epochs=epochs, verbose=0)
 
     fit(_WARM_UP_IMAGES, 1)
 
@@ -54,7 +44,7 @@ def prepare(settings: Settings) -> Prepared:
         fit(workload.NUM_IMAGES, settings.epochs)
         return settings.epochs
 
-    return Prepared(go, "not compiled, its default; float32 arrays in memory; the network is kept")
+    return Prepared(go, "not compiled (its default); float32 arrays in memory; the network is kept")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Bare matrix products, with the shapes of training and nothing else: the ceiling.
+"""Bare matrix products with the shapes of training and nothing else: the ceiling.
 
-Random numbers instead of images, results into memory that is there already, no activations, no
-loss, no optimiser. All steps are as large as a full batch (the last of an epoch is smaller in
-training, which makes a thousandth).
+Random numbers instead of images, preallocated results, no activations, loss or optimiser. All steps
+have a full batch (in training, the last of an epoch is smaller: a difference of a thousandth).
 """
 
 from __future__ import annotations

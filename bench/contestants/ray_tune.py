@@ -1,4 +1,4 @@
-"""Ray Tune running the usual loop: one trial for each CPU at a time, in Ray's own processes."""
+"""Ray Tune running the usual loop: one trial per CPU at a time, in Ray's own processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contestants.serving import Prepared, Settings, serve
 
 _OBJECT_STORE_BYTES = 100 * 2**20  # it holds next to nothing
 _ENVIRONMENT = {
-    # A token of this cluster's own: Ray would keep one in the home folder.
+    # A token for this cluster only: Ray would keep one in the home folder.
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": uuid.uuid4().hex,
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -21,7 +21,7 @@ _ENVIRONMENT = {
 
 
 def trainable(parameters: dict[str, dict[str, object]]) -> None:
-    """The usual loop in a process of Ray's; with no epochs it only imports what it needs."""
+    """The usual loop in one of Ray's processes; with 0 epochs it only imports what it needs."""
     import torch
     from ray import tune
 
@@ -38,7 +38,7 @@ def trainable(parameters: dict[str, dict[str, object]]) -> None:
 
 
 def fit(settings: Settings, folder: str) -> int:
-    """Run one trial for each lane, all at a time; return how many epochs they trained."""
+    """Run one trial per lane, all at once; return how many epochs they trained."""
     from ray import tune
 
     tuner = tune.Tuner(
@@ -57,7 +57,7 @@ def fit(settings: Settings, folder: str) -> int:
 
 def prepare(settings: Settings) -> Prepared:
     folder = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
-    os.environ |= _ENVIRONMENT  # which Ray reads when it is imported
+    os.environ |= _ENVIRONMENT  # read when Ray is imported
     import ray
 
     ray.init(
@@ -79,13 +79,13 @@ def prepare(settings: Settings) -> Prepared:
             return fit(settings, results)
 
     def close() -> None:
-        ray.shutdown()  # which ends Ray's processes before their folder goes
+        ray.shutdown()  # ends Ray's processes before their folder is deleted
         folder.cleanup()
 
     note = (
-        f"{settings.lanes} trials at a time, each a new process with {settings.threads} CPU that "
-        f"imports PyTorch and reads the data: {seconds:.1f} s for {settings.lanes} trials of no "
-        f"epochs, which is part of the {settings.epochs}-epoch trials here; starting Ray is not"
+        f"{settings.lanes} trials at a time, each in a new process with {settings.threads} CPU that "
+        f"imports PyTorch and reads the data: {seconds:.1f} s for {settings.lanes} trials of 0 "
+        f"epochs, included in the {settings.epochs}-epoch trials here; starting Ray is not"
     )
     return Prepared(go, note, close)
 

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier, one `partial_fit` an epoch."""
+"""scikit-learn's MLPClassifier, one `partial_fit` per epoch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _WARM_UP_IMAGES = 20 * workload.BATCH_SIZE
 
 def prepare(settings: Settings) -> Prepared:
     images, labels = workload.training_arrays(settings.data_dir)
-    # `partial_fit` makes one pass over the data; it knows neither early stopping nor `max_iter`,
-    # whose warning about convergence `fit` would give.
+    # `partial_fit` makes one pass over the data, without early stopping and without the warning
+    # about convergence that `fit` gives at `max_iter`.
     classifier = MLPClassifier(
         hidden_layer_sizes=(settings.width,) * workload.NUM_HIDDEN_LAYERS,
         activation="relu",
@@ -35,7 +35,7 @@ def prepare(settings: Settings) -> Prepared:
 
     return Prepared(
         go,
-        "Adam with an L2 penalty (alpha) of 0.01: it has no AdamW; float32 arrays in memory; the "
+        "Adam with an L2 penalty (alpha) of 0.01, for lack of AdamW; float32 arrays in memory; the "
         "network is kept between measurements",
     )
 

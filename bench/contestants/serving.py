@@ -1,9 +1,9 @@
 """A contestant's side of the protocol: JSON lines on standard input and output.
 
 The harness writes one line of settings. The contestant prepares everything, warms up and answers
-`{"ready": true, "versions": {...}, "note": "..."}`. For every line `go` it trains the agreed
-epochs and answers `{"trial_epochs": n, "seconds": s}`. It ends when its input does, so that none
-survives the harness.
+`{"ready": true, "versions": {...}, "note": "..."}`. For every line `go` it trains the agreed epochs
+and answers `{"trial_epochs": n, "seconds": s}`. It ends with its input, so that none outlives the
+harness.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from importlib.metadata import version
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one process of a contestant has to do.
+    """The work of one process of a contestant.
 
     Attributes:
         width: Units of each hidden layer.
-        epochs: Epochs of one trial, which are trained for each `go`.
+        epochs: Epochs of one trial, trained for each `go`.
         data_dir: Folder that holds `MNIST/raw/`, unpacked.
         threads: Threads of this process.
         precision: `float32` or `bfloat16`, of the matrix products.
-        engine: Name of this project's engine; empty for the others.
-        lanes: Networks that are trained at once.
-        loader_processes: Loader processes of the usual loop.
+        engine: This project's engine; empty for other contestants.
+        lanes: Networks trained at once.
+        loader_processes: Of the usual loop.
     """
 
     width: int
@@ -48,8 +48,8 @@ class Prepared:
     """A contestant that is ready.
 
     Attributes:
-        train: Trains for one `go`; returns how many epochs of how many trials in all.
-        note: What a reader of the table should know.
+        train: Trains for one `go`; returns the epochs of all trials together.
+        note: For readers of the table.
         close: Called before the process ends.
     """
 
@@ -59,15 +59,15 @@ class Prepared:
 
 
 def serve(prepare: Callable[[Settings], Prepared], packages: tuple[str, ...]) -> None:
-    """Answer the harness until it goes.
+    """Answer the harness until it ends.
 
     Args:
         prepare: Loads data, builds the network and warms up.
-        packages: Distributions whose versions matter.
+        packages: Distributions whose versions are reported.
     """
-    # An exception, so that libraries can end their own processes.
+    # SIGTERM raises an exception, so that libraries can end their own processes.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    # What libraries print must not be taken for an answer.
+    # What libraries print must not be mistaken for an answer.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -86,5 +86,5 @@ def serve(prepare: Callable[[Settings], Prepared], packages: tuple[str, ...]) ->
             trial_epochs = prepared.train()
             answer(trial_epochs=trial_epochs, seconds=time.perf_counter() - started)
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending already
         prepared.close()

@@ -23,7 +23,7 @@ _GROUPS: dict[str, BuildGroup] = {
     "sequential": partial(SequentialGroup, family=_MLP),
     "stacked": partial(StackedGroup, family=_MLP),
 }
-_MANY_EPOCHS = 10_000  # a trial goes on from `go` to `go`
+_MANY_EPOCHS = 10_000  # a trial continues from `go` to `go`
 
 
 def build_config(number: int, width: int) -> TrialConfig:
@@ -61,7 +61,7 @@ def prepare(settings: Settings) -> Prepared:
         for index in range(group.num_steps):
             group.step(index)
         for lane in group.lanes:
-            lane.epoch += 1  # `Lane.record` would do it, with what validation gave
+            lane.epoch += 1  # `Lane.record` does this after validation
 
     train_epoch()
 

@@ -1,7 +1,7 @@
 """The usual loop: torchvision's MNIST, a DataLoader and an Optuna objective around them.
 
-As in PyTorch's own MNIST example, made a little faster than people write it: the optimiser is
-fused, and the loader and its processes are kept from trial to trial.
+As in PyTorch's own MNIST example, but a little faster than usually written: the optimiser is fused,
+and the loader and its processes are kept from trial to trial.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def train(
         loader: Batches of images and labels.
         width: Units of each hidden layer.
         epochs: Passes over the data.
-        report: Takes the epoch, from 0, and its mean loss.
-        num_steps: Steps of each epoch; all if None.
+        report: Receives each epoch, from 0, and its mean loss.
+        num_steps: Steps per epoch; None for all.
     """
     model = build_network(width)
     optimizer = torch.optim.AdamW(

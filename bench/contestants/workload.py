@@ -1,4 +1,4 @@
-"""What all contestants train: sizes, optimiser, network and its matrix products. No torch here."""
+"""What all contestants train: sizes, optimiser, network, matrix products. No torch here."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Product:
     """`count` products at once, each (rows, inner) by (inner, columns).
 
     Attributes:
-        name: The layer and what is computed.
-        left_transposed: Whether the left factor is stored as (inner, rows).
-        right_transposed: Whether the right factor is stored as (columns, inner).
+        name: Layer and purpose.
+        left_transposed: The left factor is stored as (inner, rows).
+        right_transposed: The right factor is stored as (columns, inner).
     """
 
     name: str
@@ -50,8 +50,8 @@ class Product:
 def step_products(width: int, lanes: int) -> list[Product]:
     """Every matrix product of one training step of `lanes` networks on one shared batch.
 
-    Weights are stored as (outputs, inputs), as `torch.nn.Linear` stores them. The first layer of
-    all lanes is one product, since they share its input, which needs no gradient.
+    Weights are stored as (outputs, inputs), as in `torch.nn.Linear`. The first layers of all lanes
+    are one product, because they share their input, which needs no gradient.
     """
     products = _layer("first", 1, NUM_INPUTS, lanes * width, input_gradient=False)
     for index in range(1, NUM_HIDDEN_LAYERS):
@@ -81,7 +81,7 @@ def training_arrays(data_dir: str) -> tuple[NDArray[np.float32], NDArray[np.int6
     """The first images of MNIST's training pool, for libraries that take arrays.
 
     Returns:
-        Normalised pixels, shape (N, 784), and labels, shape (N,).
+        Normalised pixels, shape (NUM_IMAGES, 784), and labels, shape (NUM_IMAGES,).
     """
     images, labels = (_read(data_dir, f"train-{what}") for what in ("images-idx3", "labels-idx1"))
     pixels = images[:NUM_IMAGES].reshape(NUM_IMAGES, NUM_INPUTS).astype(np.float32)

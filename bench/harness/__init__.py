@@ -1,1 +1,1 @@
-"""Starts contestants, lets them run in turn, and makes the table."""
+"""Starts contestants, runs them in turn and makes the table."""

@@ -1,15 +1,33 @@
-"""What the figures were measured on."""
+"""The machine that figures were measured on, and the JSON files that hold both."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
-# What decides how fast matrix products are, from /proc/cpuinfo.
+from sweep.provenance import package_versions, project_commit
+
+# Instructions that decide how fast matrix products are, from /proc/cpuinfo.
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+
+
+def write_result(path: Path, **figures: object) -> None:
+    """Write figures as JSON, with the date, commit, hardware and versions."""
+    result = {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": project_commit(),
+        "hardware": hardware(),
+        "versions": package_versions(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result | figures, indent=2) + "\n")
 
 
 def num_cores() -> int:
@@ -19,20 +37,26 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def load_average() -> float | None:
-    """Processes that wanted a core over the last minute; None where nobody counts them."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+def load_words() -> str:
+    """The load average of the last minute, which should be near 0 on an idle machine."""
+    return f"load average before: {os.getloadavg()[0]:.1f} on {num_cores()} cores"
+
+
+def peak_mebibytes() -> float:
+    """Peak memory of this process."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def hardware() -> dict[str, object]:
-    """Processor, cores, instructions for matrix products, memory, GPUs and operating system."""
     facts = _processor_facts()
     flags = facts.get("flags", "").split()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": facts.get("model name") or platform.processor() or platform.machine(),
         "cores": num_cores(),
         "instructions": [flag for flag in _FLAGS if flag in flags],
-        "memory_gib": _memory_gib(),
+        "memory_gib": round(memory / 2**30, 1),
         "gpus": _gpus(),
         "system": platform.platform(),
     }
@@ -46,12 +70,6 @@ def _processor_facts() -> dict[str, str]:
         return {}
     pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
-
-
-def _memory_gib() -> float | None:
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
 
 
 def _gpus() -> list[str]:

@@ -1,4 +1,4 @@
-"""MNIST as torchvision reads it."""
+"""MNIST in the form that torchvision reads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sweep.records import DataSettings
 
 @contextmanager
 def unpacked_mnist(data_dir: Path) -> Iterator[str]:
-    """A folder with MNIST's files unpacked, which is all that torchvision reads.
+    """A temporary folder with MNIST's files unpacked.
 
     Args:
-        data_dir: Folder of local data sets, packed or not; a download goes there.
+        data_dir: Folder of local data sets, packed or not; downloads go there.
 
     Raises:
-        DataError: the data set is missing and cannot be downloaded, or is damaged.
+        DataError: the data set cannot be downloaded or is damaged.
     """
     load_training_data(DataSettings("mnist", None, 0, str(data_dir)))
     with tempfile.TemporaryDirectory(prefix="mnist-") as folder:

@@ -27,7 +27,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 class ContestantError(Exception):
-    """A contestant cannot be measured; the message says why in one line."""
+    """A contestant cannot be measured; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Contestant:
     """One row of the table.
 
     Attributes:
-        kind: What `--contestants` calls it.
-        name: What the table calls it.
-        module: The module to run.
-        settings: What each of its processes is told.
+        kind: Its name on the command line.
+        name: Its name in the table.
+        module: The module that each of its processes runs.
+        settings: The settings of each process.
         processes: How many run at the same time.
         package: Import name of the package that it needs.
         extra: This project's optional dependency that installs the package.
@@ -60,12 +60,12 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One `go`.
+    """The answers to one `go`.
 
     Attributes:
         trial_epochs: Epochs of all trials of all processes.
         seconds: From the first `go` to the last answer.
-        process_seconds: What each process measured.
+        process_seconds: As measured by each process.
     """
 
     trial_epochs: int
@@ -87,22 +87,18 @@ class _Process:
             text=True,
             cwd=BENCH,
             env=os.environ | threads | {"PYTHONPATH": _python_path(), "TMPDIR": folder},
-            start_new_session=True,  # Ctrl-C is the harness's to handle; a group to end at once
+            start_new_session=True,  # the harness handles Ctrl-C; a group can be ended at once
         )
         self.send(json.dumps(asdict(settings)))
 
     def send(self, line: str) -> None:
-        # If it has gone, `receive` says so.
+        # If the process is gone, `receive` says so.
         with contextlib.suppress(BrokenPipeError):
             self._input.write(line + "\n")
             self._input.flush()
 
     def receive(self) -> dict[str, Any]:
-        """One answer.
-
-        Raises:
-            ContestantError: the process ended or is silent.
-        """
+        """One answer. Raises ContestantError if the process ended or is silent."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             if not selector.select(_PATIENCE_SECONDS):
@@ -115,13 +111,13 @@ class _Process:
         return dict(json.loads(line))
 
     def dismiss(self) -> None:
-        """Tell it to leave, also in the middle of an epoch."""
+        """Ask it to end, even in the middle of an epoch."""
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
         self._process.terminate()
 
     def stop(self) -> None:
-        """Wait until it has left; end what is still there."""
+        """Wait until it has ended; kill what is left."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_SECONDS)
         with contextlib.suppress(ProcessLookupError):
@@ -148,12 +144,7 @@ class _Process:
 
 
 class Team:
-    """The processes of one contestant.
-
-    Args:
-        contestant: What to run.
-        folder: For its temporary files.
-    """
+    """The processes of one contestant, with their temporary files in a folder."""
 
     def __init__(self, contestant: Contestant, folder: str) -> None:
         self.contestant = contestant
@@ -180,7 +171,7 @@ class Team:
             self.note = answer["note"]
 
     def go(self) -> Measurement:
-        """Let all processes train at the same time.
+        """Have all processes train at the same time.
 
         Raises:
             ContestantError: a process ended or is silent.
@@ -196,7 +187,7 @@ class Team:
         )
 
     def dismiss(self) -> None:
-        """Tell every process to leave."""
+        """Ask every process to end."""
         for process in self._processes:
             process.dismiss()
 
@@ -210,8 +201,8 @@ class Team:
 
 @contextmanager
 def assembled(contestants: Sequence[Contestant]) -> Iterator[list[Team]]:
-    """Teams that are not prepared yet; whatever happens, no process or file of theirs is left."""
-    # The name is short: Ray's sockets lie below it, and their paths have a limit.
+    """Teams that are not prepared yet; in any case, no process or file of theirs is left behind."""
+    # A short name, because the paths of Ray's sockets in this folder have a limit.
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         teams = [Team(contestant, folder) for contestant in contestants]
         try:
@@ -224,12 +215,12 @@ def assembled(contestants: Sequence[Contestant]) -> Iterator[list[Team]]:
 
 
 def leave_on_signals() -> None:
-    """Turn SIGINT and SIGTERM into an exception, so that contestants are ended on the way out."""
+    """Turn SIGINT and SIGTERM into an exception, so that contestants are ended before this is."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def _python_path() -> str:
-    """`bench/` before what is there already; processes of a contestant's own inherit it."""
+    """`bench/` before the inherited path; a contestant's own processes inherit both."""
     inherited = os.environ.get("PYTHONPATH")
     return os.pathsep.join([str(BENCH), *([inherited] if inherited else [])])

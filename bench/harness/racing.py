@@ -11,11 +11,7 @@ from harness.processes import Contestant, ContestantError, Measurement, Team, as
 
 @dataclass(slots=True)
 class Result:
-    """What is known of one contestant.
-
-    Attributes:
-        error: Why it could not be measured, or None.
-    """
+    """What is known about one contestant; `error` says why it could not be measured."""
 
     contestant: Contestant
     measurements: list[Measurement] = field(default_factory=list)
@@ -25,10 +21,10 @@ class Result:
 
 
 def race(contestants: Sequence[Contestant], repeats: int) -> list[Result]:
-    """Measure every contestant `repeats` times, one after the other within each repeat.
+    """Measure every contestant once in each of `repeats` rounds.
 
-    Every second round goes backwards, so that nobody always runs after the same neighbour. A
-    contestant that fails is out; the others go on.
+    Every second round goes backwards, so that none always follows the same neighbour. A contestant
+    that fails drops out; the others continue.
     """
     results = [Result(contestant) for contestant in contestants]
     with assembled(contestants) as teams:

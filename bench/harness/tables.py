@@ -1,9 +1,9 @@
-"""From raw times to rates, ratios and text. Pure functions: nothing is started or read here."""
+"""Rates, ratios and text from raw times. Pure functions: nothing is started or read here."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,10 +39,11 @@ class Row:
     """One contestant's line.
 
     Attributes:
+        result: What was measured.
         rate: None if it could not be measured.
-        times_usual: Median rate over that of the faster usual loop.
-        times_libraries: The same over the fastest of scikit-learn and Keras.
-        share_of_products: The same over the fastest bare products of its precision.
+        times_usual: Its median rate divided by that of the faster usual loop.
+        times_libraries: The same for the fastest of scikit-learn and Keras.
+        share_of_products: The same for the fastest bare products of its precision.
     """
 
     result: Result
@@ -53,7 +54,7 @@ class Row:
 
 
 def rate(result: Result) -> Rate | None:
-    """The rate of a contestant, or None if it failed or never ran."""
+    """A contestant's rate, or None if it failed or never ran."""
     if result.error is not None or not result.measurements:
         return None
     rates = [measured.trial_epochs / measured.seconds for measured in result.measurements]
@@ -78,13 +79,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
 def fastest(
     results: Sequence[Result], kinds: Sequence[str], precision: str | None = None
 ) -> float | None:
-    """The highest median rate among these kinds of contestants, or None if there is none.
-
-    Args:
-        results: Of one width.
-        kinds: Kinds that count.
-        precision: The precision that counts; any if None.
-    """
+    """The highest median rate of these kinds and this precision (None: any); None without one."""
     medians = [
         known.median
         for result in results
@@ -97,7 +92,7 @@ def fastest(
 
 def text(table: Sequence[Row]) -> str:
     """The table of one width, for a terminal."""
-    cells = [_HEADER, *(_cells(row) for row in table)]
+    cells = [_HEADER, *map(_cells, table)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADER))]
     lines = []
     for line in cells:
@@ -108,59 +103,31 @@ def text(table: Sequence[Row]) -> str:
 
 
 def to_json(table: Sequence[Row]) -> list[dict[str, Any]]:
-    """Everything that is known of one width, raw times included."""
-    return [
-        {
-            "kind": row.result.contestant.kind,
-            "name": row.result.contestant.name,
-            "module": row.result.contestant.module,
-            "processes": row.result.contestant.processes,
-            "threads": row.result.contestant.settings.threads,
-            "lanes": row.result.contestant.settings.lanes,
-            "precision": row.result.contestant.settings.precision,
-            "engine": row.result.contestant.settings.engine,
-            "loader_processes": row.result.contestant.settings.loader_processes,
-            "note": row.result.note,
-            "error": row.result.error,
-            "trial_epochs_per_second": asdict(row.rate) if row.rate else None,
-            "times_usual_loop": row.times_usual,
-            "times_scikit_learn_or_keras": row.times_libraries,
-            "share_of_matrix_products": row.share_of_products,
-            "measurements": [asdict(measured) for measured in row.result.measurements],
-        }
-        for row in table
-    ]
+    """Everything known about one width, raw times included."""
+    return [asdict(row) for row in table]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     contestant = row.result.contestant
     known = row.rate
-    rates = ("–", "–") if known is None else (_short(known.median), _span(known))
     return (
         contestant.name,
         contestant.settings.precision,
         contestant.layout,
-        *rates,
-        _optional(row.times_usual, lambda ratio: f"{ratio:.2f}"),
-        _optional(row.times_libraries, lambda ratio: f"{ratio:.2f}"),
-        _optional(row.share_of_products, lambda share: f"{share:.1%}"),
+        _short(known.median) if known else "–",
+        f"{_short(known.low)} to {_short(known.high)}" if known else "–",
+        "–" if row.times_usual is None else f"{row.times_usual:.2f}",
+        "–" if row.times_libraries is None else f"{row.times_libraries:.2f}",
+        "–" if row.share_of_products is None else f"{row.share_of_products:.1%}",
     )
-
-
-def _optional(value: float | None, show: Callable[[float], str]) -> str:
-    return "–" if value is None else show(value)
 
 
 def _short(value: float) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def _span(known: Rate) -> str:
-    return f"{_short(known.low)} to {_short(known.high)}"
-
-
 def _notes(table: Sequence[Row]) -> list[str]:
-    """Each error and each note once, after the names that it is about."""
+    """Each error and note once, after the names of its contestants."""
     names: dict[str, list[str]] = {}
     for row in table:
         for note in (row.result.error, row.result.note):

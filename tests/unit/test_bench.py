@@ -192,9 +192,9 @@ def test_a_contestant_that_failed_in_the_middle_has_no_rate():
 
 def test_json_keeps_every_time():
     rows = json.loads(json.dumps(tables.to_json(tables.rows(RESULTS))))
-    assert [m["seconds"] for m in rows[0]["measurements"]] == [20, 10, 40]
-    assert rows[0]["trial_epochs_per_second"] == {"median": 0.1, "low": 0.05, "high": 0.2}
-    assert rows[3]["error"].startswith("not installed")
+    assert [m["seconds"] for m in rows[0]["result"]["measurements"]] == [20, 10, 40]
+    assert rows[0]["rate"] == {"median": 0.1, "low": 0.05, "high": 0.2}
+    assert rows[3]["result"]["error"].startswith("not installed")
 
 
 def test_every_row_of_the_lineup_uses_all_cores():
