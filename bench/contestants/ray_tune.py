@@ -83,7 +83,7 @@ def prepare(settings: Settings) -> Prepared:
         folder.cleanup()
 
     note = (
-        f"{settings.lanes} trials at a time, each in a new process with {settings.threads} CPU that "
+        f"{settings.lanes} trials at a time, each a new process with {settings.threads} CPU that "
         f"imports PyTorch and reads the data: {seconds:.1f} s for {settings.lanes} trials of 0 "
         f"epochs, included in the {settings.epochs}-epoch trials here; starting Ray is not"
     )
