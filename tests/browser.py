@@ -1,7 +1,7 @@
-"""A headless Chromium that opens files, told what to do over a pipe.
+"""A headless Chromium that opens files, controlled through a pipe.
 
-`--remote-debugging-pipe` needs neither a port nor a client library: JSON messages that end with a
-zero byte, on the file descriptors 3 and 4 (https://chromedevtools.github.io/devtools-protocol/).
+`--remote-debugging-pipe` needs neither a port nor a client library: JSON messages terminated by a
+zero byte, on file descriptors 3 and 4 (https://chromedevtools.github.io/devtools-protocol/).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHECKS = (Path(__file__).parent / "page_checks.js").read_text()
 _FLAGS = (
     "--headless=new",
     "--remote-debugging-pipe",
-    "--no-sandbox",  # containers run as root; nothing but our own files is opened
+    "--no-sandbox",  # containers run as root; only our own files are opened
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
@@ -41,19 +41,19 @@ _FLAGS = (
     "--no-default-browser-check",
     "--hide-scrollbars",
 )
-# Puts the two ends of the pipes where the browser looks for them, and becomes it.
+# Moves the two pipe ends to where the browser expects them, then becomes the browser.
 _START = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
     "os.execv(sys.argv[3], sys.argv[3:])"
 )
 _ABOVE = 10  # descriptors that cannot be 3 or 4 themselves
 _PATIENCE_SECONDS = 180.0
-_STRIP = 4000  # CSS pixels of a page that are photographed at once
+_STRIP = 4000  # CSS pixels of a page in one screenshot
 _KEYS = {"Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), " ": ("Space", 32, " ")}
 
 
 class BrowserError(Exception):
-    """The browser refused, failed or did not answer."""
+    """The browser refused a command, failed or did not answer."""
 
 
 def find_browser() -> str | None:
@@ -63,11 +63,7 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """One browser process with a profile of its own, gone with everything it started at the end.
-
-    Args:
-        executable: Path of the browser.
-    """
+    """One browser process with its own profile; the context's exit ends it and its children."""
 
     def __init__(self, executable: str) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
@@ -118,7 +114,7 @@ class Browser:
         patience: float = _PATIENCE_SECONDS,
         **parameters: Any,
     ) -> dict[str, Any]:
-        """Send a command and wait for its answer; events that come meanwhile are kept.
+        """Send a command and wait for its answer; events that arrive meanwhile are kept.
 
         Raises:
             BrowserError: the browser refuses, is gone or does not answer.
@@ -145,10 +141,10 @@ class Browser:
     def wait_for(
         self, method: str, session: str, patience: float = _PATIENCE_SECONDS
     ) -> dict[str, Any]:
-        """The first event of this kind, waiting for it where it has not come.
+        """The first event of this kind; waits for it if necessary.
 
         Raises:
-            BrowserError: it does not come.
+            BrowserError: it does not arrive.
         """
         end = time.monotonic() + patience
         while True:
@@ -159,10 +155,10 @@ class Browser:
 
     def _take(self, message: dict[str, Any]) -> None:
         if "method" not in message:
-            return  # the answer to a dialog that was closed
+            return  # the answer to a closed dialog
         self.events.append(message)
         if message["method"] == "Page.javascriptDialogOpening":
-            self._last += 1  # nobody waits for the answer, but the page waits for this
+            self._last += 1  # the page waits for this; its answer is ignored
             closing = {
                 "id": self._last,
                 "method": "Page.handleJavaScriptDialog",
@@ -188,13 +184,13 @@ class Browser:
     def open(
         self, file: Path, *, width: int = 1280, scheme: str = "light", offline: bool = True
     ) -> Iterator[Page]:
-        """Open a file in a window of its own.
+        """Open a file in its own window.
 
         Args:
             file: The file.
-            width: Of the window, in CSS pixels; a narrow one is a phone's.
-            scheme: `light` or `dark`, what the user prefers.
-            offline: Whether the network is cut.
+            width: Of the window, in CSS pixels; below 600 it is a phone's.
+            scheme: The preferred colour scheme, `light` or `dark`.
+            offline: Whether the network is off.
         """
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -209,7 +205,7 @@ class Browser:
 
 
 def _pipe(theirs: str = "read") -> tuple[int, int]:
-    """Both ends of a pipe, the browser's away from the numbers that it must get later."""
+    """Both ends of a pipe; the browser's end avoids the descriptors that it will be moved to."""
     ends = list(os.pipe())
     index = ("read", "write").index(theirs)
     moved = fcntl.fcntl(ends[index], fcntl.F_DUPFD_CLOEXEC, _ABOVE)
@@ -219,7 +215,7 @@ def _pipe(theirs: str = "read") -> tuple[int, int]:
 
 
 class Page:
-    """A page that is open. What it did so far is in `problems` and `requests`."""
+    """An open page. `problems` and `requests` list what it has done so far."""
 
     def __init__(self, browser: Browser, session: str, width: int) -> None:
         self.browser = browser
@@ -227,11 +223,11 @@ class Page:
         self.width = width
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command of the protocol for this page."""
+        """Send a protocol command for this page."""
         return self.browser.call(method, self.session, **parameters)
 
     def prepare(self, scheme: str, offline: bool) -> None:
-        """Listen to everything, and be the window that was asked for."""
+        """Enable all events and set the requested window."""
         for domain in ("Page", "Runtime", "Log", "Network", "Audits", "DOM", "Accessibility"):
             self.call(f"{domain}.enable")
         self.show(self.width, scheme)
@@ -244,7 +240,7 @@ class Page:
         )
 
     def show(self, width: int, scheme: str = "light", media: str = "screen") -> None:
-        """Be a window of this width, or paper (`print`), for a user who prefers this scheme."""
+        """Become a window of this width, or paper (`print`), with this colour scheme."""
         self.width = width
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -257,7 +253,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", media=media, features=[feature])
 
     def go(self, file: Path) -> None:
-        """Open a file and wait until it has settled."""
+        """Open a file and wait until it is drawn."""
         answer = self.call("Page.navigate", url=file.resolve().as_uri())
         if "errorText" in answer:
             raise BrowserError(f"{file}: {answer['errorText']}")
@@ -266,14 +262,14 @@ class Page:
         self.run(_CHECKS)
 
     def settle(self) -> None:
-        """Let everything that was started be drawn, and its events arrive."""
+        """Wait until pending changes are drawn and their events have arrived."""
         self.run("new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100))")
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page, which may be a promise.
+        """The value of an expression (or promise) in the page.
 
         Raises:
-            BrowserError: it throws.
+            BrowserError: the expression throws.
         """
         answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
@@ -283,12 +279,12 @@ class Page:
         return answer["result"].get("value")
 
     def check(self, name: str, *arguments: Any) -> str:
-        """What one of the checks in `page_checks.js` finds wrong, a line each."""
+        """Problems found by one of the checks in `page_checks.js`, one per line."""
         call = f"checks.{name}({', '.join(map(json.dumps, arguments))})"
         return "\n".join(self.run(call))
 
     def check_pictures(self) -> str:
-        """Text in pictures that does not stand out from what is drawn under it, a line each."""
+        """Text in figures with too little contrast to what is drawn under it, one per line."""
         found = []
         height = self.run("checks.hidePictureTexts(true)")
         for top in range(0, height, _STRIP):
@@ -304,7 +300,7 @@ class Page:
         self.run("checks.hidePictureTexts(false)")
         return "\n".join(filter(None, found))
 
-    # ------------------------------------------------------------ what it did
+    # ------------------------------------------------------------ events
 
     def _events(self, method: str) -> list[dict[str, Any]]:
         return [
@@ -315,7 +311,7 @@ class Page:
 
     @property
     def problems(self) -> list[str]:
-        """Errors and warnings of the console, exceptions, violations of its policy, dialogs."""
+        """Console errors and warnings, exceptions, policy violations, dialogs."""
         found = [
             f"console {said['type']}: {[one.get('value') for one in said['args']]}"
             for said in self._events("Runtime.consoleAPICalled")
@@ -343,19 +339,19 @@ class Page:
 
     @property
     def requests(self) -> list[str]:
-        """Everything that it asked for, itself included, in order."""
+        """All requested URLs, the page included, in order."""
         asked = [sent["request"]["url"] for sent in self._events("Network.requestWillBeSent")]
         return asked + [made["url"] for made in self._events("Network.webSocketCreated")]
 
     @property
     def failed_requests(self) -> list[str]:
-        """Why requests failed."""
+        """The reasons of failed requests."""
         return [failed["errorText"] for failed in self._events("Network.loadingFailed")]
 
-    # ------------------------------------------------------------ a user's hands
+    # ------------------------------------------------------------ input
 
     def click(self, element: str) -> None:
-        """Press the mouse in the middle of what an expression gives."""
+        """Click the middle of the element that an expression returns."""
         x, y = self.run(
             f"(() => {{ const element = {element};"
             "element.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});"
@@ -373,9 +369,9 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def accessible_names(self, selector: str) -> list[tuple[str, str | None]]:
-        """The start of each element's markup, and its name as a screen reader is told it.
+        """The start of each element's markup and its accessible name.
 
-        None for an element that is hidden from screen readers.
+        The name is None for an element that is hidden from screen readers.
         """
         tree = self.call("Accessibility.getFullAXTree")["nodes"]
         names = {
@@ -393,13 +389,13 @@ class Page:
         return result
 
     def pdf(self) -> bytes:
-        """The page as it is printed, on A4."""
+        """The page printed on A4."""
         printed = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
         return base64.b64decode(printed["data"])
 
 
 def pdf_pages(pdf: bytes) -> list[bytes]:
-    """The drawing instructions of each page of a PDF that Chromium made."""
+    """The drawing instructions of each page of a PDF made by Chromium."""
     objects = dict(re.findall(rb"\n(\d+) 0 obj\n?(.*?)\nendobj", pdf, re.DOTALL))
     pages = [text for text in objects.values() if re.search(rb"/Type\s*/Page\b", text)]
     return [
@@ -410,6 +406,6 @@ def pdf_pages(pdf: bytes) -> list[bytes]:
 
 
 def _stream(text: bytes) -> bytes:
-    """What is inside an object of a PDF."""
+    """The content of a PDF object."""
     head, _, content = text.partition(b"stream\n")
     return zlib.decompressobj().decompress(content) if b"/FlateDecode" in head else content

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share."""
+"""Fixtures shared by several rooms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Before PyTorch reads them: threads that wait for each other make a busy machine crawl.
+# Before PyTorch reads them: threads that wait for each other slow a busy machine to a crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -38,11 +38,11 @@ from sweep.store import Store
 
 
 def pytest_configure() -> None:
-    """A worker gets one thread unless a test asks for more."""
+    """Workers get one thread unless a test asks for more."""
     os.sched_getaffinity = lambda _process: {0}
 
 
-# The same examples in every run; `make soak` looks for others.
+# The same examples in every run; `make soak` tries new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
@@ -69,13 +69,13 @@ def mnist_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def digits() -> TrainingData:
-    """1,198 images to train on, 239 to validate."""
+    """1,198 training and 239 validation images."""
     return load_training_data(DIGITS)
 
 
 @pytest.fixture(scope="session")
 def small(digits: TrainingData) -> TrainingData:
-    """120 images to train on, 60 to validate."""
+    """120 training and 60 validation images."""
     return replace(
         digits,
         train=digits.train.take(np.arange(120)),
@@ -85,7 +85,7 @@ def small(digits: TrainingData) -> TrainingData:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """Forks workers for all tests that need processes."""
+    """A fork server for all tests that need processes."""
     with ForkServer() as server:
         yield server
 
@@ -136,7 +136,7 @@ def confirmed_folder(
 
 @pytest.fixture
 def confirmed(confirmed_folder: tuple[Path, list[Any]], tmp_path: Path) -> str:
-    """Storage URL of `small` and of its confirmation, whose test split is still sealed."""
+    """Storage URL of `small` and its confirmation, with the test split still sealed."""
     shutil.copytree(confirmed_folder[0], tmp_path, dirs_exist_ok=True)
     return sqlite_url(tmp_path)
 
@@ -149,7 +149,7 @@ def cli(tmp_path: Path):
 
 @pytest.fixture
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Run the command line in this process, workers and all; gives output and errors."""
+    """Run the command line in this process, workers included; returns output and errors."""
     monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() - cli_environment().keys():
@@ -165,7 +165,7 @@ def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Add up what the long proofs counted in all processes of the run, as their reports say."""
+    """Print the tallies of the long tests, summed over all processes of the run."""
     tried: Counter[str] = Counter()
     survived: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():

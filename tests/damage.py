@@ -1,4 +1,4 @@
-"""A study whose trial was interrupted after several checkpoints, and ways to damage those."""
+"""A study interrupted after several checkpoints of a trial, and ways to damage those."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ KIBIBYTE = 1024
 def interrupted(folder: Path, engine: str) -> Path:
     """Kill a sweep after two checkpoints of its first trial.
 
-    How soon they come is the disk's affair: where it pauses, the first trial may be over, and
-    another sweep is tried.
+    How soon they are written depends on the disk: if the first trial has finished before, another
+    sweep is tried.
     """
     for number in range(5):
         attempt = prepare(folder / str(number), SPACE)
@@ -63,14 +63,14 @@ def checkpoint_files(folder: Path) -> list[Path]:
 
 
 def truncated(content: bytes) -> Iterator[bytes]:
-    """Cut off at every KiB, and one byte short."""
+    """Truncated at every KiB, and by one byte."""
     for length in (*range(0, len(content), KIBIBYTE), len(content) - 1):
         yield content[:length]
 
 
 def flipped(content: bytes, number: int, seed: int = 0) -> Iterator[bytes]:
-    """With one bit the other way round, somewhere else each time."""
-    chance = random.Random(seed)  # noqa: S311 - places, not secrets
+    """Copies with one flipped bit each, at random places."""
+    chance = random.Random(seed)  # noqa: S311 - no secrets
     for _ in range(number):
         damaged = bytearray(content)
         damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
@@ -78,7 +78,7 @@ def flipped(content: bytes, number: int, seed: int = 0) -> Iterator[bytes]:
 
 
 def check_refused(folder: Path, cases: Iterator[bytes]) -> int:
-    """None of these passes for the newest checkpoint; the previous one is there each time."""
+    """None of these is accepted as the newest checkpoint; the previous one always is."""
     store = Store(sqlite_url(folder), to_write=False)
     newest, previous = store.read_checkpoints("small", TRIAL)
     assert newest is not None

@@ -1,4 +1,4 @@
-"""Seeded damage to the files of a store, and what must come of it: an error or the truth."""
+"""Seeded damage to a store file, which must be refused or harmless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Truth = dict[str, StudyRecord]
 
 
 def read_all(url: str) -> Truth:
-    """All that can be read of a store, but weights and Optuna's clock, which is only shown."""
+    """Everything in a store except weights and Optuna's clock, which is only displayed."""
     store = Store(url, to_write=False)
     return {name: without_clock(store.read_study(name)) for name in store.study_names()}
 
@@ -29,7 +29,7 @@ def flip(content: bytearray, draw: random.Random) -> str:
 
 
 def flip_text(content: bytearray, draw: random.Random) -> str:
-    """A bit where there is something, not in the empty parts of pages."""
+    """Flip a bit outside the empty parts of pages."""
     places = [place for place, byte in enumerate(content) if byte]
     place, bit = draw.choice(places), draw.randrange(8)
     content[place] ^= 1 << bit
@@ -44,7 +44,7 @@ def scribble(content: bytearray, draw: random.Random) -> str:
 
 
 def move(content: bytearray, draw: random.Random) -> str:
-    """A page where another one belongs, as after a write that went astray."""
+    """Copy a page over another one, as a misdirected write does."""
     pages = len(content) // 4096
     source, target = draw.randrange(pages), draw.randrange(pages)
     content[target * 4096 : (target + 1) * 4096] = content[source * 4096 : (source + 1) * 4096]
@@ -63,7 +63,7 @@ KINDS = [flip, flip_text, flip_text, scribble, move, truncate]
 def damaged_copies(
     original: Path, folder: Path, number: int, seed: int
 ) -> Iterator[tuple[str, Path]]:
-    """Copies of a store, one after the other in the same place, each with its damage in words."""
+    """Damaged copies of a store, one after another in the same place, each with a description."""
     content = (original / "studies.db").read_bytes()
     target = folder / "studies.db"
     for case in range(number):
@@ -92,7 +92,7 @@ def outcome_of(folder: Path, truth: Truth) -> str:
 
 
 def journal_cases(original: Path, folder: Path, number: int, seed: int) -> Iterator[str]:
-    """An undamaged store with a journal beside it that no driver wrote so."""
+    """An undamaged store beside a journal that no driver wrote."""
     shutil.copy(original / "studies.db", folder)
     magic = bytes.fromhex("d9d505f920a163d7")
     for case in range(number):

@@ -1,4 +1,4 @@
-"""What a driver does with an engine, and groups that are watched or fail when they are told to."""
+"""A driver for engines under test, and groups that can be watched or made to fail."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ GROUPS: dict[str, BuildGroup] = {
 
 Answer = Callable[[EpochMetrics], Decision]
 Watch = Callable[..., None]
-"""Is told the method, the numbers of the lanes, and the arguments; may raise."""
+"""Receives the method, the trial numbers of the lanes, and the arguments; may raise."""
 
 
 def go_on(_: EpochMetrics) -> Decision:
@@ -65,7 +65,7 @@ def prune_at(epochs: dict[int, int]) -> Answer:
 
 
 class WatchedGroup:
-    """A group that says what it is asked for before it does it."""
+    """A group that announces each call before it does it."""
 
     def __init__(self, group: Group, watch: Watch) -> None:
         self._group, self._watch = group, watch
@@ -89,7 +89,7 @@ def numbers(lanes: Sequence[Lane]) -> list[int]:
 def make_engine(
     data: TrainingData, name: str = "stacked", watch: Watch | None = None, **changes: Any
 ) -> Engine:
-    """An engine by name: one lane for the sequential one, eight for the stacked one."""
+    """An engine by name: sequential with one lane, stacked with eight."""
     settings = make_settings(
         **{"engine": name, "lanes": 1 if name == "sequential" else 8, **changes}
     )
@@ -104,13 +104,12 @@ def make_engine(
 
 
 class Driver:
-    """Adds trials to an engine, answers its epochs, collects what it says.
+    """Adds trials to an engine, answers its epochs, collects its messages.
 
     Args:
-        engine: Is advanced one step at a time.
-        answer: Decides on each trial's epoch.
-        patience: So many steps pass before an epoch is answered, unless the engine has nothing to
-            do without the answer.
+        engine: Advanced one step at a time.
+        answer: Decides after each trial's epoch.
+        patience: Steps before an epoch is answered, unless the engine is idle without the answer.
     """
 
     def __init__(self, engine: Engine, answer: Answer = go_on, patience: int = 0) -> None:
@@ -129,7 +128,7 @@ class Driver:
         self._now = 0
 
     def run(self, *configs: TrialConfig) -> list[TrialOutcome]:
-        """Train these to their ends; their outcomes in this order."""
+        """Train these to the end; their outcomes in this order."""
         self.add(*configs)
         while self.num_open:
             self.turn()
@@ -138,7 +137,7 @@ class Driver:
     def add(
         self, *configs: TrialConfig, checkpoints: Mapping[int, Checkpoint] | None = None
     ) -> None:
-        """Have trials trained in the stacks that a pool would make of them."""
+        """Add trials in the stacks that a pool would form."""
         load = Workload(Capacity.of(self.engine._settings))
         for config in configs:
             self._trials[config.number] = config
@@ -150,11 +149,11 @@ class Driver:
 
     @property
     def num_open(self) -> int:
-        """Trials that have neither ended nor been paused."""
+        """Trials that have neither ended nor paused."""
         return len(self._trials.keys() - self.outcomes.keys())
 
     def turn(self) -> None:
-        """Answer what is due, and train one step."""
+        """Answer what is due and train one step."""
         while self._open and (self._open[0][0] <= self._now or self.engine.is_idle):
             _, metrics = self._open.popleft()
             trials = [m.trial for m in metrics]
@@ -180,7 +179,7 @@ class Driver:
                 case OutOfMemory(trials, _):
                     self.out_of_memory.append(message)
                     for trial in trials:
-                        del self._trials[trial]  # it is the pool that has it trained again
+                        del self._trials[trial]  # retrying is the job of the pool
                 case Paused(outcome):
                     self.paused[outcome.trial] = outcome
                     del self._trials[outcome.trial]
@@ -217,7 +216,7 @@ def make_group(
 
 
 def logits_of(outcome: TrialOutcome, config: TrialConfig, data: TrainingData) -> np.ndarray:
-    """Logits of the validation images by the network whose weights the outcome carries."""
+    """Validation logits of the network with the outcome's weights."""
     assert outcome.weights is not None
     network = MLP.build(config.params, data.spec)
     weights = safetensors.torch.load(outcome.weights)
@@ -251,7 +250,7 @@ def several(**changes) -> list[TrialConfig]:
 
 
 def assert_same(ours: TrialOutcome, theirs: TrialOutcome, tolerance: float = 1e-10) -> None:
-    """Two trials that agree up to rounding, as float64 has it."""
+    """Two trials agree up to float64 rounding."""
     assert (ours.trial, ours.state) == (theirs.trial, theirs.state)
     assert len(ours.history) == len(theirs.history)
     for mine, other in zip(ours.history, theirs.history, strict=True):

@@ -1,4 +1,4 @@
-"""Disks that are full: a limit on the size of files, and a small file system of one's own."""
+"""Full disks: a limit on file sizes, and a small file system."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_space(folder: Path) -> None:
 
 
 def can_mount() -> bool:
-    """Whether this machine lets its users have file systems of their own."""
+    """Whether users may mount file systems on this machine."""
     if shutil.which("unshare") is None:
         return False
     with tempfile.TemporaryDirectory() as folder:
@@ -38,9 +38,9 @@ def can_mount() -> bool:
 
 
 class SmallDisk:
-    """A disk of a size, as `folder/disk`, that only commands which are run on it see.
+    """A disk of a given size at `folder/disk`, visible only to commands that are run on it.
 
-    Its files are copied to `folder/kept` when it goes away.
+    Its files are copied to `folder/kept` when it is closed.
     """
 
     def __init__(self, folder: Path, size: str) -> None:
@@ -61,13 +61,13 @@ class SmallDisk:
             self._shell.communicate("exit\n", timeout=60)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of `sweep`."""
+        """Run `sweep` with these arguments."""
         with start_driver(self._folder, *arguments, inside=self._shell.pid) as process:
             output, errors = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
     def make_room(self) -> None:
-        """Make it large."""
+        """Enlarge the disk."""
         self._do("mount -o remount,size=200m disk")
 
     def _do(self, line: str) -> None:
@@ -78,7 +78,7 @@ class SmallDisk:
 
 
 def problem_of(errors: str) -> str:
-    """The one line that a failed command says on standard error beside its progress."""
+    """The one line that a failed command prints on standard error besides its progress."""
     lines = [
         line
         for line in errors.splitlines()
@@ -94,7 +94,7 @@ def assert_whole(database: Path) -> None:
 
 
 def assert_finished(shown: str) -> None:
-    """`sweep show --json` tells of a study that has all its trials."""
+    """`sweep show --json` shows a study with all its trials."""
     study = json.loads(shown)
     states = [trial["state"] for trial in study["trials"]]
     assert (study["state"], states) == ("finished", ["COMPLETE"] * NUM_TRIALS)

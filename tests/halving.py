@@ -1,8 +1,8 @@
-"""A plain schedule that pauses and promotes, in place of the one that a space names.
+"""A simple schedule that pauses and promotes, in place of the one that a space names.
 
 Asynchronous successive halving (Li et al., 2020, "A system for massively parallel hyperparameter
-tuning"): every trial is paused at every rung, and goes on once it is among the better half of those
-that have arrived there.
+tuning"): every trial pauses at every rung, and continues once it is in the better half of those
+that have reached it.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def _build(_space: SearchSpace) -> Halving:
 
 
 def halve(set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Have every study of this process be halved from here on."""
+    """Use this schedule for every study of this process from here on."""
     set_attribute(schedules, "build_schedule", _build)

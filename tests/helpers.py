@@ -1,4 +1,4 @@
-"""Plain functions that several test modules share."""
+"""Functions shared by several test modules."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SMALL: dict[str, Any] = {
     "sampler": {"type": "random", "seed": 1},
     "budget": {"trials": 3},
 }
-"""A search space whose study is finished in about a second of training."""
+"""A search space that takes about a second of training."""
 
 
 DIGITS = DataSettings("digits", None, 0, "data")
@@ -56,7 +56,7 @@ HERE: dict[str, Any] = {
     "engine": "sequential",
     "executor": "inline",
 }
-"""Options with which a study is trained in the test's own process, always alike."""
+"""Options that train a study in the test's own process, repeatably."""
 
 
 def space_mapping(**changes: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def sqlite_url(folder: Path) -> str:
 
 
 def make_config(**changes: Any) -> TrialConfig:
-    """A configuration; what is neither its number nor its seed is a parameter."""
+    """A configuration; all keywords but `number` and `seed` are parameters."""
     number, seed = changes.pop("number", 0), changes.pop("seed", 7)
     base = {"num_layers": 2, "layer_size": 32, "weight_decay": 1e-4, "epochs": 3}
     base |= {"learning_rate": 3e-3, "batch_size": 32}
@@ -76,13 +76,13 @@ def make_config(**changes: Any) -> TrialConfig:
 
 
 def changed(config: TrialConfig, **changes: Any) -> TrialConfig:
-    """The same configuration with other parameters."""
+    """The configuration with some parameters replaced."""
     assert not changes.keys() - config.params.keys()
     return replace(config, params={**config.params, **changes})
 
 
 def flat_spec(num_inputs: int, num_classes: int) -> DataSpec:
-    """What is known of a table with so many columns."""
+    """The spec of a table with this many columns."""
     names = tuple(map(str, range(num_classes)))
     return DataSpec("table", (num_inputs,), names, num_pool=1000, num_test=100)
 
@@ -117,10 +117,7 @@ def without_seconds(history: Sequence[EpochMetrics]) -> list[EpochMetrics]:
 
 
 def timeless(outcome: TrialOutcome | None) -> TrialOutcome | None:
-    """An outcome without wall time and versions: somebody may commit while the tests run.
-
-    Which worker trained it depends on time, too.
-    """
+    """An outcome without what depends on time: wall time, worker, versions (the commit)."""
     if outcome is None:
         return None
     history = tuple(without_seconds(outcome.history))
@@ -128,13 +125,13 @@ def timeless(outcome: TrialOutcome | None) -> TrialOutcome | None:
 
 
 def without_clock(study: StudyRecord) -> StudyRecord:
-    """A study without what Optuna's clock says of its trials, which nothing depends on."""
+    """A study without the times of Optuna's clock, on which nothing depends."""
     trials = tuple(replace(trial, started_at=None, ended_at=None) for trial in study.trials)
     return replace(study, trials=trials)
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
-    """An array of bytes as an IDX file."""
+    """An array of bytes in IDX format."""
     array = np.asarray(values, np.uint8)
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     return header + array.tobytes()
@@ -146,7 +143,7 @@ def write_idx(path: Path, values: np.ndarray) -> None:
 
 
 def read_migrations_once() -> None:
-    """From here on Optuna reads its thirty migrations once, not for each new store (0.2 s)."""
+    """Make Optuna read its thirty migrations once instead of for each new store (0.2 s)."""
     from optuna.storages._rdb.storage import _VersionManager
 
     read, found = _VersionManager._create_alembic_script, []
@@ -162,7 +159,7 @@ def read_migrations_once() -> None:
 def made_once(
     tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
 ) -> Path:
-    """A folder that all processes of a test run share; the first that needs it makes it."""
+    """A folder shared by all processes of a test run; the first that needs it makes it."""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
@@ -196,12 +193,12 @@ def run_cli(
 
 
 def start_cli(*arguments: object, cwd: Path) -> ForkedProcess:
-    """The command line as a process that is still running."""
+    """Start the command line as a process."""
     return fork("cli", list(map(str, arguments)), cwd=cwd, environment=cli_environment())
 
 
 def read_until(stream: Any, words: str) -> str:
-    """The first line that has these words; the stream's end is an error."""
+    """The first line that contains these words; the end of the stream is an error."""
     seen = []
     for line in stream:
         if words in line:
@@ -211,7 +208,7 @@ def read_until(stream: Any, words: str) -> str:
 
 
 def wait_for(happened: Callable[[], bool], patience: float = 600) -> None:
-    """Wait for something that another process does and nobody announces."""
+    """Wait for something that another process does without a message."""
     end = time.monotonic() + patience
     while not happened():
         assert time.monotonic() < end, "it did not happen"
@@ -226,7 +223,7 @@ def is_alive(pid: int) -> bool:
 
 
 def children(pid: int | None = None, *, recursive: bool = False) -> set[int]:
-    """Process ids of a process's children (None: of this one); none once it is gone."""
+    """Process ids of the children of a process (None: this one); empty once it is gone."""
     try:
         return {child.pid for child in psutil.Process(pid).children(recursive=recursive)}
     except psutil.NoSuchProcess:
@@ -234,12 +231,12 @@ def children(pid: int | None = None, *, recursive: bool = False) -> set[int]:
 
 
 def workers(driver: int | None = None) -> set[int]:
-    """Process ids of a driver's workers, which are the children of its fork servers."""
+    """Process ids of a driver's workers: the children of its fork servers."""
     return set().union(*(children(server) for server in children(driver)))
 
 
 def best_epoch(history: tuple[EpochMetrics, ...], objective: Objective) -> int | None:
-    """The epoch with the best objective (the first of equals), or None without epochs."""
+    """The epoch with the best objective (the first if tied), or None without epochs."""
     values = [objective.value(metrics) for metrics in history]
     if not values:
         return None

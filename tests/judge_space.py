@@ -1,9 +1,9 @@
-"""A process that checks search spaces: `python judge_space.py MEGABYTES`, a path on each line.
+"""A process that checks search spaces: `python judge_space.py MEGABYTES`, then one path per line.
 
-For each file it answers with a line of JSON: what came out, how many functions were called (in
-loads of a search space that is shipped), how long that took, and how far the memory has ever grown
-since the start. Beyond the given growth the operating system gives no more. It is a process of its
-own so that neither pytest's nor Hypothesis' memory is counted.
+It answers each path with a line of JSON: the verdict, the number of function calls (in multiples of
+loading a shipped search space), the time, and the peak growth of memory since the start. The
+operating system grants no more than MEGABYTES. A separate process, so that neither pytest's nor
+Hypothesis' memory is counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SECONDS_UNCOUNTED = 0.1
 
 
 def judge(path: Path) -> dict[str, Any]:
-    """What `sweep check` would say: `valid`, `refused` with the problems, or `broken`."""
+    """The verdict of `sweep check`: `valid`, `refused` with the problems, or `broken`."""
     try:
         text = summary.space_text(load_space(path))
         text.encode()
@@ -40,7 +40,7 @@ def judge(path: Path) -> dict[str, Any]:
 
 
 def measured(path: Path) -> dict[str, Any]:
-    """The answer, with its effort; counting is slow, so that what takes no time is not counted."""
+    """The verdict and its effort; counting calls is slow, so quick files are not counted."""
     started = time.process_time()
     answer = judge(path)
     seconds = time.process_time() - started
@@ -52,7 +52,7 @@ def measured(path: Path) -> dict[str, Any]:
 
 
 def most_megabytes() -> float:
-    """The most memory that this process ever had; `getrusage` would count its parent's, too."""
+    """Peak memory of this process; `getrusage` would include its parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 

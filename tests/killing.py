@@ -1,4 +1,4 @@
-"""Drivers that are killed, and what must be true of their study afterwards."""
+"""Kill drivers, and check what must be true of their study afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zygote import ForkedProcess, fork
 from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import Store
 
-# Checkpoints as often as every epoch or two: the more is written, the more can go wrong.
+# Checkpoints every epoch or two: the more is written, the more can go wrong.
 _WORK = ("--workers", 1, "--device", "cpu", "--checkpoint-every", "0.01")
 ENGINES = {
     "sequential": (*_WORK, "--engine", "sequential"),
@@ -43,7 +43,7 @@ TRIALS = 5
 
 
 def small_space(num_trials: int, **changes: Any) -> dict[str, Any]:
-    """A search space with everything that remembers: a sampler that learns, a pruner, dropout."""
+    """A search space with everything that has state: a learning sampler, a pruner, dropout."""
     return {
         "name": "small",
         "dataset": "digits",
@@ -63,7 +63,7 @@ def prepare(folder: Path, space: dict[str, Any]) -> Path:
 
 @dataclass(frozen=True)
 class Accident:
-    """What happens to a driver before or after the n-th call of a named function."""
+    """What happens to a driver before or after the n-th call of a named function (a point)."""
 
     point: str
     when: str = "before"
@@ -80,14 +80,14 @@ def start_driver(
     inside: int | None = None,
     **plan: Any,
 ) -> ForkedProcess:
-    """Start the command line with a ledger and with accidents, in a folder with a `space.yaml`.
+    """Start the command line with a ledger and accidents, in a folder with a `space.yaml`.
 
     Args:
-        folder: Where it works.
+        folder: The working directory.
         arguments: Of the command line.
         accidents: What goes wrong.
-        inside: A process whose file systems it sees, too.
-        plan: What else `ledger_driver` is to do.
+        inside: A process whose file systems it shares.
+        plan: More instructions for `ledger_driver`.
     """
     plans = folder / "plans"
     plans.mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ def start_driver(
 
 
 class Interpreter(subprocess.Popen[str]):
-    """A Python that a failed test does not wait for."""
+    """A Python process that a failed test does not wait for."""
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
         if kind is not None:
@@ -117,7 +117,7 @@ class Interpreter(subprocess.Popen[str]):
 def start_interpreter(
     *arguments: object, cwd: Path, program: Sequence[str] | None = None, **options: Any
 ) -> Interpreter:
-    """Start the command line, or another program, in a fresh interpreter, with all its imports."""
+    """Start the command line, or another program, in a fresh interpreter."""
     given: dict[str, Any] = {
         "cwd": cwd,
         "env": cli_environment(),
@@ -137,7 +137,7 @@ def go_on(
     timeout: float = 600,
     **plan: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """`sweep run` to its end, whatever that is: it makes the study or goes on with it."""
+    """Run `sweep run` until it ends in any way; it creates or continues the study."""
     arguments = ("run", "space.yaml", *options)
     with start_driver(folder, *arguments, accidents=accidents, **plan) as driver:
         try:
@@ -151,7 +151,7 @@ def go_on(
 def kill_through(
     folder: Path, accidents: Sequence[Accident], engine: str, *options: object, **plan: Any
 ) -> None:
-    """Consecutive drivers of one study, each killed with its workers by its accident."""
+    """Run one driver of a study per accident, which kills it and its workers."""
     for accident in accidents:
         killed = go_on(folder, *ENGINES[engine], *options, accidents=(accident,), **plan)
         assert killed.returncode == -signal.SIGKILL, f"never came to {accident}: {killed.stderr}"
@@ -160,31 +160,31 @@ def kill_through(
 def finish(
     folder: Path, engine: str, *options: object, **plan: Any
 ) -> subprocess.CompletedProcess[str]:
-    """`sweep run` to the end of the study."""
+    """Run `sweep run` until the study has finished."""
     done = go_on(folder, *ENGINES[engine], *options, **plan)
     assert done.returncode == 0, done.stderr
     return done
 
 
 def undisturbed_study(folder: Path, space: dict[str, Any], **plan: Any) -> Path:
-    """A study to which nothing happens."""
+    """A study without accidents."""
     finish(prepare(folder, space), "sequential", **plan)
     return folder
 
 
 def kill_all(driver: ForkedProcess) -> None:
-    """End a driver and its workers at one instant: none of them sees another die."""
+    """Kill a driver and its workers at the same instant: none sees another die."""
     if driver.poll() is None:
         driver.send_signal(signal.SIGSTOP)
         for process in children(driver.pid, recursive=True):
-            with contextlib.suppress(ProcessLookupError):  # it may have been ending
+            with contextlib.suppress(ProcessLookupError):  # it may have ended already
                 os.kill(process, signal.SIGKILL)
         driver.kill()
     driver.communicate()
 
 
 def processes_in(folder: Path) -> list[str]:
-    """What works in a folder, or in one that it holds, whoever started it."""
+    """Processes whose working directory is this folder or one inside it."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -199,7 +199,7 @@ def check_gone(folder: Path) -> None:
     wait_for(lambda: not processes_in(folder), patience=60)
 
 
-# ------------------------------------------------------------ what is found afterwards
+# ------------------------------------------------------------ checks
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
@@ -213,7 +213,7 @@ def read_study(folder: Path, name: str = "small") -> StudyRecord:
 
 
 def what_happened(folder: Path) -> list[Any]:
-    """Everything about every trial but the time that it took."""
+    """Everything about every trial except times."""
     return [
         (t.params, t.state, t.reports, t.audited, timeless(t.outcome))
         for t in read_study(folder).trials
@@ -225,7 +225,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 def check_same(folder: Path, undisturbed: Path) -> None:
-    """Configurations, histories, states, outcomes, weights and best trial are what they were."""
+    """Configurations, histories, states, outcomes, weights and best trial are the same."""
     assert what_happened(folder) == what_happened(undisturbed)
     assert weights(folder) == weights(undisturbed)
     best, expected = read_study(folder).best, read_study(undisturbed).best
@@ -241,10 +241,10 @@ def check_integrity(folder: Path) -> None:
 
 
 def check_acknowledged(folder: Path, study: StudyRecord, *, to_the_last_bit: bool) -> int:
-    """Every line of the ledger is in the study, with the same value; gives their number.
+    """Every line of the ledger is in the study with the same value; returns how many there are.
 
-    An epoch that was trained again gives the same value to the last bit in the sequential engine
-    only. The report that counts is the first.
+    Only in the sequential engine does an epoch that is trained again give the same value to the
+    last bit. The first report counts.
     """
     lines = read_ledger(folder)
     epochs: dict[tuple[int, int], list[float]] = defaultdict(list)
@@ -283,20 +283,20 @@ def check_acknowledged(folder: Path, study: StudyRecord, *, to_the_last_bit: boo
 
 
 def check_files(folder: Path, study: StudyRecord) -> None:
-    """The weights of the best trials are whole; nothing that an interruption left is there."""
+    """The weights of the best trials are whole; interruptions left no files behind."""
     artifacts = folder / "studies.artifacts" / study.name
     store = Store(sqlite_url(folder), to_write=False)
     kept = {f"trial-{trial.number:05d}.safetensors" for trial in study.ranked()[:10]}
     for trial in study.ranked()[:10]:
         assert store.read_weights(study.name, trial.number), f"weights of {trial.number} are lost"
     left = {file.name for file in artifacts.iterdir()} - kept
-    # What a kill between the last commit and the tidying leaves is tidied by the next outcome.
+    # Weights left by a kill between commit and tidying are deleted with the next outcome.
     assert not {name for name in left if name.startswith(("checkpoint-", "driver.json"))}
     assert not {name for name in left if name.endswith(".tmp")}
 
 
 def check_whole(folder: Path, num_trials: int, *, to_the_last_bit: bool) -> int:
-    """All that is promised of a finished study; gives the number of acknowledged lines."""
+    """All promises for a finished study hold; returns the number of acknowledged lines."""
     check_gone(folder)
     check_integrity(folder)
     study = read_study(folder)
@@ -321,7 +321,7 @@ def check_whole(folder: Path, num_trials: int, *, to_the_last_bit: bool) -> int:
 
 @dataclass
 class Kills:
-    """How often a study was killed, and how much of it had been acknowledged."""
+    """How often a study was killed, and how many lines it had acknowledged."""
 
     at_start: int = 0
     at_work: int = 0
@@ -335,15 +335,15 @@ class Kills:
 def kill_at_random(
     folder: Path, seed: int, num_kills: int, engine: str, *, more_trials: int = 4, **plan: Any
 ) -> tuple[Kills, int]:
-    """Kill consecutive drivers of one study and their workers, then finish it.
+    """Kill consecutive drivers of one study with their workers, then finish it.
 
-    Every third instant lies in the half second of a start, the others are counted from the
-    first thing that a driver acknowledges. A driver that ends too soon gets more trials to do.
+    Every third instant lies in the first half second, the others in the half second after a
+    driver's first acknowledgements. A driver that finishes too soon gets more trials.
 
     Returns:
-        The kills, and how many trials there must be.
+        The kills, and the number of trials that there must be.
     """
-    chance = random.Random(seed)  # noqa: S311 - instants, not secrets
+    chance = random.Random(seed)  # noqa: S311 - no secrets
     kills, num_trials = Kills(), more_trials
     while kills.count < num_kills:
         options = (*ENGINES[engine], "--trials", num_trials)
@@ -364,13 +364,13 @@ def kill_at_random(
 
 
 def wait_for_lines(folder: Path, driver: ForkedProcess, lines: int) -> None:
-    """Wait until the ledger has so many lines; a driver that ends or hangs says what it did."""
+    """Wait until the ledger has this many lines; a driver that ends or hangs is an error."""
     end = time.monotonic() + 600
     while len(read_ledger(folder)) < lines:
         if driver.poll() is not None:
             raise AssertionError(f"it ended with {driver.returncode}: {driver.communicate()[1]}")
         if time.monotonic() > end:
-            driver.send_signal(signal.SIGUSR1)  # print where all threads are
+            driver.send_signal(signal.SIGUSR1)  # print the stacks of all threads
             time.sleep(1)
             driver.send_signal(signal.SIGABRT)
             raise AssertionError(
@@ -380,10 +380,10 @@ def wait_for_lines(folder: Path, driver: ForkedProcess, lines: int) -> None:
 
 
 def kill_later(folder: Path, driver: ForkedProcess, lines: int, seconds: float) -> str | None:
-    """Kill driver and workers some time after the ledger has so many lines.
+    """Kill driver and workers this long after the ledger has this many lines.
 
     Returns:
-        What the driver said on standard error if it had ended before; None if it was killed.
+        The driver's standard error if it ended before; None if it was killed.
     """
     while driver.poll() is None and lines and len(read_ledger(folder)) < lines:
         time.sleep(0.005)

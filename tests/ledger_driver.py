@@ -1,9 +1,9 @@
-"""The real command line, with a witness and with something that goes wrong on time.
+"""The real command line, with a witness and with accidents at planned moments.
 
-It is forked by `zygote`, with a plan. The witness is a ledger beside the store: one line, on disk
-before the sweep goes on, for everything that the driver has acknowledged. What goes wrong does so
-before or after the n-th call of a named function, in this process, so that an instant that lasts a
-microsecond is hit every time.
+`zygote` forks it with a plan. The witness is a ledger beside the store: one line for everything
+that the driver has acknowledged, on disk before the sweep continues. Accidents happen in this
+process, before or after the n-th call of a named function, so that a moment of a microsecond is hit
+every time.
 """
 
 from __future__ import annotations
@@ -82,17 +82,17 @@ POINTS: dict[str, tuple[Any, str]] = {
     "unlink_weights": (pathlib.Path, "unlink"),
     "commit": (BatchConnection, "commit"),
 }
-"""The named functions; `statement` is a further point: each statement that SQLite executes."""
+"""The named functions; a further point, `statement`, is each statement that SQLite executes."""
 
-_fsync = os.fsync  # the ledger's own must not be counted
+_fsync = os.fsync  # the ledger's own calls must not be counted
 
 
 class Accident:
     """What happens at one point.
 
     Args:
-        plan: `point`, `when` (before or after), `call` (from 1) and `action`: `kill`, the name of
-            a signal, or `hold`, with `held`, a file to make, and `until`, one to wait for.
+        plan: `point`, `when` (before or after), `call` (from 1) and `action`: `kill`, the name of a
+            signal, or `hold`, with a file to create (`held`) and one to wait for (`until`).
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ class Accident:
         return wrapped
 
     def _counts(self, args: tuple[Any, ...]) -> bool:
-        """Only commits that reach the file count, and deletions of weights and checkpoints."""
+        """Only commits that reach the file count, and only deletions of weights and checkpoints."""
         match self._plan["point"], args:
             case "commit", (BatchConnection() as connection,):
                 return connection.in_transaction and not connection.is_in_batch
@@ -164,7 +164,7 @@ def kill_workers() -> None:
 
 
 def wait_for_file(path: str) -> None:
-    """Wait for a file; the time limit keeps a test that failed from leaving processes behind."""
+    """Wait for a file; thanks to the time limit a failed test leaves no processes behind."""
     end = time.monotonic() + 600
     while not Path(path).exists():
         if time.monotonic() > end:
@@ -173,7 +173,7 @@ def wait_for_file(path: str) -> None:
 
 
 class Ledger:
-    """Appends what was acknowledged, each line on disk before the next thing happens."""
+    """Appends what was acknowledged; each line is on disk before anything else happens."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -213,7 +213,7 @@ def watched(start: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
 
 
 def note_signals() -> None:
-    """Make a file once a signal has been dealt with."""
+    """Create a file once a signal has been handled."""
     handle = Interruption.handle
 
     def handle_and_note(interruption: Interruption, number: int, frame: Any) -> None:
@@ -226,8 +226,8 @@ def note_signals() -> None:
 
 
 def main(plan: dict[str, Any]) -> None:
-    faulthandler.register(signal.SIGUSR1)  # a driver that hangs can be asked where
-    # One thread for each worker: threads that wait for each other on a busy machine take minutes.
+    faulthandler.register(signal.SIGUSR1)  # a hanging driver can print its stacks
+    # One thread per worker: threads that wait for each other on a busy machine take minutes.
     os.sched_getaffinity = lambda _process: {0}  # type: ignore[assignment]
     note_signals()
     sketch()

@@ -1,4 +1,4 @@
-"""A family of its own, as small as one can be: softmax regression with a factor.
+"""The smallest model family: softmax regression with a factor.
 
 Shape legend: B batch, K lanes, D inputs, C classes.
 """
@@ -90,7 +90,7 @@ class LinearFamily:
 
 
 def register(monkeypatch: pytest.MonkeyPatch, *, stackable: bool = True) -> None:
-    """Have the family for the rest of a test."""
+    """Register the family for the rest of a test."""
     module = ModuleType("sweep.families.linear")
     module.FAMILY = LinearFamily()
     monkeypatch.setitem(sys.modules, "sweep.families.linear", module)

@@ -1,4 +1,4 @@
-"""What can befall a driver, its fork server or its worker alone, or all of them at once."""
+"""Disasters of a driver, its fork server or its worker alone, or of all at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zygote import ForkedProcess
 
 from sweep.records import StudyState
 
-# No clock decides who is dead: however long something stands still, nothing comes of it.
+# No clock decides who is dead: a process may be stopped for any time without consequences.
 _PAUSE_SECONDS = 0.5
 
 Driver = ForkedProcess
@@ -81,10 +81,10 @@ _LOSING = {"worker killed"}
 
 
 def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int:
-    """Let it happen after so many lines of the ledger; the sweep then ends as it should.
+    """Cause a disaster after this many lines of the ledger; the sweep then ends as it should.
 
-    A driver that lives finishes the study; one that was killed is followed by another. Processes
-    end with their driver.
+    A surviving driver finishes the study; a killed one is followed by another. Processes end with
+    their driver.
 
     Returns:
         How many trials lost their worker.
@@ -118,9 +118,9 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int
 
 
 def stop_the_job(folder: Path, engine: str) -> None:
-    """Send SIGTERM to every process of a job, as a shutdown does: no trial is to blame.
+    """Send SIGTERM to every process of a job, as a shutdown does: no trial is blamed.
 
-    The first driver gets it with the others, the second one some epochs after them.
+    The first driver gets it together with the others, the second one some epochs later.
     """
     for is_late in (False, True):
         before = len(read_ledger(folder))
@@ -145,7 +145,7 @@ def stop_the_job(folder: Path, engine: str) -> None:
 
 
 def orphan_a_starting_server(folder: Path, engine: str) -> None:
-    """Kill the driver while its fork server imports its libraries: that ends all the same."""
+    """Kill the driver while its fork server imports its libraries: the server ends, too."""
     with start_interpreter("run", "space.yaml", *ENGINES[engine], cwd=folder) as driver:
         wait_for(lambda: any(map(_is_importing, children(driver.pid))) or driver.poll() is not None)
         assert driver.poll() is None, driver.communicate()[1]
@@ -157,7 +157,7 @@ def orphan_a_starting_server(folder: Path, engine: str) -> None:
 
 
 def _is_importing(process: int) -> bool:
-    """Whether it is a fresh interpreter that has begun to load PyTorch."""
+    """Whether it is a fresh interpreter that has started to load PyTorch."""
     try:
         maps = Path(f"/proc/{process}/maps").read_text()
     except OSError:

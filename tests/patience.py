@@ -1,4 +1,4 @@
-"""How much work a search space may take: counted, because a time depends on the machine."""
+"""Limits on the work for a search space: counted, because time depends on the machine."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SHIPPED = Path(__file__).parents[1] / "search_spaces" / "digits.yaml"
 
 @contextmanager
 def at_once(loads: int = 1000) -> Iterator[None]:
-    """Call no more functions than so many loads of a search space that is shipped.
+    """Call no more functions than this many loads of a shipped search space.
 
-    What a single call does in minutes is a hang.
+    A single call that takes minutes is a hang.
     """
     limit = loads * calls_of_a_load()
     started = time.process_time()
@@ -33,7 +33,7 @@ def at_once(loads: int = 1000) -> Iterator[None]:
 
 @cache
 def calls_of_a_load() -> int:
-    """How many functions `load_space` calls for `digits.yaml`."""
+    """The number of function calls of `load_space` for `digits.yaml`."""
     load_space(_SHIPPED)
     with counted_calls() as count:
         load_space(_SHIPPED)
@@ -42,7 +42,7 @@ def calls_of_a_load() -> int:
 
 @contextmanager
 def counted_calls() -> Iterator[Callable[[], int]]:
-    """Count the calls of Python's and C's functions in this thread."""
+    """Count the calls of Python and C functions in this thread."""
     calls = 0
 
     def watch(_frame: FrameType, event: str, _argument: object) -> None:

@@ -1,4 +1,4 @@
-"""Two drivers that want the same study at the same instant."""
+"""Two drivers that start on the same study at the same instant."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ RACE = {"num_layers": 1, "learning_rate": {"low": 1e-4, "high": 0.1}, "epochs": 
 
 
 def race(folder: Path, round_number: int, num_trials: int) -> None:
-    """Let two `resume` loose at one instant; the winner stands still until the other has left.
+    """Start two `resume` at one instant; the winner is held until the other has ended.
 
-    Both have everything imported and wait for the same file.
+    Both have imported everything and wait for the same file.
     """
     go, until = folder / f"go-{round_number}", folder / f"until-{round_number}"
     drivers = []
@@ -52,7 +52,7 @@ def _run_race(
     assert (loser.returncode, output) == (2, "")
     (line,) = errors.splitlines()
     assert line.startswith(f"sweep: study 'small' is held by process {winner.pid} on "), line
-    # If both had been refused, nothing would be held any more.
+    # If both had been refused, neither would be held.
     wait_for(lambda: any(folder.glob(f"held-{number}-*")) or winner.poll() is not None)
     assert winner.poll() is None, "both were refused"
     running = json.loads(run_cli("list", "--json", cwd=folder).stdout)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM in each phase of a command, and what must come of them."""
+"""SIGINT and SIGTERM in each phase of a command, and what must follow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PHASES = {
 }
 SIGNALS = ("SIGINT", "SIGTERM")
 NEXT = "sweep: interrupted; what was finished is in the store. Next: sweep resume small"
-# The promise is five; a test's machine may stand still for a while.
+# The promise is five; a test machine may stall for a while.
 _SECONDS = 20
 
 
@@ -46,7 +46,7 @@ def check_interrupted(
 
 
 def interrupt(folder: Path, phase: str, name: str, engine: str) -> None:
-    """Signal a sweep in this phase; it leaves in time, with its workers, and says how to go on."""
+    """Signal a sweep in this phase: it ends in time, with its workers, and says how to continue."""
     point, when, call = PHASES[phase]
     accident = Accident(point, when, call, action=name)
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine], accidents=(accident,)) as run:
@@ -64,7 +64,7 @@ def interrupt(folder: Path, phase: str, name: str, engine: str) -> None:
 
 
 def interrupt_report(folder: Path, name: str) -> None:
-    """Signal reports of a finished study around the reading of the test split."""
+    """Signal reports of a finished study before and after they read the test split."""
     for when, call in (("before", 1), ("after", 1), ("after", 2)):
         accident = Accident("write_test_reading", when, call, action=name)
         with start_driver(folder, "report", "small", accidents=(accident,)) as run:
@@ -77,12 +77,12 @@ def interrupt_report(folder: Path, name: str) -> None:
         _, errors = run.communicate()
     assert run.returncode == 0, errors
     assert (folder / "report" / "report.html").exists()
-    # Two were begun: the one that was cut off is not hidden.
+    # Two readings were begun: the interrupted one is not hidden.
     assert len(read_study(folder).test_readings) == 2
 
 
 def interrupt_imports(folder: Path, name: str) -> None:
-    """Signal the command while it still imports its libraries."""
+    """Signal the command while it imports its libraries."""
     with start_interpreter("run", "space.yaml", *ENGINES["sequential"], cwd=folder) as run:
         maps = Path(f"/proc/{run.pid}/maps")
         wait_for(lambda: "_sqlite3" in maps.read_text() or run.poll() is not None)
@@ -95,7 +95,7 @@ def interrupt_imports(folder: Path, name: str) -> None:
 
 
 def interrupt_twice(folder: Path, name: str, engine: str) -> None:
-    """Signal a sweep whose stop is stuck, in `tell`, twice: it leaves at once, with its workers."""
+    """Signal a sweep that is stuck in `tell` twice: it ends at once, with its workers."""
     held, until, noted = folder / "held", folder / "never", folder / "noted"
     noted.unlink(missing_ok=True)
     accident = Accident("tell", "before", 2, action="hold", held=str(held), until=str(until))
@@ -103,14 +103,14 @@ def interrupt_twice(folder: Path, name: str, engine: str) -> None:
         try:
             wait_for(lambda: held.exists() or run.poll() is not None)
             run.send_signal(signal.Signals[name])
-            wait_for(lambda: noted.exists() or run.poll() is not None)  # or the two would be one
+            wait_for(lambda: noted.exists() or run.poll() is not None)  # lest the two merge
             assert run.poll() is None
             run.send_signal(signal.Signals[name])
             _, errors = run.communicate()
         except BaseException:
             kill_all(run)
             raise
-    # After some seconds it would have left by itself, and said so.
+    # After some seconds it would have ended by itself, and said so.
     assert "interrupted" not in errors
     assert run.returncode == 128 + signal.Signals[name]
     assert "Traceback" not in errors
@@ -118,7 +118,7 @@ def interrupt_twice(folder: Path, name: str, engine: str) -> None:
 
 
 def interrupt_with_a_deaf_worker(folder: Path, name: str, engine: str) -> None:
-    """Signal a sweep whose worker stands still and answers nothing: it leaves in time."""
+    """Signal a sweep whose worker is stopped and answers nothing: it ends in time."""
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as run:
         try:
             wait_for_lines(folder, run, 4)

@@ -1,4 +1,4 @@
-"""Figures that are made but not rendered: rendering takes most of a report's time."""
+"""Figures that are made but not rendered, because rendering takes most of a report's time."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def _to_svg(_figure: object, *, name: str, description: str) -> str:
 
 
 def sketch(set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Have reports keep empty pictures from here on."""
+    """Make reports contain empty pictures from here on."""
     set_attribute(figures, "to_png", _to_png)
     set_attribute(figures, "to_svg", _to_svg)

@@ -1,6 +1,6 @@
-"""Search-space files of every kind that a person, a program or an attacker could write.
+"""Search-space files of any kind that a person, a program or an attacker could write.
 
-Strategies for Hypothesis, and `Judge`, which has each file checked in a process of its own.
+Hypothesis strategies, and `Judge`, which has each file checked in a separate process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHIPPED = {
 
 
 def assert_have_places(problems: Sequence[str], path: Path) -> None:
-    """Each problem of a file is one line that begins with its place."""
+    """Each problem of a file is one line that begins with its position."""
     for problem in problems:
         assert re.match(re.escape(str(path)) + r":[1-9]\d*:[1-9]\d*: \S", problem), problem
         assert problem.isprintable(), problem
@@ -41,9 +41,9 @@ class Judge:
     """Checks files in a process with limited memory (`judge_space.py`); a context manager.
 
     Attributes:
-        counts: How many files had which verdict.
-        most_loads: The most work that one file was, in loads of a search space that is shipped.
-        megabytes: How far the memory of the process ever grew.
+        counts: Number of files by verdict.
+        most_loads: The most work for one file, in loads of a shipped search space.
+        megabytes: Peak growth of the process's memory.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +66,7 @@ class Judge:
         self._process.communicate()
 
     def judge(self, text: bytes) -> None:
-        """Assert that a file gets its answer: valid, or each problem with its place, at once."""
+        """Assert that a file is valid, or refused with positions, within the limits."""
         self.path.write_bytes(text)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -89,7 +89,7 @@ class Judge:
 
 
 class Raw(str):
-    """Text that stands in the file as it is."""
+    """Text that is written to the file unchanged."""
 
 
 NUMBERS = st.sampled_from(
@@ -155,7 +155,7 @@ VALUES = st.one_of(NUMBERS, TOKENS, WORDS, JSON, BIG)
 
 
 def flow(value: Any) -> str:
-    """A value in YAML's flow style."""
+    """A value in YAML flow style."""
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, dict):
@@ -166,7 +166,7 @@ def flow(value: Any) -> str:
 
 
 def block(value: Any, indent: int = 0) -> str:
-    """Mappings over several lines; what is in a list stays in flow style."""
+    """Mappings in block style; lists stay in flow style."""
     if not isinstance(value, dict) or not value:
         return " " + flow(value) + "\n"
     margin = " " * indent
@@ -210,9 +210,9 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def changed_spaces(draw: st.DrawFn) -> bytes:
-    """A valid space in which some places were changed, removed, renamed or added."""
+    """A valid space with some entries changed, removed, renamed or added."""
 
-    def drawn() -> Raw:  # as text, so that no later change is made in each of a thousand copies
+    def drawn() -> Raw:  # as text, so that a later change does not apply to a thousand copies
         return Raw(flow(draw(VALUES)))
 
     space = json.loads(json.dumps(draw(st.sampled_from(_BASES))))
@@ -237,7 +237,7 @@ def changed_spaces(draw: st.DrawFn) -> bytes:
 
 
 def _encoded(draw: st.DrawFn, text: str) -> bytes:
-    """Mostly plain UTF-8, sometimes what another editor or system would write."""
+    """Mostly plain UTF-8, sometimes as another editor or system writes it."""
     match draw(
         st.sampled_from(["plain"] * 6 + ["mark", "windows", "mac", "wide", "latin", "tabs"])
     ):
@@ -258,7 +258,7 @@ def _encoded(draw: st.DrawFn, text: str) -> bytes:
 
 @st.composite
 def wide_spaces(draw: st.DrawFn) -> bytes:
-    """Valid or nearly valid spaces with as much in them as there may be."""
+    """Valid or nearly valid spaces, as large as the limits allow."""
     numbers = ["layer_size", "batch_size", "epochs", "num_layers"]
     order = draw(st.permutations(numbers))
     parameters: dict[str, Any] = {}
@@ -309,7 +309,7 @@ def wide_spaces(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged_files(draw: st.DrawFn) -> bytes:
-    """A file of this repository with bytes removed, replaced, inserted or repeated."""
+    """A shipped file with bytes removed, replaced, inserted or repeated."""
     text = SHIPPED[draw(st.sampled_from(sorted(SHIPPED)))]
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, len(text)))
@@ -328,7 +328,7 @@ def _bytes(text: str) -> bytes:
 
 @st.composite
 def repetitions(draw: st.DrawFn) -> bytes:
-    """One piece, over and over: what makes a parser slow, deep or large."""
+    """One piece, repeated: what makes a parser slow, deep or large."""
     head = draw(st.sampled_from(["", "name: x\ndataset: digits\n", "a: &a [x]\n"]))
     head += draw(
         st.sampled_from(["", "parameters:\n", "enqueue: ", "name: ", "parameters: {epochs: "])
@@ -360,7 +360,7 @@ raw_text = st.one_of(
 
 
 class File(bytes):
-    """A file whose beginning is enough to tell it from others."""
+    """A file that is shown by its beginning."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} bytes: {bytes(self[:400])!r}>"

@@ -1,12 +1,10 @@
-"""The command line as a process of its own, without seconds of imports.
+"""The command line as a separate process, without seconds of imports.
 
-A process that has everything loaded and has done nothing yet forks a child whenever a test wants
-one. The child is a real process, to be signalled, stopped and killed, and so are its fork server
-and its workers; only what they would import has been imported before. Tests of a start itself use
-`subprocess`.
+A process that has imported everything and done nothing else forks a child whenever a test needs
+one. The child is a real process that can be signalled, stopped and killed, and so are its fork
+server and its workers; only their imports are done already. Tests of startup use `subprocess`.
 
-Each process that runs tests has a zygote of its own, which ends its children and itself when that
-process goes.
+Each process that runs tests has its own zygote, which ends with that process, as do its children.
 """
 
 from __future__ import annotations
@@ -34,13 +32,13 @@ from sweep.execution import fork_server
 
 __all__ = ["ForkedProcess", "fork"]
 
-_PATIENCE_SECONDS = 600.0  # ends a hang
+_PATIENCE_SECONDS = 600.0  # a hang ends
 
 # ------------------------------------------------------------ the tests' side
 
 
 class ForkedProcess:
-    """`subprocess.Popen` as far as tests need it; a failed test does not wait for it."""
+    """The parts of `subprocess.Popen` that tests need; a failed test does not wait for it."""
 
     def __init__(self, arguments: Sequence[str], stdout: int, stderr: int) -> None:
         self.args = list(arguments)
@@ -85,7 +83,7 @@ class ForkedProcess:
 
     def send_signal(self, number: int) -> None:
         if self._code is None:
-            with contextlib.suppress(ProcessLookupError):  # we have not been told yet
+            with contextlib.suppress(ProcessLookupError):  # ended, but not reported yet
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
@@ -123,7 +121,7 @@ def _as_text(descriptor: int) -> IO[str]:
 
 class _Zygote:
     def __init__(self, preload: str) -> None:
-        self._children: dict[int, ForkedProcess] = {}  # that have not ended, by number
+        self._children: dict[int, ForkedProcess] = {}  # running ones, by number
         self._num_forked = 0
         self._lock = threading.Lock()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
@@ -163,14 +161,14 @@ class _Zygote:
                 "environment": dict(environment),
                 "inside": inside,
             }
-            with contextlib.suppress(OSError):  # then the zygote has gone, which is told below
+            with contextlib.suppress(OSError):  # the zygote is gone, which is reported below
                 fork_server.send(self._socket, request, [write for _, write in pipes])
         for _, write in pipes:
             os.close(write)
         with os.fdopen(said) as stream:
             pid = stream.read()
         if not pid:
-            # Without the zygote, there are no children either.
+            # Without the zygote there are no children either.
             words = child.stderr.read() if self._listener.is_alive() else self._last_words()
             child.stdout.close()
             child.stderr.close()
@@ -215,15 +213,15 @@ def fork(
     environment: Mapping[str, str],
     inside: int | None = None,
 ) -> ForkedProcess:
-    """Fork a `cli` with these arguments, or a `ledger` driver with these of its own.
+    """Fork the command line, or a `ledger_driver`.
 
     Args:
         kind: `cli` or `ledger`.
-        arguments: What the process gets.
-        cwd: Its working directory.
-        environment: Its environment. What is preloaded must be there from the start of a process:
-            such children have a zygote of their own.
-        inside: A process whose file systems it sees, too.
+        arguments: Of the command line, or the path of the driver's plan.
+        cwd: The working directory.
+        environment: The environment. Libraries are preloaded when a process starts, so each value
+            of `LD_PRELOAD` has its own zygote.
+        inside: A process whose file systems it shares.
     """
     preload = environment.get("LD_PRELOAD", "")
     with _starting:
@@ -247,7 +245,7 @@ def _main(descriptor: int) -> None:
 
 
 def _load() -> None:
-    """Import what a command imports when it needs it, and what its workers do."""
+    """Import what commands import lazily, and what their workers import."""
     import ledger_driver  # noqa: F401
     import optuna
     from helpers import read_migrations_once
@@ -270,14 +268,14 @@ def _load() -> None:
     import sweep.training.stacked  # noqa: F401
     from sweep.execution.processes import ForkServer
 
-    # What Optuna and SQLAlchemy load when the first store is opened.
+    # Loads what Optuna and SQLAlchemy import with the first store.
     optuna.storages.RDBStorage("sqlite://").engine.dispose()
     read_migrations_once()
     ForkServer._spawn = _fork_server  # type: ignore[assignment, method-assign]
 
 
 def _work(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Be the command line."""
+    """Become the command line."""
     said, output, errors = descriptors
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -302,7 +300,7 @@ def _work(request: dict[str, Any], descriptors: list[int]) -> None:
 
 
 def _enter(process: int) -> None:
-    """See the file systems of another process, and be its user."""
+    """Enter the mount and user namespaces of another process."""
     libc = ctypes.CDLL(None, use_errno=True)
     for kind in ("user", "mnt"):
         descriptor = os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY)
@@ -341,12 +339,12 @@ def _exit_code(kind: str, arguments: list[str]) -> int:
 
 
 class _ForkedServer:
-    """The fork server of a driver, as `subprocess.Popen` would show it."""
+    """The fork server of a driver, with the interface of `subprocess.Popen`."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._code: int | None = None
-        self._lock = threading.Lock()  # two threads of a driver may wait for it
+        self._lock = threading.Lock()  # two of the driver's threads may wait for it
 
     def poll(self) -> int | None:
         with self._lock:
@@ -369,7 +367,7 @@ class _ForkedServer:
 
 
 def _fork_server(server: Any, theirs: socket.socket) -> _ForkedServer:
-    """What `ForkServer._spawn` does, less the imports."""
+    """`ForkServer._spawn` without the imports."""
     pid = os.fork()
     if pid:
         return _ForkedServer(pid)

@@ -1,4 +1,4 @@
-"""What several of these suites share."""
+"""Fixtures of several end-to-end tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sweep.execution import LAUNCHERS, InlineLauncher
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study `small_space(TRIALS)`, to which nothing happened, trained one after the other."""
+    """The study `small_space(TRIALS)` without accidents, trained one trial after the other."""
     return made_once(
         tmp_path_factory,
         "undisturbed",
@@ -40,7 +40,7 @@ def _report(folder: Path) -> None:
         "momentum": {"low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
     }
     spaces = (
-        # As many trials as importances take.
+        # As many trials as importances need.
         space_mapping(name="digits-random", parameters=base, budget={"trials": 12}),
         space_mapping(
             name="digits-pruned",
@@ -60,7 +60,7 @@ def _report(folder: Path) -> None:
 
 @pytest.fixture
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports of this process are made without rendering their figures."""
+    """Make reports of this process without rendering their figures."""
     sketch(monkeypatch.setattr)
 
 
@@ -68,7 +68,7 @@ def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Run a command here, workers and all; gives exit code, output and errors."""
+    """Run a command in this process, workers included; returns exit code, output and errors."""
     monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() - cli_environment().keys():

@@ -1,6 +1,6 @@
-"""The report as somebody sees it who opens it: in a real browser, without a network.
+"""The report as its readers see it: in a real browser, without a network.
 
-What is looked at holds for every version of the page; the single checks are in `page_checks.js`.
+These checks apply to every version of the page; `page_checks.js` implements them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HOSTILE = (MARKUP, SIGNS + LONG)  # names of studies
 CLASSES = (MARKUP, SIGNS, LONG)
 REPORTS = ("trained", "hostile")
 
-# Each of these lines is wrong, and each check must find its own.
+# Each of these lines contains an error that one of the checks must find.
 BAD_PAGE = """<!doctype html><html><head><title> </title>
 <style>
   @media (prefers-color-scheme: dark) { .faint { color: #444; background: #222 } }
@@ -64,8 +64,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on studies whose every text is a stranger's."""
-    parameters = {**SPACE["parameters"], "activation": "relu"}  # what is sampled must be a choice
+    """A report on studies whose texts are all a stranger's."""
+    parameters = {**SPACE["parameters"], "activation": "relu"}  # samples must be choices
     space = load_space({**SPACE, "parameters": parameters})
     records = []
     for name in HOSTILE:
@@ -87,13 +87,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     sources = [Source(record, None, (record.name,)) for record in records]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweep.reporting.figures.to_png", lambda _: b"")  # the page has its own
+        patch.setattr("sweep.reporting.figures.to_png", lambda _: b"")  # the page does not use them
         return write_report(folder, sources, top=12).html
 
 
 @pytest.fixture(scope="module", params=REPORTS)
 def visit(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visit]:
-    """One of the reports, opened once and looked at from all sides."""
+    """One of the reports, opened once for all checks."""
     name = request.param
     if name == "trained":
         file = request.getfixturevalue("reported") / "report" / "report.html"
@@ -104,7 +104,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visit]:
 
 
 class Visit:
-    """A page that is open, and what was seen of it: each check by window, scheme or paper."""
+    """An open page and the results of each check by window, colour scheme or paper."""
 
     def __init__(self, name: str, file: Path, page: Page) -> None:
         self.name = name
@@ -121,7 +121,7 @@ class Visit:
         self.reached: set[tuple[int, int]] = set()  # with the keyboard
         self.unseen: list[str] = []
         self._walk()
-        for width in WIDTHS:  # before anything was opened
+        for width in WIDTHS:  # with everything collapsed
             self._show(width)
             self._check("width", width, width)
         page.run("checks.openAll()")
@@ -147,7 +147,7 @@ class Visit:
         self._show(1280)
 
     def _walk(self) -> None:
-        """Press the tabulator until the page is over."""
+        """Press Tab until the focus leaves the page."""
         for _ in range(400):
             self.page.press("Tab")
             focus = self.page.run("checks.focused()")
@@ -166,7 +166,7 @@ class Visit:
         self.wrong[check][where] = self.page.check(check, *arguments)
 
 
-# ---------------------------------------------------------------- what is looked for is found
+# ---------------------------------------------------------------- the checks find errors
 
 
 def test_the_checks_find_what_is_wrong(browser, tmp_path):
@@ -213,7 +213,7 @@ def test_the_checks_find_what_is_wrong(browser, tmp_path):
 def test_nothing_is_wrong_in_any_window(visit, check):
     """Wide and narrow, light and dark, and on paper.
 
-    Nothing is wider than its window, empty, or cut off, and all text stands out.
+    Nothing is wider than its window, empty or cut off, and all text has enough contrast.
     """
     found = visit.wrong[check]
     assert found == dict.fromkeys(found, "")
@@ -247,7 +247,7 @@ def test_pictures_links_and_buttons_have_names(visit):
 
 
 def test_the_page_says_what_its_data_say(visit):
-    """Strangers' names stay text."""
+    """Names from strangers stay text."""
     page = visit.page
     assert page.run("document.querySelectorAll('img[src=x], [onerror]').length") == 0
     assert page.run("document.querySelectorAll('script').length") == 1
@@ -278,7 +278,7 @@ def test_the_page_can_be_printed(visit):
 
 
 def number_of(text: str) -> float | None:
-    """The first number that a cell shows, durations in seconds; None for a word or nothing."""
+    """The first number in a cell, durations in seconds; None without one."""
     shown = text.replace("\u00a0", " ").replace("−", "-").replace(",", "")
     parts = re.findall(r"([\d.]+) (h|min|ms|s)\b", shown)
     if parts:
@@ -299,7 +299,7 @@ def test_shown_numbers_are_understood(text, number):
 
 
 def assert_sorted(page: Page, cells: Sequence[str], *, up: bool) -> None:
-    """Numbers in order and together; equal words together."""
+    """Numbers are in order and together; equal words are together."""
     numbers = [number_of(cell) for cell in cells]
     known = [number for number in numbers if number is not None]
     assert known == sorted(known, reverse=not up)
@@ -316,14 +316,14 @@ def assert_sorted(page: Page, cells: Sequence[str], *, up: bool) -> None:
 
 
 def sort_by_every_heading(page: Page, choose: Any) -> int:
-    """Sort every table by every column, both ways; gives how many columns there were."""
+    """Sort every table by every column, both ways; returns the number of columns."""
     columns = page.run("checks.numColumns()")
     for table, num_columns in enumerate(columns):
         before = page.run(f"checks.rows({table})")
         for column in range(num_columns):
             directions = ["ascending", "descending"]
             if page.run(f"checks.directions({table})")[column] == "ascending":
-                directions.reverse()  # it was sorted by this one already
+                directions.reverse()  # it was sorted by this column already
             for direction in directions:
                 choose(f"checks.button({table}, {column})")
                 expected = [direction if c == column else None for c in range(num_columns)]
@@ -336,7 +336,7 @@ def sort_by_every_heading(page: Page, choose: Any) -> int:
 
 
 def test_a_heading_sorts(visit):
-    """By a click in one report, by a key in the other."""
+    """With a click in one report, with a key in the other."""
 
     def press(button: str) -> None:
         visit.page.run(f"{button}.focus()")

@@ -1,6 +1,6 @@
-"""What a stranger hands over (a store, weights, a checkpoint, data, YAML) never runs as code.
+"""Files from strangers (stores, weights, checkpoints, data, YAML) never run as code.
 
-Each file here would make a folder, the canary, if anything unpickled or evaluated it.
+Each file here would create a folder, the canary, if anything unpickled or evaluated it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DATABASE = "studies.db"
 
 
 class Bomb:
-    """Unpickling this makes a folder."""
+    """Unpickling this creates a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,9 +71,9 @@ def canary(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run_all(run: Callable[..., Any], canary: Path) -> Callable[..., dict[str, tuple[int, str]]]:
-    """Run commands in this process, whose exceptions would show, and look for the canary.
+    """Run commands in this process, where exceptions would surface, and look for the canary.
 
-    Gives the exit code and what was said on standard error, by command.
+    Returns exit code and standard error by command.
     """
 
     def run_each(*lines: str) -> dict[str, tuple[int, str]]:
@@ -131,7 +131,7 @@ def test_the_canary_would_appear_from_yaml(canary):
 
 
 def plant_attributes(folder: Path, canary: Path) -> None:
-    """Where Optuna's CMA-ES keeps its pickles, and where we keep our records."""
+    """Pickles where Optuna's CMA-ES keeps them, and under user attributes."""
     bomb = as_pickle(canary).hex()
     for prefix in ("cma", "sepcma", "cmawm", "lr_adapt_cma"):
         for key in (f"{prefix}:optimizer", f"{prefix}:optimizer:0", f"{prefix}:generation"):
@@ -177,7 +177,7 @@ def test_weights_that_are_pickles_are_refused(finished, tmp_path, canary, run_al
         file.write_bytes(raw)
     key = "sweep_weights_sha256"
     for number in range(3):
-        # A stranger can seal, too.
+        # A stranger can compute digests, too.
         assert execute(
             tmp_path,
             "UPDATE trial_user_attributes SET value_json = ? WHERE key = ? AND trial_id = "
@@ -213,7 +213,7 @@ def test_a_checkpoint_that_is_a_pickle_costs_its_trial_again(
 
 
 def mnist_files(folder: Path, suffix: str, content: bytes) -> None:
-    """A search space for MNIST, and this in place of each of its files."""
+    """A search space for MNIST, with this content in each of its files."""
     space = space_mapping(name="mnist", dataset="mnist", parameters={"epochs": 1})
     (folder / "space.yaml").write_text(json.dumps(space))
     raw = folder / "data" / "MNIST" / "raw"
@@ -239,7 +239,7 @@ def test_images_that_are_pickles_are_refused(tmp_path, canary, run_all, form, su
 
 
 def test_torchvisions_old_files_are_not_looked_at(tmp_path, canary, run_all, monkeypatch):
-    # torchvision would load them with torch.load; there is no network, so nothing is downloaded.
+    # torchvision would read them with torch.load. Without a network, nothing is downloaded.
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     mnist_files(tmp_path, "", b"")
@@ -258,7 +258,7 @@ def test_torchvisions_old_files_are_not_looked_at(tmp_path, canary, run_all, mon
 def test_an_archive_that_grows_to_gigabytes_is_refused(tmp_path, run_all, promised):
     header = bytearray(idx_bytes(np.zeros((1, 28, 28))))[:16]
     header[4:8] = promised.to_bytes(4, "big")
-    # Members of an archive stand one behind the other: 4 GiB in 8 MB, made in a moment.
+    # Concatenated members of an archive: 4 GiB in a few MB, made quickly.
     mnist_files(tmp_path, ".gz", gzip.compress(bytes(header)) + gzip.compress(bytes(2**24)) * 256)
     tracemalloc.start()
     try:

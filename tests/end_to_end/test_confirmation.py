@@ -1,4 +1,4 @@
-"""`sweep confirm` from the command line, killed in the middle, with the test split sealed."""
+"""`sweep confirm` killed half-way, with the test split sealed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def num_reports(folder: Path) -> int:
 
 
 def confirm(folder: Path, *options: object) -> str:
-    """`sweep confirm` to its end; what it printed."""
+    """Run `sweep confirm` until it has finished; its output."""
     with start_driver(folder, *CONFIRM, *options) as driver:
         output, errors = driver.communicate()
     assert driver.returncode == 0, errors

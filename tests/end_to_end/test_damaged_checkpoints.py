@@ -1,4 +1,4 @@
-"""A damaged checkpoint is never used: the one before it is, or none, and that is said."""
+"""A damaged checkpoint is never used: the one before it is, or none, and a message says so."""
 
 from __future__ import annotations
 

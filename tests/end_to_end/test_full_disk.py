@@ -1,4 +1,4 @@
-"""A full disk ends the sweep with one line and an undamaged store; with room it goes on."""
+"""A full disk ends the sweep with one line and a whole store; with room, a resume continues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import sweep
 from sweep.runner import sweeps
 from sweep.store import Store
 
-needs_mount = pytest.mark.skipif(not can_mount(), reason="no file systems of one's own here")
+needs_mount = pytest.mark.skipif(not can_mount(), reason="users cannot mount file systems here")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""Interruptions of a sweep that come from outside: kills, a folder that goes, a pipe that is full.
+"""Interruptions from outside: kills, a folder that disappears, a pipe that is full.
 
-What can befall at which instant is in `test_killing`, `test_killed_parts` and `test_signals`.
+Interruptions at particular instants are in `test_killing`, `test_killed_parts` and `test_signals`.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ ENDLESS = space_mapping(parameters={"epochs": 100_000, "layer_size": 16}, budget
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """A folder with a search space whose trials do not end."""
+    """A folder with a search space whose trials take very long."""
     return prepare(tmp_path, ENDLESS)
 
 
 def num_epochs(folder: Path) -> int:
-    """Epochs that were reported, of whatever trial; 0 before there is a store."""
+    """Reported epochs of all trials; 0 before the store exists."""
     try:
         with closing(sqlite3.connect(f"file:{folder / 'studies.db'}?mode=ro", uri=True)) as store:
             rows = store.execute("SELECT count(*) FROM trial_intermediate_values")
             return int(rows.fetchone()[0])
     except sqlite3.OperationalError:
-        return 0  # its tables are being made
+        return 0  # its tables are being created
 
 
 def wait_for_epochs(folder: Path, more: int = 1) -> None:
@@ -78,8 +78,8 @@ def test_a_trial_that_ends_its_worker_three_times_fails(endless):
             wait_for(lambda: bool(workers(driver.pid) - seen))
             (worker,) = workers(driver.pid) - seen
             seen.add(worker)
-            # One that is killed before it trains again does not count; what the former one said
-            # last may still be on its way.
+            # A worker killed before it trains again does not count, and the last messages of the
+            # one before may still arrive: wait for several epochs.
             wait_for_epochs(endless, 6)
             os.kill(worker, signal.SIGKILL)
         read_until(driver.stderr, "trial 0 FAIL")
@@ -111,7 +111,7 @@ def test_a_folder_that_goes_away_ends_the_sweep_with_one_line(endless):
 
 
 def test_a_standard_error_that_nobody_reads_does_not_hold_up_the_end(endless):
-    """As with `2>&1 | less`: the pipe is full, and what is said on the way out finds no place."""
+    """As with `2>&1 | less`: the pipe is full, and there is no room for the last messages."""
     with start_cli("run", "space.yaml", *ONE_WORKER, cwd=endless) as driver:
         read_until(driver.stderr, "trials done")
         pipe = f"/proc/{driver.pid}/fd/2"

@@ -1,4 +1,4 @@
-"""Killed around the decision to audit a trial, a study audits the same trials all the same."""
+"""A study killed around its decisions to audit trials still audits the same ones."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SPACE = small_space(
         "epochs": 4,
     },
     pruner={"type": "percentile", "percentile": 75.0, "n_startup_trials": 2, "n_warmup_steps": 2},
-    # Whatever the weights begin with, the poor ones are far worse than the good ones.
+    # With any initial weights, the poor ones are far worse than the good ones.
     enqueue=[{"learning_rate": rate} for rate in (*GOOD, *POOR, *GOOD, *POOR)],
     budget={"trials": TRIALS, "audit": 2},
 )
-# Around the decision on the first one; in the middle of its audit; around that on the second one.
+# Around the first decision, during that audit, around the second decision.
 ACCIDENTS = [
     Accident("write_audited", "before"),
     Accident("write_audited", "after"),

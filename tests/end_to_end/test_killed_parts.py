@@ -1,4 +1,4 @@
-"""A worker, a fork server or a driver alone is killed, or stands still for a while."""
+"""A worker, fork server or driver alone is killed, or stopped for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed around pauses and promotions, a study ends as if nothing had happened."""
+"""A study killed around pauses and promotions ends as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from sweep.records import TrialState
 TRIALS = 7
 SPACE = small_space(TRIALS, pruner={"type": "none"})
 AROUND_A_PAUSE = [
-    Accident("decide", "before"),  # the decision is recorded, and its worker does not know
+    Accident("decide", "before"),  # the decision is recorded, but the worker has not got it
     Accident("decide", "after"),
-    Accident("write_paused", "before"),  # the checkpoint is there
+    Accident("write_paused", "before"),  # the checkpoint is written
     Accident("write_paused", "after"),
     Accident("pause", "after"),
     Accident("pause", "after", 2),
@@ -36,9 +36,9 @@ AROUND_A_PAUSE = [
 AROUND_A_PROMOTION = [
     Accident("promote", "before"),
     Accident("promote", "after"),
-    Accident("go_on_with", "before"),  # promoted, and not submitted
+    Accident("go_on_with", "before"),  # promoted, but not submitted
     Accident("resubmit", "after"),  # by the next driver, as an orphan
-    Accident("report", "before"),  # on the epoch at which it was paused
+    Accident("report", "before"),  # of the epoch at which it was paused
     Accident("report", "after", 2),
     Accident("promote", "before", 2),
 ]
@@ -53,7 +53,7 @@ AT_THE_END = [
 
 @pytest.fixture(scope="session")
 def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study, to which nothing happened."""
+    """The study without accidents."""
     return made_once(
         tmp_path_factory,
         "halved",

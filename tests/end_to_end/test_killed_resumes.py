@@ -1,4 +1,4 @@
-"""A driver dies where a finished study goes on: with more trials, or with failed ones again."""
+"""A driver dies as a finished study continues, with more trials or with failed ones again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GRID = small_space(
     pruner={"type": "none"},
     budget={},
 )
-"""Two configurations; that with the high learning rate fails whenever it is run."""
+"""Two configurations; the one with the high learning rate always fails."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def used_up(used_up_folder, tmp_path) -> Path:
 
 
 def resume(folder: Path, *options: object, accident: Accident | None = None) -> int:
-    """`sweep resume` to its end, whatever that is; its exit code."""
+    """Run `sweep resume` until it ends in any way; its exit code."""
     arguments = ("resume", "small", *ENGINES["sequential"], *options)
     with start_driver(folder, *arguments, accidents=(accident,) if accident else ()) as driver:
         driver.communicate()
@@ -91,7 +91,7 @@ def test_a_failure_of_a_grid_is_run_again_once(used_up, point, when):
     ids=lambda value: getattr(value, "point", ""),
 )
 def test_a_finished_study_goes_on_whole_or_not_at_all(finished, tmp_path, accident, found):
-    """What reads as finished with more to do would have its test split opened too soon."""
+    """A study that looked finished with trials left would have its test split opened too soon."""
     assert resume(tmp_path, "--trials", 4, accident=accident) == -signal.SIGKILL
     study = read_study(tmp_path)
     assert (study.state, f"{len(study.trials)} of {study.num_trials}") == found

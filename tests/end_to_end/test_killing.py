@@ -1,4 +1,4 @@
-"""A few instants of what tests/soak tries at many: kill everything, resume, lose nothing."""
+"""Kill everything at a few instants, resume, lose nothing; tests/soak tries many more."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SPACE = {
 
 def test_a_short_sweep_is_interrupted_resumed_and_shown(cli, tmp_path, mnist_dir):
     (tmp_path / "space.yaml").write_text(json.dumps(SPACE))
-    # One trial after the other: two are left when the first has ended.
+    # One trial at a time: two are left when the first has ended.
     options = (
         "--workers", 1, "--engine", "sequential", "--device", "cpu", "--data-dir", mnist_dir,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The wall clock jumps by a day, forwards and backwards: nothing depends on it."""
+"""The wall clock jumps a day forwards and backwards: nothing depends on it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def shim(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def clock(tmp_path, shim, monkeypatch):
-    """Move the wall clock of all processes that are started from here on: `clock(seconds)`."""
+    """Move the wall clock of all processes started from here on: `clock(seconds)`."""
     file = tmp_path / "clock"
     file.write_text("0")
     monkeypatch.setenv("LD_PRELOAD", str(shim))

@@ -1,4 +1,4 @@
-"""Two `resume` at one instant: one works, the other leaves and says who works."""
+"""Two `resume` at one instant: one works, the other is refused and names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sweep report`: the contract of its files, and one reading of the test split for ever."""
+"""`sweep report`: the contract of its files, and a single reading of the test split."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Where workers come from, and what they get from a script that starts a sweep.
+"""Which package workers run, and what they inherit from a script that starts a sweep.
 
-The script needs no `if __name__ == "__main__"`; what lies in its current folder is never imported.
+The script needs no `if __name__ == "__main__"`, and nothing in its current folder is imported.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ study = sweep.run({space!r}, storage="sqlite:///studies.db", workers=2, device="
 print(study.state)
 """
 
-# Every outcome tells what its worker sees: recorded in place of the versions of packages.
+# Every outcome records what its worker sees, in place of package versions.
 WITNESS = """
 
 import os
@@ -53,7 +53,7 @@ def package_versions():
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Path:
-    """A folder whose modules have the names of ours and of the standard library's."""
+    """A folder whose modules have the names of ours, PyTorch's and the standard library's."""
     folder = tmp_path / "stranger"
     folder.mkdir()
     for name in ("random", "sweep", "torch"):
@@ -68,7 +68,7 @@ def test_the_workers_of_a_script_run_its_package_in_its_environment(tmp_path, st
     )
     with (package / "sweep" / "provenance.py").open("a") as module:
         module.write(WITNESS)
-    added = tmp_path / "added"  # it comes before the package, and holds something of its name
+    added = tmp_path / "added"  # it precedes the package and contains a module of its name
     added.mkdir()
     shutil.copy(stranger / "sweep.py", added)
     script = tmp_path / "scripts" / "go.py"

@@ -1,4 +1,4 @@
-"""`sweep confirm` and `sweep report` at one instant: the test split is opened for one of them."""
+"""`sweep confirm` and `sweep report` at one instant: only one of them opens the test split."""
 
 from __future__ import annotations
 

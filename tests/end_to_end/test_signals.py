@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM in the phases of a command: in time, without a traceback, and resumable."""
+"""After SIGINT or SIGTERM in any phase, a command ends in time, resumable, without a traceback."""
 
 from __future__ import annotations
 

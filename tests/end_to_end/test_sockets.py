@@ -1,4 +1,4 @@
-"""Nobody can call in: driver and workers listen nowhere and have no network socket at all."""
+"""Nobody can connect: driver and workers have neither listening nor network sockets."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import pytest
 from helpers import children, read_until, space_mapping, wait_for, workers
 from killing import check_gone, start_interpreter
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is open")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open sockets are listed in /proc")
 
 _LISTENS = 0x10000  # __SO_ACCEPTCON, in the flags of a Unix socket
 
 
 def inodes(pid: int) -> set[str]:
-    """The sockets that a process has open."""
+    """The open sockets of a process."""
     found = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = str(descriptor.readlink())
         except FileNotFoundError:
-            continue  # closed meanwhile
+            continue  # closed in the meantime
         if target.startswith("socket:["):
             found.add(target.removeprefix("socket:[").removesuffix("]"))
     return found
 
 
 def network_sockets(pid: int) -> set[str]:
-    """Those that belong to a network, listening or not."""
+    """Its network sockets, listening or not."""
     known = {
         line.split()[9]
         for kind in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
@@ -44,7 +44,7 @@ def network_sockets(pid: int) -> set[str]:
 
 
 def listening_sockets(pid: int) -> set[str]:
-    """Unix sockets that others may connect to."""
+    """Its Unix sockets that accept connections."""
     rows = [line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
     return inodes(pid) & {row[6] for row in rows if int(row[3], 16) & _LISTENS}
 
@@ -79,7 +79,7 @@ def test_a_sweep_has_no_network_and_listens_nowhere(tmp_path):
 
 
 def has_epochs(database: Path) -> bool:
-    """Whether trials are under way: the store has heard of an epoch."""
+    """Whether trials are running: the store has an epoch."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         rows = connection.execute("SELECT count(*) FROM trial_intermediate_values")
         return bool(rows.fetchone()[0])

@@ -1,4 +1,4 @@
-"""Names and texts of a stranger's store stay text: on the page, in file names, on the terminal."""
+"""Names and texts in a stranger's store stay text: on the page, in file names, on the terminal."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ATTRIBUTES = {
     "trial": "SELECT trial_user_attribute_id, study_name, number, key, value_json "
     "FROM trial_user_attributes JOIN trials USING (trial_id) JOIN studies USING (study_id)",
 }
-"""Of each attribute its row, its study's name, its trial's number or None, its key and value."""
+"""For each attribute: row, study name, trial number or None, key, value."""
 
 
 def reseal(database: sqlite3.Connection, change: Callable[[str, int | None, Any], Any]) -> None:
-    """Change every sealed value, given its key and its trial, and seal it anew for its owner.
+    """Change every value that has a digest, given its key and its trial, and renew the digest.
 
-    A seal finds damage; whoever writes a store can make one.
+    Digests find damage; whoever writes a store can compute them.
     """
     for kind, query in ATTRIBUTES.items():
         for row, study, trial, key, text in database.execute(query).fetchall():
@@ -68,7 +68,7 @@ def rename(folder: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def tested_folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished study whose test split was read, so that no weights are needed any more."""
+    """The finished study with its test split read, so that weights are no longer needed."""
     folder = tmp_path_factory.mktemp("tested")
     shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
     sweep.report("small", storage=sqlite_url(folder), out=folder / "first")
@@ -91,7 +91,7 @@ def hostile_outcome(text: str) -> Callable[[Any], Any]:
 
 
 def make_hostile(folder: Path, text: str) -> None:
-    """This text everywhere where a store keeps text, and one trial that failed because of it."""
+    """This text wherever a store keeps text, and one trial that failed with it as the reason."""
     edit(folder, "sweep_data", in_spec(class_names=[text] * 10))
     edit(folder, "sweep_outcome", hostile_outcome(text))
     edit(folder, "sweep_config", in_params(activation=text))
@@ -132,7 +132,7 @@ def in_values(**changes: Any) -> Callable[[Any], Any]:
 
 
 def without_value(name: str, epoch: int | None = None) -> Callable[[Any], Any]:
-    """Without a metric in this epoch, or in all."""
+    """Remove a metric from this epoch, or from all."""
 
     def change(metrics: dict[str, Any]) -> dict[str, Any]:
         if epoch not in (None, metrics["epoch"]):
@@ -143,7 +143,7 @@ def without_value(name: str, epoch: int | None = None) -> Callable[[Any], Any]:
 
 
 class Page(HTMLParser):
-    """What a browser would act on."""
+    """The elements and the text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ def test_the_page_escapes_every_text_of_the_store(folder):
     written = sweep.report(MARKUP, storage=sqlite_url(folder), out=folder / "report")
     page = Page(written.html.read_text())
     assert_harmless(page)
-    # Name, device, reason, class names, versions: all are shown, none is left out or evaluated.
+    # Name, device, reason, class names, versions: all are shown, and none is evaluated.
     assert page.text.count(MARKUP) >= 8
     assert page.text.count(SCRIPT) >= 5
     assert "49" not in page.text.split(MARKUP)[0]
@@ -191,7 +191,7 @@ def test_the_checks_of_the_page_would_find_what_they_look_for():
 @pytest.mark.parametrize("name", [MARKUP, "..", "x" * 3000, "=1+1", "_hidden", "Ünï ☃", ".git"])
 def test_files_of_a_report_stay_in_their_folder(folder, sketched, name):
     if name == "..":
-        name = ".. .."  # the bare one is no study's name: see below
+        name = ".. .."  # a bare '..' is not a valid name: see below
     rename(folder, name)
     before = set(folder.iterdir())
     sweep.report(name, storage=sqlite_url(folder), out=folder / "report")

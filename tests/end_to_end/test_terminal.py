@@ -1,4 +1,4 @@
-"""On a terminal the work is shown live."""
+"""On a terminal, progress is shown live."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from killing import start_interpreter
 
 
 def read_all(descriptor: int) -> str:
-    """What is written to a terminal until its other end is closed."""
+    """Everything written to a terminal until its other end is closed."""
     pieces = []
     while True:
         try:
             piece = os.read(descriptor, 65536)
-        except OSError:  # Linux says EIO at the end
+        except OSError:  # Linux raises EIO at the end
             break
         if not piece:
             break
@@ -30,7 +30,7 @@ def read_all(descriptor: int) -> str:
 
 
 def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
-    # Long enough to be drawn several times, also where training is fast.
+    # Long enough to be drawn several times, even where training is fast.
     space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
     (tmp_path / "space.yaml").write_text(json.dumps(space))
     ours, theirs = pty.openpty()

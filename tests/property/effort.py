@@ -1,4 +1,4 @@
-"""How many examples a property is tried with."""
+"""The number of examples per property."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _TIMES_MORE = 80
 
 
 def examples(number: int = 25) -> settings:
-    """So many in every run of the tests, and eighty times as many with the profile `explore`.
+    """This many in every run of the tests, and eighty times as many with the profile `explore`.
 
-    The files that a test writes are its own affair: each example writes them anew.
+    Fixtures of a function are shared by its examples, each of which writes its files anew.
     """
     explores = settings.get_current_profile_name() == "explore"
     return settings(

@@ -1,4 +1,4 @@
-"""Whatever is drawn or typed: a valid space keeps its promises, an invalid one gets an answer."""
+"""Valid spaces keep their promises; any other file is refused with an answer."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def domains(draw: st.DrawFn, name: str) -> Any:
 
 @st.composite
 def spaces(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid search space with conditions, as a mapping."""
+    """A valid search space, with conditions, as a mapping."""
     names = draw(st.lists(st.sampled_from(sorted(PARAMETERS)), unique=True))
     parameters = {name: draw(domains(name)) for name in names}
-    # A child may depend on an earlier parameter that offers choices: no cycle can arise.
+    # A child depends only on earlier parameters with choices, so there are no cycles.
     for index, child in enumerate(names):
         parents = [
             name
@@ -70,7 +70,7 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
 
 
 class Dice:
-    """Draws values at random."""
+    """Samples values at random."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311
@@ -92,7 +92,7 @@ class Dice:
 def test_a_valid_space_survives_the_way_through_json(mapping):
     space = load_space(mapping)
     again = load_space(json.loads(json.dumps(space.to_json())))
-    # A default that depends on a parameter which is fixed is written down as its value.
+    # A default that depends on a fixed parameter is stored as its value.
     assert again.domains == space.domains
     assert again.model_dump(exclude={"parameters"}) == space.model_dump(exclude={"parameters"})
     assert again == load_space(again.to_json())
@@ -156,7 +156,7 @@ def test_counting_equals_listing(mapping):
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_strange_file_is_loaded_or_refused_with_places(kind, tmp_path):
-    """In what time and memory, `tests/soak/test_yaml_files.py` finds out."""
+    """`tests/soak/test_yaml_files.py` also limits time and memory."""
     path = tmp_path / "space.yaml"
 
     @examples(10 if kind in ("wide", "repeated") else 40)

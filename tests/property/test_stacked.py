@@ -1,4 +1,4 @@
-"""Whatever is trained in one stack: each trial ends as it does alone."""
+"""Trials that are trained in one stack end as they do alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sweep.execution import Capacity
 from sweep.records import Decision, Epoch, Message, TrialConfig, TrialOutcome, TrialState
 from sweep.training import load_engine
 
-# Of losses, relative and absolute. In float64 rounding hides no mistake and flips no prediction.
+# Of losses, relative and absolute. float64 rounding hides no mistake and flips no prediction.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-3}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in a worker: threads that wait for each other cost more than such small products."""
+    """As in a worker: for such small products, synchronising threads costs more than it gains."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
 
 @cache
 def data() -> TrainingData:
-    """A hundred images of digits, and forty to validate."""
+    """A hundred training and forty validation images of digits."""
     digits = load_training_data(DIGITS)
     return replace(
         digits,
@@ -51,10 +51,10 @@ class Mixture:
     """Trials of one worker.
 
     Attributes:
-        configs: What is trained.
-        ends: For each trial, the epoch after which it is pruned, if it gets there.
-        patience: Steps that pass before an epoch is answered.
-        lanes: The most trials in one stack.
+        configs: The trials.
+        ends: The epoch after which each trial is pruned, if it gets there.
+        patience: Steps before an epoch is answered.
+        lanes: The largest number of trials in one stack.
     """
 
     configs: tuple[TrialConfig, ...]
@@ -100,7 +100,7 @@ def mixtures(draw: st.DrawFn) -> Mixture:
 
 
 def outcomes(engine: str, mixture: Mixture, precision: str) -> list[TrialOutcome]:
-    """Train some stacks in turn, answer late, and collect what comes of the trials."""
+    """Train the stacks in turn, answering late; the outcomes in the order of the trials."""
     lanes = mixture.lanes if engine == "stacked" else 1
     settings = make_settings(engine=engine, lanes=lanes, precision=precision)
     trainer = load_engine(settings, data())
@@ -172,7 +172,7 @@ def test_every_trial_of_a_stack_ends_as_it_does_alone(mixture):
 @examples(12)
 @given(mixtures())
 def test_in_float32_the_losses_are_the_same_but_for_rounding(mixture):
-    """Predictions may differ where two classes are as good as tied, which losses do not show."""
+    """Predictions may differ where two classes are nearly tied, which losses do not show."""
     stacked, alone = (outcomes(name, mixture, "float32") for name in ("stacked", "sequential"))
     assert_ended_as_told(mixture, stacked)
     tolerance = TOLERANCES["float32"]

@@ -1,4 +1,4 @@
-"""What the long proofs share."""
+"""Fixtures of the long tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from killing import TRIALS, small_space, undisturbed_study
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study `small_space(TRIALS)`, to which nothing happened, trained one after the other."""
+    """The study `small_space(TRIALS)` without accidents, trained one trial after the other."""
     return made_once(
         tmp_path_factory,
         "undisturbed",

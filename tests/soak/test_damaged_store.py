@@ -1,4 +1,4 @@
-"""A thousand damaged stores: no traceback, no hang, no wrong best trial in silence."""
+"""A thousand damaged stores: no traceback, no hang, no silently wrong best trial."""
 
 from __future__ import annotations
 

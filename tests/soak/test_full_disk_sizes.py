@@ -1,4 +1,4 @@
-"""Disks of many sizes, each full at another moment of a sweep."""
+"""Disks of many sizes, each full at a different moment of a sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from full_disks import (
 
 pytestmark = [
     pytest.mark.soak,
-    pytest.mark.skipif(not can_mount(), reason="no file systems of one's own here"),
+    pytest.mark.skipif(not can_mount(), reason="users cannot mount file systems here"),
 ]
 
 
@@ -28,7 +28,7 @@ def test_a_disk_of_any_size_leaves_a_whole_store_and_a_study_that_goes_on(tmp_pa
         assert first.returncode in (0, 1, 2)
         assert "Traceback" not in first.stderr
         assert first.returncode == 0 or "make room" in first.stderr or "No space" in first.stderr
-        assert disk.run(*DOCTOR).returncode in (0, 2)  # 2: not even the file could be made
+        assert disk.run(*DOCTOR).returncode in (0, 2)  # 2: not even the file could be created
         disk.make_room()
         assert disk.run(*RUN).returncode == 0
         assert_finished(disk.run(*SHOW).stdout)

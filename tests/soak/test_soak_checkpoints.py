@@ -1,4 +1,4 @@
-"""Checkpoints cut off at every KiB, and with flipped bits."""
+"""Checkpoints truncated at every KiB, and with flipped bits."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def flip_both(folder: Path) -> None:
 
 
 def exchange(folder: Path) -> None:
-    """Whole files, but of other epochs than the store says."""
+    """Undamaged files, but of other epochs than the store says."""
     newest, previous = checkpoint_files(folder)
     contents = newest.read_bytes(), previous.read_bytes()
     previous.write_bytes(contents[0])

@@ -1,4 +1,4 @@
-"""Driver and workers killed together: at random instants and at every kind of write."""
+"""Driver and workers killed together, at random instants and at every kind of write."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from killing import (
 pytestmark = pytest.mark.soak
 
 FEW = {"num_layers": 1, "learning_rate": {"low": 1e-4, "high": 0.1}, "epochs": 3}
-MANY_TRIALS = 13  # more than the ten whose weights are kept, so that weights are deleted
+MANY_TRIALS = 13  # more than the ten that keep weights, so that weights are deleted
 
 CALLS = {
-    "acquire": (1, 2),  # to make the tables; to hold the study
+    "acquire": (1, 2),  # for creating the tables; for the study
     "create_study": (1,),
     "write_study": (1,),
     "enqueue": (1,),
@@ -46,7 +46,7 @@ CALLS = {
     "replace": (3,),
     "delete_files": (1, 12),
     "unlink": (1, 3),
-    "unlink_weights": (1, 3),  # of three: the last one is the last write of all
+    "unlink_weights": (1, 3),  # of three; the last is the last write of all
     "write_checkpoints": (1, 4),
     "tell": (1, 12),
     "commit": (1, 2, 6, 12, 31),
@@ -105,10 +105,10 @@ def test_at_each_named_write(tmp_path, many, accident, tally):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_at_random_statements(tmp_path, many, seed, tally):
-    """Five consecutive drivers, each killed before a statement that SQLite was about to run."""
+    """Five consecutive drivers, each killed before an SQL statement."""
     name = "killed before random SQL statements"
     tally(name, tried=5)
-    chance = random.Random(seed)  # noqa: S311 - instants, not secrets
+    chance = random.Random(seed)  # noqa: S311 - no secrets
     folder = prepare(tmp_path, many_space())
     accidents = [
         Accident("statement", call=chance.randint(start + 1, start + 40))
@@ -125,7 +125,7 @@ def test_at_random_statements(tmp_path, many, seed, tally):
 def test_one_worker_ends_as_if_nothing_had_happened(tmp_path, undisturbed, seed, tally):
     name = "one worker, killed once, same to the last bit"
     tally(name, tried=1)
-    chance = random.Random(seed)  # noqa: S311 - instants, not secrets
+    chance = random.Random(seed)  # noqa: S311 - no secrets
     folder = prepare(tmp_path, small_space(TRIALS))
     lines = chance.randint(0, len(read_ledger(undisturbed)) - 4)
     seconds = chance.uniform(0, 0.04) if lines else chance.uniform(0, 0.5)

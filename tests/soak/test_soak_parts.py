@@ -1,4 +1,4 @@
-"""A worker, a fork server or a driver alone is killed or stopped, early and late in a trial."""
+"""A worker, fork server or driver alone is killed or stopped, early and late in a trial."""
 
 from __future__ import annotations
 

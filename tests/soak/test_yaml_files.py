@@ -1,4 +1,4 @@
-"""Twenty thousand files: each is valid or refused with a place, in a second and in 200 MB."""
+"""Twenty thousand files: each is valid, or refused with a position, within 1 s and 200 MB."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_file_gets_its_answer(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", FILES)
 def test_the_command_line_ends_with_an_answer(kind, tmp_path):
-    """The same through `sweep check`: no traceback, whatever the file."""
+    """The same with `sweep check`: never a traceback."""
 
     @settings(_LONG, max_examples=8)
     @given(FILES[kind])
