@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweep.records import StudyRecord, TestReading
@@ -169,19 +169,13 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
             "Share of importance of each hyperparameter with 95 % intervals",
             lambda: figures.draw_importances(found.importances),
         )
-    if found.interactions.names:
-        yield _Plan(
-            "interactions",
-            "How strongly each pair of hyperparameters acted together",
-            lambda: figures.draw_interactions(found.interactions),
-        )
-    samples = series.samples(record, found.study.space)
+    samples = series.samples(record, found.study.space, _chosen(found.study))
     if samples is not None:
-        shown = series.thinned(replace(samples, best=_chosen(found.study)))
+        shown = series.thinned(samples)
         note = ""
         if shown.num_left_out:
             note = (
-                f"{len(shown.samples):,} of {len(samples.samples):,} trials are drawn: the best "
+                f"{len(shown.frame):,} of {len(samples.frame):,} trials are drawn: the best "
                 "and an even share of the others."
             )
         yield _Plan(
@@ -205,7 +199,8 @@ def _chosen(study: Reported) -> int | None:
 def _course_plans(found: Findings) -> Iterator[_Plan]:
     study = found.study
     record, chosen = study.record, _chosen(study)
-    history, curves = series.history(record), series.learning_curves(record)
+    history = series.history(record, chosen)
+    curves = series.learning_curves(record, chosen)
     own = series.chosen_curves(record, study.network.trial) if study.network else None
     timeline = series.timeline(record)
     if history is not None:
@@ -213,15 +208,15 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
             "history",
             f"{tables.capital(_metric(record))} of each trial against the epochs spent, and the "
             "best so far, trials in the order of their numbers",
-            lambda: figures.draw_history(replace(history, best=chosen)),
+            lambda: figures.draw_history(history),
         )
     if curves is not None:
         yield _Plan(
             "learning-curves",
             f"{tables.capital(_metric(record))} of every trial, epoch by epoch",
-            lambda: figures.draw_learning_curves(replace(curves, best=chosen)),
+            lambda: figures.draw_learning_curves(curves),
             "Diamonds: audited trials, where the pruner would have ended them."
-            if any(curve.audited for curve in curves.curves)
+            if curves.frame["audited"].any()
             else "",
         )
     if own is not None:
@@ -229,7 +224,6 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
             "losses",
             f"Loss and error of trial {own.number} in training and validation, epoch by epoch",
             lambda: figures.draw_chosen_curves(own),
-            "" if own.train_error else "The training accuracy was not recorded.",
         )
     if timeline is not None:
         yield _Plan(
