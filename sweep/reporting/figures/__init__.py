@@ -5,48 +5,6 @@ The chosen trial, COMPLETE and PRUNED ones look the same in every figure.
 """
 
 from sweep.reporting.figures.canvas import drawing, image_png, to_png, to_svg
-from sweep.reporting.figures.course import (
-    draw_chosen_curves,
-    draw_history,
-    draw_learning_curves,
-    draw_timeline,
-)
-from sweep.reporting.figures.hyperparameters import (
-    draw_importances,
-    draw_parallel_coordinates,
-    draw_slices,
-)
-from sweep.reporting.figures.matrices import (
-    draw_difference,
-    draw_test_confusion_matrix,
-    draw_validation_confusion_matrices,
-)
 from sweep.reporting.figures.palette import DARK_CSS
-from sweep.reporting.figures.trust import (
-    draw_best_so_far,
-    draw_confirmation,
-    draw_reliability,
-    draw_study_tests,
-)
 
-__all__ = [
-    "DARK_CSS",
-    "draw_best_so_far",
-    "draw_chosen_curves",
-    "draw_confirmation",
-    "draw_difference",
-    "draw_history",
-    "draw_importances",
-    "draw_learning_curves",
-    "draw_parallel_coordinates",
-    "draw_reliability",
-    "draw_slices",
-    "draw_study_tests",
-    "draw_test_confusion_matrix",
-    "draw_timeline",
-    "draw_validation_confusion_matrices",
-    "drawing",
-    "image_png",
-    "to_png",
-    "to_svg",
-]
+__all__ = ["DARK_CSS", "drawing", "image_png", "to_png", "to_svg"]

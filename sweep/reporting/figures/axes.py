@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from sweep.definitions import is_share
@@ -27,13 +27,10 @@ __all__ = [
     "jitter",
     "legend",
     "log_axis",
-    "marker",
     "scatter_trials",
     "short",
     "star",
-    "state_markers",
     "states_among",
-    "stroke",
 ]
 
 WIDE = 9.6  # inches: nearly the width of a page; text stays readable at two thirds of it
@@ -97,7 +94,7 @@ def scatter_trials(
         own = states == state
         axes.scatter(
             x[own], y[own], size, color=STATE_COLOURS[state], marker=_MARKERS[state], alpha=0.75,
-            linewidths=0, rasterized=raster,
+            linewidths=0, rasterized=raster, label=state,
         )  # fmt: skip
 
 
@@ -106,19 +103,19 @@ def states_among(states: pd.Series) -> list[str]:
     return [state for state in STATE_COLOURS if (states == state).any()]
 
 
-def star(axes: Axes, x: float, y: float) -> None:
+def star(axes: Axes, x: float, y: float, label: str) -> None:
     """The chosen trial as a mark."""
     axes.plot(
         x, y, "*", color=LIGHT["best"], markersize=14, markeredgecolor=LIGHT["paper"], zorder=4,
-        clip_on=False,
+        clip_on=False, label=label,
     )  # fmt: skip
 
 
-def in_front(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+def in_front(axes: Axes, x: Sequence[float], y: Sequence[float], label: str) -> None:
     """The chosen trial's line, set off from all others; a dot if it is of one point."""
     axes.plot(x, y, color=LIGHT["paper"], linewidth=5, zorder=2.9)
     one = "o" if len(x) == 1 else None
-    axes.plot(x, y, color=LIGHT["best"], linewidth=2.6, marker=one, zorder=3)
+    axes.plot(x, y, color=LIGHT["best"], linewidth=2.6, marker=one, zorder=3, label=label)
 
 
 def interval_bar(axes: Axes, row: float, low: float, high: float, colour: str) -> None:
@@ -132,34 +129,16 @@ def jitter(numbers: Any) -> Any:
     return (numbers * 0.6180339887498949) % 1 - 0.5
 
 
-# ---------------------------------------------------------------- legends
-
-
-def legend(axes: Axes, handles: Sequence[Artist]) -> None:
-    """The legend above the axes, where it hides nothing."""
-    axes.legend(
-        handles=list(handles),
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=len(handles),
-        borderaxespad=0.2,
-        handletextpad=0.4,
-        columnspacing=1.2,
-    )
-
-
-def marker(colour: str, shape: str, label: str, size: float = 6, **style: Any) -> Line2D:
-    """A single mark for a legend."""
-    return Line2D(
-        [], [], color=colour, marker=shape, markersize=size, linestyle="none", label=label, **style
-    )
-
-
-def stroke(label: str, color: str, **style: Any) -> Line2D:
-    """A line for a legend."""
-    return Line2D([], [], label=label, color=color, **style)
-
-
-def state_markers(states: pd.Series) -> list[Line2D]:
-    """The legend of `scatter_trials`."""
-    return [marker(STATE_COLOURS[state], _MARKERS[state], state) for state in states_among(states)]
+def legend(figure: Figure) -> None:
+    """The legend of all labels in a figure above its axes, where it hides nothing."""
+    found: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        found = dict(zip(labels, handles, strict=True)) | found
+    shown = figure.legend(
+        handles=[*found.values()], labels=[*found], loc="outside upper right", ncols=len(found),
+        borderaxespad=0.2, handletextpad=0.4, columnspacing=1.2,
+    )  # fmt: skip
+    for handle in shown.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)

@@ -6,6 +6,7 @@ No figure is registered with pyplot: it belongs to whoever made it, and nothing 
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ _PAGE_FONTS = (
     "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 )
 _RASTER_DPI = 110  # of what is too much for shapes
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MORE_DIGITS = re.compile(r"(?<=\.\d\d)\d+")  # hundredths of a point are enough
 _STYLE: Any = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.family": _LAYOUT_FONT,
@@ -93,10 +96,10 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
     """
     with drawing(), mpl.rc_context({"svg.hashsalt": name}):
         _lay_out(figure)
-        buffer = io.BytesIO()
+        buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nothing, dpi=_RASTER_DPI, transparent=True)
-    svg = ET.fromstring(buffer.getvalue())  # noqa: S314 - made here
+    svg = ET.fromstring(_NO_XML.sub("\ufffd", buffer.getvalue()))  # noqa: S314 - made here
     svg.remove(svg[0])  # a style sheet, which would hold for the whole page
     for element in svg.iter():
         _for_page(element, name)
@@ -122,6 +125,8 @@ def _for_page(element: ET.Element, name: str) -> None:
             value = f"{name}-{value}"
         elif key == "href":
             value = value.replace("#", f"#{name}-")
+        elif key in ("d", "x", "y"):
+            value = _MORE_DIGITS.sub("", value)
         elif "#" in value:
             value = value.replace("url(#", f"url(#{name}-")
             for colour, light in LIGHT.items():

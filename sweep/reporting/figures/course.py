@@ -6,12 +6,10 @@ from typing import Any
 
 import pandas as pd
 import seaborn as sns
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from sweep.reporting.figures.axes import (
@@ -22,12 +20,9 @@ from sweep.reporting.figures.axes import (
     in_front,
     legend,
     log_axis,
-    marker,
     scatter_trials,
     star,
-    state_markers,
     states_among,
-    stroke,
 )
 from sweep.reporting.figures.palette import LIGHT, STATE_COLOURS
 from sweep.reporting.series import ChosenCurves, Timeline, Trials
@@ -52,26 +47,23 @@ def draw_history(history: Trials) -> Figure:
         axes, points["epochs_spent"], points["height"], points["state"], 8 if many else 28,
         raster=many,
     )  # fmt: skip
-    handles = state_markers(points["state"])
     if frame["best"].notna().any():
-        axes.step(frame["epochs_spent"], frame["best"], where="post", color=LIGHT["best"], lw=1.8)
-        handles.append(stroke("best so far", LIGHT["best"], linewidth=1.8))
+        style: dict[str, Any] = {"color": LIGHT["best"], "linewidth": 1.8, "label": "best so far"}
+        axes.step(frame["epochs_spent"], frame["best"], where="post", **style)
     for point in points[points["number"] == history.chosen].itertuples():
-        star(axes, point.epochs_spent, point.height)
-        handles.append(marker(LIGHT["best"], "*", f"trial {point.number}, chosen", size=10))
+        star(axes, point.epochs_spent, point.height, f"trial {point.number}, chosen")
     log_axis(axes, "y")
     if len(failed):
         axes.plot(
             failed["epochs_spent"], [0.02] * len(failed), "|", color=LIGHT["failed"],
             markersize=11, markeredgewidth=2, transform=axes.get_xaxis_transform(),
-            rasterized=len(failed) > MANY,
+            rasterized=len(failed) > MANY, label="failed (no value)",
         )  # fmt: skip
-        handles.append(marker(LIGHT["failed"], "|", "failed (no value)"))
     count_axis(axes, "x")
     axes.set_xlabel("Epochs spent on all trials up to the end of this one")
     axes.set_ylabel(f"{history.label}, log scale")
     _number_trials(axes, points)
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    legend(figure)
     return figure
 
 
@@ -95,29 +87,25 @@ def draw_learning_curves(curves: Trials) -> Figure:
     frame = curves.frame
     is_chosen = frame["number"] == curves.chosen
     chosen, others = frame[is_chosen], frame[~is_chosen]
-    handles: list[Artist] = []
     # Pruned ones below: they are many, and not what matters.
     for state in reversed(states_among(others["state"])):
         own = others[others["state"] == state]
         _draw_curves(axes, own, state, raster=len(frame) > _MANY_EPOCHS)
-        handles.append(stroke(state, STATE_COLOURS[state], linewidth=1.2, linestyle=_DASHES[state]))
     if len(chosen):
-        in_front(axes, chosen["epoch"], chosen["height"])
-        handles.append(stroke(f"trial {curves.chosen}, chosen", LIGHT["best"], linewidth=2.6))
+        in_front(axes, chosen["epoch"], chosen["height"], f"trial {curves.chosen}, chosen")
     audited = frame[frame["audited"]]
     if len(audited):
-        shape: dict[str, Any] = {"markerfacecolor": LIGHT["paper"], "markeredgewidth": 1.3}
         axes.plot(
-            audited["epoch"], audited["height"], "D",
-            color=LIGHT["ink"], markersize=6, zorder=4, **shape,
+            audited["epoch"], audited["height"], "D", color=LIGHT["ink"], markersize=6, zorder=4,
+            markerfacecolor=LIGHT["paper"], markeredgewidth=1.3,
+            label="audited: would have been pruned here",
         )  # fmt: skip
-        handles.append(marker(LIGHT["ink"], "D", "audited: would have been pruned here", **shape))
     log_axis(axes, "y")
     count_axis(axes, "x")
     axes.margins(x=0.02)
     axes.set_xlabel("Epoch")
     axes.set_ylabel(f"{curves.label}, log scale")
-    legend(axes, handles)
+    legend(figure)
     return figure
 
 
@@ -129,7 +117,7 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, state: str, *, raster: bool) 
     width, alpha = (0.9, 0.4 * faint) if state == "pruned" else (1.1, 0.6 * faint)
     collection = LineCollection(
         [line for line in lines if len(line) > 1], linewidths=width, alpha=alpha,
-        linestyles=[_DASHES[state]], **style,
+        linestyles=[_DASHES[state]], label=state, **style,
     )  # fmt: skip
     axes.add_collection(collection)
     dots = [line[0] for line in lines if len(line) == 1]
@@ -145,27 +133,23 @@ def draw_chosen_curves(curves: ChosenCurves) -> Figure:
     figure = Figure((WIDE, 3.6), layout=ConstrainedLayoutEngine(wspace=0.06))
     panels = {"loss": "Mean cross-entropy (nats)", "error": "Wrong answers (%)"}
     frame = curves.frame
-    has_best = curves.best_epoch <= frame["epoch"].max()
     colours = {"training": LIGHT["train"], "validation": LIGHT["best"]}
     shapes = {"training": "s", "validation": "o"}
     dashes: Any = {"color": LIGHT["muted"], "linewidth": 1, "linestyle": (0, (2, 2))}
+    kept = f"epoch {curves.best_epoch}, weights kept"
     for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        if has_best:
-            axes.axvline(curves.best_epoch, **dashes)
         sns.lineplot(
             frame, x="epoch", y=column, hue="split", style="split", palette=colours, markers=shapes,
-            dashes=False, estimator=None, markeredgewidth=0, markersize=5, legend=False, ax=axes,
+            dashes=False, estimator=None, markeredgewidth=0, markersize=5, ax=axes,
             markevery=max(1, len(frame) // 50),  # a mark for each epoch while there is room
         )  # fmt: skip
+        axes.get_legend().remove()
+        if curves.best_epoch <= frame["epoch"].max():
+            axes.axvline(curves.best_epoch, label=kept, **dashes)
         log_axis(axes, "y")
         count_axis(axes, "x")
         axes.set(title=column.capitalize(), xlabel="Epoch", ylabel=f"{label}, log scale")
-    handles = [
-        stroke(split, colours[split], marker=shapes[split], markersize=4.5) for split in colours
-    ]
-    if has_best:
-        handles.append(stroke(f"epoch {curves.best_epoch}, weights kept", **dashes))
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    legend(figure)
     return figure
 
 
@@ -182,23 +166,17 @@ def draw_timeline(timeline: Timeline) -> Figure:
     axes = figure.add_subplot()
     seconds = frame["end"].max()
     unit, size = next((unit, size) for least, unit, size in _UNITS if seconds >= least)
-    style: dict[str, Any] = {
-        "edgecolor": LIGHT["paper"],
-        "linewidth": 0.6 if len(frame) < MANY / 4 else 0,
-    }
-    handles = []
-    for state in states_among(frame["state"]):
-        own: dict[str, Any] = {
-            **style, "facecolor": STATE_COLOURS[state], "hatch": "////" * (state == "failed")
-        }  # fmt: skip
-        for row, bars in frame[frame["state"] == state].groupby("row"):
-            spans = zip(bars["start"] / size, (bars["end"] - bars["start"]) / size, strict=True)
-            axes.broken_barh(list(spans), (row - 0.42, 0.84), rasterized=len(frame) > MANY, **own)
-        handles.append(Patch(label=state, **own))
+    for (state, row), bars in frame.groupby(["state", "row"]):
+        spans = zip(bars["start"] / size, (bars["end"] - bars["start"]) / size, strict=True)
+        axes.broken_barh(
+            list(spans), (row - 0.42, 0.84), facecolor=STATE_COLOURS[state],
+            edgecolor=LIGHT["paper"], linewidth=0.6 if len(frame) < MANY / 4 else 0,
+            hatch="////" * (state == "failed"), rasterized=len(frame) > MANY, label=state,
+        )  # fmt: skip
     _name_workers(axes, frame.groupby("worker")["row"])
     axes.set_xlim(0, seconds / size)
     axes.set_xlabel(f"Time since the first trial began ({unit})")
-    legend(axes, handles)
+    legend(figure)
     return figure
 
 

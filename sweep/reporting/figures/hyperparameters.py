@@ -22,12 +22,9 @@ from sweep.reporting.figures.axes import (
     jitter,
     legend,
     log_axis,
-    marker,
     scatter_trials,
     short,
     star,
-    state_markers,
-    stroke,
 )
 from sweep.reporting.figures.palette import LIGHT, RAMP
 from sweep.reporting.series import Axis, Samples
@@ -49,20 +46,20 @@ def draw_importances(importances: Importances) -> Figure:
     figure = Figure((WIDE * 0.85, 1.2 + 0.36 * len(shares)), layout="constrained")
     axes = figure.add_subplot()
     axes.barh(range(len(shares)), [100 * s for s in shares.values()], color=LIGHT["complete"])
+    equal = 100 / max(len(shares), 1)
+    axes.axvline(
+        equal, color=LIGHT["muted"], linestyle=(0, (4, 2)), linewidth=1.2,
+        label=f"equal shares, {equal:.0f} %",
+    )  # fmt: skip
+    style: dict[str, Any] = {"color": LIGHT["ink"], "linewidth": 1.5, "label": "95 % interval"}
     for row, name in enumerate(shares):
         if (interval := intervals.get(name)) is not None:
             low, high = 100 * interval.low, 100 * interval.high
-            axes.plot([low, high], [row, row], "|-", color=LIGHT["ink"], ms=8, mew=1.5, lw=1.5)
-    equal = 100 / max(len(shares), 1)
-    dashes: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": (0, (4, 2))}
-    axes.axvline(equal, linewidth=1.2, **dashes)
+            axes.plot([low, high], [row, row], marker="|", markersize=8, **style)
     bare_rows(axes, [f"{short(name, 32)}\u00a0\u00a0{100 * s:.0f} %" for name, s in shares.items()])
     axes.set_xlim(0)
     axes.set_xlabel("Share of importance (%)")
-    handles = [stroke(f"equal shares, {equal:.0f} %", **dashes)]
-    if intervals:
-        handles.append(stroke("95 % interval", LIGHT["ink"], marker="|", markersize=8))
-    legend(axes, handles)
+    legend(figure)
     return figure
 
 
@@ -83,10 +80,7 @@ def draw_slices(samples: Samples) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel(f"{samples.label},\nlog scale")
     log_axis(grid[0][0], "y")
-    handles = state_markers(samples.frame["state"])
-    if samples.chosen in samples.frame.index:
-        handles.append(marker(LIGHT["best"], "*", "chosen", size=10))
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    legend(figure)
     return figure
 
 
@@ -103,7 +97,7 @@ def _draw_slice(axes: Axes, samples: Samples, axis: Axis) -> None:
     raster = len(samples.frame) * len(samples.axes) > MANY
     scatter_trials(axes, values, used["height"], used["state"], size, raster=raster)
     if samples.chosen in used.index:
-        star(axes, values[samples.chosen], used["height"][samples.chosen])
+        star(axes, values[samples.chosen], used["height"][samples.chosen], "chosen")
     if axis.choices:
         names = [short(choice, 14) for choice in axis.choices]
         pitch = 185 / len(names)  # points
@@ -152,14 +146,11 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
     axes.grid(visible=False)
     axes.set_ylim(_UNUSED - 0.05 if unused else -0.04, 1.04)
     axes.set_xlim(-0.35, num_axes - 0.55)
-    handles = [
-        stroke("chosen", LIGHT["best"], linewidth=2.6),
-        stroke("best fifth", RAMP[0]),
-        stroke("worst fifth", RAMP[-1]),
-    ]
+    for label, fifth in (("best fifth", RAMP[0]), ("worst fifth", RAMP[-1])):
+        axes.plot([], [], color=fifth, label=label)
     if (samples.frame["state"] == "pruned").any():
-        handles.append(stroke("pruned (so far)", LIGHT["muted"], linestyle=pruned))
-    legend(axes, handles)
+        axes.plot([], [], color=LIGHT["muted"], linestyle=pruned, label="pruned (so far)")
+    legend(figure)
     return figure
 
 
@@ -200,7 +191,7 @@ def _draw_lines(axes: Axes, samples: Samples, value_axis: Axis, pruned: Any) -> 
         )
     if samples.chosen in crossings.index:
         line = crossings.loc[samples.chosen]
-        in_front(axes, line.index, line)
+        in_front(axes, line.index, line, "chosen")
 
 
 def _heights(axis: Axis, values: Any) -> np.ndarray:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from sweep.definitions import is_share
@@ -20,9 +19,7 @@ from sweep.reporting.figures.axes import (
     jitter,
     legend,
     log_axis,
-    marker,
     short,
-    stroke,
 )
 from sweep.reporting.figures.palette import LIGHT, STUDIES
 from sweep.reporting.series import BestSoFar, StudyTest
@@ -41,31 +38,27 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
     figure = Figure((WIDE * 0.85, 1.4 + 0.5 * len(candidates)), layout="constrained")
     axes = figure.add_subplot()
     unit = 100 if is_share(confirmation.metric) else 1
-    hollow: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.5}
+    hollow: dict[str, Any] = {"markerfacecolor": "none", "mew": 1.5, "label": "in the search"}
     for row, candidate in enumerate(candidates):
         won = candidate.trial == confirmation.winner
         colour = LIGHT["best"] if won else LIGHT["complete"]
+        axes.plot(unit * candidate.search_value, row, "o", color=LIGHT["ink"], ms=9, **hollow)
+        if candidate.mean is None:
+            continue
         values = [unit * value for value in candidate.values]
         rows = [row + 0.28 + 0.12 * jitter(run) for run in range(len(values))]
-        axes.plot(unit * candidate.search_value, row, "o", color=LIGHT["ink"], ms=9, **hollow)
-        axes.plot(values, rows, "o", color=colour, ms=4.5, alpha=0.65, markeredgewidth=0)
-        if candidate.mean is not None:
-            interval = candidate.mean.interval
-            if interval is not None:
-                interval_bar(axes, row, unit * interval.low, unit * interval.high, colour)
-            style: dict[str, Any] = {"markeredgecolor": LIGHT["paper"], "zorder": 4}
-            axes.plot(unit * candidate.mean.value, row, "D", color=colour, ms=8, **style)
+        axes.plot(values, rows, "o", color=colour, ms=4.5, alpha=0.65, mew=0, label="a run")
+        interval = candidate.mean.interval
+        if interval is not None:
+            interval_bar(axes, row, unit * interval.low, unit * interval.high, colour)
+        axes.plot(
+            unit * candidate.mean.value, row, "D", color=colour, ms=8, mec=LIGHT["paper"], zorder=4,
+            label=f"{'winner: ' * won}mean, 95 % interval",
+        )  # fmt: skip
     of = f"of {confirmation.chosen_from}"
     bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
     axes.set_xlabel(axis_label(confirmation.metric))
-    handles: list[Line2D] = []
-    if any(candidate.values for candidate in candidates):
-        handles.append(marker(LIGHT["ink"], "o", "a run", 4, alpha=0.6))
-        handles.append(marker(LIGHT["ink"], "D", "mean, 95 % interval", 7))
-    handles.append(marker(LIGHT["ink"], "o", "in the search", 8, **hollow))
-    if confirmation.winner is not None:
-        handles.append(marker(LIGHT["best"], "D", "winner", 7))
-    legend(axes, handles)
+    legend(figure)
     return figure
 
 
@@ -74,7 +67,8 @@ def draw_reliability(calibration: Calibration) -> Figure:
     figure = Figure((WIDE * 0.62, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
     dashes: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": (0, (4, 2))}
-    above.plot([0, 100], [0, 100], linewidth=1.2, **dashes)
+    above.plot([0, 100], [0, 100], linewidth=1.2, label="perfectly calibrated", **dashes)
+    examples = "examples of a bin, 95 % interval"
     for part in calibration.bins:
         if part.confidence is None or part.accuracy is None:
             continue
@@ -82,14 +76,12 @@ def draw_reliability(calibration: Calibration) -> Figure:
         style: dict[str, Any] = {"color": LIGHT["complete"]}
         if interval is not None:
             above.vlines(at, 100 * interval.low, 100 * interval.high, linewidth=1.8, **style)
-        above.plot(at, 100 * part.accuracy, "o", ms=7, markeredgecolor=LIGHT["paper"], **style)
+        above.plot(at, 100 * part.accuracy, "o", ms=7, mec=LIGHT["paper"], label=examples, **style)
         width = 100 * (part.high - part.low)
         below.bar(100 * part.low + width / 2, part.num_images, 0.94 * width, **style)
     above.set_ylim(-3, 103)
     above.set_ylabel("Accuracy (% of the examples)")
     above.yaxis.set_major_locator(MultipleLocator(20))
-    examples = marker(LIGHT["complete"], "o", "examples of a bin, 95 % interval", 7)
-    legend(above, [examples, stroke("perfectly calibrated", **dashes)])
     below.set_ylim(bottom=0.7)
     log_axis(below, "y")
     below.set_ylabel("Examples,\nlog scale")
@@ -97,6 +89,7 @@ def draw_reliability(calibration: Calibration) -> Figure:
     below.xaxis.set_major_locator(MultipleLocator(20))
     below.set_xlabel("Confidence: probability given to the predicted class (%)")
     figure.align_ylabels()
+    legend(figure)
     return figure
 
 
@@ -117,20 +110,18 @@ def draw_study_tests(studies: Sequence[StudyTest | None], metric: str) -> Figure
     figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(read)), layout="constrained")
     axes = figure.add_subplot()
     unit = 100 if is_share(metric) else 1
-    hollow: dict[str, Any] = {"markerfacecolor": LIGHT["paper"], "markeredgewidth": 1.8}
+    confirmed: dict[str, Any] = {"label": "confirmed: mean over fresh seeds"}
+    single: dict[str, Any] = {"label": "a single trial", "mfc": LIGHT["paper"], "mew": 1.8}
     for row, (colour, study) in enumerate(read):
         if study.interval is not None:
             interval_bar(axes, row, unit * study.interval.low, unit * study.interval.high, colour)
-        style = {} if study.confirmed else hollow
-        axes.plot(unit * study.value, row, "o", color=colour, markersize=8, zorder=3, **style)
+        style = confirmed if study.confirmed else single
+        axes.plot([], [], "o", color=LIGHT["ink"], markersize=8, **style)  # for the legend
+        style = {**style, "color": colour, "label": None}
+        axes.plot(unit * study.value, row, "o", markersize=8, zorder=3, **style)
     bare_rows(axes, [_name(study.study) for _, study in read])
     axes.set_xlabel(f"{axis_label(metric)}, with 95 % interval")
-    handles = []
-    if any(study.confirmed for _, study in read):
-        handles.append(marker(LIGHT["ink"], "o", "confirmed: mean over fresh seeds", 8))
-    if not all(study.confirmed for _, study in read):
-        handles.append(marker(LIGHT["ink"], "o", "a single trial", 8, **hollow))
-    legend(axes, handles)
+    legend(figure)
     return figure
 
 
@@ -146,10 +137,11 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
     for index, study in enumerate(studies):
         if not study.epochs:
             continue
-        style = {"color": _colour(index), "linestyle": _DASHES[index % len(_DASHES)], "lw": 1.8}
-        axes.step(study.epochs, study.shown, where="post", **style)
+        dashes = _DASHES[index % len(_DASHES)]
+        style: dict[str, Any] = {"color": _colour(index), "linestyle": dashes, "linewidth": 1.8}
+        label = _name(study.study)
+        handles += axes.step(study.epochs, study.shown, where="post", label=label, **style)
         axes.plot(study.epochs[-1], study.shown[-1], "o", color=_colour(index), clip_on=False)
-        handles.append(Line2D([], [], label=_name(study.study), **style))
     log_axis(axes, "y")
     axes.set_xlim(left=0)
     count_axis(axes, "x")
