@@ -54,7 +54,7 @@ class Drawer:
 def study_pictures(
     drawer: Drawer, found: Findings, *, prefix: str, identifier: str
 ) -> dict[str, Picture]:
-    """The figures of one study by kind; one that there is too little data for is missing."""
+    """The figures of one study by kind; those with too little data are missing."""
     with figures.drawing():
         return {
             plan.kind: drawer.draw(prefix, plan, identifier)
@@ -96,7 +96,7 @@ def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) 
 
 
 def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbnail, ...]:
-    """The most confident mistakes on the test split; none if they are no pictures."""
+    """The most confident mistakes on the test split; none if its examples are not images."""
     if reading is None or not reading.mistakes or reading.image_shape[:1] not in ((1,), (3,)):
         return ()
     names = tables.class_names(record, len(reading.confusion_matrix or ()))

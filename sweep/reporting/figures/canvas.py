@@ -28,7 +28,7 @@ _LAYOUT_FONT = "DejaVu Sans"
 _PAGE_FONTS = (
     "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 )
-_RASTER_DPI = 110  # of what is too much for shapes
+_RASTER_DPI = 110  # where there are too many shapes
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MORE_DIGITS = re.compile(r"(?<=\.\d\d)\d+")  # hundredths of a point are enough
 _STYLE: Any = {
@@ -112,7 +112,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
 
 
 def _for_page(element: ET.Element, name: str) -> None:
-    """Rid an element of namespaces, and give it the page's colours and identifiers of its own."""
+    """Remove namespaces; use the page's colours, and identifiers unique to the figure."""
     element.tag = element.tag.rpartition("}")[2]
     if element.tag != "text":
         element.text = None

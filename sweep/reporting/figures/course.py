@@ -1,4 +1,4 @@
-"""How the searches and their chosen trials went."""
+"""The course of a search and of its trials."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def draw_learning_curves(curves: Trials) -> Figure:
     frame = curves.frame
     is_chosen = frame["number"] == curves.chosen
     chosen, others = frame[is_chosen], frame[~is_chosen]
-    # Pruned ones below: they are many, and not what matters.
+    # Pruned ones below: they are many and matter less.
     for state in reversed(states_among(others["state"])):
         own = others[others["state"] == state]
         _draw_curves(axes, own, state, raster=len(frame) > _MANY_EPOCHS)

@@ -1,4 +1,4 @@
-"""What the hyperparameters did: each alone, and all of them together."""
+"""The effect of the hyperparameters: each alone, and all of them together."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def draw_slices(samples: Samples) -> Figure:
 def _draw_slice(axes: Axes, samples: Samples, axis: Axis) -> None:
     values = samples.params[axis.name].dropna()
     used = samples.frame.loc[values.index]
-    # Choices and whole numbers lie upon one another: they are spread a little.
+    # Choices and whole numbers coincide: they are spread a little.
     if axis.choices:
         values = values.map(axis.choices.index) + 0.5 * jitter(values.index)
     elif axis.whole and not axis.log and axis.high - axis.low < 12:
@@ -170,7 +170,7 @@ def _draw_lines(axes: Axes, samples: Samples, value_axis: Axis, pruned: Any) -> 
     columns = []
     for axis in samples.axes:
         values = samples.params[axis.name]
-        is_spread = values.isna() | bool(axis.choices)  # where lines lie upon one another
+        is_spread = values.isna() | bool(axis.choices)  # where lines coincide
         columns.append(_heights(axis, values) + offsets * is_spread)
     columns.append(_heights(value_axis, frame["height"]))
     crossings = pd.DataFrame(np.transpose(columns), index=frame.index)
@@ -185,6 +185,7 @@ def _draw_lines(axes: Axes, samples: Samples, value_axis: Axis, pruned: Any) -> 
                 [list(enumerate(line)) for line in heights],
                 colors=RAMP[fifth],
                 linewidths=0.6 if many else 1.0,
+                clip_on=False,
                 linestyles=[pruned if is_pruned else "solid"],
                 alpha=(0.85, 0.7, 0.6, 0.5, 0.45)[fifth] * (0.6 if many and fifth else 1),
             )

@@ -1,4 +1,4 @@
-"""How far to trust the answers: fresh seeds, calibration, and what studies reached."""
+"""How far to trust the answers: fresh seeds, calibration, and several studies compared."""
 
 from __future__ import annotations
 

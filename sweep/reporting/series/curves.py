@@ -1,4 +1,4 @@
-"""How a study and its chosen trial went. Draws nothing."""
+"""The course of a study and of its trials, epoch by epoch. Draws nothing."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["Timeline", "timeline"]
 
 
 _MAX_ROWS = 200  # more than a figure can show
-# A trial is told a little after it has ended, when the next one in its place is under way.
+# The end of a trial is recorded a little late, when the next one in its place is under way.
 _OVERLAP = 0.05  # of the median length of a trial
 
 
@@ -27,7 +27,7 @@ class Timeline:
             each trial, and `row`: from 0, by worker; a worker that trains several trials together
             needs several rows.
         num_unknown: Trials that ended and are not in the frame, because their worker or one of
-            their times is unknown or their end lies before their start.
+            their times is unknown, or they ended before they started.
     """
 
     frame: pd.DataFrame
@@ -37,10 +37,10 @@ class Timeline:
 def timeline(record: StudyRecord) -> Timeline | None:
     """Every trial that ended, on the worker that trained it.
 
-    A trial may be asked for long before its worker is free, or be interrupted and go on the next
-    day: where it says how long it was trained, its bar is so long and ends at its end.
+    A trial may be sampled long before its worker is free, or be interrupted and resumed the next
+    day: where its training time is recorded, its bar has that length and ends when the trial did.
 
-    None if no trial tells its worker and times, or there are more rows than can be shown.
+    None if no trial's worker and times are known, or there are more rows than a figure can show.
     """
     ended = [trial for trial in record.trials if trial.outcome and trial.state in STATES]
     spans = [span for trial in ended if (span := _span(trial)) is not None]
@@ -74,9 +74,9 @@ def _seconds(time: datetime) -> float:
 
 
 def _rows(frame: pd.DataFrame) -> tuple[list[int], list[float]]:
-    """The row of each trial among those of its worker, the fewest in which no two overlap.
+    """The row of each trial among those of its worker, and where its bar starts.
 
-    A trial takes the row that was free first, and starts no earlier than that.
+    A trial takes the row that became free first, so that the rows are few and no bars overlap.
     """
     tolerance = _OVERLAP * float((frame["end"] - frame["start"]).median())
     free: dict[int, list[float]] = {}  # when each row of a worker becomes free

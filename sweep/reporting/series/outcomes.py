@@ -1,4 +1,4 @@
-"""What was reached, and where two trials differ. Draws nothing."""
+"""Test results of studies, and differences between two trials. Draws nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hyperparameters each trial had, and what came of it. Draws nothing."""
+"""The hyperparameters and the result of each trial. Draws nothing."""
 
 from __future__ import annotations
 
