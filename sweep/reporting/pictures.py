@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweep.records import StudyRecord, TestReading
 from sweep.reporting import figures, series, tables
 from sweep.reporting.comparison import StudyComparison
+from sweep.reporting.figures import course, hyperparameters, matrices, trust
 from sweep.reporting.findings import Findings
 from sweep.reporting.render import Picture, Thumbnail
 from sweep.reporting.reported import Reported
@@ -26,51 +27,51 @@ class _Plan:
     Attributes:
         kind: Part of its file's name.
         description: What it shows, for those who cannot see it.
-        draw: Draws it.
+        figure: The figure.
         note: What its caption has to add for this study, or empty.
     """
 
     kind: str
     description: str
-    draw: Callable[[], Figure]
+    figure: Figure
     note: str = ""
 
 
 class Drawer:
-    """Draws figures, and keeps them as PNG files for the folder."""
+    """Renders figures, and keeps them as PNG files for the folder."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
 
     def draw(self, prefix: str, plan: _Plan, identifier: str) -> Picture:
         """One figure for the page; its file's name begins with `prefix`."""
-        with figures.drawing():
-            figure = plan.draw()
-        self.files[f"{prefix}-{plan.kind}.png"] = figures.to_png(figure)
+        self.files[f"{prefix}-{plan.kind}.png"] = figures.to_png(plan.figure)
         name = f"{identifier}-{plan.kind}"
-        svg = figures.to_svg(figure, name=name, description=plan.description)
+        svg = figures.to_svg(plan.figure, name=name, description=plan.description)
         return Picture(svg, plan.description, plan.note)
 
 
 def study_pictures(
     drawer: Drawer, found: Findings, *, prefix: str, identifier: str
 ) -> dict[str, Picture]:
-    """The figures of one study by kind; one that there is too little data for is missing."""
-    return {
-        plan.kind: drawer.draw(prefix, plan, identifier)
-        for plans in (_trust_plans, _matrix_plans, _parameter_plans, _course_plans)
-        for plan in plans(found)
-    }
+    """The figures of one study by kind; those with too little data are missing."""
+    with figures.drawing():
+        return {
+            plan.kind: drawer.draw(prefix, plan, identifier)
+            for plans in (_trust_plans, _matrix_plans, _parameter_plans, _course_plans)
+            for plan in plans(found)
+        }
 
 
 def comparison_pictures(
     drawer: Drawer, studies: Sequence[Reported], comparison: StudyComparison
 ) -> dict[str, Picture]:
     """The figures that compare several studies, by kind."""
-    return {
-        plan.kind: drawer.draw("comparison", plan, "comparison")
-        for plan in _comparison_plans(studies, comparison)
-    }
+    with figures.drawing():
+        return {
+            plan.kind: drawer.draw("comparison", plan, "comparison")
+            for plan in _comparison_plans(studies, comparison)
+        }
 
 
 def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) -> Iterator[_Plan]:
@@ -83,19 +84,19 @@ def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) 
         yield _Plan(
             "test",
             f"{tables.capital(tables.metric_words(metric))} of each study with its interval",
-            lambda: figures.draw_study_tests(tested, metric),
+            trust.draw_study_tests(tested, metric),
         )
     if any(study.epochs for study in progress):
         yield _Plan(
             "best-so-far",
             f"{tables.capital(tables.metric_words(comparison.metric))} of the best trial so far "
             "against the epochs spent, by study, trials in the order of their numbers",
-            lambda: figures.draw_best_so_far(progress),
+            trust.draw_best_so_far(progress),
         )
 
 
 def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbnail, ...]:
-    """The most confident mistakes on the test split; none if they are no pictures."""
+    """The most confident mistakes on the test split; none if its examples are not images."""
     if reading is None or not reading.mistakes or reading.image_shape[:1] not in ((1,), (3,)):
         return ()
     names = tables.class_names(record, len(reading.confusion_matrix or ()))
@@ -123,41 +124,41 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
             f"{tables.capital(_metric(found.study.record))} of {len(confirmation.candidates)} "
             f"configurations on {confirmation.num_seeds} fresh seeds: runs, means with intervals, "
             "and the value in the search",
-            lambda: figures.draw_confirmation(confirmation),
+            trust.draw_confirmation(confirmation),
         )
     if calibration is not None:
         yield _Plan(
             "reliability",
             "Accuracy against confidence on the test split, and how many examples have which "
             "confidence",
-            lambda: figures.draw_reliability(calibration),
+            trust.draw_reliability(calibration),
         )
 
 
 def _matrix_plans(found: Findings) -> Iterator[_Plan]:
     record, answer = found.study.record, found.answer
-    matrices, difference = found.validation_matrices, found.difference
+    validation, difference = found.validation_matrices, found.difference
     matrix = found.test_matrix
     if answer is not None and matrix is not None:
         yield _Plan(
             "test-confusion-matrix",
             f"Confusion matrix of trial {answer.network.number} of {answer.network_study} on the "
             "test split, in examples and in percent of the true class",
-            lambda: figures.draw_test_confusion_matrix(matrix, found.class_names),
+            matrices.draw_test_confusion_matrix(matrix, found.class_names),
         )
-    if matrices:
-        names = tables.class_names(record, len(matrices[0][1]))
+    if validation:
+        names = tables.class_names(record, len(validation[0][1]))
         yield _Plan(
             "validation-confusion-matrices",
             "Confusion matrices of the best trials on the validation split",
-            lambda: figures.draw_validation_confusion_matrices(matrices, names),
+            matrices.draw_validation_confusion_matrices(validation, names),
         )
     if difference is not None:
         yield _Plan(
             "matrix-difference",
             f"Confusion matrix of trial {difference.second} minus that of trial "
             f"{difference.first} on the validation split",
-            lambda: figures.draw_difference(difference, names),
+            matrices.draw_difference(difference, names),
         )
 
 
@@ -167,33 +168,27 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
         yield _Plan(
             "importances",
             "Share of importance of each hyperparameter with 95 % intervals",
-            lambda: figures.draw_importances(found.importances),
+            hyperparameters.draw_importances(found.importances),
         )
-    if found.interactions.names:
-        yield _Plan(
-            "interactions",
-            "How strongly each pair of hyperparameters acted together",
-            lambda: figures.draw_interactions(found.interactions),
-        )
-    samples = series.samples(record, found.study.space)
+    samples = series.samples(record, found.study.space, _chosen(found.study))
     if samples is not None:
-        shown = series.thinned(replace(samples, best=_chosen(found.study)))
+        shown = series.thinned(samples)
         note = ""
         if shown.num_left_out:
             note = (
-                f"{len(shown.samples):,} of {len(samples.samples):,} trials are drawn: the best "
+                f"{len(shown.frame):,} of {len(samples.frame):,} trials are drawn: the best "
                 "and an even share of the others."
             )
         yield _Plan(
             "parallel-coordinates",
             f"Hyperparameters and {_metric(record)} of every trial as lines",
-            lambda: figures.draw_parallel_coordinates(shown),
+            hyperparameters.draw_parallel_coordinates(shown),
             note,
         )
         yield _Plan(
             "slices",
             f"{tables.capital(_metric(record))} against each hyperparameter",
-            lambda: figures.draw_slices(shown),
+            hyperparameters.draw_slices(shown),
             note,
         )
 
@@ -205,7 +200,8 @@ def _chosen(study: Reported) -> int | None:
 def _course_plans(found: Findings) -> Iterator[_Plan]:
     study = found.study
     record, chosen = study.record, _chosen(study)
-    history, curves = series.history(record), series.learning_curves(record)
+    history = series.history(record, chosen)
+    curves = series.learning_curves(record, chosen)
     own = series.chosen_curves(record, study.network.trial) if study.network else None
     timeline = series.timeline(record)
     if history is not None:
@@ -213,29 +209,28 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
             "history",
             f"{tables.capital(_metric(record))} of each trial against the epochs spent, and the "
             "best so far, trials in the order of their numbers",
-            lambda: figures.draw_history(replace(history, best=chosen)),
+            course.draw_history(history),
         )
     if curves is not None:
         yield _Plan(
             "learning-curves",
             f"{tables.capital(_metric(record))} of every trial, epoch by epoch",
-            lambda: figures.draw_learning_curves(replace(curves, best=chosen)),
+            course.draw_learning_curves(curves),
             "Diamonds: audited trials, where the pruner would have ended them."
-            if any(curve.audited for curve in curves.curves)
+            if curves.frame["audited"].any()
             else "",
         )
     if own is not None:
         yield _Plan(
             "losses",
             f"Loss and error of trial {own.number} in training and validation, epoch by epoch",
-            lambda: figures.draw_chosen_curves(own),
-            "" if own.train_error else "The training accuracy was not recorded.",
+            course.draw_chosen_curves(own),
         )
     if timeline is not None:
         yield _Plan(
             "timeline",
             "When each worker trained which trial",
-            lambda: figures.draw_timeline(timeline),
+            course.draw_timeline(timeline),
             f"{timeline.num_unknown:,} trials are not shown: their times are not recorded."
             if timeline.num_unknown
             else "",

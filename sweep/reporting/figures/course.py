@@ -1,178 +1,127 @@
-"""How a study and its chosen trial went."""
+"""The course of a search and of its trials."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from sweep.records import TrialState
-from sweep.reporting.figures.colours import BEST, FAILED, INK, MUTED, PAPER, TRAIN
-from sweep.reporting.figures.shared import (
+from sweep.reporting.figures.axes import (
     MANY,
-    STATE_COLOURS,
-    STATE_MARKERS,
-    STATE_NAMES,
     WIDE,
+    bare_rows,
+    count_axis,
     in_front,
     legend,
     log_axis,
-    marker,
+    scatter_trials,
+    star,
     states_among,
 )
-from sweep.reporting.series import ChosenCurves, Curve, History, LearningCurves, Point
+from sweep.reporting.figures.palette import LIGHT, STATE_COLOURS
+from sweep.reporting.series import ChosenCurves, Timeline, Trials
 
-__all__ = ["draw_chosen_curves", "draw_history", "draw_learning_curves"]
+__all__ = ["draw_chosen_curves", "draw_history", "draw_learning_curves", "draw_timeline"]
 
 _MANY_EPOCHS = 20_000
-_DASHES: Any = {TrialState.COMPLETE: "solid", TrialState.PRUNED: (0, (4, 2))}
+_DASHES: Any = {"complete": "solid", "pruned": (0, (4, 2))}
 
 
 # ---------------------------------------------------------------- the search
 
 
-def draw_history(history: History) -> Figure:
+def draw_history(history: Trials) -> Figure:
     """Value of each trial against the epochs spent, and the best so far."""
     figure = Figure((WIDE, 4.0), layout="constrained")
     axes = figure.add_subplot()
-    handles: list[Line2D] = []
-    for state in states_among([point.state for point in history.points]):
-        points = [point for point in history.points if point.state is state]
-        axes.scatter(
-            [point.epochs_spent for point in points],
-            [point.shown for point in points],
-            color=STATE_COLOURS[state],
-            marker=STATE_MARKERS[state],
-            s=28 if len(history.points) <= MANY else 8,
-            alpha=0.8,
-            linewidths=0,
-            rasterized=len(history.points) > MANY,
-        )
-        handles.append(marker(STATE_COLOURS[state], STATE_MARKERS[state], STATE_NAMES[state]))
-    last = history.points[-1]
-    if history.best_so_far:
-        epochs, shown = zip(*history.best_so_far, strict=True)
-        axes.step(
-            [*epochs, last.epochs_spent], [*shown, shown[-1]],
-            where="post", color=BEST, linewidth=1.8,
-        )  # fmt: skip
-        handles.append(Line2D([], [], color=BEST, linewidth=1.8, label="best so far"))
-    for point in history.points:
-        if point.number == history.best:
-            _star(axes, point.epochs_spent, point.shown)
-            handles.append(marker(BEST, "*", f"trial {point.number}, chosen", size=10))
+    frame = history.frame
+    failed, points = frame[frame["height"].isna()], frame[frame["height"].notna()]
+    many = len(points) > MANY
+    scatter_trials(
+        axes, points["epochs_spent"], points["height"], points["state"], 8 if many else 28,
+        raster=many,
+    )  # fmt: skip
+    if frame["best"].notna().any():
+        style: dict[str, Any] = {"color": LIGHT["best"], "linewidth": 1.8, "label": "best so far"}
+        axes.step(frame["epochs_spent"], frame["best"], where="post", **style)
+    for point in points[points["number"] == history.chosen].itertuples():
+        star(axes, point.epochs_spent, point.height, f"trial {point.number}, chosen")
     log_axis(axes, "y")
-    if history.failed:
+    if len(failed):
         axes.plot(
-            [point.epochs_spent for point in history.failed],
-            [0.02] * len(history.failed),
-            "|", color=FAILED, markersize=11, markeredgewidth=2,
-            transform=axes.get_xaxis_transform(), rasterized=len(history.failed) > MANY,
+            failed["epochs_spent"], [0.02] * len(failed), "|", color=LIGHT["failed"],
+            markersize=11, markeredgewidth=2, transform=axes.get_xaxis_transform(),
+            rasterized=len(failed) > MANY, label="failed (no value)",
         )  # fmt: skip
-        handles.append(marker(FAILED, "|", "failed (no value)"))
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    count_axis(axes, "x")
     axes.set_xlabel("Epochs spent on all trials up to the end of this one")
     axes.set_ylabel(f"{history.label}, log scale")
-    _number_trials(axes, history.points)
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    _number_trials(axes, points)
+    legend(figure)
     return figure
 
 
-def _star(axes: Axes, x: float, y: float) -> None:
-    """The chosen trial."""
-    axes.plot(
-        x, y, "*", color=BEST, markersize=14, markeredgecolor=PAPER, zorder=4, clip_on=False
-    )  # fmt: skip
-
-
-def _number_trials(axes: Axes, points: Sequence[Point]) -> None:
+def _number_trials(axes: Axes, points: pd.DataFrame) -> None:
     """Trial numbers along the top, as far as they have room."""
     low, high = axes.get_xlim()
-    by_number = {point.number: point.epochs_spent for point in points}
-    wanted = MaxNLocator(8, integer=True).tick_values(points[0].number, points[-1].number)
-    shown: list[tuple[int, int]] = []
-    for number in map(int, wanted):
-        at = by_number.get(number)
-        if at is not None and (not shown or at - shown[-1][0] > 0.05 * (high - low)):
-            shown.append((at, number))
+    round_numbers = MaxNLocator(8, integer=True).tick_values(0, points["number"].max())
+    shown = points[points["number"].isin(round_numbers)]
+    apart = shown["epochs_spent"].diff().fillna(high - low) > 0.05 * (high - low)
+    shown = shown[apart]
     top = axes.secondary_xaxis("top")
-    top.set_xticks([at for at, _ in shown], [f"{number:,}" for _, number in shown])
+    top.set_xticks(shown["epochs_spent"], [f"{number:,}" for number in shown["number"]])
     top.set_xlabel("Trial")
     top.spines[:].set_visible(False)
 
 
-# ---------------------------------------------------------------- learning curves
-
-
-def draw_learning_curves(curves: LearningCurves) -> Figure:
+def draw_learning_curves(curves: Trials) -> Figure:
     """The validation metric of every trial, epoch by epoch."""
     figure = Figure((WIDE, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    raster = sum(len(curve.shown) for curve in curves.curves) > _MANY_EPOCHS
-    handles: list[Line2D] = []
-    # Pruned ones below: they are many, and not what matters.
-    for state in reversed(states_among([curve.state for curve in curves.curves])):
-        own = [
-            curve for curve in curves.curves if curve.state is state and curve.number != curves.best
-        ]
-        if own:
-            _draw_curves(axes, own, state, raster=raster)
-            style = {"color": STATE_COLOURS[state], "linestyle": _DASHES[state]}
-            handles.append(Line2D([], [], linewidth=1.2, label=STATE_NAMES[state], **style))
-    for curve in curves.curves:
-        if curve.number == curves.best:
-            in_front(axes, range(1, len(curve.shown) + 1), curve.shown)
-            label = f"trial {curve.number}, chosen"
-            handles.append(Line2D([], [], color=BEST, linewidth=2.6, label=label))
-    audited = [
-        (curve.audited, curve.shown[curve.audited - 1])
-        for curve in curves.curves
-        if curve.audited is not None and 1 <= curve.audited <= len(curve.shown)
-    ]
-    if audited:
-        shape: dict[str, Any] = {"markerfacecolor": PAPER, "markeredgewidth": 1.3}
-        axes.plot(*zip(*audited, strict=True), "D", color=INK, markersize=6, zorder=4, **shape)
-        handles.append(marker(INK, "D", "audited: would have been pruned here", **shape))
+    frame = curves.frame
+    is_chosen = frame["number"] == curves.chosen
+    chosen, others = frame[is_chosen], frame[~is_chosen]
+    # Pruned ones below: they are many and matter less.
+    for state in reversed(states_among(others["state"])):
+        own = others[others["state"] == state]
+        _draw_curves(axes, own, state, raster=len(frame) > _MANY_EPOCHS)
+    if len(chosen):
+        in_front(axes, chosen["epoch"], chosen["height"], f"trial {curves.chosen}, chosen")
+    audited = frame[frame["audited"]]
+    if len(audited):
+        axes.plot(
+            audited["epoch"], audited["height"], "D", color=LIGHT["ink"], markersize=6, zorder=4,
+            markerfacecolor=LIGHT["paper"], markeredgewidth=1.3,
+            label="audited: would have been pruned here",
+        )  # fmt: skip
     log_axis(axes, "y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_axis(axes, "x")
     axes.margins(x=0.02)
     axes.set_xlabel("Epoch")
     axes.set_ylabel(f"{curves.label}, log scale")
-    legend(axes, handles)
+    legend(figure)
     return figure
 
 
-def _draw_curves(axes: Axes, curves: Sequence[Curve], state: TrialState, *, raster: bool) -> None:
+def _draw_curves(axes: Axes, curves: pd.DataFrame, state: str, *, raster: bool) -> None:
     """All curves of one state at once, the fainter the more; those of a single epoch as dots."""
-    pruned = state is TrialState.PRUNED
-    faint = max(min(1.0, (80 / len(curves)) ** 0.6), 0.08)
-    lines = [
-        [(epoch, shown) for epoch, shown in enumerate(curve.shown, 1)]
-        for curve in curves
-        if len(curve.shown) > 1
-    ]
-    axes.add_collection(
-        LineCollection(
-            lines,
-            colors=STATE_COLOURS[state],
-            linewidths=0.9 if pruned else 1.1,
-            linestyles=[_DASHES[state]],
-            alpha=(0.4 if pruned else 0.6) * faint,
-            rasterized=raster,
-        )
-    )
-    dots = [curve.shown[0] for curve in curves if len(curve.shown) == 1]
-    axes.plot(
-        [1] * len(dots), dots, "o",
-        color=STATE_COLOURS[state], alpha=0.4 * faint, markersize=3, rasterized=raster,
+    lines = [line.to_numpy() for _, line in curves.groupby("number")[["epoch", "height"]]]
+    faint = max(min(1.0, (80 / len(lines)) ** 0.6), 0.08)
+    style: dict[str, Any] = {"color": STATE_COLOURS[state], "rasterized": raster}
+    width, alpha = (0.9, 0.4 * faint) if state == "pruned" else (1.1, 0.6 * faint)
+    collection = LineCollection(
+        [line for line in lines if len(line) > 1], linewidths=width, alpha=alpha,
+        linestyles=[_DASHES[state]], label=state, **style,
     )  # fmt: skip
+    axes.add_collection(collection)
+    dots = [line[0] for line in lines if len(line) == 1]
+    axes.plot(*zip(*dots, strict=True), "o", alpha=alpha, markersize=3, **style) if dots else None
     axes.autoscale_view()
 
 
@@ -182,35 +131,62 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], state: TrialState, *, rast
 def draw_chosen_curves(curves: ChosenCurves) -> Figure:
     """Loss and error of the chosen trial, training against validation."""
     figure = Figure((WIDE, 3.6), layout=ConstrainedLayoutEngine(wspace=0.06))
-    losses, errors = figure.subplots(1, 2)
-    _draw_pair(losses, curves.train_loss, curves.validation_loss, curves.best_epoch)
-    losses.set_title("Loss")
-    losses.set_ylabel("Mean cross-entropy (nats), log scale")
-    _draw_pair(errors, curves.train_error, curves.validation_error, curves.best_epoch)
-    errors.set_title("Error")
-    errors.set_ylabel("Wrong answers (%), log scale")
-    handles = [
-        Line2D([], [], color=TRAIN, marker="s", markersize=4, label="training"),
-        Line2D([], [], color=BEST, marker="o", markersize=4.5, label="validation"),
-    ]
-    if curves.best_epoch <= len(curves.validation_loss):
-        label = f"epoch {curves.best_epoch}, weights kept"
-        handles.append(Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (2, 2)), label=label))
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    panels = {"loss": "Mean cross-entropy (nats)", "error": "Wrong answers (%)"}
+    frame = curves.frame
+    colours = {"training": LIGHT["train"], "validation": LIGHT["best"]}
+    shapes = {"training": "s", "validation": "o"}
+    dashes: Any = {"color": LIGHT["muted"], "linewidth": 1, "linestyle": (0, (2, 2))}
+    kept = f"epoch {curves.best_epoch}, weights kept"
+    for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        sns.lineplot(
+            frame, x="epoch", y=column, hue="split", style="split", palette=colours, markers=shapes,
+            dashes=False, estimator=None, markeredgewidth=0, markersize=5, ax=axes,
+            markevery=max(1, len(frame) // 50),  # a mark for each epoch while there is room
+        )  # fmt: skip
+        axes.get_legend().remove()
+        if curves.best_epoch <= frame["epoch"].max():
+            axes.axvline(curves.best_epoch, label=kept, **dashes)
+        log_axis(axes, "y")
+        count_axis(axes, "x")
+        axes.set(title=column.capitalize(), xlabel="Epoch", ylabel=f"{label}, log scale")
+    legend(figure)
     return figure
 
 
-def _draw_pair(
-    axes: Axes, train: Sequence[float], validation: Sequence[float], best_epoch: int
-) -> None:
-    if best_epoch <= len(validation):
-        axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
-    every = max(1, len(validation) // 25)  # a marker for each epoch while there is room
-    for values, colour, shape in ((train, TRAIN, "s"), (validation, BEST, "o")):
-        axes.plot(
-            range(1, len(values) + 1), values,
-            color=colour, marker=shape, markersize=4, markevery=every,
+# ---------------------------------------------------------------- workers
+
+_UNITS = ((3600 * 48, "days", 86400), (7200, "h", 3600), (180, "min", 60), (0, "s", 1))
+
+
+def draw_timeline(timeline: Timeline) -> Figure:
+    """A bar for each trial, in rows by worker."""
+    frame = timeline.frame
+    num_rows = frame["row"].max() + 1
+    figure = Figure((WIDE, 1.5 + min(0.26 * num_rows, 7.0)), layout="constrained")
+    axes = figure.add_subplot()
+    seconds = frame["end"].max()
+    unit, size = next((unit, size) for least, unit, size in _UNITS if seconds >= least)
+    for (state, row), bars in frame.groupby(["state", "row"]):
+        spans = zip(bars["start"] / size, (bars["end"] - bars["start"]) / size, strict=True)
+        axes.broken_barh(
+            list(spans), (row - 0.42, 0.84), facecolor=STATE_COLOURS[state],
+            edgecolor=LIGHT["paper"], linewidth=0.6 if len(frame) < MANY / 4 else 0,
+            hatch="////" * (state == "failed"), rasterized=len(frame) > MANY, label=state,
         )  # fmt: skip
-    log_axis(axes, "y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("Epoch")
+    _name_workers(axes, frame.groupby("worker")["row"])
+    axes.set_xlim(0, seconds / size)
+    axes.set_xlabel(f"Time since the first trial began ({unit})")
+    legend(figure)
+    return figure
+
+
+def _name_workers(axes: Axes, rows: Any) -> None:
+    """One name for all rows of a worker, and a line between workers."""
+    first, last = rows.min(), rows.max()
+    bare_rows(axes, [""] * (last.max() + 1))
+    every = max(1, len(first) // 30)
+    names = [f"worker {worker}" for worker in first.index]
+    axes.set_yticks(((first + last) / 2)[::every], names[::every])
+    for row in first[1:]:
+        axes.axhline(row - 0.5, color=LIGHT["muted"], linewidth=0.8)
+    axes.margins(x=0)

@@ -1,123 +1,161 @@
-"""How far to trust the answer: fresh seeds, and whether the network knows what it knows."""
+"""How far to trust the answers: fresh seeds, calibration, and several studies compared."""
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
+from collections.abc import Sequence
+from typing import Any
+
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import MultipleLocator
 
 from sweep.definitions import is_share
-from sweep.reporting.confirmation import Candidate, Confirmation
-from sweep.reporting.figures.colours import BEST, COMPLETE, INK, MUTED, PAPER
-from sweep.reporting.figures.shared import (
+from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.figures.axes import (
     WIDE,
     axis_label,
     bare_rows,
+    count_axis,
     interval_bar,
     jitter,
     legend,
-    marker,
+    log_axis,
+    short,
 )
-from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin
+from sweep.reporting.figures.palette import LIGHT, STUDIES
+from sweep.reporting.series import BestSoFar, StudyTest
+from sweep.reporting.statistics.calibration import Calibration
 
-__all__ = ["draw_confirmation", "draw_reliability"]
-
-
-# ---------------------------------------------------------------- confirmation
+__all__ = ["draw_best_so_far", "draw_confirmation", "draw_reliability", "draw_study_tests"]
 
 
 def draw_confirmation(confirmation: Confirmation) -> Figure:
     """Validation metric of every run of each candidate, the best mean on top.
 
-    The search's own value is a hollow marker: how far it lies on the better side is what
-    choosing the best of many trials promised too much.
+    The search's own value is a hollow marker: how far it lies on the better side is the optimism of
+    the search.
     """
     candidates = confirmation.candidates
     figure = Figure((WIDE * 0.85, 1.4 + 0.5 * len(candidates)), layout="constrained")
     axes = figure.add_subplot()
     unit = 100 if is_share(confirmation.metric) else 1
+    hollow: dict[str, Any] = {"markerfacecolor": "none", "mew": 1.5, "label": "in the search"}
     for row, candidate in enumerate(candidates):
         won = candidate.trial == confirmation.winner
-        _draw_candidate(axes, row, candidate, BEST if won else COMPLETE, unit)
-    of = f"of {confirmation.chosen_from}"
-    bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
-    axes.set_xlabel(axis_label(confirmation.metric))
-    handles: list[Line2D] = []
-    if any(candidate.values for candidate in candidates):
-        handles.append(marker(INK, "o", "a run", 4, alpha=0.6))
-        handles.append(marker(INK, "D", "mean, 95 % interval", 7))
-    hollow = {"markerfacecolor": "none", "markeredgewidth": 1.5}
-    handles.append(marker(INK, "o", "in the search", 8, **hollow))
-    if confirmation.winner is not None:
-        handles.append(marker(BEST, "D", "winner", 7))
-    legend(axes, handles)
-    return figure
-
-
-def _draw_candidate(axes: Axes, row: int, candidate: Candidate, colour: str, unit: int) -> None:
-    axes.plot(
-        unit * candidate.search_value, row, "o",
-        color=INK, markersize=9, markerfacecolor="none", markeredgewidth=1.5, zorder=2,
-    )  # fmt: skip
-    axes.plot(
-        [unit * value for value in candidate.values],
-        [row + 0.28 + 0.12 * jitter(run) for run in range(len(candidate.values))],
-        "o", color=colour, markersize=4.5, alpha=0.65, markeredgewidth=0,
-    )  # fmt: skip
-    if candidate.mean is not None:
+        colour = LIGHT["best"] if won else LIGHT["complete"]
+        axes.plot(unit * candidate.search_value, row, "o", color=LIGHT["ink"], ms=9, **hollow)
+        if candidate.mean is None:
+            continue
+        values = [unit * value for value in candidate.values]
+        rows = [row + 0.28 + 0.12 * jitter(run) for run in range(len(values))]
+        axes.plot(values, rows, "o", color=colour, ms=4.5, alpha=0.65, mew=0, label="a run")
         interval = candidate.mean.interval
         if interval is not None:
             interval_bar(axes, row, unit * interval.low, unit * interval.high, colour)
         axes.plot(
-            unit * candidate.mean.value, row, "D",
-            color=colour, markersize=8, markeredgecolor=PAPER, zorder=4,
+            unit * candidate.mean.value, row, "D", color=colour, ms=8, mec=LIGHT["paper"], zorder=4,
+            label=f"{'winner: ' * won}mean, 95 % interval",
         )  # fmt: skip
-
-
-# ---------------------------------------------------------------- calibration
+    of = f"of {confirmation.chosen_from}"
+    bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
+    axes.set_xlabel(axis_label(confirmation.metric))
+    legend(figure)
+    return figure
 
 
 def draw_reliability(calibration: Calibration) -> Figure:
-    """Accuracy against confidence above, the images of each confidence below."""
+    """Accuracy against confidence above, the number of examples of each confidence below."""
     figure = Figure((WIDE * 0.62, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
-    filled = [part for part in calibration.bins if part.num_images]
-    above.plot([0, 100], [0, 100], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
-    for part in filled:
-        _draw_bin(above, part)
+    dashes: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": (0, (4, 2))}
+    above.plot([0, 100], [0, 100], linewidth=1.2, label="perfectly calibrated", **dashes)
+    examples = "examples of a bin, 95 % interval"
+    for part in calibration.bins:
+        if part.confidence is None or part.accuracy is None:
+            continue
+        at, interval = 100 * part.confidence, part.accuracy_interval
+        style: dict[str, Any] = {"color": LIGHT["complete"]}
+        if interval is not None:
+            above.vlines(at, 100 * interval.low, 100 * interval.high, linewidth=1.8, **style)
+        above.plot(at, 100 * part.accuracy, "o", ms=7, mec=LIGHT["paper"], label=examples, **style)
+        width = 100 * (part.high - part.low)
+        below.bar(100 * part.low + width / 2, part.num_images, 0.94 * width, **style)
     above.set_ylim(-3, 103)
     above.set_ylabel("Accuracy (% of the examples)")
     above.yaxis.set_major_locator(MultipleLocator(20))
-    legend(
-        above,
-        [
-            marker(COMPLETE, "o", "examples of a bin, 95 % interval", 7),
-            Line2D([], [], color=MUTED, linestyle=(0, (4, 2)), label="as right as it says"),
-        ],
-    )
-    below.bar(
-        [50 * (part.low + part.high) for part in filled],
-        [part.num_images for part in filled],
-        width=[94 * (part.high - part.low) for part in filled],
-        color=COMPLETE,
-    )  # fmt: skip
-    below.set_yscale("log")
     below.set_ylim(bottom=0.7)
-    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    below.minorticks_off()
+    log_axis(below, "y")
     below.set_ylabel("Examples,\nlog scale")
     below.set_xlim(-2, 102)
     below.xaxis.set_major_locator(MultipleLocator(20))
     below.set_xlabel("Confidence: probability given to the predicted class (%)")
     figure.align_ylabels()
+    legend(figure)
     return figure
 
 
-def _draw_bin(axes: Axes, part: ReliabilityBin) -> None:
-    if part.confidence is None or part.accuracy is None:
-        return
-    at, interval = 100 * part.confidence, part.accuracy_interval
-    if interval is not None:
-        axes.vlines(at, 100 * interval.low, 100 * interval.high, color=COMPLETE, linewidth=1.8)
-    axes.plot(at, 100 * part.accuracy, "o", color=COMPLETE, markersize=7, markeredgecolor=PAPER)
+# ---------------------------------------------------------------- several studies
+
+# Apart without colours, too.
+_DASHES: Any = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+
+
+def draw_study_tests(studies: Sequence[StudyTest | None], metric: str) -> Figure:
+    """A metric of each study on the test split with its interval, the first on top.
+
+    Args:
+        studies: All studies, in the order of their colours; None where the test split is sealed.
+        metric: Its name with the split, as `test_loss`.
+    """
+    read = [(_colour(index), study) for index, study in enumerate(studies) if study is not None]
+    figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(read)), layout="constrained")
+    axes = figure.add_subplot()
+    unit = 100 if is_share(metric) else 1
+    confirmed: dict[str, Any] = {"label": "confirmed: mean over fresh seeds"}
+    single: dict[str, Any] = {"label": "a single trial", "mfc": LIGHT["paper"], "mew": 1.8}
+    for row, (colour, study) in enumerate(read):
+        if study.interval is not None:
+            interval_bar(axes, row, unit * study.interval.low, unit * study.interval.high, colour)
+        style = confirmed if study.confirmed else single
+        axes.plot([], [], "o", color=LIGHT["ink"], markersize=8, **style)  # for the legend
+        style = {**style, "color": colour, "label": None}
+        axes.plot(unit * study.value, row, "o", markersize=8, zorder=3, **style)
+    bare_rows(axes, [_name(study.study) for _, study in read])
+    axes.set_xlabel(f"{axis_label(metric)}, with 95 % interval")
+    legend(figure)
+    return figure
+
+
+def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
+    """What several studies rank by, of the best trial so far, against the epochs spent.
+
+    Args:
+        studies: All studies, in the order of their colours; one without a value is not drawn.
+    """
+    figure = Figure((WIDE, 3.6 + 0.2 * (len(studies) // 3)), layout="constrained")
+    axes = figure.add_subplot()
+    handles = []
+    for index, study in enumerate(studies):
+        if not study.epochs:
+            continue
+        dashes = _DASHES[index % len(_DASHES)]
+        style: dict[str, Any] = {"color": _colour(index), "linestyle": dashes, "linewidth": 1.8}
+        label = _name(study.study)
+        handles += axes.step(study.epochs, study.shown, where="post", label=label, **style)
+        axes.plot(study.epochs[-1], study.shown[-1], "o", color=_colour(index), clip_on=False)
+    log_axis(axes, "y")
+    axes.set_xlim(left=0)
+    count_axis(axes, "x")
+    axes.set_xlabel("Epochs spent on all trials so far")
+    axes.set_ylabel(f"{studies[0].label}\nof the best so far, log scale")
+    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    return figure
+
+
+def _colour(index: int) -> str:
+    return STUDIES[index % len(STUDIES)]
+
+
+def _name(study: str) -> str:
+    """A study's name in a figure; Matplotlib leaves out of a legend what begins with `_`."""
+    name = short(study, 32)
+    return f" {name}" if name.startswith("_") else name

@@ -1,17 +1,21 @@
-"""Which hyperparameters each trial had, and what came of it. Draws nothing."""
+"""The hyperparameters and the result of each trial. Draws nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from sweep.definitions import Scalar
 from sweep.errors import ContradictionError
-from sweep.records import StudyRecord, TrialState
-from sweep.reporting.series.measure import Measure, finite_value
+from sweep.records import StudyRecord
+from sweep.reporting.series.curves import label, trial_values
 from sweep.space import Choices, Range, SearchSpace, used_parameters
 
-__all__ = ["Axis", "Sample", "Samples", "samples", "thinned"]
+__all__ = ["Axis", "Samples", "samples", "thinned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,101 +39,84 @@ class Axis:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One trial: where it stands on each axis (None if unused), and its height."""
-
-    number: int
-    state: TrialState
-    shown: float
-    coordinates: tuple[float | str | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """Trials that have a value, with their sampled hyperparameters.
 
     Attributes:
         label: What the heights mean.
         axes: The sampled hyperparameters.
-        samples: The trials by number.
-        best: Number of the chosen one, or None.
-        num_left_out: Trials that have a value and are not among `samples`.
+        frame: `state` and `height` of each trial, by number.
+        params: A column for each axis: its values, missing where unused; by number.
+        chosen: Number of the chosen trial, or None.
+        num_left_out: Trials that have a value and are not in the frames.
     """
 
     label: str
     axes: tuple[Axis, ...]
-    samples: tuple[Sample, ...]
-    best: int | None
+    frame: pd.DataFrame
+    params: pd.DataFrame
+    chosen: int | None
     num_left_out: int = 0
 
 
-def samples(record: StudyRecord, space: SearchSpace) -> Samples | None:
+def samples(record: StudyRecord, space: SearchSpace, chosen: int | None) -> Samples | None:
     """Every trial that has a value, with its sampled hyperparameters.
 
     None if nothing was sampled or fewer than two trials have a value.
 
     Raises:
-        ContradictionError: a value was not to be chosen.
+        ContradictionError: a trial has a value outside the search space.
     """
-    measure = Measure.of(record)
-    axes = tuple(_axis(name, domain) for name, domain in space.sampled.items())
-    found: list[Sample] = []
-    for trial in record.trials:
-        value = finite_value(record, trial)
-        if value is not None:
-            used = used_parameters(space, trial.params)
-            coordinates = tuple(
-                _coordinate(axis, trial.params[axis.name]) if axis.name in used else None
-                for axis in axes
-            )
-            found.append(Sample(trial.number, trial.state, measure.shown(value), coordinates))
-    if not axes or len(found) < 2:
+    values = trial_values(record).dropna(subset="value").set_index("number")
+    axes = [_axis(name, domain) for name, domain in space.sampled.items()]
+    if not axes or len(values) < 2:
         return None
-    return Samples(measure.label, axes, tuple(found), record.best.number if record.best else None)
+    params_of = {trial.number: trial.params for trial in record.trials}
+    params = pd.DataFrame(
+        [_coordinates(space, axes, params_of[number]) for number in values.index],
+        columns=[axis.name for axis in axes],
+        index=values.index,
+    )
+    return Samples(label(record), tuple(axes), values[["state", "height"]], params, chosen)
 
 
 def _axis(name: str, domain: Range[Any, Any] | Choices[Any]) -> Axis:
     if isinstance(domain, Choices):
         return Axis(name, choices=tuple(map(str, domain.choices)))
-    return Axis(
-        name,
-        low=float(domain.low),
-        high=float(domain.high),
-        log=domain.log,
-        whole=isinstance(domain.low, int),
-    )
+    whole = isinstance(domain.low, int)
+    return Axis(name, (), float(domain.low), float(domain.high), domain.log, whole)
+
+
+def _coordinates(
+    space: SearchSpace, axes: Sequence[Axis], params: Mapping[str, Scalar]
+) -> list[float | str | None]:
+    used = used_parameters(space, params)
+    return [_coordinate(axis, params[axis.name]) if axis.name in used else None for axis in axes]
 
 
 def _coordinate(axis: Axis, value: Scalar) -> float | str:
-    coordinate = str(value) if axis.choices else float(value)
-    offered = (
-        coordinate in axis.choices
-        if isinstance(coordinate, str)
-        else axis.low <= coordinate <= axis.high
-    )
+    offered = str(value) in axis.choices if axis.choices else axis.low <= float(value) <= axis.high
     if not offered:
         raise ContradictionError(
-            f"a trial has the {axis.name} {value!r}, which was not to be chosen"
+            f"a trial has the {axis.name} {value!r}, which is not in the search space"
         )
-    return coordinate
+    return str(value) if axis.choices else float(value)
 
 
 def thinned(found: Samples, limit: int = 600) -> Samples:
-    """At most so many of the trials: the best tenth of them, and the rest evenly by number.
-
-    Args:
-        found: The trials.
-        limit: How many lines a figure can show, at least 10.
-    """
-    if len(found.samples) <= limit:
+    """At most `limit` of the trials: the best tenth of them, and the rest evenly by number."""
+    frame = found.frame
+    if len(frame) <= limit:
         return found
-    ranked = sorted(found.samples, key=lambda sample: (sample.number != found.best, sample.shown))
-    num_best = limit // 10
-    kept = {sample.number for sample in ranked[:num_best]}
-    rest = [sample for sample in found.samples if sample.number not in kept]
-    share = len(rest) / (limit - num_best)
-    kept |= {rest[int(index * share)].number for index in range(limit - num_best)}
-    shown = tuple(sample for sample in found.samples if sample.number in kept)
-    left_out = found.num_left_out + len(found.samples) - len(shown)
-    return replace(found, samples=shown, num_left_out=left_out)
+    ranked = frame.assign(other=frame.index != found.chosen).sort_values(["other", "height"])
+    best = ranked.index[: limit // 10]
+    rest = frame.index.difference(best)
+    rest = rest[np.linspace(0, len(rest), limit - len(best), endpoint=False).astype(int)]
+    kept = frame.index.isin(best.union(rest))
+    return replace(
+        found,
+        frame=frame[kept],
+        params=found.params[kept],
+        num_left_out=found.num_left_out + len(frame) - limit,
+    )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -10,66 +9,66 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from sweep.records import TrialState
 from sweep.reporting import figures
 from sweep.reporting.confirmation import Candidate, Confirmation
-from sweep.reporting.figures.cells import _text_colour
-from sweep.reporting.figures.colours import DARK_CSS, PALETTE
+from sweep.reporting.figures import course, hyperparameters, matrices, trust
+from sweep.reporting.figures.matrices import _text_colour
+from sweep.reporting.figures.palette import DARK_CSS, LIGHT, PALETTE
 from sweep.reporting.series import (
     Axis,
-    Bar,
     BestSoFar,
     ChosenCurves,
-    Curve,
     Difference,
-    History,
-    LearningCurves,
-    Pause,
-    Point,
-    Row,
-    Sample,
     Samples,
     StudyTest,
     Timeline,
+    Trials,
     thinned,
 )
 from sweep.reporting.statistics import Importances, Interval, Mean, mean_interval
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin
-from sweep.reporting.statistics.interactions import Interactions
 
 HOSTILE = "</script><img src=x onerror=alert(1)>$x$ & \"'\n"
 LONG = "a_very_long_name_" * 20
 NAN = math.nan
-DONE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+STATES = ("complete", "pruned")
 
 
 # ---------------------------------------------------------------- what is drawn
 
 
-def history(*shown: float, label: str = "Validation error (%)") -> History:
-    states = itertools.cycle([DONE, PRUNED])
-    points = tuple(
-        Point(number, state, 3 * number + 3, height)
-        for number, (height, state) in enumerate(zip(shown, states, strict=False))
-    )
-    best = tuple((point.epochs_spent, min(shown)) for point in points if point.state is DONE)
-    return History(label, points, best, (Point(99, FAIL, 4, NAN),), 0)
+def history(*heights: float, label: str = "Validation error (%)") -> Trials:
+    rows = [
+        (number, STATES[number % 2], 3 * number + 3, height)
+        for number, height in enumerate(heights)
+    ]
+    rows.append((99, "failed", 3 * len(heights) + 4, NAN))
+    frame = pd.DataFrame(rows, columns=["number", "state", "epochs_spent", "height"])
+    return Trials(label, frame.assign(best=min(heights)), 0)
 
 
-def learning_curves(*curves: tuple[float, ...]) -> LearningCurves:
-    states = itertools.cycle([DONE, PRUNED])
-    drawn = tuple(
-        Curve(number, state, curve, audited=number if number else None)
-        for number, (curve, state) in enumerate(zip(curves, states, strict=False))
-    )
-    return LearningCurves("Validation loss (nats)", drawn, 0)
+def learning_curves(*curves: tuple[float, ...]) -> Trials:
+    rows = [
+        (number, STATES[number % 2], epoch, height, number == epoch)
+        for number, curve in enumerate(curves)
+        for epoch, height in enumerate(curve, 1)
+    ]
+    columns = ["number", "state", "epoch", "height", "audited"]
+    return Trials("Validation loss (nats)", pd.DataFrame(rows, columns=columns), 0)
 
 
 def chosen_curves(*losses: float, best_epoch: int = 1) -> ChosenCurves:
-    return ChosenCurves(7, losses, losses, losses, losses, best_epoch)
+    rows = [
+        (epoch, split, loss, loss)
+        for split in ("training", "validation")
+        for epoch, loss in enumerate(losses, 1)
+    ]
+    frame = pd.DataFrame(rows, columns=["epoch", "split", "loss", "error"])
+    return ChosenCurves(7, best_epoch, frame)
 
 
 def samples(num_trials: int, *names: str) -> Samples:
@@ -80,16 +79,23 @@ def samples(num_trials: int, *names: str) -> Samples:
         else Axis(name, low=1e-5, high=1.0, log=True)
         for index, name in enumerate(names)
     )
-    found = []
-    for number in range(num_trials):
-        places: list[float | str | None] = [
-            axis.choices[number % 3] if axis.choices else 10 ** -(number % 6) for axis in axes
+    trials = range(num_trials)
+    params = {
+        axis.name: [
+            None
+            if axis is axes[-1] and number % 3 == 0
+            else (axis.choices[number % 3] if axis.choices else 10.0 ** -(number % 6))
+            for number in trials
         ]
-        if number % 3 == 0:
-            places[-1] = None
-        state = (DONE, PRUNED)[number % 2]
-        found.append(Sample(number, state, 1 + number * 7 % 11, tuple(places)))
-    return Samples("Validation error (% of images)", axes, tuple(found), 0)
+        for axis in axes
+    }
+    frame = pd.DataFrame(
+        {
+            "state": [STATES[number % 2] for number in trials],
+            "height": [1.0 + number * 7 % 11 for number in trials],
+        }
+    )
+    return Samples("Validation error (% of images)", axes, frame, pd.DataFrame(params), 0)
 
 
 def confirmation(*runs: tuple[float, ...], winner: int | None = 0) -> Confirmation:
@@ -134,18 +140,14 @@ def importances(*names: str) -> Importances:
     return Importances(shares, "", dict.fromkeys(names, Interval(0.0, 1.0)))
 
 
-def interactions(*names: str) -> Interactions:
-    row = (0.004, 0.3) * len(names)
-    return Interactions(names, (row[: len(names)],) * len(names), "")
-
-
-def timeline(num_rows: int, seconds: float, *pauses: Pause) -> Timeline:
-    states = itertools.cycle([DONE, PRUNED, FAIL])
-    rows = tuple(
-        Row(10**9 * (index // 2), (Bar(index, next(states), 0.0, seconds),))
+def timeline(num_rows: int, seconds: float, start: float = 0.0) -> Timeline:
+    states = (*STATES, "failed")
+    rows = [
+        (index, states[index % 3], 10**9 * (index // 2), start, seconds, index)
         for index in range(num_rows)
-    )
-    return Timeline(rows, pauses, seconds, 0)
+    ]
+    columns = ["number", "state", "worker", "start", "end", "row"]
+    return Timeline(pd.DataFrame(rows, columns=columns), 0)
 
 
 def matrix(size: int, most: int = 90) -> tuple[tuple[int, ...], ...]:
@@ -160,7 +162,7 @@ def accuracy(name: str, *, confirmed: bool = True, interval: bool = True) -> Stu
 
 
 TEN = tuple("0123456789")
-ODD_NAMES = (HOSTILE, LONG, "$x^2$", "_hidden", "数字")
+ODD_NAMES = (HOSTILE, LONG, "$x^2$", "_hidden", "数字", "be\x07ll \x1b[31m \x9b \ufffe")
 
 
 @dataclass(frozen=True)
@@ -170,90 +172,86 @@ class Case:
 
 
 CASES = {
-    "history": Case(figures.draw_history, (history(5, 3, 2, 4),)),
-    "history-minimal": Case(figures.draw_history, (history(5, 5),)),
-    "history-hostile": Case(figures.draw_history, (history(1e-12, 1e12, label=HOSTILE),)),
-    "learning": Case(figures.draw_learning_curves, (learning_curves((3, 2), (4,), (5, 4, 3)),)),
-    "learning-minimal": Case(figures.draw_learning_curves, (learning_curves((3, 2)),)),
+    "history": Case(course.draw_history, (history(5, 3, 2, 4),)),
+    "history-minimal": Case(course.draw_history, (history(5, 5),)),
+    "history-hostile": Case(course.draw_history, (history(1e-12, 1e12, label=HOSTILE),)),
+    "learning": Case(course.draw_learning_curves, (learning_curves((3, 2), (4,), (5, 4, 3)),)),
+    "learning-minimal": Case(course.draw_learning_curves, (learning_curves((3, 2)),)),
     "learning-hostile": Case(
-        figures.draw_learning_curves,
+        course.draw_learning_curves,
         (learning_curves((NAN, NAN), (1e-12, NAN, 1e12), (NAN,), (3, 2)),),
     ),
-    "chosen": Case(figures.draw_chosen_curves, (chosen_curves(3, 2, 1),)),
-    "chosen-minimal": Case(
-        figures.draw_chosen_curves, (replace(chosen_curves(1, 1), train_error=()),)
-    ),
+    "chosen": Case(course.draw_chosen_curves, (chosen_curves(3, 2, 1),)),
+    "chosen-minimal": Case(course.draw_chosen_curves, (chosen_curves(1, 1),)),
     "chosen-hostile": Case(
-        figures.draw_chosen_curves, (chosen_curves(1e12, NAN, 1e-12, NAN, best_epoch=10**9),)
+        course.draw_chosen_curves, (chosen_curves(1e12, NAN, 1e-12, NAN, best_epoch=10**9),)
     ),
-    "chosen-nothing": Case(figures.draw_chosen_curves, (chosen_curves(NAN, NAN),)),
-    "parallel": Case(figures.draw_parallel_coordinates, (samples(12, *"abcde"),)),
-    "parallel-minimal": Case(figures.draw_parallel_coordinates, (samples(1, "a"),)),
-    "parallel-hostile": Case(figures.draw_parallel_coordinates, (samples(9, *ODD_NAMES * 2),)),
-    "slices": Case(figures.draw_slices, (samples(12, *"abcde"),)),
-    "slices-minimal": Case(figures.draw_slices, (samples(2, "a"),)),
-    "slices-hostile": Case(figures.draw_slices, (samples(9, *ODD_NAMES),)),
-    "importances": Case(figures.draw_importances, (importances("a", "b", "c"),)),
+    "chosen-nothing": Case(course.draw_chosen_curves, (chosen_curves(NAN, NAN),)),
+    "parallel": Case(hyperparameters.draw_parallel_coordinates, (samples(12, *"abcde"),)),
+    "parallel-minimal": Case(hyperparameters.draw_parallel_coordinates, (samples(1, "a"),)),
+    "parallel-hostile": Case(
+        hyperparameters.draw_parallel_coordinates,
+        (samples(9, *ODD_NAMES, *(name[::-1] for name in ODD_NAMES)),),
+    ),
+    "slices": Case(hyperparameters.draw_slices, (samples(12, *"abcde"),)),
+    "slices-minimal": Case(hyperparameters.draw_slices, (samples(2, "a"),)),
+    "slices-hostile": Case(hyperparameters.draw_slices, (samples(9, *ODD_NAMES),)),
+    "importances": Case(hyperparameters.draw_importances, (importances("a", "b", "c"),)),
     "importances-minimal": Case(
-        figures.draw_importances, (replace(importances("a"), intervals=None),)
+        hyperparameters.draw_importances, (replace(importances("a"), intervals=None),)
     ),
-    "importances-hostile": Case(figures.draw_importances, (importances(*ODD_NAMES),)),
-    "interactions": Case(figures.draw_interactions, (interactions(*"abcde"),)),
-    "interactions-minimal": Case(figures.draw_interactions, (interactions("a", "b"),)),
-    "interactions-hostile": Case(figures.draw_interactions, (interactions(*ODD_NAMES),)),
+    "importances-hostile": Case(hyperparameters.draw_importances, (importances(*ODD_NAMES),)),
     "confirmation": Case(
-        figures.draw_confirmation, (confirmation((0.8, 0.9), (0.85,), (), winner=1),)
+        trust.draw_confirmation, (confirmation((0.8, 0.9), (0.85,), (), winner=1),)
     ),
-    "confirmation-minimal": Case(figures.draw_confirmation, (confirmation((), winner=None),)),
-    "reliability": Case(figures.draw_reliability, (calibration(0, 1, 0, 50, 9000),)),
-    "reliability-minimal": Case(figures.draw_reliability, (calibration(1),)),
-    "reliability-hostile": Case(figures.draw_reliability, (calibration(0, 10**15),)),
-    "timeline": Case(figures.draw_timeline, (timeline(4, 900.0, Pause(100, 120, 9000)),)),
-    "timeline-minimal": Case(figures.draw_timeline, (timeline(1, 0.001),)),
-    "timeline-hostile": Case(
-        figures.draw_timeline, (timeline(200, 3e11, Pause(1e9, 2e9, 3e11), Pause(0, 0, 0)),)
-    ),
-    "test-matrix": Case(figures.draw_test_confusion_matrix, (matrix(10), TEN)),
-    "test-matrix-minimal": Case(figures.draw_test_confusion_matrix, (((0,),), ("a",))),
+    "confirmation-minimal": Case(trust.draw_confirmation, (confirmation((), winner=None),)),
+    "reliability": Case(trust.draw_reliability, (calibration(0, 1, 0, 50, 9000),)),
+    "reliability-minimal": Case(trust.draw_reliability, (calibration(1),)),
+    "reliability-hostile": Case(trust.draw_reliability, (calibration(0, 10**15),)),
+    "timeline": Case(course.draw_timeline, (timeline(4, 900.0, 100.0),)),
+    "timeline-minimal": Case(course.draw_timeline, (timeline(1, 0.001),)),
+    "timeline-hostile": Case(course.draw_timeline, (timeline(200, 3e11, 3e11),)),
+    "test-matrix": Case(matrices.draw_test_confusion_matrix, (matrix(10), TEN)),
+    "test-matrix-minimal": Case(matrices.draw_test_confusion_matrix, (((0,),), ("a",))),
     "test-matrix-hostile": Case(
-        figures.draw_test_confusion_matrix, (matrix(5, 10**12), ODD_NAMES)
+        matrices.draw_test_confusion_matrix, (matrix(6, 10**12), ODD_NAMES)
     ),
     "test-matrix-large": Case(
-        figures.draw_test_confusion_matrix, (matrix(47), tuple(map(str, range(47))))
+        matrices.draw_test_confusion_matrix, (matrix(47), tuple(map(str, range(47))))
     ),
     "validation-matrices": Case(
-        figures.draw_validation_confusion_matrices,
+        matrices.draw_validation_confusion_matrices,
         ([(3, matrix(10)), (4, matrix(10)), (5, matrix(10))], TEN),
     ),
     "validation-matrices-minimal": Case(
-        figures.draw_validation_confusion_matrices, ([(0, ((0,),))], ("a",))
+        matrices.draw_validation_confusion_matrices, ([(0, ((0,),))], ("a",))
     ),
     "validation-matrices-hostile": Case(
-        figures.draw_validation_confusion_matrices, ([(0, matrix(47))], (LONG,) * 47)
+        matrices.draw_validation_confusion_matrices, ([(0, matrix(47))], (LONG,) * 47)
     ),
     "difference": Case(
-        figures.draw_difference, (Difference(1, 2, ((1, -1), (-12, 12)), 0), ("a", "b"))
+        matrices.draw_difference, (Difference(1, 2, ((1, -1), (-12, 12)), 0), ("a", "b"))
     ),
-    "difference-minimal": Case(figures.draw_difference, (Difference(1, 2, ((0,),), 0), ("a",))),
+    "difference-minimal": Case(matrices.draw_difference, (Difference(1, 2, ((0,),), 0), ("a",))),
     "difference-hostile": Case(
-        figures.draw_difference, (Difference(1, 2, matrix(47, -(10**9)), 0), (HOSTILE,) * 47)
+        matrices.draw_difference, (Difference(1, 2, matrix(47, -(10**9)), 0), (HOSTILE,) * 47)
     ),
     "best-so-far": Case(
-        figures.draw_best_so_far,
+        trust.draw_best_so_far,
         ([BestSoFar(name, (2, 4), (0.95, 0.96), "Error", (5.0, 4.0)) for name in TEN],),
     ),
     "best-so-far-hostile": Case(
-        figures.draw_best_so_far,
+        trust.draw_best_so_far,
         ([BestSoFar(name, (10**12,), (1.0,), "Error", (1e-9,)) for name in ODD_NAMES],),
     ),
     "accuracies": Case(
-        figures.draw_study_tests, ([accuracy("a"), accuracy("b", confirmed=False)], "test_accuracy")
+        trust.draw_study_tests, ([accuracy("a"), accuracy("b", confirmed=False)], "test_accuracy")
     ),
     "accuracies-minimal": Case(
-        figures.draw_study_tests, ([accuracy("a", interval=False)], "test_loss")
+        trust.draw_study_tests, ([accuracy("a", interval=False)], "test_loss")
     ),
     "accuracies-hostile": Case(
-        figures.draw_study_tests, ([*map(accuracy, ODD_NAMES)], "test_f1_macro")
+        trust.draw_study_tests, ([*map(accuracy, ODD_NAMES)], "test_f1_macro")
     ),
 }  # fmt: skip
 
@@ -293,6 +291,15 @@ def test_every_figure_is_drawn_whole_and_refers_to_nothing(name: str) -> None:
     assert box.y1 < high + 0.03
 
 
+def test_no_figure_stays_registered() -> None:
+    from matplotlib import pyplot
+
+    assert not pyplot.get_fignums()
+    for name in ("test-matrix", "chosen", "slices"):
+        figures.to_png(drawn(name))
+    assert not pyplot.get_fignums()
+
+
 def test_names_stay_as_they_are() -> None:
     svg = figures.to_svg(drawn("importances-hostile"), name="x", description="")
     assert "$x^2$" in svg  # not taken for a formula
@@ -320,21 +327,20 @@ def test_contrast_by_hand() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-@pytest.mark.parametrize("colour", PALETTE, ids=lambda colour: colour.name)
-def test_every_colour_stands_out_in_both_themes(colour: Any) -> None:
-    least = {"ink": 4.5, "muted": 4.5, "grid": 1.1, "paper": 1.0}.get(colour.name, 3.0)
-    assert contrast(colour.light, "#ffffff") >= least
-    assert contrast(colour.dark, "#1c2025") >= least
+@pytest.mark.parametrize("name", PALETTE)
+def test_every_colour_stands_out_in_both_themes(name: str) -> None:
+    least = {"ink": 4.5, "muted": 4.5, "grid": 1.1, "paper": 1.0}.get(name, 3.0)
+    light, dark = PALETTE[name]
+    assert contrast(light, "#ffffff") >= least
+    assert contrast(dark, "#1c2025") >= least
 
 
 def test_the_palette_is_unambiguous() -> None:
-    assert len({colour.light for colour in PALETTE}) == len(PALETTE)
-    assert len({colour.name for colour in PALETTE}) == len(PALETTE)
-    for colour in PALETTE:
-        assert f"--figure-{colour.name}: {colour.dark};" in DARK_CSS
+    assert len(set(LIGHT.values())) == len(PALETTE)
+    for name, (_, dark) in PALETTE.items():
+        assert f"--figure-{name}: {dark};" in DARK_CSS
     # What differs in colour alone differs in grey, too.
-    states = {colour.name: colour.light for colour in PALETTE}
-    assert contrast(states["pruned"], states["failed"]) > 1.5
+    assert contrast(LIGHT["pruned"], LIGHT["failed"]) > 1.5
 
 
 def test_the_page_sets_the_colours() -> None:
@@ -342,7 +348,7 @@ def test_the_page_sets_the_colours() -> None:
     for name in ("ink", "muted", "grid", "complete", "pruned", "best", "failed"):
         assert f"var(--figure-{name}, #" in svg
     bare = re.sub(r"var\([^)]*\)", "", svg).lower()
-    assert not [colour.light for colour in PALETTE if colour.light in bare]
+    assert not [light for light in LIGHT.values() if light in bare]
     assert "<rect" not in re.sub(r"<clipPath.*?</clipPath>", "", svg)  # no background
 
 
@@ -363,20 +369,16 @@ def test_text_in_cells_keeps_its_colour() -> None:
 
 
 def test_many_trials_make_no_heavy_figures() -> None:
-    num_trials = 5_000
-    heights = tuple(1 + number % 97 for number in range(num_trials))
+    heights = tuple(1 + number % 97 for number in range(5_000))
+    many = thinned(samples(5_000, *"abcdefghijk"))
     with figures.drawing():
-        figure = figures.draw_history(history(*heights))
-    assert len(figures.to_svg(figure, name="x", description="")) < 500_000
-    with figures.drawing():
-        figure = figures.draw_parallel_coordinates(thinned(samples(num_trials, *"abcdefghijk")))
-    assert len(figures.to_svg(figure, name="x", description="")) < 250_000
-
-
-def test_what_shapes_have_in_common_is_said_once() -> None:
-    svg = figures.to_svg(drawn("slices"), name="x", description="")
-    assert re.search(r'<g clip-path="[^"]*" style="fill: var\(--figure-complete', svg)
-    assert re.search(r'<use href="#x-\d+" x="[\d.]+" y="[\d.]+"/>', svg)
+        drawn = [
+            (course.draw_history(history(*heights)), 100_000),
+            (hyperparameters.draw_parallel_coordinates(many), 250_000),
+            (hyperparameters.draw_slices(many), 300_000),
+        ]
+    for figure, most in drawn:
+        assert len(figures.to_svg(figure, name="x", description="")) < most
 
 
 def test_the_same_figure_is_the_same_picture() -> None:
@@ -403,7 +405,7 @@ def test_a_mean_without_interval_is_drawn() -> None:
     single = Mean(0.9, None, None, 1)
     candidate = replace(confirmation((0.9,)).candidates[0], mean=single)
     with figures.drawing():
-        figure = figures.draw_confirmation(replace(confirmation(()), candidates=(candidate,)))
+        figure = trust.draw_confirmation(replace(confirmation(()), candidates=(candidate,)))
     assert len(figures.to_svg(figure, name="x", description="")) > 1000
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
 from hand_made import make_reading, make_study, make_trial, study_of_runs, with_values
 
@@ -30,22 +31,39 @@ def with_outcome(trial: TrialRecord, **changes: Any) -> TrialRecord:
 
 
 def test_history_shows_errors_against_the_epochs_spent(study: StudyRecord) -> None:
-    history = series.history(study)
+    history = series.history(study, 0)
     assert history is not None
     assert history.label == "Validation error (%)"
-    assert history.points[0].shown == pytest.approx(2.5)
+    assert history.chosen == 0
+    frame = history.frame.set_index("number")
+    assert list(frame.index) == list(range(11))
+    assert frame["height"][0] == pytest.approx(2.5)
     # Every trial ran two epochs; 0 to 8 are COMPLETE and the first of them is the best.
-    assert history.best_so_far == tuple((2 * n, pytest.approx(2.5)) for n in range(1, 10))
-    assert history.points[-1].state is TrialState.PRUNED
-    assert history.points[-1].epochs_spent == 20
-    assert [(point.number, point.epochs_spent) for point in history.failed] == [(10, 22)]
-    assert history.best == 0
+    assert list(frame["epochs_spent"]) == [2 * n for n in range(1, 12)]
+    assert list(frame["best"]) == [pytest.approx(2.5)] * 11
+    assert list(frame["state"]) == ["complete"] * 9 + ["pruned", "failed"]
+    assert list(frame.index[frame["height"].isna()]) == [10]
+
+
+def test_only_complete_trials_are_the_best_so_far(space: SearchSpace) -> None:
+    trials = [
+        make_trial(space, 0, 1, state=TrialState.PRUNED),
+        make_trial(space, 1, 8),
+        make_trial(space, 2, 4),
+        make_trial(space, 3, 6),
+    ]
+    history = series.history(make_study(trials, space), None)
+    assert history is not None
+    best = history.frame["best"].tolist()
+    assert math.isnan(best[0])
+    assert best[1:] == pytest.approx([20, 10, 10])
 
 
 def test_no_error_at_all_is_drawn_as_half_an_image(space: SearchSpace) -> None:
-    history = series.history(make_study([make_trial(space, 0, 0), make_trial(space, 1)], space))
+    study = make_study([make_trial(space, 0, 0), make_trial(space, 1)], space)
+    history = series.history(study, None)
     assert history is not None
-    assert history.points[0].shown == pytest.approx(100 * 0.5 / 40)
+    assert history.frame["height"][0] == pytest.approx(100 * 0.5 / 40)
 
 
 def test_a_value_that_is_no_number_is_not_drawn(space: SearchSpace) -> None:
@@ -54,45 +72,62 @@ def test_a_value_that_is_no_number_is_not_drawn(space: SearchSpace) -> None:
     broken = tuple(with_values(m, validation_accuracy=math.nan) for m in trial.outcome.history)
     trial = with_outcome(trial, history=broken)
     valued = [make_trial(space, 1), make_trial(space, 2)]
-    history = series.history(make_study([trial, *valued], space))
+    history = series.history(make_study([trial, *valued], space), None)
     assert history is not None
-    assert [point.number for point in history.points] == [1, 2]
-    assert history.points[0].epochs_spent == 4  # what the broken one took counts
-    assert series.history(make_study([trial, valued[0]], space)) is None
+    assert history.frame["number"].tolist() == [1, 2]
+    assert history.frame["epochs_spent"].tolist() == [4, 6]  # what the broken one took counts
+    assert series.history(make_study([trial, valued[0]], space), None) is None
 
 
 def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     empty = make_study([], space)
-    assert series.history(empty) is None
-    assert series.learning_curves(empty) is None
-    assert series.samples(empty, space) is None
+    assert series.history(empty, None) is None
+    assert series.learning_curves(empty, None) is None
+    assert series.samples(empty, space, None) is None
     assert series.timeline(empty) is None
     assert series.study_test(of(empty)) is None
-    assert series.learning_curves(make_study([make_trial(space, 0)], space)) is None
+    assert series.best_so_far(empty).epochs == ()
+    assert series.learning_curves(make_study([make_trial(space, 0)], space), None) is None
     short = with_outcome(make_trial(space, 0), best_epoch=1)
     assert short.outcome is not None
     short = with_outcome(short, history=short.outcome.history[:1])
-    assert series.learning_curves(make_study([short, short], space)) is None
+    pair = [short, replace(short, number=1)]
+    assert series.learning_curves(make_study(pair, space), None) is None
     assert series.chosen_curves(make_study([short], space), short) is None
 
 
 def test_learning_curves_know_who_was_audited(space: SearchSpace) -> None:
     trials = [replace(make_trial(space, 0, 2), audited=1), make_trial(space, 1, 4)]
-    curves = series.learning_curves(make_study(trials, space))
+    curves = series.learning_curves(make_study(trials, space), 1)
     assert curves is not None
-    assert [curve.audited for curve in curves.curves] == [1, None]
-    assert curves.curves[0].shown == (pytest.approx(52.5), pytest.approx(5.0))
+    frame = curves.frame
+    assert frame["number"].tolist() == [0, 0, 1, 1]
+    assert frame["epoch"].tolist() == [1, 2, 1, 2]
+    assert frame["audited"].tolist() == [True, False, False, False]
+    assert frame["height"][:2].tolist() == pytest.approx([52.5, 5.0])
+
+
+def columns_of(curves: series.ChosenCurves | None) -> dict[tuple[str, str], list[float]]:
+    """Loss and error of each split, epoch by epoch."""
+    assert curves is not None
+    return {
+        (column, split): own[column].tolist()
+        for split, own in curves.frame.groupby("split")
+        for column in ("loss", "error")
+    }
 
 
 def test_chosen_curves_give_loss_and_error(space: SearchSpace) -> None:
     trial = make_trial(space, 0, 4)
     curves = series.chosen_curves(make_study([trial], space), trial)
     assert curves is not None
-    assert curves.train_loss == (1.0, 0.5)
-    assert curves.validation_loss == (0.9, 0.45)
-    assert curves.train_error == (pytest.approx(55), pytest.approx(10))
-    assert curves.validation_error == (pytest.approx(55), pytest.approx(10))
     assert curves.best_epoch == 2
+    assert columns_of(curves) == {
+        ("loss", "training"): [1.0, 0.5],
+        ("loss", "validation"): [0.9, 0.45],
+        ("error", "training"): pytest.approx([55, 10]),
+        ("error", "validation"): pytest.approx([55, 10]),
+    }
     assert trial.outcome is not None
     first, second = trial.outcome.history
     history = (
@@ -100,10 +135,8 @@ def test_chosen_curves_give_loss_and_error(space: SearchSpace) -> None:
         with_values(second, train_accuracy=0.75),
     )
     trial = with_outcome(trial, history=history)
-    curves = series.chosen_curves(make_study([trial], space), trial)
-    assert curves is not None
-    assert math.isnan(curves.train_error[0])
-    assert curves.train_error[1] == 25
+    errors = columns_of(series.chosen_curves(make_study([trial], space), trial))
+    assert errors["error", "training"] == pytest.approx([math.nan, 25], nan_ok=True)
 
 
 def test_heights_fit_a_logarithmic_axis_whatever_was_stored(space: SearchSpace) -> None:
@@ -115,36 +148,35 @@ def test_heights_fit_a_logarithmic_axis_whatever_was_stored(space: SearchSpace) 
         with_values(second, train_loss=1e300, validation_loss=0.0, validation_accuracy=7.0),
     )
     trial = with_outcome(trial, history=wild)
-    curves = series.chosen_curves(make_study([trial, make_trial(space, 1)], space), trial)
-    assert curves is not None
-    assert math.isnan(curves.train_loss[0])
-    assert curves.train_loss[1] == 1e12
-    assert curves.validation_loss == (1e-12, 1e-12)
-    assert curves.validation_error == (1e12, 1.25)
+    found = columns_of(
+        series.chosen_curves(make_study([trial, make_trial(space, 1)], space), trial)
+    )
+    assert found["loss", "training"] == pytest.approx([math.nan, 1e12], nan_ok=True)
+    assert found["loss", "validation"] == [1e-12, 1e-12]
+    assert found["error", "validation"] == [1e12, 1.25]
 
 
 # ---------------------------------------------------------------- samples
 
 
 def test_samples_know_unused_parameters(study: StudyRecord, space: SearchSpace) -> None:
-    samples = series.samples(study, space)
+    samples = series.samples(study, space, 0)
     assert samples is not None
-    names = [axis.name for axis in samples.axes]
-    assert set(names) == set(space.sampled)
-    momentum = names.index("momentum")
-    assert samples.samples[1].coordinates[momentum] is None
-    assert samples.samples[0].coordinates[momentum] == 0.9
-    assert samples.axes[names.index("weight_decay")].log
-    assert samples.axes[names.index("activation")].choices == ("relu", "tanh")
+    axes = {axis.name: axis for axis in samples.axes}
+    assert set(axes) == set(space.sampled) == set(samples.params.columns)
+    assert math.isnan(samples.params["momentum"][1])
+    assert samples.params["momentum"][0] == 0.9
+    assert samples.params["activation"][:2].tolist() == ["relu", "tanh"]
+    assert axes["weight_decay"].log
+    assert axes["activation"].choices == ("relu", "tanh")
 
 
 def test_thinned_samples_keep_the_best() -> None:
-    def sample(number: int) -> series.Sample:
-        return series.Sample(number, TrialState.COMPLETE, float(1000 - number), (0.0,))
-
-    everything = series.Samples("", (series.Axis("a"),), tuple(map(sample, range(500))), 7)
+    frame = pd.DataFrame({"state": "complete", "height": range(1000, 500, -1)})
+    everything = series.Samples("", (series.Axis("a"),), frame, pd.DataFrame({"a": [0.0] * 500}), 7)
     thinned = series.thinned(everything, 100)
-    numbers = [sample.number for sample in thinned.samples]
+    numbers = thinned.frame.index.tolist()
+    assert thinned.params.index.tolist() == numbers
     assert len(numbers) == 100
     assert thinned.num_left_out == 400
     assert numbers == sorted(set(numbers))
@@ -170,9 +202,9 @@ def test_best_so_far_of_a_study_by_loss(space: SearchSpace) -> None:
     progress = series.best_so_far(make_study(trials, by_loss))
     assert progress.values == progress.shown == (0.45, 0.45)
     assert progress.label == "Validation loss (nats)"
-    history = series.history(make_study(trials, by_loss))
+    history = series.history(make_study(trials, by_loss), None)
     assert history is not None
-    assert history.points[0].shown == pytest.approx(0.45)
+    assert history.frame["height"][0] == pytest.approx(0.45)
 
 
 def test_study_test_prefers_what_was_confirmed(study: StudyRecord) -> None:
@@ -239,8 +271,8 @@ def worked(
 
 def spans(timeline: series.Timeline) -> list[tuple[int, list[tuple[int, float, float]]]]:
     return [
-        (row.worker, [(bar.number, bar.start, bar.end) for bar in row.bars])
-        for row in timeline.rows
+        (own["worker"].iloc[0], [*zip(own["number"], own["start"], own["end"], strict=True)])
+        for _, own in timeline.frame.groupby("row")
     ]
 
 
@@ -258,17 +290,7 @@ def test_trials_that_overlap_on_a_worker_get_rows_of_their_own(space: SearchSpac
         (0, [(1, 0, 20)]),
         (1, [(3, 5, 30)]),
     ]
-    assert (timeline.pauses, timeline.seconds, timeline.num_unknown) == ((), 30, 0)
-
-
-def test_long_pauses_are_cut_out(space: SearchSpace) -> None:
-    trials = [worked(space, 0, 0, 50), worked(space, 1, 3650, 3700), worked(space, 2, 3705, 3805)]
-    timeline = series.timeline(make_study(trials, space))
-    assert timeline is not None
-    # 200 seconds were busy: a pause is drawn 4 seconds wide, and one of 5 seconds is left.
-    assert timeline.pauses == (series.Pause(50, 54, 3600),)
-    assert spans(timeline) == [(0, [(0, 0, 50), (1, 54, 104), (2, 109, 209)])]
-    assert timeline.seconds == 209
+    assert timeline.num_unknown == 0
 
 
 def test_a_bar_is_as_long_as_the_training(space: SearchSpace) -> None:
@@ -300,14 +322,8 @@ def test_hostile_times_break_nothing(space: SearchSpace) -> None:
     timeline = series.timeline(make_study(trials, space))
     assert timeline is not None
     assert timeline.num_unknown == 4
-    assert len(timeline.rows) == 2
+    assert timeline.frame["row"].nunique() == 2
     assert series.timeline(make_study([trials[1], trials[2]], space)) is None
-    # As many pauses as trials: they never take up more than a sixth of the figure.
-    years = [worked(space, n, 1e7 * n, 1e7 * n + 1) for n in range(100)]
-    timeline = series.timeline(make_study(years, space))
-    assert timeline is not None
-    assert len(timeline.pauses) == 99
-    assert timeline.seconds == pytest.approx(120)
 
 
 def test_more_rows_than_can_be_shown_are_not_shown(space: SearchSpace) -> None:

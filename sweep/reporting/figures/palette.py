@@ -1,0 +1,57 @@
+"""The palette of all figures, for light and for dark pages. One colour, one meaning.
+
+Figures are drawn in the light colours. In an SVG each of them becomes a CSS variable with the light
+colour as fallback, so that a page can put the dark one in its place. Colours that are not in the
+palette, those of the cells of heat maps and of the text in them, stay as they are.
+"""
+
+from __future__ import annotations
+
+__all__ = ["DARK_CSS", "LIGHT", "PALETTE", "RAMP", "STATE_COLOURS", "STUDIES", "variable"]
+
+# Of each name the colour on a white page and on a dark one, as `#rrggbb`.
+PALETTE = {
+    # Okabe and Ito's palette, told apart with any kind of colour vision. Its orange and vermilion
+    # are darkened: as they are, white paper swallows the one, and in print they look alike.
+    "complete": ("#0072b2", "#56b4e9"),
+    "pruned": ("#c28600", "#e69f00"),
+    "failed": ("#a63a00", "#f06f43"),
+    "best": ("#009e73", "#2cc797"),
+    "train": ("#c4699a", "#e0a3c4"),
+    "ink": ("#22262b", "#e7eaee"),
+    "muted": ("#6b7280", "#a3adb8"),
+    "grid": ("#e3e6ea", "#343b43"),
+    "paper": ("#ffffff", "#1c2025"),
+    # Paul Tol's muted palette for whole studies, so that none looks like a state of a trial; its
+    # light colours darkened for white paper, its dark ones lightened for a dark page.
+    "study-1": ("#332288", "#a79bee"),
+    "study-2": ("#cc6677", "#e08c99"),
+    "study-3": ("#117733", "#3dbb6b"),
+    "study-4": ("#3d94c2", "#88ccee"),
+    "study-5": ("#882255", "#e083b0"),
+    "study-6": ("#8f8f2e", "#bdbd5a"),
+    "study-7": ("#2f9686", "#5cc4b3"),
+    "study-8": ("#aa4499", "#d48fc8"),
+    # Cividis (Nunez, Anderton, Renslow 2018) in five steps, from what stands out to what does not.
+    "ramp-1": ("#00224e", "#fee838"),
+    "ramp-2": ("#2f416d", "#e1cc55"),
+    "ramp-3": ("#575d6d", "#bcae6c"),
+    "ramp-4": ("#747476", "#959076"),
+    "ramp-5": ("#8b8878", "#78777a"),
+}
+LIGHT = {name: light for name, (light, _) in PALETTE.items()}
+STATE_COLOURS = {state: LIGHT[state] for state in ("complete", "pruned", "failed")}
+STUDIES = [LIGHT[f"study-{number}"] for number in range(1, 9)]
+RAMP = [LIGHT[f"ramp-{step}"] for step in range(1, 6)]
+
+DARK_CSS = (
+    "@media screen and (prefers-color-scheme: dark) { :root { "
+    + " ".join(f"--figure-{name}: {dark};" for name, (_, dark) in PALETTE.items())
+    + " } }"
+)
+"""What a page needs in its style for figures on a background of the dark `paper`."""
+
+
+def variable(name: str) -> str:
+    """A colour as CSS that a page can set."""
+    return f"var(--figure-{name}, {LIGHT[name]})"

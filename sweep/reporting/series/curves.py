@@ -1,0 +1,205 @@
+"""The course of a study and of its trials, epoch by epoch. Draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sweep.definitions import is_share
+from sweep.records import StudyRecord, TrialRecord, TrialState
+from sweep.reporting.tables import metric_words, num_validation_images
+
+__all__ = [
+    "STATES",
+    "BestSoFar",
+    "ChosenCurves",
+    "Trials",
+    "best_so_far",
+    "chosen_curves",
+    "history",
+    "label",
+    "learning_curves",
+    "trial_values",
+]
+
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+_LEAST, _MOST = 1e-12, 1e12
+_LABELS = {
+    "validation_accuracy": "Validation error (%)",
+    "validation_loss": "Validation loss (nats)",
+}
+
+
+def _heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
+    """Heights on a logarithmic axis at which to draw a metric's values; lower is always better.
+
+    Shares are drawn as what is missing to 1, in percent. No error at all, which a logarithmic axis
+    cannot show, is drawn as half a validation example; a value that is not finite is NaN.
+    """
+    values = np.asarray(values, dtype=float)
+    least = _LEAST
+    if is_share(metric):
+        least = 50 / (num_validation_images(record) or 10_000)
+        values = np.where(np.isfinite(values), 100 * (1 - np.clip(values, -_MOST, _MOST)), np.nan)
+    return np.where(np.isfinite(values), np.clip(values, least, _MOST), np.nan)
+
+
+def label(record: StudyRecord) -> str:
+    """What the heights of a study's own objective mean; short, to fit beside small panels."""
+    metric = record.objective.metric
+    name = metric_words(metric.removeprefix("validation_"))
+    return _LABELS.get(metric, f"1 − {name} (%)")
+
+
+# ---------------------------------------------------------------- the search
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """Trials ready to be drawn.
+
+    Attributes:
+        label: What the column `height` means.
+        frame: A row for each trial, or for each epoch of each trial.
+        chosen: Number of the chosen trial, or None.
+    """
+
+    label: str
+    frame: pd.DataFrame
+    chosen: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BestSoFar:
+    """A study's progress.
+
+    Attributes:
+        study: Its name.
+        epochs: Epochs spent on all trials up to a COMPLETE trial.
+        values: What the study ranks by, of the best trial so far.
+        label: What the heights mean.
+        shown: The heights.
+    """
+
+    study: str
+    epochs: tuple[int, ...]
+    values: tuple[float, ...]
+    label: str
+    shown: tuple[float, ...]
+
+
+def history(record: StudyRecord, chosen: int | None) -> Trials | None:
+    """The value of each trial against the epochs spent; None below two values.
+
+    Columns: `number`, `state` (`complete`, `pruned` or `failed`), `epochs_spent` on all trials up
+    to this one, `value` and `height` (NaN if failed), and `best`, the lowest height of the
+    COMPLETE trials so far.
+    """
+    frame = trial_values(record)
+    frame = frame[frame["height"].notna() | (frame["state"] == "failed")]
+    if frame["height"].count() < 2:
+        return None
+    best = frame["height"].where(frame["state"] == "complete").cummin().ffill()
+    return Trials(label(record), frame.assign(best=best), chosen)
+
+
+def best_so_far(record: StudyRecord) -> BestSoFar:
+    """What the study ranks by, of the best trial so far, against the epochs spent."""
+    frame = trial_values(record)
+    frame = frame[(frame["state"] == "complete") & frame["value"].notna()]
+    maximized = record.objective.goal == "maximize"
+    values = frame["value"].cummax() if maximized else frame["value"].cummin()
+    return BestSoFar(
+        study=record.name,
+        epochs=tuple(frame["epochs_spent"].tolist()),
+        values=tuple(values.tolist()),
+        label=label(record),
+        shown=tuple(frame["height"].cummin().tolist()),
+    )
+
+
+def trial_values(record: StudyRecord) -> pd.DataFrame:
+    """A row for each trial; without a finite value, `value` and `height` are NaN."""
+    valued = (TrialState.COMPLETE, TrialState.PRUNED)
+    rows = [
+        (
+            trial.number,
+            STATES.get(trial.state, ""),
+            trial.epochs_run,
+            record.value(trial) if trial.state in valued else None,
+        )
+        for trial in record.trials
+    ]
+    frame = pd.DataFrame(rows, columns=["number", "state", "epochs_spent", "value"])
+    frame = frame.astype({"epochs_spent": int, "value": float})
+    frame["epochs_spent"] = frame["epochs_spent"].cumsum()
+    frame["value"] = frame["value"].where(np.isfinite(frame["value"]))
+    frame["height"] = _heights(frame["value"], record.objective.metric, record)
+    return frame
+
+
+def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
+    """The objective of every COMPLETE and PRUNED trial, epoch by epoch.
+
+    Columns: `number`, `state`, `epoch` (from 1), `height`, and `audited`: whether the pruner would
+    have ended the trial after this epoch, had it not been audited.
+
+    None if there are fewer than two trials, or none ran for two epochs.
+    """
+    rows = [
+        (trial.number, STATES[trial.state], epoch, record.objective.value(metrics),
+         epoch == trial.audited)
+        for trial in record.trials
+        if trial.outcome and trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        for epoch, metrics in enumerate(trial.outcome.history, 1)
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["number", "state", "epoch", "height", "audited"])
+    if frame["number"].nunique() < 2 or frame["epoch"].max() < 2:
+        return None
+    frame["height"] = _heights(frame["height"], record.objective.metric, record)
+    return Trials(label(record), frame, chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenCurves:
+    """The chosen trial, epoch by epoch.
+
+    Attributes:
+        number: The trial's number.
+        best_epoch: The epoch whose weights were kept.
+        frame: `epoch` (from 1), `split` (`training` or `validation`), `loss` (mean cross-entropy in
+            nats), `error` (wrong answers in percent).
+    """
+
+    number: int
+    best_epoch: int
+    frame: pd.DataFrame
+
+
+def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | None:
+    """Loss and error of a trial in training and validation; None below two epochs.
+
+    Args:
+        record: A study with the trial's validation split.
+        trial: The trial whose network was chosen.
+    """
+    outcome = trial.outcome
+    if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
+        return None
+    rows = [
+        (epoch, split, metrics.values[f"{key}_loss"], metrics.values[f"{key}_accuracy"])
+        for split, key in (("training", "train"), ("validation", "validation"))
+        for epoch, metrics in enumerate(outcome.history, 1)
+    ]
+    frame = pd.DataFrame(rows, columns=["epoch", "split", "loss", "error"])
+    frame["loss"] = _heights(frame["loss"], "validation_loss", record)
+    frame["error"] = _heights(frame["error"], "validation_accuracy", record)
+    return ChosenCurves(outcome.trial, outcome.best_epoch, frame)
