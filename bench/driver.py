@@ -4,9 +4,9 @@
 
 A study of `search_spaces/mnist.yaml`, with epochs fixed at 20 and dropout as the fifth parameter
 that is sampled, runs on an SQLite file in a temporary folder, through the calls that the runner
-makes: ask and `write_config`, report and decide for every epoch, `write_outcome` and tell. Sixteen
-trials are under way at a time and start an epoch apart, so that the trials under way are of every
-age; the reports of one epoch are one transaction. What training would measure is made up. With
+makes: ask and record the configuration, report and decide for every epoch, record the outcome and
+tell. Sixteen trials are under way at a time and start an epoch apart, so that the trials under way
+are of every age; the reports of one epoch are one transaction. What training would measure is made up. With
 hyperband the decisions are computed, but every trial goes on regardless: 20 reports each.
 
 Times are milliseconds by the clock, commits included, and for the whole the processor's, too.
@@ -35,7 +35,7 @@ from sweep.definitions import DATASETS
 from sweep.provenance import package_versions
 from sweep.records import DataFacts, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
-from sweep.store import Store
+from sweep.store import Store, StoredStudy
 from sweep.study import StudySession
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "mnist.yaml"
@@ -118,7 +118,7 @@ class Driver:
         self.store = Store(f"sqlite:///{folder}/studies.db", to_write=True)
         self.session = StudySession(self.store.storage, self.name, self.space)
         facts = DataFacts(DATASETS["mnist"], "f" * 64, bytes(NUM_IMAGES))
-        self.store.write_study(self.name, space=self.space.to_json(), data=facts)
+        self.store.write_study(self.name, StoredStudy(space=self.space.to_json(), data=facts))
         self.leaders: dict[int, float] = {}
         self.seconds: dict[str, list[float]] = {}
 
@@ -147,7 +147,7 @@ class Driver:
             with self.timed("ask"):
                 config = self.session.ask()
             with self.timed("config"):
-                self.store.write_config(self.name, config)
+                self.store.trials(self.name).change(config.number, config=config)
             started = time.perf_counter()
         self.seconds["config"][-1] += time.perf_counter() - started
         return config
@@ -165,7 +165,7 @@ class Driver:
         ranked = sorted(self.leaders, key=lambda number: -self.leaders[number])
         self.leaders = {number: self.leaders[number] for number in ranked[:KEPT_WEIGHTS]}
         with self.timed("outcome"), self.store.transaction():
-            self.store.write_outcome(self.name, outcome, keep=set(self.leaders))
+            self.store.trials(self.name).write_outcome(outcome, keep=set(self.leaders))
             self.session.tell(outcome)
 
     @contextmanager

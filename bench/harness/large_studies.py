@@ -1,7 +1,7 @@
 """Stores with studies of many trials, made without training anything.
 
 What training would have measured is made up, and written as a sweep writes it: through Optuna,
-under this project's seals, an outcome with its reports for every trial.
+with this project's digests, an outcome with its reports for every trial.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from sweep.records import (
     TrialState,
 )
 from sweep.space import SearchSpace, load_space
-from sweep.store import Store, attributes
-from sweep.store.seal import seal
-from sweep.study import StudySession
-from sweep.study.distributions import distributions
+from sweep.store import Store, StoredStudy
+from sweep.store.digests import with_digest
+from sweep.store.stored import StoredTrial, trial_summary
+from sweep.study import RECORD, StudySession, distributions
 
 __all__ = ["NAME", "fill"]
 
@@ -66,8 +66,7 @@ def fill(file: Path, num_trials: int) -> None:
     store = Store(f"sqlite:///{file}", to_write=True)
     StudySession(store.storage, NAME, space)
     facts = DataFacts(DATASETS["mnist"], "f" * 64, images.labels.tobytes())
-    store.write_study(NAME, space=space.to_json(), data=facts)
-    store.write_budget(NAME, num_trials, None)
+    store.write_study(NAME, StoredStudy(space.to_json(), facts, num_trials=num_trials))
     study_id = store.storage.get_study_id_from_name(NAME)
     values: dict[int, float] = {}
     for first in range(0, num_trials, BATCH):
@@ -80,7 +79,7 @@ def fill(file: Path, num_trials: int) -> None:
                     values[number] = _accuracy(outcome.best)
         print(f"  {min(first + BATCH, num_trials)} of {num_trials} trials", file=sys.stderr)
     best = max(values, key=lambda number: (values[number], -number))
-    store.write_finished(NAME, "trials")
+    store.change_study(NAME, finished_by="trials")
     store.write_test_reading(NAME, _reading(generator, best, values[best], num_trials))
 
 
@@ -136,11 +135,7 @@ def _trial(
         value = _accuracy(outcome.best)
     elif outcome.state is TrialState.PRUNED:
         value = _accuracy(outcome.history[-1])
-    added = {
-        attributes.CONFIG: to_plain(config),
-        attributes.REPORTS: {str(epoch): score for epoch, score in reports.items()},
-        attributes.OUTCOME: to_plain(outcome),
-    }
+    record = StoredTrial(config=config, outcome=outcome, reports=reports)
     started = BEGINNING + timedelta(seconds=8 * config.number)
     return FrozenTrial(
         number=config.number,
@@ -151,8 +146,8 @@ def _trial(
         datetime_complete=started + timedelta(seconds=outcome.seconds),
         params={name: config.params[name] for name in ranges},
         distributions=ranges,
-        user_attrs={key: seal([NAME, config.number], key, plain) for key, plain in added.items()},
-        system_attrs={},
+        user_attrs=dict(trial_summary(record)),
+        system_attrs={RECORD: with_digest([NAME, config.number], to_plain(record))},
         intermediate_values=reports,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from optuna.storages import RDBStorage
@@ -16,9 +18,9 @@ from sqlalchemy.pool import StaticPool
 
 from sweep.errors import StoreError
 from sweep.store.connection import BatchConnection
-from sweep.store.failures import STORE_FAILURES, describe_failure, reading
+from sweep.store.database_file import LOCK_WAIT_SECONDS
+from sweep.store.diagnosis import STORE_FAILURES, describe_failure, reading
 from sweep.store.lock import making_lock
-from sweep.store.opening import LOCK_WAIT_SECONDS
 
 __all__ = ["Database"]
 
@@ -31,20 +33,21 @@ class Database:
 
     Args:
         path: The file.
-        root: The folder of its artifacts, where the making of tables is locked.
-        to_write: Whether it may be written, and made when it is first needed.
+        root: The folder of its artifacts, where the creation of tables is locked.
+        to_write: Whether it may be written, and created when it is first needed.
         exists: Whether its tables are there.
     """
 
     def __init__(self, path: Path, root: Path, *, to_write: bool, exists: bool) -> None:
         self.path = path
         self.exists = exists
-        self._root = root
         self.to_write = to_write
+        self._root = root
+        self._afterwards: list[Callable[[], None]] = []
 
     @cached_property
     def storage(self) -> RDBStorage:
-        """Optuna's storage; makes the tables where there are none.
+        """Optuna's storage; creates the tables where there are none.
 
         Raises:
             StoreError: the file is not one that this version of Optuna can use.
@@ -87,9 +90,42 @@ class Database:
             RuntimeError: a transaction is open already; they do not nest.
             sqlite3.Error: the file cannot be written.
         """
-        _ = self.storage  # connects, and makes the tables where there are none
+        _ = self.storage  # connects, and creates the tables where there are none
         with self.connection.batch():
             yield
+        while self._afterwards:
+            self._afterwards.pop()()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The open transaction, or one of its own."""
+        if self.connection.is_in_batch:
+            yield
+        else:
+            with self.transaction():
+                yield
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something once what was written is safe: when the open transaction has ended."""
+        if self.connection.is_in_batch:
+            self._afterwards.append(action)
+        else:
+            action()
+
+    def study_attributes(self, study_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """User attributes and system attributes of a study, of the same moment.
+
+        Optuna would read them one after the other, and a driver may write in between.
+        """
+        found: dict[str, dict[str, Any]] = {"user": {}, "system": {}}
+        queries = [
+            f"SELECT '{kind}', key, value_json FROM study_{kind}_attributes WHERE study_id = :study"  # noqa: S608
+            for kind in found
+        ]
+        rows = self.connection.execute(" UNION ALL ".join(queries), {"study": study_id})
+        for kind, key, text in rows:
+            found[kind][key] = json.loads(text)
+        return found["user"], found["system"]
 
     def num_trials(self, study_id: int) -> int:
         """How many trials a study has, whatever their numbers say."""

@@ -18,10 +18,9 @@ from sweep.definitions import Recipe, view
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
 from sweep.study import schedules
-from sweep.study.audits import Audits
-from sweep.study.memory import StudyMemory
-from sweep.study.pruners import build_pruner
+from sweep.study.mirror import StudyMirror
 from sweep.study.samplers import build_sampler, derive_seed
+from sweep.study.schedules import Audits, build_pruner
 
 __all__ = ["PRUNED", "StudySession"]
 
@@ -60,7 +59,7 @@ class StudySession:
                 direction=StudyDirection[self._objective.goal.upper()],
                 load_if_exists=True,
             )
-            self._storage = StudyMemory(storage, name, trials)
+            self._storage = StudyMirror(storage, name, trials)
         finally:
             optuna.logging.set_verbosity(verbosity)
         self._study = optuna.load_study(

@@ -1,4 +1,4 @@
-"""What goes wrong with a store → words: a full disk, a busy file, damage."""
+"""What went wrong with a store, in words: a full disk, a busy file, damage."""
 
 from __future__ import annotations
 
