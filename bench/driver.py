@@ -6,8 +6,8 @@ A study of `search_spaces/mnist.yaml`, with epochs fixed at 20 and dropout as th
 that is sampled, runs on an SQLite file in a temporary folder, through the calls that the runner
 makes: ask and record the configuration, report and decide for every epoch, record the outcome and
 tell. Sixteen trials are under way at a time and start an epoch apart, so that the trials under way
-are of every age; the reports of one epoch are one transaction. What training would measure is made up. With
-hyperband the decisions are computed, but every trial goes on regardless: 20 reports each.
+are of every age; the reports of one epoch are one transaction. What training would measure is made
+up. With hyperband the decisions are computed, but every trial goes on regardless: 20 reports each.
 
 Times are milliseconds by the clock, commits included, and for the whole the processor's, too.
 `read` is the seconds that it takes to read the whole study at the end, as a sweep does. Each size
