@@ -32,7 +32,7 @@ from sweep.store.digests import checked
 from sweep.store.stored import StoredStudy, StoredTrial, differences, trial_summary
 from sweep.study import PRUNED
 
-__all__ = ["complete_config", "require_summary", "study_record", "trial_record", "trial_records"]
+__all__ = ["complete_config", "require_summary", "study_record"]
 
 
 def study_record(
@@ -43,19 +43,12 @@ def study_record(
     *,
     is_locked: bool,
 ) -> StudyRecord:
-    """A study as this project knows it.
+    """A study as this project knows it: its record, and what Optuna stores of it and its trials.
 
-    Args:
-        stored: Its record.
-        name: Its name.
-        directions: Of its objectives, as Optuna knows them.
-        trials: Its trials, as Optuna knows them.
-        is_locked: Whether a driver holds it.
+    It is RUNNING if it `is_locked` by a driver.
 
     Raises:
-        LookupError: something is missing.
-        TypeError: something is of another type.
-        ValueError: something is not what was written.
+        LookupError | TypeError | ValueError: something is not what was written.
     """
     objective = Objective(**stored.space["objective"])
     if [direction.name.lower() for direction in directions] != [objective.goal]:
@@ -63,21 +56,17 @@ def study_record(
     if stored.confirms is not None:
         _check_confirms(stored.confirms, name)
     values = {field.name: getattr(stored, field.name) for field in fields(stored)}
-    records = trial_records(trials, name, objective, stored.space["model"])
+    records = _trial_records(trials, name, objective, stored.space["model"])
     record = StudyRecord(
         name=name, state=StudyState.RUNNING, objective=objective, trials=records, **values
     )
     return record if is_locked else replace(record, state=record.state_at_rest)
 
 
-def trial_records(
+def _trial_records(
     trials: Iterable[FrozenTrial], owner: str, objective: Objective, model: str
 ) -> tuple[TrialRecord, ...]:
-    """A study's trials, compared with their records and with each other.
-
-    Raises:
-        ValueError: something is not what was written; the message names the trial.
-    """
+    """A study's trials, compared with their records and with each other."""
     ranges: dict[str, BaseDistribution] = {}
     records: list[TrialRecord] = []
     for number, trial in enumerate(trials):
@@ -86,24 +75,13 @@ def trial_records(
             for name, distribution in trial.distributions.items():
                 known = ranges.setdefault(name, distribution)
                 _compare(f"range of {name}", distribution, known)
-            records.append(trial_record(trial, owner, objective, model))
+            records.append(_trial_record(trial, owner, objective, model))
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"trial {number}: {one_line(error)}") from None
     return tuple(records)
 
 
-def trial_record(trial: FrozenTrial, owner: str, objective: Objective, model: str) -> TrialRecord:
-    """A trial as this project knows it.
-
-    Args:
-        trial: The trial as Optuna knows it.
-        owner: Its study's name.
-        objective: What the study ranks by.
-        model: Name of its model family.
-
-    Raises:
-        ValueError: something about it is not what was written.
-    """
+def _trial_record(trial: FrozenTrial, owner: str, objective: Objective, model: str) -> TrialRecord:
     stored = checked((owner, trial.number), StoredTrial, trial.system_attrs) or StoredTrial()
     config = complete_config(stored.config, model) if stored.config else None
     state = TrialState[trial.state.name]
@@ -148,17 +126,12 @@ def complete_config(config: TrialConfig, model: str) -> TrialConfig:
 def require_summary(
     summary: Mapping[str, str | int | float | None], attributes: Mapping[str, Any]
 ) -> None:
-    """Check that user attributes repeat what the record says.
-
-    Raises:
-        ValueError: one of them does not.
-    """
+    """Raise a `ValueError` unless user attributes repeat what the record says."""
     for key, value in differences(summary, attributes).items():
         raise ValueError(_contradiction(key, attributes.get(key), value))
 
 
 def _compare_paused(trial: FrozenTrial, stored: StoredTrial, epoch: int) -> None:
-    """Compare when a trial was paused with what it reported until then."""
     outcome = stored.outcome
     if trial.state not in (OptunaState.RUNNING, OptunaState.PRUNED):
         raise ValueError(f"it is {trial.state.name} and paused")

@@ -32,7 +32,6 @@ class Database:
     """A file that was checked, for one thread.
 
     Args:
-        path: The file.
         root: The folder of its artifacts, where the creation of tables is locked.
         to_write: Whether it may be written, and created when it is first needed.
         exists: Whether its tables are there.

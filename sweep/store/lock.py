@@ -36,11 +36,7 @@ _NETWORK = {
 
 @contextmanager
 def study_lock(folder: Path, study: str) -> Iterator[None]:
-    """Hold a study.
-
-    Args:
-        folder: The study's folder; made if missing.
-        study: The study's name, for the message.
+    """Hold a study, whose folder is created if missing.
 
     Raises:
         StudyLockedError: another driver holds the study.
@@ -103,11 +99,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def network_warning(path: Path) -> str | None:
-    """A warning if a store lies where locks and synchronisation are not to be relied on.
-
-    Args:
-        path: The store, which need not be there yet.
-    """
+    """A warning if a store, which need not be there yet, lies on a network file system."""
     kind = _file_system(path)
     if kind is None or kind not in _NETWORK:
         return None

@@ -57,7 +57,7 @@ class Store:
         """Optuna's storage; creates the tables where there are none.
 
         Raises:
-            StoreError: the file is not one that this version of Optuna can use.
+            StoreError: this version of Optuna cannot use the file.
         """
         return self._database.storage
 
@@ -208,11 +208,7 @@ class Store:
     # ------------------------------------------------------------ plumbing
 
     def _stored(self, name: str) -> StoredStudy | None:
-        """The record of a study, or None if another program made the study.
-
-        Raises:
-            StoreError: it is damaged, or made by another version.
-        """
+        """The record of a study, or None if another program made the study."""
         with self._reading(name):
             study_id = self.storage.get_study_id_from_name(name)
             shown, system = self._database.study_attributes(study_id)
@@ -248,11 +244,7 @@ class Store:
             raise ValueError(f"it has {num_trials} trials, of which {num_read} can be found")
 
     def _reading(self, study: str) -> AbstractContextManager[None]:
-        """Turn everything that a damaged study can cause into one message.
-
-        Raises:
-            StoreError: the study cannot be read.
-        """
+        """Turn everything that a damaged study can cause into one `StoreError`."""
         what = f"study {study!r} in {str(self.path)!r}"
         return reading(self.path, what, to_write=self._database.to_write)
 

@@ -34,9 +34,6 @@ class StudySession:
     The study is read once, here, and remembered: whatever else writes to it meanwhile is not seen.
 
     Args:
-        storage: Where the study lives.
-        name: The study's name.
-        space: Its search space.
         trials: Its trials as they are in the storage, for one that can read them better than all at
             once; nothing is taken from here before the study has been made.
     """
