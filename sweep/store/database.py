@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from optuna.storages import RDBStorage
@@ -125,6 +125,18 @@ class Database:
         for kind, key, text in rows:
             found[kind][key] = json.loads(text)
         return found["user"], found["system"]
+
+    def set_user_attributes(
+        self, kind: Literal["study", "trial"], owner_id: int, values: Mapping[str, Any]
+    ) -> None:
+        """Set user attributes together; Optuna asks for their owner and its state before each."""
+        rows = [(owner_id, key, json.dumps(value)) for key, value in values.items()]
+        self.connection.executemany(
+            f"INSERT INTO {kind}_user_attributes ({kind}_id, key, value_json) VALUES (?, ?, ?) "  # noqa: S608
+            f"ON CONFLICT ({kind}_id, key) DO UPDATE SET value_json = excluded.value_json",
+            rows,
+        )
+        self.connection.commit()
 
     def num_trials(self, study_id: int) -> int:
         """How many trials a study has, whatever their numbers say."""

@@ -141,8 +141,8 @@ class Store:
         study_id = storage.get_study_id_from_name(name)
         with self._database.together():
             shown, _ = self._database.study_attributes(study_id)
-            for key, value in differences(study_summary(study), shown).items():
-                storage.set_study_user_attr(study_id, key, value)
+            missing = differences(study_summary(study), shown)
+            self._database.set_user_attributes("study", study_id, missing)
             storage.set_study_system_attr(study_id, RECORD, with_digest([name], to_plain(study)))
 
     def change_study(self, name: str, **changes: Any) -> None:

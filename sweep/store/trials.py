@@ -175,8 +175,8 @@ class Trials:
             **changes,
         )
         self._write(outcome.trial, record)
-        for key, value in differences(trial_summary(record), frozen.user_attrs).items():
-            self._database.storage.set_trial_user_attr(self._id(outcome.trial), key, value)
+        shown = differences(trial_summary(record), frozen.user_attrs)
+        self._database.set_user_attributes("trial", self._id(outcome.trial), shown)
 
     def _write(self, trial: int, record: StoredTrial) -> None:
         stored = with_digest((self._name, trial), to_plain(record))
