@@ -4,10 +4,10 @@
 
 A study of `search_spaces/mnist.yaml`, with 20 epochs and dropout as the fifth sampled parameter,
 runs on an SQLite file in a temporary folder, through the calls that the runner makes: ask and
-`write_config`, report and decide for every epoch, `write_outcome` and tell. Sixteen trials run at a
-time and start an epoch apart, so that trials of every age run together; the reports of one epoch
-are one transaction. What training would measure is made up. With hyperband the decisions are
-computed, but every trial continues regardless: 20 reports each.
+record the configuration, report and decide for every epoch, record the outcome and tell. Sixteen
+trials run at a time and start an epoch apart, so that trials of every age run together; the reports
+of one epoch are one transaction. What training would measure is made up. With hyperband the
+decisions are computed, but every trial continues regardless: 20 reports each.
 
 Times are wall-clock milliseconds, commits included; the total is also given as processor time.
 `read` is the seconds that reading the whole study takes at the end, as in a sweep. Each size runs
@@ -39,7 +39,7 @@ from harness.made_up import (
 
 from sweep.definitions import DATASETS
 from sweep.records import DataFacts, EpochMetrics, TrialConfig, TrialOutcome
-from sweep.store import Store
+from sweep.store import Store, StoredStudy
 from sweep.study import StudySession
 
 EPOCHS = 20
@@ -65,7 +65,7 @@ class Driver:
         self.store = Store(f"sqlite:///{folder}/studies.db", to_write=True)
         self.session = StudySession(self.store.storage, self.name, space)
         facts = DataFacts(DATASETS["mnist"], FINGERPRINT, bytes(NUM_IMAGES))
-        self.store.write_study(self.name, space=space.to_json(), data=facts)
+        self.store.write_study(self.name, StoredStudy(space=space.to_json(), data=facts))
         self.leaders: dict[int, float] = {}
         self.seconds: dict[str, list[float]] = {}
 
@@ -94,7 +94,7 @@ class Driver:
             with self.timed("ask"):
                 config = self.session.ask()
             with self.timed("config"):
-                self.store.write_config(self.name, config)
+                self.store.trials(self.name).change(config.number, config=config)
             started = time.perf_counter()
         self.seconds["config"][-1] += time.perf_counter() - started
         return config
@@ -112,7 +112,7 @@ class Driver:
         ranked = sorted(self.leaders, key=lambda number: -self.leaders[number])
         self.leaders = {number: self.leaders[number] for number in ranked[:KEPT_WEIGHTS]}
         with self.timed("outcome"), self.store.transaction():
-            self.store.write_outcome(self.name, outcome, keep=set(self.leaders))
+            self.store.trials(self.name).write_outcome(outcome, keep=set(self.leaders))
             self.session.tell(outcome)
 
     @contextmanager

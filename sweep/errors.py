@@ -11,7 +11,7 @@ A message says where, which rule, what was found and what to do next::
     │       └── StudyLockedError   another driver holds the study
     ├── SweepFailedError       the work itself failed (exit code 1)
     ├── Interrupted            the caller or a signal ended the work, which can go on (130, 143)
-    └── ContradictionError     records do not fit together; told as a `StoreError` of their study
+    └── ContradictionError     records contradict each other; reported as a `StoreError`
 
 "This trial failed" is not an exception but a value (`sweep.records.TrialOutcome`).
 """
@@ -41,11 +41,7 @@ class InputError(SweepError):
 
 
 class SearchSpaceError(InputError):
-    """A search space breaks at least one rule.
-
-    Attributes:
-        problems: One line for each problem, in the order of the file.
-    """
+    """A search space breaks at least one rule; `problems` has a line for each, in file order."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

@@ -53,7 +53,7 @@ def copy_of(folder: Path, to: Path) -> Path:
 
 
 def read_checkpoints(folder: Path) -> list[Checkpoint | None]:
-    return Store(sqlite_url(folder), to_write=False).read_checkpoints("small", TRIAL)
+    return Store(sqlite_url(folder), to_write=False).trials("small").read_checkpoints(TRIAL)
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
@@ -80,14 +80,14 @@ def flipped(content: bytes, number: int, seed: int = 0) -> Iterator[bytes]:
 def check_refused(folder: Path, cases: Iterator[bytes]) -> int:
     """None of these is accepted as the newest checkpoint; the previous one always is."""
     store = Store(sqlite_url(folder), to_write=False)
-    newest, previous = store.read_checkpoints("small", TRIAL)
+    newest, previous = store.trials("small").read_checkpoints(TRIAL)
     assert newest is not None
     file = checkpoint_files(folder)[0]
     count = 0
     for damaged in cases:
         file.write_bytes(damaged)
-        assert store.read_checkpoints("small", TRIAL) == [None, previous], f"case {count}"
+        assert store.trials("small").read_checkpoints(TRIAL) == [None, previous], f"case {count}"
         count += 1
     file.write_bytes(newest.state)
-    assert store.read_checkpoints("small", TRIAL) == [newest, previous]
+    assert store.trials("small").read_checkpoints(TRIAL) == [newest, previous]
     return count

@@ -29,6 +29,8 @@ from sweep.records import (
     TrialConfig,
     TrialOutcome,
 )
+from sweep.store import Store
+from sweep.study import StudySession
 
 PARAMETERS = {
     "num_layers": {"low": 1, "high": 2},
@@ -73,6 +75,13 @@ def make_config(**changes: Any) -> TrialConfig:
     base = {"num_layers": 2, "layer_size": 32, "weight_decay": 1e-4, "epochs": 3}
     base |= {"learning_rate": 3e-3, "batch_size": 32}
     return TrialConfig(number, seed, complete(parameters_of("mlp"), {**base, **changes}))
+
+
+def begin(store: Store, study: str, session: StudySession) -> TrialConfig:
+    """Ask for a trial and record its configuration."""
+    config = session.ask()
+    store.trials(study).change(config.number, config=config)
+    return config
 
 
 def changed(config: TrialConfig, **changes: Any) -> TrialConfig:

@@ -288,7 +288,9 @@ def check_files(folder: Path, study: StudyRecord) -> None:
     store = Store(sqlite_url(folder), to_write=False)
     kept = {f"trial-{trial.number:05d}.safetensors" for trial in study.ranked()[:10]}
     for trial in study.ranked()[:10]:
-        assert store.read_weights(study.name, trial.number), f"weights of {trial.number} are lost"
+        assert store.trials(study.name).read_weights(trial.number), (
+            f"weights of {trial.number} are lost"
+        )
     left = {file.name for file in artifacts.iterdir()} - kept
     # Weights left by a kill between commit and tidying are deleted with the next outcome.
     assert not {name for name in left if name.startswith(("checkpoint-", "driver.json"))}

@@ -45,34 +45,33 @@ from sweep.runner import sweeps
 from sweep.runner.loop import Loop
 from sweep.store import Store, artifacts
 from sweep.store.connection import BatchConnection
+from sweep.store.trials import Trials
 from sweep.study import StudySession
 
-POINTS: dict[str, tuple[Any, str]] = {
+POINTS: dict[str, tuple[Any, ...]] = {
     "acquire": (filelock.FileLock, "acquire"),
     "create_study": (optuna, "create_study"),
     "write_study": (Store, "write_study"),
     "enqueue": (StudySession, "enqueue"),
     "enqueue_again": (StudySession, "enqueue_again"),
-    "write_retry": (Store, "write_retry"),
-    "write_budget": (Store, "write_budget"),
-    "write_workers": (Store, "write_workers"),
+    "write_retry": (Trials, "change", "retry_of"),
     "recover": (StudySession, "recover"),
     "ask": (StudySession, "ask"),
-    "write_config": (Store, "write_config"),
+    "write_config": (Trials, "change", "config"),
     "report": (StudySession, "report"),
-    "write_audited": (Store, "write_audited"),
-    "write_checkpoints": (Store, "write_checkpoints"),
+    "write_audited": (Trials, "change", "audited"),
+    "write_checkpoints": (Trials, "write_checkpoints"),
     "decide": (Pool, "decide"),
-    "write_paused": (Store, "write_paused"),
+    "write_paused": (Trials, "write_paused"),
     "pause": (Loop, "_pause"),
     "promote": (StudySession, "promote"),
     "go_on_with": (Loop, "_go_on_with"),
     "resubmit": (Pool, "resubmit"),
-    "discard_checkpoints": (Store, "discard_checkpoints"),
+    "discard_checkpoints": (Trials, "discard_checkpoints"),
     "finish_study": (Loop, "_finish_study"),
-    "write_outcome": (Store, "write_outcome"),
+    "write_outcome": (Trials, "write_outcome"),
     "tell": (StudySession, "tell"),
-    "write_finished": (Store, "write_finished"),
+    "write_finished": (Store, "change_study", "finished_by"),
     "write_test_reading": (Store, "write_test_reading"),
     "write_file": (artifacts, "write_file"),
     "fsync": (os, "fsync"),
@@ -82,7 +81,10 @@ POINTS: dict[str, tuple[Any, str]] = {
     "unlink_weights": (pathlib.Path, "unlink"),
     "commit": (BatchConnection, "commit"),
 }
-"""The named functions; a further point, `statement`, is each statement that SQLite executes."""
+"""The named functions, some with the option that a call must have to count.
+
+`statement` is a further point: each statement that SQLite executes.
+"""
 
 _fsync = os.fsync  # the ledger's own calls must not be counted
 
@@ -101,13 +103,13 @@ class Accident:
         if plan["point"] == "statement":
             self._watch_statements()
         else:
-            owner, name = POINTS[plan["point"]]
+            owner, name, *_ = POINTS[plan["point"]]
             setattr(owner, name, self._wrap(getattr(owner, name)))
 
     def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def wrapped(*args: Any, **options: Any) -> Any:
-            if not self._counts(args):
+            if not self._counts(args, options):
                 return function(*args, **options)
             self._calls += 1
             is_it = self._calls == self._plan["call"]
@@ -120,8 +122,10 @@ class Accident:
 
         return wrapped
 
-    def _counts(self, args: tuple[Any, ...]) -> bool:
-        """Only commits that reach the file count, and only deletions of weights and checkpoints."""
+    def _counts(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Only commits that reach the file count, and deletions of weights and checkpoints."""
+        if options.keys().isdisjoint(needed := POINTS[self._plan["point"]][2:]) and needed:
+            return False
         match self._plan["point"], args:
             case "commit", (BatchConnection() as connection,):
                 return connection.in_transaction and not connection.is_in_batch

@@ -30,7 +30,7 @@ from sweep.records import (
     TrialOutcome,
     TrialState,
 )
-from sweep.store import Store
+from sweep.store import Store, StoredStudy
 from sweep.study import StudySession
 
 __all__ = ["NAME", "fill"]
@@ -55,25 +55,25 @@ def fill(file: Path, num_trials: int) -> None:
     quick = {"sampler": {"type": "random"}, "pruner": {"type": "none"}}
     session = StudySession(store.storage, NAME, make_space(num_trials, EPOCHS, name=NAME, **quick))
     facts = DataFacts(DATASETS["mnist"], FINGERPRINT, images.labels.tobytes())
-    store.write_study(NAME, space=space.to_json(), data=facts)
-    store.write_budget(NAME, num_trials, None)
+    store.write_study(NAME, StoredStudy(space.to_json(), facts, num_trials=num_trials))
+    trials = store.trials(NAME)
     values: dict[int, float] = {}
     for first in range(0, num_trials, BATCH):
         last = min(first + BATCH, num_trials)
         with store.transaction():
             for number in range(first, last):
                 config = session.ask()
-                store.write_config(NAME, config)
+                trials.change(config.number, config=config)
                 outcome = _outcome(generator, images, config)
                 for metrics in outcome.history:
                     session.report(metrics)
-                store.write_outcome(NAME, outcome, keep=set())
+                trials.write_outcome(outcome, keep=set())
                 session.tell(outcome)
                 if outcome.state is TrialState.COMPLETE and outcome.best:
                     values[number] = accuracy_of(outcome.best)
         print(f"  {last} of {num_trials} trials", file=sys.stderr)
     best = max(values, key=lambda number: (values[number], -number))
-    store.write_finished(NAME, "trials")
+    store.change_study(NAME, finished_by="trials")
     store.write_test_reading(NAME, _reading(generator, best, values[best], num_trials))
 
 

@@ -276,7 +276,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
         elif as_json:
             data = summary.trial_json(record, record.trials[trial], in_full=True)
         else:
-            is_recorded = store.recorded_weights(study, trial) is not None
+            is_recorded = store.trials(study).recorded_weights(trial) is not None
             kept = is_recorded and trial in record.with_weights
             text = summary.trial_text(record, record.trials[trial], has_weights=kept)
     if as_json:

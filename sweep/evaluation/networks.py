@@ -73,8 +73,9 @@ def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -
 
 def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, bytes]:
     """A trial's configuration and its weights."""
-    weights = store.read_weights(record.name, trial)
-    is_recorded = store.recorded_weights(record.name, trial) is not None
+    trials = store.trials(record.name)
+    weights = trials.read_weights(trial)
+    is_recorded = trials.recorded_weights(trial) is not None
     if weights is None and not (is_recorded and trial in record.with_weights):
         num = record.keep_weights
         best = "best complete trial" if num == 1 else f"{num} best complete trials"
@@ -89,7 +90,7 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
             "a copy, or run the search space again under another name with --study"
         )
     try:
-        return store.read_config(record.name, trial), weights
+        return trials.read_config(trial, record.space["model"]), weights
     except (KeyError, ValueError) as error:
         raise _not_understood(record, error) from None
 

@@ -13,7 +13,6 @@ from sweep.records.confirmation import (
     rank_candidates,
     run_values,
 )
-from sweep.records.data import DataFacts, DataSettings, DataSpec
 from sweep.records.messages import (
     Assignment,
     Checkpoint,
@@ -48,6 +47,9 @@ from sweep.records.study import (
 )
 from sweep.records.trial import (
     ConfusionMatrix,
+    DataFacts,
+    DataSettings,
+    DataSpec,
     Decision,
     EpochMetrics,
     Failure,

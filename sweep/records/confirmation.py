@@ -8,16 +8,6 @@ from statistics import fmean
 from sweep.records.study import StudyRecord, TrialRecord
 from sweep.records.trial import TrialState
 
-__all__ = [
-    "candidate_runs",
-    "chosen_run",
-    "confirmation_name",
-    "have_all_ended",
-    "num_failed",
-    "rank_candidates",
-    "run_values",
-]
-
 _SUFFIX = ".confirm"
 _MAX_NAME = 64  # of a study's name, by the rules of a search space
 _LARGEST = 1e100

@@ -20,35 +20,12 @@ from sweep.records.trial import (
     TrialOutcome,
 )
 
-__all__ = [
-    "Assignment",
-    "Checkpoint",
-    "CheckpointRefused",
-    "Decide",
-    "Epoch",
-    "Lost",
-    "Message",
-    "Notice",
-    "OutOfMemory",
-    "Paused",
-    "Resumed",
-    "Save",
-    "Saved",
-    "StudyOpened",
-    "Train",
-    "TrialStarted",
-    "WorkerReady",
-    "trials_of",
-    "without",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A trial under way, from which its training can go on.
 
     Attributes:
-        trial: The trial's number.
         epoch: Epochs that it had finished.
         step: Steps of the next epoch that it had trained.
         state: All that training needs, as a safetensors file.
@@ -66,7 +43,6 @@ class Assignment:
 
     Attributes:
         lease: Number of the assignment; a later one for the same trial has a higher number.
-        config: What to train.
         checkpoint: Where to go on, or None for the start.
     """
 
@@ -110,8 +86,7 @@ class WorkerReady:
     Attributes:
         data_fingerprint: SHA-256 of the training pool as this worker sees it.
         hardware: Device and name of the hardware.
-        memory_bytes: Memory that its trials may take, or None if that is not known.
-        precision: Name of the precision in which it trains.
+        memory_bytes: Memory that its trials may take, or None if unknown.
     """
 
     data_fingerprint: str
@@ -131,9 +106,7 @@ class Epoch:
 class Resumed:
     """From a worker: a trial goes on from its checkpoint; its last epoch is to be decided on again.
 
-    Attributes:
-        trial: The trial's number.
-        history: Every epoch that it had finished.
+    `history` holds every epoch that it had finished.
     """
 
     trial: int
@@ -142,12 +115,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRefused:
-    """From a worker: a trial's checkpoint cannot be used, and the trial is not being trained.
-
-    Attributes:
-        trial: The trial's number.
-        reason: One line.
-    """
+    """From a worker: a trial's checkpoint cannot be used, and the trial is not being trained."""
 
     trial: int
     reason: str
@@ -158,7 +126,6 @@ class OutOfMemory:
     """From a worker: memory ran out, and these trials are not being trained any more.
 
     Attributes:
-        trials: Their numbers.
         num_together: How many trials were trained together when it happened.
     """
 
@@ -181,11 +148,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a user should know and that changes nothing.
-
-    Attributes:
-        text: One line.
-    """
+    """Something that a user should know and that changes nothing, in one line."""
 
     text: str
 
@@ -195,7 +158,6 @@ class Lost:
     """From the pool: a trial is not being trained any more, and has not ended.
 
     Attributes:
-        trial: The trial's number.
         failure: What ended its worker, or None if the trial is not to blame.
         failures: All that ended workers of this trial so far, `failure` included if it is counted.
         is_over: Whether the trial has failed; otherwise it is to be submitted again.

@@ -7,20 +7,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sweep.records.data import DataFacts
-from sweep.records.trial import ConfusionMatrix, Failure, Objective, TrialOutcome, TrialState
-
-__all__ = [
-    "KEPT_WEIGHTS",
-    "CalibrationBin",
-    "Confirms",
-    "Mistake",
-    "StudyRecord",
-    "StudyState",
-    "TestReading",
-    "TrialRecord",
-]
-
+from sweep.records.trial import (
+    ConfusionMatrix,
+    DataFacts,
+    Failure,
+    Objective,
+    TrialOutcome,
+    TrialState,
+)
 
 KEPT_WEIGHTS = 10
 """Of so many trials a study keeps the weights, unless it says otherwise."""
@@ -39,8 +33,6 @@ class TrialRecord:
     """A trial as the store knows it.
 
     Attributes:
-        number: The trial's number.
-        state: Its state.
         params: Every hyperparameter, fixed ones included; empty before it was asked for.
         reports: The objective after each reported epoch.
         outcome: How it ended (without the weights), or None if it has not.
@@ -94,8 +86,6 @@ class Mistake:
 
     Attributes:
         index: Position in the test split.
-        true: Its label.
-        predicted: What the network said.
         confidence: The probability that the network gave to its answer.
         image: Pixels, one byte each, row by row and channel after channel; empty if it is none.
     """
@@ -112,8 +102,6 @@ class CalibrationBin:
     """Test images to whose predicted class the network gave about the same probability.
 
     Attributes:
-        num_images: How many there are.
-        num_correct: How many of them were classified rightly.
         confidence_sum: Sum of the probabilities given to the predicted classes.
     """
 
@@ -159,7 +147,7 @@ class TestReading:
 
     @property
     def num_correct(self) -> int:
-        """Test images that were classified rightly."""
+        """Test images that were classified correctly."""
         matrix = self.confusion_matrix or ()
         return sum(row[label] for label, row in enumerate(matrix))
 
@@ -171,7 +159,6 @@ class Confirms:
     Run number `r` of the study repeats `trials[r // num_seeds]`.
 
     Attributes:
-        study: Name of the search.
         trials: The search's best trials, each of another configuration, best first.
         num_seeds: Runs of each.
         num_trials: Trials of the search that had ended by then.
@@ -188,9 +175,7 @@ class WorkerChoices:
     """How a study is trained: what the user chose, and what `auto` came to.
 
     Attributes:
-        workers: Number of worker processes.
         threads: CPU threads of each worker.
-        engine: Name of the engine.
         precision: Number format of matrix products; `auto` until a worker has said what it uses.
         lanes: The most trials that one worker trains at once.
         automatic: Which of `workers`, `threads` and `lanes` were chosen for the user.
@@ -211,13 +196,9 @@ class StudyRecord:
     """A study as the store knows it.
 
     Attributes:
-        name: The study's name.
-        state: What it is doing.
         space: The search space as plain data (see `sweep.space.SearchSpace`).
-        objective: What the study ranks by.
         num_trials: The total number of trials of the budget, or None.
         timeout_seconds: The time limit of one command, or None.
-        data: What the study remembers of its data.
         trials: All trials by number.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.

@@ -1,25 +1,11 @@
-"""A trial: its configuration, what it measures, how it ends."""
+"""The data of a study, and a trial: its configuration, what it measures, how it ends."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-
-from sweep.records.data import DataSettings, DataSpec
-
-__all__ = [
-    "ConfusionMatrix",
-    "Decision",
-    "EpochMetrics",
-    "Failure",
-    "FailureKind",
-    "Objective",
-    "TrainingSettings",
-    "TrialConfig",
-    "TrialOutcome",
-    "TrialState",
-]
 
 ConfusionMatrix = tuple[tuple[int, ...], ...]
 """Counts, true classes in rows, predicted classes in columns."""
@@ -55,12 +41,75 @@ class FailureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """The validation metric that a study ranks by.
+class DataSettings:
+    """Which data set is meant, and how its training pool is split.
 
     Attributes:
-        metric: A name of `sweep.definitions.OBJECTIVES`: a key of `EpochMetrics.values`.
-        goal: `maximize` or `minimize`.
+        num_validation: Examples held out for validation, a sixth of the training pool if None.
+        split_seed: Seed of that split.
+        data_dir: Folder of local data sets; downloads go there.
+    """
+
+    name: str
+    num_validation: int | None
+    split_seed: int
+    data_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """What is known of a data set without reading its examples.
+
+    Attributes:
+        kind: `image` (bytes) or `table` (float32 columns).
+        input_shape: Of one example: channels, height and width, or the number of columns.
+        class_names: Names of the classes in the order of their labels.
+        num_pool: Examples of the training pool, those for validation included.
+        num_test: Examples of the test part.
+    """
+
+    kind: str
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    num_pool: int
+    num_test: int
+
+    @property
+    def num_inputs(self) -> int:
+        """Numbers of one example."""
+        return math.prod(self.input_shape)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of the type in which examples are kept."""
+        return "uint8" if self.kind == "image" else "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What a study remembers of its data, so that the store alone makes a report.
+
+    Attributes:
+        spec: What is known of the data set.
+        fingerprint: SHA-256 of the training pool and its split.
+        validation_labels: True class of each validation example (see `sweep.codec.pack_labels`).
+    """
+
+    spec: DataSpec
+    fingerprint: str
+    validation_labels: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The validation metric that a study ranks by, and whether to `maximize` or `minimize` it.
+
+    Metrics are those of `sweep.definitions.OBJECTIVES`, which are keys of `EpochMetrics.values`.
     """
 
     metric: str
@@ -80,7 +129,6 @@ class TrialConfig:
     """One configuration, sampled whole before training.
 
     Attributes:
-        number: The trial's number in its study.
         seed: Seed of the initial weights and of dropout.
         params: A value for every hyperparameter of the model family and of the recipe, by name.
     """
@@ -95,15 +143,11 @@ class TrainingSettings:
     """What all trials of a study share, and a worker needs to know.
 
     Attributes:
-        model: Name of the model family.
-        data: The data set and its split.
-        spec: What is known of the data set.
         order_seed: Seed of the order of the training examples, the same for all trials.
         objective: What decides which epoch of a trial is its best.
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
         num_threads: Threads of one worker on the CPU.
-        engine: Name of the engine.
         precision: Number format of the matrix products: `auto`, `float32` or `bfloat16`.
         lanes: The most trials that one worker trains at once.
         stack_flops: Floating-point operations of a step from which on a stack takes no further
@@ -132,7 +176,6 @@ class EpochMetrics:
     """What one trial measured in one epoch.
 
     Attributes:
-        trial: The trial's number.
         epoch: 1 for the first epoch.
         values: The metrics by name. `train_loss` (what is minimised, mean of the epoch's steps, in
             nats) and `train_accuracy` are of the training examples when they were trained on,
@@ -152,13 +195,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial failed.
-
-    Attributes:
-        kind: The class of the failure.
-        reason: One line.
-        traceback: Python's traceback, or empty.
-    """
+    """Why a trial failed: `reason` is one line, `traceback` is Python's or empty."""
 
     kind: FailureKind
     reason: str
@@ -170,14 +207,12 @@ class TrialOutcome:
     """How a trial ended. A failed trial is data, too.
 
     Attributes:
-        trial: The trial's number.
         state: COMPLETE, PRUNED or FAIL.
         history: Every epoch that was run.
         seconds: Wall time of the whole trial.
-        num_parameters: Trainable numbers of the network; 0 if it was never built.
+        num_parameters: Trainable parameters of the network; 0 if it was never built.
         device: Where it ran, with the hardware's name.
         precision: Of the matrix products: `float32`, `bfloat16`, or, on a GPU, `tf32`.
-        engine: Name of the engine.
         num_threads: Threads that it had on the CPU.
         num_lanes: The most trials that were trained together with it, itself included.
         environment: Versions by package name, and the project's commit if known.

@@ -13,7 +13,7 @@ from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
 from sweep.reporting.confirmation import Confirmation, confirmation
 from sweep.reporting.contradictions import require_sound
 from sweep.space import SearchSpace
-from sweep.store.failures import one_line
+from sweep.store.diagnosis import one_line
 
 __all__ = ["Network", "Reported", "reported", "understood"]
 

@@ -87,6 +87,7 @@ class Loop:
     ) -> None:
         self._space = space
         self._store = store
+        self._trials = store.trials(space.name)
         self._session = session
         self._study: StudyRecord | None = study
         self._total = study.num_trials
@@ -135,10 +136,10 @@ class Loop:
             if (value := study.value(trial)) is not None
         }
         waiting = [*failures, *self._session.paused]
-        self._store.delete_strays(name, running=waiting, keep=self._leaders)
+        self._trials.delete_strays(running=waiting, keep=self._leaders)
         can_go_on = bool(orphans) or self._session.promotable() is not None
         if not can_go_on and not waiting and self._budget_used() == "trials":
-            self._store.write_finished(name, "trials")
+            self._store.change_study(name, finished_by="trials")
             return replace(study, finished_by="trials")
         del study  # many trials take much memory
         if can_go_on or self._budget_used() != "trials":
@@ -187,12 +188,13 @@ class Loop:
         name = self._space.name
         used = self._budget_used() if self._session.promotable() is None else "timeout"
         paused = self._session.paused if used == "trials" else []
-        outcomes = [self._store.read_outcome(name, number) for number in paused]
+        read = [self._trials.read(number).outcome for number in paused]
+        outcomes = [outcome for outcome in read if outcome is not None]
         with self._store.transaction():
             for outcome in outcomes:
-                self._store.discard_checkpoints(name, outcome.trial)
+                self._trials.discard_checkpoints(outcome.trial)
                 self._session.tell(outcome)
-            self._store.write_finished(name, used)
+            self._store.change_study(name, finished_by=used)
         for outcome in outcomes:
             self._on_event(outcome)
 
@@ -206,9 +208,9 @@ class Loop:
         name = self._space.name
         with self._store.transaction():
             config = self._session.promote(number)
-            self._store.write_promoted(name, number)
-            self._store.write_finished(name, None)
-        self._go_on_with(config, self._store.read_lost(name, number), pool)
+            self._trials.change(number, paused_at=None)
+            self._store.change_study(name, finished_by=None)
+        self._go_on_with(config, self._trials.read(number).lost, pool)
         return True
 
     def _start_trial(self, pool: Pool) -> bool:
@@ -218,14 +220,14 @@ class Loop:
         with self._store.transaction():
             config = self._session.ask()
             self._num_started += 1
-            self._store.write_config(self._space.name, config)
+            self._trials.change(config.number, config=config)
         self._begin(config)
         pool.submit(config)
         return True
 
     def _go_on_with(self, config: TrialConfig, failures: tuple[Failure, ...], pool: Pool) -> None:
         """Submit a trial that was begun before."""
-        self._store.write_config(self._space.name, config)
+        self._trials.change(config.number, config=config)
         self._begin(config)
         pool.resubmit(config, partial(self._checkpoint, config.number), failures)
 
@@ -238,7 +240,7 @@ class Loop:
         checkpoints = {m.trial: m for m in messages if isinstance(m, Checkpoint)}
         under_way = [c for c in checkpoints.values() if c.trial in self._configs]
         if under_way:
-            self._store.write_checkpoints(self._space.name, under_way)
+            self._trials.write_checkpoints(under_way)
         for message in messages:
             match message:
                 case WorkerReady():
@@ -259,7 +261,7 @@ class Loop:
 
     def _checkpoint(self, trial: int) -> Checkpoint | None:
         """The newest checkpoint of a trial that is whole."""
-        found = self._store.read_checkpoints(self._space.name, trial)
+        found = self._trials.read_checkpoints(trial)
         whole = next((checkpoint for checkpoint in found if checkpoint is not None), None)
         if found and found[0] is None:
             consequence = "starts again: there is no other"
@@ -282,7 +284,7 @@ class Loop:
         if self._workers is not None and self._workers.precision == "auto":
             precision = precision_option(worker.precision)
             self._workers = replace(self._workers, precision=precision)
-            self._store.write_workers(self._space.name, self._workers)
+            self._store.change_study(self._space.name, workers=self._workers)
 
     def _go_on(self, resumed: Resumed, pool: Pool) -> None:
         """Take note of a trial's past, and decide again on its last epoch."""
@@ -304,7 +306,7 @@ class Loop:
             decisions = [self._session.report(metrics) for metrics in epoch]
             audited = [m for m in epoch if self._session.audited_after(m.trial) == m.epoch]
             for metrics in audited:
-                self._store.write_audited(self._space.name, metrics.trial, metrics.epoch)
+                self._trials.change(metrics.trial, audited=metrics.epoch)
         for metrics in audited:
             self._on_event(
                 Notice(
@@ -331,7 +333,7 @@ class Loop:
             )
             return
         if lost.failure is not None:
-            self._store.write_lost(self._space.name, lost.trial, lost.failures)
+            self._trials.change(lost.trial, lost=lost.failures)
             self._on_event(
                 Notice(
                     f"trial {lost.trial}: {lost.failure.reason}; it is tried again, on its own "
@@ -348,7 +350,7 @@ class Loop:
         if outcome.state is TrialState.COMPLETE and value is not None:
             self._leaders = self._with_leader(outcome.trial, value)
         with self._store.transaction():
-            self._store.write_outcome(self._space.name, outcome, keep=set(self._leaders))
+            self._trials.write_outcome(outcome, keep=set(self._leaders))
             self._session.tell(outcome)
         del self._configs[outcome.trial]
         self._on_event(replace(outcome, weights=None))
@@ -359,7 +361,7 @@ class Loop:
         self._histories.pop(outcome.trial, None)
         outcome = self._with_commit(outcome)
         with self._store.transaction():
-            self._store.write_paused(self._space.name, outcome)
+            self._trials.write_paused(outcome)
             self._session.pause(outcome.trial)
         del self._configs[outcome.trial]
         self._on_event(Paused(outcome))

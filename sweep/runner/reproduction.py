@@ -107,7 +107,7 @@ def reproduce(
         store = Store(whole["storage"], to_write=False)
         record = store.read_study(study)
         recorded = _ended(record, trial)
-        config = store.read_config(study, trial)
+        config = store.trials(study).read_config(trial, record.space["model"])
         space = stored_space(record)
         folder = data_folder(whole["data_dir"])
         as_then = _as_then(recorded, whole, options.get("device"))
@@ -116,7 +116,7 @@ def reproduce(
         with open_pool(whole["executor"], settings) as pool:
             fingerprint = read_data(space, folder).fingerprint
             repeated = _train(pool, config, recorded, whole["on_event"], whole["stop"])
-        weights = store.recorded_weights(study, trial)
+        weights = store.trials(study).recorded_weights(trial)
     return Reproduction(
         study=study,
         recorded=recorded,

@@ -30,7 +30,7 @@ from sweep.runner.spaces import (
 )
 from sweep.runner.workers import choose_workers, open_pool, worker_settings
 from sweep.space import SearchSpace, load_space, override_space, stored_space
-from sweep.store import STORE_FAILURES, Store, describe_failure, network_warning
+from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
 from sweep.words import command_words
 
@@ -157,12 +157,10 @@ class Request:
                     return None
                 with store.transaction():  # it is made whole or not at all
                     session = StudySession(storage, name, space, ())
-                    store.write_study(
-                        name, space=space.to_json(), data=work.facts, confirms=self.confirms
-                    )
                     session.enqueue()
                     total = self._total(session, work, asked=self.options["trials"])
-                    self._write_plan(session, work, total)
+                    record = StoredStudy(space.to_json(), work.facts, self.confirms)
+                    store.write_study(name, replace(record, **self._plan(work, total)))
                 study = store.read_study(name)
                 held.close()
                 loop = self._loop(study, session, work)
@@ -182,10 +180,15 @@ class Request:
                     session = StudySession(store.storage, name, space, trials)
                     session.enqueue()
                     for trial in again:
-                        store.write_retry(name, session.enqueue_again(trial.params), trial.number)
+                        number = session.enqueue_again(trial.params)
+                        store.trials(name).change(number, retry_of=trial.number)
                     total = self._total(session, work, asked, len(again))
-                    self._write_plan(session, work, total, study)
-                loop = self._loop(self._as_planned(study, work, total), session, work)
+                    plan = self._plan(work, total)
+                    if total is None or session.num_started < total:
+                        # With the budget: a study that has more to do must never read as finished.
+                        plan["finished_by"] = None
+                    store.change_study(name, **plan)
+                loop = self._loop(replace(study, **plan), session, work)
                 del study, trials  # many trials take much memory
                 return self._train(loop, work)
 
@@ -278,35 +281,16 @@ class Request:
             total = min(total, asked + num_again)
         return max(total, session.num_promised)
 
-    def _write_plan(
-        self,
-        session: StudySession,
-        work: _Work,
-        total: int | None,
-        study: StudyRecord | None = None,
-    ) -> None:
-        """Record how far the study goes from now on, and how it is trained."""
-        budget = work.space.budget
-        self.store.write_budget(
-            self.name, total, budget.timeout, self.options["keep_weights"], budget.audit
-        )
-        if study is None or study.workers != work.choices:
-            self.store.write_workers(self.name, work.choices)
-        if total is None or session.num_started < total:
-            # With the budget: a study that has more to do must never read as finished.
-            self.store.write_finished(self.name, None)
-
-    def _as_planned(self, study: StudyRecord, work: _Work, total: int | None) -> StudyRecord:
-        """The study as it was found, with what `_write_plan` wrote."""
-        budget = work.space.budget
-        return replace(
-            study,
-            num_trials=total,
-            timeout_seconds=budget.timeout,
-            num_audits=budget.audit,
-            keep_weights=_given(self.options["keep_weights"], study.keep_weights),
-            workers=work.choices,
-        )
+    def _plan(self, work: _Work, total: int | None) -> dict[str, Any]:
+        """How far the study goes from now on, and how it is trained, as fields of its record."""
+        keep_weights = self.options["keep_weights"]
+        plan: dict[str, Any] = {
+            "num_trials": total,
+            "timeout_seconds": work.space.budget.timeout,
+            "num_audits": work.space.budget.audit,
+            "workers": work.choices,
+        }
+        return plan if keep_weights is None else {**plan, "keep_weights": keep_weights}
 
     def _loop(self, study: StudyRecord, session: StudySession, work: _Work) -> Loop:
         return Loop(

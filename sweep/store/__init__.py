@@ -1,14 +1,16 @@
-"""The only room that knows how things are named on disk: URLs, lock, keys, artifacts."""
+"""The only room that knows how things are named on disk: URLs, lock, records, artifacts."""
 
+from sweep.store.diagnosis import STORE_FAILURES, describe_failure
 from sweep.store.examination import Examination, examine
-from sweep.store.failures import STORE_FAILURES, describe_failure
-from sweep.store.network import network_warning
+from sweep.store.lock import network_warning
 from sweep.store.store import Store
+from sweep.store.stored import StoredStudy
 
 __all__ = [
     "STORE_FAILURES",
     "Examination",
     "Store",
+    "StoredStudy",
     "describe_failure",
     "examine",
     "network_warning",

@@ -35,7 +35,7 @@ __all__ = [
     "write_plain_file",
 ]
 
-# What the system does not have (Windows has neither) cannot be asked of it.
+# Windows lacks the first two, other systems the third.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file would wait for its other end
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -53,8 +53,7 @@ def artifacts_folder(database: Path, study: str) -> Path:
     """The folder of one study.
 
     Raises:
-        StoreError: the study's name, which may come from a stranger's store, leaves the folder,
-            or the folder is a link to somewhere else.
+        StoreError: the study's name would leave the folder, or the folder is a link.
     """
     if study in ("", ".", "..") or any(character in study for character in "/\\\0"):
         raise StoreError(f"a study cannot be named {study!r}")
@@ -105,10 +104,7 @@ def stray_files(folder: Path) -> Iterator[Path]:
 def write_file(path: Path, content: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, and neither in part.
 
-    It is on disk when this returns, name and all.
-
-    Raises:
-        OSError: it cannot be written; nothing of it is left.
+    It is on disk when this returns, name and all; after an `OSError` nothing of it is left.
     """
     temporary = path.with_suffix(".tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +119,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_plain_file(path: Path, content: bytes) -> None:
-    """Write a new file, in place of one of that name, through no link.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a new file, in place of one of that name, through no link."""
     path.unlink(missing_ok=True)  # of a link, this takes the link
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
@@ -146,11 +138,7 @@ def read_file(path: Path, sha256: str) -> bytes | None:
 
 
 def read_plain_file(path: Path) -> bytes:
-    """A file's content.
-
-    Raises:
-        OSError: it is missing, or it is a link, a pipe or something else that is no plain file.
-    """
+    """A file's content; an `OSError` if it is missing, or a link, a pipe or no plain file."""
     if is_link(path):
         raise OSError(f"{str(path)!r} is a symbolic link")
     descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT | _BINARY)

@@ -67,15 +67,12 @@ class BatchConnection(sqlite3.Connection):
 
     @contextmanager
     def batch(self, *, with_schema: bool = False) -> Iterator[None]:
-        """Commit everything that is written inside once, at the end; an error takes it all back.
+        """Commit everything that is written inside once, at the end; an error rolls it all back.
+
+        Batches do not nest: the writes of an inner one would not be safe when it ends.
 
         Args:
-            with_schema: Whether tables are made inside, for which Python begins no transaction.
-
-        Raises:
-            RuntimeError: a batch is open already. An inner one could not keep its promise that
-                its writes are safe when it ends.
-            sqlite3.Error: the batch cannot be committed.
+            with_schema: Whether tables are created inside, for which Python begins no transaction.
         """
         if self._is_open:
             raise RuntimeError("transactions do not nest: one of this store is open already")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import quote
 
 from optuna.storages import RDBStorage
@@ -16,9 +18,9 @@ from sqlalchemy.pool import StaticPool
 
 from sweep.errors import StoreError
 from sweep.store.connection import BatchConnection
-from sweep.store.failures import STORE_FAILURES, describe_failure, reading
+from sweep.store.database_file import LOCK_WAIT_SECONDS
+from sweep.store.diagnosis import STORE_FAILURES, describe_failure, reading
 from sweep.store.lock import making_lock
-from sweep.store.opening import LOCK_WAIT_SECONDS
 
 __all__ = ["Database"]
 
@@ -30,21 +32,21 @@ class Database:
     """A file that was checked, for one thread.
 
     Args:
-        path: The file.
-        root: The folder of its artifacts, where the making of tables is locked.
-        to_write: Whether it may be written, and made when it is first needed.
+        root: The folder of its artifacts, where the creation of tables is locked.
+        to_write: Whether it may be written, and created when it is first needed.
         exists: Whether its tables are there.
     """
 
     def __init__(self, path: Path, root: Path, *, to_write: bool, exists: bool) -> None:
         self.path = path
         self.exists = exists
-        self._root = root
         self.to_write = to_write
+        self._root = root
+        self._afterwards: list[Callable[[], None]] = []
 
     @cached_property
     def storage(self) -> RDBStorage:
-        """Optuna's storage; makes the tables where there are none.
+        """Optuna's storage; creates the tables where there are none.
 
         Raises:
             StoreError: the file is not one that this version of Optuna can use.
@@ -87,9 +89,54 @@ class Database:
             RuntimeError: a transaction is open already; they do not nest.
             sqlite3.Error: the file cannot be written.
         """
-        _ = self.storage  # connects, and makes the tables where there are none
+        _ = self.storage  # connects, and creates the tables where there are none
         with self.connection.batch():
             yield
+        while self._afterwards:
+            self._afterwards.pop()()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The open transaction, or one of its own."""
+        if self.connection.is_in_batch:
+            yield
+        else:
+            with self.transaction():
+                yield
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something once what was written is safe: when the open transaction has ended."""
+        if self.connection.is_in_batch:
+            self._afterwards.append(action)
+        else:
+            action()
+
+    def study_attributes(self, study_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """User attributes and system attributes of a study, of the same moment.
+
+        Optuna would read them one after the other, and a driver may write in between.
+        """
+        found: dict[str, dict[str, Any]] = {"user": {}, "system": {}}
+        queries = [
+            f"SELECT '{kind}', key, value_json FROM study_{kind}_attributes WHERE study_id = :study"  # noqa: S608
+            for kind in found
+        ]
+        rows = self.connection.execute(" UNION ALL ".join(queries), {"study": study_id})
+        for kind, key, text in rows:
+            found[kind][key] = json.loads(text)
+        return found["user"], found["system"]
+
+    def set_user_attributes(
+        self, kind: Literal["study", "trial"], owner_id: int, values: Mapping[str, Any]
+    ) -> None:
+        """Set user attributes together; Optuna asks for their owner and its state before each."""
+        rows = [(owner_id, key, json.dumps(value)) for key, value in values.items()]
+        self.connection.executemany(
+            f"INSERT INTO {kind}_user_attributes ({kind}_id, key, value_json) VALUES (?, ?, ?) "  # noqa: S608
+            f"ON CONFLICT ({kind}_id, key) DO UPDATE SET value_json = excluded.value_json",
+            rows,
+        )
+        self.connection.commit()
 
     def num_trials(self, study_id: int) -> int:
         """How many trials a study has, whatever their numbers say."""

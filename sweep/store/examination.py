@@ -7,30 +7,37 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.errors import StoreError
 from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import artifacts
-from sweep.store.failures import one_line
-from sweep.store.network import network_warning
-from sweep.store.opening import (
+from sweep.store.database_file import (
+    OPTUNA_TABLES,
     SQLITE_HEADER,
     damage_of,
+    database_path,
     has_unfinished_write,
     made_tables,
     open_file,
+    read_header,
     require_free,
     tables_of,
 )
+from sweep.store.diagnosis import one_line
+from sweep.store.lock import network_warning
 from sweep.store.store import Store
-from sweep.store.url import OPTUNA_TABLES, database_path, read_header
+from sweep.store.trials import Trials
 
 __all__ = ["Examination", "Finding", "StudyExamination", "examine"]
 
 _MAX_DAMAGE = 10
+_WEIGHTS_ADVICE = (
+    "restore the file from a copy; the study's figures and reports do not need it, only whoever "
+    "wants this network does"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,6 @@ class Finding:
     """Something to know, and what to do about it.
 
     Attributes:
-        what: What was found, where.
-        advice: What to do.
         is_damage: Whether something is broken, rather than merely unfinished or left over.
         study: The study that it is about, or None for the whole store.
     """
@@ -52,14 +57,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StudyExamination:
-    """One study.
-
-    Attributes:
-        name: Its name.
-        state: What it is doing, or None if it cannot be read or was not made by this project.
-        num_trials: How many trials it has, or None if that cannot be read.
-        is_ours: Whether this project made it.
-    """
+    """One study; `state` and `num_trials` are None if it cannot be read or is not ours."""
 
     name: str
     state: StudyState | None
@@ -72,11 +70,10 @@ class Examination:
     """A store.
 
     Attributes:
-        path: The file.
         integrity: What SQLite's integrity check found; empty if the file is whole.
         schema: The version of Optuna's tables, or None if it cannot be read.
-        studies: Its studies in order.
-        findings: What to know, damage first.
+        studies: In the order of their names.
+        findings: Damage first.
     """
 
     path: Path
@@ -102,77 +99,73 @@ def examine(url: str) -> Examination:
             another process holds.
     """
     examiner = _Examiner(url)
-    with ExitStack() as resources:
-        examiner.examine(resources)
-    return examiner.result()
+    findings = sorted(examiner.examine(), key=lambda finding: not finding.is_damage)
+    return Examination(
+        examiner.path,
+        tuple(examiner.integrity),
+        examiner.schema,
+        tuple(examiner.studies),
+        tuple(findings),
+    )
 
 
-@dataclass
 class _Examiner:
-    """Collects what is found."""
+    """Yields findings and collects what else there is to know."""
 
-    url: str
-    integrity: list[str] = field(default_factory=list)
-    schema: str | None = None
-    studies: list[StudyExamination] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.path = database_path(url)
+        self.integrity: list[str] = []
+        self.schema: str | None = None
+        self.studies: list[StudyExamination] = []
 
-    def __post_init__(self) -> None:
-        self.path = database_path(self.url)
-        self.root = artifacts.artifacts_root(self.path)
-
-    def result(self) -> Examination:
-        findings = sorted(self.findings, key=lambda finding: not finding.is_damage)
-        return Examination(
-            self.path, tuple(self.integrity), self.schema, tuple(self.studies), tuple(findings)
-        )
-
-    def examine(self, resources: ExitStack) -> None:
+    def examine(self) -> Iterator[Finding]:
         header = read_header(self.path)
         if header is None:
             raise StoreError(f"there is no store {str(self.path)!r}; name one")
         if warning := network_warning(self.path):
-            self._note(warning.split("; ")[0], warning.split("; ")[1])
+            what, advice, *_ = warning.split("; ")
+            yield Finding(what, advice)
         if not header:
-            self._note("the file is empty", "nothing: the first sweep makes its tables")
-            return
-        if header != SQLITE_HEADER:
+            yield Finding("the file is empty", "nothing: the first sweep makes its tables")
+        elif header != SQLITE_HEADER:
             self.integrity.append("its beginning is not that of an SQLite database")
-            self._damage(
+            yield self._broken(
                 "the file is not an SQLite database: it is something else, or its beginning is "
-                "damaged",
-                self._restore,
+                "damaged"
             )
-            return
-        file = self._readable(resources)
-        if not self._is_store(file):
-            return
-        self._examine_studies(Store(self.url, to_write=False, unchecked=file))
+        else:
+            with _readable(self.path) as (file, problem):
+                if file != self.path or problem:
+                    yield Finding(
+                        "a driver died in the middle of a write",
+                        "nothing: the next command that opens the store takes that write back",
+                    )
+                if problem:
+                    yield self._broken(f"that write cannot be taken back: {problem}")
+                yield from self._examine_file(file)
 
     # ------------------------------------------------------------ the file
 
-    def _readable(self, resources: ExitStack) -> Path:
-        """The file, or a copy of it in which a write that was cut off is taken back."""
-        if not has_unfinished_write(self.path):
-            return self.path
-        self._note(
-            "a driver died in the middle of a write",
-            "nothing: the next command that opens the store takes that write back",
-        )
-        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sweep-doctor-")))
-        copy = folder / "copy.db"
-        try:
-            shutil.copyfile(self.path, copy)
-            shutil.copyfile(f"{self.path}-journal", f"{copy}-journal")
-            with open_file(copy, "rw") as connection:
-                tables_of(connection)
-        except (OSError, sqlite3.Error) as error:
-            self._damage(f"that write cannot be taken back: {one_line(error)}", self._restore)
-            return self.path
-        return copy
+    def _examine_file(self, file: Path) -> Iterator[Finding]:
+        tables = self._read_structure(file)
+        has_tables = tables >= OPTUNA_TABLES
+        if self.integrity:
+            problems = f"{len(self.integrity)} problem{'s' if len(self.integrity) > 1 else ''}"
+            yield self._broken(f"SQLite's integrity check finds {problems}")
+        elif not has_tables and not tables <= OPTUNA_TABLES:
+            shown = ", ".join(one_line(name) for name in sorted(tables)[:3])
+            raise StoreError(
+                f"the store {str(self.path)!r} is a database of another program (its tables: "
+                f"{shown}); name another"
+            )
+        elif not has_tables:
+            yield Finding("its tables are not made yet", "nothing: the first sweep makes them")
+        if has_tables:
+            yield from self._examine_studies(Store(self.url, to_write=False, unchecked=file))
 
-    def _is_store(self, file: Path) -> bool:
-        """Check the file's structure; False if there is nothing to read in it."""
+    def _read_structure(self, file: Path) -> set[str]:
+        """Names of the tables; fills in `integrity` and `schema`."""
         try:
             with open_file(file) as connection:
                 self.integrity += damage_of(connection, _MAX_DAMAGE)
@@ -183,61 +176,53 @@ class _Examiner:
         except (sqlite3.Error, ValueError) as error:
             require_free(self.path, error)
             self.integrity = self.integrity or [one_line(error)]
-            tables = set()
-        if self.integrity:
-            problems = f"{len(self.integrity)} problem{'s' if len(self.integrity) > 1 else ''}"
-            self._damage(f"SQLite's integrity check finds {problems}", self._restore)
-        elif not (tables >= OPTUNA_TABLES or tables <= OPTUNA_TABLES):
-            shown = ", ".join(one_line(name) for name in sorted(tables)[:3])
-            raise StoreError(
-                f"the store {str(self.path)!r} is a database of another program (its tables: "
-                f"{shown}); name another"
-            )
-        elif not tables >= OPTUNA_TABLES:
-            self._note("its tables are not made yet", "nothing: the first sweep makes them")
-        return tables >= OPTUNA_TABLES
+            return set()
+        return tables
 
-    @property
-    def _restore(self) -> str:
+    def _broken(self, what: str) -> Finding:
+        """The file itself, or all that is in it, cannot be used."""
         old = shlex.quote(str(self.path))
         new = shlex.quote(str(self.path.with_name("recovered.db")))
-        return (
+        advice = (
             f"restore it from a copy; if there is none, `sqlite3 {old} .recover | sqlite3 {new}` "
             "saves what can be read, and `sweep doctor` tells how much of that is as it was written"
         )
+        return Finding(what, advice, is_damage=True)
 
     # ------------------------------------------------------------ studies
 
-    def _examine_studies(self, store: Store) -> None:
+    def _examine_studies(self, store: Store) -> Iterator[Finding]:
         try:
             names = store.all_names()
         except StoreError as error:
-            self._damage(str(error), self._restore)
+            yield self._broken(str(error))
             return
         for name in names:
-            self._examine_study(store, name)
+            for finding in self._examine_study(store, name):
+                yield replace(finding, study=name)
         if self.integrity:
             return  # a folder may belong to a study that cannot be seen
-        for folder in sorted(self._entries(self.root)):
+        folders, problems = _listed(artifacts.artifacts_root(self.path))
+        for folder in folders:
             if folder.name not in names and (folder.is_dir() or artifacts.is_link(folder)):
-                self._note(
+                yield Finding(
                     f"the folder {str(folder)!r} belongs to no study of this store",
                     "delete it if nothing in it is needed",
                 )
+        yield from problems
 
-    def _examine_study(self, store: Store, name: str) -> None:
+    def _examine_study(self, store: Store, name: str) -> Iterator[Finding]:
         try:
-            if name not in store.study_names(among=[name]):
+            if not store.study_names([name]):
                 self.studies.append(StudyExamination(name, None, None, is_ours=False))
                 return
-            record = store.read_study(name)
-            folder = artifacts.artifacts_folder(self.path, name)
+            record, trials = store.read_study(name), store.trials(name)
         except StoreError as error:
             self.studies.append(StudyExamination(name, None, None))
-            self._damage(_without_hint(error), self._restore, name)
+            yield self._broken(str(error).split("; `sweep doctor")[0])
             return
         self.studies.append(StudyExamination(name, record.state, len(record.trials)))
-        self._examine_weights(store, record, folder)
+        yield from _examine_weights(trials, record)
         if record.state is StudyState.RUNNING:
             return  # what its driver does now is neither an orphan nor left over
         words = ["sweep", "resume", name, "--storage", self.url]
@@ -246,104 +231,104 @@ class _Examiner:
         resume = f"`{shlex.join(words)}`"
         orphans = [t.number for t in record.trials if t.state is TrialState.RUNNING]
         if orphans:
-            shown = ", ".join(map(str, orphans))
             plural = "s" if len(orphans) > 1 else ""
-            self._note(
+            yield Finding(
                 f"{len(orphans)} trial{plural} under way, and no driver works on the study: "
-                f"{shown}",
+                f"{', '.join(map(str, orphans))}",
                 f"{resume} takes up where the driver stopped",
-                name,
             )
         elif record.state is StudyState.INTERRUPTED:
-            self._note("the study is not finished", f"{resume} goes on", name)
+            yield Finding("the study is not finished", f"{resume} goes on")
         paused = [t.number for t in record.trials if t.state is TrialState.PAUSED]
-        named = self._examine_checkpoints(store, name, orphans + paused, resume)
-        self._examine_strays(folder, named, name, resume)
-
-    def _examine_weights(self, store: Store, record: StudyRecord, folder: Path) -> None:
-        """Weights of the best trials that are missing, and weights that are not the recorded."""
-        name = record.name
-        best = [trial.number for trial in record.ranked()[: record.keep_weights]]
-        recorded = [number for number in best if store.recorded_weights(name, number)]
-        if recorded and not any(artifacts.weights_files(folder)):
-            self._note(
-                f"there are no weights beside the store in {str(folder)!r}",
-                "nothing, if the store was copied without them: no figure or report needs them",
-                name,
-            )
-            return
-        for number in recorded:
-            file = artifacts.weights_file(folder, number)
-            if not artifacts.is_link(file) and not file.exists():
-                self._damage(f"the weights of trial {number} are missing", _WEIGHTS_ADVICE, name)
-        for file in sorted(artifacts.weights_files(folder)):
-            digits = file.name.removeprefix("trial-").removesuffix(".safetensors")
-            number = int(digits) if digits.isdecimal() else -1
-            if not 0 <= number < len(record.trials) or not store.recorded_weights(name, number):
-                self._note(
-                    f"the file {str(file)!r} belongs to no trial that has weights",
-                    "delete it if it is not needed",
-                    name,
-                )
-            elif store.read_weights(name, number) is None:
-                self._damage(
-                    f"the weights of trial {number}, {str(file)!r}, are damaged: they are not "
-                    "what was written",
-                    _WEIGHTS_ADVICE,
-                    name,
-                )
-
-    def _examine_checkpoints(
-        self, store: Store, name: str, trials: list[int], resume: str
-    ) -> set[str]:
-        """The files that records name; says which of them are missing or damaged."""
-        named: set[str] = set()
-        for number in trials:
-            named |= {file.name for file in store.recorded_checkpoints(name, number)}
-            found = store.read_checkpoints(name, number)
-            sound = next((checkpoint for checkpoint in found if checkpoint is not None), None)
-            if None not in found:
-                continue
-            what = f"{found.count(None)} of {len(found)} checkpoints of trial {number} are missing"
-            goes_on = "starts it again" if sound is None else f"goes on after epoch {sound.epoch}"
-            self._damage(f"{what} or damaged", f"{resume} {goes_on}", name)
-        return named
-
-    def _examine_strays(self, folder: Path, named: set[str], name: str, resume: str) -> None:
-        for file in sorted(self._entries(folder)):
-            stray = file.name not in named and file.match("checkpoint-*")
-            if stray or file.suffix == ".tmp":
-                self._note(
+        for number in orphans + paused:
+            yield from _examine_checkpoints(trials, number, resume)
+        named = {
+            file for number in orphans + paused for file in trials.recorded_checkpoints(number)
+        }
+        files, problems = _listed(trials.folder)
+        for file in files:
+            is_stray = file not in named and file.match("checkpoint-*")
+            if is_stray or file.suffix == ".tmp":
+                yield Finding(
                     f"the file {str(file)!r} is left over from a crash",
                     f"nothing: {resume} deletes it, or delete it yourself",
-                    name,
                 )
+        yield from problems
 
-    # ------------------------------------------------------------ plumbing
 
-    def _entries(self, folder: Path) -> Iterator[Path]:
+@contextmanager
+def _readable(path: Path) -> Iterator[tuple[Path, str]]:
+    """The file, or a copy of it in which a write that was cut off is taken back.
+
+    And why that write cannot be taken back, if that is so.
+    """
+    if not has_unfinished_write(path):
+        yield path, ""
+        return
+    with tempfile.TemporaryDirectory(prefix="sweep-doctor-") as folder:
+        copy, problem = Path(folder) / "copy.db", ""
         try:
-            yield from folder.iterdir()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            self._damage(
-                f"the folder {str(folder)!r} cannot be read: {error.strerror}", "look at it"
+            shutil.copyfile(path, copy)
+            shutil.copyfile(f"{path}-journal", f"{copy}-journal")
+            with open_file(copy, "rw") as connection:
+                tables_of(connection)
+        except (OSError, sqlite3.Error) as error:
+            copy, problem = path, one_line(error)
+        yield copy, problem
+
+
+def _examine_weights(trials: Trials, record: StudyRecord) -> Iterator[Finding]:
+    """Weights of the best trials that are missing, and weights that are not the recorded ones."""
+    files = sorted(artifacts.weights_files(trials.folder))
+    recorded = [n for n in record.with_weights if trials.recorded_weights(n)]
+    if recorded and not files:
+        yield Finding(
+            f"there are no weights beside the store in {str(trials.folder)!r}",
+            "nothing, if the store was copied without them: no figure or report needs them",
+        )
+        return
+    for number in sorted(recorded):
+        file = artifacts.weights_file(trials.folder, number)
+        if not artifacts.is_link(file) and not file.exists():
+            what = f"the weights of trial {number} are missing"
+            yield Finding(what, _WEIGHTS_ADVICE, is_damage=True)
+    for file in files:
+        digits = file.name.removeprefix("trial-").removesuffix(".safetensors")
+        number = int(digits) if digits.isdecimal() else -1
+        if not 0 <= number < len(record.trials) or not trials.recorded_weights(number):
+            yield Finding(
+                f"the file {str(file)!r} belongs to no trial that has weights",
+                "delete it if it is not needed",
+            )
+        elif trials.read_weights(number) is None:
+            yield Finding(
+                f"the weights of trial {number}, {str(file)!r}, are damaged: they are not what was "
+                "written",
+                _WEIGHTS_ADVICE,
+                is_damage=True,
             )
 
-    def _damage(self, what: str, advice: str, study: str | None = None) -> None:
-        self.findings.append(Finding(what, advice, is_damage=True, study=study))
 
-    def _note(self, what: str, advice: str, study: str | None = None) -> None:
-        self.findings.append(Finding(what, advice, study=study))
+def _examine_checkpoints(trials: Trials, number: int, resume: str) -> Iterator[Finding]:
+    """Checkpoints of a trial that are missing or damaged."""
+    found = trials.read_checkpoints(number)
+    if None not in found:
+        return
+    sound = next((checkpoint for checkpoint in found if checkpoint is not None), None)
+    goes_on = "starts it again" if sound is None else f"goes on after epoch {sound.epoch}"
+    yield Finding(
+        f"{found.count(None)} of {len(found)} checkpoints of trial {number} are missing or damaged",
+        f"{resume} {goes_on}",
+        is_damage=True,
+    )
 
 
-_WEIGHTS_ADVICE = (
-    "restore the file from a copy; the study's figures and reports do not need it, only whoever "
-    "wants this network does"
-)
-
-
-def _without_hint(error: StoreError) -> str:
-    """The message without its advice to ask the doctor."""
-    return str(error).split("; `sweep doctor")[0]
+def _listed(folder: Path) -> tuple[list[Path], list[Finding]]:
+    """What is in a folder, and why that cannot be seen."""
+    try:
+        return sorted(folder.iterdir()), []
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        what = f"the folder {str(folder)!r} cannot be read: {error.strerror}"
+        return [], [Finding(what, "look at it", is_damage=True)]

@@ -1,4 +1,7 @@
-"""One driver per study, by a lock that the operating system releases when its holder dies."""
+"""One driver per study, by a lock that the operating system releases when its holder dies.
+
+And a warning of file systems on which such locks cannot be relied on.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,25 @@ from filelock import FileLock, Timeout
 from sweep.errors import StoreError, StudyLockedError
 from sweep.store.artifacts import is_link, read_plain_file, write_plain_file
 
-__all__ = ["is_locked", "making_lock", "study_lock"]
+__all__ = ["is_locked", "making_lock", "network_warning", "study_lock"]
 
 _LOCK = "driver.lock"
 _HOLDER = "driver.json"
 _MAKING = "making.lock"
 _PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
 
+_NETWORK = {
+    "9p", "acfs", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "davfs", "drvfs", "gfs", "gfs2",
+    "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2",
+    "smb", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "webdav",
+    "fuse.ceph", "fuse.ceph-fuse", "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs",
+    "fuse.juicefs", "fuse.mfs", "fuse.rclone", "fuse.s3fs", "fuse.smbnetfs", "fuse.sshfs",
+}  # fmt: skip
+
 
 @contextmanager
 def study_lock(folder: Path, study: str) -> Iterator[None]:
-    """Hold a study.
-
-    Args:
-        folder: The study's folder; made if missing.
-        study: The study's name, for the message.
+    """Hold a study, whose folder is created if missing.
 
     Raises:
         StudyLockedError: another driver holds the study.
@@ -65,7 +72,7 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
 
 @contextmanager
 def making_lock(folder: Path) -> Iterator[None]:
-    """Hold a store while its tables are made; waits for whoever makes them.
+    """Hold a store while its tables are created; waits for whoever is creating them.
 
     Raises:
         OSError: the folder cannot be written.
@@ -91,6 +98,19 @@ def is_locked(folder: Path) -> bool:
         return False  # a folder that cannot be written holds no driver
 
 
+def network_warning(path: Path) -> str | None:
+    """A warning if a store, which need not be there yet, lies on a network file system."""
+    kind = _file_system(path)
+    if kind is None or kind not in _NETWORK:
+        return None
+    return (
+        f"the store {str(path)!r} is on a network file system ({kind}), where locks and writes to "
+        "disk often do not hold what they promise: two drivers could work on one study at the same "
+        "time, and a crash could damage the file; put the store on a local disk with --storage and "
+        "copy it when the sweep is done"
+    )
+
+
 def _refuse_link(path: Path) -> None:
     if is_link(path):
         raise StoreError(
@@ -104,3 +124,22 @@ def _holder(folder: Path) -> str:
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def _file_system(path: Path) -> str | None:
+    """The type of the file system that holds a path, or None if unknown."""
+    import psutil  # only commands that warn pay for it
+
+    try:
+        where = path.resolve()
+        mounted = [
+            (len(mount.parts), position, kind)
+            for position, (mount, kind) in enumerate(
+                (Path(partition.mountpoint), partition.fstype.lower())
+                for partition in psutil.disk_partitions(all=True)
+            )
+            if where.is_relative_to(mount)
+        ]
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return max(mounted)[2] if mounted else None  # of two in one place the later one is seen

@@ -1,4 +1,4 @@
-"""Samplers by name.
+"""Samplers by name, and the search space in Optuna's words.
 
 A sampler that lives as long as its process draws other configurations after a restart than it
 would have drawn without one (optuna#3255). Here each trial gets a sampler of its own, seeded by
@@ -13,16 +13,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from sweep.space import SearchSpace
-from sweep.study.distributions import distributions
+from sweep.space import Choices, SearchSpace
 
-__all__ = ["build_sampler", "derive_seed"]
+__all__ = ["build_sampler", "derive_seed", "distributions"]
 
 _Build = Callable[[SearchSpace, int], BaseSampler]
 
@@ -33,16 +37,28 @@ def derive_seed(study_seed: int, trial: int, stream: str) -> int:
     Uses NumPy's `SeedSequence`, which mixes its entropy so that neighbouring inputs give
     unrelated outputs.
 
-    Args:
-        study_seed: The study's seed.
-        trial: The trial's number.
-        stream: What the seed is for.
-
     Returns:
         A number from 0 to 2**32 - 1.
     """
     entropy = (study_seed, trial, *stream.encode())
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of each sampled parameter."""
+    found: dict[str, BaseDistribution] = {}
+    for name, domain in space.sampled.items():
+        if isinstance(domain, Choices):
+            found[name] = CategoricalDistribution(domain.choices)
+        elif isinstance(domain.low, int):
+            found[name] = IntDistribution(
+                domain.low, domain.high, log=domain.log, step=domain.step or 1
+            )
+        else:
+            found[name] = FloatDistribution(
+                domain.low, domain.high, log=domain.log, step=domain.step
+            )
+    return found
 
 
 def build_sampler(space: SearchSpace) -> BaseSampler:

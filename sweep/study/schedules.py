@@ -1,16 +1,24 @@
-"""What decides after each report whether a trial goes on, and which paused trials do later."""
+"""What decides after each report whether a trial goes on, and which paused trials do later.
+
+Pruners by name, and audits: some trials run to their end although the pruner would have ended them,
+because what pruning misses can be seen only where it does not prune.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Protocol
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol
 
 import optuna
+from optuna import pruners
+from optuna.exceptions import ExperimentalWarning
 
 from sweep.records import Decision
 from sweep.space import SearchSpace
+from sweep.space.strategies import PatientPruner
 
-__all__ = ["Schedule", "build_schedule"]
+__all__ = ["Audits", "Schedule", "build_pruner", "build_schedule"]
 
 
 class Schedule(Protocol):
@@ -53,3 +61,74 @@ class _Pruning:
 
     def promote(self, _study: optuna.Study, _paused: Collection[int]) -> int | None:
         return None
+
+
+class Audits:
+    """Chooses the trials that are audited, and remembers them.
+
+    The budget's numbers are cut into equal slices, one for each audit, and the first trial of a
+    slice that the pruner wants to end is audited: spread over the study, whatever the pruner does,
+    and never drawn at random, so that a study that was interrupted audits the same trials.
+
+    Args:
+        num_planned: How many there may be in all.
+        num_trials: The study's total number of trials; without one nothing is audited.
+        audited: Those that were audited before: the epoch after which each would have ended.
+    """
+
+    def __init__(
+        self, num_planned: int, num_trials: int | None, audited: Mapping[int, int]
+    ) -> None:
+        self._num_planned = num_planned if num_trials else 0
+        self._num_trials = num_trials or 1
+        self._epochs = dict(audited)
+        self._taken = {self._slice(trial) for trial in self._epochs} if self._num_planned else set()
+
+    def epoch(self, trial: int) -> int | None:
+        """The epoch after which the pruner would have ended an audited trial; None of others."""
+        return self._epochs.get(trial)
+
+    def take(self, trial: int, epoch: int) -> bool:
+        """Audit a trial that would end after this epoch, if its slice has none yet.
+
+        Returns:
+            Whether it is audited, and goes on.
+        """
+        if len(self._epochs) >= self._num_planned or self._slice(trial) in self._taken:
+            return False
+        self._taken.add(self._slice(trial))
+        self._epochs[trial] = epoch
+        return True
+
+    def _slice(self, trial: int) -> int:
+        # Repetitions of failed trials may have numbers beyond the total: they are of the last one.
+        return min(trial * self._num_planned // self._num_trials, self._num_planned - 1)
+
+
+_BUILDERS: dict[str, Callable[..., pruners.BasePruner]] = {
+    "none": pruners.NopPruner,
+    "hyperband": pruners.HyperbandPruner,
+    "successive_halving": pruners.SuccessiveHalvingPruner,
+    "median": pruners.MedianPruner,
+    "percentile": pruners.PercentilePruner,
+    "threshold": pruners.ThresholdPruner,
+}
+
+
+def build_pruner(space: SearchSpace) -> pruners.BasePruner:
+    """The pruner that a search space names. One step is one epoch, counted from 1."""
+    spec = space.pruner
+    if isinstance(spec, PatientPruner):
+        wrapped = None if spec.pruner.type == "none" else _build(spec.pruner, space.max_epochs)
+        with warnings.catch_warnings():
+            # The user chose the pruner by name; that Optuna may still change it is no news.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return pruners.PatientPruner(wrapped, spec.patience, spec.min_delta)
+    return _build(spec, space.max_epochs)
+
+
+def _build(spec: Any, max_epochs: int) -> pruners.BasePruner:
+    options = spec.model_dump(exclude={"type"})
+    if spec.type == "hyperband":
+        options["max_resource"] = max_epochs
+    return _BUILDERS[spec.type](**options)

@@ -18,10 +18,9 @@ from sweep.definitions import Recipe, view
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
 from sweep.study import schedules
-from sweep.study.audits import Audits
-from sweep.study.memory import StudyMemory
-from sweep.study.pruners import build_pruner
+from sweep.study.mirror import StudyMirror
 from sweep.study.samplers import build_sampler, derive_seed
+from sweep.study.schedules import Audits, build_pruner
 
 __all__ = ["PRUNED", "StudySession"]
 
@@ -35,9 +34,6 @@ class StudySession:
     The study is read once, here, and remembered: whatever else writes to it meanwhile is not seen.
 
     Args:
-        storage: Where the study lives.
-        name: The study's name.
-        space: Its search space.
         trials: Its trials as they are in the storage, for one that can read them better than all at
             once; nothing is taken from here before the study has been made.
     """
@@ -60,7 +56,7 @@ class StudySession:
                 direction=StudyDirection[self._objective.goal.upper()],
                 load_if_exists=True,
             )
-            self._storage = StudyMemory(storage, name, trials)
+            self._storage = StudyMirror(storage, name, trials)
         finally:
             optuna.logging.set_verbosity(verbosity)
         self._study = optuna.load_study(

@@ -23,11 +23,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from forging import forge
 from helpers import SMALL, idx_bytes, space_mapping
 
 from sweep.records import Checkpoint
 from sweep.store import Store
-from sweep.store.seal import seal
+from sweep.study import RECORD
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -154,13 +155,14 @@ def test_pickles_among_the_attributes_stay_text(finished, tmp_path, canary, run_
     assert {line: answer for line, answer in done.items() if answer[0]} == {}
 
 
-@pytest.mark.parametrize(
-    ("form", "key"), [(as_pickle, "sweep_config"), (as_torch_file, "sweep_outcome")]
-)
-def test_a_pickle_in_place_of_a_record_is_refused(finished, tmp_path, canary, run_all, form, key):
+@pytest.mark.parametrize(("form", "owner"), [(as_pickle, "trial"), (as_torch_file, "study")])
+def test_a_pickle_in_place_of_a_record_is_refused(finished, tmp_path, canary, run_all, form, owner):
     value = json.dumps(form(canary).hex())
     assert execute(
-        tmp_path, "UPDATE trial_user_attributes SET value_json = ? WHERE key = ?", value, key
+        tmp_path,
+        f"UPDATE {owner}_system_attributes SET value_json = ? WHERE key = ?",  # noqa: S608
+        value,
+        RECORD,
     )
     for code, said in run_all("list", "show small", "report small", "resume small").values():
         assert code == 2
@@ -175,17 +177,8 @@ def test_weights_that_are_pickles_are_refused(finished, tmp_path, canary, run_al
     raw = form(canary)
     for file in tmp_path.rglob("trial-*.safetensors"):
         file.write_bytes(raw)
-    key = "sweep_weights_sha256"
-    for number in range(3):
-        # A stranger can compute digests, too.
-        assert execute(
-            tmp_path,
-            "UPDATE trial_user_attributes SET value_json = ? WHERE key = ? AND trial_id = "
-            "(SELECT trial_id FROM trials WHERE number = ?)",
-            json.dumps(seal(["small", number], key, sha256(raw).hexdigest())),
-            key,
-            number,
-        )
+    digest = sha256(raw).hexdigest()
+    forge(tmp_path, trial=lambda _, record: {**record, "weights_sha256": digest})
     code, said = run_all("report small")["report small"]
     assert code == 0
     (line,) = said.splitlines()
@@ -199,9 +192,9 @@ def test_a_checkpoint_that_is_a_pickle_costs_its_trial_again(
 ):
     store = Store(finished, to_write=True)
     execute(tmp_path, "UPDATE trials SET state = 'RUNNING' WHERE number = 2")
-    store.write_checkpoints("small", [Checkpoint(2, 1, 0, form(canary))])
-    store.write_finished("small", None)
-    (found,) = store.read_checkpoints("small", 2)
+    store.trials("small").write_checkpoints([Checkpoint(2, 1, 0, form(canary))])
+    store.change_study("small", finished_by=None)
+    (found,) = store.trials("small").read_checkpoints(2)
     assert found.state == form(canary)
     done = run_all("show small", "resume small --workers 1")
     assert [code for code, _ in done.values()] == [0, 0]

@@ -84,7 +84,6 @@ def test_a_failure_of_a_grid_is_run_again_once(used_up, point, when):
 @pytest.mark.parametrize(
     ("accident", "found"),
     [
-        (Accident("write_budget", "after"), ("finished", "3 of 3")),
         (Accident("write_finished", "after"), ("finished", "3 of 3")),
         (Accident("recover", "before"), ("interrupted", "3 of 4")),
     ],

@@ -74,7 +74,7 @@ def test_a_second_report_does_not_read_the_test_split_again(reported, sketched, 
 
 
 def test_an_unfinished_study_is_reported_with_its_seal_unbroken(finished, sketched, run, tmp_path):
-    Store(finished, to_write=True).write_finished("small", None)
+    Store(finished, to_write=True).change_study("small", finished_by=None)
     code, _, errors = run("report", "small")
     assert code == 0, errors
     assert "sealed" in errors

@@ -45,7 +45,7 @@ def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished,
     "accident",
     [
         Accident("write_study", "after"),
-        Accident("write_budget", "after"),
+        Accident("enqueue", "after"),
         Accident("recover", "before"),
     ],
     ids=lambda accident: accident.point,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shlex
 import shutil
 import sqlite3
@@ -14,56 +13,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forging import forge, in_part
 from helpers import sqlite_url
 
 import sweep
-from sweep.codec import from_plain, to_plain
-from sweep.records import Failure, FailureKind, TrialOutcome
-from sweep.store import Store
-from sweep.store.seal import seal
+from sweep.codec import to_plain
+from sweep.records import Failure, FailureKind
 
 MARKUP = '"><img src=x onerror=alert(1)><svg onload=alert(2)>{{7*7}}'
 SCRIPT = f"</td></script><script>alert(3)</script>{MARKUP}"
 TERMINAL = "evil\x1b]0;owned\x07\x1b[31m\x9b1m\u202egnp\r"
 
 
-ATTRIBUTES = {
-    "study": "SELECT study_user_attribute_id, study_name, NULL, key, value_json "
-    "FROM study_user_attributes JOIN studies USING (study_id)",
-    "trial": "SELECT trial_user_attribute_id, study_name, number, key, value_json "
-    "FROM trial_user_attributes JOIN trials USING (trial_id) JOIN studies USING (study_id)",
-}
-"""For each attribute: row, study name, trial number or None, key, value."""
+def edit(folder: Path, part: str, change: Callable[[Any], Any]) -> None:
+    """Change a part of the study's record or of the records of all its trials."""
 
+    def changed(record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, part: change(record[part])} if part in record else record
 
-def reseal(database: sqlite3.Connection, change: Callable[[str, int | None, Any], Any]) -> None:
-    """Change every value that has a digest, given its key and its trial, and renew the digest.
-
-    Digests find damage; whoever writes a store can compute them.
-    """
-    for kind, query in ATTRIBUTES.items():
-        for row, study, trial, key, text in database.execute(query).fetchall():
-            stored = json.loads(text)
-            if key != "sweep_format":
-                owner = [study] if trial is None else [study, trial]
-                stored = seal(owner, key, change(key, trial, stored["value"]))
-            table = f"{kind}_user_attributes"
-            database.execute(
-                f"UPDATE {table} SET value_json = ? WHERE {table[:-1]}_id = ?",  # noqa: S608
-                (json.dumps(stored), row),
-            )
-
-
-def edit(folder: Path, wanted: str, change: Callable[[Any], Any]) -> None:
-    """Change an attribute of the study or of all its trials, as a stranger would."""
-    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
-        reseal(database, lambda key, _, value: change(value) if key == wanted else value)
+    forge(folder, study=changed, trial=lambda _, record: changed(record))
 
 
 def rename(folder: Path, name: str) -> None:
     with closing(sqlite3.connect(folder / "studies.db")) as database, database:
         database.execute("UPDATE studies SET study_name = ? WHERE study_name = 'small'", (name,))
-        reseal(database, lambda _key, _trial, value: value)
+    forge(folder)
 
 
 @pytest.fixture(scope="module")
@@ -83,25 +57,22 @@ def folder(tested_folder: Path, tmp_path: Path) -> Path:
 
 def hostile_outcome(text: str) -> Callable[[Any], Any]:
     def change(plain: dict[str, Any]) -> dict[str, Any]:
-        outcome = to_plain(from_plain(TrialOutcome, plain))
         environment = {text: text, "torch": text}
-        return {**outcome, "device": text, "precision": text, "environment": environment}
+        return {**plain, "device": text, "precision": text, "environment": environment}
 
     return change
 
 
 def make_hostile(folder: Path, text: str) -> None:
-    """This text wherever a store keeps text, and one trial that failed with it as the reason."""
-    edit(folder, "sweep_data", in_spec(class_names=[text] * 10))
-    edit(folder, "sweep_outcome", hostile_outcome(text))
-    edit(folder, "sweep_config", in_params(activation=text))
+    """This text everywhere where a store keeps text, and one trial that failed because of it."""
+    edit(folder, "data", in_spec(class_names=[text] * 10))
+    edit(folder, "outcome", hostile_outcome(text))
+    edit(folder, "config", in_params(activation=text))
     edit(
         folder,
-        "sweep_test_readings",
+        "test_readings",
         lambda readings: [{**r, "opened_at": text, "fingerprint": text} for r in readings],
     )
-    store = Store(sqlite_url(folder), to_write=False)
-    last = store.read_study("small").trials[-1].outcome
     failure = to_plain(Failure(FailureKind.EXCEPTION, text, text))
     with closing(sqlite3.connect(folder / "studies.db")) as database, database:
         database.execute("UPDATE trials SET state = 'FAIL' WHERE number = 2")
@@ -109,11 +80,13 @@ def make_hostile(folder: Path, text: str) -> None:
             "DELETE FROM trial_values WHERE trial_id = "
             "(SELECT trial_id FROM trials WHERE number = 2)"
         )
-        failed = {**to_plain(last), "state": "FAIL", "failure": failure}
-        reseal(
-            database,
-            lambda key, trial, value: failed if (key, trial) == ("sweep_outcome", 2) else value,
-        )
+
+    def fail(number: int, record: dict[str, Any]) -> dict[str, Any]:
+        if number != 2:
+            return record
+        return in_part(record, "outcome", state="FAIL", failure=failure)
+
+    forge(folder, trial=fail)
 
 
 def in_params(**changes: Any) -> Callable[[Any], Any]:
@@ -255,30 +228,30 @@ def in_mistakes(**changes: Any) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("sweep_test_readings", in_mistakes(true=99)),
-        ("sweep_test_readings", in_mistakes(image="")),
-        ("sweep_test_readings", in_readings(image_shape=[3, 3])),
-        ("sweep_test_readings", in_readings(confusion_matrix=[[1, 2], [3]])),
-        ("sweep_config", in_params(num_layers=10**12, activation="?")),
-        ("sweep_outcome", lambda outcome: {**outcome, "history": [], "best_epoch": 7}),
-        ("sweep_space", lambda space: {**space, "dataset": "digits"}),
-        ("sweep_config", in_params(momentum=float("inf"))),
-        ("sweep_config", lambda _: None),
-        ("sweep_config", in_params(num_heads=3)),
-        ("sweep_config", lambda config: {**config, "params": {}}),
-        ("sweep_data", lambda data: {**data, "validation_labels": ""}),
-        ("sweep_data", in_spec(class_names=["only one"])),
-        ("sweep_data", in_spec(class_names=[])),
-        ("sweep_data", in_spec(kind="table", input_shape=[])),
-        ("sweep_outcome", in_values(validation_accuracy=2.0)),
-        ("sweep_outcome", in_values(validation_f1_macro=-5.0)),
-        ("sweep_outcome", in_values(surprise=1.0)),
-        ("sweep_outcome", in_values(surprise=None)),
-        ("sweep_outcome", without_value("validation_accuracy")),
-        ("sweep_outcome", without_value("train_accuracy")),
-        ("sweep_outcome", without_value("validation_loss", epoch=2)),
-        ("sweep_outcome", lambda outcome: {**outcome, "validation_predictions": "////"}),
-        ("sweep_outcome", lambda outcome: {**outcome, "validation_losses": "AAA="}),
+        ("test_readings", in_mistakes(true=99)),
+        ("test_readings", in_mistakes(image="")),
+        ("test_readings", in_readings(image_shape=[3, 3])),
+        ("test_readings", in_readings(confusion_matrix=[[1, 2], [3]])),
+        ("config", in_params(num_layers=10**12, activation="?")),
+        ("outcome", lambda outcome: {**outcome, "history": [], "best_epoch": 7}),
+        ("space", lambda space: {**space, "dataset": "digits"}),
+        ("config", in_params(momentum=float("inf"))),
+        ("config", lambda _: None),
+        ("config", in_params(num_heads=3)),
+        ("config", lambda config: {**config, "params": {}}),
+        ("data", lambda data: {**data, "validation_labels": ""}),
+        ("data", in_spec(class_names=["only one"])),
+        ("data", in_spec(class_names=[])),
+        ("data", in_spec(kind="table", input_shape=[])),
+        ("outcome", in_values(validation_accuracy=2.0)),
+        ("outcome", in_values(validation_f1_macro=-5.0)),
+        ("outcome", in_values(surprise=1.0)),
+        ("outcome", in_values(surprise=None)),
+        ("outcome", without_value("validation_accuracy")),
+        ("outcome", without_value("train_accuracy")),
+        ("outcome", without_value("validation_loss", epoch=2)),
+        ("outcome", lambda outcome: {**outcome, "validation_predictions": "////"}),
+        ("outcome", lambda outcome: {**outcome, "validation_losses": "AAA="}),
     ],
     ids=[
         "class",
@@ -321,7 +294,7 @@ def test_records_that_contradict_each_other_get_an_answer(folder, sketched, run,
 
 @pytest.mark.parametrize("dataset", [None, {}, {"name": 7}, []])
 def test_a_list_shows_a_study_whose_space_is_not_valid(folder, run, dataset):
-    edit(folder, "sweep_space", lambda space: {**space, "dataset": dataset})
+    edit(folder, "space", lambda space: {**space, "dataset": dataset})
     for line in (["list"], ["list", "--json"], ["show", "small", "0"]):
         code, output, errors = run(*line)
         assert (code, errors) == (0, "")

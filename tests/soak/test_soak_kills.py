@@ -34,8 +34,6 @@ CALLS = {
     "create_study": (1,),
     "write_study": (1,),
     "enqueue": (1,),
-    "write_budget": (1,),
-    "write_workers": (1,),
     "recover": (1,),
     "ask": (4,),
     "write_config": (1, 4),
@@ -50,7 +48,7 @@ CALLS = {
     "write_checkpoints": (1, 4),
     "tell": (1, 12),
     "commit": (1, 2, 6, 12, 31),
-    "write_finished": (1, 2),
+    "write_finished": (1,),
 }
 BOUNDARIES = [
     pytest.param(Accident(point, when, call), id=f"{when}-{point}-{call}")

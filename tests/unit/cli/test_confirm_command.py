@@ -150,14 +150,14 @@ def test_a_command_that_is_named_finds_the_store_that_was_named(main, confirmed,
 def test_what_is_shown_names_commands_that_find_the_store(main, confirmed):
     where = f"--storage {confirmed}"
     assert f"see `sweep show small {where}`" in main(f"show small.confirm {where}", code=0)[0]
-    Store(confirmed, to_write=True).write_finished("small.confirm", None)
+    Store(confirmed, to_write=True).change_study("small.confirm", finished_by=None)
     output, _ = main(f"show small {where}", code=0)
     assert f"sealed until `sweep confirm small {where}` is done" in output
 
 
 def test_the_doctor_knows_how_a_confirmation_goes_on(main, confirmed):
     assert "nothing is damaged" in main("doctor", code=0)[0]
-    Store(confirmed, to_write=True).write_finished("small.confirm", None)
+    Store(confirmed, to_write=True).change_study("small.confirm", finished_by=None)
     output, _ = main("doctor", code=0)
     assert "`sweep confirm small --storage sqlite:///studies.db` goes on" in output
 

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,7 +41,7 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
     reading = read_test_split(storage, "small")
     study = Store(storage, to_write=False).read_study("small")
     weights = safetensors.numpy.load(
-        Store(storage, to_write=False).read_weights("small", study.best.number)
+        Store(storage, to_write=False).trials("small").read_weights(study.best.number)
     )
     layers = sorted({name.rsplit(".", 1)[0] for name in weights}, key=lambda n: n.split(".")[1])
     train = load_training_data(DIGITS).train
@@ -208,7 +207,7 @@ def test_a_report_shows_an_opening_whose_results_could_not_be_kept(
 
 
 def test_an_unfinished_study_keeps_its_seal(finished):
-    Store(finished, to_write=True).write_finished("small", None)
+    Store(finished, to_write=True).change_study("small", finished_by=None)
     with pytest.raises(StoreError, match="is interrupted: the test split stays sealed"):
         read_test_split(finished, "small")
     assert readings(finished) == ()
@@ -216,7 +215,7 @@ def test_an_unfinished_study_keeps_its_seal(finished):
 
 def test_a_study_at_work_keeps_its_seal(finished):
     store = Store(finished, to_write=True)
-    store.write_finished("small", None)
+    store.change_study("small", finished_by=None)
     with (
         store.lock("small"),
         pytest.raises(StoreError, match="is running: the test split stays sealed"),
@@ -332,9 +331,7 @@ def test_a_reading_of_another_trial_does_not_count(finished):
     study = Store(finished, to_write=False).read_study("small")
     other = next(trial for trial in study.trials if trial != study.best)
     earlier = replace(read_test_split(finished, "small"), trial=other.number)
-    with closing(sqlite3.connect(finished.removeprefix("sqlite:///"))) as database, database:
-        database.execute("DELETE FROM study_user_attributes WHERE key = 'sweep_test_readings'")
-    Store(finished, to_write=True).write_test_reading("small", earlier)
+    Store(finished, to_write=True).change_study("small", test_readings=(earlier,))
     later = read_test_split(finished, "small")
     assert later.trial == study.best.number
     assert readings(finished) == (earlier, later)

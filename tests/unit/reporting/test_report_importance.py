@@ -17,7 +17,7 @@ from sweep.reporting.statistics.importance import _top
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
 from sweep.reporting.statistics.tried import tried_values
 from sweep.space import SearchSpace, load_space, used_parameters
-from sweep.study.distributions import distributions
+from sweep.study import distributions
 
 
 def by_learning_rate(params: dict[str, Any]) -> float:

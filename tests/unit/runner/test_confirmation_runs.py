@@ -28,7 +28,7 @@ from sweep.runner.confirmation import train_confirmation
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space, stored_space
-from sweep.store import Store
+from sweep.store import Store, StoredStudy
 from sweep.study import StudySession
 
 CONDITIONAL = {
@@ -60,11 +60,11 @@ def write_study(
     facts = load_training_data(DIGITS).facts
     store = Store(storage, to_write=True)
     session = StudySession(store.storage, space.name, space)
-    store.write_study(space.name, space=space.to_json(), data=facts, confirms=confirms)
+    store.write_study(space.name, StoredStudy(space=space.to_json(), data=facts, confirms=confirms))
     session.enqueue()
     for accuracy in accuracies:
         config = session.ask()
-        store.write_config(space.name, config)
+        store.trials(space.name).change(config.number, config=config)
         ok = not math.isnan(accuracy)
         outcome = TrialOutcome(
             trial=config.number,
@@ -73,10 +73,10 @@ def write_study(
             best_epoch=1 if ok else None,
             failure=None if ok else Failure(FailureKind.NAN, "loss became nan in epoch 1"),
         )
-        store.write_outcome(space.name, outcome, keep=set())
+        store.trials(space.name).write_outcome(outcome, keep=set())
         session.tell(outcome)
-    store.write_budget(space.name, len(accuracies), None)
-    store.write_finished(space.name, finished)
+    store.change_study(space.name, num_trials=len(accuracies), timeout_seconds=None)
+    store.change_study(space.name, finished_by=finished)
 
 
 def plan(storage: str, **options: Any) -> tuple[StudyRecord, list[str]]:
@@ -126,14 +126,14 @@ def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
     assert runs.space["pruner"] == {"type": "none"}
 
     seeds = {
-        name: {store.read_config(name, trial.number).seed for trial in study.trials}
+        name: {store.trials(name).read_config(trial.number, "mlp").seed for trial in study.trials}
         for name, study in (("small", search), ("small.confirm", runs))
     }
     assert len(seeds["small.confirm"]) == 4
     assert not seeds["small"] & seeds["small.confirm"]
     values = [runs.value(run) for run in runs.trials]
     assert values[0] != values[1], "other weights, another result"
-    assert all(store.read_weights("small.confirm", run.number) for run in runs.trials)
+    assert all(store.trials("small.confirm").read_weights(run.number) for run in runs.trials)
 
     events = [seen[0] for seen in confirmed_folder[1]]
     assert sum(isinstance(event, TrialOutcome) for event in events) == 4
@@ -237,7 +237,7 @@ def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
 @pytest.mark.usefixtures("words_only")
 def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, tmp_path):
     """It could not write any more that the budget is used up, which the report waits for."""
-    Store(confirmed, to_write=True).write_finished("small.confirm", None)
+    Store(confirmed, to_write=True).change_study("small.confirm", finished_by=None)
     events: list[Any] = []
     runs = train_confirmation("small", storage=confirmed, **HERE, on_event=events.append)
     assert runs.state is StudyState.FINISHED

@@ -403,7 +403,7 @@ def interrupted_after(storage: str, epochs: int) -> None:
 
 def checkpoints(storage: str, folder) -> tuple[Any, Any]:
     """The files of the newest and the former checkpoint."""
-    newest, former = Store(storage, to_write=False).recorded_checkpoints("small", 0)
+    newest, former = Store(storage, to_write=False).trials("small").recorded_checkpoints(0)
     assert newest.is_file()
     assert former.is_file()
     return newest, former

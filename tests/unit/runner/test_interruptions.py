@@ -11,6 +11,7 @@ from helpers import HERE, space_mapping
 import sweep
 from sweep.records import Epoch, StudyState
 from sweep.store import Store
+from sweep.store.trials import Trials
 
 
 def press_ctrl_c(event: Any) -> None:
@@ -39,13 +40,13 @@ def test_ctrl_c_before_the_study_is_made(storage, tmp_path, monkeypatch):
 
 
 def test_an_error_that_ctrl_c_caused_is_an_interruption(storage, monkeypatch):
-    def write_config(*_: Any) -> None:
+    def change(*_: Any, **__: Any) -> None:
         try:
             raise KeyboardInterrupt
         finally:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
 
-    monkeypatch.setattr(Store, "write_config", write_config)
+    monkeypatch.setattr(Trials, "change", change)
     with pytest.raises(sweep.Interrupted, match="`sweep resume small "):
         sweep.run(space_mapping(), storage=storage, **HERE)
 

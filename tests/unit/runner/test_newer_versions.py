@@ -9,9 +9,9 @@ from helpers import HERE, SMALL, sqlite_url, timeless
 
 import sweep
 from sweep.errors import Interrupted, StoreError
-from sweep.records import Epoch, Resumed, StudyState
+from sweep.records import Epoch, Resumed, StudyState, TrialConfig
 from sweep.store import Store
-from sweep.store.attributes import config_of
+from sweep.store.consistency import complete_config
 
 
 def test_the_trials_of_before_have_the_default(finished, newer):
@@ -23,7 +23,7 @@ def test_the_trials_of_before_have_the_default(finished, newer):
         {**trial.params, "num_heads": 4} for trial in before.trials
     ]
     assert [trial.outcome for trial in after.trials] == [trial.outcome for trial in before.trials]
-    assert store.read_config("small", 0).params["num_heads"] == 4
+    assert store.trials("small").read_config(0, "mlp").params["num_heads"] == 4
 
 
 def test_the_study_goes_on(finished, newer):
@@ -74,6 +74,6 @@ def test_a_network_of_before_is_tested(finished, newer, tmp_path):
 
 def test_a_parameter_that_is_not_known_is_not_dropped():
     """A network that was trained with it would be shown, and trained again, without it."""
-    plain = {"number": 0, "seed": 1, "params": {"num_layers": 3, "num_heads": 4}}
+    config = TrialConfig(0, 1, {"num_layers": 3, "num_heads": 4})
     with pytest.raises(ValueError, match="knows no parameter num_heads of mlp"):
-        config_of(plain, "mlp")
+        complete_config(config, "mlp")

@@ -33,6 +33,7 @@ from sweep.records import (
 from sweep.reporting.tables import counts
 from sweep.runner.loop import Loop
 from sweep.store import Store
+from sweep.store.trials import Trials
 from sweep.study import StudySession
 
 TRIALS = 9
@@ -245,14 +246,14 @@ class Killed(BaseException):
 MOMENTS = {
     "told to pause": (Pool, "decide", 1),
     "told to pause, later": (Pool, "decide", 6),
-    "checkpoint there, pause not": (Store, "write_paused", 1),
+    "checkpoint there, pause not": (Trials, "write_paused", 1),
     "paused": (Loop, "_promote_trial", 3),
     "about to promote": (StudySession, "promote", 1),
     "promoted, not submitted": (Loop, "_go_on_with", 1),
     "promoted, submitted": (StudySession, "promote", 2),
     "promoted, about to report": (Loop, "_go_on", 1),
     "about to end": (Loop, "_finish_study", 1),
-    "ending": (Store, "discard_checkpoints", 5),
+    "ending": (Trials, "discard_checkpoints", 5),
 }
 
 
@@ -334,7 +335,7 @@ def test_what_ended_its_workers_is_remembered_over_a_pause(tmp_path, monkeypatch
     store = Store(storage, to_write=True)
     lost = Failure(FailureKind.KILLED, "signal 9")
     for trial in range(2):
-        store.write_lost("small", trial, [lost])
+        store.trials("small").change(trial, lost=(lost,))
     given: list[Any] = []
     original = Pool.resubmit
     monkeypatch.setattr(
@@ -401,14 +402,14 @@ def test_its_search_is_not_confirmed_before_it_is_finished(half):
 def test_its_checkpoint_is_written_before_it_is_paused(tmp_path, monkeypatch):
     written: list[tuple[str, int]] = []
     for name in ("write_checkpoints", "write_paused"):
-        original = getattr(Store, name)
+        original = getattr(Trials, name)
 
-        def note(store: Store, study: str, what: Any, name=name, original=original) -> None:
-            trials = what if isinstance(what, list) else [what]
-            written.extend((name, each.trial) for each in trials)
-            original(store, study, what)
+        def note(trials: Trials, what: Any, name=name, original=original) -> None:
+            each = what if isinstance(what, list) else [what]
+            written.extend((name, one.trial) for one in each)
+            original(trials, what)
 
-        monkeypatch.setattr(Store, name, note)
+        monkeypatch.setattr(Trials, name, note)
     run(sqlite_url(tmp_path), trials=3, checkpoint_every=1000.0)
     assert written[:4] == [
         ("write_checkpoints", 0),

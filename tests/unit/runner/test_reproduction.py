@@ -15,6 +15,7 @@ from sweep.errors import InputError, Interrupted, StoreError
 from sweep.records import EpochMetrics, FailureKind, TrialOutcome
 from sweep.runner import reproduction
 from sweep.store import Store
+from sweep.store.trials import Trials
 
 SPACE = space_mapping(
     parameters={
@@ -155,7 +156,7 @@ def test_the_command_says_that_a_trial_is_identical(made, main):
 
 
 def test_other_weights_are_not_identical(made, monkeypatch):
-    monkeypatch.setattr(Store, "recorded_weights", lambda *_: "0" * 64)
+    monkeypatch.setattr(Trials, "recorded_weights", lambda *_: "0" * 64)
     found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert (found.first_difference, found.weights, found.is_identical) == (None, False, False)
 
@@ -170,7 +171,7 @@ def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(
         history=outcome.history[:2], state=sweep.records.TrialState.FAIL, failure=failure,
         best_epoch=None, validation_predictions=None, device="cuda:7 (gone)",
     )  # fmt: skip
-    monkeypatch.setattr(Store, "recorded_weights", lambda *_: None)
+    monkeypatch.setattr(Trials, "recorded_weights", lambda *_: None)
     found = sweep.reproduce("small", 0, storage=made, executor="inline")
     assert [m.epoch for m in found.repeated.history] == [1, 2]
     assert found.is_identical
@@ -204,7 +205,7 @@ def test_a_failure_that_is_not_repeated_is_said(
         state=sweep.records.TrialState.FAIL, failure=failure,
         best_epoch=None, validation_predictions=None,
     )  # fmt: skip
-    monkeypatch.setattr(Store, "recorded_weights", lambda *_: None)
+    monkeypatch.setattr(Trials, "recorded_weights", lambda *_: None)
     line = f"reproduce small 0 --storage {made}"
     output, _ = main(line, code=0 if kind is FailureKind.TIME_LIMIT else 1)
     assert f"\ntrial 0 itself failed: {kind}: too much; {again}\n" in output

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
 import re
 import signal
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
+from forging import forge, in_part
 from helpers import HERE, children, space_mapping, sqlite_url, timeless, workers
 
 import sweep
@@ -45,7 +43,6 @@ from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space, rules
 from sweep.store import Store
 from sweep.store.database import Database
-from sweep.store.seal import seal
 
 OPTIONS = ("stop", "timeout", "trials", "keep_weights", "max_failures")
 DIVERGENT = {
@@ -64,17 +61,6 @@ def run(storage: str, on_event=lambda _: None, **changes: Any):
     options = {key: changes.pop(key) for key in OPTIONS if key in changes}
     space = space_mapping(**changes)
     return sweep.run(space, storage=storage, on_event=on_event, **HERE, **options)
-
-
-def edit_study(folder: Path, key: str, change) -> None:
-    """Change what the store remembers of the study `small`, with a seal that fits."""
-    with closing(sqlite3.connect(folder / "studies.db")) as database, database:
-        where = "FROM study_user_attributes WHERE key = ?"
-        (text,) = database.execute(f"SELECT value_json {where}", (key,)).fetchone()
-        value = json.dumps(seal(["small"], key, change(json.loads(text)["value"])))
-        database.execute(
-            "UPDATE study_user_attributes SET value_json = ? WHERE key = ?", (value, key)
-        )
 
 
 # ---------------------------------------------------------------- the budget
@@ -287,7 +273,7 @@ def test_another_seed_is_another_space(finished):
     ids=["run", "resume"],
 )
 def test_other_data_are_refused(finished, tmp_path, start):
-    edit_study(tmp_path, "sweep_data", lambda data: {**data, "fingerprint": "0" * 64})
+    forge(tmp_path, study=lambda record: in_part(record, "data", fingerprint="0" * 64))
     with pytest.raises(DataError, match=r"made with other data: .* fingerprint 000000000000, "):
         start(finished)
     assert len(Store(finished, to_write=False).read_study("small").trials) == 3
@@ -358,7 +344,13 @@ def test_an_unknown_study_is_not_resumed(finished, name):
 
 
 def test_a_space_that_is_not_valid_any_more_is_refused(finished, tmp_path):
-    edit_study(tmp_path, "sweep_space", lambda space: {**space, "sampler": {"type": "oracle"}})
+    forge(
+        tmp_path,
+        study=lambda record: {
+            **record,
+            "space": {**record["space"], "sampler": {"type": "oracle"}},
+        },
+    )
     with pytest.raises(StoreError, match=r"not valid in this version: .*'oracle'"):
         sweep.resume("small", storage=finished, **HERE)
 
@@ -405,7 +397,7 @@ def test_only_the_best_trials_weights_are_kept(storage, tmp_path, metric, goal):
     (file,) = tmp_path.rglob("*.safetensors")
     assert file.stem == f"trial-{study.best.number:05d}"
     assert values[study.best.number] == best
-    assert Store(storage, to_write=False).read_weights("small", study.best.number)
+    assert Store(storage, to_write=False).trials("small").read_weights(study.best.number)
 
 
 def test_a_resume_keeps_as_many_weights_as_before(storage, tmp_path):

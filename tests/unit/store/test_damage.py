@@ -13,7 +13,7 @@ from helpers import SMALL, run_cli, sqlite_url
 
 from sweep.errors import StoreError
 from sweep.store import Store
-from sweep.store.seal import seal
+from sweep.store.digests import with_digest
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -53,11 +53,25 @@ SILENT = [
     ("UPDATE trials SET number = NULL WHERE trial_id = 2", r"cannot be understood"),
     ("UPDATE trial_params SET param_value = 0.005 WHERE param_id = 3", "parameters differ"),
     ("UPDATE study_directions SET direction = 'MINIMIZE'", r"direction"),
-    ("UPDATE study_user_attributes SET key = 'sweep_spacf' WHERE key = 'sweep_space'", "seal"),
-    ("UPDATE study_user_attributes SET key = 'sweep_done' WHERE key = 'sweep_finished'", "seal"),
-    ("UPDATE study_user_attributes SET key = 'rweep_data' WHERE key = 'sweep_data'", "seal"),
-    ("UPDATE trial_user_attributes SET key = 'sweep_lost' WHERE key = 'sweep_outcome'", "seal"),
-    ("UPDATE studies SET study_name = 'smaml'", "seal"),
+    ("UPDATE study_system_attributes SET key = 'sweep:recore'", "digest"),
+    ("UPDATE study_system_attributes SET value_json = replace(value_json, 'sha256', 'sha257')",
+     "digest"),
+    ("UPDATE study_system_attributes SET value_json = replace(value_json, '\"mlp\"', '\"mlq\"')",
+     "digest"),
+    ("DELETE FROM study_system_attributes", "record is missing"),
+    ("UPDATE trial_system_attributes SET key = 'sweep;record' WHERE trial_id = 1", "digest"),
+    ("UPDATE trial_system_attributes SET value_json = replace(value_json, '\"seed\"', '\"sfed\"')",
+     "trial 0: 'sweep:record' is not what was written there"),
+    ("UPDATE studies SET study_name = 'smaml'", "digest"),
+    ("UPDATE study_user_attributes SET key = 'sweep_formau' WHERE key = 'sweep_format'", "differ"),
+    ("UPDATE study_user_attributes SET key = 'dat' WHERE key = 'dataset'", "its dataset differ"),
+    ("UPDATE study_user_attributes SET value_json = '\"cnn\"' WHERE key = 'model'", "model differ"),
+    ("DELETE FROM study_user_attributes WHERE key = 'finished_by'", "finished_by differ"),
+    ("UPDATE trial_user_attributes SET value_json = '3' WHERE key = 'best_epoch' AND trial_id = 1",
+     "trial 0: its best_epoch differ"),
+    ("UPDATE trial_user_attributes SET key = 'seee' WHERE key = 'seed'", "0: its seed differ"),
+    ("INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (2, 'reason', '\"x\"')",
+     "trial 1: its reason differ"),
 ]  # fmt: skip
 
 
@@ -69,14 +83,13 @@ def test_what_sqlite_does_not_notice_is_noticed(finished, tmp_path, statement, r
     assert "sweep doctor" in str(caught.value)
 
 
-def test_an_outcome_that_moves_to_another_trial_is_noticed(finished, tmp_path):
-    edit(tmp_path, "DELETE FROM trial_user_attributes WHERE key = 'sweep_outcome' AND trial_id = 2")
-    edit(
-        tmp_path,
-        "UPDATE trial_user_attributes SET trial_id = 2 WHERE key = 'sweep_outcome' "
-        "AND trial_id = 1",
-    )
+def test_a_record_that_moves_to_another_trial_is_noticed(finished, tmp_path):
+    edit(tmp_path, "DELETE FROM trial_system_attributes WHERE trial_id = 2")
+    edit(tmp_path, "UPDATE trial_system_attributes SET trial_id = 2 WHERE trial_id = 1")
     with pytest.raises(StoreError, match=r"trial 0: it is COMPLETE and has no outcome"):
+        read_all(finished)
+    edit(tmp_path, "UPDATE trial_system_attributes SET trial_id = 1 WHERE trial_id = 3")
+    with pytest.raises(StoreError, match=r"trial 0: 'sweep:record' is not what was written there"):
         read_all(finished)
     edit(tmp_path, "DELETE FROM trials WHERE trial_id = 1")
     with pytest.raises(StoreError, match=r"cannot be understood"):
@@ -94,8 +107,8 @@ def test_a_range_that_is_another_one_in_one_trial_is_noticed(finished, tmp_path)
 
 
 def test_a_newer_format_is_refused_by_name(finished, tmp_path):
-    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '4' WHERE key = 'sweep_format'")
-    with pytest.raises(StoreError, match=r"newer version of sweep \(format 4; this one reads 3\)"):
+    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '5' WHERE key = 'sweep_format'")
+    with pytest.raises(StoreError, match=r"newer version of sweep \(format 5; this one reads 4\)"):
         read_all(finished)
 
 
@@ -112,23 +125,24 @@ def test_other_versions_of_optunas_tables_are_told_apart(finished, tmp_path, ver
 # ---------------------------------------------------------------- earlier versions
 
 
-def without_seals(folder: Path) -> None:
-    """What the first version wrote: bare values, and no format."""
-    edit(folder, "DELETE FROM study_user_attributes WHERE key = 'sweep_format'")
-    for table in ("study_user_attributes", "trial_user_attributes"):
-        edit(folder, f"UPDATE {table} SET value_json = value_json -> '$.value'")  # noqa: S608
+def as_format(folder: Path, version: int) -> None:
+    """User attributes in place of records, as earlier versions wrote them; the first: no format."""
+    edit(folder, "DELETE FROM study_system_attributes")
+    edit(folder, "DELETE FROM study_user_attributes")
+    values = {"sweep_space": "{}"} | ({"sweep_format": str(version)} if version > 1 else {})
+    for value in values.items():
+        edit(
+            folder,
+            "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, ?)",
+            *value,
+        )
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
     finished, tmp_path, main, version
 ):
-    if version == 1:
-        without_seals(tmp_path)
-    else:
-        edit(
-            tmp_path, "UPDATE study_user_attributes SET value_json = '2' WHERE key = 'sweep_format'"
-        )
+    as_format(tmp_path, version)
     (tmp_path / "space.yaml").write_text(json.dumps(SMALL))
     before = files(tmp_path)
     for line in ("show small", "resume small", "run space.yaml", "report small"):
@@ -137,7 +151,7 @@ def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
         assert errors.count("\n") == 1
         assert "'small' in " in errors
         assert (
-            f"was made by an earlier version of sweep (format {version}; this one reads 3); use "
+            f"was made by an earlier version of sweep (format {version}; this one reads 4); use "
             "that version, or another store with --storage\n"
         ) in errors
         assert files(tmp_path) == before
@@ -153,15 +167,10 @@ def test_attributes_of_other_programs_are_left_alone(finished, tmp_path):
     assert list(read_all(finished)) == ["small"]
 
 
-def test_a_seal_does_not_fit_another_owner_key_or_value():
-    seals = [
-        seal(*arguments)["sha256"]
-        for arguments in [
-            (["a", 1], "key", 0.5), (["a", 2], "key", 0.5), (["b", 1], "key", 0.5),
-            (["a"], "key", 0.5), (["a", 1], "kez", 0.5), (["a", 1], "key", 0.25),
-        ]
-    ]  # fmt: skip
-    assert len(set(seals)) == len(seals)
+def test_a_digest_does_not_fit_another_owner_or_value():
+    owners = [["a", 1], ["a", 2], ["b", 1], ["a"], ["a1"], ["a", "1"]]
+    digests = [with_digest(owner, value)["sha256"] for owner in owners for value in (0.5, 0.25)]
+    assert len(set(digests)) == len(digests)
 
 
 # ---------------------------------------------------------------- the command line
@@ -179,15 +188,17 @@ def test_commands_on_a_damaged_store_say_one_line(finished, tmp_path, main):
 def test_text_that_is_no_text_is_one_line_without_optunas_warnings(finished, tmp_path):
     edit(
         tmp_path,
-        "UPDATE trial_user_attributes SET value_json = CAST(X'7b22ff227d' AS TEXT) "
-        "WHERE key = 'sweep_outcome' AND trial_id = 1",
+        "UPDATE trial_system_attributes SET value_json = CAST(X'7b22ff227d' AS TEXT) "
+        "WHERE key = 'sweep:record' AND trial_id = 1",
     )
     done = run_cli("show", "small", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("table", ["studies", "trials", "trial_user_attributes", "alembic_version"])
+@pytest.mark.parametrize(
+    "table", ["studies", "trials", "trial_system_attributes", "alembic_version"]
+)
 def test_a_table_that_the_schema_has_lost_is_damage_and_no_empty_store(finished, tmp_path, table):
     """One flipped bit makes `tAble` of a table, and SQLite passes over it without a word."""
     path = tmp_path / "studies.db"

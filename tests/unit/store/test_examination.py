@@ -10,14 +10,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from helpers import space_mapping, sqlite_url
+from helpers import begin, space_mapping, sqlite_url
 from test_opening import CUT_OFF
 
 from sweep.definitions import DATASETS
 from sweep.errors import StoreError
 from sweep.records import Checkpoint, DataFacts, StudyState
 from sweep.space import load_space
-from sweep.store import Examination, Store, examine
+from sweep.store import Examination, Store, StoredStudy, examine
 from sweep.study import StudySession
 
 SPACE = load_space(space_mapping())
@@ -46,10 +46,10 @@ def interrupted(tmp_path) -> Store:
     store = Store(sqlite_url(tmp_path), to_write=True)
     session = StudySession(store.storage, "small", SPACE)
     with store.lock("small"):
-        store.write_study("small", space=SPACE.to_json(), data=FACTS)
-        store.write_config("small", session.ask())
-        store.write_checkpoints("small", [Checkpoint(0, 1, 0, b"one")])
-        store.write_checkpoints("small", [Checkpoint(0, 2, 0, b"two")])
+        store.write_study("small", StoredStudy(space=SPACE.to_json(), data=FACTS))
+        begin(store, "small", session)
+        store.trials("small").write_checkpoints([Checkpoint(0, 1, 0, b"one")])
+        store.trials("small").write_checkpoints([Checkpoint(0, 2, 0, b"two")])
     return store
 
 
@@ -77,7 +77,7 @@ def test_a_study_at_work_has_no_orphans(interrupted, tmp_path):
 
 
 def test_damaged_checkpoints_are_listed_with_what_a_resume_makes_of_them(interrupted, tmp_path):
-    newest, earlier = interrupted.recorded_checkpoints("small", 0)
+    newest, earlier = interrupted.trials("small").recorded_checkpoints(0)
     newest.write_bytes(b"half")
     found = examined(tmp_path)
     assert found.is_damaged
@@ -114,9 +114,9 @@ def test_what_a_crash_left_and_folders_of_no_study_are_listed(finished, tmp_path
 
 def test_a_study_that_cannot_be_read_is_named_beside_those_that_can(interrupted, tmp_path):
     StudySession(interrupted.storage, "other", SPACE)
-    interrupted.write_study("other", space=SPACE.to_json(), data=FACTS)
+    interrupted.write_study("other", StoredStudy(space=SPACE.to_json(), data=FACTS))
     with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
-        database.execute("UPDATE study_user_attributes SET value_json = '1' WHERE study_id = 2")
+        database.execute("UPDATE study_system_attributes SET value_json = '1' WHERE study_id = 2")
     found = examined(tmp_path)
     assert found.is_damaged
     assert [(s.name, s.state is None) for s in found.studies] == [("other", True), ("small", False)]
@@ -184,7 +184,7 @@ def test_the_command_without_a_store_is_exit_code_2(main):
 def test_a_store_that_another_process_holds_is_not_called_damaged(
     tmp_path, interrupted, monkeypatch
 ):
-    monkeypatch.setattr("sweep.store.opening.LOCK_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("sweep.store.database_file.LOCK_WAIT_SECONDS", 0.1)
     with closing(sqlite3.connect(tmp_path / "studies.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreError, match="cannot be read now: another process does not let go"):

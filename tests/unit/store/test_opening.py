@@ -13,14 +13,14 @@ import pytest
 from helpers import run_cli, sqlite_url
 
 from sweep.errors import StoreError
-from sweep.store import Store, opening
-from sweep.store.opening import has_unfinished_write
+from sweep.store import Store, database_file
+from sweep.store.database_file import has_unfinished_write
 
 CUT_OFF = """
 import os, sqlite3, sys
 database = sqlite3.connect(sys.argv[1])
 database.execute("PRAGMA cache_size = 1")  # so that pages are written before the commit
-database.execute("UPDATE trial_user_attributes SET value_json = replace(value_json, '0.', '9.')")
+database.execute("UPDATE trial_system_attributes SET value_json = replace(value_json, '0.', '9.')")
 database.execute("UPDATE trial_values SET value = 9")
 assert os.path.getsize(sys.argv[1] + "-journal") > 4096
 os._exit(9)
@@ -63,7 +63,7 @@ def test_the_command_line_reads_on_after_a_write_that_was_cut_off(cut_off, tmp_p
 def test_a_store_that_another_program_keeps_is_busy_and_not_damaged(
     finished, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(opening, "LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(database_file, "LOCK_WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(tmp_path / "studies.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreError, match="another process does not let go") as caught:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from helpers import make_metrics
+from forging import forge
+from helpers import begin, make_metrics
 
 from sweep.definitions import DATASETS
 from sweep.errors import StoreError
@@ -26,8 +27,8 @@ from sweep.records import (
     TrialState,
 )
 from sweep.space import load_space
-from sweep.store import Store
-from sweep.study import StudySession
+from sweep.store import Store, StoredStudy
+from sweep.study import RECORD, StudySession
 
 SPACE = load_space({"name": "made", "dataset": "digits", "parameters": {"epochs": 2}})
 FACTS = DataFacts(DATASETS["digits"], "f" * 64, bytes([1, 2, 3]))
@@ -58,16 +59,15 @@ def store(storage) -> Store:
     StudySession(made.storage, "made", SPACE)
     with made.lock("made"):
         pass
-    made.write_study("made", space=SPACE.to_json(), data=FACTS)
+    made.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS))
     return made
 
 
 def add_trial(store: Store, keep: set[int], **changes) -> TrialOutcome:
     session = StudySession(store.storage, "made", SPACE)
-    config = session.ask()
-    store.write_config("made", config)
+    config = begin(store, "made", session)
     outcome = make_outcome(config.number, **changes)
-    store.write_outcome("made", outcome, keep=keep)
+    store.trials("made").write_outcome(outcome, keep=keep)
     session.tell(outcome)
     return outcome
 
@@ -76,7 +76,7 @@ def add_trial(store: Store, keep: set[int], **changes) -> TrialOutcome:
 
 
 def test_a_study_is_read_as_it_was_written(store):
-    store.write_budget("made", 7, 60.0)
+    store.change_study("made", num_trials=7, timeout_seconds=60.0)
     outcome = add_trial(store, keep={0})
     record = Store(store.url, to_write=False).read_study("made")
     assert (record.name, record.num_trials, record.timeout_seconds) == ("made", 7, 60.0)
@@ -86,7 +86,7 @@ def test_a_study_is_read_as_it_was_written(store):
     (trial,) = record.trials
     assert trial.state is TrialState.COMPLETE
     assert trial.outcome == replace(outcome, weights=None)
-    assert trial.params == store.read_config("made", 0).params
+    assert trial.params == store.trials("made").read_config(0, "mlp").params
     assert trial.params["epochs"] == 2
     assert record.best == trial
     assert record.value(trial) == 0.7
@@ -99,7 +99,7 @@ def test_the_state_tells_finished_from_interrupted_and_running(store):
         (None, StudyState.INTERRUPTED),
         ("timeout", StudyState.FINISHED),
     ]:
-        store.write_finished("made", reason)
+        store.change_study("made", finished_by=reason)
         assert store.read_study("made").state is state
     with store.lock("made"):
         assert store.read_study("made").state is StudyState.RUNNING
@@ -117,19 +117,18 @@ def test_a_failed_trial_keeps_its_reason(store):
 
 def test_a_trial_under_way_has_its_configuration_and_reports(store):
     session = StudySession(store.storage, "made", SPACE)
-    config = session.ask()
-    store.write_config("made", config)
+    config = begin(store, "made", session)
     session.report(make_metrics(0, 1, 0.25))
     (trial,) = store.read_study("made").trials
     assert (trial.state, trial.reports, trial.outcome) == (TrialState.RUNNING, {1: 0.25}, None)
     assert trial.epochs_run == 1
-    assert store.read_config("made", 0) == config
+    assert store.trials("made").read_config(0, "mlp") == config
 
 
 def test_an_outcome_counts_only_once_it_was_told(store):
     session = StudySession(store.storage, "made", SPACE)
-    store.write_config("made", session.ask())
-    store.write_outcome("made", make_outcome(0), keep={0})
+    begin(store, "made", session)
+    store.trials("made").write_outcome(make_outcome(0), keep={0})
     record = store.read_study("made")
     assert record.trials[0].outcome is None
     assert record.best is None
@@ -202,28 +201,31 @@ def test_a_store_of_another_optuna_version_is_refused(store, tmp_path):
 
 # ---------------------------------------------------------------- damage
 
-PLACES = [
-    ("study_user_attributes", "sweep_space"),
-    ("study_user_attributes", "sweep_budget"),
-    ("study_user_attributes", "sweep_data"),
-    ("study_user_attributes", "sweep_test_readings"),
-    ("trial_user_attributes", "sweep_config"),
-    ("trial_user_attributes", "sweep_outcome"),
-]
+
+@pytest.mark.parametrize("value", [[1], "text", 7, None, {"trial": "x"}, {"record": {}}])
+@pytest.mark.parametrize("table", ["study_system_attributes", "trial_system_attributes"])
+def test_damaged_records_are_a_store_error(finished, tmp_path, table, value):
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
+        statement = f"UPDATE {table} SET value_json = ? WHERE key = ?"  # noqa: S608
+        assert database.execute(statement, (json.dumps(value), RECORD)).rowcount
+    with pytest.raises(StoreError, match="cannot be understood"):
+        Store(finished, to_write=False).read_study("small")
 
 
 @pytest.mark.parametrize("value", [[1], "text", 7, {"trial": "x"}, {"objective": 3}])
-@pytest.mark.parametrize(("table", "key"), PLACES)
-def test_damaged_attributes_are_a_store_error(finished, tmp_path, table, key, value):
-    with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
-        statement = f"UPDATE {table} SET value_json = ? WHERE key = ?"  # noqa: S608
-        changed = database.execute(statement, (json.dumps(value), key)).rowcount
-        if not changed:
-            database.execute(
-                f"INSERT INTO {table} (study_id, key, value_json) VALUES (1, ?, ?)",  # noqa: S608
-                (key, json.dumps(value)),
-            )
+@pytest.mark.parametrize("part", ["space", "data", "workers", "test_readings"])
+def test_a_part_of_a_study_that_is_none_is_a_store_error(finished, tmp_path, part, value):
+    """Whoever writes a store can make a digest that fits."""
+    forge(tmp_path, study=lambda record: {**record, part: value})
     with pytest.raises(StoreError, match="cannot be understood"):
+        Store(finished, to_write=False).read_study("small")
+
+
+@pytest.mark.parametrize("value", [[1], "text", 7, {"trial": "x"}, {"objective": 3}])
+@pytest.mark.parametrize("part", ["config", "outcome", "paused_at", "audited"])
+def test_a_part_of_a_trial_that_is_none_is_a_store_error(finished, tmp_path, part, value):
+    forge(tmp_path, trial=lambda _, record: {**record, part: value})
+    with pytest.raises(StoreError, match="cannot be understood: trial 0: "):
         Store(finished, to_write=False).read_study("small")
 
 
@@ -233,21 +235,21 @@ def test_damaged_attributes_are_a_store_error(finished, tmp_path, table, key, va
 def test_weights_of_kept_trials_are_there_and_others_are_deleted(store):
     for number in range(3):
         add_trial(store, keep={number, 0})
-    assert store.read_weights("made", 0) == b"weights of 0"
-    assert store.read_weights("made", 1) is None
-    assert store.read_weights("made", 2) == b"weights of 2"
+    assert store.trials("made").read_weights(0) == b"weights of 0"
+    assert store.trials("made").read_weights(1) is None
+    assert store.trials("made").read_weights(2) == b"weights of 2"
 
 
 def test_weights_that_are_not_the_recorded_ones_are_not_read(store, tmp_path):
     add_trial(store, keep={0})
     (file,) = tmp_path.rglob("*.safetensors")
     file.write_bytes(b"something else")
-    assert store.read_weights("made", 0) is None
+    assert store.trials("made").read_weights(0) is None
 
 
 def test_a_trial_without_weights_has_none(store):
     add_trial(store, keep={0}, weights=None)
-    assert store.read_weights("made", 0) is None
+    assert store.trials("made").read_weights(0) is None
 
 
 def test_the_study_is_readable_without_its_folder(finished, tmp_path):
@@ -255,7 +257,7 @@ def test_the_study_is_readable_without_its_folder(finished, tmp_path):
     store = Store(finished, to_write=False)
     record = store.read_study("small")
     assert record.state is StudyState.FINISHED
-    assert store.read_weights("small", record.best.number) is None
+    assert store.trials("small").read_weights(record.best.number) is None
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../outside", "a/b", "/x", "a\\b", "a\0b"])
@@ -273,18 +275,17 @@ def test_names_from_a_strangers_store_stay_in_the_folder(tmp_path, name):
 def audit_trial(store: Store, epoch: object = 1, **changes) -> None:
     """A trial of which the store says that it was audited after an epoch."""
     session = StudySession(store.storage, "made", SPACE)
-    config = session.ask()
-    store.write_config("made", config)
+    config = begin(store, "made", session)
     for metrics in make_outcome(config.number).history:
         session.report(metrics)
-    store.write_audited("made", config.number, epoch)
+    store.trials("made").change(config.number, audited=epoch)
     outcome = make_outcome(config.number, **changes)
-    store.write_outcome("made", outcome, keep=set())
+    store.trials("made").write_outcome(outcome, keep=set())
     session.tell(outcome)
 
 
 def test_an_audited_trial_and_the_plan_are_remembered(store):
-    store.write_budget("made", 7, None, None, 3)
+    store.change_study("made", num_trials=7, num_audits=3)
     audit_trial(store)
     add_trial(store, keep=set())
     record = Store(store.url, to_write=False).read_study("made")
@@ -294,9 +295,8 @@ def test_an_audited_trial_and_the_plan_are_remembered(store):
 
 def test_an_audit_may_be_seen_before_its_epoch(store):
     """As when a driver writes between the two queries of a reader."""
-    config = StudySession(store.storage, "made", SPACE).ask()
-    store.write_config("made", config)
-    store.write_audited("made", config.number, 1)
+    config = begin(store, "made", StudySession(store.storage, "made", SPACE))
+    store.trials("made").change(config.number, audited=1)
     (trial,) = Store(store.url, to_write=False).read_study("made").trials
     assert (trial.audited, trial.reports) == (1, {})
 
@@ -306,9 +306,6 @@ def test_an_audit_may_be_seen_before_its_epoch(store):
     [
         (9, {}, "audited after epoch 9, which it did not report"),
         (0, {}, "audited after epoch 0, which it did not report"),
-        ("1", {}, "audited after epoch '1', which it did not report"),
-        (True, {}, "audited after epoch True, which it did not report"),
-        ([1], {}, r"audited after epoch \[1\], which it did not report"),
         (1, {"state": TrialState.PRUNED}, "audited after epoch 1 and pruned all the same"),
     ],
 )

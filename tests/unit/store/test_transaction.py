@@ -14,7 +14,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from helpers import make_metrics, space_mapping, sqlite_url, without_clock
+from helpers import begin, make_metrics, space_mapping, sqlite_url, without_clock
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,7 +22,7 @@ from sweep.definitions import DATASETS
 from sweep.errors import StoreError
 from sweep.records import DataFacts, Decision, TrialConfig, TrialOutcome, TrialState
 from sweep.space import load_space
-from sweep.store import STORE_FAILURES, Store, describe_failure
+from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure
 from sweep.study import StudySession
 
 SPACE = load_space(
@@ -40,7 +40,7 @@ def store(storage) -> Store:
     """A store with the study `made`, which has no trials."""
     made = Store(storage, to_write=True)
     StudySession(made.storage, "made", SPACE)
-    made.write_study("made", space=SPACE.to_json(), data=FACTS)
+    made.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS))
     return made
 
 
@@ -55,11 +55,10 @@ def make_outcome(trial: int, state: TrialState = TrialState.COMPLETE) -> TrialOu
 
 
 def whole_trial(store: Store, session: StudySession) -> None:
-    config = session.ask()
-    store.write_config("made", config)
+    config = begin(store, "made", session)
     for metrics in make_outcome(config.number).history:
         session.report(metrics)
-    store.write_outcome("made", make_outcome(config.number), keep={config.number})
+    store.trials("made").write_outcome(make_outcome(config.number), keep={config.number})
     session.tell(make_outcome(config.number))
 
 
@@ -97,7 +96,7 @@ def test_a_transaction_may_be_the_first_thing_that_happens(storage):
     store = Store(storage, to_write=True)
     with store.transaction():
         StudySession(store.storage, "made", SPACE)
-        store.write_study("made", space=SPACE.to_json(), data=FACTS)
+        store.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS))
     assert Store(storage, to_write=False).study_names() == ["made"]
 
 
@@ -144,7 +143,7 @@ def test_after_an_error_the_store_refuses_to_go_on(store, session):
         session.ask()
         raise ZeroDivisionError
     with pytest.raises(StorageInternalError) as caught:
-        store.write_budget("made", 5, None)
+        store.change_study("made", num_trials=5)
     assert "open the store again" in str(caught.value.__cause__)
     with pytest.raises(StorageInternalError):
         store.read_study("made")
@@ -158,7 +157,7 @@ def test_an_error_that_was_caught_takes_back_its_own_call_only(store, session):
     with store.transaction():
         with pytest.raises(KeyError, match="Record"):
             store.storage.get_trial(999)
-        store.write_config("made", config)
+        store.trials("made").change(config.number, config=config)
         with pytest.raises(KeyError, match="Record"):
             store.storage.get_trial(999)
         session.report(make_metrics(0, 1, 0.25))
@@ -172,8 +171,7 @@ def test_an_error_that_was_caught_takes_back_its_own_call_only(store, session):
 
 def test_a_full_disk_is_not_passed_over(store, session):
     """SQLite takes back all of a transaction by itself, whoever catches the error."""
-    config = session.ask()
-    store.write_config("made", config)
+    begin(store, "made", session)
 
     def fill_the_disk() -> None:
         with store.transaction():
@@ -196,8 +194,8 @@ def test_transactions_do_not_nest(store, session):
         config = session.ask()
         with pytest.raises(RuntimeError, match="transactions do not nest"), store.transaction():
             pass
-        store.write_config("made", config)
-    assert Store(store.url, to_write=False).read_config("made", 0) == config
+        store.trials("made").change(config.number, config=config)
+    assert Store(store.url, to_write=False).trials("made").read_config(0, "mlp") == config
 
 
 def test_a_store_belongs_to_one_thread(store, session):
@@ -220,18 +218,18 @@ def test_a_store_belongs_to_one_thread(store, session):
 
 def test_weights_are_deleted_when_it_is_sure_that_they_are_not_kept(store, session):
     def weights(trial: int) -> bytes | None:
-        return Store(store.url, to_write=False).read_weights("made", trial)
+        return Store(store.url, to_write=False).trials("made").read_weights(trial)
 
     for number in range(2):
         with store.transaction():
-            store.write_config("made", session.ask())
-            store.write_outcome("made", make_outcome(number), keep={number})
+            begin(store, "made", session)
+            store.trials("made").write_outcome(make_outcome(number), keep={number})
             assert (number == 0) or weights(0) == b"weights of 0"
         assert weights(number) == b"weights of %d" % number
     assert weights(0) is None
     with pytest.raises(ZeroDivisionError), store.transaction():  # noqa: PT012
         session.ask()
-        store.write_outcome("made", make_outcome(2), keep={2})
+        store.trials("made").write_outcome(make_outcome(2), keep={2})
         raise ZeroDivisionError
     assert weights(1) == b"weights of 1"
 
@@ -240,7 +238,7 @@ def test_weights_are_deleted_when_it_is_sure_that_they_are_not_kept(store, sessi
 
 CODE = """
 import sys
-from helpers import make_metrics
+from helpers import begin, make_metrics
 from sweep.store import Store
 from sweep.study import StudySession
 from test_transaction import SPACE, states
@@ -281,7 +279,7 @@ def test_a_killed_process_leaves_nothing_of_its_transaction(store):
     code = """
 store = Store(sys.argv[1], to_write=True)
 session = StudySession(store.storage, "made", SPACE)
-store.write_config("made", session.ask())
+begin(store, "made", session)
 with store.transaction():
     for epoch in range(1, 5):
         session.report(make_metrics(0, epoch))
@@ -319,7 +317,7 @@ def test_a_commit_waits_for_a_reader(store, session):
 
 def test_another_writer_waits_for_a_transaction(store, session):
     other = threading.Thread(
-        target=lambda: Store(store.url, to_write=True).write_budget("made", 5, None)
+        target=lambda: Store(store.url, to_write=True).change_study("made", num_trials=5)
     )
     with store.transaction():
         session.ask()
@@ -339,7 +337,7 @@ def run_lanes(url: str, *, apart: bool) -> tuple[list[TrialConfig], list[Decisio
     """Twelve trials, three under way at a time; reports of an epoch together or one by one."""
     store = Store(url, to_write=True)
     session = StudySession(store.storage, "made", SPACE)
-    store.write_study("made", space=SPACE.to_json(), data=FACTS)
+    store.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS))
     transaction = nullcontext if apart else store.transaction
     configs: list[TrialConfig] = []
     decisions: list[Decision] = []
@@ -347,8 +345,7 @@ def run_lanes(url: str, *, apart: bool) -> tuple[list[TrialConfig], list[Decisio
         lanes = {}
         for _ in range(3):
             with transaction():
-                config = session.ask()
-                store.write_config("made", config)
+                config = begin(store, "made", session)
             lanes[config.number] = TrialState.COMPLETE
             configs.append(config)
         for epoch in range(1, 5):
@@ -364,7 +361,7 @@ def run_lanes(url: str, *, apart: bool) -> tuple[list[TrialConfig], list[Decisio
                     lanes[number] = TrialState.PRUNED
         for number, state in lanes.items():
             with transaction():
-                store.write_outcome("made", make_outcome(number, state), keep=set())
+                store.trials("made").write_outcome(make_outcome(number, state), keep=set())
                 session.tell(make_outcome(number, state))
     return configs, decisions
 

@@ -13,7 +13,7 @@ from helpers import sqlite_url
 
 from sweep.errors import StoreError
 from sweep.store import Store
-from sweep.store.url import database_path
+from sweep.store.database_file import database_path
 from sweep.words import DEFAULT_STORAGE
 
 

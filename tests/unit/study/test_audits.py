@@ -11,7 +11,7 @@ from optuna.storages import InMemoryStorage
 from sweep.records import Decision, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession
-from sweep.study.audits import Audits
+from sweep.study.schedules import Audits
 
 
 def taken(audits: Audits, trials: Any) -> list[int]:

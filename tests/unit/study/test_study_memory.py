@@ -15,8 +15,8 @@ from sweep.errors import SweepFailedError
 from sweep.records import Decision, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, derive_seed
-from sweep.study.memory import StudyMemory
-from sweep.study.pruners import build_pruner
+from sweep.study.mirror import StudyMirror
+from sweep.study.schedules import build_pruner
 
 EPOCHS = 6
 LANES = 3
@@ -143,7 +143,7 @@ def test_memory_and_store_say_the_same(storage, sampler):
     there = RDBStorage(storage)
     remembered = session._storage
     assert repr(stored(there)) == repr(stored(remembered))  # in words: NaN is not NaN
-    assert repr(stored(StudyMemory(there, "x"))) == repr(stored(remembered))
+    assert repr(stored(StudyMirror(there, "x"))) == repr(stored(remembered))
     study_id = there.get_study_id_from_name("x")
     assert there.get_study_system_attrs(study_id) == remembered.get_study_system_attrs(0)
 
@@ -189,7 +189,7 @@ def test_what_no_sampler_looks_at_stays_in_the_store(storage):
     store = fill(storage, 100, size=50_000)
     tracemalloc.start()
     try:
-        memory = StudyMemory(store, "x")
+        memory = StudyMirror(store, "x")
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -208,7 +208,7 @@ def test_trials_are_taken_from_where_they_are_read_best(storage):
             taken.append(trial.number)
             yield trial
 
-    memory = StudyMemory(store, "x", trials())
+    memory = StudyMirror(store, "x", trials())
     assert taken == [0, 1, 2]
-    assert memory.get_all_trials(0) == StudyMemory(store, "x").get_all_trials(0)
+    assert memory.get_all_trials(0) == StudyMirror(store, "x").get_all_trials(0)
     assert [trial.value for trial in memory.get_all_trials(0)] == [t.value for t in expected]

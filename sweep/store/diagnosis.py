@@ -1,4 +1,4 @@
-"""What goes wrong with a store → words: a full disk, a busy file, damage."""
+"""What went wrong with a store, in words: a full disk, a busy file, damage."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
     Args:
         path: The database file.
         what: What is read, as the message's subject.
-        to_write: Whether somebody writes, too, who is to learn of a full disk or a lost folder as
-            it is: his work fails, and nothing says that the file is damaged.
+        to_write: Whether the caller writes, too: then a full disk or a lost folder is raised as
+            it is, because the work fails and the file need not be damaged.
 
     Raises:
         StoreError: it cannot be read.

@@ -1,0 +1,200 @@
+"""The records of a study and its trials → `StudyRecord`, compared with what Optuna stores.
+
+Optuna's own columns repeat part of the records without a digest. Both are compared, so that a
+damaged number is noticed wherever it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from sweep.definitions import FAMILIES, complete, parameters_of
+from sweep.records import (
+    Confirms,
+    Objective,
+    StudyRecord,
+    StudyState,
+    TrialConfig,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+    confirmation_name,
+)
+from sweep.store.diagnosis import one_line
+from sweep.store.digests import checked
+from sweep.store.stored import StoredStudy, StoredTrial, differences, trial_summary
+from sweep.study import PRUNED
+
+__all__ = ["complete_config", "require_summary", "study_record"]
+
+
+def study_record(
+    stored: StoredStudy,
+    name: str,
+    directions: list[StudyDirection],
+    trials: Iterable[FrozenTrial],
+    *,
+    is_locked: bool,
+) -> StudyRecord:
+    """A study as this project knows it: its record, and what Optuna stores of it and its trials.
+
+    It is RUNNING if it `is_locked` by a driver.
+
+    Raises:
+        LookupError | TypeError | ValueError: something is not what was written.
+    """
+    objective = Objective(**stored.space["objective"])
+    if [direction.name.lower() for direction in directions] != [objective.goal]:
+        raise ValueError(f"its direction is {directions} and its goal {objective.goal!r}")
+    if stored.confirms is not None:
+        _check_confirms(stored.confirms, name)
+    values = {field.name: getattr(stored, field.name) for field in fields(stored)}
+    records = _trial_records(trials, name, objective, stored.space["model"])
+    record = StudyRecord(
+        name=name, state=StudyState.RUNNING, objective=objective, trials=records, **values
+    )
+    return record if is_locked else replace(record, state=record.state_at_rest)
+
+
+def _trial_records(
+    trials: Iterable[FrozenTrial], owner: str, objective: Objective, model: str
+) -> tuple[TrialRecord, ...]:
+    """A study's trials, compared with their records and with each other."""
+    ranges: dict[str, BaseDistribution] = {}
+    records: list[TrialRecord] = []
+    for number, trial in enumerate(trials):
+        try:
+            _compare("number", trial.number, number)
+            for name, distribution in trial.distributions.items():
+                known = ranges.setdefault(name, distribution)
+                _compare(f"range of {name}", distribution, known)
+            records.append(_trial_record(trial, owner, objective, model))
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"trial {number}: {one_line(error)}") from None
+    return tuple(records)
+
+
+def _trial_record(trial: FrozenTrial, owner: str, objective: Objective, model: str) -> TrialRecord:
+    stored = checked((owner, trial.number), StoredTrial, trial.system_attrs) or StoredTrial()
+    config = complete_config(stored.config, model) if stored.config else None
+    state = TrialState[trial.state.name]
+    if stored.paused_at is not None:
+        _compare_paused(trial, stored, stored.paused_at)
+        state = TrialState.PAUSED if state is TrialState.RUNNING else state
+    if trial.state.is_finished():
+        _compare_ended(trial, state, stored, objective)
+    if config is not None:
+        _compare("number", config.number, trial.number)
+        _compare("parameters", trial.params, {name: config.params[name] for name in trial.params})
+    if stored.audited is not None:
+        _compare_audited(trial, stored.audited)
+    return TrialRecord(
+        number=trial.number,
+        state=state,
+        params=dict(config.params) if config else {},
+        reports=dict(sorted(trial.intermediate_values.items())),
+        outcome=stored.outcome if trial.state.is_finished() else None,  # not before it was told
+        lost=stored.lost,
+        retry_of=stored.retry_of,
+        audited=stored.audited,
+        started_at=trial.datetime_start,
+        ended_at=trial.datetime_complete,
+    )
+
+
+def complete_config(config: TrialConfig, model: str) -> TrialConfig:
+    """A configuration in which parameters newer than the trial have their defaults.
+
+    Raises:
+        ValueError: it has a parameter that this version does not know.
+    """
+    if model not in FAMILIES:  # of another version; whoever needs its parameters says so
+        return config
+    params = complete(parameters_of(model), config.params)
+    if unknown := sorted(config.params.keys() - params.keys()):
+        raise ValueError(f"this version knows no parameter {', '.join(unknown)} of {model}")
+    return replace(config, params=params)
+
+
+def require_summary(
+    summary: Mapping[str, str | int | float | None], attributes: Mapping[str, Any]
+) -> None:
+    """Raise a `ValueError` unless user attributes repeat what the record says."""
+    for key, value in differences(summary, attributes).items():
+        raise ValueError(_contradiction(key, attributes.get(key), value))
+
+
+def _compare_paused(trial: FrozenTrial, stored: StoredTrial, epoch: int) -> None:
+    outcome = stored.outcome
+    if trial.state not in (OptunaState.RUNNING, OptunaState.PRUNED):
+        raise ValueError(f"it is {trial.state.name} and paused")
+    if epoch not in trial.intermediate_values:
+        raise ValueError(f"it was paused after epoch {epoch!r}, which it did not report")
+    if outcome is None or not outcome.history:
+        raise ValueError(f"it was paused after epoch {epoch} and has no history")
+    _compare("last epoch", outcome.history[-1].epoch, epoch)
+    _compare("state", outcome.state, TrialState.PRUNED)
+    _compare("number", outcome.trial, trial.number)
+    # Optuna reads a trial in several steps: it may have been promoted meanwhile.
+    until = {step: value for step, value in trial.intermediate_values.items() if step <= epoch}
+    _compare("reports", dict(sorted(until.items())), stored.reports)
+
+
+def _compare_audited(trial: FrozenTrial, epoch: int) -> None:
+    # Optuna reads a trial in several steps, and its driver may have added an epoch between two.
+    if trial.state is not OptunaState.RUNNING and epoch not in trial.intermediate_values:
+        raise ValueError(f"it was audited after epoch {epoch!r}, which it did not report")
+    if trial.state is OptunaState.PRUNED or PRUNED in trial.system_attrs:
+        raise ValueError(f"it was audited after epoch {epoch} and pruned all the same")
+
+
+def _compare_ended(
+    trial: FrozenTrial, state: TrialState, stored: StoredTrial, objective: Objective
+) -> None:
+    if stored.outcome is not None:
+        _compare_outcome(trial, state, stored.outcome, objective)
+        _compare("reports", dict(sorted(trial.intermediate_values.items())), stored.reports)
+    elif state is not TrialState.FAIL:
+        raise ValueError(f"it is {state} and has no outcome")
+    require_summary(trial_summary(stored), trial.user_attrs)
+
+
+def _compare_outcome(
+    trial: FrozenTrial, state: TrialState, outcome: TrialOutcome, objective: Objective
+) -> None:
+    _compare("number", outcome.trial, trial.number)
+    _compare("state", outcome.state, state)
+    if state is TrialState.COMPLETE:
+        value = objective.value(outcome.best) if outcome.best else None
+        _compare("value", trial.values, None if value is None else [value])
+    elif state is TrialState.PRUNED and trial.values:
+        # Optuna gives a pruned trial its last report as value.
+        _compare("value", trial.values, [trial.intermediate_values[max(trial.intermediate_values)]])
+    elif trial.values:
+        raise ValueError(f"it is {state} and has a value")
+
+
+def _compare(what: str, found: object, recorded: object) -> None:
+    """Compare what two places say; one that does not say anything agrees."""
+    # What is equal is written alike but for a number that is NaN, which equals nothing.
+    if recorded is not None and found != recorded and repr(found) != repr(recorded):
+        raise ValueError(_contradiction(what, found, recorded))
+
+
+def _contradiction(what: str, found: object, recorded: object) -> str:
+    return f"its {what} differ: {found!r} in one place and {recorded!r} in another"
+
+
+def _check_confirms(confirms: Confirms, name: str) -> None:
+    num = len(set(confirms.trials))
+    if not num or num < len(confirms.trials) or min(confirms.trials) < 0 or confirms.num_seeds < 1:
+        raise ValueError(f"it repeats trials {confirms.trials}, each {confirms.num_seeds} times")
+    if name != confirmation_name(confirms.study):
+        raise ValueError(f"it says that it confirms {confirms.study!r}")

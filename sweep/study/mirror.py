@@ -1,0 +1,165 @@
+"""A study in memory, in front of its store.
+
+Sampler and pruner look at all trials again for every trial and every epoch. Optuna's own cache in
+front of a database keeps finished trials only: each look reads the trials under way anew, parameter
+by parameter and report by report. The driver holds its study's lock, so that what it has read and
+written itself is the whole truth: here every read is answered from memory, and every write goes to
+the store first. User attributes and the store's records, which are most of a trial and which no
+sampler looks at, stay in the store alone.
+
+A trial that is paused is RUNNING in the store, and here to whoever asks for it by its id. Among all
+trials it is shown as PRUNED: TPE takes a RUNNING trial for a bad one, and forgets what it reported.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.errors import SweepFailedError
+
+__all__ = ["RECORD", "StudyMirror"]
+
+RECORD = "sweep:record"
+"""The system attribute in which the store keeps its record of a study or a trial."""
+
+
+class StudyMirror(InMemoryStorage):
+    """One study of a store as a storage for Optuna, with ids of its own.
+
+    Args:
+        store: Where the study lives.
+        name: Its name.
+        trials: Its trials, for a store that can read them better than all at once: they are read
+            here, and only once.
+    """
+
+    def __init__(
+        self, store: BaseStorage, name: str, trials: Iterable[FrozenTrial] | None = None
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._store_study = store.get_study_id_from_name(name)
+        self._store_ids: dict[int, int] = {}  # of trials under way, by ours
+        self._paused: dict[int, FrozenTrial] = {}  # as they are shown, by number
+        study_id = self.create_new_study(store.get_study_directions(self._store_study), name)
+        for key, value in _without_record(store.get_study_system_attrs(self._store_study)).items():
+            super().set_study_system_attr(study_id, key, value)
+        if trials is None:
+            trials = store.get_all_trials(self._store_study, deepcopy=False)
+        for trial in trials:
+            lean = copy.copy(trial)
+            lean.user_attrs = {}
+            lean.system_attrs = _without_record(trial.system_attrs)
+            super().create_new_trial(study_id, lean)
+
+    # ------------------------------------------------------------ writes: the store first
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create a trial.
+
+        Raises:
+            SweepFailedError: another program has added trials to the study.
+        """
+        store_id = self._store.create_new_trial(self._store_study, template_trial)
+        trial_id = super().create_new_trial(study_id, template_trial)
+        if self._store_id(trial_id) != store_id:
+            number = self.get_trial_number_from_id(trial_id)
+            name = self.get_study_name_from_id(study_id)
+            raise SweepFailedError(
+                f"trial {number} of study {name!r} was made by another program while this driver "
+                f"works on the study; stop that program, then resume the study"
+            )
+        return trial_id
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Set a parameter of a trial."""
+        value = (param_name, param_value_internal, distribution)
+        self._store.set_trial_param(self._store_id(trial_id), *value)
+        super().set_trial_param(trial_id, *value)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Set state and value of a trial."""
+        if not self._store.set_trial_state_values(self._store_id(trial_id), state, values):
+            return False
+        if state.is_finished():
+            del self._store_ids[trial_id]
+        return super().set_trial_state_values(trial_id, state, values)
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        """Set what a trial reports of one step."""
+        self._store.set_trial_intermediate_value(self._store_id(trial_id), step, intermediate_value)
+        super().set_trial_intermediate_value(trial_id, step, intermediate_value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set what sampler or pruner remember of a trial."""
+        self._store.set_trial_system_attr(self._store_id(trial_id), key, value)
+        super().set_trial_system_attr(trial_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set what sampler or pruner remember of the study."""
+        self._store.set_study_system_attr(self._store_study, key, value)
+        super().set_study_system_attr(study_id, key, value)
+
+    def _store_id(self, trial_id: int) -> int:
+        """The store's id of a trial."""
+        if trial_id not in self._store_ids:
+            number = self.get_trial_number_from_id(trial_id)
+            self._store_ids[trial_id] = self._store.get_trial_id_from_study_id_trial_number(
+                self._store_study, number
+            )
+        return self._store_ids[trial_id]
+
+    # ------------------------------------------------------------ paused trials
+
+    @property
+    def paused(self) -> list[int]:
+        """Numbers of the paused trials, in order."""
+        return sorted(self._paused)
+
+    def pause(self, trial_id: int) -> None:
+        """Show a trial under way as PRUNED from now on."""
+        shown = copy.copy(self.get_trial(trial_id))
+        shown.state = TrialState.PRUNED
+        shown.datetime_complete = shown.datetime_start
+        if shown.last_step is not None:  # what Optuna says of a pruned trial
+            shown.values = [shown.intermediate_values[shown.last_step]]
+        self._paused[shown.number] = shown
+
+    def unpause(self, trial_id: int) -> None:
+        """Show a paused trial as RUNNING again."""
+        del self._paused[self.get_trial_number_from_id(trial_id)]
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """All trials in the order of their numbers."""
+        if not self._paused:
+            return super().get_all_trials(study_id, deepcopy, states)
+        trials = super().get_all_trials(study_id, deepcopy=False)
+        shown = [self._paused.get(trial.number, trial) for trial in trials]
+        if states is not None:
+            shown = [trial for trial in shown if trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown
+
+
+def _without_record(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attributes.items() if key != RECORD}
