@@ -18,7 +18,6 @@ from sweep.records import (
     Saved,
     Train,
     TrainingSettings,
-    WorkerReady,
     trials_of,
 )
 from sweep.training import load_engine
@@ -59,10 +58,7 @@ class Worker:
         self._engine = engine
         self._send = send
         self._leases: dict[int, int] = {}
-        ready = WorkerReady(
-            engine.data_fingerprint, engine.hardware, engine.memory_bytes, engine.precision
-        )
-        self._say([ready])
+        self._say([engine.ready()])
 
     @property
     def is_idle(self) -> bool:
