@@ -89,7 +89,7 @@ def _count_gpus() -> int:
 
 def _gpu_driver_present() -> bool:
     """Whether a library of a GPU driver (NVIDIA's or AMD's) can be loaded at all."""
-    for library in ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so"):
+    for library in ("libcuda.so.1", "libamdhip64.so"):
         try:
             ctypes.CDLL(library)
         except OSError:
