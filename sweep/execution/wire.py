@@ -17,7 +17,7 @@ from sweep.records import Message
 
 __all__ = ["pack", "unpack"]
 
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 @cache
@@ -34,7 +34,7 @@ def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
         behind.extend(part)  # as JSON it would be a third larger
         return {"bytes": [start, len(behind)]}
 
-    kind = type(message)
+    kind: Any = type(message)
     line = [kind.__name__, list((leases or {}).items()), _adapter(kind).dump_python(message)]
     return b"".join([json.dumps(line, default=put_behind).encode(), b"\n", behind])
 
