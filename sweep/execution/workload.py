@@ -20,12 +20,11 @@ _LONG_WAVE_RATIO = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A trial that is to be trained.
+    """A trial to be trained.
 
     Attributes:
         lease: Its number among all submissions.
-        config: The trial.
-        checkpoint: Gives where it goes on, or None for its start; asked when it gets its place.
+        checkpoint: Loads where it goes on, None for its start; called when it gets its place.
         failures: What ended each worker that had the trial before. It may end another one, so it
             gets a worker to itself.
     """
