@@ -23,8 +23,8 @@ from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
 from sweep.families import load_family
 from sweep.records import DataSettings, Objective
 from sweep.training.batches import Batches
+from sweep.training.hardware import choose_precision
 from sweep.training.lane import Lane
-from sweep.training.precision import choose_precision
 from sweep.training.stacked import StackedGroup
 
 LANES = (1, 2, 4, 8, 16)

@@ -34,8 +34,8 @@ from sweep.records import (
 from sweep.training.batches import Batches
 from sweep.training.engine import Engine
 from sweep.training.groups import BuildGroup, Group
+from sweep.training.hardware import PRECISIONS
 from sweep.training.lane import Lane
-from sweep.training.precision import PRECISIONS
 from sweep.training.sequential import SequentialGroup
 from sweep.training.stacked import StackedGroup
 

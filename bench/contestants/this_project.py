@@ -13,8 +13,8 @@ from sweep.families import load_family
 from sweep.records import DataSettings, Objective, TrialConfig
 from sweep.training.batches import Batches
 from sweep.training.groups import BuildGroup
+from sweep.training.hardware import choose_precision
 from sweep.training.lane import Lane
-from sweep.training.precision import choose_precision
 from sweep.training.sequential import SequentialGroup
 from sweep.training.stacked import StackedGroup
 

@@ -31,8 +31,6 @@ class Capacity:
         lanes: The most trials at once.
         flops: Floating-point operations of a step from which on a stack gains nothing from
             another lane.
-        model: Name of the model family.
-        spec: What is known of the data set.
     """
 
     lanes: int
@@ -42,7 +40,7 @@ class Capacity:
 
     @classmethod
     def of(cls, settings: TrainingSettings) -> Capacity:
-        """What these settings say."""
+        """The capacity of a worker with these settings."""
         flops = math.inf if settings.stack_flops is None else settings.stack_flops
         return cls(settings.lanes, flops, settings.model, settings.spec)
 

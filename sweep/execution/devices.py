@@ -17,12 +17,7 @@ __all__ = ["Placement", "place_workers"]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where one worker runs.
-
-    Attributes:
-        device: A torch device, such as `cpu` or `cuda:0`.
-        num_threads: Threads that it may use on the CPU.
-    """
+    """Where one worker runs: a torch device such as `cuda:0`, and its threads on the CPU."""
 
     device: str
     num_threads: int
@@ -89,7 +84,7 @@ def _count_gpus() -> int:
 
 def _gpu_driver_present() -> bool:
     """Whether a library of a GPU driver (NVIDIA's or AMD's) can be loaded at all."""
-    for library in ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so"):
+    for library in ("libcuda.so.1", "libamdhip64.so"):
         try:
             ctypes.CDLL(library)
         except OSError:

@@ -68,7 +68,7 @@ class Server:
     """Forks a process for each request that comes with open files, and ends it when asked to.
 
     Args:
-        driver: Where requests come from; its end is the end of the server and all its children.
+        driver: Sends requests; when it closes, the server and all its children end.
         work: What a child does with its request and the files that came with it.
     """
 
@@ -83,7 +83,7 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def run(self) -> None:
-        """Answer the driver and bury children."""
+        """Answer the driver and reap children until the driver goes."""
         with contextlib.suppress(EOFError, OSError):
             send(self._driver, {"loaded": True})
             while True:
@@ -212,7 +212,7 @@ def send(
 
 
 def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A request or an answer, and the files that came along.
+    """A request or an answer, and the open files that came with it.
 
     Raises:
         EOFError: the other side has gone.
@@ -226,11 +226,6 @@ def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def _read(source: socket.socket, size: int) -> bytes:
-    """So many bytes.
-
-    Raises:
-        EOFError: the other side has gone.
-    """
     data = b""
     while len(data) < size:
         more = source.recv(size - len(data))

@@ -1,4 +1,4 @@
-"""Workers inside of the driver's own process, trained whenever the driver waits for a message.
+"""Workers inside the driver's own process, trained whenever the driver waits for a message.
 
 For debuggers and tests: everything happens in one thread and always in the same order. A trial
 that hangs holds up the driver, and a crash takes it along.
@@ -75,8 +75,7 @@ class InlineLink:
 class InlineLauncher:
     """Trains in the driver's own process (see `sweep.execution.launcher.Launcher`).
 
-    Args:
-        load: Makes a worker; by default one that loads the data and trains.
+    `load` makes a worker; by default one that loads the data and trains.
     """
 
     def __init__(self, load: LoadWorker | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Where trials are trained: which worker gets which, together with which, again, and for how long.
+"""Where trials are trained: on which worker, together with which others, and when again.
 
 All policy is here; a launcher carries the bytes. A trial that lost its worker through no fault of
-its own is tried again at once, one that may have ended its worker on its own, and not for ever.
+its own is retried at once; one that may have killed its worker is retried alone, a few times.
 Every submission has a lease, and what a worker says under an older one is dropped.
 """
 
@@ -166,7 +166,7 @@ class Pool:
             worker.begin()
 
     def messages(self, timeout: float) -> list[Message]:
-        """What happened, after waiting for up to `timeout` seconds.
+        """Messages of the workers, after waiting for up to `timeout` seconds.
 
         Raises:
             SweepFailedError: a worker could not even start.
@@ -191,7 +191,7 @@ class Pool:
         return [message for message in found if not isinstance(message, Saved)]
 
     def save(self) -> list[Message]:
-        """Have all trials saved; workers that do not answer in time are passed over."""
+        """Save all trials; workers that do not answer in time are skipped."""
         waited_for = {w: 1 + w.wave.is_under_way for w in self._workers if w.ready}
         for worker in waited_for:
             worker.tell(Save())
@@ -249,7 +249,7 @@ class Pool:
     # ------------------------------------------------------------ messages
 
     def _take(self, worker: _Worker, data: bytes) -> list[Message]:
-        """Take in what a worker said, unless it is of an older lease."""
+        """Act on a worker's message, unless it is of an older lease."""
         message, leases = unpack(data)
         stale = {trial for trial, lease in leases.items() if worker.load.lease(trial) != lease}
         current = without(message, stale)
@@ -280,7 +280,7 @@ class Pool:
         return [message]
 
     def _start_again(self, worker: _Worker, trial: int) -> None:
-        """Have a trial begin at its start, at the same worker."""
+        """Restart a trial from its beginning, on the same worker."""
         submission = worker.load.release(trial)
         if submission is not None:
             again = replace(submission, lease=self._next_lease(), checkpoint=lambda: None)

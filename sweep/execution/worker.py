@@ -1,7 +1,4 @@
-"""What a worker does with the messages of its driver, whatever carries them.
-
-It never sees the store.
-"""
+"""What a worker does with its driver's messages, however they arrive. It never sees the store."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from sweep.records import (
     Saved,
     Train,
     TrainingSettings,
-    WorkerReady,
     trials_of,
 )
 from sweep.training import load_engine
@@ -33,10 +29,6 @@ _SLICE_SECONDS = 0.005
 def load_worker(settings: TrainingSettings, send: Callable[[bytes], None]) -> Worker:
     """A worker with the data that the settings name. The process's threads are set for PyTorch.
 
-    Args:
-        settings: What all trials share.
-        send: Takes messages to the driver.
-
     Raises:
         DataError: the data are missing or damaged.
     """
@@ -48,21 +40,13 @@ def load_worker(settings: TrainingSettings, send: Callable[[bytes], None]) -> Wo
 
 
 class Worker:
-    """Has an engine do what the driver says, and says what the engine does.
-
-    Args:
-        engine: Trains.
-        send: Takes messages to the driver.
-    """
+    """Passes the driver's messages to an engine, and the engine's to the driver by `send`."""
 
     def __init__(self, engine: Engine, send: Callable[[bytes], None]) -> None:
         self._engine = engine
         self._send = send
         self._leases: dict[int, int] = {}
-        ready = WorkerReady(
-            engine.data_fingerprint, engine.hardware, engine.memory_bytes, engine.precision
-        )
-        self._say([ready])
+        self._say([engine.ready()])
 
     @property
     def is_idle(self) -> bool:

@@ -20,12 +20,11 @@ _LONG_WAVE_RATIO = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A trial that is to be trained.
+    """A trial to be trained.
 
     Attributes:
         lease: Its number among all submissions.
-        config: The trial.
-        checkpoint: Gives where it goes on, or None for its start; asked when it gets its place.
+        checkpoint: Loads where it goes on, None for its start; called when it gets its place.
         failures: What ended each worker that had the trial before. It may end another one, so it
             gets a worker to itself.
     """
@@ -77,62 +76,72 @@ class Wave:
             self.ended_at = time.monotonic()
 
 
+@dataclass(slots=True)
+class _Place:
+    """A trial, and how far the worker is with it.
+
+    Attributes:
+        checkpoint: Where it goes on; forgotten once it has started.
+        num_bytes: Memory that it takes.
+        started_at: Value of `time.monotonic`, or None before its start.
+        is_ending: Whether its last epoch has been reported.
+    """
+
+    submission: Submission
+    checkpoint: Checkpoint | None
+    num_bytes: int
+    started_at: float | None = None
+    is_ending: bool = False
+
+
 class Workload:
     """The trials of one worker.
-
-    Args:
-        capacity: How much the worker trains at a time.
 
     Attributes:
         has_room: Whether it can take another trial.
         alone: Whether its one trial is not to be joined by others.
-        memory_bytes: Memory that its trials may take, or None if that is not known.
+        memory_bytes: Memory that its trials may take, or None if unknown.
     """
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._max_lanes = capacity.lanes  # of one stack
-        self._trials: dict[int, Submission] = {}
-        self._bytes: dict[int, int] = {}  # that each of them takes
-        self._kept: dict[int, Assignment] = {}  # that have not started, by trial
-        self._started: dict[int, float] = {}  # `time.monotonic`, by trial
-        self._ending: set[int] = set()  # trials whose last epoch has been reported
+        self._places: dict[int, _Place] = {}
         self.has_room = True
         self.alone = False
         self.memory_bytes: float | None = None
 
     @property
     def trials(self) -> list[int]:
-        """Numbers of all that it has, started or not."""
-        return list(self._trials)
+        """Numbers of all its trials, started or not."""
+        return list(self._places)
 
     @property
     def has_started(self) -> bool:
         """Whether anything is being trained."""
-        return bool(self._started)
+        return bool(self._started())
 
     def lease(self, trial: int) -> int | None:
         """The lease under which a trial was started, or None if it was not."""
-        return self._trials[trial].lease if trial in self._started else None
+        place = self._places.get(trial)
+        return place.submission.lease if place and place.started_at is not None else None
 
     @property
     def fullness(self) -> float:
         """How full it is: 0 is empty, 1 is full."""
-        configs = [submission.config for submission in self._trials.values()]
-        fullness = self._capacity.fullness(configs)
-        if configs and self.memory_bytes is not None:
-            taken = sum(self._bytes.values())
+        fullness = self._capacity.fullness([p.submission.config for p in self._places.values()])
+        if self._places and self.memory_bytes is not None:
+            taken = sum(place.num_bytes for place in self._places.values())
             fullness = max(fullness, taken / self.memory_bytes if self.memory_bytes else 1.0)
         return fullness
 
     def take(self, submission: Submission, checkpoint: Checkpoint | None) -> None:
         """Keep a trial for the worker until it starts."""
-        number = submission.config.number
-        self._trials[number] = submission
-        self._bytes[number] = self._capacity.lane_bytes(submission.config)
-        self._kept[number] = Assignment(submission.lease, submission.config, checkpoint)
+        config = submission.config
+        num_bytes = self._capacity.lane_bytes(config)
+        self._places[config.number] = _Place(submission, checkpoint, num_bytes)
         self.alone = submission.alone
-        self._look_for_room()
+        self.has_room = self.fullness < 1 and not self.alone
 
     def start(self) -> list[tuple[Assignment, ...]]:
         """Start what was kept, as far as memory goes; the first trial always starts.
@@ -141,19 +150,17 @@ class Workload:
             The stacks: each is to be trained together. All trials of one are at the same step of
             the same epoch.
         """
-        places: dict[tuple[int, int], list[TrialConfig]] = {}
-        for assignment in self._kept.values():
-            checkpoint = assignment.checkpoint
-            place = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
-            places.setdefault(place, []).append(assignment.config)
+        kept: dict[tuple[int, int], list[TrialConfig]] = {}
+        for trial in self._places.values():
+            if trial.started_at is None:
+                checkpoint = trial.checkpoint
+                place = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
+                kept.setdefault(place, []).append(trial.submission.config)
+        capacity = replace(self._capacity, lanes=self._max_lanes)
         stacks = [
-            self._that_fit(stack)
-            for configs in places.values()
-            for stack in replace(self._capacity, lanes=self._max_lanes).stacks(configs)
+            self._begin(stack) for configs in kept.values() for stack in capacity.stacks(configs)
         ]
-        return [
-            tuple(self._kept.pop(config.number) for config in stack) for stack in stacks if stack
-        ]
+        return [stack for stack in stacks if stack]
 
     def release(self, trial: int) -> Submission | None:
         """Forget a trial that is not trained any more.
@@ -161,14 +168,10 @@ class Workload:
         There is room again once the worker is half empty: refilled one by one, its trials would
         never start together.
         """
-        submission = self._trials.pop(trial, None)
-        self._kept.pop(trial, None)
-        self._bytes.pop(trial, None)
-        self._started.pop(trial, None)
-        self._ending.discard(trial)
-        self.alone = self.alone and bool(self._trials)
+        place = self._places.pop(trial, None)
+        self.alone = self.alone and bool(self._places)
         self.has_room = self.has_room or self.fullness <= _REFILL
-        return submission
+        return place.submission if place else None
 
     def shrink(self, trials: Sequence[int], num_together: int) -> int:
         """Take less from now on: memory ran out with so many trials together. Then release them.
@@ -178,8 +181,8 @@ class Workload:
         Returns:
             How many trials are trained together from now on.
         """
-        lost = sum(self._bytes[trial] for trial in trials)
-        others = sum(self._bytes[trial] for trial in self._started if trial not in trials)
+        lost = sum(self._places[trial].num_bytes for trial in trials)
+        others = sum(p.num_bytes for trial, p in self._started().items() if trial not in trials)
         self._max_lanes = max(1, min(num_together // 2, self._max_lanes))
         limit = others + lost / 2
         known = self.memory_bytes
@@ -187,12 +190,11 @@ class Workload:
         return self._max_lanes
 
     def hear(self, epoch: Iterable[EpochMetrics]) -> None:
-        """Take note of trials that have run their last epoch."""
-        self._ending |= {
-            metrics.trial
-            for metrics in epoch
-            if metrics.epoch >= view(Recipe, self._trials[metrics.trial].config.params).epochs
-        }
+        """Note which trials have run their last epoch."""
+        for metrics in epoch:
+            place = self._places[metrics.trial]
+            last = view(Recipe, place.submission.config.params).epochs
+            place.is_ending = place.is_ending or metrics.epoch >= last
 
     def overdue(self, limit: float) -> set[int]:
         """Trials that have been trained for longer than so many seconds.
@@ -200,28 +202,35 @@ class Workload:
         One that has run its last epoch waits for those that are trained with it, and is not to
         blame while there are any.
         """
-        now = time.monotonic()
-        late = {trial for trial, started in self._started.items() if now - started > limit}
-        others = self._started.keys() - self._ending
+        earliest = time.monotonic() - limit
+        started = self._started()
+        late = {trial for trial, p in started.items() if (p.started_at or 0.0) < earliest}
+        others = {trial for trial, p in started.items() if not p.is_ending}
         return late & others if others else late
 
     def hand_over(self, successor: Workload) -> list[Submission]:
-        """Give what has not started to the worker in place of this one; what had started."""
-        for number, assignment in self._kept.items():
-            successor.take(self._trials[number], assignment.checkpoint)
-        return [self._trials[number] for number in sorted(self._started)]
+        """Give what has not started to the successor of the worker; return what had started."""
+        started = self._started()
+        for trial, place in self._places.items():
+            if trial not in started:
+                successor.take(place.submission, place.checkpoint)
+        return [started[trial].submission for trial in sorted(started)]
 
-    def _look_for_room(self) -> None:
-        self.has_room = self.fullness < 1 and not self.alone
+    def _started(self) -> dict[int, _Place]:
+        return {n: place for n, place in self._places.items() if place.started_at is not None}
 
-    def _that_fit(self, stack: Sequence[TrialConfig]) -> list[TrialConfig]:
-        """Those of a stack for which there is memory; they have started."""
-        members: list[TrialConfig] = []
-        taken = sum(self._bytes[number] for number in self._started)
+    def _begin(self, stack: Sequence[TrialConfig]) -> tuple[Assignment, ...]:
+        """Start those of a stack for which there is memory."""
+        assignments: list[Assignment] = []
+        is_first = not self.has_started
+        taken = sum(place.num_bytes for place in self._started().values())
         for config in stack:
-            needed = taken + self._bytes[config.number]
-            if not self._started or self.memory_bytes is None or needed <= self.memory_bytes:
-                members.append(config)
-                taken = needed
-                self._started[config.number] = time.monotonic()
-        return members
+            place = self._places[config.number]
+            needed = taken + place.num_bytes
+            if is_first or self.memory_bytes is None or needed <= self.memory_bytes:
+                is_first, taken = False, needed
+                place.started_at = time.monotonic()
+                lease = place.submission.lease
+                assignments.append(Assignment(lease, config, place.checkpoint))
+                place.checkpoint = None
+        return tuple(assignments)

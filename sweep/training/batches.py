@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sweep.data import Part, TrainingData
-from sweep.training.precision import Precision
+from sweep.training.hardware import Precision
 
 __all__ = ["Batches", "Split"]
 
@@ -49,6 +49,7 @@ class Batches:
 
     Attributes:
         spec: What is known of the data set.
+        fingerprint: SHA-256 of the training pool and its split.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Batches:
         self.device = device
         self.precision = precision
         self.spec = data.spec
+        self.fingerprint = data.fingerprint
         self.train = Split.load(data.train, device)
         self.validation = Split.load(data.validation, device)
         self._order_seed = order_seed
@@ -70,11 +72,7 @@ class Batches:
         return torch.from_numpy(order).to(self.device)
 
     def read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Some examples and their labels.
-
-        Args:
-            split: Where to read.
-            rows: Which ones, int64, shape (B,).
+        """Some examples, by their rows: int64, shape (B,).
 
         Returns:
             Normalised inputs in the precision of the weights, shape (B, *input_shape), and classes,

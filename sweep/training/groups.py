@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from sweep.training.batches import Batches
 from sweep.training.lane import Lane
 from sweep.training.measurements import Measurement
 
-__all__ = ["BuildGroup", "Group", "Run"]
+__all__ = ["BuildGroup", "Group", "Run", "dropout_generator"]
 
 
 class Group(Protocol):
@@ -30,28 +32,26 @@ class Group(Protocol):
         ...
 
     def finish_epoch(self) -> list[Measurement]:
-        """Measure each lane."""
+        """Measure each lane on the validation split."""
         ...
 
     def copy_weights(self, position: int) -> dict[str, Tensor]:
-        """A copy of the weights of one of the lanes."""
+        """A copy of one lane's weights, named as in the state of its network."""
         ...
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let all lanes but these go; at any time between two steps."""
         ...
 
-    def state(self, position: int) -> dict[str, Tensor]:
-        """All that the training of one of the lanes depends on, at any time between two steps."""
+    def tensors(self, position: int) -> dict[str, Tensor]:
+        """All that the training of one lane depends on, without padding, but for its generator.
+
+        They are the tensors in use, or views of them: what is copied into them takes effect.
+        """
         ...
 
-    def load_state(self, position: int, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave, after `begin_epoch`.
-
-        Raises:
-            KeyError: something is missing.
-            ValueError: something has another shape or type.
-        """
+    def generator(self, position: int) -> torch.Generator:
+        """The source of one lane's dropout masks."""
         ...
 
 
@@ -62,8 +62,12 @@ class Run:
     """A group under way.
 
     Args:
-        group: What is trained.
+        group: What is trained. Lanes that go on from checkpoints have been saved at one step.
         rungs: Epochs after which it does not train ahead of the decision.
+
+    Raises:
+        KeyError: something is missing from a checkpoint.
+        ValueError: something in a checkpoint has another shape or type.
     """
 
     def __init__(self, group: Group, rungs: Sequence[int] = ()) -> None:
@@ -71,17 +75,21 @@ class Run:
         self._rungs = rungs
         self.next_step = 0
         self.seconds = 0.0
-        if any(lane.has_state for lane in group.lanes):
-            self._go_on()
+        if any(lane.midway for lane in group.lanes):
+            group.begin_epoch()
+        for position, lane in enumerate(group.lanes):
+            if lane.midway is not None:
+                self.next_step = lane.midway.step
+                self.seconds += lane.midway.seconds
+                for name, tensor in group.tensors(position).items():
+                    _fill(tensor, lane.midway.state[name])
+                group.generator(position).set_state(lane.midway.state["dropout"])
+                lane.midway = None
 
-    def _go_on(self) -> None:
-        """Begin where the lanes' checkpoints were made: all at the same step of the same epoch."""
-        self.group.begin_epoch()
-        self.next_step = self.group.lanes[0].step
-        for position, lane in enumerate(self.group.lanes):
-            self.seconds += lane.step_seconds
-            if lane.has_state:
-                self.group.load_state(position, lane.take_state())
+    def state(self, position: int) -> dict[str, Tensor]:
+        """All that the training of one lane depends on, at any time between two steps."""
+        dropout = self.group.generator(position).get_state()
+        return {**self.group.tensors(position), "dropout": dropout}
 
     @property
     def has_steps(self) -> bool:
@@ -114,3 +122,23 @@ class Run:
         seconds = (self.seconds + time.perf_counter() - started) / len(measured)
         self.next_step, self.seconds = 0, 0.0
         return measured, seconds
+
+
+def dropout_generator(seed: int, device: torch.device) -> torch.Generator:
+    """The source of a trial's dropout masks, unrelated to its initial weights.
+
+    Args:
+        seed: The trial's seed, which its initial weights are drawn with.
+        device: Where the masks are drawn; the CPU and GPUs draw different ones.
+    """
+    entropy = np.random.SeedSequence((seed, *b"dropout")).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(entropy) >> 1)
+
+
+def _fill(target: Tensor, stored: Tensor) -> None:
+    if (stored.shape, stored.dtype) != (target.shape, target.dtype):
+        raise ValueError(
+            f"a tensor of {target.dtype} {tuple(target.shape)} is needed; found {stored.dtype} "
+            f"{tuple(stored.shape)}"
+        )
+    target.copy_(stored)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import numpy as np
-import safetensors.torch
-import torch
 from torch import Tensor
 
-from sweep.codec import pack_labels
-from sweep.definitions import Recipe, complete, parameters_of, view
-from sweep.records import (
-    Checkpoint,
-    EpochMetrics,
-    Failure,
-    FailureKind,
-    Objective,
-    TrialConfig,
-    TrialOutcome,
-    TrialState,
-)
-from sweep.training.checkpoints import Progress, named, pack, part, unpack
+from sweep.definitions import Recipe, view
+from sweep.records import EpochMetrics, Failure, FailureKind, Objective, TrialConfig
 from sweep.training.measurements import Measurement
 
-__all__ = ["Lane"]
+__all__ = ["Best", "Lane", "Midway"]
 
 
-@dataclass(slots=True)
-class _Best:
+@dataclass(frozen=True, slots=True)
+class Best:
     """The best epoch so far."""
 
     epoch: int
@@ -40,161 +27,79 @@ class _Best:
     weights: dict[str, Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Midway:
+    """Where a checkpoint was made in an epoch.
+
+    Attributes:
+        step: Steps of the epoch that had been trained.
+        seconds: What they cost.
+        state: The tensors of the lane's group (see `sweep.training.groups.Group`).
+    """
+
+    step: int
+    seconds: float
+    state: dict[str, Tensor]
+
+
 class Lane:
     """History and best epoch of one trial.
 
     Attributes:
-        config: What is trained.
-        recipe: How it is trained.
         epoch: Epochs that were trained.
-        step: Steps of the epoch after those that were trained before its group was built.
-        step_seconds: What these steps cost.
+        history: Every epoch that was recorded.
+        best: The best of them, by the objective.
         awaits_decision: Whether the driver has yet to say if it goes on.
         num_lanes: The most trials that were trained together with it, itself included.
+        num_parameters: Trainable numbers of its network; 0 before it is built.
+        started: `time.perf_counter` at the trial's start, less what interruptions took.
+        midway: Set until its group has taken what a checkpoint holds.
     """
 
     def __init__(self, config: TrialConfig, objective: Objective) -> None:
         self.config = config
         self.recipe = view(Recipe, config.params)
-        self.epoch = self.step = 0
-        self.step_seconds = 0.0
+        self.objective = objective
+        self.epoch = 0
+        self.history: list[EpochMetrics] = []
+        self.best: Best | None = None
         self.awaits_decision = False
         self.num_lanes = 0
         self.num_parameters = 0
-        self._objective = objective
-        self._history: list[EpochMetrics] = []
-        self._best: _Best | None = None
-        self._started = time.perf_counter()
-        self._state: dict[str, Tensor] = {}
-
-    @classmethod
-    def resume(
-        cls,
-        config: TrialConfig,
-        objective: Objective,
-        state: bytes,
-        *,
-        model: str,
-        device: torch.device,
-        precision: str,
-    ) -> Lane:
-        """A trial that goes on from what `save` gave.
-
-        Args:
-            config: What is trained.
-            objective: What decides which epoch is its best.
-            state: The checkpoint.
-            model: Name of the model family.
-            device: Where it is trained.
-            precision: Of the matrix products.
-
-        Raises:
-            ValueError: the checkpoint is not one of this trial, device and precision.
-        """
-        progress, tensors = unpack(state)
-        # A parameter that is newer than the checkpoint had its default.
-        params = progress.config.params
-        saved = replace(
-            progress.config, params={**params, **complete(parameters_of(model), params)}
-        )
-        for word, found, wanted in (
-            ("configuration", saved, config),
-            ("kind of device", progress.device, device.type),
-            ("precision", progress.precision, precision),
-        ):
-            if found != wanted:
-                raise ValueError(f"it was made with another {word}: {found} instead of {wanted}")
-        lane = cls(config, objective)
-        lane.epoch, lane.step = len(progress.history), progress.step
-        lane.step_seconds, lane.num_lanes = progress.step_seconds, progress.num_lanes
-        lane.awaits_decision = bool(progress.history)
-        lane.num_parameters = progress.num_parameters
-        lane._history = list(progress.history)
-        lane._started -= progress.seconds
-        lane._state = part("group", tensors)
-        if progress.best_epoch is not None:
-            value = objective.value(progress.history[progress.best_epoch - 1])
-            predictions = tensors["predictions"].to(device, torch.int64)
-            losses = tensors["losses"].to(device) if lane.needs_losses else None
-            best = {name: w.to(device) for name, w in part("best", tensors).items()}
-            lane._best = _Best(progress.best_epoch, value, predictions, losses, best)
-        return lane
+        self.started = time.perf_counter()
+        self.midway: Midway | None = None
 
     @property
     def needs_losses(self) -> bool:
         """Whether the loss of each validation example is kept: the study ranks by it."""
-        return self._objective.metric == "validation_loss"
+        return self.objective.metric == "validation_loss"
 
     @property
-    def has_state(self) -> bool:
-        """Whether it goes on from a checkpoint, which its group has yet to take."""
-        return bool(self._state)
-
-    def take_state(self) -> dict[str, Tensor]:
-        """What its group had to say of it when it was saved; given once."""
-        state, self._state = self._state, {}
-        return state
+    def has_ended(self) -> bool:
+        """Whether its epochs are used up."""
+        return self.epoch >= self.recipe.epochs
 
     @property
-    def history(self) -> tuple[EpochMetrics, ...]:
-        """Every epoch that was recorded."""
-        return tuple(self._history)
-
-    def save(
-        self,
-        state: Mapping[str, Tensor],
-        *,
-        device: torch.device,
-        precision: str,
-        step: int = 0,
-        step_seconds: float = 0.0,
-    ) -> Checkpoint:
-        """The trial as it is now.
-
-        Args:
-            state: What its group has to say of it.
-            device: Where it is trained.
-            precision: Of the matrix products.
-            step: Steps of the epoch under way that were trained.
-            step_seconds: What they cost.
-        """
-        best = self._best
-        progress = Progress(
-            config=self.config,
-            device=device.type,
-            precision=precision,
-            step=step,
-            step_seconds=step_seconds,
-            history=self.history,
-            best_epoch=best.epoch if best else None,
-            seconds=time.perf_counter() - self._started,
-            num_lanes=self.num_lanes,
-            num_parameters=self.num_parameters,
-        )
-        tensors = named("group", state)
-        if best is not None:
-            tensors |= named("best", best.weights)
-            tensors["predictions"] = best.predictions.to(torch.int32)
-            if best.losses is not None:
-                tensors["losses"] = best.losses
-        return Checkpoint(self.config.number, self.epoch, step, pack(progress, tensors))
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return time.perf_counter() - self.started
 
     def record(
         self, measured: Measurement, seconds: float, weights: Callable[[], dict[str, Tensor]]
     ) -> EpochMetrics | Failure:
-        """Take in one epoch.
+        """Record one epoch.
 
         Args:
             measured: What it gave.
             seconds: What it cost.
-            weights: Gives a copy of the network's weights; called if they are the best so far.
+            weights: Copies the network's weights; called if they are the best so far.
 
         Returns:
-            What to report, or a failure if a loss is not a number.
+            The metrics to report, or a failure if a loss is not a finite number.
         """
         self.epoch += 1
         losses = [measured.values[name] for name in ("train_loss", "validation_loss")]
-        if not np.isfinite(losses).all():
+        if not all(map(math.isfinite, losses)):
             reason = f"epoch {self.epoch}: training loss {losses[0]}, validation loss {losses[1]}"
             return Failure(FailureKind.NAN, reason)
         metrics = EpochMetrics(
@@ -204,54 +109,9 @@ class Lane:
             learning_rate=measured.learning_rate,
             seconds=seconds,
         )
-        value = self._objective.value(metrics)
-        if self._best is None or self._objective.is_better(value, self._best.value):
-            found = (measured.predictions, measured.losses)
-            self._best = _Best(self.epoch, value, *found, weights())
-        self._history.append(metrics)
+        value = self.objective.value(metrics)
+        if self.best is None or self.objective.is_better(value, self.best.value):
+            self.best = Best(self.epoch, value, measured.predictions, measured.losses, weights())
+        self.history.append(metrics)
         self.awaits_decision = True
         return metrics
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its epochs are used up."""
-        return self.epoch >= self.recipe.epochs
-
-    def outcome(
-        self,
-        state: TrialState,
-        *,
-        num_classes: int,
-        failure: Failure | None = None,
-    ) -> TrialOutcome:
-        """How the trial ended, but for what it shares with others of its engine.
-
-        Args:
-            state: COMPLETE, PRUNED or FAIL.
-            num_classes: How many classes there are.
-            failure: Why it failed, if it did.
-        """
-        outcome = TrialOutcome(
-            trial=self.config.number,
-            state=state,
-            history=self.history,
-            seconds=time.perf_counter() - self._started,
-            num_parameters=self.num_parameters,
-            num_lanes=self.num_lanes,
-            failure=failure,
-        )
-        best = self._best
-        if best is None:
-            return outcome
-        losses = weights = None
-        if best.losses is not None:
-            losses = best.losses.to("cpu", torch.float32).numpy().tobytes()
-        if state is TrialState.COMPLETE:
-            weights = safetensors.torch.save({k: w.cpu() for k, w in best.weights.items()})
-        return replace(
-            outcome,
-            best_epoch=best.epoch,
-            validation_predictions=pack_labels(best.predictions.cpu().numpy(), num_classes),
-            validation_losses=losses,
-            weights=weights,
-        )

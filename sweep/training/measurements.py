@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sweep.definitions import class_metrics
+from sweep.training.batches import Batches
 
 __all__ = ["Measurement", "measure"]
 
@@ -35,31 +36,28 @@ class Measurement:
 
 
 def measure(
+    batches: Batches,
     *,
-    train_losses: Tensor,
-    train_accuracies: Tensor,
+    sums: Tensor,
     validation_losses: Tensor,
     predictions: Tensor,
     losses: Tensor | None,
-    labels: Tensor,
-    num_classes: int,
     rates: Tensor,
 ) -> list[Measurement]:
     """Put together what an epoch gave, with the metrics that follow from the predictions.
 
     Args:
-        train_losses: Mean over the training examples, shape (K,).
-        train_accuracies: Share of the training examples, shape (K,).
-        validation_losses: Mean over the validation examples, shape (K,).
+        batches: The data that were trained and validated on.
+        sums: Losses and hits, summed over the training examples, float64, shape (2, K).
+        validation_losses: Sums over the validation examples, float64, shape (K,).
         predictions: Predicted classes, int64, shape (K, N).
         losses: Of each validation example, shape (K, N), or None.
-        labels: True classes, int64, shape (N,).
-        num_classes: C.
         rates: The learning rates of the last step, shape (K,).
     """
+    labels, num_classes = batches.validation.labels, batches.spec.num_classes
     # The one time in an epoch that the host waits for a GPU.
     numbers = torch.stack(
-        [t.to(torch.float64) for t in (train_losses, train_accuracies, validation_losses, rates)]
+        [*(sums / len(batches.train)), validation_losses / len(labels), rates.to(sums.dtype)]
     ).tolist()
     counts = _class_counts(predictions, labels, num_classes)
     shares = {name: values.tolist() for name, values in class_metrics(*counts).items()}

@@ -8,16 +8,15 @@ to the classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sweep.definitions import Recipe
-from sweep.training.checkpoints import fill
 
-__all__ = ["Optimizer", "build_optimizer", "load_optimizer", "optimizer_state"]
+__all__ = ["OPTIMIZERS", "Optimizer", "build_optimizer", "optimizer_tensors"]
 
 
 class Optimizer(Protocol):
@@ -119,27 +118,16 @@ def build_optimizer(parameters: list[Tensor], recipe: Recipe) -> Optimizer:
     return OPTIMIZERS[recipe.optimizer](parameters, recipe)
 
 
-Trim = Callable[[list[Tensor]], list[Tensor]]
-"""Takes the padding from tensors that are shaped like the parameters."""
+def optimizer_tensors(
+    optimizer: Optimizer, trim: Callable[[Sequence[Tensor]], list[Tensor]] = list
+) -> dict[str, Tensor]:
+    """What an optimiser remembers, by name: its own tensors, or views of them.
 
-
-def optimizer_state(optimizer: Optimizer, trim: Trim) -> dict[str, Tensor]:
-    """What an optimiser remembers, by name and without padding."""
-    state = dict(optimizer.counters)
-    for moment, tensors in optimizer.moments.items():
-        state |= {f"{moment}.{index}": tensor for index, tensor in enumerate(trim(tensors))}
-    return state
-
-
-def load_optimizer(optimizer: Optimizer, state: Mapping[str, Tensor], trim: Trim) -> None:
-    """Give an optimiser what `optimizer_state` gave.
-
-    Raises:
-        KeyError: something is missing.
-        ValueError: something has another shape or type.
+    Args:
+        optimizer: Whose memory it is.
+        trim: Takes the padding from tensors that are shaped like the parameters.
     """
-    for name, counter in optimizer.counters.items():
-        fill(counter, state[name])
-    for moment, tensors in optimizer.moments.items():
-        for index, tensor in enumerate(trim(tensors)):
-            fill(tensor, state[f"{moment}.{index}"])
+    tensors = dict(optimizer.counters)
+    for moment, padded in optimizer.moments.items():
+        tensors |= {f"{moment}.{index}": tensor for index, tensor in enumerate(trim(padded))}
+    return tensors

@@ -5,7 +5,7 @@ Shape legend: B batch, D inputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,13 +14,12 @@ from torch.nn import functional
 from sweep.families import Family
 from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches
-from sweep.training.checkpoints import fill, named, part
+from sweep.training.checkpoints import named
+from sweep.training.groups import dropout_generator
 from sweep.training.lane import Lane
-from sweep.training.losses import training_loss
+from sweep.training.learning_rates import learning_rates
 from sweep.training.measurements import Measurement, measure
-from sweep.training.optimizers import build_optimizer, load_optimizer, optimizer_state
-from sweep.training.randomness import dropout_generator
-from sweep.training.schedules import learning_rates
+from sweep.training.optimizers import build_optimizer, optimizer_tensors
 
 __all__ = ["SequentialGroup"]
 
@@ -45,12 +44,11 @@ class SequentialGroup:
         self._model = family.build(config.params, batches.spec, self._generator).to(
             batches.device, batches.precision.weights
         )
-        self._needs_losses = lane.needs_losses
         self._parameters: list[Tensor] = list(self._model.parameters())
         lane.num_parameters = sum(p.numel() for p in self._parameters)
         self._optimizer = build_optimizer(self._parameters, lane.recipe)
-        self._loss_sum = torch.zeros((), dtype=torch.float64, device=batches.device)
-        self._num_correct = torch.zeros_like(self._loss_sum)
+        self._sums = torch.zeros(2, 1, dtype=torch.float64, device=batches.device)
+        self._loss_sum, self._num_correct = self._sums
 
     def begin_epoch(self) -> None:
         """Shuffle the training examples."""
@@ -59,14 +57,14 @@ class SequentialGroup:
         order = self._batches.order(lane.epoch + 1)
         self._rows = order.split(lane.recipe.batch_size)
         self._rates = learning_rates(lane.recipe, lane.epoch, self.num_steps, self._batches.device)
-        self._loss_sum.zero_()
-        self._num_correct.zero_()
+        self._sums.zero_()
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
         inputs, labels = self._batches.read(self._batches.train, self._rows[index])
         logits = self._logits(inputs)
-        loss = training_loss(logits, labels, self.lanes[0].recipe)
+        smoothing = self.lanes[0].recipe.label_smoothing
+        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         loss.backward()
         gradients = [_take_gradient(parameter) for parameter in self._parameters]
         self._optimizer.step(self._parameters, gradients, self._rates[index])
@@ -81,25 +79,20 @@ class SequentialGroup:
         self._model.eval()
         loss_sum = torch.zeros((), dtype=torch.float64, device=batches.device)
         predictions = torch.empty_like(split.labels)
-        losses = torch.empty(len(split), device=batches.device) if self._needs_losses else None
+        losses = torch.empty(len(split), device=batches.device)
         with torch.no_grad():
             for rows in torch.arange(len(split), device=batches.device).split(VALIDATION_BATCH):
                 inputs, labels = batches.read(split, rows)
                 logits = self._logits(inputs)
                 loss_sum += functional.cross_entropy(logits, labels, reduction="sum")
                 predictions[rows] = logits.argmax(1)
-                if losses is not None:
-                    losses[rows] = functional.cross_entropy(
-                        logits, labels, reduction="none"
-                    ).float()
+                losses[rows] = functional.cross_entropy(logits, labels, reduction="none").float()
         return measure(
-            train_losses=self._loss_sum[None] / len(batches.train),
-            train_accuracies=self._num_correct[None] / len(batches.train),
-            validation_losses=loss_sum[None] / len(split),
+            batches,
+            sums=self._sums,
+            validation_losses=loss_sum[None],
             predictions=predictions[None],
-            losses=None if losses is None else losses[None],
-            labels=split.labels,
-            num_classes=batches.spec.num_classes,
+            losses=losses[None] if self.lanes[0].needs_losses else None,
             rates=self._rates[-1:],
         )
 
@@ -111,25 +104,18 @@ class SequentialGroup:
         """Nothing can leave a stack of one but the whole of it."""
         raise ValueError(f"a sequential group keeps its only lane; asked to keep {list(lanes)}")
 
-    def state(self, _lane: int) -> dict[str, Tensor]:
-        """All that the training depends on."""
+    def tensors(self, _lane: int) -> dict[str, Tensor]:
+        """All that the training depends on, but for the generator."""
         return {
             **named("network", self._model.state_dict()),
-            **named("optimizer", optimizer_state(self._optimizer, lambda tensors: tensors)),
-            "dropout": self._generator.get_state(),
-            "train_loss": self._loss_sum,
-            "train_correct": self._num_correct,
+            **named("optimizer", optimizer_tensors(self._optimizer)),
+            "train_loss": self._loss_sum[0],
+            "train_correct": self._num_correct[0],
         }
 
-    def load_state(self, _lane: int, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
-        network = part("network", state)
-        for name, tensor in self._model.state_dict().items():
-            fill(tensor, network[name])
-        load_optimizer(self._optimizer, part("optimizer", state), lambda tensors: tensors)
-        self._generator.set_state(state["dropout"])
-        fill(self._loss_sum, state["train_loss"])
-        fill(self._num_correct, state["train_correct"])
+    def generator(self, _lane: int) -> torch.Generator:
+        """The source of the dropout masks."""
+        return self._generator
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """Logits in the precision of the weights, shape (B, C)."""

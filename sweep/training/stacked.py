@@ -3,81 +3,40 @@
 A step is one function: read the batch, forward, loss, autograd, one optimiser kernel for each lane.
 On a GPU it is captured once and replayed.
 
-Shape legend: B batch, K lanes.
+Shape legend: B batch, K lanes, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sweep.families import Family, StackedNetwork
 from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches
-from sweep.training.checkpoints import fill, named, part
+from sweep.training.checkpoints import named
 from sweep.training.graphs import Repeated
+from sweep.training.groups import dropout_generator
 from sweep.training.lane import Lane
-from sweep.training.losses import StackedLoss, cross_entropies
+from sweep.training.learning_rates import learning_rates
 from sweep.training.measurements import Measurement, measure
-from sweep.training.optimizers import (
-    Optimizer,
-    build_optimizer,
-    load_optimizer,
-    optimizer_state,
-)
-from sweep.training.randomness import dropout_generator
-from sweep.training.schedules import learning_rates
+from sweep.training.optimizers import Optimizer, build_optimizer, optimizer_tensors
 
-__all__ = ["StackedGroup"]
+__all__ = ["StackedGroup", "cross_entropies", "training_losses"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Seat:
+class _Seat(NamedTuple):
     """What a lane takes along when the stack closes its gaps."""
 
-    lane: Lane
     generator: torch.Generator
     optimizer: Optimizer
     weight_names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """What the steps of an epoch add up to, lane by lane.
-
-    Attributes:
-        losses: Of the examples that were trained on, in nats, float64, shape (K,).
-        num_correct: How many of them were right, float64 as well, shape (K,).
-    """
-
-    losses: Tensor
-    num_correct: Tensor
-
-    @classmethod
-    def of(cls, num_lanes: int, device: torch.device) -> _Sums:
-        """Nothing so far."""
-        losses = torch.zeros(num_lanes, dtype=torch.float64, device=device)
-        return cls(losses, torch.zeros_like(losses))
-
-    def keep(self, positions: list[int]) -> _Sums:
-        """Those of some of the lanes."""
-        return _Sums(self.losses[positions], self.num_correct[positions])
-
-    def clear(self) -> None:
-        """Begin again."""
-        self.losses.zero_()
-        self.num_correct.zero_()
-
-    def lane(self, position: int) -> dict[str, Tensor]:
-        """Those of one lane, to be stored or filled."""
-        return {
-            "train_loss": self.losses[position],
-            "train_correct": self.num_correct[position],
-        }
 
 
 class StackedGroup:
@@ -102,8 +61,9 @@ class StackedGroup:
         )
         self._network = self._build_network()
         self._seats = [self._seat(position) for position in range(len(lanes))]
-        self._sums = _Sums.of(len(lanes), batches.device)
-        self._rates = self._sums.losses.new_empty(0, len(lanes))
+        # Losses in nats and hits of the examples that were trained on in the epoch.
+        self._sums = torch.zeros(2, len(lanes), dtype=torch.float64, device=batches.device)
+        self._rates = self._sums.new_empty(0, len(lanes))
         self._prepare()
 
     def begin_epoch(self) -> None:
@@ -117,7 +77,7 @@ class StackedGroup:
             ],
             1,
         )
-        self._sums.clear()
+        self._sums.zero_()
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
@@ -132,13 +92,11 @@ class StackedGroup:
         for rows in torch.arange(len(split), device=split.labels.device).split(VALIDATION_BATCH):
             losses[:, rows], predictions[:, rows] = self._check(rows)
         return measure(
-            train_losses=self._sums.losses / len(self._batches.train),
-            train_accuracies=self._sums.num_correct / len(self._batches.train),
-            validation_losses=losses.sum(1, dtype=torch.float64) / len(split),
+            self._batches,
+            sums=self._sums,
+            validation_losses=losses.sum(1, dtype=torch.float64),
             predictions=predictions,
             losses=losses if self.lanes[0].needs_losses else None,
-            labels=split.labels,
-            num_classes=self._batches.spec.num_classes,
             rates=self._rates[-1],
         )
 
@@ -146,35 +104,26 @@ class StackedGroup:
         """A copy of one lane's weights, named as in the state of its network."""
         return {name: tensor.clone() for name, tensor in self._weights(position).items()}
 
-    def state(self, position: int) -> dict[str, Tensor]:
-        """All that the training of one lane depends on, without its padding."""
-        seat = self._seats[position]
-        memory = optimizer_state(seat.optimizer, partial(self._network.trim, position))
+    def tensors(self, position: int) -> dict[str, Tensor]:
+        """All that the training of one lane depends on, but for its generator."""
+        trim = partial(self._network.trim, position)
         return {
             **named("network", self._weights(position)),
-            **named("optimizer", memory),
-            "dropout": seat.generator.get_state(),
-            **self._sums.lane(position),
+            **named("optimizer", optimizer_tensors(self._seats[position].optimizer, trim)),
+            "train_loss": self._sums[0, position],
+            "train_correct": self._sums[1, position],
         }
 
-    def load_state(self, position: int, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
-        seat = self._seats[position]
-        network = part("network", state)
-        for name, tensor in self._weights(position).items():
-            fill(tensor, network[name])
-        trim = partial(self._network.trim, position)
-        load_optimizer(seat.optimizer, part("optimizer", state), trim)
-        seat.generator.set_state(state["dropout"])
-        for name, tensor in self._sums.lane(position).items():
-            fill(tensor, state[name])
+    def generator(self, position: int) -> torch.Generator:
+        """The source of one lane's dropout masks."""
+        return self._seats[position].generator
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let the other lanes go and close the gaps."""
         old, chosen = self._network, list(positions)
         self.lanes = [self.lanes[position] for position in chosen]
         self._seats = [self._seats[position] for position in chosen]
-        self._sums = self._sums.keep(chosen)
+        self._sums = self._sums[:, chosen]
         self._rates = self._rates[:, chosen]
         self._network = self._build_network()
         for position, former in enumerate(chosen):
@@ -205,7 +154,6 @@ class StackedGroup:
         ):
             ours.copy_(theirs.detach())
         return _Seat(
-            lane,
             dropout_generator(lane.config.seed, batches.device),
             build_optimizer(views, lane.recipe),
             tuple(model.state_dict()),
@@ -219,8 +167,16 @@ class StackedGroup:
     def _prepare(self) -> None:
         """Forget the graphs of the former stack."""
         device, generators = self._batches.device, [seat.generator for seat in self._seats]
-        loss = StackedLoss([lane.recipe for lane in self.lanes], self._network.parameters[0])
-        passes = _Passes(self._network, self._batches, self._seats, generators, loss, self._sums)
+        smoothing = [lane.recipe.label_smoothing for lane in self.lanes]
+        like = self._network.parameters[0]
+        passes = _Passes(
+            self._network,
+            self._batches,
+            [seat.optimizer for seat in self._seats],
+            generators,
+            like.new_tensor(smoothing).view(-1, 1) if any(smoothing) else None,
+            *self._sums,
+        )
         self._train = Repeated(passes.train, device, generators)
         self._check = Repeated(passes.check, device)
 
@@ -231,30 +187,31 @@ class _Passes:
 
     network: StackedNetwork
     batches: Batches
-    seats: Sequence[_Seat]
+    optimizers: Sequence[Optimizer]
     generators: Sequence[torch.Generator]
-    loss: StackedLoss
-    sums: _Sums
+    smoothing: Tensor | None
+    loss_sums: Tensor
+    num_correct: Tensor
 
     def train(self, rows: Tensor, rates: Tensor) -> None:
         """Train on these examples, at a rate for each lane."""
         inputs, labels = self.batches.read(self.batches.train, rows)
         logits = self._logits(inputs, self.generators)
-        losses = self.loss(logits, labels)
+        losses = training_losses(logits, labels, self.smoothing)
         # A lane's loss is the mean, and no lane's depends on another's weights.
         share = torch.full_like(losses, 1 / len(labels))
         gradients = torch.autograd.grad(losses, self.network.parameters, share)
         lanes = zip(
-            self.seats,
+            self.optimizers,
             self.network.weights,
             self.network.lanes(gradients),
             rates.unbind(),
             strict=True,
         )
-        for seat, weights, gradient, rate in lanes:
-            seat.optimizer.step(weights, gradient, rate)
-        self.sums.losses.add_(losses.detach())
-        self.sums.num_correct.add_((logits.detach().max(1).indices == labels).sum(1))
+        for optimizer, weights, gradient, rate in lanes:
+            optimizer.step(weights, gradient, rate)
+        self.loss_sums.add_(losses.detach())
+        self.num_correct.add_((logits.detach().max(1).indices == labels).sum(1))
 
     @torch.no_grad()
     def check(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -271,3 +228,28 @@ class _Passes:
         with self.batches.autocast():
             logits = self.network.forward(inputs, generators)
         return logits.to(self.batches.precision.weights)
+
+
+def training_losses(logits: Tensor, labels: Tensor, smoothing: Tensor | None) -> Tensor:
+    """The sum of each lane's losses over the batch, in nats, shape (K,).
+
+    Args:
+        logits: Shape (K, C, B).
+        labels: Classes, int64, shape (B,).
+        smoothing: Each lane's label smoothing, shape (K, 1), or None for none at all.
+    """
+    losses = cross_entropies(logits, labels)
+    if smoothing is not None:
+        of_all_classes = -logits.log_softmax(1).mean(1)
+        losses = torch.lerp(losses, of_all_classes, smoothing)
+    return losses.sum(1)
+
+
+def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of each example in each lane, in nats, shape (K, B).
+
+    Args:
+        logits: Shape (K, C, B).
+        labels: Classes, int64, shape (B,).
+    """
+    return functional.cross_entropy(logits, labels.expand(len(logits), -1), reduction="none")

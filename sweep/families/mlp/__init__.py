@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from sweep.definitions import MlpParameters, Params, view
+from sweep.families.mlp.lanes import StackedMLP
 from sweep.families.mlp.layout import stack_key
 from sweep.families.mlp.network import MLP
-from sweep.families.mlp.stacked import StackedMLP
 from sweep.records import DataSpec
 
 __all__ = ["FAMILY", "MLP", "StackedMLP"]

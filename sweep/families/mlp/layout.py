@@ -23,12 +23,7 @@ _STEPS_PER_OCTAVE = 8
 
 
 class Run(NamedTuple):
-    """Neighbours of a block that share an activation.
-
-    Attributes:
-        activation: Its name.
-        lanes: Their positions in the block.
-    """
+    """Neighbours of a block, by their positions there, that share an activation."""
 
     activation: str
     lanes: slice
@@ -42,45 +37,36 @@ class Block:
         first: Position in the stack of the block's first lane.
         width: Rows of each lane in the first layer: hidden units, padding included, or, for
             lanes without a hidden layer, the number of classes.
-        num_hidden: Hidden layers of each lane, in falling order.
-        layer_sizes: Hidden units of each lane without padding.
-        activations: Name of each lane's activation.
-        dropouts: Each lane's probability of dropping a hidden unit.
+        lanes: The networks, deepest first.
     """
 
     first: int
     width: int
-    num_hidden: tuple[int, ...]
-    layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
-    dropouts: tuple[float, ...]
-
-    @property
-    def num_lanes(self) -> int:
-        """Lanes of the block."""
-        return len(self.num_hidden)
+    lanes: tuple[MlpParameters, ...]
 
     @property
     def num_rows(self) -> int:
         """The block's rows of the first layer."""
-        return self.num_lanes * self.width
+        return len(self.lanes) * self.width
 
     @property
     def depth(self) -> int:
         """Hidden layers of the deepest lane."""
-        return self.num_hidden[0]
+        return self.lanes[0].num_layers - 1
 
     def having(self, layer: int) -> int:
         """How many lanes have hidden layer `layer` (0 is the first): they come first."""
-        return sum(count > layer for count in self.num_hidden)
+        return sum(network.num_layers - 1 > layer for network in self.lanes)
 
     def runs(self, layer: int) -> list[Run]:
         """Neighbours that share the activation of hidden layer `layer`, and go on or end there."""
         deeper = self.having(layer + 1)
-        names = enumerate(self.activations[: self.having(layer)])
+        lanes = enumerate(self.lanes[: self.having(layer)])
         runs, start = [], 0
-        for (name, _), lanes in groupby(names, key=lambda lane: (lane[1], lane[0] < deeper)):
-            stop = start + len(list(lanes))
+        for (name, _), run in groupby(
+            lanes, key=lambda lane: (lane[1].activation, lane[0] < deeper)
+        ):
+            stop = start + len(list(run))
             runs.append(Run(name, slice(start, stop)))
             start = stop
         return runs
@@ -104,24 +90,10 @@ def stack_key(network: MlpParameters) -> tuple[int, int, str]:
 
 
 def plan_blocks(networks: Sequence[MlpParameters], num_classes: int) -> list[Block]:
-    """The blocks of a stack.
-
-    Args:
-        networks: One for each lane, sorted by `stack_key`.
-        num_classes: C.
-    """
+    """The blocks of a stack of these networks, which are sorted by `stack_key`."""
     blocks: list[Block] = []
     first = 0
     for width, group in groupby(networks, key=lambda network: stack_key(network)[0]):
-        lanes = list(group)
-        block = Block(
-            first=first,
-            width=width or num_classes,
-            num_hidden=tuple(network.num_layers - 1 for network in lanes),
-            layer_sizes=tuple(network.layer_size for network in lanes),
-            activations=tuple(network.activation for network in lanes),
-            dropouts=tuple(network.dropout for network in lanes),
-        )
-        blocks.append(block)
-        first += block.num_lanes
+        blocks.append(Block(first, width or num_classes, tuple(group)))
+        first += len(blocks[-1].lanes)
     return blocks

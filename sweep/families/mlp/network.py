@@ -56,7 +56,7 @@ class MLP(nn.Module):
 
     Args:
         network: Depth, width, activation and dropout.
-        spec: What is known of the data, which gives D and C.
+        spec: Gives D and C.
         generator: Source of the dropout masks, on the device of the network; torch's global one
             if None.
     """
@@ -76,13 +76,6 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Compute the logits.
-
-        Args:
-            inputs: Normalised examples, float, shape (B, *input_shape).
-
-        Returns:
-            Logits, float, shape (B, C).
-        """
+        """Logits, shape (B, C), from normalised examples, shape (B, *input_shape)."""
         logits: torch.Tensor = self.layers(inputs.flatten(1))
         return logits

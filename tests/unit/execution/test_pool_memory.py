@@ -106,7 +106,7 @@ def test_memory_that_runs_out_while_a_checkpoint_is_loaded_ends_no_worker(
     def run_out(*_, **__):
         raise ERRORS["cuda"]()
 
-    monkeypatch.setattr("sweep.training.engine.Lane.resume", run_out)
+    monkeypatch.setattr("sweep.training.engine.Checkpoints.resume", run_out)
     messages = make_engine(small).add(configs, saved)
     if count == 1:
         (outcome,) = messages
@@ -118,11 +118,11 @@ def test_memory_that_runs_out_while_a_checkpoint_is_loaded_ends_no_worker(
 def test_each_worker_has_its_share(small: TrainingData, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "sweep.training.engine.available_bytes", lambda *arguments: asked.append(arguments) or 7.9
+        "sweep.training.engine.available_bytes", lambda *arguments: asked.append(arguments) or 7
     )
     assert make_engine(small, num_sharing=3).memory_bytes == 7
     assert asked == [(torch.device("cpu"), 3)]
-    monkeypatch.setattr("sweep.training.engine.available_bytes", lambda *_: float("inf"))
+    monkeypatch.setattr("sweep.training.engine.available_bytes", lambda *_: None)
     assert make_engine(small).memory_bytes is None
 
 

@@ -74,7 +74,17 @@ def test_large_parts_are_not_written_as_text():
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\n", b"nothing", b'["Nothing", [], 2]\n{}', b'["Save", [], 7]\n[{}]', b"[]\n", LARGE],
+    [
+        b"",
+        b"\n",
+        b"nothing",
+        b'["Nothing", [], {}]\n',
+        b'["Save", []]\n',
+        b'["Notice", [], {}]\n',
+        b"[]\n",
+        pack(Checkpoint(1, 2, 3, b"state"))[:-1],
+        LARGE,
+    ],
 )
 def test_other_bytes_are_refused(data):
     with pytest.raises(ValueError, match="not a message"):

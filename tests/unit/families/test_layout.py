@@ -36,6 +36,10 @@ def planned(*configs: TrialConfig) -> tuple[list[int], list[Block]]:
     return [config.number for config in ordered], plan(ordered)
 
 
+def num_hidden(block: Block) -> list[int]:
+    return [network.num_layers - 1 for network in block.lanes]
+
+
 # ---------------------------------------------------------------- widths
 
 
@@ -86,15 +90,22 @@ def test_lanes_are_sorted_by_width_then_deepest_first_then_activation_then_numbe
 def test_one_lane_is_one_block():
     numbers, blocks = planned(lane(4, 3, 33, "tanh"))
     assert numbers == [4]
-    assert blocks == [Block(0, 36, (2,), (33,), ("tanh",), (0.0,))]
+    assert blocks == [Block(0, 36, (MlpParameters(3, 33, "tanh", 0.0),))]
 
 
 def test_lanes_of_nearly_one_width_share_a_block():
     numbers, blocks = planned(lane(0, 2, 33), lane(1, 4, 36, "tanh"), lane(2, 2, 34, "leaky_relu"))
-    dropouts = (0.0, 0.0, 0.0)
     assert numbers == [1, 2, 0]
     assert blocks == [
-        Block(0, 36, (3, 1, 1), (36, 34, 33), ("tanh", "leaky_relu", "relu"), dropouts),
+        Block(
+            0,
+            36,
+            (
+                MlpParameters(4, 36, "tanh", 0.0),
+                MlpParameters(2, 34, "leaky_relu", 0.0),
+                MlpParameters(2, 33, "relu", 0.0),
+            ),
+        ),
     ]
 
 
@@ -104,7 +115,7 @@ def test_every_width_has_its_block_and_its_rows():
         lane(5, 2, 8),
     )  # fmt: skip
     assert numbers == [1, 3, 5, 2, 4, 0]
-    assert [(b.first, b.width, b.num_lanes) for b in blocks] == [
+    assert [(b.first, b.width, len(b.lanes)) for b in blocks] == [
         (0, 10, 2), (2, 8, 1), (3, 18, 2), (5, 32, 1),
     ]  # fmt: skip
     assert [b.num_rows for b in blocks] == [20, 8, 36, 32]
@@ -113,7 +124,7 @@ def test_every_width_has_its_block_and_its_rows():
 def test_softmax_regression_is_a_block_of_its_own_though_the_widths_agree():
     numbers, blocks = planned(lane(0, 2, NUM_CLASSES), lane(1, 1, NUM_CLASSES))
     assert numbers == [1, 0]
-    assert [(b.width, b.num_hidden) for b in blocks] == [(10, (0,)), (10, (1,))]
+    assert [(b.width, num_hidden(b)) for b in blocks] == [(10, [0]), (10, [1])]
 
 
 def test_lanes_without_a_hidden_layer_end_nowhere():
@@ -127,7 +138,7 @@ def test_ragged_depths_and_activations():
         lane(3, 4, 16, "relu"), lane(4, 2, 16, "relu"), lane(5, 2, 16, "tanh"),
     )  # fmt: skip
     assert numbers == [0, 2, 3, 1, 4, 5]
-    assert (block.depth, block.num_hidden) == (5, (5, 3, 3, 3, 1, 1))
+    assert (block.depth, num_hidden(block)) == (5, [5, 3, 3, 3, 1, 1])
     assert [block.having(layer) for layer in range(6)] == [6, 4, 4, 1, 1, 0]
     first = [
         Run("tanh", slice(0, 1)), Run("relu", slice(1, 3)), Run("sigmoid", slice(3, 4)),
@@ -152,7 +163,7 @@ def test_lanes_of_any_depth_share_a_run_where_all_go_on():
 def test_a_block_knows_the_dropout_of_its_lanes():
     configs = [make_config(number=n, layer_size=16, dropout=n / 10) for n in (3, 1, 2)]
     _, (block,) = planned(*configs)
-    assert block.dropouts == (0.1, 0.2, 0.3)
+    assert [network.dropout for network in block.lanes] == [0.1, 0.2, 0.3]
 
 
 KINDS = list(itertools.product((1, 2, 5), (16, 17, 40), ("relu", "sigmoid")))
@@ -163,10 +174,10 @@ def test_every_lane_has_one_place_and_in_each_layer_its_own_activation(seed):
     dice = random.Random(seed)  # noqa: S311
     configs = sorted((lane(n, *dice.choice(KINDS)) for n in range(dice.randint(1, 12))), key=order)
     blocks = plan(configs)
-    lanes = [b.first + position for b in blocks for position in range(b.num_lanes)]
+    lanes = [b.first + position for b in blocks for position in range(len(b.lanes))]
     assert lanes == list(range(len(configs)))
     for block in blocks:
-        members = configs[block.first : block.first + block.num_lanes]
+        members = configs[block.first : block.first + len(block.lanes)]
         assert block.num_rows == len(members) * block.width
         assert {c.params["num_layers"] > 1 for c in members} == {block.depth > 0}
         for position, config in enumerate(members):

@@ -17,8 +17,8 @@ from sweep.definitions import Recipe, view
 from sweep.families.mlp import FAMILY, MLP, StackedMLP
 from sweep.families.mlp.network import ACTIVATIONS
 from sweep.records import TrialConfig
-from sweep.training.losses import cross_entropies
 from sweep.training.optimizers import build_optimizer
+from sweep.training.stacked import cross_entropies
 
 NUM_INPUTS, NUM_CLASSES, BATCH = 12, 5, 9
 SPEC = flat_spec(NUM_INPUTS, NUM_CLASSES)

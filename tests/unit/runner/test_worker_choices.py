@@ -169,7 +169,7 @@ def test_a_refused_command_records_no_choice(storage):
 
 def test_a_study_that_began_in_bfloat16_goes_on_in_it(storage, monkeypatch):
     """The worker chose it; on the machine of the resume it would choose float32."""
-    multiplies = "sweep.training.precision._multiplies_bfloat16"
+    multiplies = "sweep.training.hardware._multiplies_bfloat16"
     monkeypatch.setattr(multiplies, lambda _device: True)
     sweep.run(space_mapping(budget={"trials": 1}), storage=storage, workers=1, **INLINE)
     assert recorded(storage).precision == "bfloat16"

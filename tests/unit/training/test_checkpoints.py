@@ -240,7 +240,7 @@ def test_a_lane_that_cannot_be_saved_stops_neither_itself_nor_the_others(small: 
     configs = [make_config(number=n, epochs=2) for n in range(2)]
 
     def watch(what: str, _trials: list[int], *arguments: object) -> None:
-        if what == "state" and arguments == (0,):
+        if what == "tensors" and arguments == (0,):
             raise RuntimeError("no")
 
     driver = Driver(make_engine(small, watch=watch))

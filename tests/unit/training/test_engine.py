@@ -362,7 +362,7 @@ def test_what_was_said_is_what_the_outcome_holds(small, name):
 @pytest.mark.parametrize(("threads", "words"), [(1, r", 1 thread\)"), (3, r", 3 threads\)")])
 def test_the_hardware_has_a_name(small, threads, words):
     torch.set_num_threads(threads)
-    hardware = make_engine(small).hardware
+    hardware = make_engine(small).ready().hardware
     torch.set_num_threads(1)
     assert hardware.startswith("cpu (")
     assert hardware.endswith(words.replace("\\", ""))

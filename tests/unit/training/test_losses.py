@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sweep.definitions import Recipe, view
-from sweep.training.losses import StackedLoss, cross_entropies, training_loss
+from sweep.training.stacked import cross_entropies, training_losses
 
 LANES, CLASSES, BATCH = 3, 5, 7
 
@@ -56,17 +55,17 @@ SMOOTHING = (0.0, 0.1, 0.7)
 
 def test_smoothed_losses_and_gradients_are_pytorchs_lane_by_lane():
     logits, labels = some(torch.float64)
-    recipes = [view(Recipe, {"label_smoothing": smoothing}) for smoothing in SMOOTHING]
     stacked = logits.clone().requires_grad_()
-    losses = StackedLoss(recipes, stacked)(stacked, labels)
+    losses = training_losses(
+        stacked, labels, torch.tensor(SMOOTHING, dtype=torch.float64).view(-1, 1)
+    )
     (gradients,) = torch.autograd.grad(losses.sum(), stacked)
-    for lane, recipe in enumerate(recipes):
+    for lane, smoothing in enumerate(SMOOTHING):
         images = logits[lane].T.clone().requires_grad_()
         expected = functional.cross_entropy(
-            images, labels, label_smoothing=SMOOTHING[lane], reduction="sum"
+            images, labels, label_smoothing=smoothing, reduction="sum"
         )
         torch.testing.assert_close(losses[lane], expected, rtol=1e-13, atol=1e-13)
-        torch.testing.assert_close(training_loss(images, labels, recipe), expected / BATCH)
         (gradient,) = torch.autograd.grad(expected, images)
         torch.testing.assert_close(gradients[lane], gradient.T, rtol=1e-13, atol=1e-13)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,6 +65,15 @@ def test_many_lanes_are_measured_at_once():
         assert {name: v[index] for name, v in found.items()} == pytest.approx(known(*lane))
 
 
+def trained(num_train: int, labels: torch.Tensor, num_classes: int) -> SimpleNamespace:
+    """What `measure` reads of the data."""
+    return SimpleNamespace(
+        train=range(num_train),
+        validation=SimpleNamespace(labels=labels),
+        spec=SimpleNamespace(num_classes=num_classes),
+    )
+
+
 @pytest.mark.parametrize("num_classes", [2, 10, 300])
 @pytest.mark.parametrize("num_lanes", [1, 3])
 def test_an_epoch_has_every_metric_of_each_lane(num_classes, num_lanes):
@@ -75,13 +85,11 @@ def test_an_epoch_has_every_metric_of_each_lane(num_classes, num_lanes):
     losses = torch.rand(shape, generator=generator)
     numbers = torch.rand((4, num_lanes), generator=generator, dtype=torch.float64)
     measured = measure(
-        train_losses=numbers[0],
-        train_accuracies=numbers[1],
-        validation_losses=numbers[2],
+        trained(200, labels, num_classes),
+        sums=numbers[:2] * 200,
+        validation_losses=numbers[2] * 400,
         predictions=predictions,
         losses=losses,
-        labels=labels,
-        num_classes=num_classes,
         rates=numbers[3],
     )
     assert len(measured) == num_lanes
@@ -89,9 +97,9 @@ def test_an_epoch_has_every_metric_of_each_lane(num_classes, num_lanes):
         assert isinstance(found, Measurement)
         expected = known(labels.numpy(), predictions[lane].numpy())
         assert found.values == {
-            "train_loss": numbers[0, lane].item(),
-            "train_accuracy": numbers[1, lane].item(),
-            "validation_loss": numbers[2, lane].item(),
+            "train_loss": pytest.approx(numbers[0, lane].item(), rel=1e-15),
+            "train_accuracy": pytest.approx(numbers[1, lane].item(), rel=1e-15),
+            "validation_loss": pytest.approx(numbers[2, lane].item(), rel=1e-15),
             **{f"validation_{name}": pytest.approx(value) for name, value in expected.items()},
         }
         assert found.learning_rate == numbers[3, lane].item()
@@ -102,13 +110,11 @@ def test_an_epoch_has_every_metric_of_each_lane(num_classes, num_lanes):
 def test_every_objective_is_measured():
     """What a study may rank by is what an epoch has, under that name and with its goal."""
     (found,) = measure(
-        train_losses=torch.ones(1),
-        train_accuracies=torch.ones(1),
+        trained(3, torch.zeros(3, dtype=torch.int64), 2),
+        sums=torch.ones((2, 1)),
         validation_losses=torch.ones(1),
         predictions=torch.zeros((1, 3), dtype=torch.int64),
         losses=None,
-        labels=torch.zeros(3, dtype=torch.int64),
-        num_classes=2,
         rates=torch.ones(1),
     )
     assert OBJECTIVES.keys() == {name for name in found.values if name.startswith("validation_")}

@@ -31,7 +31,7 @@ class PoisonedGroup:
     def step(self, index: int) -> None:
         for position, lane in enumerate(self._group.lanes):
             if (lane.config.number, lane.epoch + 1, index) == self._when:
-                for key, tensor in self._group.state(position).items():
+                for key, tensor in self._group.tensors(position).items():
                     if key.startswith("network."):
                         tensor.fill_(math.nan)
         self._group.step(index)

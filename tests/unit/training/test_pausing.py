@@ -137,7 +137,7 @@ def test_a_trial_that_cannot_be_saved_is_paused_all_the_same(small, name):
     """Promoted, it goes on from its checkpoint before, or starts again."""
 
     def watch(what, trials, *_):
-        if what == "state" and broken:
+        if what == "tensors" and broken:
             raise RuntimeError("the device does not answer")
 
     broken: list[bool] = []

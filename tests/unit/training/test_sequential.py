@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from sweep.definitions import Recipe, parameters_of, view
 from sweep.records import FailureKind, TrialState
-from sweep.training.randomness import dropout_generator
-from sweep.training.schedules import learning_rate
+from sweep.training.groups import dropout_generator
+from sweep.training.learning_rates import SCHEDULES
 
 PARAMETERS = parameters_of("mlp")
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -69,7 +69,7 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
         model.train()
         losses, num_correct = [], 0
         for rows in batches.order(epoch).split(recipe.batch_size):
-            known.param_groups[0]["lr"] = learning_rate(schedule, recipe.learning_rate, step, 8)
+            known.param_groups[0]["lr"] = recipe.learning_rate * SCHEDULES[schedule](step, 8)
             logits = model(pixels[rows])
             loss = functional.cross_entropy(logits, batches.train.labels[rows])
             num_correct += int((logits.argmax(1) == batches.train.labels[rows]).sum())

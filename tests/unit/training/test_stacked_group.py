@@ -25,7 +25,7 @@ from sweep.families.mlp.network import ACTIVATIONS
 from sweep.records import TrialConfig
 from sweep.training.groups import Group
 from sweep.training.lane import Measurement
-from sweep.training.schedules import SCHEDULES
+from sweep.training.learning_rates import SCHEDULES
 
 TOLERANCES = {"float64": 1e-12, "float32": 5e-5}
 OPTIMIZERS = {"adamw": 2e-3, "adam": 2e-3, "sgd": 2e-2}

@@ -28,17 +28,8 @@ _Generators = Sequence[torch.Generator] | None
 class StackedMLP:
     """The networks of K configurations, as `MLP` computes each of them.
 
-    See `sweep.families.StackedNetwork`.
-
-    Args:
-        networks: One for each lane, sorted by `stack_key`.
-        spec: What is known of the data, which gives D and C.
-        device: Where all tensors live.
-        dtype: Of the parameters.
-
-    Attributes:
-        parameters: One leaf tensor for each layer of all lanes, or of all lanes of a block.
-        weights: Views of each lane's part of them, as `lanes` gives them.
+    See `sweep.families.StackedNetwork`. `networks` are sorted by `stack_key`; `parameters` holds
+    one leaf tensor for each layer of all lanes, or of all lanes of a block.
     """
 
     def __init__(
@@ -54,7 +45,7 @@ class StackedMLP:
         nothing = torch.empty(0, device=device, dtype=dtype)
         self._first = _linear(nothing, sum(self._num_rows), spec.num_inputs)
         self._blocks = [_Block(block, spec.num_classes, nothing) for block in plan]
-        self._layer_sizes = [size for block in plan for size in block.layer_sizes]
+        self._layer_sizes = [network.layer_size for network in networks]
         self.parameters = [*self._first, *(p for block in self._blocks for p in block.parameters)]
         # Where in the stack the lanes begin that `_pieces` gives something of.
         self._positions = [block.first for block in plan] * 2
@@ -86,15 +77,9 @@ class StackedMLP:
         return trimmed
 
     def forward(self, inputs: Tensor, generators: _Generators = None) -> Tensor:
-        """Compute the logits of all lanes.
+        """Logits of all lanes, shape (K, C, B), from normalised examples, shape (B, *input_shape).
 
-        Args:
-            inputs: Normalised examples, shape (B, *input_shape).
-            generators: Sources of each lane's dropout masks while training; without them, nothing
-                is dropped.
-
-        Returns:
-            Logits, shape (K, C, B).
+        Without the generators of the lanes' dropout masks, nothing is dropped.
         """
         weight, bias = self._first
         rows = _split(torch.addmm(bias, weight, inputs.flatten(1).t()), self._num_rows)
@@ -121,9 +106,9 @@ class _Block:
     """
 
     def __init__(self, plan: Block, num_classes: int, like: Tensor) -> None:
-        self.num_lanes = plan.num_lanes
+        self.num_lanes = len(plan.lanes)
         self._layers = [_Layer(plan, index, like) for index in range(plan.depth)]
-        self._output = _linear(like, plan.num_lanes, num_classes, plan.width) if plan.depth else []
+        self._output = _linear(like, self.num_lanes, num_classes, plan.width) if plan.depth else []
         self.parameters = [p for layer in self._layers for p in layer.parameters] + self._output
 
     def forward(self, rows: Tensor, generators: _Generators) -> Tensor:
@@ -174,7 +159,8 @@ class _Run:
 
     def __init__(self, plan: Block, run: Run, like: Tensor) -> None:
         self._activation = ACTIVATIONS[run.activation]()
-        sizes, dropouts = plan.layer_sizes[run.lanes], plan.dropouts[run.lanes]
+        sizes = [network.layer_size for network in plan.lanes[run.lanes]]
+        dropouts = [network.dropout for network in plan.lanes[run.lanes]]
         self._units: Tensor | None = None
         if min(sizes) < plan.width and self._activation(like.new_zeros(())) != 0:
             units = torch.arange(plan.width, device=like.device)

@@ -9,16 +9,12 @@ import torch
 
 from sweep.definitions import Recipe
 
-__all__ = ["SCHEDULES", "learning_rate", "learning_rates"]
+__all__ = ["SCHEDULES", "learning_rates"]
 
 # The constants of torch.optim.lr_scheduler.OneCycleLR, after Smith and Topin (2018).
 _WARM_UP = 0.3
 _START = 1 / 25
 _END = _START / 1e4
-
-
-def _constant(_step: int, _num_steps: int) -> float:
-    return 1.0
 
 
 def _cosine(step: int, num_steps: int) -> float:
@@ -39,22 +35,11 @@ def _between(start: float, end: float, share: float) -> float:
 
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
-    "constant": _constant,
+    "constant": lambda _step, _num_steps: 1.0,
     "cosine": _cosine,
     "one_cycle": _one_cycle,
 }
-
-
-def learning_rate(schedule: str, peak: float, step: int, num_steps: int) -> float:
-    """The learning rate of one step.
-
-    Args:
-        schedule: A name of `SCHEDULES`.
-        peak: The largest rate.
-        step: 0 for the first step.
-        num_steps: Steps of the whole trial.
-    """
-    return peak * SCHEDULES[schedule](step, num_steps)
+"""The share of the peak rate at one step (0 is the first) of a trial of so many steps."""
 
 
 def learning_rates(
@@ -70,9 +55,10 @@ def learning_rates(
         num_steps: Steps of one epoch.
         device: Where the optimiser reads them.
     """
+    schedule = SCHEDULES[recipe.learning_rate_schedule]
     total = recipe.epochs * num_steps
     rates = [
-        learning_rate(recipe.learning_rate_schedule, recipe.learning_rate, step, total)
+        recipe.learning_rate * schedule(step, total)
         for step in range(epoch * num_steps, (epoch + 1) * num_steps)
     ]
     dtype = torch.float64 if device.type == "cpu" else torch.float32

@@ -8,7 +8,7 @@ from helpers import make_config
 from torch.optim import lr_scheduler
 
 from sweep.definitions import Recipe, parameters_of, view
-from sweep.training.schedules import SCHEDULES, learning_rate, learning_rates
+from sweep.training.learning_rates import SCHEDULES, learning_rates
 
 PEAK = 0.02
 
@@ -29,7 +29,7 @@ def make_recipe(**changes) -> Recipe:
 
 
 def ours(schedule: str, num_steps: int) -> list[float]:
-    return [learning_rate(schedule, PEAK, step, num_steps) for step in range(num_steps)]
+    return [PEAK * SCHEDULES[schedule](step, num_steps) for step in range(num_steps)]
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 5, 100])

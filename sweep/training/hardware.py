@@ -1,0 +1,116 @@
+"""What the hardware offers: its name, the number formats that it multiplies, its free memory."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+__all__ = [
+    "PRECISIONS",
+    "Precision",
+    "available_bytes",
+    "choose_precision",
+    "describe_device",
+    "is_out_of_memory",
+]
+
+_SHARE = 0.8  # of the free memory, for all workers of a device together
+
+# PyTorch on the CPU; and what allocates on a GPU past PyTorch: streams, graphs, cuBLAS.
+_OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Number formats of one trial.
+
+    Attributes:
+        name: As recorded with the outcome.
+        weights: Of weights, gradients and the optimiser's state.
+        products: Of matrix products and activations.
+    """
+
+    name: str
+    weights: torch.dtype
+    products: torch.dtype
+
+
+# float64 is for comparing engines, where rounding must not hide a mistake.
+PRECISIONS = {
+    "float32": Precision("float32", torch.float32, torch.float32),
+    "bfloat16": Precision("bfloat16", torch.float32, torch.bfloat16),
+    "float64": Precision("float64", torch.float64, torch.float64),
+}
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The precision of this name; on a GPU, float32 lets products be computed as TF32.
+
+    Args:
+        name: A name of `PRECISIONS`, or `auto`: bfloat16 where the hardware multiplies it (AMX,
+            AVX512-BF16, or a GPU that does), float32 elsewhere.
+        device: Where the trial is trained.
+    """
+    if name == "auto":
+        name = "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    if name == "float32" and device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        return Precision("tf32", torch.float32, torch.float32)
+    return PRECISIONS[name]
+
+
+def describe_device(device: torch.device) -> str:
+    """The device and the name of its hardware."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    name = _cpu_field("model name") or platform.processor() or platform.machine()
+    threads = torch.get_num_threads()
+    return f"{device} ({name}, {threads} thread{'s' if threads > 1 else ''})"
+
+
+def available_bytes(device: torch.device, num_sharing: int) -> int | None:
+    """Memory that one of `num_sharing` workers may take on a device; None if unknown."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _available_on_host()
+    return None if free is None else int(_SHARE * free / num_sharing)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in _OUT_OF_MEMORY)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return not {"amx_tile", "avx512_bf16"}.isdisjoint(_cpu_field("flags").split())
+
+
+def _available_on_host() -> int | None:
+    """What Linux reports as available, within the limit of the process's control group."""
+    limits = [
+        int(line.split()[1]) * 1024
+        for line in _lines("/proc/meminfo")
+        if line.startswith("MemAvailable:")
+    ]
+    limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
+    if limit and used and limit[0].isdigit():
+        limits.append(int(limit[0]) - int(used[0]))
+    return min(limits, default=None)
+
+
+def _cpu_field(name: str) -> str:
+    """What Linux reports of the first processor under this name; otherwise empty."""
+    fields = (line.partition(":") for line in _lines("/proc/cpuinfo"))
+    return next((value.strip() for key, _, value in fields if key.strip() == name), "")
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
