@@ -258,10 +258,10 @@ def _load() -> None:
     import sweep.cli.progress
     import sweep.cli.repetition
     import sweep.cli.summary
-    import sweep.confirmation
     import sweep.estimate
     import sweep.evaluation
     import sweep.execution.worker
+    import sweep.fresh_seeds
     import sweep.reporting.writing
     import sweep.runner
     import sweep.store.examination
