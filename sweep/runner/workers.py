@@ -58,7 +58,8 @@ def prepare_workers(
     Args:
         options: Complete.
         space: The search space.
-        recorded: See `choose_workers`; so is `is_new`.
+        recorded: See `choose_workers`.
+        is_new: See `choose_workers`.
         save_every: Seconds between two checkpoints of a trial, or None for no checkpoints.
         time_limit: Seconds that a trial may take, or None.
 
