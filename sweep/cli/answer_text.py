@@ -63,7 +63,7 @@ def _configuration(study: Reported, found: Answer) -> list[str]:
 
 
 def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
-    """What is known of the configuration, line by line."""
+    """What is known about the configuration, line by line."""
     metric = study.record.objective.metric
     cost = counts(study.record)
     rows = [("in the search", f"{metric} {percent_or_number(metric, found.trial.value)}")]
@@ -76,17 +76,13 @@ def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, s
         what = f"{promise.promised} against {promise.kept}"
         rows.append((label, f"{_difference(promise)}: {what}"))
     clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
-    rows.append(
-        (
-            "cost",
-            f"{counted(cost.epochs, 'epoch')}, {duration(cost.seconds)} of workers' time{clock}",
-        )
-    )
+    epochs = counted(cost.epochs, "epoch")
+    rows.append(("cost", f"{epochs}, {duration(cost.seconds)} of workers' time{clock}"))
     return rows
 
 
 def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tuple[str, str]]:
-    """What the runs on fresh seeds say; of one without a winner, why it has none."""
+    """What the runs on fresh seeds say, or why there is no winner."""
     metric = confirmation.metric
     winner = confirmation.candidates[0]
     if confirmation.failed:
@@ -120,7 +116,7 @@ def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
 
 
 def _survival(confirmation: Confirmation) -> str:
-    """What became of the best by then, if it is not the winner, or won nothing worth the name."""
+    """What became of the search's best, unless it clearly won again."""
     winner, *others = confirmation.candidates
     if confirmation.survived:
         if others and confirmation.num_seeds == 1:
@@ -139,7 +135,7 @@ def _survival(confirmation: Confirmation) -> str:
 
 
 def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
-    """What the network reaches on the test split: in the study's metric, and right answers."""
+    """Test results of the network: the study's metric, and accuracy."""
     metric = study.record.objective.metric.replace("validation_", "test_")
     rows: list[tuple[str, str]] = []
     if metric != "test_accuracy" and found.test_value is not None:
@@ -162,22 +158,21 @@ def _test_words(study: Reported, found: Answer, storage: str) -> str:
 
 
 def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
-    words = percent_or_number(metric, value)
-    if interval is None:
-        return words
-    size, digits = (100, 2) if is_share(metric) else (1, 4)
-    low, high = (f"{size * end:.{digits}f}" for end in (interval.low, interval.high))
-    return f"{words} (95 % interval {low} to {high})"
+    return percent_or_number(metric, value) + _interval_words(metric, interval)
 
 
 def _difference(promise: Promise) -> str:
-    """By how much, with its interval if it has one."""
     size, digits, unit = (100, 2, " points") if is_share(promise.metric) else (1, 4, "")
     words = f"{size * promise.difference:+.{digits}f}{unit}"
-    if promise.interval is None:
-        return words
-    low, high = (size * end for end in (promise.interval.low, promise.interval.high))
-    return f"{words} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})"
+    return words + _interval_words(promise.metric, promise.interval, sign="+")
+
+
+def _interval_words(metric: str, interval: Interval | None, sign: str = "") -> str:
+    if interval is None:
+        return ""
+    size, digits = (100, 2) if is_share(metric) else (1, 4)
+    low, high = (f"{size * end:{sign}.{digits}f}" for end in (interval.low, interval.high))
+    return f" (95 % interval {low} to {high})"
 
 
 def _mean(mean: Mean, metric: str) -> str:
@@ -189,7 +184,7 @@ def _mean(mean: Mean, metric: str) -> str:
 
 
 def _leaderboard(study: Reported) -> list[str]:
-    """The best few of the search, and which of them the data cannot tell from the first."""
+    """The best few of the search, and which of them are tied with the first."""
     comparisons = compare_with_best(study.record)
     rows = leaderboard(study.record, study.space, comparisons, _LEADERBOARD)
     varied = [
@@ -200,19 +195,11 @@ def _leaderboard(study: Reported) -> list[str]:
     metric = study.record.objective.metric
     table = [["rank", "trial", metric, "against the best", "epochs run", *varied]]
     for row in rows:
-        value = percent_or_number(metric, row.trial.value)
-        params = [number_words(row.trial.params[name]) for name in varied]
-        against = _against(row, rows)
-        table.append(
-            [
-                str(row.rank),
-                str(row.trial.number),
-                value,
-                against,
-                str(row.trial.epochs_run),
-                *params,
-            ]
-        )
+        trial = row.trial
+        value = percent_or_number(metric, trial.value)
+        params = [number_words(trial.params[name]) for name in varied]
+        fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
+        table.append([*fixed, str(trial.epochs_run), *params])
     lines = columns(table)
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())

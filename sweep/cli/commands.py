@@ -115,8 +115,8 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 def confirm(study: str, as_json: bool, **options: Any) -> None:
     """Train a finished study's best configurations again on fresh seeds.
 
-    The test split is opened at the very end, for the best of them. The runs are a study of their
-    own, STUDY.confirm. After an interruption, the same command goes on.
+    The test split is opened at the very end, for the winner alone. The runs are a study of their
+    own, STUDY.confirm. After an interruption, the same command continues.
     """
     places = same_places(options["storage"], options["data_dir"])
     words = f"{shlex.quote(study)}{places}"
@@ -185,7 +185,7 @@ def report(
 def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     """Train a trial again from the store alone and compare. Writes nothing.
 
-    The exit code is 0 if all that was measured is identical, otherwise 1.
+    The exit code is 0 if every measurement is identical, otherwise 1.
     """
     with handle_errors(), interruptible(lambda: "nothing was written") as interruption:
         from sweep.cli.checks import reproduction_json, reproduction_text
@@ -210,8 +210,8 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Classify image files with a study's chosen network: bright strokes on a dark ground.
 
-    Chosen is the best trial, or the best run of the winner once the study is confirmed. Images are
-    made grey and brought to the data set's size.
+    That is the best trial's, or the best run's of the winner once the study is confirmed. Images
+    are resized to the data set's, and made grey where those are.
     """
     with handle_errors(), interruptible(lambda: "nothing was written"):
         from sweep.cli.json_output import json_text
@@ -287,7 +287,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
 @cli.command()
 @space_argument
 def check(space: Path) -> None:
-    """Validate a search space, count it and estimate its cost. Trains nothing."""
+    """Validate a search space, count its configurations and estimate its cost. Trains nothing."""
     with handle_errors():
         from sweep.cli.study_text import space_text
         from sweep.space import load_space
@@ -300,7 +300,7 @@ def check(space: Path) -> None:
 @click.argument("store", metavar="[STORE]", default=DEFAULT_STORAGE)
 @json_option
 def doctor(store: str, as_json: bool) -> int:
-    """Examine a store, given by its path or URL, and say what to do. Changes nothing.
+    """Examine a store, given by its path or URL, and advise what to do. Changes nothing.
 
     The exit code is 1 if something is damaged.
     """

@@ -29,7 +29,7 @@ _SHOWN_FAILURES = 5
 
 
 def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
-    """What `run` and `resume` say at the end."""
+    """What `run` and `resume` print at the end."""
     lines = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
@@ -141,7 +141,7 @@ def space_text(space: SearchSpace) -> str:
 
 
 def headline(study: StudyRecord) -> str:
-    """What state a study is in, in one line."""
+    """A study's state and number of trials, in one line."""
     counts = [
         f"{study.count(state)} {state.lower()}"
         for state in TrialState
@@ -156,7 +156,7 @@ def headline(study: StudyRecord) -> str:
 
 
 def training_line(study: StudyRecord) -> list[str]:
-    """How the study is trained, in one line; none of a study on which no sweep has worked."""
+    """How the study is trained, in one line; empty if no sweep has worked on it."""
     workers = study.workers
     if workers is None:
         return []
@@ -243,7 +243,7 @@ def failure_kinds(study: StudyRecord) -> dict[str, int]:
 
 
 def dataset_name(study: StudyRecord) -> str:
-    """Name of the data set; a list shows studies whose space is not valid, too."""
+    """Name of the data set, even where the search space is not valid."""
     dataset = study.space.get("dataset")
     name = dataset.get("name") if isinstance(dataset, dict) else dataset
     return str(name or "unknown")
