@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep.confirmation import confirm
     from sweep.errors import (
         DataError,
         DeviceError,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         SweepFailedError,
     )
     from sweep.evaluation import Prediction, predict
+    from sweep.fresh_seeds import confirm
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
     from sweep.reporting.confirmation import Confirmation
@@ -65,8 +65,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "sweep.confirmation": ("confirm",),
     "sweep.evaluation": ("Prediction", "predict"),
+    "sweep.fresh_seeds": ("confirm",),
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.confirmation": ("Confirmation",),

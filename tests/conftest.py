@@ -33,7 +33,7 @@ import sweep
 import sweep.cli
 from sweep.data import TrainingData, load_training_data
 from sweep.execution import LAUNCHERS, ForkServer, InlineLauncher
-from sweep.runner.confirmation import train_confirmation
+from sweep.fresh_seeds import train_confirmation
 from sweep.store import Store
 
 

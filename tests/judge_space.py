@@ -18,7 +18,7 @@ from typing import Any
 
 from patience import calls_of_a_load, counted_calls
 
-from sweep.cli import summary
+from sweep.cli import study_text
 from sweep.errors import InputError, SearchSpaceError
 from sweep.space import load_space
 
@@ -28,7 +28,7 @@ _SECONDS_UNCOUNTED = 0.1
 def judge(path: Path) -> dict[str, Any]:
     """The verdict of `sweep check`: `valid`, `refused` with the problems, or `broken`."""
     try:
-        text = summary.space_text(load_space(path))
+        text = study_text.space_text(load_space(path))
         text.encode()
     except SearchSpaceError as error:
         return {"verdict": "refused", "problems": error.problems}
@@ -58,7 +58,7 @@ def most_megabytes() -> float:
 
 
 def main(megabytes: int) -> None:
-    summary.measure_throughput = lambda: 1e9  # takes a fifth of a second and reads no file
+    study_text.measure_throughput = lambda: 1e9  # takes a fifth of a second and reads no file
     calls_of_a_load()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + megabytes * 2**20

@@ -250,16 +250,15 @@ def _load() -> None:
     import optuna
     from helpers import read_migrations_once
 
-    import sweep.cli.answer
-    import sweep.cli.confirmation
-    import sweep.cli.examination
+    import sweep.cli.answer_text
+    import sweep.cli.checks
+    import sweep.cli.json_output
     import sweep.cli.progress
-    import sweep.cli.repetition
-    import sweep.cli.summary
-    import sweep.confirmation
+    import sweep.cli.study_text
     import sweep.estimate
     import sweep.evaluation
     import sweep.execution.worker
+    import sweep.fresh_seeds
     import sweep.reporting.writing
     import sweep.runner
     import sweep.store.examination

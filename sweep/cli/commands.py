@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 import sys
 from dataclasses import asdict
@@ -12,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
-from sweep.cli.options import (
+from sweep.cli.arguments import (
     confirm_options,
     data_dir_option,
     given,
+    json_option,
     same_places,
+    space_argument,
     storage_option,
+    trial_number,
     work_options,
 )
+from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
 from sweep.cli.words import columns, printable
 from sweep.errors import InputError
 from sweep.words import DEFAULT_STORAGE
@@ -55,14 +56,14 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+@space_argument
 @click.option("--study", metavar="NAME", help="Name of the study; the space's own if unset.")
 @click.option("--seed", type=int, help="Seed, in place of the sampler's.")
 @work_options
 def run(space: Path, **options: Any) -> int:
     """Run the sweep that a YAML file describes.
 
-    If the study is there already with the same search space, it goes on where it stopped.
+    A study that exists already with the same search space continues where it stopped.
     """
     return _work("run", space, options)
 
@@ -93,11 +94,11 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
         # Imports take a second, in which a signal may come, too.
-        from sweep.cli.progress import open_progress
-        from sweep.cli.summary import summarize
+        from sweep.cli.progress import Progress
+        from sweep.cli.study_text import summarize
         from sweep.runner import sweeps
 
-        with open_progress() as progress:
+        with Progress() as progress:
             tally = progress.tally
             work = getattr(sweeps, command)
             study = work(
@@ -109,13 +110,13 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 
 @cli.command()
 @click.argument("study")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @confirm_options
 def confirm(study: str, as_json: bool, **options: Any) -> None:
     """Train a finished study's best configurations again on fresh seeds.
 
-    The test split is opened at the very end, for the best of them. The runs are a study of their
-    own, STUDY.confirm. After an interruption, the same command goes on.
+    The test split is opened at the very end, for the winner alone. The runs are a study of their
+    own, STUDY.confirm. After an interruption, the same command continues.
     """
     places = same_places(options["storage"], options["data_dir"])
     words = f"{shlex.quote(study)}{places}"
@@ -125,15 +126,16 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
         from sweep import confirm as confirm_study
-        from sweep.cli.confirmation import confirmation_json, confirmation_text
-        from sweep.cli.progress import open_progress
+        from sweep.cli.answer_text import confirmation_text
+        from sweep.cli.json_output import confirmation_json, json_text
+        from sweep.cli.progress import Progress
 
-        with open_progress() as progress:
+        with Progress() as progress:
             found = confirm_study(
                 study, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
     if as_json:
-        _echo_json(confirmation_json(study, found))
+        click.echo(json_text(confirmation_json(study, found)))
     else:
         click.echo(printable(f"{confirmation_text(study, found)}\nnext: sweep report {words}"))
 
@@ -175,23 +177,24 @@ def report(
 
 @cli.command()
 @click.argument("study")
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=trial_number)
 @click.option("--device", help="Where to train; where it was then if unset, or auto.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @data_dir_option
 @storage_option
 def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     """Train a trial again from the store alone and compare. Writes nothing.
 
-    The exit code is 0 if all that was measured is identical, otherwise 1.
+    The exit code is 0 if every measurement is identical, otherwise 1.
     """
     with handle_errors(), interruptible(lambda: "nothing was written") as interruption:
-        from sweep.cli.repetition import reproduction_json, reproduction_text
+        from sweep.cli.checks import reproduction_json, reproduction_text
+        from sweep.cli.json_output import json_text
         from sweep.runner import reproduction
 
         found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
     if as_json:
-        _echo_json(reproduction_json(found))
+        click.echo(json_text(reproduction_json(found)))
     else:
         click.echo(printable(reproduction_text(found)))
     return 0 if found.is_identical else FAILED
@@ -200,22 +203,23 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 @cli.command()
 @click.argument("study")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--trial", type=click.IntRange(min=0), help="Use the network of this trial.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--trial", type=trial_number, help="Use the network of this trial.")
+@json_option
 @data_dir_option
 @storage_option
 def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Classify image files with a study's chosen network: bright strokes on a dark ground.
 
-    Chosen is the best trial, or the best run of the winner once the study is confirmed. Images are
-    made grey and brought to the data set's size.
+    That is the best trial's, or the best run's of the winner once the study is confirmed. Images
+    are resized to the data set's, and made grey where those are.
     """
     with handle_errors(), interruptible(lambda: "nothing was written"):
+        from sweep.cli.json_output import json_text
         from sweep.evaluation import predict as predict_images
 
         found = predict_images(study, images, **options)
     if as_json:
-        _echo_json([asdict(each) for each in found])
+        click.echo(json_text([asdict(each) for each in found]))
         return
     click.echo(
         printable(f"sweep: network of trial {found[0].trial} of study {found[0].study}"), err=True
@@ -225,11 +229,12 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
 
 
 @cli.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @storage_option
 def list_studies(as_json: bool, storage: str) -> None:
     """List the studies of a store."""
-    from sweep.cli import summary
+    from sweep.cli.json_output import json_text, study_json
+    from sweep.cli.study_text import study_rows
     from sweep.store import Store
 
     with handle_errors():
@@ -238,59 +243,53 @@ def list_studies(as_json: bool, storage: str) -> None:
             raise InputError(f"there is no store {str(store.path)!r}; name one with --storage")
         studies = [store.read_study(name) for name in store.study_names()]
     if as_json:
-        _echo_json([summary.study_json(study, with_trials=False) for study in studies])
+        click.echo(json_text([study_json(study, with_trials=False) for study in studies]))
     else:
-        click.echo(printable(summary.study_rows(studies)))
+        click.echo(printable(study_rows(studies)))
 
 
 @cli.command()
 @click.argument("study")
-@click.argument("trial", type=click.IntRange(min=0), required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("trial", type=trial_number, required=False)
+@json_option
 @storage_option
 def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
     """Show a study, or one of its trials."""
-    from sweep.cli import summary
+    from sweep.cli.answer_text import answer_text
+    from sweep.cli.json_output import answer_json, json_text, study_json, trial_json
+    from sweep.cli.study_text import trial_text
+    from sweep.reporting.reported import reported, understood
+    from sweep.space import stored_space
     from sweep.store import Store
 
     with handle_errors():
         store = Store(storage, to_write=False)
         record = store.read_study(study)
-        if trial is not None and trial >= len(record.trials):
-            raise InputError(
-                f"study {study!r} has no trial {trial}; it has {len(record.trials)}, numbered "
-                "from 0"
-            )
-        if trial is None:
-            from sweep.cli.answer import answer_json, answer_text
-            from sweep.reporting.reported import reported, understood
-            from sweep.space import stored_space
-
+        if trial is not None:
+            found = record.trial(trial)
+            if as_json:
+                text = json_text(trial_json(record, found, in_full=True))
+            else:
+                is_recorded = store.trials(study).recorded_weights(trial) is not None
+                kept = is_recorded and trial in record.with_weights
+                text = printable(trial_text(record, found, has_weights=kept))
+        else:
             runs = store.read_confirmation(study)
             with understood(study):
                 whole = reported(record, stored_space(record), runs)
                 if as_json:
-                    data = summary.study_json(record, with_trials=True) | answer_json(whole)
+                    text = json_text(study_json(record, with_trials=True) | answer_json(whole))
                 else:
-                    text = answer_text(whole, storage)
-        elif as_json:
-            data = summary.trial_json(record, record.trials[trial], in_full=True)
-        else:
-            is_recorded = store.trials(study).recorded_weights(trial) is not None
-            kept = is_recorded and trial in record.with_weights
-            text = summary.trial_text(record, record.trials[trial], has_weights=kept)
-    if as_json:
-        _echo_json(data)
-    else:
-        click.echo(printable(text))
+                    text = printable(answer_text(whole, storage))
+    click.echo(text)
 
 
 @cli.command()
-@click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+@space_argument
 def check(space: Path) -> None:
-    """Validate a search space, count it and estimate its cost. Trains nothing."""
+    """Validate a search space, count its configurations and estimate its cost. Trains nothing."""
     with handle_errors():
-        from sweep.cli.summary import space_text
+        from sweep.cli.study_text import space_text
         from sweep.space import load_space
 
         text = space_text(load_space(space))
@@ -299,36 +298,20 @@ def check(space: Path) -> None:
 
 @cli.command()
 @click.argument("store", metavar="[STORE]", default=DEFAULT_STORAGE)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(store: str, as_json: bool) -> int:
-    """Examine a store, given by its path or URL, and say what to do. Changes nothing.
+    """Examine a store, given by its path or URL, and advise what to do. Changes nothing.
 
     The exit code is 1 if something is damaged.
     """
     with handle_errors():
-        from sweep.cli.examination import examination_json, examination_text
+        from sweep.cli.checks import examination_json, examination_text
+        from sweep.cli.json_output import json_text
         from sweep.store import examine
 
         found = examine(store if "://" in store else f"sqlite:///{store}")
     if as_json:
-        _echo_json(examination_json(found))
+        click.echo(json_text(examination_json(found)))
     else:
         click.echo(printable(examination_text(found)))
     return FAILED if found.is_damaged else 0
-
-
-def _echo_json(value: Any) -> None:
-    click.echo(json.dumps(_without_nan(value), indent=2, allow_nan=False))
-
-
-def _without_nan(value: Any) -> Any:
-    """The same for a format that has no NaN and no infinity: null, as in `report.json`."""
-    match value:
-        case dict():
-            return {key: _without_nan(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_without_nan(inner) for inner in value]
-        case float() if not math.isfinite(value):
-            return None
-        case _:
-            return value

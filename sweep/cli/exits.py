@@ -26,14 +26,14 @@ _PATIENCE_SECONDS = 4.5  # of the five in which a command ends after a signal
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Say what is wrong on standard error and leave."""
+    """Print an error and exit."""
     click.echo(printable(f"sweep: {message}"), err=True)
     sys.exit(code)
 
 
 @contextmanager
 def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
-    """Turn this package's exceptions into one message and the exit codes of the design."""
+    """Turn this package's exceptions into one message and an exit code."""
     try:
         yield
     except InputError as error:
@@ -43,14 +43,11 @@ def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
 
 
 class Interruption:
-    """What SIGINT and SIGTERM do while a command works.
+    """Handles SIGINT and SIGTERM while a command works.
 
-    The first one unwinds the command; once the command polls `requested`, it is only noted, so
-    that nothing is torn apart in the middle of a write. The second one leaves at once, which the
-    store survives, too. So does a command that has not ended some seconds after the first one.
-
-    Args:
-        next_step: What the user can do next.
+    The first signal unwinds the command; once the command polls `requested`, it is only noted, so
+    that no write is cut short. The second one exits at once, which the store survives, too; so
+    does a watchdog some seconds after the first. `next_step` says what the user can do next.
     """
 
     def __init__(self, next_step: Callable[[], str]) -> None:
@@ -59,7 +56,7 @@ class Interruption:
         self._polled = False
         self._requested = threading.Event()
         self._ended = threading.Event()
-        # Started here: in the handler of a signal, starting a thread may wait for itself.
+        # Started here: in a signal handler, starting a thread may deadlock.
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property
@@ -68,13 +65,13 @@ class Interruption:
         return 128 + (self._signal or signal.SIGINT)
 
     def requested(self) -> bool:
-        """Whether a signal has come; from the first call on, signals wait to be asked for."""
+        """Whether a signal has come; from the first call on, signals are only noted."""
         self._polled = True
         return self._signal is not None
 
     @property
-    def has_torn(self) -> bool:
-        """Whether a signal came as an exception, in the middle of whatever was done."""
+    def has_unwound(self) -> bool:
+        """Whether a signal was raised as an exception, in the middle of whatever was done."""
         return self._signal is not None and not self._polled
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
@@ -88,16 +85,16 @@ class Interruption:
 
     @property
     def words(self) -> str:
-        """What is said on the way out."""
+        """The message on the way out."""
         return f"interrupted; {self._next_step()}"
 
     def end(self) -> None:
-        """The command is over: nothing more is to happen."""
+        """The command is over: stop the watchdog."""
         self._ended.set()
         self._requested.set()
 
     def _watch(self) -> None:
-        """Leave if the command does not end."""
+        """Exit if the command does not end."""
         self._requested.wait()
         if self._ended.wait(_PATIENCE_SECONDS):
             return
@@ -114,8 +111,8 @@ class Interruption:
 def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     """Handle SIGINT and SIGTERM; on the way out say what to do next.
 
-    It belongs inside of `handle_errors`: an exception of a signal may come out of SQLAlchemy as an
-    error of ours, and what a signal has torn apart is an interruption and no error.
+    It belongs inside `handle_errors`: what a signal raises may leave SQLAlchemy as an error of
+    ours, and is still an interruption.
     """
     interruption = Interruption(next_step)
     handled = (signal.SIGINT, signal.SIGTERM)
@@ -126,7 +123,7 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
         yield interruption
     except (KeyboardInterrupt, SweepError) as error:
         is_error = isinstance(error, SweepError) and not isinstance(error, Interrupted)
-        if is_error and not interruption.has_torn:
+        if is_error and not interruption.has_unwound:
             raise
         with suppress(OSError, ValueError):  # nobody may read it
             click.echo(printable(f"sweep: {interruption.words}"), err=True)

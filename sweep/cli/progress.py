@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.words import params_words, percent_or_number, printable
+from sweep.cli.words import counted, params_words, percent_or_number, printable
 from sweep.definitions import Params
 from sweep.records import (
     Epoch,
@@ -23,42 +23,28 @@ from sweep.records import (
     Paused,
     Resumed,
     StudyOpened,
-    TrialConfig,
+    StudyRecord,
     TrialOutcome,
     TrialStarted,
     TrialState,
 )
 from sweep.words import duration
 
-__all__ = ["Progress", "Tally", "open_progress"]
-
-
-class Progress(Protocol):
-    """What the commands need of a display; a context manager."""
-
-    tally: Tally
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def on_event(self, event: Message) -> None:
-        """Show what happened."""
-        ...
-
-
-def open_progress() -> Progress:
-    """The display for this standard error."""
-    console = Console(stderr=True)
-    return _LiveProgress(console) if console.is_terminal else _PlainProgress()
+__all__ = ["Progress", "Tally"]
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the displays count.
+    """What a display counts.
 
     Attributes:
         study: Name of the study once it is open.
+        num_known: Finished trials when the study was opened.
+        finished: Number of trials that have ended, by their state.
+        best: Number and value of the best trial.
+        params: Configurations of the trials under way, and of those that were.
+        running: Epoch and value of each trial under way.
+        paused: Epoch of each paused trial.
     """
 
     study: str | None = None
@@ -71,8 +57,9 @@ class Tally:
     finished: dict[TrialState, int] = field(default_factory=dict)
     epochs: int = 0
     best: tuple[int, float] | None = None
-    running: dict[int, tuple[TrialConfig, int, float | None]] = field(default_factory=dict)
-    paused: dict[int, tuple[Params, int]] = field(default_factory=dict)
+    params: dict[int, Params] = field(default_factory=dict)
+    running: dict[int, tuple[int, float | None]] = field(default_factory=dict)
+    paused: dict[int, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -89,66 +76,65 @@ class Tally:
         """Count what happened."""
         match event:
             case StudyOpened():
-                study = event.study
-                self.study, self.num_trials = study.name, study.num_trials
-                self.objective = study.objective
+                self._open(event.study)
                 self.deadline, self.num_workers = event.deadline, len(event.devices)
                 self.sampled = event.sampled
-                for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
-                    self.finished[state] = study.count(state)
-                self.num_known = self.num_finished
-                self.epochs = sum(
-                    t.epochs_run for t in study.trials if t.state is not TrialState.RUNNING
-                )
-                self.paused = {
-                    t.number: (t.params, t.epochs_run)
-                    for t in study.trials
-                    if t.state is TrialState.PAUSED
-                }
-                if study.best is not None:
-                    self.best = (study.best.number, study.value(study.best) or 0.0)
             case TrialStarted(config):
-                _, lost, _ = self.running.get(config.number, (config, 0, None))
-                _, paused = self.paused.pop(config.number, (config.params, 0))
-                self.epochs -= lost + paused
-                self.running[config.number] = (config, 0, None)
+                # What it trained before its last checkpoint is counted when it is resumed.
+                lost, _ = self.running.get(config.number, (0, None))
+                self.epochs -= lost + self.paused.pop(config.number, 0)
+                self.running[config.number] = (0, None)
+                self.params[config.number] = config.params
             case Resumed(trial, history):
-                self.running[trial] = (self.running[trial][0], len(history), None)
+                self.running[trial] = (len(history), None)
                 self.epochs += len(history)
             case Epoch():
                 for metrics in event.metrics:
-                    config, _, _ = self.running[metrics.trial]
-                    value = self.objective.value(metrics)
-                    self.running[metrics.trial] = (config, metrics.epoch, value)
+                    self.running[metrics.trial] = (metrics.epoch, self.objective.value(metrics))
                     self.epochs += 1
             case Paused(outcome):
-                config, epoch, _ = self.running.pop(outcome.trial)
-                self.paused[outcome.trial] = (config.params, epoch)
+                self.paused[outcome.trial], _ = self.running.pop(outcome.trial)
             case TrialOutcome():
                 self.running.pop(event.trial, None)
                 self.paused.pop(event.trial, None)
                 self.finished[event.state] += 1
-                best = self.value(event)
-                if event.state is TrialState.COMPLETE and best is not None:
-                    self._consider(event.trial, best)
+                value = self.value(event)
+                if event.state is TrialState.COMPLETE and value is not None:
+                    self._compare(event.trial, value)
+
+    def _open(self, study: StudyRecord) -> None:
+        self.study, self.num_trials, self.objective = study.name, study.num_trials, study.objective
+        for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+            self.finished[state] = study.count(state)
+        self.num_known = self.num_finished
+        for trial in study.trials:
+            if trial.state is not TrialState.RUNNING:
+                self.epochs += trial.epochs_run
+            if trial.state is TrialState.PAUSED:
+                self.params[trial.number] = trial.params
+                self.paused[trial.number] = trial.epochs_run
+        if study.best is not None:
+            self.best = (study.best.number, study.value(study.best) or 0.0)
+
+    def _compare(self, number: int, value: float) -> None:
+        if self.best is not None:
+            best, best_value = self.best
+            is_first = value == best_value and number < best
+            if not (is_first or self.objective.is_better(value, best_value)):
+                return
+        self.best = (number, value)
 
     def value(self, outcome: TrialOutcome) -> float | None:
         """The objective of a trial's best epoch, or None if it has none."""
         return None if outcome.best is None else self.objective.value(outcome.best)
 
-    @property
-    def metric(self) -> str:
-        """What the study ranks by."""
-        return self.objective.metric
+    def words(self, value: float | None, missing: str) -> str:
+        """A value of the objective; `missing` if there is none."""
+        return missing if value is None else percent_or_number(self.objective.metric, value)
 
-    def _consider(self, number: int, value: float) -> None:
-        sign = 1 if self.objective.goal == "maximize" else -1
-        if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
-            self.best = (number, value)
-
-    def params(self, params: Params) -> str:
-        """What is peculiar to a configuration: the parameters that are sampled."""
-        return params_words({name: params[name] for name in self.sampled})
+    def configuration(self, trial: int) -> str:
+        """The hyperparameters of a trial that are searched."""
+        return params_words({name: self.params[trial][name] for name in self.sampled})
 
     def time_left(self) -> str:
         """The time left by the budget: to the deadline, and by the trials so far."""
@@ -162,79 +148,65 @@ class Tally:
         return " · ".join(parts)
 
 
-class _PlainProgress:
-    """One line for each trial that ends or is paused."""
+class Progress:
+    """Shows how a study gets on; a context manager. A terminal's table is redrawn as time goes."""
 
     def __init__(self) -> None:
         self.tally = Tally()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def on_event(self, event: Message) -> None:
-        tally = self.tally
-        running, paused = dict(tally.running), dict(tally.paused)
-        tally.update(event)
-        total = "" if tally.num_trials is None else f"/{tally.num_trials}"
-        if isinstance(event, StudyOpened):
-            devices = ", ".join(sorted(set(event.devices)))
-            self._print(
-                f"study {tally.study}: {tally.num_finished}{total} trials done; "
-                f"{tally.num_workers} workers on {devices}"
-            )
-        elif isinstance(event, Resumed):
-            config, _, _ = running[event.trial]
-            epochs = f"{len(event.history)}/{config.params['epochs']} epochs"
-            self._print(f"trial {event.trial} goes on after {epochs}")
-        elif isinstance(event, Notice):
-            self._print(f"note: {event.text}")
-        elif isinstance(event, Paused | TrialOutcome):
-            outcome = event.outcome if isinstance(event, Paused) else event
-            state = TrialState.PAUSED if isinstance(event, Paused) else event.state
-            is_running = outcome.trial in running
-            params = running[outcome.trial][0].params if is_running else paused[outcome.trial][0]
-            epochs = f"{len(outcome.history)}/{params['epochs']} epochs"
-            value = tally.value(outcome)
-            shown = (
-                f"{tally.metric} {percent_or_number(tally.metric, value)}"
-                if value is not None
-                else "no value"
-            )
-            failure = outcome.failure
-            reason = f"  {failure.kind}: {failure.reason}" if failure else ""
-            self._print(
-                f"[{tally.num_finished}{total}] trial {outcome.trial} {state}  {shown}  "
-                f"{epochs}  {outcome.seconds:.1f} s  {tally.params(params)}{reason}"
-            )
-
-    def _print(self, line: str) -> None:
-        sys.stderr.write(printable(line) + "\n")
-        sys.stderr.flush()
-
-
-class _LiveProgress:
-    """A table that is drawn again a few times a second."""
-
-    def __init__(self, console: Console) -> None:
-        self.tally = Tally()
+        console = Console(stderr=True)
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
         )
+        self._is_live = console.is_terminal
 
     def __enter__(self) -> Self:
-        self._live.__enter__()
+        if self._is_live:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.__exit__(None, None, None)
+        self._live.stop()
 
     def on_event(self, event: Message) -> None:
+        """Show what happened."""
         self.tally.update(event)
-        if isinstance(event, Notice):
+        if not self._is_live:
+            line = self._line(event)
+            if line:
+                sys.stderr.write(printable(line) + "\n")
+                sys.stderr.flush()
+        elif isinstance(event, Notice):
             self._live.console.print(Text(printable(f"note: {event.text}")))
+
+    def _line(self, event: Message) -> str:
+        """An event in one line; empty if it is too small for one."""
+        tally = self.tally
+        done = f"{tally.num_finished}" + (f"/{tally.num_trials}" if tally.num_trials else "")
+        match event:
+            case StudyOpened():
+                workers = counted(tally.num_workers, "worker")
+                devices = ", ".join(sorted(set(event.devices)))
+                return f"study {tally.study}: {done} trials done; {workers} on {devices}"
+            case Resumed(trial, history):
+                epochs = f"{len(history)}/{tally.params[trial]['epochs']} epochs"
+                return f"trial {trial} goes on after {epochs}"
+            case Notice(text):
+                return f"note: {text}"
+            case Paused(outcome):
+                state = TrialState.PAUSED
+            case TrialOutcome():
+                outcome, state = event, event.state
+            case _:
+                return ""
+        metric, value = tally.objective.metric, tally.value(outcome)
+        shown = "no value" if value is None else f"{metric} {tally.words(value, '')}"
+        epochs = f"{len(outcome.history)}/{tally.params[outcome.trial]['epochs']} epochs"
+        failure = outcome.failure
+        reason = f"  {failure.kind}: {failure.reason}" if failure else ""
+        return (
+            f"[{done}] trial {outcome.trial} {state}  {shown}  {epochs}  {outcome.seconds:.1f} s  "
+            f"{tally.configuration(outcome.trial)}{reason}"
+        )
 
     def _draw(self) -> Group | Text:
         tally = self.tally
@@ -253,21 +225,15 @@ class _LiveProgress:
         numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
         counts = ", ".join(f"{count} {state.lower()}" for state, count in numbers.items() if count)
         best = "no best trial yet"
+        metric = tally.objective.metric
         if tally.best is not None:
-            shown = percent_or_number(tally.metric, tally.best[1])
-            best = f"best so far: trial {tally.best[0]}, {tally.metric} {shown}"
-        return Group(head, Text(f"{best}   {counts}"), self._running())
-
-    def _running(self) -> Table:
-        tally = self.tally
+            number, value = tally.best
+            best = f"best so far: trial {number}, {metric} {tally.words(value, '')}"
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for header in ("trial", "epoch", tally.metric, "configuration"):
+        for header in ("trial", "epoch", metric, "configuration"):
             table.add_column(header, no_wrap=True, overflow="ellipsis")
-        for number, (config, epoch, value) in sorted(tally.running.items()):
-            table.add_row(
-                str(number),
-                f"{epoch}/{config.params['epochs']}",
-                percent_or_number(tally.metric, value) if value is not None else "starting",
-                printable(tally.params(config.params)),
-            )
-        return table
+        for number, (epoch, current) in sorted(tally.running.items()):
+            epochs = f"{epoch}/{tally.params[number]['epochs']}"
+            configuration = printable(tally.configuration(number))
+            table.add_row(str(number), epochs, tally.words(current, "starting"), configuration)
+        return Group(head, Text(f"{best}   {counts}"), table)

@@ -1,4 +1,4 @@
-"""What is measured on the test split, from one network's answers."""
+"""Measures one network on the test split."""
 
 from __future__ import annotations
 
@@ -24,16 +24,10 @@ _KEPT_MISTAKES = 40
 
 
 def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Part) -> TestReading:
-    """Complete the record of an opening.
-
-    Args:
-        reading: The opening.
-        model: The network.
-        data: What it was trained on.
-        test: The test split.
+    """Complete the record of an opening. The model was trained on `data`.
 
     Raises:
-        StoreError: the network's answers are no numbers.
+        StoreError: the network's logits are not finite.
     """
     logits = compute_logits(model, test.inputs, data).to(torch.float64)
     confidences, predicted = (part.numpy() for part in logits.softmax(1).max(1))
@@ -75,7 +69,7 @@ def _mistakes(
 def _calibration(
     confidences: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> tuple[CalibrationBin, ...]:
-    """Bins of equal width, each without its lower and with its upper end."""
+    """Bins of equal width, each open below and closed above."""
     bins = np.clip(np.ceil(confidences * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
     return tuple(
         CalibrationBin(

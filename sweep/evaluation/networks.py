@@ -1,8 +1,8 @@
-"""Trained networks out of a store, which may be a stranger's, and the data that they need."""
+"""Trained networks from a store, which may be a stranger's, and the data that they need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from sweep.data import TrainingData, load_training_data
+from sweep.data import TrainingData, default_data_dir, load_training_data
 from sweep.definitions import FAMILIES, parameters_of, require_valid
 from sweep.errors import DataError, StoreError
 from sweep.families import load_family
 from sweep.records import StudyRecord, TrialConfig
-from sweep.space import SearchSpace, stored_space
+from sweep.space import stored_space
 from sweep.store import Store
 from sweep.store.artifacts import artifacts_root
 
@@ -27,7 +27,10 @@ _BATCH = 4096
 
 
 def load_networks(
-    store: Store, record: StudyRecord, trials: list[int], data_dir: Path
+    store: Store,
+    record: StudyRecord,
+    trials: list[int],
+    data_dir: str | os.PathLike[str] | None,
 ) -> tuple[list[nn.Module], TrainingData]:
     """Networks of trials, and the data that they were trained on.
 
@@ -37,7 +40,13 @@ def load_networks(
     """
     found = [_read(store, record, trial) for trial in trials]
     space = stored_space(record)
-    data = _load_data(record, space, data_dir)
+    folder = Path(data_dir or default_data_dir())
+    data = load_training_data(space.dataset.settings(folder))
+    if data.fingerprint != record.data.fingerprint:
+        raise DataError(
+            f"the data under {str(folder)!r} are not those of study {record.name!r}: "
+            f"fingerprint {data.fingerprint[:12]}, recorded {record.data.fingerprint[:12]}"
+        )
     return [_build(space.model, config, weights, data) for config, weights in found], data
 
 
@@ -75,49 +84,34 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
     """A trial's configuration and its weights."""
     trials = store.trials(record.name)
     weights = trials.read_weights(trial)
-    is_recorded = trials.recorded_weights(trial) is not None
-    if weights is None and not (is_recorded and trial in record.with_weights):
+    if weights is None:
+        is_recorded = trials.recorded_weights(trial) is not None
+        if is_recorded and trial in record.with_weights:
+            raise StoreError(
+                f"the weights of trial {trial} of study {record.name!r} are gone from "
+                f"{str(artifacts_root(store.path))!r}, or are not the recorded ones; restore them "
+                "from a copy, or run the search space again under another name with --study"
+            )
         num = record.keep_weights
         best = "best complete trial" if num == 1 else f"{num} best complete trials"
         raise StoreError(
             f"the weights of trial {trial} of study {record.name!r} were not kept: only those of "
             f"the {best} are (--keep-weights); name one of them"
         )
-    if weights is None:
-        raise StoreError(
-            f"the weights of trial {trial} of study {record.name!r} are gone from "
-            f"{str(artifacts_root(store.path))!r}, or are not the recorded ones; restore them from "
-            "a copy, or run the search space again under another name with --study"
-        )
     try:
         return trials.read_config(trial, record.space["model"]), weights
     except (KeyError, ValueError) as error:
-        raise _not_understood(record, error) from None
-
-
-def _load_data(record: StudyRecord, space: SearchSpace, data_dir: Path) -> TrainingData:
-    data = load_training_data(space.dataset.settings(data_dir))
-    if data.fingerprint != record.data.fingerprint:
-        raise DataError(
-            f"the data under {str(data_dir)!r} are not those of study {record.name!r}: "
-            f"fingerprint {data.fingerprint[:12]}, recorded {record.data.fingerprint[:12]}"
-        )
-    return data
-
-
-def _not_understood(record: StudyRecord, error: Exception) -> StoreError:
-    reason = str(error).splitlines()[0]
-    return StoreError(
-        f"study {record.name!r} cannot be understood: {reason}; it is damaged or was made by "
-        "another version"
-    )
+        raise StoreError(
+            f"study {record.name!r} cannot be understood: {str(error).splitlines()[0]}; it is "
+            "damaged or was made by another version"
+        ) from None
 
 
 def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) -> nn.Module:
     """The trial's network.
 
-    It is made only after its parameters have been found to be some that there can be, and the
-    weights, which are no larger than their file, its own.
+    It is made only after its parameters have been found to be possible, and the weights, which are
+    no larger than their file, to be its own.
 
     Raises:
         StoreError: they are not.
@@ -128,9 +122,10 @@ def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) 
         require_valid(parameters_of(model), config.params)
         num_parameters = FAMILIES[model].cost(config.params, data.spec).num_parameters
         fits = num_parameters == sum(tensor.numel() for tensor in state.values())
-        with torch.device("meta"):  # no memory is taken
-            shapes = family.build(config.params, data.spec).state_dict() if fits else {}
-        fits = fits and _shapes(shapes) == _shapes(state)
+        if fits:
+            with torch.device("meta"):  # no memory is taken
+                shapes = family.build(config.params, data.spec).state_dict()
+            fits = {n: t.shape for n, t in shapes.items()} == {n: t.shape for n, t in state.items()}
         reason = "" if fits else "other shapes"
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -143,7 +138,3 @@ def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) 
     network = family.build(config.params, data.spec)
     network.load_state_dict(state)
     return network.eval()
-
-
-def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in state.items()}

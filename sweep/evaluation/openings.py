@@ -33,9 +33,6 @@ def _described() -> Iterator[None]:
     """Turn a full disk, or a store that another process holds, into one line.
 
     What was recorded before stays: the next call goes on, and sees an opening that was cut off.
-
-    Raises:
-        SweepFailedError: the store cannot be written, or a file cannot be read.
     """
     try:
         yield
@@ -72,9 +69,7 @@ def read_test_split(
             f"study {study!r} confirms {search!r}, and its test split is opened for the winner "
             f"alone: `{command_words('confirm', search, storage)}`"
         )
-    if record.best is None:
-        raise StoreError(f"study {study!r} has no COMPLETE trial to test")
-    known = record.test_reading(record.best.number)
+    known = record.test_reading(_best(record))
     if known is not None:
         return known
     if record.finished_by is None:
@@ -87,12 +82,17 @@ def read_test_split(
     with store.lock(study):
         _require_unconfirmed(store, study)
         record = store.read_study(study)
-        if record.best is None:
-            raise StoreError(f"study {study!r} has no COMPLETE trial to test")
+        best = _best(record)
         if record.finished_by is None:
             raise StoreError(f"study {study!r} went on meanwhile: its test split stays sealed")
-        (reading,) = _read(store, record, [record.best.number], data_dir)
+        (reading,) = _read(store, record, [best], data_dir)
         return reading
+
+
+def _best(record: StudyRecord) -> int:
+    if record.best is None:
+        raise StoreError(f"study {record.name!r} has no COMPLETE trial to test")
+    return record.best.number
 
 
 def _require_unconfirmed(store: Store, study: str) -> None:
@@ -121,8 +121,8 @@ def read_confirmation(
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
 
     Returns:
-        The study of the runs, with a reading of each run of the winner that ended well. What was
-        read before is not read again.
+        The study of the runs, with a reading of each COMPLETE run of the winner. What was read
+        before is not read again.
 
     Raises:
         StoreError: runs are missing, all failed, or the weights are gone.
@@ -168,16 +168,16 @@ def _read(
     known = {trial: record.test_reading(trial) for trial in trials}
     unread = [trial for trial, reading in known.items() if reading is None]
     if unread:
+        models, data = load_networks(store, record, unread, data_dir)
         folder = Path(data_dir or default_data_dir())
-        space = stored_space(record)
-        models, data = load_networks(store, record, unread, folder)
+        settings = stored_space(record).dataset.settings(folder)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         # To the microsecond: an opening is known by its time, and one that was cut off may be
         # followed by the next within the same second.
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
         openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
         _write(store, record.name, openings)
-        test = open_test_split(space.dataset.settings(folder))
+        test = open_test_split(settings)
         pairs = zip(openings, models, strict=True)
         done = [measure(opening, model, data, test) for opening, model in pairs]
         _write(store, record.name, done)

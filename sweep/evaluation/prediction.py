@@ -1,24 +1,35 @@
-"""`predict`: what the chosen network of a study says of image files."""
+"""`predict`: what the chosen network of a study says of image files.
+
+A file may be a stranger's: only plain picture formats are opened, and none is unpacked that would
+fill the memory.
+"""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sweep.data import default_data_dir
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
-from sweep.evaluation.pictures import read_picture
 from sweep.records import StudyRecord, chosen_run
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "predict", "read_picture"]
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+_MAX_PIXELS = 50_000_000
+_TOO_LARGE = f"it has more than {_MAX_PIXELS:,} pixels; make it smaller"
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
+"""What Pillow raises for files that are not what they seem; SyntaxError is one for PNG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +38,8 @@ class Prediction:
 
     Attributes:
         file: The image's file.
-        class_name: Name of the likeliest class.
-        probability: What the network gives to it, 0 to 1.
+        class_name: The most probable class.
+        probability: Its probability, 0 to 1.
         probabilities: Of all classes, by name.
         study: The study whose network it is: the search, or its confirmation.
         trial: The network's trial there.
@@ -57,8 +68,8 @@ def predict(
 
     Args:
         study: Name of the study.
-        images: Image files: bright strokes on a dark ground and centred, as in MNIST. They are made
-            grey and brought to the size of the data set's images.
+        images: Image files: bright strokes on a dark ground and centred, as in MNIST. They are
+            resized to the data set's images, and made grey where those are.
         storage: `sqlite:///` and a path.
         trial: Number of another trial, whose network is used instead.
         data_dir: Folder of local data sets, for the normalisation; `$SWEEP_DATA_DIR` or `data/` if
@@ -81,8 +92,7 @@ def predict(
     if spec.kind != "image":
         raise InputError(f"study {record.name!r} was made with a table, and only images are read")
     pictures = np.stack([read_picture(file, spec.input_shape) for file in files])
-    folder = Path(data_dir or default_data_dir())
-    (model,), data = load_networks(store, record, [number], folder)
+    (model,), data = load_networks(store, record, [number], data_dir)
     # Of the data sets, digits alone has pixels from 0 to 16.
     scaled = np.rint(pictures * (data.train.inputs.max() / 255)).astype(np.uint8)
     logits = compute_logits(model, scaled, data)
@@ -102,12 +112,7 @@ def predict(
 def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[StudyRecord, int]:
     """The study and the trial whose network is used."""
     if trial is not None:
-        if not 0 <= trial < len(record.trials):
-            raise InputError(
-                f"study {record.name!r} has no trial {trial}; it has {len(record.trials)}, "
-                "numbered from 0"
-            )
-        return record, trial
+        return record, record.trial(trial).number
     runs = store.read_confirmation(record.name) if record.confirms is None else record
     run = chosen_run(runs) if runs is not None else None
     if runs is not None and run is not None:
@@ -118,3 +123,62 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     if record.best is None:
         raise StoreError(f"study {record.name!r} has no COMPLETE trial whose network could be used")
     return record, record.best.number
+
+
+def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read an image file in the form of a data set's images; what is transparent becomes black.
+
+    Args:
+        path: The file.
+        shape: Channels (1 for grey, 3 for red, green and blue), height and width of the data
+            set's images.
+
+    Returns:
+        uint8, of this shape, from 0 for none to 255 for most of a colour.
+
+    Raises:
+        InputError: the file cannot be read as such an image.
+    """
+    channels, height, width = shape
+    picture = None
+    # Opening a pipe would wait for its other end. Unlike that of a Path, this question never fails.
+    if not os.path.isfile(path):  # noqa: PTH113
+        reason = "it is no plain file" if os.path.lexists(path) else "there is no such file"
+        raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's size limit is above ours
+            with Image.open(path, formats=_FORMATS) as image:
+                reason = _why_not(image)
+                if not reason:
+                    picture = _convert(image, "L" if channels == 1 else "RGB").resize(
+                        (width, height), Image.Resampling.BOX
+                    )
+    except Image.DecompressionBombError:
+        reason = _TOO_LARGE
+    except MemoryError:  # a damaged length is asked for before it is found to be missing
+        reason = "there is not enough memory for it"
+    except UnidentifiedImageError:
+        reason = f"it is none of {', '.join(_FORMATS)}"
+    except _BROKEN as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+    if picture is None:
+        raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
+    pixels = np.asarray(picture, np.uint8).reshape(height, width, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _why_not(image: Image.Image) -> str:
+    """Why an image, of which only the header was read, is not unpacked; empty if it is."""
+    if image.width * image.height > _MAX_PIXELS:
+        return _TOO_LARGE
+    if image.mode not in _MODES:  # Pillow would cut off what is above 8 bits
+        return f"its pixels are of mode {image.mode}; save it as grey or RGB with 8 bits"
+    return ""
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    """Upright, on black, in this mode."""
+    upright = ImageOps.exif_transpose(image).convert("RGBA")
+    ground = Image.new("RGBA", upright.size, "black")
+    return Image.alpha_composite(ground, upright).convert(mode)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sweep.errors import InputError
 from sweep.records.trial import (
     ConfusionMatrix,
     DataFacts,
@@ -227,6 +228,19 @@ class StudyRecord:
     def state_at_rest(self) -> StudyState:
         """Its state while no driver holds it."""
         return StudyState.INTERRUPTED if self.finished_by is None else StudyState.FINISHED
+
+    def trial(self, number: int) -> TrialRecord:
+        """One of the trials.
+
+        Raises:
+            InputError: there is none of this number.
+        """
+        if not 0 <= number < len(self.trials):
+            raise InputError(
+                f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered "
+                "from 0"
+            )
+        return self.trials[number]
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

@@ -1,12 +1,16 @@
-"""When failed trials stop a sweep."""
+"""What ends a sweep early: failed trials, and Ctrl-C."""
 
 from __future__ import annotations
 
-from sweep.errors import StoreError
-from sweep.records import Failure, FailureKind, TrialOutcome
-from sweep.words import command_words
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["Failures"]
+from sweep.errors import Interrupted, SweepError
+from sweep.records import Failure, FailureKind, TrialOutcome
+from sweep.store import STORE_FAILURES
+
+__all__ = ["Failures", "ctrl_c_interrupts"]
 
 _ALIKE_FAILURES = 5
 
@@ -16,31 +20,16 @@ class Failures:
 
     Args:
         most: How many there may be, or None.
+        count: How many there are already.
     """
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, most: int | None, count: int) -> None:
         self._most = most
-        self._count = 0
+        self._count = count
         self._last: Failure | None = None
         self._num_now = 0  # failures of this command
         self._kinds: set[FailureKind] = set()
         self._any_success = False
-
-    def start_from(self, count: int, study: str, storage: str) -> None:
-        """Count those that are in the study already.
-
-        Raises:
-            StoreError: there are too many.
-        """
-        self._count = count
-        if self._most is not None and count > self._most:
-            trials = f"{count} failed trial{'' if count == 1 else 's'}"
-            raise StoreError(
-                f"study {study!r} has {trials}, and max_failures is {self._most}; "
-                f"`{command_words('show', study, storage)}` shows them, "
-                f"`{command_words('resume', study, storage)} --retry-failed` runs them again, and "
-                "--max-failures N allows more"
-            )
 
     def add(self, outcome: TrialOutcome) -> None:
         """Count a trial that ended."""
@@ -51,11 +40,6 @@ class Failures:
             self._num_now += 1
             self._last = outcome.failure
             self._kinds.add(outcome.failure.kind)
-
-    @property
-    def are_too_many(self) -> bool:
-        """Whether the sweep has to stop."""
-        return bool(self.reason)
 
     @property
     def reason(self) -> str:
@@ -72,3 +56,28 @@ class Failures:
                 f"{self._most}; {example}"
             )
         return ""
+
+
+@contextmanager
+def ctrl_c_interrupts(next_step: str) -> Iterator[None]:
+    """Turn Ctrl-C, and an error that it caused on its way, into `Interrupted`.
+
+    Args:
+        next_step: What the user can do next.
+
+    Raises:
+        Interrupted: Ctrl-C was pressed inside.
+    """
+    outside = sys.exception()  # the caller may be handling an earlier Ctrl-C
+    try:
+        yield
+    except Interrupted:
+        raise
+    except (KeyboardInterrupt, SweepError, *STORE_FAILURES) as error:
+        # SQLAlchemy, cut short by Ctrl-C, reports a closed database.
+        cause: BaseException | None = error
+        while cause is not None and cause is not outside:
+            if isinstance(cause, KeyboardInterrupt):
+                raise Interrupted(f"interrupted; {next_step}") from error
+            cause = cause.__context__
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from sweep.errors import Interrupted, SweepFailedError
@@ -35,24 +35,9 @@ from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
 
-__all__ = ["Limits", "Loop"]
+__all__ = ["Loop"]
 
 _POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Where a command stops.
-
-    Attributes:
-        timeout: Seconds after which no new trial starts, or None.
-        trial_time_limit: Seconds that a trial may take, or None.
-        max_failures: Failed trials that the study may have, or None.
-    """
-
-    timeout: float | None
-    trial_time_limit: float | None
-    max_failures: int | None
 
 
 class Loop:
@@ -65,9 +50,9 @@ class Loop:
         study: The study as it was found, with its budget from now on.
         failures: Counts the failed trials; those of the past are counted.
         fingerprint: SHA-256 of the data that workers must see.
-        limits: Where to stop.
-        command: The command that goes on with the study, for messages.
-        on_event: Is told everything that happens.
+        timeout: Seconds after which no new trial starts, or None.
+        command: The command that continues the study, for messages.
+        on_event: Called with everything that happens.
         stop: Asked several times a second; True ends the work.
     """
 
@@ -80,7 +65,7 @@ class Loop:
         study: StudyRecord,
         failures: Failures,
         fingerprint: str,
-        limits: Limits,
+        timeout: float | None,
         command: str,
         on_event: Callable[[Message], None],
         stop: Callable[[], bool],
@@ -94,7 +79,6 @@ class Loop:
         self._workers = study.workers
         self._failures = failures
         self._fingerprint = fingerprint
-        self._limits = limits
         self._command = command
         self._keep_weights = 0
         self._on_event = on_event
@@ -104,7 +88,7 @@ class Loop:
         self._num_started = session.num_started
         self._leaders: dict[int, float] = {}  # the best trials' values, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
-        self._deadline = time.monotonic() + limits.timeout if limits.timeout is not None else None
+        self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def run(self, pool: Pool) -> StudyRecord | None:
         """Work until the budget is used up. Call it once.
@@ -151,7 +135,7 @@ class Loop:
         return None
 
     def _work(self, pool: Pool) -> None:
-        while not self._must_stop():
+        while not (self._stop() or self._failures.reason):
             started = self._promote_trial(pool) or self._start_trial(pool)
             if not started:
                 pool.flush()
@@ -161,22 +145,18 @@ class Loop:
             self._handle(pool.messages(0 if started else _POLL_SECONDS), pool)
         # Here nothing is half done, and what was trained is not lost.
         self._handle(pool.save(), pool)
-        if self._failures.are_too_many:
+        if self._failures.reason:
             raise SweepFailedError(self._failures.reason)
         raise Interrupted(f"interrupted; what was trained is saved: `{self._command}` goes on")
 
-    def _must_stop(self) -> bool:
-        return self._stop() or self._failures.are_too_many
-
     def _budget_used(self) -> str | None:
-        """What part of the budget is used up, or None."""
+        """The part of the budget that is used up, or None."""
         if self._total is not None and self._num_started >= self._total:
             return "trials"
         return "timeout" if self._is_too_late else None
 
     @property
     def _is_too_late(self) -> bool:
-        """Whether nothing starts any more."""
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def _finish_study(self) -> None:
@@ -244,8 +224,7 @@ class Loop:
         for message in messages:
             match message:
                 case WorkerReady():
-                    self._compare_data(message)
-                    self._record_precision(message)
+                    self._admit(message)
                 case Resumed():
                     self._go_on(message, pool)
                 case Epoch():
@@ -272,15 +251,13 @@ class Loop:
             self._on_event(Notice(text))
         return whole
 
-    def _compare_data(self, worker: WorkerReady) -> None:
+    def _admit(self, worker: WorkerReady) -> None:
+        """Compare a new worker's data; record what precision `auto` came to, for any machine."""
         if worker.data_fingerprint != self._fingerprint:
             raise SweepFailedError(
                 "a worker read other data than the driver: the files changed meanwhile; "
                 f"`{self._command}` starts again"
             )
-
-    def _record_precision(self, worker: WorkerReady) -> None:
-        """Record what precision `auto` came to, so that the study goes on in it anywhere."""
         if self._workers is not None and self._workers.precision == "auto":
             precision = precision_option(worker.precision)
             self._workers = replace(self._workers, precision=precision)
@@ -344,37 +321,36 @@ class Loop:
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
-        self._histories.pop(outcome.trial, None)
-        outcome = self._with_commit(outcome)
+        outcome = self._close(outcome)
         value = self._space.trial_objective.value(outcome.best) if outcome.best else None
         if outcome.state is TrialState.COMPLETE and value is not None:
-            self._leaders = self._with_leader(outcome.trial, value)
+            self._add_leader(outcome.trial, value)
         with self._store.transaction():
             self._trials.write_outcome(outcome, keep=set(self._leaders))
             self._session.tell(outcome)
-        del self._configs[outcome.trial]
         self._on_event(replace(outcome, weights=None))
         self._failures.add(outcome)
 
     def _pause(self, outcome: TrialOutcome) -> None:
         """Record that a trial is paused: its checkpoint is kept, its worker has let it go."""
-        self._histories.pop(outcome.trial, None)
-        outcome = self._with_commit(outcome)
+        outcome = self._close(outcome)
         with self._store.transaction():
             self._trials.write_paused(outcome)
             self._session.pause(outcome.trial)
-        del self._configs[outcome.trial]
         self._on_event(Paused(outcome))
         self._failures.add(outcome)
 
-    def _with_commit(self, outcome: TrialOutcome) -> TrialOutcome:
+    def _close(self, outcome: TrialOutcome) -> TrialOutcome:
+        """Forget what only a trial under way needs; its outcome with the driver's commit."""
+        self._histories.pop(outcome.trial, None)
+        del self._configs[outcome.trial]
         if self._commit is None:
             return outcome
         return replace(outcome, environment={**(outcome.environment or {}), "commit": self._commit})
 
-    def _with_leader(self, trial: int, value: float) -> dict[int, float]:
-        """The best trials so far, whose weights are kept."""
+    def _add_leader(self, trial: int, value: float) -> None:
+        """Count a trial among the best, whose weights are kept, if it is one of them."""
         sign = -1 if self._space.objective.goal == "maximize" else 1
         leaders = {**self._leaders, trial: value}
         ranked = sorted(leaders, key=lambda number: (sign * leaders[number], number))
-        return {number: leaders[number] for number in ranked[: self._keep_weights]}
+        self._leaders = {number: leaders[number] for number in ranked[: self._keep_weights]}

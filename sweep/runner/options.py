@@ -1,4 +1,4 @@
-"""The options of `run`, `resume`, `confirm` and `reproduce`: their documentation, defaults, rules.
+"""The options of `run`, `resume`, `confirm` and `reproduce`: documentation, defaults, rules.
 
 Importing this module is cheap: the command line shows these defaults in its help.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sweep.execution import Launcher
     from sweep.records import Message
 
-__all__ = ["DEFAULTS", "PlaceOptions", "StudyOptions", "WorkOptions", "complete"]
+__all__ = ["DEFAULTS", "PlaceOptions", "StudyOptions", "WorkOptions", "complete_options"]
 
 Count = int | Literal["auto"] | None
 
@@ -28,8 +28,8 @@ class PlaceOptions(TypedDict, total=False):
     Keys:
         storage: `sqlite:///` and a path. Default: `sqlite:///studies.db`.
         device: `auto` (all GPUs, or the CPU where there is none), `cpu`, `cuda` or `cuda:0,1`.
-            Default: `auto`; for `reproduce`, the kind of device that trained the trial if it is
-            there.
+            Default: `auto`; for `reproduce`, the kind of device that trained the trial if there
+            is one.
         data_dir: Folder of local data sets. Default: `$SWEEP_DATA_DIR`, or `data/`.
         executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
             function that makes a `sweep.execution.Launcher`. Default: `processes`.
@@ -51,7 +51,7 @@ class WorkOptions(PlaceOptions, total=False):
 
     `workers`, `threads`, `engine`, `precision` and `lanes` are recorded with the study. Their
     default is what is recorded (a confirmation starts from what its search has), or `auto` for a
-    new study. What `auto` came to is recorded, too, so that a study goes on as it began.
+    new study. The result of `auto` is recorded, too, so that a study continues as it began.
 
     Keys:
         workers: Number of worker processes. `auto`: one per core, or one per GPU.
@@ -130,10 +130,10 @@ _SECONDS = ("checkpoint_every", "trial_time_limit", "timeout")
 _NAMES = {"engine": ("auto", *ENGINE_NAMES), "precision": PRECISION_NAMES}
 
 
-def complete(function: str, kind: type[_Options], given: _Options) -> _Options:
-    """All options of a kind, the given ones and the defaults of the others.
+def complete_options(function: str, kind: type[_Options], given: _Options) -> _Options:
+    """All options of a kind: the given ones, and the defaults of the others.
 
-    Whether `storage`, `device` and `executor` are there is checked where they are used.
+    Whether `storage`, `device` and `executor` exist is checked where they are used.
 
     Args:
         function: Name of the function that was called, for the message.
@@ -151,29 +151,26 @@ def complete(function: str, kind: type[_Options], given: _Options) -> _Options:
     defaults: Mapping[str, Any] = DEFAULTS
     whole: dict[str, Any] = {name: defaults[name] for name in defaults if name in known} | {**given}
     for name, value in whole.items():
-        if value is None and defaults[name] is None:
-            continue
-        if name in _COUNTS:
-            _check_count(name, value, *_COUNTS[name])
-        elif name in _SECONDS:
-            _check_seconds(name, value)
-        elif name in _NAMES and value not in _NAMES[name]:
-            raise InputError(f"{name} must be one of {', '.join(_NAMES[name])}; found {value!r}")
+        if value is not None or defaults[name] is not None:
+            _check(name, value)
     return cast(_Options, whole)
 
 
-def _check_count(name: str, value: object, least: int, may_be_auto: bool) -> None:
-    if may_be_auto and value == "auto":
-        return
-    or_auto = " or auto" if may_be_auto else ""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{name} must be a whole number{or_auto}; found {value!r}")
-    if value < least:
-        raise InputError(f"{name} must be at least {least}{or_auto}; found {value}")
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise InputError(f"{name} must be a number of seconds; found {value!r}")
-    if not value > 0:
-        raise InputError(f"{name} must be above 0 seconds; found {value}")
+def _check(name: str, value: Any) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in _COUNTS:
+        least, may_be_auto = _COUNTS[name]
+        if may_be_auto and value == "auto":
+            return
+        or_auto = " or auto" if may_be_auto else ""
+        if not is_number or isinstance(value, float):
+            raise InputError(f"{name} must be a whole number{or_auto}; found {value!r}")
+        if value < least:
+            raise InputError(f"{name} must be at least {least}{or_auto}; found {value}")
+    if name in _SECONDS:
+        if not is_number:
+            raise InputError(f"{name} must be a number of seconds; found {value!r}")
+        if not value > 0:
+            raise InputError(f"{name} must be above 0 seconds; found {value}")
+    if name in _NAMES and value not in _NAMES[name]:
+        raise InputError(f"{name} must be one of {', '.join(_NAMES[name])}; found {value!r}")

@@ -1,13 +1,12 @@
-"""`reproduce`: train a trial again from what the store says of it, and compare."""
+"""`reproduce`: train a trial again from its record, and compare."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Unpack
 
-from sweep.errors import DeviceError, InputError, Interrupted, StoreError, SweepFailedError
+from sweep.errors import DeviceError, Interrupted, StoreError, SweepFailedError
 from sweep.execution import Pool, place_workers
 from sweep.provenance import project_commit
 from sweep.records import (
@@ -15,16 +14,14 @@ from sweep.records import (
     Epoch,
     FailureKind,
     Lost,
-    Message,
     StudyRecord,
     TrialConfig,
     TrialOutcome,
     TrialState,
 )
-from sweep.runner.interruption import interruptible
-from sweep.runner.options import DEFAULTS, PlaceOptions, StudyOptions, complete
-from sweep.runner.spaces import data_folder, read_data
-from sweep.runner.workers import choose_workers, open_pool, precision_option, worker_settings
+from sweep.runner.failures import ctrl_c_interrupts
+from sweep.runner.options import DEFAULTS, PlaceOptions, StudyOptions, complete_options
+from sweep.runner.workers import precision_option, prepare_workers
 from sweep.space import stored_space
 from sweep.store import Store
 
@@ -43,8 +40,6 @@ class Reproduction:
         study: The study's name.
         recorded: How the trial ended.
         repeated: How its repetition did.
-        first_difference: The first epoch that differs in anything but time, or None.
-        largest: The largest difference of each metric over all epochs.
         weights: Whether the best weights are the same, or None if they are not kept.
         conditions: What was different around it: versions, data, device, neighbours.
     """
@@ -52,8 +47,6 @@ class Reproduction:
     study: str
     recorded: TrialOutcome
     repeated: TrialOutcome
-    first_difference: int | None
-    largest: dict[str, float]
     weights: bool | None
     conditions: tuple[str, ...]
 
@@ -64,7 +57,7 @@ class Reproduction:
             self.first_difference is None
             and self.has_same_best
             and self.weights is not False
-            and _failed_alike(self.recorded, self.repeated)
+            and self._has_same_end
         )
 
     @property
@@ -80,6 +73,34 @@ class Reproduction:
             self.repeated.best_epoch,
             self.repeated.validation_predictions,
         )
+
+    @property
+    def first_difference(self) -> int | None:
+        """The first epoch that differs in anything but time, or None."""
+        for theirs, ours in zip(self.recorded.history, self.repeated.history, strict=False):
+            # A metric that was not recorded then cannot differ.
+            values = {name: ours.values[name] for name in theirs.values.keys() & ours.values.keys()}
+            if replace(ours, seconds=theirs.seconds, values=values) != theirs:
+                return theirs.epoch
+        lengths = len(self.recorded.history), len(self.repeated.history)
+        return None if lengths[0] == lengths[1] else min(lengths) + 1
+
+    @property
+    def largest(self) -> dict[str, float]:
+        """The largest difference of each metric over all epochs."""
+        largest: dict[str, float] = {}
+        for theirs, ours in zip(self.recorded.history, self.repeated.history, strict=False):
+            for name in theirs.values.keys() & ours.values.keys():
+                difference = abs(theirs.values[name] - ours.values[name])
+                largest[name] = max(difference, largest.get(name, 0.0))
+        return dict(sorted(largest.items()))
+
+    @property
+    def _has_same_end(self) -> bool:
+        then, now = self.recorded.failure, self.repeated.failure
+        if then is None or self.was_cut:
+            return now is None
+        return now is not None and now.kind is then.kind
 
 
 def reproduce(
@@ -102,54 +123,37 @@ def reproduce(
         SweepFailedError: the worker died.
         Interrupted: Ctrl-C, or `stop` said so.
     """
-    whole = complete("reproduce", PlaceOptions, options)
-    with interruptible(_NOTHING_WRITTEN):
+    whole = complete_options("reproduce", PlaceOptions, options)
+    with ctrl_c_interrupts(_NOTHING_WRITTEN):
         store = Store(whole["storage"], to_write=False)
         record = store.read_study(study)
         recorded = _ended(record, trial)
         config = store.trials(study).read_config(trial, record.space["model"])
-        space = stored_space(record)
-        folder = data_folder(whole["data_dir"])
         as_then = _as_then(recorded, whole, options.get("device"))
-        choices, placements = choose_workers(as_then, space)
-        settings = worker_settings(space, choices, placements, folder)
-        with open_pool(whole["executor"], settings) as pool:
-            fingerprint = read_data(space, folder).fingerprint
-            repeated = _train(pool, config, recorded, whole["on_event"], whole["stop"])
+        with prepare_workers(as_then, stored_space(record)) as workers:
+            repeated = _train(workers.pool, config, recorded, as_then)
         weights = store.trials(study).recorded_weights(trial)
+    found = hashlib.sha256(repeated.weights or b"").hexdigest()
+    data = record.data.fingerprint, workers.data.fingerprint
     return Reproduction(
         study=study,
         recorded=recorded,
         repeated=repeated,
-        first_difference=_first_difference(recorded, repeated),
-        largest=_largest_differences(recorded, repeated),
-        weights=(
-            None
-            if weights is None
-            else hashlib.sha256(repeated.weights or b"").hexdigest() == weights
-        ),
-        conditions=tuple(_conditions(recorded, repeated, record.data.fingerprint, fingerprint)),
+        weights=None if weights is None else found == weights,
+        conditions=tuple(_conditions(recorded, repeated, *data)),
     )
 
 
 def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
-    if not 0 <= trial < len(record.trials):
-        raise InputError(
-            f"study {record.name!r} has no trial {trial}; it has {len(record.trials)}, numbered "
-            "from 0"
-        )
-    outcome = record.trials[trial].outcome
-    if outcome is None:
-        raise StoreError(
-            f"trial {trial} of study {record.name!r} is {record.trials[trial].state}: there is "
-            "nothing to compare a repetition with"
-        )
-    if _was_cut(outcome) and not outcome.history:
-        raise StoreError(
-            f"trial {trial} of study {record.name!r} was ended before its first epoch: there is "
-            "nothing to compare a repetition with"
-        )
-    return outcome
+    found = record.trial(trial)
+    outcome = found.outcome
+    if outcome is not None and (outcome.history or not _was_cut(outcome)):
+        return outcome
+    how = f"is {found.state}" if outcome is None else "was ended before its first epoch"
+    raise StoreError(
+        f"trial {trial} of study {record.name!r} {how}: there is nothing to compare a repetition "
+        "with"
+    )
 
 
 def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) -> StudyOptions:
@@ -159,7 +163,7 @@ def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) ->
         try:
             place_workers(device, 1)
         except DeviceError:
-            device = "auto"  # the difference is said in the end
+            device = "auto"  # `conditions` says so
     return {
         **DEFAULTS,
         **given,
@@ -173,31 +177,26 @@ def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) ->
 
 
 def _train(
-    pool: Pool,
-    config: TrialConfig,
-    recorded: TrialOutcome,
-    on_event: Callable[[Message], None],
-    stop: Callable[[], bool],
+    pool: Pool, config: TrialConfig, recorded: TrialOutcome, options: PlaceOptions
 ) -> TrialOutcome:
     """Train the trial again; one that was ended from outside, for as many epochs as it had."""
     was_cut = _was_cut(recorded)
     pool.start()
     pool.submit(config)
     pool.flush()
-    while True:
-        if stop():
-            raise Interrupted(f"interrupted; {_NOTHING_WRITTEN}")
+    while not options["stop"]():
         for message in pool.messages(_POLL_SECONDS):
             match message:
                 case Epoch((metrics,)):
                     is_last = was_cut and metrics.epoch == len(recorded.history)
                     decision = Decision.PRUNE if is_last else Decision.CONTINUE
                     pool.decide((metrics,), (decision,))
-                    on_event(message)
+                    options["on_event"](message)
                 case TrialOutcome():
                     return message
                 case Lost(failure=failure) if failure is not None:
                     raise SweepFailedError(f"trial {config.number}: {failure.reason}")
+    raise Interrupted(f"interrupted; {_NOTHING_WRITTEN}")
 
 
 def _was_cut(recorded: TrialOutcome) -> bool:
@@ -207,45 +206,23 @@ def _was_cut(recorded: TrialOutcome) -> bool:
     return killed or recorded.state is TrialState.PRUNED
 
 
-def _failed_alike(recorded: TrialOutcome, repeated: TrialOutcome) -> bool:
-    if recorded.failure is None or _was_cut(recorded):
-        return repeated.failure is None
-    return repeated.failure is not None and repeated.failure.kind is recorded.failure.kind
-
-
-def _first_difference(recorded: TrialOutcome, repeated: TrialOutcome) -> int | None:
-    pairs = zip(recorded.history, repeated.history, strict=False)
-    for theirs, ours in pairs:
-        # A metric that was not recorded then cannot differ.
-        values = {name: ours.values[name] for name in theirs.values.keys() & ours.values.keys()}
-        if replace(ours, seconds=theirs.seconds, values=values) != theirs:
-            return theirs.epoch
-    lengths = len(recorded.history), len(repeated.history)
-    return None if lengths[0] == lengths[1] else min(lengths) + 1
-
-
-def _largest_differences(recorded: TrialOutcome, repeated: TrialOutcome) -> dict[str, float]:
-    epochs = list(zip(recorded.history, repeated.history, strict=False))
-    largest: dict[str, float] = {}
-    for theirs, ours in epochs:
-        for name in theirs.values.keys() & ours.values.keys():
-            difference = abs(theirs.values[name] - ours.values[name])
-            largest[name] = max(difference, largest.get(name, 0.0))
-    return dict(sorted(largest.items()))
-
-
 def _conditions(
     recorded: TrialOutcome, repeated: TrialOutcome, data_then: str, data_now: str
 ) -> list[str]:
     """What was different around the trial, one line each."""
-    then = {**(recorded.environment or {})}
-    now = {**(repeated.environment or {})}
+    then, now = (
+        {
+            **(outcome.environment or {}),
+            "data": data[:12],
+            "device": outcome.device,
+            "precision": outcome.precision,
+            "engine": outcome.engine,
+        }
+        for outcome, data in ((recorded, data_then), (repeated, data_now))
+    )
     commit = project_commit()
     if commit is not None:
         now["commit"] = commit
-    then |= {"data": data_then[:12], "device": recorded.device, "precision": recorded.precision}
-    now |= {"data": data_now[:12], "device": repeated.device, "precision": repeated.precision}
-    then["engine"], now["engine"] = recorded.engine, repeated.engine
     found = [
         f"{name}: {then.get(name) or 'not recorded'} then, {now.get(name) or 'unknown'} now"
         for name in dict.fromkeys([*then, *now])

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Unpack
 
-from sweep.errors import InputError, StoreError, SweepFailedError
-from sweep.execution import Pool
-from sweep.records import (
-    Confirms,
-    DataFacts,
-    Notice,
-    StudyRecord,
-    TrialRecord,
-    WorkerChoices,
-)
-from sweep.runner.failures import Failures
-from sweep.runner.interruption import interruptible
-from sweep.runner.loop import Limits, Loop
-from sweep.runner.options import StudyOptions, complete
-from sweep.runner.spaces import (
-    compare_data,
-    compare_spaces,
-    data_folder,
-    read_data,
-)
-from sweep.runner.workers import choose_workers, open_pool, worker_settings
+from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
+from sweep.runner.failures import Failures, ctrl_c_interrupts
+from sweep.runner.loop import Loop
+from sweep.runner.options import StudyOptions, complete_options
+from sweep.runner.workers import Workers, prepare_workers
 from sweep.space import SearchSpace, load_space, override_space, stored_space
 from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
@@ -46,7 +31,7 @@ def run(
 ) -> StudyRecord:
     """Run a sweep until its budget is used up.
 
-    A study of the same name and search space goes on where it stopped.
+    A study of the same name and search space continues where it stopped.
 
     Args:
         space: A search space, the path of its YAML file, or the file's content as a mapping.
@@ -56,16 +41,13 @@ def run(
             `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`
             document them.
 
-    Returns:
-        The study at the end.
-
     Raises:
         InputError: the request cannot be carried out; nothing was created.
         SweepFailedError: too many trials failed, or workers do not start.
         Interrupted: Ctrl-C, or `stop` said so; `resume` finishes the study.
     """
-    whole = complete("run", StudyOptions, options)
-    with interruptible("run the search again: a study that was begun goes on"):
+    whole = complete_options("run", StudyOptions, options)
+    with ctrl_c_interrupts("run the search again: a study that was begun goes on"):
         if not isinstance(space, SearchSpace):
             space = load_space(space)
         space = override_space(space, name=study, seed=seed, trials=whole["trials"])
@@ -85,16 +67,13 @@ def resume(
             `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`
             document them.
 
-    Returns:
-        The study at the end.
-
     Raises:
-        InputError: there is no such study, or it cannot go on as asked.
+        InputError: there is no such study, or it cannot continue as asked.
         SweepFailedError: too many trials failed, or workers do not start.
         Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
     """
-    whole = complete("resume", StudyOptions, options)
-    with interruptible(f"`{command_words('resume', study, whole['storage'])}` goes on"):
+    whole = complete_options("resume", StudyOptions, options)
+    with ctrl_c_interrupts(f"`{command_words('resume', study, whole['storage'])}` goes on"):
         store = Store(whole["storage"], to_write=True)
         store.require_study(study)
         request = Request(name=study, store=store, options=whole, retry_failed=retry_failed)
@@ -103,16 +82,17 @@ def resume(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request to work on a study.
+    """A request to run, resume or confirm a study.
 
     Attributes:
         name: The study's name.
+        store: Where it is.
         options: Complete.
-        space: Its search space; None for the one that it has.
+        space: Its search space; None for the recorded one.
         retry_failed: Whether failed trials are run again.
         confirms: What a new study confirms.
         workers: The choices with which a new study starts.
-        holding: Holds what must not change until a new study is made.
+        holding: Holds what must not change until a new study is in the store.
     """
 
     name: str
@@ -125,10 +105,9 @@ class Request:
     holding: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def carry_out(self) -> StudyRecord:
-        """Check everything that can be checked, then make the study or go on with it, then train.
+        """Make the study or continue it, and train until the budget is used up.
 
-        Whatever may be refused is looked at before the first write: who is refused has changed
-        nothing.
+        Whatever may be refused is checked before the first write: a refusal changes nothing.
         """
         store, name = self.store, self.name
         study = None
@@ -138,7 +117,7 @@ class Request:
         except STORE_FAILURES as error:
             raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
         except (LookupError, AssertionError, TypeError, ValueError):
-            # Optuna may have met a row that nobody wrote: then reading says so, in place of it.
+            # Optuna may have met a damaged row: then reading the study explains it better.
             if store.has_study(name):
                 Store(store.url, to_write=False).read_study(name)
             raise
@@ -148,7 +127,7 @@ class Request:
         """Make the study and train; None if another driver made it meanwhile."""
         space, store, name = self.space, self.store, self.name
         assert space is not None  # noqa: S101 - for the type checker: `resume` requires its study
-        with self._work(space, self.workers, is_new=True) as work, ExitStack() as held:
+        with self._prepare(space, self.workers, is_new=True) as workers, ExitStack() as held:
             held.enter_context(self.holding())
             with store.lock(name):
                 # Opened before the question: a store that was not there seems to have no studies.
@@ -158,62 +137,52 @@ class Request:
                 with store.transaction():  # it is made whole or not at all
                     session = StudySession(storage, name, space, ())
                     session.enqueue()
-                    total = self._total(session, work, asked=self.options["trials"])
-                    record = StoredStudy(space.to_json(), work.facts, self.confirms)
-                    store.write_study(name, replace(record, **self._plan(work, total)))
+                    total = self._total(session, space, asked=self.options["trials"])
+                    record = StoredStudy(space.to_json(), workers.data, self.confirms)
+                    store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
                 held.close()
-                loop = self._loop(study, session, work)
-                return self._train(loop, work)
+                return self._train(self._loop(space, study, session, workers), workers)
 
     def _go_on(self) -> StudyRecord:
-        """Go on with the study, which is read once."""
+        """Continue the study, which is read once."""
         store, name = self.store, self.name
-        self._require_a_search()
+        self._require_right_command()
         with store.lock(name):
             study, trials = store.open_study(name)
             space, asked = self._space_of(study)
-            with self._work(space, study.workers, is_new=False) as work:
-                compare_data(study, work.facts)
-                again = self._count_failures(study, work)
+            with self._prepare(space, study.workers, is_new=False) as workers:
+                _require_same_data(study, workers.data.fingerprint)
+                again = self._failed_to_retry(study, space)
                 with store.transaction():  # it goes on whole or not at all
                     session = StudySession(store.storage, name, space, trials)
                     session.enqueue()
                     for trial in again:
                         number = session.enqueue_again(trial.params)
                         store.trials(name).change(number, retry_of=trial.number)
-                    total = self._total(session, work, asked, len(again))
-                    plan = self._plan(work, total)
+                    total = self._total(session, space, asked, len(again))
+                    plan = self._plan(space, workers, total)
                     if total is None or session.num_started < total:
                         # With the budget: a study that has more to do must never read as finished.
                         plan["finished_by"] = None
                     store.change_study(name, **plan)
-                loop = self._loop(replace(study, **plan), session, work)
-                del study, trials  # many trials take much memory
-                return self._train(loop, work)
+                planned = replace(study, **plan)
+                num_failed = len(study.unrepeated) - len(again)
+                loop = self._loop(space, planned, session, workers, num_failed)
+                del study, planned, trials  # many trials take much memory
+                return self._train(loop, workers)
 
-    @contextmanager
-    def _work(
+    def _prepare(
         self, space: SearchSpace, recorded: WorkerChoices | None, *, is_new: bool
-    ) -> Iterator[_Work]:
-        """What does not depend on the study's trials, checked; its workers have not started."""
-        options, budget = self.options, space.budget
-        limits = Limits(
-            _given(options["timeout"], budget.timeout),
-            _given(options["trial_time_limit"], budget.trial_time_limit),
-            _given(options["max_failures"], budget.max_failures),
+    ) -> AbstractContextManager[Workers]:
+        return prepare_workers(
+            self.options,
+            space,
+            recorded,
+            is_new=is_new,
+            save_every=self.options["checkpoint_every"],
+            time_limit=_given(self.options["trial_time_limit"], space.budget.trial_time_limit),
         )
-        data_dir = data_folder(options["data_dir"])
-        choices, placements = choose_workers(options, space, recorded, is_new=is_new)
-        with open_pool(
-            options["executor"],
-            worker_settings(space, choices, placements, data_dir),
-            save_every=options["checkpoint_every"],
-            time_limit=limits.trial_time_limit,
-        ) as pool:
-            failures = Failures(limits.max_failures)
-            facts = read_data(space, data_dir)  # while the launcher gets ready
-            yield _Work(space, limits, failures, choices, pool, facts)
 
     def _space_of(self, study: StudyRecord) -> tuple[SearchSpace, int | None]:
         """The study's search space with its budget from now on, and the total that was asked for.
@@ -222,20 +191,24 @@ class Request:
             StoreError: the study searches another space than the request.
         """
         trials = self.options["trials"]
-        if self.space is not None:
-            compare_spaces(study, self.space, self.store)
-            return self.space, trials
-        total = _given(trials, study.num_trials)
-        space = override_space(
-            stored_space(study),
-            trials=total,
-            timeout=study.timeout_seconds,
-            audit=study.num_audits,
-        )
-        return space, total
+        recorded = stored_space(study)
+        if self.space is None:
+            total = _given(trials, study.num_trials)
+            timeout, audit = study.timeout_seconds, study.num_audits
+            return override_space(recorded, trials=total, timeout=timeout, audit=audit), total
+        differences = recorded.differences(self.space)
+        if differences:
+            raise StoreError(
+                f"study {study.name!r} is already in {str(self.store.path)!r} with another search "
+                "space:\n"
+                + "\n".join(f"  {line}" for line in differences)
+                + "\nchoose another name with --study, or finish the old one with "
+                f"`{command_words('resume', study.name, self.store.url)}`"
+            )
+        return self.space, trials
 
-    def _require_a_search(self) -> None:
-        """Check that there is a search, or what this request confirms, to go on with.
+    def _require_right_command(self) -> None:
+        """Check that the study is one that this request may continue.
 
         Raises:
             InputError: it is a confirmation, which another total or fewer weights would spoil.
@@ -254,26 +227,42 @@ class Request:
                 f"`{command_words('confirm', confirms.study, store.url)}`"
             )
 
-    def _count_failures(self, study: StudyRecord, work: _Work) -> list[TrialRecord]:
-        """Count the study's failed trials; those that are to be run again, which do not count."""
+    def _failed_to_retry(self, study: StudyRecord, space: SearchSpace) -> list[TrialRecord]:
+        """The failed trials that are to be run again, which do not count as failed any more.
+
+        Raises:
+            StoreError: the others are too many.
+        """
         failed = study.unrepeated
         again = [trial for trial in failed if trial.params] if self.retry_failed else []
-        work.failures.start_from(len(failed) - len(again), study.name, self.store.url)
+        count, most = len(failed) - len(again), self._max_failures(space)
+        if most is not None and count > most:
+            trials = f"{count} failed trial{'' if count == 1 else 's'}"
+            url = self.store.url
+            raise StoreError(
+                f"study {study.name!r} has {trials}, and max_failures is {most}; "
+                f"`{command_words('show', study.name, url)}` shows them, "
+                f"`{command_words('resume', study.name, url)} --retry-failed` runs them again, and "
+                "--max-failures N allows more"
+            )
         return again
 
+    def _max_failures(self, space: SearchSpace) -> int | None:
+        return _given(self.options["max_failures"], space.budget.max_failures)
+
     def _total(
-        self, session: StudySession, work: _Work, asked: int | None, num_again: int = 0
+        self, session: StudySession, space: SearchSpace, asked: int | None, num_again: int = 0
     ) -> int | None:
         """Trials of the study; repetitions come on top of what a budget or a grid holds.
 
         Args:
             session: The study, in which all repetitions wait already.
-            work: What is to be done.
+            space: The search space.
             asked: The total that was asked for, former repetitions included; None for the space's
                 own budget, on top of which repetitions come.
             num_again: How many repetitions are new.
         """
-        total = work.space.num_trials
+        total = space.num_trials
         if total is None:
             return None
         total += session.num_repetitions
@@ -281,74 +270,69 @@ class Request:
             total = min(total, asked + num_again)
         return max(total, session.num_promised)
 
-    def _plan(self, work: _Work, total: int | None) -> dict[str, Any]:
+    def _plan(self, space: SearchSpace, workers: Workers, total: int | None) -> dict[str, Any]:
         """How far the study goes from now on, and how it is trained, as fields of its record."""
         keep_weights = self.options["keep_weights"]
         plan: dict[str, Any] = {
             "num_trials": total,
-            "timeout_seconds": work.space.budget.timeout,
-            "num_audits": work.space.budget.audit,
-            "workers": work.choices,
+            "timeout_seconds": space.budget.timeout,
+            "num_audits": space.budget.audit,
+            "workers": workers.choices,
         }
         return plan if keep_weights is None else {**plan, "keep_weights": keep_weights}
 
-    def _loop(self, study: StudyRecord, session: StudySession, work: _Work) -> Loop:
+    def _loop(
+        self,
+        space: SearchSpace,
+        study: StudyRecord,
+        session: StudySession,
+        workers: Workers,
+        num_failed: int = 0,
+    ) -> Loop:
         return Loop(
-            work.space,
+            space,
             self.store,
             session,
             study=study,
-            failures=work.failures,
-            fingerprint=work.facts.fingerprint,
-            limits=work.limits,
+            failures=Failures(self._max_failures(space), num_failed),
+            fingerprint=workers.data.fingerprint,
+            timeout=_given(self.options["timeout"], space.budget.timeout),
             command=self._command,
             on_event=self.options["on_event"],
             stop=self.options["stop"],
         )
 
-    def _train(self, loop: Loop, work: _Work) -> StudyRecord:
-        """Train. The caller holds the study's lock; the study as it is once the lock is free."""
+    def _train(self, loop: Loop, workers: Workers) -> StudyRecord:
+        """Train under the study's lock; the study as it is once the lock is free."""
         warning = network_warning(self.store.path)
         if warning is not None:
             self.options["on_event"](Notice(warning))
-        with interruptible(f"`{self._command}` goes on"):
-            with work.pool:  # its workers end before the study is free again
-                finished = loop.run(work.pool)
+        with ctrl_c_interrupts(f"`{self._command}` goes on"):
+            with workers.pool:  # they end before the study is free again
+                finished = loop.run(workers.pool)
             study = finished if finished is not None else self.store.read_study(self.name)
         return replace(study, state=study.state_at_rest)
 
     @property
     def _command(self) -> str:
-        """The command that goes on with the study."""
+        """The command that continues the study."""
         if self.confirms is not None:
             return command_words("confirm", self.confirms.study, self.store.url)
         return command_words("resume", self.name, self.store.url)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is to be done, before anything is written.
-
-    Attributes:
-        space: The search space with the budget from now on.
-        limits: Where to stop.
-        failures: Counts the failed trials.
-        choices: How trials are trained.
-        pool: Where they are trained.
-        facts: What is to be known of the data.
-    """
-
-    space: SearchSpace
-    limits: Limits
-    failures: Failures
-    choices: WorkerChoices
-    pool: Pool
-    facts: DataFacts
+def _require_same_data(study: StudyRecord, found: str) -> None:
+    recorded = study.data.fingerprint
+    if recorded != found:
+        raise DataError(
+            f"study {study.name!r} was made with other data: its training pool has fingerprint "
+            f"{recorded[:12]}, this one has {found[:12]}; use --data-dir with the original data, "
+            "or choose another name with --study"
+        )
 
 
 _Value = TypeVar("_Value")
 
 
-def _given(told: _Value | None, otherwise: _Value) -> _Value:
-    """What was told, if anything was."""
-    return otherwise if told is None else told
+def _given(option: _Value | None, otherwise: _Value) -> _Value:
+    return otherwise if option is None else option

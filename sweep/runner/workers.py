@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.data import data_spec
+from sweep.data import data_spec, default_data_dir, load_training_data
 from sweep.definitions import FAMILIES
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
@@ -20,17 +21,64 @@ from sweep.execution import (
     Pool,
     place_workers,
 )
-from sweep.records import TrainingSettings, WorkerChoices
+from sweep.records import DataFacts, TrainingSettings, WorkerChoices
 from sweep.runner.options import WorkOptions
 from sweep.space import SearchSpace
 from sweep.study import schedules
 
-__all__ = ["choose_workers", "open_pool", "precision_option", "worker_settings"]
+__all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
 
 # Of the budget, what may be under way at once where earlier trials decide about later ones.
 _SHARE_UNDER_WAY = 1 / 4
 _LEARNING_SAMPLERS = ("tpe", "gp")
 _PRUNERS_WITHOUT_COMPARISON = ("none", "threshold")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Workers that have not started yet, how they train, and the data that they must see."""
+
+    choices: WorkerChoices
+    pool: Pool
+    data: DataFacts
+
+
+@contextmanager
+def prepare_workers(
+    options: WorkOptions,
+    space: SearchSpace,
+    recorded: WorkerChoices | None = None,
+    *,
+    is_new: bool = True,
+    save_every: float | None = None,
+    time_limit: float | None = None,
+) -> Iterator[Workers]:
+    """Check all that workers need, and read the data. Whatever has started by the end is ended.
+
+    Args:
+        options: Complete.
+        space: The search space.
+        recorded: See `choose_workers`.
+        is_new: See `choose_workers`.
+        save_every: Seconds between two checkpoints of a trial, or None for no checkpoints.
+        time_limit: Seconds that a trial may take, or None.
+
+    Raises:
+        InputError: an option, or what is recorded, cannot be met.
+        DataError: the data are missing or damaged.
+        SweepFailedError: the system refuses a process or a temporary file.
+    """
+    data_dir = Path(options["data_dir"] or default_data_dir())
+    choices, placements = choose_workers(options, space, recorded, is_new=is_new)
+    settings = worker_settings(space, choices, placements, data_dir)
+    launcher = _launcher(options["executor"])
+    with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
+        yield Workers(choices, pool, read_data(space, data_dir))  # while the launcher gets ready
+
+
+def read_data(space: SearchSpace, data_dir: Path) -> DataFacts:
+    """Facts about the training data; the driver has no use for the examples."""
+    return load_training_data(space.dataset.settings(data_dir)).facts
 
 
 def choose_workers(
@@ -40,13 +88,13 @@ def choose_workers(
     *,
     is_new: bool = True,
 ) -> tuple[WorkerChoices, tuple[Placement, ...]]:
-    """Decide how a study is trained: as told now, otherwise as recorded, otherwise as suits it.
+    """Decide how a study is trained: by the options, else as recorded, else as suits it.
 
-    What was chosen for the user is chosen again where it cannot suit any more: for a new study, on
-    another kind of device, or after another choice on which it depends.
+    An automatic choice is made again where it cannot suit any more: for a new study, on another
+    kind of device, or after another choice on which it depends.
 
     Args:
-        options: What was told; complete.
+        options: Complete.
         space: The search space.
         recorded: What the study has recorded, or the search that a new study confirms.
         is_new: Whether the study is yet to be made.
@@ -59,24 +107,33 @@ def choose_workers(
     """
     here = place_workers(options["device"], None)
     kind = here[0].device.split(":")[0]
-    engine = _engine(_first(options["engine"], recorded.engine if recorded else None), space.model)
-    holds = recorded is not None and not is_new and recorded.device == kind
-    workers, chosen = _number("workers", options["workers"], recorded, holds, len(here), len(here))
-    automatic = ["workers"] if chosen else []
+    engine = _engine(options["engine"] or (recorded.engine if recorded else "auto"), space.model)
+    automatic = []
 
+    def choose(name: str, suitable: int, *, holds: bool, most: float = math.inf) -> int:
+        """One of the numbers; `holds`: whether an automatic choice of before still suits."""
+        option = options[name]  # type: ignore[literal-required]
+        if isinstance(option, int):
+            return option
+        if recorded is not None and option is None:
+            known: int = getattr(recorded, name)
+            if name not in recorded.automatic:
+                return known
+            suitable = known if holds and known <= most else suitable
+        automatic.append(name)
+        return suitable
+
+    same = recorded is not None and not is_new and recorded.device == kind
+    # More than this machine suits was chosen for a larger one.
+    workers = choose("workers", len(here), holds=same, most=len(here))
     placements = place_workers(options["device"], workers)
     share = placements[0].num_threads
-    holds = holds and recorded is not None and recorded.workers == workers
+    same = same and recorded is not None and recorded.workers == workers
     is_cpu = kind == "cpu"  # elsewhere threads hardly matter
-    threads, chosen = _number(
-        "threads", options["threads"], recorded, holds and is_cpu, share, share
-    )
-    automatic += ["threads"] if chosen else []
-
+    threads = choose("threads", share, holds=same and is_cpu, most=share)
+    same = same and recorded is not None and recorded.engine == engine
     suitable = 1 if engine == "sequential" else _default_lanes(space, kind, workers)
-    holds = holds and recorded is not None and recorded.engine == engine
-    lanes, chosen = _number("lanes", options["lanes"], recorded, holds, suitable)
-    automatic += ["lanes"] if chosen else []
+    lanes = choose("lanes", suitable, holds=same)
     if engine == "sequential" and lanes != 1:
         raise InputError(
             f"the sequential engine trains one trial at a time; found lanes {lanes}; use --engine "
@@ -86,7 +143,7 @@ def choose_workers(
         workers=workers,
         threads=threads,
         engine=engine,
-        precision=_first(options["precision"], recorded.precision if recorded else None),
+        precision=options["precision"] or (recorded.precision if recorded else "auto"),
         lanes=lanes,
         automatic=tuple(automatic),
         device=kind,
@@ -94,51 +151,11 @@ def choose_workers(
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
 
 
-def _number(
-    name: str,
-    told: int | str | None,
-    recorded: WorkerChoices | None,
-    holds: bool,
-    suitable: int,
-    most: int | None = None,
-) -> tuple[int, bool]:
-    """One of the numbers, and whether it was chosen for the user.
-
-    Args:
-        name: Its name.
-        told: What the user says now: a number, `auto`, or nothing.
-        recorded: What is recorded.
-        holds: Whether a recorded number that was chosen for the user still suits the study.
-        suitable: What suits it now.
-        most: The most that suits this machine, or None if every number does.
-    """
-    if isinstance(told, int):
-        return told, False
-    if recorded is None or told == "auto":
-        return suitable, True
-    known: int = getattr(recorded, name)
-    if name not in recorded.automatic:
-        return known, False
-    if not holds:
-        return suitable, True
-    if most is not None and known > most:
-        return suitable, True  # it was chosen for a larger machine
-    return known, True
-
-
-def _first(*choices: str | None) -> str:
-    """The first choice that was made."""
-    return next((choice for choice in choices if choice is not None), "auto")
-
-
 def _engine(choice: str, model: str) -> str:
     """`auto` is the stacked engine, whatever the widths.
 
     With one lane a step takes up to a tenth longer than the sequential engine's, with several it
     takes less for each.
-
-    Raises:
-        InputError: the networks of this model cannot be stacked.
     """
     can_stack = FAMILIES[model].stack_key is not None
     if choice == "auto":
@@ -146,6 +163,18 @@ def _engine(choice: str, model: str) -> str:
     if choice == "stacked" and not can_stack:
         raise InputError(f"model {model} is trained one by one; use --engine sequential, or auto")
     return choice
+
+
+def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
+    """As many as pay, but few enough for the search to learn from the trials before."""
+    learns = (
+        space.sampler.type in _LEARNING_SAMPLERS
+        or space.pruner.type not in _PRUNERS_WITHOUT_COMPARISON
+    )
+    if not learns or space.num_trials is None:
+        return MAX_LANES[kind]
+    under_way = math.ceil(space.num_trials * _SHARE_UNDER_WAY / num_workers)
+    return min(MAX_LANES[kind], max(2, under_way))
 
 
 def precision_option(name: str) -> str:
@@ -179,39 +208,14 @@ def worker_settings(
     ]
 
 
-def open_pool(
-    executor: str | Callable[[], Launcher],
-    settings: Sequence[TrainingSettings],
-    *,
-    save_every: float | None = None,
-    time_limit: float | None = None,
-) -> Pool:
-    """A pool with a worker for each of these settings, not started yet; see `Pool`.
-
-    Raises:
-        InputError: there is no such executor.
-        SweepFailedError: the system refuses a process or a temporary file.
-    """
+def _launcher(executor: str | Callable[[], Launcher]) -> Launcher:
     if isinstance(executor, str):
         if executor not in LAUNCHERS:
             raise InputError(f"executor must be one of {', '.join(LAUNCHERS)}; found {executor!r}")
         executor = LAUNCHERS[executor]
     try:
-        launcher = executor()
+        return executor()
     except OSError as error:
         raise SweepFailedError(
             f"no process for workers can be started: {error.strerror or error}"
         ) from error
-    return Pool(launcher, settings, save_every=save_every, time_limit=time_limit)
-
-
-def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
-    """As many as pay, but few enough for the search to learn from the trials before."""
-    learns = (
-        space.sampler.type in _LEARNING_SAMPLERS
-        or space.pruner.type not in _PRUNERS_WITHOUT_COMPARISON
-    )
-    if not learns or space.num_trials is None:
-        return MAX_LANES[kind]
-    under_way = math.ceil(space.num_trials * _SHARE_UNDER_WAY / num_workers)
-    return min(MAX_LANES[kind], max(2, under_way))

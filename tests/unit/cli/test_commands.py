@@ -131,7 +131,7 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(cli, folde
     done = cli("run", "good.yaml", "--workers", 1, "--engine", "sequential")
     assert done.returncode == 0, done.stderr
     first, *lines = done.stderr.splitlines()
-    assert first == "study small: 0/3 trials done; 1 workers on cpu"
+    assert first == "study small: 0/3 trials done; 1 worker on cpu"
     assert [line.split()[:4] for line in lines] == [
         [f"[{number + 1}/3]", "trial", str(number), "COMPLETE"] for number in range(3)
     ]
@@ -146,7 +146,7 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(cli, folde
     again = cli("resume", "small", "--workers", 1)
     assert (again.returncode, again.stderr) == (
         0,
-        "study small: 3/3 trials done; 1 workers on cpu\n",
+        "study small: 3/3 trials done; 1 worker on cpu\n",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.cli.confirmation import confirmation_text
+from sweep.cli.answer_text import confirmation_text
 from sweep.records import confirmation_name
 from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.statistics import Interval, mean_interval
@@ -176,10 +176,10 @@ def test_a_slip_of_ours_is_one_line_and_called_one(main, finished, monkeypatch):
     def slip(*_):
         raise KeyError("epochs")
 
-    monkeypatch.setattr("sweep.cli.answer.answer", slip)
+    monkeypatch.setattr("sweep.cli.answer_text.answer", slip)
     _, errors = main("show small", code=1)
     assert re.fullmatch(
-        r"sweep: study 'small' cannot be shown: KeyError 'epochs' in cli/answer\.py:\d+; if "
+        r"sweep: study 'small' cannot be shown: KeyError 'epochs' in cli/answer_text\.py:\d+; if "
         r"`sweep doctor` finds nothing damaged, this is a fault of sweep: please report it\n",
         errors,
     )

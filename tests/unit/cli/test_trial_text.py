@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from helpers import make_config, make_metrics, space_mapping
 
-from sweep.cli.summary import headline, space_text, trial_text
+from sweep.cli.study_text import headline, space_text, trial_text
 from sweep.definitions import DATASETS
 from sweep.records import (
     DataFacts,

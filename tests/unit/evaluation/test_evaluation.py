@@ -23,9 +23,8 @@ from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, Interrupted, StoreError, StudyLockedError, SweepFailedError
 from sweep.evaluation import networks, openings, read_test_split
 from sweep.evaluation.measuring import NUM_BINS, measure
+from sweep.fresh_seeds import train_confirmation
 from sweep.records import DataSpec, StudyOpened, TestReading
-from sweep.runner import sweeps
-from sweep.runner.confirmation import train_confirmation
 from sweep.store import Store
 from sweep.study import StudySession
 
@@ -288,14 +287,14 @@ def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkey
 
 def test_a_search_that_went_on_since_its_confirmation_was_planned(finished, monkeypatch):
     """The plan is refused: another driver has worked on the search before it could begin."""
-    read = sweeps.read_data
+    read = sweep.runner.workers.read_data
 
     def go_on_meanwhile(*arguments):
-        monkeypatch.setattr(sweeps, "read_data", read)
+        monkeypatch.setattr("sweep.runner.workers.read_data", read)
         sweep.resume("small", storage=finished, trials=4, **HERE)
         return read(*arguments)
 
-    monkeypatch.setattr(sweeps, "read_data", go_on_meanwhile)
+    monkeypatch.setattr("sweep.runner.workers.read_data", go_on_meanwhile)
     again = f"went on meanwhile; `sweep confirm small --storage {finished}` again"
     with pytest.raises(StoreError, match=again):
         train_confirmation("small", storage=finished, **HERE)

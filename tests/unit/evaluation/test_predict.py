@@ -18,7 +18,7 @@ import sweep
 from sweep.data import load_training_data
 from sweep.errors import InputError, StoreError
 from sweep.evaluation import openings
-from sweep.evaluation.pictures import read_picture
+from sweep.evaluation.prediction import read_picture
 from sweep.records import candidate_runs, rank_candidates
 from sweep.store import Store
 

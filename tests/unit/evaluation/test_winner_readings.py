@@ -11,8 +11,8 @@ from helpers import HERE
 import sweep
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.evaluation import openings, read_confirmation, read_test_split
+from sweep.fresh_seeds import train_confirmation
 from sweep.records import candidate_runs, rank_candidates
-from sweep.runner.confirmation import train_confirmation
 from sweep.store import Store
 
 

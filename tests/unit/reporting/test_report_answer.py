@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from hand_made import FAIL, LABELS, make_reading, make_study, make_trial, study_of_runs, with_values
 
-from sweep.cli.answer import answer_json, answer_text
+from sweep.cli.answer_text import answer_text
+from sweep.cli.json_output import answer_json
 from sweep.records import StudyRecord
 from sweep.reporting.answer import answer
 from sweep.reporting.reported import reported
@@ -102,7 +103,7 @@ def test_too_much_of_a_loss_is_above_zero(space: SearchSpace) -> None:
     assert mean is not None
     assert promise.interval.low == pytest.approx(mean.low - 0.45)
     assert promise.interval.high == pytest.approx(mean.high - 0.45)
-    expected = "promised too much +0.1000 (95 % interval -0.0242 to +0.2242): the value of the bes"
+    expected = "optimism +0.1000 (95 % interval -0.0242 to +0.2242): the value of the bes"
     assert expected in words_of(search, runs, by_loss)
 
 
@@ -167,11 +168,11 @@ def test_the_terminal_says_the_same(
     assert "the network trial 3 of hand-made.confirm" in text
     assert "its test accuracy 90.00% (95 % interval 69.90 to 97.21)" in text
     assert (
-        "promised too much +7.50 points (95 % interval -5.00 to +39.27): the value of the "
+        "optimism +7.50 points (95 % interval -5.00 to +39.27): the value of the "
         "best of the search (trial 0) against its mean over fresh seeds"
     ) in text
     assert "\non the test split +7.50 points (95 % interval " in text
-    assert text.count("promised too much") == 1
+    assert text.count("optimism") == 1
     assert (
         "none of the other 2 complete trials can be told from the best by validation_accuracy "
         "(exact McNemar test, Holm)"

@@ -26,8 +26,7 @@ from hand_made import (
 from pages import Page, page_of, write
 from PIL import Image
 
-from sweep.cli.answer import answer_text
-from sweep.cli.confirmation import confirmation_text
+from sweep.cli.answer_text import answer_text, confirmation_text
 from sweep.codec import pack_labels
 from sweep.records import StudyRecord, TestReading, TrialRecord
 from sweep.reporting.confirmation import confirmation

@@ -27,8 +27,7 @@ from pages import Page, page_of, write
 
 import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
-from sweep.cli.answer import answer_text
-from sweep.cli.confirmation import confirmation_text
+from sweep.cli.answer_text import answer_text, confirmation_text
 from sweep.errors import DataError, InputError, StoreError
 from sweep.records import (
     CalibrationBin,

@@ -10,7 +10,8 @@ from helpers import HERE, sqlite_url, timeless
 from killing import small_space
 
 import sweep
-from sweep.cli.summary import summarize, trial_json, trial_text
+from sweep.cli.json_output import trial_json
+from sweep.cli.study_text import summarize, trial_text
 from sweep.errors import Interrupted, SearchSpaceError
 from sweep.records import Epoch, Notice, StudyRecord, TrialState
 from sweep.reporting.pruning import pruning

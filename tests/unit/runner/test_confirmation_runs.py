@@ -12,6 +12,7 @@ from helpers import DIGITS, HERE, make_metrics, space_mapping
 import sweep
 from sweep.data import load_training_data
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
+from sweep.fresh_seeds import train_confirmation
 from sweep.records import (
     Confirms,
     Failure,
@@ -24,7 +25,6 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.runner.confirmation import train_confirmation
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space, stored_space
@@ -150,8 +150,8 @@ def test_images_come_in_another_order_than_in_the_search(confirmed):
 
 
 def test_a_finished_confirmation_trains_nothing(confirmed, monkeypatch):
-    monkeypatch.setattr("sweep.runner.confirmation.Request", None)
-    monkeypatch.setattr("sweep.runner.sweeps.read_data", None)
+    monkeypatch.setattr("sweep.fresh_seeds.Request", None)
+    monkeypatch.setattr("sweep.runner.workers.read_data", None)
     runs = Store(confirmed, to_write=False).read_confirmation("small")
     for options in ({}, {"top": 2, "seeds": 2}, {"top": 2}, {"seeds": 2}):
         assert train_confirmation("small", storage=confirmed, **options) == runs
@@ -173,7 +173,7 @@ def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
     runs, notices = plan(storage, top=9, seeds=3)
     assert runs.confirms == Confirms("small", (1, 4, 2, 5), 3, num_trials=6)
     assert notices == [
-        "study small has 4 configurations to confirm, not 9: so many that differ are COMPLETE"
+        "study small has only 4 configurations to confirm, not 9: no more COMPLETE trials differ"
     ]
     space = load_space(runs.space)
     assert space.num_trials == 12
@@ -192,7 +192,7 @@ def test_a_search_of_one_configuration_is_confirmed_alone(storage):
     assert load_space(runs.space).sampled == {}
     assert len(runs.trials) == 5
     assert notices == [
-        "study small has one configuration to confirm, not 5: so many that differ are COMPLETE"
+        "study small has only one configuration to confirm, not 5: no more COMPLETE trials differ"
     ]
     again, _ = plan(storage, top=5, seeds=5)
     assert again.confirms == runs.confirms, "the same numbers go on"

@@ -12,8 +12,9 @@ from helpers import HERE, sqlite_url, timeless
 from killing import small_space
 
 import sweep
+from sweep.cli.json_output import study_json
 from sweep.cli.progress import Tally
-from sweep.cli.summary import headline, study_json, study_rows, summarize
+from sweep.cli.study_text import headline, study_rows, summarize
 from sweep.errors import Interrupted, StoreError
 from sweep.execution import Pool
 from sweep.records import (

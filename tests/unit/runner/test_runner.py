@@ -37,7 +37,6 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.runner import sweeps
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space, rules
@@ -131,7 +130,7 @@ def test_a_resume_reads_the_study_and_validates_its_space_once(finished, monkeyp
 
 @pytest.mark.parametrize("command", ["run", "resume"])
 def test_a_second_driver_is_refused_before_it_reads_anything(finished, monkeypatch, command):
-    monkeypatch.setattr("sweep.runner.sweeps.read_data", None)
+    monkeypatch.setattr("sweep.runner.workers.read_data", None)
     monkeypatch.setattr(Store, "open_study", None)
     what = space_mapping() if command == "run" else "small"
     with (
@@ -143,14 +142,14 @@ def test_a_second_driver_is_refused_before_it_reads_anything(finished, monkeypat
 
 def test_a_study_that_another_driver_made_meanwhile_goes_on(storage, monkeypatch):
     """It was not there when this driver looked, and is when it gets the lock."""
-    read = sweeps.read_data
+    read = sweep.runner.workers.read_data
 
     def make_meanwhile(*arguments: Any) -> Any:
-        monkeypatch.setattr(sweeps, "read_data", read)
+        monkeypatch.setattr("sweep.runner.workers.read_data", read)
         run(storage, budget={"trials": 1})
         return read(*arguments)
 
-    monkeypatch.setattr(sweeps, "read_data", make_meanwhile)
+    monkeypatch.setattr("sweep.runner.workers.read_data", make_meanwhile)
     study = run(storage)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
 

@@ -13,9 +13,9 @@ from helpers import space_mapping
 import sweep
 from sweep.errors import InputError
 from sweep.execution import Placement
+from sweep.fresh_seeds import train_confirmation
 from sweep.records import WorkerChoices
 from sweep.runner import workers
-from sweep.runner.confirmation import train_confirmation
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
 from sweep.space import load_space

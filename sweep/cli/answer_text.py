@@ -1,19 +1,17 @@
-"""`sweep show STUDY`: the report's answer, and a small leaderboard, for a terminal."""
+"""What `show` says of a study, and `confirm` of its best configurations, on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sweep.cli.summary import failure_lines, headline, training_line
+from sweep.cli.study_text import failure_lines, headline, training_line
 from sweep.cli.words import columns, counted, percent_or_number
 from sweep.definitions import is_share
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
-from sweep.reporting.confirmation import Confirmation
-from sweep.reporting.document import answer_document, plain
+from sweep.reporting.confirmation import Candidate, Confirmation
 from sweep.reporting.reported import Reported
-from sweep.reporting.statistics import Interval, Mean, compare_with_best
+from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard, metric_words
 from sweep.words import (
     DEFAULT_STORAGE,
@@ -24,18 +22,16 @@ from sweep.words import (
     tie_words,
 )
 
-__all__ = ["answer_json", "answer_text"]
+__all__ = ["answer_text", "confirmation_text"]
 
 _LEADERBOARD = 5
 _SHOWN_FAILURES = 5
 
 
 def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
-    """A study for people: what to use, how good it is, what cannot be told from it.
+    """The configuration to use, how good it is, and what cannot be told from it.
 
-    Args:
-        study: The study.
-        storage: Where it is, for the commands that the text names.
+    `storage` is for the commands that the text names.
     """
     found = answer(study)
     failures = failure_lines(study.record, storage_words(storage))
@@ -54,15 +50,6 @@ def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
     return "\n".join([*lines, *failures])
 
 
-def answer_json(study: Reported) -> dict[str, Any]:
-    """The same for programs: the answer and the confirmation as in `report.json`."""
-    found = answer(study) if study.record.confirms is None else None
-    return {
-        "answer": answer_document(found) if found is not None else None,
-        "confirmation": plain(study.confirmation),
-    }
-
-
 def _configuration(study: Reported, found: Answer) -> list[str]:
     searched = study.space.sampled
     names = [name for name in found.trial.params if name not in found.trial.unused_params]
@@ -76,7 +63,7 @@ def _configuration(study: Reported, found: Answer) -> list[str]:
 
 
 def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
-    """What is known of the configuration, line by line."""
+    """What is known about the configuration, line by line."""
     metric = study.record.objective.metric
     cost = counts(study.record)
     rows = [("in the search", f"{metric} {percent_or_number(metric, found.trial.value)}")]
@@ -85,21 +72,17 @@ def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, s
     rows.append(("the network", f"trial {found.network.number} of {found.network_study}"))
     rows += _tested(study, found, storage)
     for index, promise in enumerate(found.promises):
-        label = "  on the test split" if index else "promised too much"
+        label = "  on the test split" if index else "optimism"
         what = f"{promise.promised} against {promise.kept}"
         rows.append((label, f"{_difference(promise)}: {what}"))
     clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
-    rows.append(
-        (
-            "cost",
-            f"{counted(cost.epochs, 'epoch')}, {duration(cost.seconds)} of workers' time{clock}",
-        )
-    )
+    epochs = counted(cost.epochs, "epoch")
+    rows.append(("cost", f"{epochs}, {duration(cost.seconds)} of workers' time{clock}"))
     return rows
 
 
 def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tuple[str, str]]:
-    """What the runs on fresh seeds say; of one without a winner, why it has none."""
+    """What the runs on fresh seeds say, or why there is no winner."""
     metric = confirmation.metric
     winner = confirmation.candidates[0]
     if confirmation.failed:
@@ -112,7 +95,7 @@ def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tu
     mean = f"{metric} {_mean(winner.mean, metric)}"
     later = confirmation.num_later
     more = f"; {counted(later, 'later trial')} not confirmed" if later else ""
-    rows = [("on fresh seeds", f"{mean}{_survived(confirmation)}{more}")]
+    rows = [("on fresh seeds", f"{mean}{_survival(confirmation)}{more}")]
     rows += _failed(confirmation)
     if confirmation.test_mean is not None:
         tested = metric.replace("validation_", "test_")
@@ -132,8 +115,8 @@ def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
     return [("  failed", f"{', '.join(whose)}: fewer failures count for more than a better mean")]
 
 
-def _survived(confirmation: Confirmation) -> str:
-    """What became of the best by then, if it is not the winner, or won nothing worth the name."""
+def _survival(confirmation: Confirmation) -> str:
+    """What became of the search's best, unless it clearly won again."""
     winner, *others = confirmation.candidates
     if confirmation.survived:
         if others and confirmation.num_seeds == 1:
@@ -152,7 +135,7 @@ def _survived(confirmation: Confirmation) -> str:
 
 
 def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
-    """What the network reaches on the test split: in the study's metric, and right answers."""
+    """Test results of the network: the study's metric, and accuracy."""
     metric = study.record.objective.metric.replace("validation_", "test_")
     rows: list[tuple[str, str]] = []
     if metric != "test_accuracy" and found.test_value is not None:
@@ -175,22 +158,21 @@ def _test_words(study: Reported, found: Answer, storage: str) -> str:
 
 
 def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
-    words = percent_or_number(metric, value)
-    if interval is None:
-        return words
-    size, digits = (100, 2) if is_share(metric) else (1, 4)
-    low, high = (f"{size * end:.{digits}f}" for end in (interval.low, interval.high))
-    return f"{words} (95 % interval {low} to {high})"
+    return percent_or_number(metric, value) + _interval_words(metric, interval)
 
 
 def _difference(promise: Promise) -> str:
-    """By how much, with its interval if it has one."""
     size, digits, unit = (100, 2, " points") if is_share(promise.metric) else (1, 4, "")
     words = f"{size * promise.difference:+.{digits}f}{unit}"
-    if promise.interval is None:
-        return words
-    low, high = (size * end for end in (promise.interval.low, promise.interval.high))
-    return f"{words} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})"
+    return words + _interval_words(promise.metric, promise.interval, sign="+")
+
+
+def _interval_words(metric: str, interval: Interval | None, sign: str = "") -> str:
+    if interval is None:
+        return ""
+    size, digits = (100, 2) if is_share(metric) else (1, 4)
+    low, high = (f"{size * end:{sign}.{digits}f}" for end in (interval.low, interval.high))
+    return f" (95 % interval {low} to {high})"
 
 
 def _mean(mean: Mean, metric: str) -> str:
@@ -202,7 +184,7 @@ def _mean(mean: Mean, metric: str) -> str:
 
 
 def _leaderboard(study: Reported) -> list[str]:
-    """The best few of the search, and which of them the data cannot tell from the first."""
+    """The best few of the search, and which of them are tied with the first."""
     comparisons = compare_with_best(study.record)
     rows = leaderboard(study.record, study.space, comparisons, _LEADERBOARD)
     varied = [
@@ -213,19 +195,11 @@ def _leaderboard(study: Reported) -> list[str]:
     metric = study.record.objective.metric
     table = [["rank", "trial", metric, "against the best", "epochs run", *varied]]
     for row in rows:
-        value = percent_or_number(metric, row.trial.value)
-        params = [number_words(row.trial.params[name]) for name in varied]
-        against = _against(row, rows)
-        table.append(
-            [
-                str(row.rank),
-                str(row.trial.number),
-                value,
-                against,
-                str(row.trial.epochs_run),
-                *params,
-            ]
-        )
+        trial = row.trial
+        value = percent_or_number(metric, trial.value)
+        params = [number_words(trial.params[name]) for name in varied]
+        fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
+        table.append([*fixed, str(trial.epochs_run), *params])
     lines = columns(table)
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())
@@ -245,3 +219,79 @@ def _against(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> str:
     if row.comparison is None:
         return "not compared"
     return "indistinguishable" if row.comparison.tied else "different"
+
+
+def confirmation_text(study: str, found: Confirmation) -> str:
+    """Which configuration is the best on fresh seeds, how good it is, and what that says."""
+    candidates = found.candidates
+    varied = [
+        name
+        for name in candidates[0].params
+        if len({str(candidate.params.get(name)) for candidate in candidates}) > 1
+    ]
+    rows = [["rank", "trial", "in the search", "on fresh seeds", "", *varied]]
+    rows += [_row(found, candidate, varied) for candidate in candidates]
+    num = len(candidates)
+    heading = (
+        f"confirmation of study {study}: {counted(num, 'configuration')}, "
+        f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95 % interval"
+    )
+    lines = [heading, "", *columns(rows), ""]
+    if any(candidate.p_value_holm is not None for candidate in candidates):
+        lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
+    if found.test_mean is not None:
+        metric = found.metric.replace("validation_", "test_")
+        mean = _mean_and_half(metric, found.test_mean)
+        lines.append(f"{metric_words(metric)} of trial {found.winner}: {mean}")
+    return "\n".join([*lines, _fate(found)])
+
+
+def _row(found: Confirmation, candidate: Candidate, varied: list[str]) -> list[str]:
+    mean = "–" if candidate.mean is None else _mean_and_half(found.metric, candidate.mean)
+    return [
+        str(candidate.rank),
+        str(candidate.trial),
+        percent_or_number(found.metric, candidate.search_value),
+        mean + (f", {candidate.num_failed} failed" if candidate.num_failed else ""),
+        _verdict(found, candidate),
+        *(number_words(candidate.params.get(name, "–")) for name in varied),
+    ]
+
+
+def _verdict(found: Confirmation, candidate: Candidate) -> str:
+    if candidate.trial == found.winner:
+        return "winner"
+    if candidate.p_value_holm is None:
+        return "not tested"
+    p_value = f"p {candidate.p_value_holm:.2g}"
+    return f"tied with the winner ({p_value})" if candidate.tied else f"different ({p_value})"
+
+
+def _fate(found: Confirmation) -> str:
+    """What became of the search's best trial."""
+    if len(found.candidates) == 1:
+        return f"trial {found.winner} was confirmed alone: there is nothing to compare it with"
+    best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
+    who = f"trial {best.trial}, the best of {found.chosen_from},"
+    if found.survived:
+        again = f"{who} is the best on fresh seeds, too"
+        return again if found.num_seeds > 1 else f"{again}; one run each proves little"
+    how = {True: "tied with it", False: "different", None: "not tested against it"}[best.tied]
+    if best.num_failed > found.candidates[0].num_failed:
+        how = f"{best.num_failed} of its {counted(found.num_seeds, 'run')} failed"
+    return f"{who} is number {best.rank} on fresh seeds, behind trial {found.winner}: {how}"
+
+
+def _mean_and_half(metric: str, mean: Mean) -> str:
+    """`98.12% ± 0.10 (5 runs)`; an interval that was cut at 100 % is given by its ends."""
+    value = percent_or_number(metric, mean.value)
+    runs = counted(mean.num_runs, "run")
+    if mean.interval is None:
+        return f"{value} ({runs})" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
+    low, high = mean.interval.low, mean.interval.high
+    half = half_width(mean.value, low, high)
+    if half is None:
+        ends = " to ".join(percent_or_number(metric, end) for end in (low, high))
+        return f"{value} ({ends}; {runs})"
+    value += f" ± {100 * half:.2f}" if is_share(metric) else f" ± {half:.4f}"
+    return f"{value} ({runs})"

@@ -1,13 +1,64 @@
-"""A reproduction as text for people and as JSON for programs."""
+"""What `doctor` and `reproduce` print: as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from sweep.cli.words import counted
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
+from sweep.store import Examination
 
-__all__ = ["reproduction_json", "reproduction_text"]
+__all__ = ["examination_json", "examination_text", "reproduction_json", "reproduction_text"]
+
+
+def examination_text(found: Examination) -> str:
+    """What was looked at, what was found, what to do."""
+    schema = f", schema {found.schema}" if found.schema else ""
+    lines = [f"store {found.path}{schema}"]
+    lines.append(f"integrity check: {'ok' if not found.integrity else 'FAILED'}")
+    lines += [f"  {problem}" for problem in found.integrity]
+    for study in found.studies:
+        if not study.is_ours:
+            words = "not made by sweep"
+        elif study.state is None:
+            words = "CANNOT BE READ"
+        else:
+            words = f"{study.state}, {counted(study.num_trials or 0, 'trial')}"
+        lines.append(f"study {_shown(study.name)}: {words}")
+    for finding in found.findings:
+        kind = "DAMAGED" if finding.is_damage else "note"
+        where = "" if finding.study is None else f"study {_shown(finding.study)}: "
+        lines += ["", f"{kind}: {where}{finding.what}", f"  what to do: {finding.advice}"]
+    if not found.is_damaged:
+        lines += ["", "nothing is damaged"]
+    return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    """A name from what may be a stranger's store, without commands to the terminal."""
+    return name if name.isprintable() else repr(name)
+
+
+def examination_json(found: Examination) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "store": str(found.path),
+        "damaged": found.is_damaged,
+        "integrity": list(found.integrity),
+        "schema": found.schema,
+        "studies": [
+            {
+                "study": study.name,
+                "state": None if study.state is None else str(study.state),
+                "num_trials": study.num_trials,
+                "made_by_sweep": study.is_ours,
+            }
+            for study in found.studies
+        ],
+        "findings": [asdict(finding) for finding in found.findings],
+    }
 
 
 def reproduction_text(found: Reproduction) -> str:
@@ -23,11 +74,8 @@ def reproduction_text(found: Reproduction) -> str:
             else f"{where}: identical: it ends before its first epoch is done, as it did then"
         ]
     elif found.first_difference is None:
-        others = []
-        if not found.has_same_best:
-            others.append("its best epoch and predictions")
-        if found.weights is False:
-            others.append("its best weights")
+        others = [] if found.has_same_best else ["its best epoch and predictions"]
+        others += ["its best weights"] if found.weights is False else []
         rest = " and ".join(others) or "how it ended"
         lines = [f"{where}: not identical: its {num_epochs} epochs are the same, {rest} not"]
     else:
@@ -70,7 +118,7 @@ def _failure_words(failure: Failure | None) -> str:
 
 
 def reproduction_json(found: Reproduction) -> dict[str, Any]:
-    """A reproduction for programs."""
+    """The same for programs."""
     then, now = found.recorded.failure, found.repeated.failure
     return {
         "study": found.study,

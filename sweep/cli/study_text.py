@@ -1,10 +1,9 @@
-"""Results on standard output: as text for people and as JSON for programs."""
+"""Studies, trials and search spaces as text for people."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from sweep.cli.words import columns, counted, percent_or_number
@@ -15,14 +14,14 @@ from sweep.space import Choices, Range, SearchSpace, default_words
 from sweep.words import duration, number_words
 
 __all__ = [
+    "dataset_name",
+    "failure_kinds",
     "failure_lines",
     "headline",
     "space_text",
-    "study_json",
     "study_rows",
     "summarize",
     "training_line",
-    "trial_json",
     "trial_text",
 ]
 
@@ -30,7 +29,7 @@ _SHOWN_FAILURES = 5
 
 
 def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
-    """What `run` and `resume` say at the end."""
+    """What `run` and `resume` print at the end."""
     lines = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
@@ -45,13 +44,7 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
 
 
 def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> str:
-    """One trial for people: configuration, outcome and history.
-
-    Args:
-        study: The study.
-        trial: One of its trials.
-        has_weights: Whether the weights of its best epoch were kept.
-    """
+    """One trial: configuration, outcome and history."""
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(trial))
     lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
@@ -96,7 +89,7 @@ def _history(outcome: TrialOutcome) -> list[list[str]]:
 
 
 def study_rows(studies: list[StudyRecord]) -> str:
-    """Several studies for people, one line each."""
+    """Several studies, one line each."""
     if not studies:
         return "no studies"
     rows = [["study", "data set", "state", "trials", "best", "metric"]]
@@ -107,61 +100,12 @@ def study_rows(studies: list[StudyRecord]) -> str:
         total = "" if study.num_trials is None else f" of {study.num_trials}"
         paused = study.count(TrialState.PAUSED)
         trials = f"{done}{total}" + (f", {paused} paused" if paused else "")
-        rows.append([study.name, _dataset(study), str(study.state), trials, best, metric])
+        rows.append([study.name, dataset_name(study), str(study.state), trials, best, metric])
     return "\n".join(columns(rows))
 
 
-def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
-    """A study for programs."""
-    data: dict[str, Any] = {
-        "study": study.name,
-        "dataset": _dataset(study),
-        "state": str(study.state),
-        "objective": {"metric": study.objective.metric, "goal": study.objective.goal},
-        "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
-        "training": asdict(study.workers) if study.workers else None,
-        "best": trial_json(study, study.best) if study.best else None,
-        "failures": _failure_kinds(study),
-    }
-    if with_trials:
-        data["trials"] = [trial_json(study, trial) for trial in study.trials]
-    else:
-        data["num_trials"] = len(study.trials)
-    return data
-
-
-def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False) -> dict[str, Any]:
-    """A trial for programs; in full with history, environment and failure."""
-    outcome = trial.outcome
-    failure = outcome.failure if outcome else None
-    data: dict[str, Any] = {
-        "number": trial.number,
-        "state": str(trial.state),
-        "params": trial.params,
-        "value": study.value(trial),
-        "epochs_run": trial.epochs_run,
-        "seconds": outcome.seconds if outcome else None,
-        "reason": trial.reason,
-        "failure": (
-            {"kind": str(failure.kind), "reason": failure.reason} if failure is not None else None
-        ),
-        "lost_workers": len(trial.lost),
-        "retry_of": trial.retry_of,
-        "audited": trial.audited,
-    }
-    if in_full and outcome is not None:
-        from sweep.codec import to_plain
-
-        full = to_plain(outcome)
-        packed = ("validation_predictions", "validation_losses", "weights")
-        for key in ("trial", "state", "seconds", *packed):
-            del full[key]
-        data |= full
-    return data
-
-
 def space_text(space: SearchSpace) -> str:
-    """A valid search space for people: what is searched, how much, and what it costs at least."""
+    """A valid search space: what is searched, how much, and what it costs at least."""
     size = estimate(space)
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
     rows = []
@@ -197,7 +141,7 @@ def space_text(space: SearchSpace) -> str:
 
 
 def headline(study: StudyRecord) -> str:
-    """What state a study is in, in one line."""
+    """A study's state and number of trials, in one line."""
     counts = [
         f"{study.count(state)} {state.lower()}"
         for state in TrialState
@@ -212,7 +156,7 @@ def headline(study: StudyRecord) -> str:
 
 
 def training_line(study: StudyRecord) -> list[str]:
-    """How the study is trained, in one line; none of a study on which no sweep has worked."""
+    """How the study is trained, in one line; empty if no sweep has worked on it."""
     workers = study.workers
     if workers is None:
         return []
@@ -272,16 +216,12 @@ def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
     """How many trials failed and of what, the first of them, and what to do.
 
     Those that were run again are left out: what counts is how their repetitions ended.
-
-    Args:
-        study: The study.
-        storage_words: The options that commands need to find its store and data.
     """
     failed = study.failed
     if not failed:
         return []
     name = shlex.quote(study.name)
-    kinds = _failure_kinds(study)
+    kinds = failure_kinds(study)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
     lines = [f"failed{again}: {counted(len(failed), 'trial')}: {counts}"]
@@ -295,15 +235,15 @@ def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
     return lines
 
 
-def _failure_kinds(study: StudyRecord) -> dict[str, int]:
+def failure_kinds(study: StudyRecord) -> dict[str, int]:
     """Failed trials that were not run again, by the kind of failure."""
     failures = [trial.outcome.failure if trial.outcome else None for trial in study.failed]
     kinds = Counter(str(f.kind) if f is not None else "not recorded" for f in failures)
     return dict(kinds.most_common())
 
 
-def _dataset(study: StudyRecord) -> str:
-    """Name of the data set; a list shows studies whose space is not valid, too."""
+def dataset_name(study: StudyRecord) -> str:
+    """Name of the data set, even where the search space is not valid."""
     dataset = study.space.get("dataset")
     name = dataset.get("name") if isinstance(dataset, dict) else dataset
     return str(name or "unknown")

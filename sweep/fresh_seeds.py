@@ -1,7 +1,7 @@
-"""Trains the best configurations of a finished search again, on fresh seeds.
+"""`confirm`: the best configurations of a search on fresh seeds, and only then the test split.
 
 The runs are a study of their own beside the search, so that they are recorded, killed and resumed,
-examined and shown like any other.
+examined and shown like any other. Joins what trains, what opens the test split and what compares.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.records import (
@@ -22,20 +22,67 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
-from sweep.runner.interruption import interruptible
-from sweep.runner.options import DEFAULTS, WorkOptions, complete
+from sweep.runner.failures import ctrl_c_interrupts
+from sweep.runner.options import DEFAULTS, WorkOptions, complete_options
 from sweep.runner.sweeps import Request
 from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
 from sweep.words import command_words
 
-__all__ = ["train_confirmation"]
+if TYPE_CHECKING:
+    from sweep.reporting.confirmation import Confirmation
+
+__all__ = ["confirm", "train_confirmation"]
 
 _TOP = 5
 _SEEDS = 5
 _MAX_RUNS = 10_000  # as many configurations as a space may enqueue
 _MAX_TOP = 1000  # as many choices as a parameter may have
+
+
+def confirm(
+    study: str,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+    **options: Unpack[WorkOptions],
+) -> Confirmation:
+    """Retrain a search's best configurations on fresh seeds, then test the winner's runs.
+
+    The runs are a study of their own, `STUDY.confirm`. A confirmation that was begun continues; a
+    finished one is returned as it is.
+
+    Args:
+        study: Name of the search, which must be finished.
+        top: How many configurations; as begun, or 5, if None.
+        seeds: Runs of each; as begun, or 5, if None.
+        **options: How and where runs are trained, and who watches: `help(sweep.WorkOptions)` and
+            `help(sweep.PlaceOptions)` document them. The default is what is recorded with the
+            search.
+
+    Returns:
+        Means and intervals of all candidates, the winner, and its test accuracy.
+
+    Raises:
+        InputError: the request cannot be carried out.
+        SweepFailedError: all runs failed, workers do not start, or the disk is full.
+        Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
+    """
+    storage = options.get("storage", DEFAULTS["storage"])
+    with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` goes on"):
+        train_confirmation(study, top=top, seeds=seeds, **options)
+        # Torch and SciPy, which the driver did not need while it trained.
+        from sweep.evaluation import read_confirmation
+        from sweep.reporting.confirmation import confirmation
+
+        try:
+            runs = read_confirmation(storage, study, options.get("data_dir"))
+        except SweepFailedError as error:
+            raise SweepFailedError(f"the test split was not read: {error}") from error
+        found = confirmation(Store(storage, to_write=False).read_study(study), runs)
+    assert found is not None  # noqa: S101 - for the type checker: these runs confirm something
+    return found
 
 
 def train_confirmation(
@@ -45,9 +92,7 @@ def train_confirmation(
     seeds: int | None = None,
     **options: Unpack[WorkOptions],
 ) -> StudyRecord:
-    """Train a search's best configurations again. A confirmation that was begun goes on.
-
-    The arguments are those of `sweep.confirm`.
+    """What `confirm` does before it opens the test split; its arguments are the same.
 
     Returns:
         The study of the runs, all of which have ended.
@@ -55,35 +100,32 @@ def train_confirmation(
     Raises:
         InputError: the search is not finished, or the request does not fit; nothing was created.
         SweepFailedError: all runs failed, or workers do not start.
-        Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
     """
-    whole = complete("train_confirmation", WorkOptions, options)
+    whole = complete_options("confirm", WorkOptions, options)
     for name, number in (("top", top), ("seeds", seeds)):
         if number is not None and number < 1:
             raise InputError(f"{name} must be at least 1; found {number}")
-    with interruptible(f"`{command_words('confirm', study, whole['storage'])}` goes on"):
-        store = Store(whole["storage"], to_write=True)
-        search = store.read_study(study)
-        plan = _plan(store, search, top, seeds)
-        for notice in plan.notices:
-            whole["on_event"](Notice(notice))
-        runs = plan.runs
-        # A driver may have died after the last run, before it could write that nothing is left.
-        if runs is None or runs.finished_by is None or not have_all_ended(runs):
-            request = Request(
-                name=plan.space.name,
-                store=store,
-                options={
-                    **DEFAULTS,
-                    **whole,
-                    "keep_weights": plan.space.num_trials,  # nobody knows yet whose will be tested
-                },
-                space=plan.space,
-                confirms=plan.confirms,
-                workers=search.workers,
-                holding=lambda: _holding(store, plan, top, seeds),
-            )
-            runs = request.carry_out()
+    store = Store(whole["storage"], to_write=True)
+    search = store.read_study(study)
+    plan = _plan(store, search, top, seeds)
+    for notice in plan.notices:
+        whole["on_event"](Notice(notice))
+    runs = plan.runs
+    # A driver may have died after the last run, before it could write that nothing is left.
+    if runs is None or runs.finished_by is None or not have_all_ended(runs):
+        runs = Request(
+            name=plan.space.name,
+            store=store,
+            options={
+                **DEFAULTS,
+                **whole,
+                "keep_weights": plan.space.num_trials,  # nobody knows yet whose will be tested
+            },
+            space=plan.space,
+            confirms=plan.confirms,
+            workers=search.workers,
+            holding=lambda: _holding(store, plan, top, seeds),
+        ).carry_out()
     _, best_mean = rank_candidates(runs)[0]
     if best_mean is None:
         last = [run.reason or "no reason" for run in runs.failed][-1:]
@@ -96,18 +138,18 @@ def train_confirmation(
 
 @contextmanager
 def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> Iterator[None]:
-    """Hold the search until its confirmation is there for all to see.
+    """Hold the search until its confirmation is in the store.
 
     A report opens the test split for a search's best trial under the search's lock, and only where
     there is no confirmation: neither may begin in the middle of the other. The search's lock is
-    taken before that of the runs, and nothing takes them the other way round.
+    taken before that of the runs, never the other way round.
 
     Raises:
         StudyLockedError: a driver works on the search, or a report reads its test split.
         StoreError: the search went on since the plan was made.
     """
     if plan.runs is not None:
-        yield  # whoever looks sees it already
+        yield  # everybody sees it already
         return
     study = plan.confirms.study
     with store.lock(study):
@@ -136,10 +178,10 @@ class _Plan:
 
 
 def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None) -> _Plan:
-    """What is to be trained: what was begun, or something new.
+    """What was begun, or something new.
 
     Raises:
-        InputError: it cannot be.
+        InputError: it cannot be trained.
     """
     if search.confirms is not None:
         raise InputError(
@@ -150,10 +192,9 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
     runs = _find_runs(store, search.name)
     if runs is None or not have_all_ended(runs):
         _require_finished(search, store.url)
-    if runs is None:
+    if runs is None or runs.confirms is None:
         return _new_plan(search, space, _TOP if top is None else top, seeds or _SEEDS)
     confirms = runs.confirms
-    assert confirms is not None  # noqa: S101 - for the type checker: `_find_runs` looked
     same_top = top in (None, len(confirms.trials)) or (
         # There may be fewer than were asked for.
         len(_choose(search, space, top)) == len(confirms.trials)
@@ -217,8 +258,8 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
     if len(chosen) < top:
         which = "one configuration" if len(chosen) == 1 else f"{len(chosen)} configurations"
         notices.append(
-            f"study {search.name} has {which} to confirm, not {top}: so many that differ are "
-            "COMPLETE"
+            f"study {search.name} has only {which} to confirm, not {top}: no more COMPLETE trials "
+            "differ"
         )
     return _Plan(confirms, _space_of_runs(search, space, chosen, seeds), None, tuple(notices))
 
@@ -238,10 +279,10 @@ def _space_of_runs(
 ) -> SearchSpace:
     """A space that holds the chosen configurations alone, each of them enqueued `seeds` times.
 
-    Its seed is another than the search's, and so are initial weights and the order of images.
+    Its seed differs from the search's, and so do initial weights and the order of images.
 
     Raises:
-        StoreError: a configuration is none that this version can train.
+        StoreError: this version cannot train one of the configurations.
     """
     values = {
         name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))

@@ -1,0 +1,175 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sweep.runner.options import DEFAULTS
+from sweep.words import storage_words
+
+__all__ = [
+    "confirm_options",
+    "data_dir_option",
+    "given",
+    "json_option",
+    "same_places",
+    "space_argument",
+    "storage_option",
+    "trial_number",
+    "work_options",
+]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_AS_BEFORE = "If unset, as recorded with the study; auto for a new one."
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given or have a default; the library knows what the others mean."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def same_places(storage: str, data_dir: Path | None) -> str:
+    """The options that a next command needs to find the same store and data."""
+    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    return storage_words(storage) + data
+
+
+def _parse_duration(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> float | None:
+    """Seconds from 90, 90s, 30m or 1h30m."""
+    if text is None:
+        return None
+    from pydantic_core import PydanticCustomError
+
+    from sweep.space import parse_duration
+
+    try:
+        return float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message()) from None
+
+
+def _parse_count(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> int | str | None:
+    """A number, or `auto`."""
+    if text is None or text == "auto":
+        return text
+    count: int = click.INT(text, parameter, context)
+    return count
+
+
+def _duration_option(name: str, help_text: str, **settings: Any) -> Callable[[_Command], _Command]:
+    return click.option(
+        name, metavar="DURATION", callback=_parse_duration, help=help_text, **settings
+    )
+
+
+def _count_option(name: str, help_text: str) -> Callable[[_Command], _Command]:
+    help_text = f"{help_text} {_AS_BEFORE}"
+    return click.option(name, metavar="N|auto", callback=_parse_count, help=help_text)
+
+
+def _together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """Options that are shown in this order."""
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+space_argument = click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+trial_number = click.IntRange(min=0)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    default=DEFAULTS["storage"],
+    show_default=True,
+    help="The store: sqlite:/// and a path.",
+)
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
+)
+_trial_time_limit = _duration_option(
+    "--trial-time-limit", "A trial that takes longer fails, in place of the budget's limit."
+)
+_checkpoint_every = _duration_option(
+    "--checkpoint-every",
+    "How often trials under way are saved.",
+    default=f"{DEFAULTS['checkpoint_every']:g}s",
+    show_default=True,
+)
+_places = _together(
+    _count_option("--workers", "Worker processes. auto: one per core, or one per GPU."),
+    _count_option("--threads", "CPU threads of each worker. auto: its share of the cores."),
+    click.option(
+        "--device",
+        default=DEFAULTS["device"],
+        show_default=True,
+        help="auto, cpu, cuda, or some GPUs: cuda:0,1.",
+    ),
+    data_dir_option,
+    click.option(
+        "--engine", help=f"How trials are trained: sequential, stacked or auto. {_AS_BEFORE}"
+    ),
+    click.option(
+        "--precision",
+        help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast. "
+        f"{_AS_BEFORE}",
+    ),
+    _count_option("--lanes", "Trials that a worker trains at once. auto: as many as pay."),
+    storage_option,
+)
+
+work_options = _together(
+    click.option(
+        "--trials", type=int, help="The study's total number of trials, in place of the budget's."
+    ),
+    _duration_option(
+        "--timeout", "Start no new trial after this long (90s, 30m, 1h30m), in this command only."
+    ),
+    _trial_time_limit,
+    click.option(
+        "--max-failures",
+        type=int,
+        help="Number of failed trials that the study may have, in place of the budget's.",
+    ),
+    _checkpoint_every,
+    click.option(
+        "--keep-weights",
+        type=int,
+        help="Number of best trials whose weights are kept; 10, or as before, if unset.",
+    ),
+    _places,
+)
+"""What `run` and `resume` share."""
+
+confirm_options = _together(
+    click.option(
+        "--top",
+        type=int,
+        help="Number of best configurations to confirm; if unset, as begun, or 5.",
+    ),
+    click.option(
+        "--seeds",
+        type=int,
+        help="Runs of each configuration, each on another seed; if unset, as begun, or 5.",
+    ),
+    _trial_time_limit,
+    _checkpoint_every,
+    _places,
+)
+"""What is confirmed, and how its runs are trained."""
