@@ -18,9 +18,9 @@ from sweep.definitions import (
     Parameter,
     Params,
     Scalar,
-    complete,
     idle_parameters,
     parameters_of,
+    with_defaults,
 )
 from sweep.records import Objective
 from sweep.space.base import StrictModel, at_most, named, one_of
@@ -161,7 +161,7 @@ class SearchSpace(StrictModel):
             domain = domains[name]
             if not isinstance(domain, DefaultBy) and is_active(domain, active):
                 active[name] = _ask(trial, name, domain)
-        return complete(self.definitions, active)
+        return with_defaults(self.definitions, active)
 
     def to_json(self) -> dict[str, Any]:
         """The space as plain data, defaults filled in; `load_space` turns it back."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sweep.codec import pack_labels
-from sweep.definitions import Recipe, complete, parameters_of, view
+from sweep.definitions import Recipe, parameters_of, view, with_defaults
 from sweep.records import (
     Checkpoint,
     EpochMetrics,
@@ -95,7 +95,7 @@ class Lane:
         # A parameter that is newer than the checkpoint had its default.
         params = progress.config.params
         saved = replace(
-            progress.config, params={**params, **complete(parameters_of(model), params)}
+            progress.config, params={**params, **with_defaults(parameters_of(model), params)}
         )
         for word, found, wanted in (
             ("configuration", saved, config),
