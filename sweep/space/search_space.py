@@ -122,7 +122,7 @@ class SearchSpace(StrictModel):
 
     @property
     def trial_objective(self) -> Objective:
-        """The objective as the other rooms know it."""
+        """The objective as a record."""
         return Objective(self.objective.metric, self.objective.goal)
 
     @property
@@ -252,12 +252,7 @@ def _flatten(value: Any, path: str = "") -> dict[str, str]:
 
 
 def used_parameters(space: SearchSpace, params: Params) -> set[str]:
-    """Names of the parameters whose condition held in a trial, fixed ones included.
-
-    Args:
-        space: The search space.
-        params: All parameters of a trial; empty if it was never asked for.
-    """
+    """Names of the parameters whose condition held in a trial, fixed ones included."""
     domains = space.domains
     used: dict[str, Scalar] = {}
     for name in sampling_order(domains):

@@ -17,14 +17,9 @@ __all__ = [
     "TpeSampler",
 ]
 
-Seed = Annotated[
-    WholeNumber,
-    Field(
-        ge=0,
-        lt=2**32,
-        description="Seed of the whole study: sampling, initial weights, data order.",
-    ),
-]
+Seed = Annotated[WholeNumber, Field(
+    ge=0, lt=2**32, description="Seed of the whole study: sampling, initial weights, data order."
+)]  # fmt: skip
 Count = Annotated[WholeNumber, Field(ge=0, le=1_000_000)]
 Positive = Annotated[WholeNumber, Field(ge=1, le=1_000_000)]
 MinResource = Annotated[Positive, Field(description="Epochs before the first pruning.")]
@@ -34,8 +29,7 @@ WarmupSteps = Annotated[Count, Field(description="Epochs of each trial without p
 Interval = Annotated[Positive, Field(description="Epochs between two checks.")]
 MinTrials = Annotated[Positive, Field(description="Trials that must have reached the epoch.")]
 ReductionFactor = Annotated[
-    WholeNumber,
-    Field(ge=2, le=100, description="One in so many trials is kept at each rung."),
+    WholeNumber, Field(ge=2, le=100, description="One in so many trials is kept at each rung.")
 ]
 
 
