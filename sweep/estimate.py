@@ -29,11 +29,10 @@ class Estimate:
     Attributes:
         num_configurations: How many configurations differ, or None if uncountable.
         num_trials: Trials of the budget, or None if only time limits it.
-        max_epochs: The most epochs that all trials together may run, or None likewise.
-        min_parameters: Trainable numbers of the smallest network that was sampled.
+        max_epochs: The most epochs of all trials together, or None likewise.
+        min_parameters: Trainable parameters of the smallest network that was sampled.
         max_parameters: The same of the largest.
-        flops_per_trial: Mean floating-point operations of the matrix products of a trial that
-            runs to its end.
+        flops_per_trial: Mean operations of the matrix products of a trial that runs to its end.
     """
 
     num_configurations: int | None

@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 from zygote import ForkedProcess, fork
 
-from sweep.definitions import DATASETS, complete, parameters_of
+from sweep.definitions import DATASETS, parameters_of, with_defaults
 from sweep.records import (
     DataSettings,
     DataSpec,
@@ -74,7 +74,7 @@ def make_config(**changes: Any) -> TrialConfig:
     number, seed = changes.pop("number", 0), changes.pop("seed", 7)
     base = {"num_layers": 2, "layer_size": 32, "weight_decay": 1e-4, "epochs": 3}
     base |= {"learning_rate": 3e-3, "batch_size": 32}
-    return TrialConfig(number, seed, complete(parameters_of("mlp"), {**base, **changes}))
+    return TrialConfig(number, seed, with_defaults(parameters_of("mlp"), {**base, **changes}))
 
 
 def begin(store: Store, study: str, session: StudySession) -> TrialConfig:

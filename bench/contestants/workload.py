@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.sources.idx import find_idx, read_idx
+from sweep.data.sources.mnist_family import find_idx, read_idx
 
 NUM_IMAGES = 50_000
 NUM_INPUTS = 784

@@ -46,14 +46,12 @@ def _parse_duration(
     """Seconds from 90, 90s, 30m or 1h30m."""
     if text is None:
         return None
-    from pydantic_core import PydanticCustomError
-
     from sweep.space import parse_duration
 
     try:
         return float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
-    except PydanticCustomError as error:
-        raise click.BadParameter(error.message()) from None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _parse_count(

@@ -1,7 +1,7 @@
 """The test part of a data set.
 
-Only `sweep.evaluation.openings` may import this module; the lint step holds the contract. It
-records in the store that the test part is opened before it is.
+Only `sweep.evaluation.openings` may import this module; the lint step holds the contract. That
+module records each reading in the store before it opens the test part.
 """
 
 from __future__ import annotations
@@ -14,13 +14,7 @@ __all__ = ["open_test_split"]
 
 
 def open_test_split(settings: DataSettings) -> Part:
-    """Read the test part.
-
-    Args:
-        settings: Name the data set and its folder.
-
-    Returns:
-        The test examples with their labels, in the order of the data set.
+    """Read the test part, in the order of the data set.
 
     Raises:
         DataError: the data set is missing or damaged.

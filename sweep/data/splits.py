@@ -26,14 +26,11 @@ __all__ = ["TrainingData", "data_spec", "default_data_dir", "fingerprint", "load
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What engines may see.
+    """What engines may see: two disjoint splits and what is needed to normalise them.
 
     Attributes:
-        spec: What is known of the data set.
-        train: The training split.
-        validation: The validation split, disjoint from `train`.
-        mean: Mean of each input over the training split, on the scale of what is stored; of an
-            image, that of its channel. float64, shape (D,).
+        mean: Mean of each input over the training split, before any scaling; of an image, that of
+            its channel. float64, shape (D,).
         std: Standard deviation likewise; 1 where it would be 0.
         fingerprint: SHA-256 of both splits, in their order.
     """
@@ -66,9 +63,6 @@ def load_training_data(settings: DataSettings) -> TrainingData:
 
     The split depends on its seed and the sizes alone, so that all trials of a study, on any
     machine, see the same one.
-
-    Returns:
-        Both splits with what is needed to normalise them.
 
     Raises:
         DataError: the data set is missing or damaged, or the validation split leaves nothing to

@@ -15,14 +15,7 @@ __all__ = ["METRICS", "OBJECTIVES", "Metric", "class_metrics", "is_share"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric.
-
-    Attributes:
-        name: Its name.
-        goal: `maximize` or `minimize`.
-        meaning: What it says.
-        is_share: Whether it is between 0 and 1.
-    """
+    """A metric: `goal` is `maximize` or `minimize`, a share is between 0 and 1."""
 
     name: str
     goal: str
@@ -48,7 +41,7 @@ OBJECTIVES: dict[str, Metric] = {f"validation_{name}": metric for name, metric i
 def is_share(value_name: str) -> bool:
     """Whether a value of an epoch (`train_accuracy`, `validation_loss`) is between 0 and 1.
 
-    Not known of a metric that there is not: a store may be of another version, or a stranger's.
+    False for an unknown metric, as a store of another version may have.
     """
     metric = METRICS.get(value_name.partition("_")[2])
     return metric is not None and metric.is_share

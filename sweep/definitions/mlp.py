@@ -6,8 +6,16 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 
-from sweep.definitions.family import Cost, FamilyDefinition
-from sweep.definitions.parameters import Params, choice, declared, real, view, whole
+from sweep.definitions.parameters import (
+    Cost,
+    FamilyDefinition,
+    Params,
+    choice,
+    declared,
+    real,
+    view,
+    whole,
+)
 from sweep.records import DataSpec
 
 __all__ = ["MLP", "MlpParameters"]

@@ -1,4 +1,4 @@
-"""What a hyperparameter is, and how the ones of a family or of the recipe are declared.
+"""Hyperparameters, and how the ones of a family or of the recipe are declared.
 
 A set of hyperparameters is a frozen dataclass whose fields are made by `whole`, `real` and
 `choice`::
@@ -13,26 +13,30 @@ The field is the one definition of the hyperparameter: its name, type, bounds, d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from sweep.records import DataSpec
+
 __all__ = [
     "CategoricalParameter",
+    "Cost",
     "DefaultBy",
+    "FamilyDefinition",
     "FloatParameter",
     "IntParameter",
     "Parameter",
     "Params",
     "Scalar",
     "choice",
-    "complete",
     "declared",
     "real",
     "require_valid",
     "view",
     "whole",
+    "with_defaults",
 ]
 
 Scalar = int | float | str
@@ -44,12 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DefaultBy:
-    """A default that depends on the value of a categorical parameter.
-
-    Attributes:
-        parent: Name of that parameter.
-        values: The default for each of its choices.
-    """
+    """A default for each choice of a categorical parameter, its parent."""
 
     parent: str
     values: Mapping[str, float]
@@ -91,17 +90,17 @@ Parameter = IntParameter | FloatParameter | CategoricalParameter
 
 
 def whole(meaning: str, default: int, *, minimum: int, maximum: int) -> Any:
-    """Declare a field that is a whole number."""
+    """A field that is a whole number."""
     return _field(IntParameter("", meaning, default, minimum, maximum))
 
 
 def real(meaning: str, default: float | DefaultBy, *, minimum: float, maximum: float) -> Any:
-    """Declare a field that is a number."""
+    """A field that is a number."""
     return _field(FloatParameter("", meaning, default, minimum, maximum))
 
 
 def choice(meaning: str, default: str, choices: Sequence[str]) -> Any:
-    """Declare a field that is one of a few names."""
+    """A field that is one of a few names."""
     return _field(CategoricalParameter("", meaning, default, tuple(choices)))
 
 
@@ -112,20 +111,13 @@ def _field(parameter: Parameter) -> Any:
 @cache
 def declared(kind: type) -> Mapping[str, Parameter]:
     """The hyperparameters that a dataclass declares, by name, in the order of its fields."""
-    found: dict[str, Parameter] = {}
-    for each in fields(kind):
-        parameter = each.metadata["parameter"]
-        values = {name: getattr(parameter, name) for name in parameter.__slots__}
-        found[each.name] = type(parameter)(**(values | {"name": each.name}))
-    return found
+    return {each.name: replace(each.metadata["parameter"], name=each.name) for each in fields(kind)}
 
 
-def complete(parameters: Mapping[str, Parameter], params: Params) -> dict[str, Scalar]:
-    """A value for each of these parameters: the given one, or the default.
+def with_defaults(parameters: Mapping[str, Parameter], params: Params) -> dict[str, Scalar]:
+    """A value for each of these parameters: the one in `params`, or the default.
 
-    Args:
-        parameters: The definitions, each after the one that its default depends on.
-        params: Values by name; whatever else it has is left out.
+    A parameter whose default depends on another must come after it.
     """
     found: dict[str, Scalar] = {}
     for name, parameter in parameters.items():
@@ -139,10 +131,10 @@ def complete(parameters: Mapping[str, Parameter], params: Params) -> dict[str, S
 
 
 def require_valid(parameters: Mapping[str, Parameter], params: Params) -> None:
-    """Check that each parameter has a value that it may have.
+    """Check each parameter's value.
 
     Raises:
-        ValueError: one of them has not.
+        ValueError: a value is missing or not allowed.
     """
     for name, parameter in parameters.items():
         value = params.get(name)
@@ -158,4 +150,42 @@ def require_valid(parameters: Mapping[str, Parameter], params: Params) -> None:
 
 def view(kind: type[T], params: Params) -> T:
     """A trial's parameters as the dataclass that declares them; missing ones are defaults."""
-    return kind(**complete(declared(kind), params))  # type: ignore[arg-type]
+    return kind(**with_defaults(declared(kind), params))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one network of a family costs.
+
+    Attributes:
+        num_parameters: Its trainable numbers.
+        example_flops: Floating-point operations of the matrix products that one training example
+            needs, forward and backward.
+        stacked_parameters: The most numbers that its parameters take in a stack, padding included.
+        training_numbers: Numbers that one example leaves in memory while it is trained on.
+        inference_numbers: The same while nothing is trained.
+    """
+
+    num_parameters: int
+    example_flops: int
+    stacked_parameters: int
+    training_numbers: int
+    inference_numbers: int
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyDefinition:
+    """A model family's own hyperparameters, and what they mean for time and memory.
+
+    Attributes:
+        idle: Names of those that have no effect in a configuration.
+        cost: What a network of this configuration costs on this kind of data.
+        stack_key: Networks with similar keys waste least when they are trained as one stack; None
+            for a family whose networks are trained one by one.
+    """
+
+    name: str
+    parameters: Mapping[str, Parameter]
+    idle: Callable[[Params], frozenset[str]]
+    cost: Callable[[Params, DataSpec], Cost]
+    stack_key: Callable[[Params], tuple[Scalar, ...]] | None

@@ -6,9 +6,13 @@ Knows neither Optuna nor torch.
 from sweep.space.domains import Choices, Range, default_words
 from sweep.space.loading import load_space, override_space, stored_space
 from sweep.space.schema import search_space_schema
-from sweep.space.search_space import SearchSpace, Suggester
+from sweep.space.search_space import (
+    SearchSpace,
+    Suggester,
+    effective_parameters,
+    used_parameters,
+)
 from sweep.space.sections import Dataset, parse_duration
-from sweep.space.usage import effective_parameters, used_parameters
 
 __all__ = [
     "Choices",

@@ -36,13 +36,13 @@ class StrictModel(BaseModel):
 
 
 def one_of(names: Collection[str]) -> Any:
-    """The type of a text that is one of these names, which are looked up whenever one is read."""
+    """The type of a text that is one of these names, which are looked up at each validation."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, str) or value not in names:
-            raise PydanticCustomError(
-                "literal_error", "must be one of {expected}", {"expected": ", ".join(names)}
-            )
+            # The error of a `Literal`, whose names would be fixed.
+            expected = ", ".join(map(repr, names))
+            raise PydanticCustomError("literal_error", "{expected}", {"expected": expected})
         return value
 
     schema = WithJsonSchema({"type": "string", "enum": list(names)})
@@ -50,12 +50,12 @@ def one_of(names: Collection[str]) -> Any:
 
 
 def named(key: str, form: Any, names: Collection[str] = ()) -> BeforeValidator:
-    """Accept a bare name where a mapping with only that key is meant.
+    """Accept a bare name in place of a mapping with only that key.
 
     Args:
         key: The key that the name stands for.
         form: The type of the mapping, or a union of types.
-        names: The names that there are; the literals of the key if none are given.
+        names: The allowed names; by default the literals of the key.
     """
     models = get_args(form) if get_origin(form) is UnionType else (form,)
     names = tuple(names) or tuple(
@@ -68,14 +68,11 @@ def named(key: str, form: Any, names: Collection[str] = ()) -> BeforeValidator:
 
 
 def at_most(number: int) -> BeforeValidator:
-    """Refuse a longer list before any of its entries is looked at."""
+    """Refuse a longer list before any of its entries is validated."""
 
     def check(value: Any) -> Any:
         if isinstance(value, list) and len(value) > number:
-            raise PydanticCustomError(
-                "too_long", "may have {max_length} entries; found {actual_length}",
-                {"max_length": number, "actual_length": len(value)},
-            )  # fmt: skip
+            raise ValueError(f"may have {number} entries; found {len(value)}")
         return value
 
     return BeforeValidator(check)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast
 
 from pydantic import (
     BaseModel,
@@ -15,26 +16,37 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from sweep.definitions import (
     CategoricalParameter,
     DefaultBy,
-    FloatParameter,
     IntParameter,
     Parameter,
     Scalar,
     parameters_of,
 )
-from sweep.space.base import Flag, Number, StrictModel, Text, WholeNumber, at_most
+from sweep.space.base import Flag, Number, StrictModel, Text, WholeNumber, at_most, shorten
 
-__all__ = ["Choices", "ConditionValue", "Domain", "Range", "default_words", "parameters_model"]
+__all__ = [
+    "Choices",
+    "ConditionValue",
+    "Domain",
+    "Range",
+    "default_words",
+    "max_epochs",
+    "parameters_model",
+    "size",
+    "values",
+    "why_outside",
+]
 
 MAX_CHOICES = 1000
 MAX_STEPS = 1_000_000  # from then on rounding decides whether a value is one of the steps
+_MAX_SHOWN = 12
 
 ConditionValue = WholeNumber | Number | Text
 Condition = dict[str, Annotated[ConditionValue | list[ConditionValue], at_most(MAX_CHOICES)]]
+_WHEN = Field(None, description="Other parameters and the values under which this one is sampled.")
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -47,41 +59,25 @@ class Range(StrictModel, Generic[T, S]):
     high: T = Field(description="The largest value.")
     step: S | None = Field(None, description="Distance of neighbouring values.")
     log: Flag = Field(False, description="Sample evenly in the logarithm.")
-    when: Condition | None = Field(
-        None, description="Other parameters and the values under which this one is sampled."
-    )
+    when: Condition | None = _WHEN
 
     @model_validator(mode="after")
     def _check(self) -> Range[T, S]:
-        low, high, step = (cast("float | None", v) for v in (self.low, self.high, self.step))
-        assert low is not None  # noqa: S101 - for the type checker: low is required
-        assert high is not None  # noqa: S101
+        low, high = cast("float", self.low), cast("float", self.high)
+        step = cast("float | None", self.step)
         if low > high:
-            raise PydanticCustomError(
-                "range", "low must not be above high; found low {low} and high {high}",
-                {"low": low, "high": high},
-            )  # fmt: skip
+            raise ValueError(f"low must not be above high; found low {low} and high {high}")
         if self.log and low <= 0:
-            raise PydanticCustomError(
-                "range", "a log range must stay above 0; found low {low}", {"low": low}
-            )
+            raise ValueError(f"a log range must stay above 0; found low {low}")
         if self.log and step is not None:
-            raise PydanticCustomError("range", "log and step cannot be used together")
+            raise ValueError("log and step cannot be used together")
         if step is not None:
+            found = f"found low {low}, high {high}, step {step}"
             steps = (high - low) / step
             if steps > MAX_STEPS:
-                raise PydanticCustomError(
-                    "range",
-                    "a range may have {most} steps; found low {low}, high {high}, step {step}",
-                    {"most": f"{MAX_STEPS:,}", "low": low, "high": high, "step": step},
-                )
+                raise ValueError(f"a range may have {MAX_STEPS:,} steps; {found}")
             if (high > low and steps < 0.5) or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-                raise PydanticCustomError(
-                    "range",
-                    "high - low must be a multiple of step; found low {low}, high {high}, "
-                    "step {step}",
-                    {"low": low, "high": high, "step": step},
-                )
+                raise ValueError(f"high - low must be a multiple of step; {found}")
         return self
 
 
@@ -91,69 +87,19 @@ class Choices(StrictModel, Generic[T]):
     choices: Annotated[list[T], at_most(MAX_CHOICES)] = Field(
         min_length=1, max_length=MAX_CHOICES, description="The values to choose from."
     )
-    when: Condition | None = Field(
-        None, description="Other parameters and the values under which this one is sampled."
-    )
+    when: Condition | None = _WHEN
 
     @field_validator("choices")
     @classmethod
     def _check(cls, choices: list[T]) -> list[T]:
         for index, value in enumerate(choices):
             if value in choices[:index]:
-                raise PydanticCustomError(
-                    "choices", "choices must differ; found {value} twice", {"value": repr(value)}
-                )
+                raise ValueError(f"choices must differ; found {value!r} twice")
         return choices
 
 
 Domain = Scalar | Range[Any, Any] | Choices[Any] | DefaultBy
 """What a parameter may be: a value, a range, choices, or a default that depends on another."""
-
-
-def _domain_kind(value: Any) -> str:
-    """Tell which form of domain was written, so that errors speak of that form only."""
-    if isinstance(value, Range):
-        return "range"
-    if isinstance(value, Choices):
-        return "choices"
-    if isinstance(value, Mapping):
-        return "choices" if "choices" in value else "range"
-    return "fixed"
-
-
-def _choices_only(value: Any) -> str:
-    return "choices" if isinstance(value, Mapping | Choices) else "fixed"
-
-
-def _domain_type(parameter: Parameter) -> Any:
-    """The pydantic type of one parameter's domain, bounds and description included."""
-    name = "".join(word.capitalize() for word in parameter.name.split("_"))
-    value: Any
-    step: Any
-    match parameter:
-        case IntParameter():
-            value = Annotated[WholeNumber, Field(ge=parameter.minimum, le=parameter.maximum)]
-            step = Annotated[WholeNumber, Field(gt=0, le=parameter.maximum)]
-        case FloatParameter():
-            value = Annotated[Number, Field(ge=parameter.minimum, le=parameter.maximum)]
-            step = Annotated[Number, Field(gt=0, le=parameter.maximum)]
-        case CategoricalParameter():
-            value = Literal[parameter.choices]
-    choices = create_model(
-        f"{name}Choices", __base__=Choices[value], __doc__="One of a list of values."
-    )
-    forms = [Annotated[value, Tag("fixed")], Annotated[choices, Tag("choices")]]
-    kind = _choices_only
-    if not isinstance(parameter, CategoricalParameter):
-        spread = create_model(
-            f"{name}Range", __base__=Range[value, step], __doc__="All values from low to high."
-        )
-        forms.append(Annotated[spread, Tag("range")])
-        kind = _domain_kind
-    union: Any = forms[0]
-    for form in forms[1:]:
-        union = union | form
-    return Annotated[union, Discriminator(kind)]
 
 
 @cache
@@ -171,6 +117,35 @@ def parameters_model(model: str) -> type[BaseModel]:
     )
 
 
+def _domain_type(parameter: Parameter) -> Any:
+    """The pydantic type of one parameter's domain, with its bounds."""
+    name = "".join(word.capitalize() for word in parameter.name.split("_"))
+    value: Any
+    is_named = isinstance(parameter, CategoricalParameter)
+    if isinstance(parameter, CategoricalParameter):
+        value = Literal[parameter.choices]
+    else:
+        kind: Any = WholeNumber if isinstance(parameter, IntParameter) else Number
+        value = Annotated[kind, Field(ge=parameter.minimum, le=parameter.maximum)]
+        step: Any = Annotated[kind, Field(gt=0, le=parameter.maximum)]
+    choices = create_model(f"{name}Choices", __base__=Choices[value], __doc__=Choices.__doc__)
+    forms = [Annotated[value, Tag("fixed")], Annotated[choices, Tag("choices")]]
+    if not is_named:
+        spread = create_model(
+            f"{name}Range", __base__=Range[value, step], __doc__="All values from low to high."
+        )
+        forms.append(Annotated[spread, Tag("range")])
+
+    def form_of(written: Any) -> str:
+        """Which form was written, so that errors speak of that form only."""
+        if not isinstance(written, Mapping | StrictModel):
+            return "fixed"
+        keys = written if isinstance(written, Mapping) else type(written).model_fields
+        return "choices" if is_named or "choices" in keys else "range"
+
+    return Annotated[Union[tuple(forms)], Discriminator(form_of)]  # noqa: UP007 - made at run time
+
+
 def _domain_field(parameter: Parameter) -> Any:
     default = parameter.default
     if not isinstance(default, DefaultBy):
@@ -182,7 +157,68 @@ def _domain_field(parameter: Parameter) -> Any:
 
 def default_words(default: DefaultBy) -> str:
     """Say what a default depends on: `0.001 with optimizer adamw, 0.05 with sgd`."""
-    cases = [f"{value:g} with {name}" for name, value in default.values.items()]
-    first, *others = cases
-    first = first.replace("with ", f"with {default.parent} ")
-    return ", ".join([first, *others])
+    cases = ", ".join(f"{value:g} with {name}" for name, value in default.values.items())
+    return cases.replace("with ", f"with {default.parent} ", 1)
+
+
+# ---------------------------------------------------------------- values of a domain
+
+
+def size(domain: Domain) -> int | None:
+    """How many values a domain has, or None if they are uncountable."""
+    if isinstance(domain, Choices):
+        return len(domain.choices)
+    if not isinstance(domain, Range) or domain.low == domain.high:
+        return 1
+    step = domain.step or (1 if isinstance(domain.low, int) else None)
+    return None if step is None else round((domain.high - domain.low) / step) + 1
+
+
+def values(domain: Domain) -> list[Any]:
+    """The values of a finite domain; one that is not sampled stands for its value."""
+    if isinstance(domain, Choices):
+        return list(domain.choices)
+    if isinstance(domain, Range):
+        step = domain.step or 1
+        # The last sum of a float step may come out a hair above `high`.
+        return [min(domain.low + i * step, domain.high) for i in range(size(domain) or 0)]
+    return [domain]
+
+
+def max_epochs(domain: Domain) -> int:
+    """The largest value of the domain of `epochs`."""
+    if isinstance(domain, Range):
+        return int(domain.high)
+    return max(domain.choices) if isinstance(domain, Choices) else cast("int", domain)
+
+
+def why_outside(domain: Domain, name: str, value: Scalar) -> str | None:
+    """Why `value` is not in `domain`, the one of parameter `name`; None if it is."""
+    found = f"found {shorten(repr(value))}"
+    if isinstance(domain, DefaultBy):
+        return f"{name} has a default that depends on {domain.parent}; give it values of its own"
+    if isinstance(domain, Range):
+        return _why_outside_range(domain, name, value, found)
+    allowed = domain.choices if isinstance(domain, Choices) else [domain]
+    # 32.0 equals 32 and is no number of units.
+    if value in allowed and not (isinstance(value, float) and isinstance(allowed[0], int)):
+        return None
+    if isinstance(domain, Choices):
+        return f"{name} is one of {_first_of(allowed)}; {found}"
+    return f"{name} is fixed at {domain!r}; {found}"
+
+
+def _why_outside_range(domain: Range[Any, Any], name: str, value: Any, found: str) -> str | None:
+    if not isinstance(value, int if isinstance(domain.low, int) else int | float):
+        return f"{name} is a number; {found}"
+    if not domain.low <= value <= domain.high:
+        return f"{name} is between {domain.low} and {domain.high}; {found}"
+    steps = (value - domain.low) / (domain.step or math.inf)
+    if not math.isclose(steps, round(steps), abs_tol=1e-8):
+        return f"{name} goes from {domain.low} in steps of {domain.step}; {found}"
+    return None
+
+
+def _first_of(choices: Sequence[Scalar]) -> str:
+    shown = ", ".join(map(str, choices[:_MAX_SHOWN]))
+    return shown if len(choices) <= _MAX_SHOWN else f"{shown}, ..."

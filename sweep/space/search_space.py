@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, Protocol
 
-from pydantic import Discriminator, Field, create_model, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, create_model
 
 from sweep.definitions import (
     DATASETS,
@@ -17,19 +16,33 @@ from sweep.definitions import (
     OBJECTIVES,
     DefaultBy,
     Parameter,
+    Params,
     Scalar,
-    complete,
+    idle_parameters,
     parameters_of,
+    with_defaults,
 )
 from sweep.records import Objective
-from sweep.space import rules
 from sweep.space.base import StrictModel, at_most, named, one_of
-from sweep.space.conditions import resolve_defaults
-from sweep.space.domains import Choices, ConditionValue, Domain, Range, parameters_model
+from sweep.space.conditions import (
+    count,
+    enumerate_configurations,
+    is_active,
+    resolve_defaults,
+    sampling_order,
+)
+from sweep.space.domains import (
+    Choices,
+    ConditionValue,
+    Domain,
+    Range,
+    max_epochs,
+    parameters_model,
+)
 from sweep.space.sections import Budget, Dataset, ObjectiveSpec
 from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
-__all__ = ["SearchSpace", "Suggester", "space_type"]
+__all__ = ["SearchSpace", "Suggester", "effective_parameters", "space_type", "used_parameters"]
 
 STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _DEFAULT_TRIALS = 50
@@ -41,17 +54,14 @@ class Suggester(Protocol):
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
         """A whole number."""
-        ...
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None, log: bool
     ) -> float:
         """A number."""
-        ...
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
-        ...
 
 
 class SearchSpace(StrictModel):
@@ -85,21 +95,6 @@ class SearchSpace(StrictModel):
         [], max_length=_MAX_ENQUEUED, description="Configurations that are tried first."
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> SearchSpace:
-        problems = rules.check(
-            self.definitions,
-            self.domains,
-            self.enqueue,
-            *(section.model_dump() for section in (self.sampler, self.pruner, self.budget)),
-        )
-        if problems:
-            raise PydanticCustomError(
-                "rules", "{text}",
-                {"text": "; ".join(str(problem) for problem in problems), "problems": problems},
-            )  # fmt: skip
-        return self
-
     @property
     def definitions(self) -> dict[str, Parameter]:
         """The definition of every parameter: those of the model family, then those of training."""
@@ -116,7 +111,7 @@ class SearchSpace(StrictModel):
         domains = self.domains
         return {
             name: domain
-            for name in rules.sampling_order(domains)
+            for name in sampling_order(domains)
             if isinstance(domain := domains[name], Range | Choices)
         }
 
@@ -127,13 +122,13 @@ class SearchSpace(StrictModel):
 
     @property
     def trial_objective(self) -> Objective:
-        """The objective as the other rooms know it."""
+        """The objective as a record."""
         return Objective(self.objective.metric, self.objective.goal)
 
     @property
     def max_epochs(self) -> int:
         """The most epochs that one trial may run."""
-        return rules.max_epochs(self.domains["epochs"])
+        return max_epochs(self.domains["epochs"])
 
     @property
     def num_trials(self) -> int | None:
@@ -149,53 +144,40 @@ class SearchSpace(StrictModel):
     @property
     def num_configurations(self) -> int | None:
         """How many configurations differ, or None if they are uncountable."""
-        return rules.count(self.domains)
+        return count(self.domains)
 
     def configurations(self) -> Iterator[dict[str, Scalar]]:
         """All configurations of a finite space: the sampled parameters that are active."""
-        return rules.enumerate_configurations(self.domains)
+        return enumerate_configurations(self.domains)
 
     def suggest(self, trial: Suggester) -> dict[str, Scalar]:
-        """Ask for a whole configuration.
+        """Ask for a whole configuration: a value for every parameter.
 
         A parameter whose condition does not hold is not asked for and takes its default.
-
-        Args:
-            trial: Whom to ask.
-
-        Returns:
-            A value for every parameter.
         """
         domains = self.domains
         active: dict[str, Scalar] = {}
-        for name in rules.sampling_order(domains):
+        for name in sampling_order(domains):
             domain = domains[name]
-            if isinstance(domain, DefaultBy):
-                continue
-            if isinstance(domain, Range | Choices) and not rules.holds(domain.when, active):
-                continue
-            active[name] = _ask(trial, name, domain)
-        return complete(self.definitions, active)
+            if not isinstance(domain, DefaultBy) and is_active(domain, active):
+                active[name] = _ask(trial, name, domain)
+        return with_defaults(self.definitions, active)
 
     def to_json(self) -> dict[str, Any]:
         """The space as plain data, defaults filled in; `load_space` turns it back."""
-        plain = self.model_dump(mode="json", exclude={"parameters"})
-        unset = {n for n in self.definitions if isinstance(getattr(self.parameters, n), DefaultBy)}
-        parameters = self.parameters.model_dump(mode="json", exclude=unset)
         # A default that depends on a parameter which is sampled is no value, and stays unsaid.
-        known = {
-            name: domain
+        parameters = {
+            name: domain.model_dump(mode="json") if isinstance(domain, Range | Choices) else domain
             for name, domain in self.domains.items()
-            if name in unset and not isinstance(domain, DefaultBy)
+            if not isinstance(domain, DefaultBy)
         }
-        return {**plain, "parameters": {**parameters, **known}}
+        return {**self.model_dump(mode="json", exclude={"parameters"}), "parameters": parameters}
 
     def beyond_defaults(self) -> dict[str, Any]:
         """The space as plain data, without what is as it is by default."""
         plain = self.model_dump(mode="json", exclude={"parameters"}, exclude_defaults=True)
-        known = self.to_json()["parameters"]
-        named = {name: known[name] for name in known if not self.is_at_default(name)}
-        return {**plain, "parameters": named} if named else plain
+        parameters = self._parameters_beyond_defaults()
+        return {**plain, "parameters": parameters} if parameters else plain
 
     @property
     def fingerprint(self) -> str:
@@ -204,11 +186,12 @@ class SearchSpace(StrictModel):
         A parameter at its default leaves no trace in it: one that a later version adds changes no
         fingerprint.
         """
-        identity = self._identity()
-        for name in self.definitions:
-            if self.is_at_default(name):
-                identity["parameters"].pop(name, None)
+        identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def _parameters_beyond_defaults(self) -> dict[str, Any]:
+        parameters = self.to_json()["parameters"]
+        return {name: value for name, value in parameters.items() if not self.is_at_default(name)}
 
     def is_at_default(self, name: str) -> bool:
         """Whether a parameter is fixed at its default."""
@@ -266,3 +249,22 @@ def _flatten(value: Any, path: str = "") -> dict[str, str]:
                 flat |= _flatten(inner, f"{path}.{key}" if path else key)
         return flat
     return {path: json.dumps(value)}
+
+
+def used_parameters(space: SearchSpace, params: Params) -> set[str]:
+    """Names of the parameters whose condition held in a trial, fixed ones included."""
+    domains = space.domains
+    used: dict[str, Scalar] = {}
+    for name in sampling_order(domains):
+        if name in params and is_active(domains[name], used):
+            used[name] = params[name]
+    return set(used)
+
+
+def effective_parameters(space: SearchSpace, params: Params) -> frozenset[tuple[str, Scalar]]:
+    """Names and values of the parameters that had an effect in a trial.
+
+    Those are left out whose condition did not hold or that the network has no use for.
+    """
+    idle = idle_parameters(space.model, params)
+    return frozenset((name, params[name]) for name in used_parameters(space, params) - idle)

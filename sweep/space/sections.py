@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from sweep.definitions import DATASETS, OBJECTIVES
 from sweep.records import DataSettings
@@ -20,19 +19,17 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 
 def parse_duration(value: Any) -> Any:
-    """Turn `1h30m`, `45s` or a number into seconds; leave the rest for the type check.
+    """Turn `1h30m` or `45s` into seconds; leave what is not text for the type check.
 
     Raises:
-        PydanticCustomError: text that is not a duration.
+        ValueError: text that is not a duration.
     """
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value.replace(" ", ""))
     if match is None or not any(match.groups()):
-        raise PydanticCustomError(
-            "duration", "must be a duration such as 90s, 30m or 1h30m; found {value}",
-            {"value": shorten(repr(value))},
-        )  # fmt: skip
+        found = shorten(repr(value))
+        raise ValueError(f"must be a duration such as 90s, 30m or 1h30m; found {found}")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
 
@@ -56,23 +53,14 @@ class Dataset(StrictModel):
     def _check(cls, validation: int | None, info: ValidationInfo) -> int | None:
         spec = DATASETS.get(info.data.get("name", ""))
         if validation is not None and spec is not None and validation >= spec.num_pool:
-            raise PydanticCustomError(
-                "validation",
-                "must be below {pool}, the size of the training pool of {name}; found {found}",
-                {
-                    "pool": f"{spec.num_pool:,}",
-                    "name": info.data["name"],
-                    "found": shorten(f"{validation:,}"),
-                },
+            raise ValueError(
+                f"must be below {spec.num_pool:,}, the size of the training pool of "
+                f"{info.data['name']}; found {shorten(f'{validation:,}')}"
             )
         return validation
 
     def settings(self, data_dir: str | os.PathLike[str]) -> DataSettings:
-        """The same as readers of data take it.
-
-        Args:
-            data_dir: Folder of local data sets.
-        """
+        """The same for readers of data, with the folder of local data sets."""
         return DataSettings(self.name, self.validation, self.split_seed, os.fspath(data_dir))
 
 
@@ -98,10 +86,7 @@ class ObjectiveSpec(StrictModel):
     def _check(self) -> ObjectiveSpec:
         right = OBJECTIVES[self.metric].goal
         if right != self.goal:
-            raise PydanticCustomError(
-                "objective", "{metric} must be {right}d; found goal {goal}",
-                {"metric": self.metric, "right": right, "goal": self.goal},
-            )  # fmt: skip
+            raise ValueError(f"{self.metric} must be {right}d; found goal {self.goal}")
         return self
 
 

@@ -5,23 +5,39 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from sweep.space.base import Flag, Number, StrictModel, WholeNumber, named
 
-__all__ = ["NoPruner", "PatientPruner", "PrunerSpec", "SamplerSpec", "TpeSampler"]
+__all__ = [
+    "HyperbandPruner",
+    "NoPruner",
+    "PatientPruner",
+    "PrunerSpec",
+    "SamplerSpec",
+    "TpeSampler",
+]
 
-Seed = Annotated[WholeNumber, Field(ge=0, lt=2**32)]
+Seed = Annotated[WholeNumber, Field(
+    ge=0, lt=2**32, description="Seed of the whole study: sampling, initial weights, data order."
+)]  # fmt: skip
 Count = Annotated[WholeNumber, Field(ge=0, le=1_000_000)]
 Positive = Annotated[WholeNumber, Field(ge=1, le=1_000_000)]
-_SEED = Field(0, description="Seed of the whole study: sampling, initial weights, data order.")
+MinResource = Annotated[Positive, Field(description="Epochs before the first pruning.")]
+Bootstrap = Annotated[Count, Field(description="Trials a rung waits for before it prunes.")]
+StartupTrials = Annotated[Count, Field(description="Completed trials before pruning starts.")]
+WarmupSteps = Annotated[Count, Field(description="Epochs of each trial without pruning.")]
+Interval = Annotated[Positive, Field(description="Epochs between two checks.")]
+MinTrials = Annotated[Positive, Field(description="Trials that must have reached the epoch.")]
+ReductionFactor = Annotated[
+    WholeNumber, Field(ge=2, le=100, description="One in so many trials is kept at each rung.")
+]
 
 
 class TpeSampler(StrictModel):
     """Tree-structured Parzen estimator (`optuna.samplers.TPESampler`)."""
 
     type: Literal["tpe"]
-    seed: Seed = _SEED
+    seed: Seed = 0
     n_startup_trials: Count = Field(10, description="Random trials at the start.")
     n_ei_candidates: Positive = Field(24, description="Candidates compared for each trial.")
     multivariate: Flag = Field(True, description="Model the parameters jointly.")
@@ -32,21 +48,21 @@ class RandomSampler(StrictModel):
     """Independent random draws (`optuna.samplers.RandomSampler`)."""
 
     type: Literal["random"]
-    seed: Seed = _SEED
+    seed: Seed = 0
 
 
 class GridSampler(StrictModel):
     """Every configuration of a finite space once, in an order shuffled by the seed."""
 
     type: Literal["grid"]
-    seed: Seed = _SEED
+    seed: Seed = 0
 
 
 class GpSampler(StrictModel):
     """Gaussian process (`optuna.samplers.GPSampler`)."""
 
     type: Literal["gp"]
-    seed: Seed = _SEED
+    seed: Seed = 0
     n_startup_trials: Count = Field(10, description="Random trials at the start.")
     deterministic_objective: Flag = Field(False, description="Treat values as free of noise.")
 
@@ -55,7 +71,7 @@ class QmcSampler(StrictModel):
     """Quasi-Monte Carlo sequence (`optuna.samplers.QMCSampler`)."""
 
     type: Literal["qmc"]
-    seed: Seed = _SEED
+    seed: Seed = 0
     qmc_type: Literal["sobol", "halton"] = Field("sobol", description="The sequence.")
     scramble: Flag = Field(True, description="Randomise the sequence with the seed.")
 
@@ -73,35 +89,31 @@ class HyperbandPruner(StrictModel):
     """Hyperband (`optuna.pruners.HyperbandPruner`); its largest resource is the most epochs."""
 
     type: Literal["hyperband"]
-    min_resource: Positive = Field(1, description="Epochs before the first pruning.")
-    reduction_factor: Annotated[WholeNumber, Field(ge=2, le=100)] = Field(
-        3, description="One in so many trials is kept at each rung."
-    )
-    bootstrap_count: Count = Field(0, description="Trials a rung waits for before it prunes.")
+    min_resource: MinResource = 1
+    reduction_factor: ReductionFactor = 3
+    bootstrap_count: Bootstrap = 0
 
 
 class SuccessiveHalvingPruner(StrictModel):
     """Asynchronous successive halving (`optuna.pruners.SuccessiveHalvingPruner`)."""
 
     type: Literal["successive_halving"]
-    min_resource: Positive = Field(1, description="Epochs before the first pruning.")
-    reduction_factor: Annotated[WholeNumber, Field(ge=2, le=100)] = Field(
-        4, description="One in so many trials is kept at each rung."
-    )
+    min_resource: MinResource = 1
+    reduction_factor: ReductionFactor = 4
     min_early_stopping_rate: Annotated[WholeNumber, Field(ge=0, le=30)] = Field(
         0, description="Rungs left out at the start."
     )
-    bootstrap_count: Count = Field(0, description="Trials a rung waits for before it prunes.")
+    bootstrap_count: Bootstrap = 0
 
 
 class MedianPruner(StrictModel):
     """Prune below the median of completed trials (`optuna.pruners.MedianPruner`)."""
 
     type: Literal["median"]
-    n_startup_trials: Count = Field(5, description="Completed trials before pruning starts.")
-    n_warmup_steps: Count = Field(0, description="Epochs of each trial without pruning.")
-    interval_steps: Positive = Field(1, description="Epochs between two checks.")
-    n_min_trials: Positive = Field(1, description="Trials that must have reached the epoch.")
+    n_startup_trials: StartupTrials = 5
+    n_warmup_steps: WarmupSteps = 0
+    interval_steps: Interval = 1
+    n_min_trials: MinTrials = 1
 
 
 class PercentilePruner(StrictModel):
@@ -111,10 +123,10 @@ class PercentilePruner(StrictModel):
     percentile: Annotated[Number, Field(ge=0, le=100)] = Field(
         25.0, description="The share that is kept, in per cent."
     )
-    n_startup_trials: Count = Field(5, description="Completed trials before pruning starts.")
-    n_warmup_steps: Count = Field(0, description="Epochs of each trial without pruning.")
-    interval_steps: Positive = Field(1, description="Epochs between two checks.")
-    n_min_trials: Positive = Field(1, description="Trials that must have reached the epoch.")
+    n_startup_trials: StartupTrials = 5
+    n_warmup_steps: WarmupSteps = 0
+    interval_steps: Interval = 1
+    n_min_trials: MinTrials = 1
 
 
 class ThresholdPruner(StrictModel):
@@ -123,18 +135,15 @@ class ThresholdPruner(StrictModel):
     type: Literal["threshold"]
     lower: Number | None = Field(None, description="Prune below this value.")
     upper: Number | None = Field(None, description="Prune above this value.")
-    n_warmup_steps: Count = Field(0, description="Epochs of each trial without pruning.")
-    interval_steps: Positive = Field(1, description="Epochs between two checks.")
+    n_warmup_steps: WarmupSteps = 0
+    interval_steps: Interval = 1
 
     @model_validator(mode="after")
     def _check(self) -> ThresholdPruner:
         if self.lower is None and self.upper is None:
-            raise PydanticCustomError("threshold", "lower or upper is needed; found neither")
+            raise ValueError("lower or upper is needed; found neither")
         if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise PydanticCustomError(
-                "threshold", "lower must not be above upper; found {lower} and {upper}",
-                {"lower": self.lower, "upper": self.upper},
-            )  # fmt: skip
+            raise ValueError(f"lower must not be above upper; found {self.lower} and {self.upper}")
         return self
 
 

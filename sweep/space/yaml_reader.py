@@ -1,17 +1,17 @@
 """YAML text → plain data and the position of every key and value.
 
-PyYAML's safe constructor is not used: it reads `1e-5` as text and `no` as false, keeps the last
-of two duplicate keys, and follows aliases. Here the numbers and words are those of YAML 1.2,
-duplicates, aliases, anchors and tags are problems, and depth and size are limited before
-anything is built.
+Only PyYAML's parser is used. Its constructor reads `1e-5` as text and `no` as false, keeps the last
+of two duplicate keys, and follows aliases. Here numbers and words are those of YAML 1.2;
+duplicates, aliases, anchors and tags are problems; and reading stops at a limit of depth and size.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,43 +19,44 @@ from sweep.space.base import shorten
 
 __all__ = ["Document", "Position", "read_yaml"]
 
-MAX_BYTES = 256 * 1024
 MAX_DEPTH = 12
-MAX_NODES = 40_000  # keys, values and lists; each takes two kilobytes while it is read
+MAX_NODES = 40_000  # keys, values and lists
 
 Path = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
-_NULL = re.compile(r"|~|null|Null|NULL")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
+_WORDS = {
+    form: value
+    for word, value in {"null": None, "true": True, "false": False}.items()
+    for form in (word, word.title(), word.upper())
+} | {"": None, "~": None}
 # https://yaml.org/spec/1.2.2/#51-character-set
 _NOT_ALLOWED = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
-_SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
-_PLAIN_TAGS = frozenset(
-    f"tag:yaml.org,2002:{kind}"
-    for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq")
-)
 _MAX_DIGITS = 400  # more than any float has; Python refuses integers of over 4,300 digits
+_UNUSABLE = -1  # stands in a path for a key that cannot be used
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place in a file; line and column count from 1."""
 
     line: int
     column: int
 
 
+_START = Position(1, 1)
+
+
 @dataclass(slots=True)
 class Document:
-    """What was read.
+    """A YAML document.
 
     Attributes:
-        data: The plain data, or None if there is none.
+        data: The plain data; None also if they could not be read.
         keys: The position of each key, by path.
         values: The position of each value, by path.
         problems: Position and message of everything that is wrong with the YAML itself.
@@ -72,162 +73,146 @@ class Document:
         for end in range(len(path), 0, -1):
             if path[:end] in places:
                 return places[path[:end]]
-        return Position(1, 1)
+        return _START
+
+
+class _UnreadableError(Exception):
+    """Nothing can be read from here on: a position and a message."""
 
 
 def read_yaml(text: bytes) -> Document:
-    """Read one YAML document.
-
-    Args:
-        text: The file's bytes.
-
-    Returns:
-        The document; if it has problems that keep it from being read, its data are None.
-    """
+    """Read one YAML document from the bytes of a file."""
     document = Document()
-    if len(text) > MAX_BYTES:
-        document.problems.append(
-            (
-                Position(1, 1),
-                f"a search space may have {MAX_BYTES // 1024} KiB; found {len(text) // 1024} KiB",
-            )
-        )
-        return document
     try:
-        text = text.removeprefix(codecs.BOM_UTF8)
-        decoded = text.decode()
-    except UnicodeDecodeError as error:
-        where = _place(text[: error.start].decode())
-        document.problems.append(
-            (where, f"must be text in UTF-8; found byte 0x{text[error.start]:02x}")
-        )
-        return document
-    wrong = _NOT_ALLOWED.search(decoded)
-    if wrong:
-        where = _place(decoded[: wrong.start()])
-        document.problems.append(
-            (where, f"is not YAML: the character U+{ord(wrong[0]):04X} is not allowed")
-        )
-        return document
-    try:
-        if _scan(decoded, document):
-            node = yaml.compose(decoded, Loader=_Loader)
-            if node is None:
-                document.problems.append(
-                    (Position(1, 1), "the file is empty; a search space needs at least name "
-                     "and dataset")
-                )  # fmt: skip
-            else:
-                document.data = _build(node, (), document)
+        document.data = _Reader(_decode(text), document).read()
+    except _UnreadableError as error:
+        document.problems.append(error.args)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        document.problems.append(
-            (_position(mark), f"is not YAML: {error.problem or error.context}")
-        )
+        where = _position(error.problem_mark or error.context_mark)
+        document.problems.append((where, f"is not YAML: {error.problem or error.context}"))
     except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        document.problems.append((Position(1, 1), f"is not YAML: {reason}"))
+        document.problems.append((_START, f"is not YAML: {str(error).splitlines()[0]}"))
     return document
 
 
-def _scan(text: str, document: Document) -> bool:
-    """Refuse what must not be built: aliases, anchors, great depth. True if all is well."""
-    depth = num_nodes = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        where = _position(event.start_mark)
-        anchor = getattr(event, "anchor", None)
-        if isinstance(event, yaml.AliasEvent):
-            document.problems.append((where, f"aliases are not allowed; found *{anchor}"))
-        elif anchor is not None:
-            document.problems.append((where, f"anchors are not allowed; found &{anchor}"))
-        if isinstance(event, yaml.NodeEvent):
-            num_nodes += 1
-            if num_nodes > MAX_NODES:
-                document.problems.append((where, f"has more than {MAX_NODES:,} keys and values"))
-                return False
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                document.problems.append((where, f"is nested deeper than {MAX_DEPTH} levels"))
-                return False
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return not document.problems
+def _decode(text: bytes) -> str:
+    text = text.removeprefix(codecs.BOM_UTF8)
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError as error:
+        where = _end(text[: error.start].decode())
+        message = f"must be text in UTF-8; found byte 0x{text[error.start]:02x}"
+        raise _UnreadableError(where, message) from None
+    if wrong := _NOT_ALLOWED.search(decoded):
+        where = _end(decoded[: wrong.start()])
+        message = f"is not YAML: the character U+{ord(wrong[0]):04X} is not allowed"
+        raise _UnreadableError(where, message)
+    return decoded
 
 
-def _place(text: str) -> Position:
-    """The place right behind a text."""
+def _end(text: str) -> Position:
+    """The position right behind a text."""
     lines = _LINE_BREAK.split(text)
     return Position(len(lines), len(lines[-1]) + 1)
 
 
 def _position(mark: Any) -> Position:
     """PyYAML's mark, which counts from 0, or the start of the file if there is none."""
-    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+    return Position(mark.line + 1, mark.column + 1) if mark else _START
 
 
-def _build(node: yaml.Node, path: Path, document: Document) -> Any:
-    where = _position(node.start_mark)
-    document.values[path] = where
-    if _has_tag(node, document):
-        return None
-    if isinstance(node, yaml.MappingNode):
-        return _build_mapping(node, path, document)
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(item, (*path, index), document) for index, item in enumerate(node.value)]
-    try:
-        return _scalar(node.value, plain=not getattr(node, "style", None))
-    except ValueError as error:
-        document.problems.append((where, str(error)))
-        return None
+class _Reader:
+    """Turns the parser's events into data."""
 
+    def __init__(self, text: str, document: Document) -> None:
+        self._events = yaml.parse(text, Loader=_Loader)
+        self._document = document
+        self._problems = document.problems
+        self._num_nodes = 0
 
-def _has_tag(node: yaml.Node, document: Document) -> bool:
-    if node.tag in _PLAIN_TAGS:
-        return False
-    document.problems.append(
-        (_position(node.start_mark), f"tags are not allowed; found {shorten(node.tag)}")
-    )
-    return True
+    def read(self) -> Any:
+        next(self._events)  # the start of the stream
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            raise _UnreadableError(
+                _START, "the file is empty; a search space needs at least name and dataset"
+            )
+        data = self._value(next(self._events), ())
+        next(self._events)  # the end of the document
+        after = next(self._events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            where = _position(after.start_mark)
+            raise _UnreadableError(where, "is not YAML: found another document")
+        return data
 
+    def _value(self, event: Any, path: Path) -> Any:
+        where = self._document.values[path] = _position(event.start_mark)
+        self._check(event, where)
+        if isinstance(event, yaml.AliasEvent):
+            return None
+        if isinstance(event, yaml.ScalarEvent):
+            return event.value if event.style else self._plain(event.value, where)
+        if len(path) >= MAX_DEPTH:
+            raise _UnreadableError(where, f"is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = enumerate(self._until_end())
+            return [self._value(item, (*path, index)) for index, item in items]
+        mapping: dict[str, Any] = {}
+        for inner in self._until_end():
+            key = self._key(inner, path, mapping)
+            value = self._value(next(self._events), (*path, _UNUSABLE if key is None else key))
+            if key is not None:
+                mapping[key] = value
+        return mapping
 
-def _build_mapping(node: yaml.MappingNode, path: Path, document: Document) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        where = _position(key_node.start_mark)
-        if not isinstance(key_node, yaml.ScalarNode):
-            document.problems.append((where, "a key must be a word"))
-            continue
-        if _has_tag(key_node, document):
-            continue
-        key = key_node.value
+    def _until_end(self) -> Iterator[Any]:
+        """The first event of each entry of a collection, whose others must be read meanwhile."""
+        while not isinstance(event := next(self._events), yaml.CollectionEndEvent):
+            yield event
+
+    def _check(self, event: Any, where: Position) -> bool:
+        """Count a node and report what it may not have; True if it has no tag."""
+        self._num_nodes += 1
+        if self._num_nodes > MAX_NODES:
+            raise _UnreadableError(where, f"has more than {MAX_NODES:,} keys and values")
+        if isinstance(event, yaml.AliasEvent):
+            self._problems.append((where, f"aliases are not allowed; found *{event.anchor}"))
+            return True
+        if event.anchor is not None:
+            self._problems.append((where, f"anchors are not allowed; found &{event.anchor}"))
+        if event.tag is not None:
+            self._problems.append((where, f"tags are not allowed; found {shorten(event.tag)}"))
+        return event.tag is None
+
+    def _key(self, event: Any, path: Path, mapping: dict[str, Any]) -> str | None:
+        """A new key of a mapping, or None with a problem."""
+        where = _position(event.start_mark)
+        if not isinstance(event, yaml.ScalarEvent):
+            self._value(event, (*path, _UNUSABLE))
+            self._problems.append((where, "a key must be a word"))
+            return None
+        if not self._check(event, where):
+            return None
+        key: str = event.value
         if key in mapping:
-            first = document.keys[(*path, key)]
-            document.problems.append(
+            first = self._document.keys[(*path, key)]
+            self._problems.append(
                 (where, f"duplicate key {shorten(repr(key))}; the first is in line {first.line}")
             )
-            continue
-        document.keys[(*path, key)] = where
-        mapping[key] = _build(value_node, (*path, key), document)
-    return mapping
+            return None
+        self._document.keys[(*path, key)] = where
+        return key
 
-
-def _scalar(text: str, *, plain: bool) -> Any:
-    """The value of a scalar by the core schema.
-
-    Raises:
-        ValueError: a number with absurdly many digits.
-    """
-    if not plain:
-        return text
-    if _NULL.fullmatch(text):
-        return None
-    if _BOOL.fullmatch(text):
-        return text.lower() == "true"
-    if text.lower() in _SPECIAL:
-        return float(_SPECIAL[text.lower()])
-    if _FLOAT.fullmatch(text):
+    def _plain(self, text: str, where: Position) -> Any:
+        """The value of an unquoted scalar by the core schema."""
+        if text in _WORDS:
+            return _WORDS[text]
+        if text.lower() in _SPECIAL:
+            return float(_SPECIAL[text.lower()])
+        if not _FLOAT.fullmatch(text):
+            return text
         if len(text) > _MAX_DIGITS:
-            raise ValueError(f"a number may have {_MAX_DIGITS} digits; found {len(text)}")
+            self._problems.append(
+                (where, f"a number may have {_MAX_DIGITS} digits; found {len(text)}")
+            )
+            return None
         return int(text) if _INT.fullmatch(text) else float(text)
-    return text

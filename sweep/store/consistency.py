@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from sweep.definitions import FAMILIES, complete, parameters_of
+from sweep.definitions import FAMILIES, parameters_of, with_defaults
 from sweep.records import (
     Confirms,
     Objective,
@@ -117,7 +117,7 @@ def complete_config(config: TrialConfig, model: str) -> TrialConfig:
     """
     if model not in FAMILIES:  # of another version; whoever needs its parameters says so
         return config
-    params = complete(parameters_of(model), config.params)
+    params = with_defaults(parameters_of(model), config.params)
     if unknown := sorted(config.params.keys() - params.keys()):
         raise ValueError(f"this version knows no parameter {', '.join(unknown)} of {model}")
     return replace(config, params=params)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from sweep.codec import decode, encode
-from sweep.definitions import complete, parameters_of
+from sweep.definitions import parameters_of, with_defaults
 from sweep.records import Checkpoint, EpochMetrics, TrainingSettings, TrialConfig
 from sweep.training.batches import Batches
 from sweep.training.lane import Best, Lane, Midway
@@ -115,7 +115,7 @@ class Checkpoints:
         progress, tensors = unpack(checkpoint.state)
         # A parameter that is newer than the checkpoint had its default.
         params = progress.config.params
-        defaults = complete(parameters_of(self._settings.model), params)
+        defaults = with_defaults(parameters_of(self._settings.model), params)
         saved = replace(progress.config, params={**params, **defaults})
         for word, found, wanted in (
             ("configuration", saved, config),

@@ -12,7 +12,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strange_yaml import FILES, assert_have_places
 
-from sweep.definitions import CategoricalParameter, DefaultBy, IntParameter, complete, parameters_of
+from sweep.definitions import (
+    CategoricalParameter,
+    DefaultBy,
+    IntParameter,
+    parameters_of,
+    with_defaults,
+)
 from sweep.errors import SearchSpaceError
 from sweep.space import Choices, Range, load_space
 
@@ -124,7 +130,7 @@ def test_suggested_values_lie_in_their_domains_and_conditions_hold(mapping, seed
     space = load_space(mapping)
     values = space.suggest(Dice(seed))
     assert sorted(values) == sorted(PARAMETERS)
-    defaults = complete(PARAMETERS, {"optimizer": values["optimizer"]})
+    defaults = with_defaults(PARAMETERS, {"optimizer": values["optimizer"]})
     for name, value in values.items():
         domain = space.domains[name]
         if not is_active(space, name, values):

@@ -1,26 +1,34 @@
-"""MNIST and its successors, in torchvision's layout, downloaded by torchvision where missing."""
+"""MNIST and its successors: IDX files in torchvision's layout, downloaded by it where missing.
+
+The files are read without torchvision, because the driver must not import torch.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import logging
+import math
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.data.parts import Part
-from sweep.data.sources.idx import find_idx, read_idx
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataSettings, DataSpec
 
-__all__ = ["MnistFamily"]
+__all__ = ["MAX_BYTES", "MnistFamily", "find_idx", "read_idx"]
+
+MAX_BYTES = 2**28  # three times as much as the largest file of the family
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +38,10 @@ class MnistFamily:
 
     Args:
         settings: Name the data set and its folder.
-        torchvision_class: Name of the class in `torchvision.datasets` that downloads it, and of
-            its folder below the data directory.
-        prefix: What all names of the files begin with.
-        test: What the names of the test files go on with.
+        torchvision_class: The class of `torchvision.datasets` that downloads it, and its folder
+            below the data directory.
+        prefix: Prefix of all file names.
+        test: What follows the prefix in the names of the test files.
         transposed: Whether rows and columns are swapped in the files.
     """
 
@@ -131,3 +139,58 @@ def _silence() -> Iterator[None]:
         contextlib.redirect_stderr(nowhere),
     ):
         yield
+
+
+def find_idx(folder: Path, name: str) -> Path | None:
+    """The file `name` or `name.gz` in `folder`, whichever is there."""
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes, compressed or not, in the shape of its header.
+
+    No more is read than the header promises, so that a small archive cannot fill the memory.
+
+    Raises:
+        DataError: the file cannot be read or is damaged.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            shape = _read_shape(path, file)
+            size = math.prod(shape)
+            raw = file.read(size + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"{path}: cannot be read: {reason}; delete the file to download it again"
+        ) from None
+    if len(raw) != size:
+        found = f"{len(raw):,}" if len(raw) < size else "more"
+        raise DataError(
+            f"{path}: is damaged: its header promises {size:,} bytes, found {found}; delete it "
+            "to download it again"
+        )
+    return np.frombuffer(raw, np.uint8).reshape(shape)
+
+
+def _read_shape(path: Path, file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
+    """The shape that a file's header gives.
+
+    The header is two zero bytes, the type (8: unsigned byte), the number of dimensions, and each
+    of them as a big-endian 32-bit number. The data follow.
+    """
+    start = file.read(4)
+    num_dimensions = start[3] if len(start) == 4 else 0
+    sizes = file.read(4 * num_dimensions) if 1 <= num_dimensions <= 3 else b""
+    if start[:3] != b"\0\0\x08" or not sizes or len(sizes) < 4 * num_dimensions:
+        raise DataError(f"{path}: is not an IDX file of bytes; delete it to download it again")
+    shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+    if math.prod(shape) > MAX_BYTES:
+        raise DataError(
+            f"{path}: is damaged: its header promises {math.prod(shape):,} bytes, more than "
+            f"{MAX_BYTES:,}; delete it to download it again"
+        )
+    return shape

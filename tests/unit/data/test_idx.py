@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import idx_bytes
 
-from sweep.data.sources.idx import find_idx, read_idx
+from sweep.data.sources.mnist_family import find_idx, read_idx
 from sweep.errors import DataError
 
 ARRAYS = [

@@ -30,7 +30,7 @@ def copy(tmp_path) -> Path:
 PLANTED = {
     "estimate.py": "from sweep.data.sources import open_source",
     "execution/worker.py": "import sweep.data.sealed",
-    "reporting/answer.py": "from sweep.data.sources.idx import read_idx",
+    "reporting/answer.py": "from sweep.data.sources.mnist_family import read_idx",
     "evaluation/prediction.py": "from sweep.data import sealed",
     "evaluation/openings.py": "from sweep.data.sources import open_source",
     "data/__init__.py": "from sweep.data.sources import open_source",

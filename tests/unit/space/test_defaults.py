@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.definitions import DATASETS, complete, parameters_of
+from sweep.definitions import DATASETS, parameters_of, with_defaults
 from sweep.errors import SearchSpaceError
 from sweep.records import DataFacts, Objective, StudyRecord, StudyState
 from sweep.space import SearchSpace, load_space, stored_space
@@ -150,7 +150,7 @@ def test_a_broken_parent_is_the_only_problem(broken):
 
 
 def test_a_value_given_for_each_parameter_wins_over_every_default():
-    assert complete(parameters_of("mlp"), {"learning_rate": 7.0})["learning_rate"] == 7.0
+    assert with_defaults(parameters_of("mlp"), {"learning_rate": 7.0})["learning_rate"] == 7.0
 
 
 # ---------------------------------------------------------------- identity
@@ -163,7 +163,7 @@ def written(space: SearchSpace) -> SearchSpace:
 
 @pytest.mark.parametrize("name", parameters_of("mlp"))
 def test_a_default_that_is_written_down_leaves_no_trace(name):
-    default = complete(parameters_of("mlp"), {})[name]
+    default = with_defaults(parameters_of("mlp"), {})[name]
     space, other = make(), make({name: default})
     assert other.fingerprint == space.fingerprint
     assert space.differences(other) == []

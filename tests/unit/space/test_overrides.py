@@ -1,4 +1,4 @@
-"""Overrides give what the whole file with these values would give, without reading it again."""
+"""Overrides give what the whole file with these values would give."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from helpers import space_mapping
 
 from sweep.errors import SearchSpaceError
-from sweep.space import SearchSpace, load_space, override_space, rules
+from sweep.space import SearchSpace, load_space, override_space
 
 AUDITED = space_mapping(pruner={"type": "median"}, budget={"trials": 9, "audit": 2})
 TIMED = space_mapping(pruner={"type": "median"}, budget={"timeout": 60})
@@ -63,11 +63,3 @@ def plain(outcome: Any) -> Any:
 )
 def test_an_override_is_what_the_whole_file_would_be(data, overrides):
     assert plain(found(data, overrides)) == plain(reference(data, overrides))
-
-
-def test_what_is_valid_is_not_validated_again(monkeypatch):
-    space = load_space(AUDITED)
-    monkeypatch.setattr(rules, "check", None)
-    changed = override_space(space, name="other", seed=2, trials=3)
-    assert (changed.name, changed.seed, changed.num_trials) == ("other", 2, 3)
-    assert changed.parameters is space.parameters

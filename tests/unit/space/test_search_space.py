@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import sweep
-from sweep.definitions import DefaultBy, complete, parameters_of
+from sweep.definitions import DefaultBy, parameters_of, with_defaults
 from sweep.space import SearchSpace, default_words, load_space, search_space_schema
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +52,7 @@ CONDITIONAL = {
 
 def test_a_parameter_that_is_not_named_has_its_default():
     values = make().suggest(Scripted())
-    assert values == complete(PARAMETERS, {})
+    assert values == with_defaults(PARAMETERS, {})
 
 
 def test_fixed_values_are_never_asked_for():

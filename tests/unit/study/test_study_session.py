@@ -13,7 +13,7 @@ import pytest
 from helpers import best_epoch, make_metrics, space_mapping
 from optuna.storages import InMemoryStorage, RDBStorage
 
-from sweep.definitions import complete, parameters_of
+from sweep.definitions import parameters_of, with_defaults
 from sweep.records import (
     Decision,
     Failure,
@@ -25,7 +25,7 @@ from sweep.records import (
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, derive_seed, distributions
 
-DEFAULTS = complete(parameters_of("mlp"), {})
+DEFAULTS = with_defaults(parameters_of("mlp"), {})
 CONDITIONAL = {
     "num_layers": {"low": 1, "high": 4},
     "layer_size": {"choices": [16, 32, 64], "when": {"num_layers": [2, 3, 4]}},
