@@ -15,7 +15,7 @@ from sweep.store import Store
 from sweep.words import command_words
 
 if TYPE_CHECKING:
-    from sweep.reporting.confirmation import Confirmation
+    from sweep.reporting.candidates import Confirmation
 
 __all__ = ["confirm"]
 
@@ -54,7 +54,7 @@ def confirm(
         train_confirmation(study, top=top, seeds=seeds, **whole)
         # Torch and SciPy, of which the driver had no need while it trained.
         from sweep.evaluation import read_confirmation
-        from sweep.reporting.confirmation import confirmation
+        from sweep.reporting.candidates import confirmation
 
         try:
             runs = read_confirmation(storage, study, whole["data_dir"])

@@ -21,9 +21,8 @@ from sweep.cli.options import (
     storage_option,
     work_options,
 )
-from sweep.cli.words import columns, printable
 from sweep.errors import InputError
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, columns, printable
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.cli.words import columns, counted, percent_or_number
 from sweep.definitions import is_share
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.document import plain
 from sweep.reporting.statistics import Mean, half_width
-from sweep.reporting.tables import metric_words
-from sweep.words import number_words
+from sweep.words import columns, counted, metric_words, number_words, percent_or_number
 
 __all__ = ["confirmation_json", "confirmation_text"]
 

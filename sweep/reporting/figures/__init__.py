@@ -13,7 +13,7 @@ from sweep.reporting.figures.course import (
     draw_learning_curves,
 )
 from sweep.reporting.figures.hyperparameters import draw_parallel_coordinates, draw_slices
-from sweep.reporting.figures.importance import draw_importances, draw_interactions
+from sweep.reporting.figures.importance import draw_importances
 from sweep.reporting.figures.matrices import (
     draw_difference,
     draw_test_confusion_matrix,
@@ -30,7 +30,6 @@ __all__ = [
     "draw_difference",
     "draw_history",
     "draw_importances",
-    "draw_interactions",
     "draw_learning_curves",
     "draw_parallel_coordinates",
     "draw_reliability",

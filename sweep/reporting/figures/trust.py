@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from sweep.definitions import is_share
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.figures.colours import BEST, COMPLETE, INK, MUTED, PAPER
 from sweep.reporting.figures.shared import (
     WIDE,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from sweep.records import TrialState
 from sweep.reporting import figures
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.figures.cells import _text_colour
 from sweep.reporting.figures.colours import DARK_CSS, PALETTE
 from sweep.reporting.series import (
@@ -38,7 +38,6 @@ from sweep.reporting.series import (
 )
 from sweep.reporting.statistics import Importances, Interval, Mean, mean_interval
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin
-from sweep.reporting.statistics.interactions import Interactions
 
 HOSTILE = "</script><img src=x onerror=alert(1)>$x$ & \"'\n"
 LONG = "a_very_long_name_" * 20
@@ -134,11 +133,6 @@ def importances(*names: str) -> Importances:
     return Importances(shares, "", dict.fromkeys(names, Interval(0.0, 1.0)))
 
 
-def interactions(*names: str) -> Interactions:
-    row = (0.004, 0.3) * len(names)
-    return Interactions(names, (row[: len(names)],) * len(names), "")
-
-
 def timeline(num_rows: int, seconds: float, *pauses: Pause) -> Timeline:
     states = itertools.cycle([DONE, PRUNED, FAIL])
     rows = tuple(
@@ -198,9 +192,6 @@ CASES = {
         figures.draw_importances, (replace(importances("a"), intervals=None),)
     ),
     "importances-hostile": Case(figures.draw_importances, (importances(*ODD_NAMES),)),
-    "interactions": Case(figures.draw_interactions, (interactions(*"abcde"),)),
-    "interactions-minimal": Case(figures.draw_interactions, (interactions("a", "b"),)),
-    "interactions-hostile": Case(figures.draw_interactions, (interactions(*ODD_NAMES),)),
     "confirmation": Case(
         figures.draw_confirmation, (confirmation((0.8, 0.9), (0.85,), (), winner=1),)
     ),
