@@ -17,9 +17,7 @@ from sweep.reporting.statistics import compare_means
         ([0.5, 0.9, 0.1], [0.5, 0.5000001, 0.5000002]),
     ],
 )
-def test_welchs_test_is_that_of_statsmodels(
-    first: list[float], second: list[float]
-) -> None:
+def test_welchs_test_is_that_of_statsmodels(first: list[float], second: list[float]) -> None:
     expected = CompareMeans(DescrStatsW(first), DescrStatsW(second))
     found = compare_means(first, second)
     assert found is not None
