@@ -117,7 +117,6 @@ class StudyComparison:
         metric: What all of them rank by, or None if they do not rank by the same metric.
         values: Values of that metric on the validation split whose cost is compared, the easiest
             first; empty without a common metric.
-        studies: What each study reached, in the order asked for.
         pairs: Every two studies that rank by the same metric and whose chosen networks were
             tested on the same examples.
     """
@@ -148,8 +147,7 @@ def sensible_values(records: Sequence[StudyRecord]) -> tuple[float, ...]:
     several data sets, each has its share of the four, because what is easy on one is out of reach
     on another.
 
-    Args:
-        records: Studies that rank by the same metric.
+    The studies rank by the same metric.
     """
     reached: dict[str, list[float]] = {}
     for record in records:

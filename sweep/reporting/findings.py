@@ -75,29 +75,22 @@ class Findings:
     """What a report finds in one study.
 
     Attributes:
-        study: The study.
         notes: What could not be done.
         answer: What to use, or None while no trial is COMPLETE.
         commands: Commands to go on with, by what they do; empty without an answer.
         counts: Of the search's trials.
         confirmation_counts: Of the runs of its confirmation, or None.
-        ties: Every COMPLETE trial against the best one of the search.
-        leaderboard: The best trials of the search.
-        failures: Its failed trials.
-        importances: How much each hyperparameter decided.
-        pruning: What pruning saved and missed.
+        failures: The failed trials of the search.
         openings: Of the test split, in order of time.
         trials_after_opening: Trials that ended after the first of them.
-        class_names: Names of the classes of the test split; empty if it was not read.
-        confusions: The most frequent ones on the test split.
-        class_scores: Of the test split.
+        class_names: Names of the classes of the test split; empty if it was not read, like
+            `confusions` and `class_scores`, which are of it.
         calibration: Of the network on the test split, or None if it was not recorded.
         test_matrix: Confusion matrix of the test split; None if it was not read, or has too many
             classes to be looked at.
         validation_matrices: Numbers and confusion matrices of the best trials of the search; empty
             with too many classes.
         difference: The second of them minus the first, or None.
-        provenance: What the study was made with.
     """
 
     study: Reported
@@ -126,13 +119,7 @@ class Findings:
 def findings(
     study: Reported, *, top: int, notes: Sequence[str] = (), storage: str = DEFAULT_STORAGE
 ) -> Findings:
-    """Find it.
-
-    Args:
-        study: The study.
-        top: Rows of the leaderboard.
-        notes: What could not be done.
-        storage: Where the study is, for the commands.
+    """Compute it, with `top` rows of the leaderboard and commands for a study in `storage`.
 
     Raises:
         ContradictionError: what is recorded contradicts itself.

@@ -48,17 +48,13 @@ class TrialRow:
     """One trial as a row of a table; None where something is unknown or not a finite number.
 
     Attributes:
-        number: The trial's number.
         state: COMPLETE, PRUNED, FAIL, RUNNING, PAUSED or WAITING.
         value: What the study ranks by.
-        params: Every hyperparameter.
         unused_params: Those that had no effect: their condition did not hold, or the network has
             no use for them.
         best_epoch: The epoch whose weights were kept.
         epochs_run: Epochs that were run to their end.
         seconds: Wall time of the trial.
-        num_parameters: Trainable numbers of the network.
-        device: Where it ran.
         worker: Which of the command's workers trained it.
         started_at: When it was asked for, ISO 8601, by the clock of the machine.
         ended_at: When it ended, likewise.
@@ -92,7 +88,6 @@ class LeaderboardRow:
 
     Attributes:
         rank: 1 for the best; trials of the same value share a rank.
-        trial: The trial.
         value_interval: 95 % (see `validation_intervals`); None if it is unknown.
         comparison: Against the best; None for the best itself or if it cannot be made.
     """
@@ -244,12 +239,7 @@ def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
 
 
 def confusions(names: Sequence[str], matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
-    """The most frequent confusions, most frequent first.
-
-    Args:
-        names: Of the classes.
-        matrix: Counts, true classes in rows, predicted classes in columns.
-    """
+    """The most frequent confusions of a matrix (true classes in rows), most frequent first."""
     found = [
         Confusion(names[true], names[predicted], count, sum(row))
         for true, row in enumerate(matrix)

@@ -138,8 +138,7 @@ def _top(values: Floats, weights: Floats, share: float) -> Floats:
 
     Args:
         values: Of the COMPLETE trials, best first.
-        weights: How often each trial was drawn, `[resample, trial]`; the COMPLETE ones first, in
-            the order of their values.
+        weights: How often each trial was drawn, `[resample, trial]`; the COMPLETE ones first.
         share: Share of the COMPLETE trials that counts as best.
     """
     complete = weights[:, : len(values)]
