@@ -309,8 +309,12 @@ class StudyRecord:
                 "state": [trial.state.value for trial in self.trials],
                 "value": pd.Series([self.value(trial) for trial in self.trials], dtype=float),
                 **{f"params_{n}": [trial.params.get(n) for trial in self.trials] for n in names},
-                "datetime_start": pd.to_datetime([trial.started_at for trial in self.trials]),
-                "datetime_complete": pd.to_datetime([trial.ended_at for trial in self.trials]),
+                "datetime_start": pd.to_datetime(
+                    [trial.started_at for trial in self.trials], errors="coerce"
+                ),
+                "datetime_complete": pd.to_datetime(
+                    [trial.ended_at for trial in self.trials], errors="coerce"
+                ),
             }
         )
         outcomes = [trial.outcome for trial in self.trials]
