@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sweep.fresh_seeds import confirm
     from sweep.records import StudyRecord, TrialRecord
     from sweep.reporting import Report, report
-    from sweep.reporting.confirmation import Confirmation
+    from sweep.reporting.candidates import Confirmation
     from sweep.runner.options import PlaceOptions, StudyOptions, WorkOptions
     from sweep.runner.reproduction import Reproduction, reproduce
     from sweep.runner.sweeps import resume, run
@@ -69,7 +69,7 @@ _HOMES = {
     "sweep.fresh_seeds": ("confirm",),
     "sweep.records": ("StudyRecord", "TrialRecord"),
     "sweep.reporting": ("Report", "report"),
-    "sweep.reporting.confirmation": ("Confirmation",),
+    "sweep.reporting.candidates": ("Confirmation",),
     "sweep.runner.options": ("PlaceOptions", "StudyOptions", "WorkOptions"),
     "sweep.runner.reproduction": ("Reproduction", "reproduce"),
     "sweep.runner.sweeps": ("resume", "run"),

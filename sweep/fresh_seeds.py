@@ -31,7 +31,7 @@ from sweep.study import derive_seed
 from sweep.words import command_words
 
 if TYPE_CHECKING:
-    from sweep.reporting.confirmation import Confirmation
+    from sweep.reporting.candidates import Confirmation
 
 __all__ = ["confirm", "train_confirmation"]
 
@@ -74,7 +74,7 @@ def confirm(
         train_confirmation(study, top=top, seeds=seeds, **options)
         # Torch and SciPy, which the driver did not need while it trained.
         from sweep.evaluation import read_confirmation
-        from sweep.reporting.confirmation import confirmation
+        from sweep.reporting.candidates import confirmation
 
         try:
             runs = read_confirmation(storage, study, options.get("data_dir"))

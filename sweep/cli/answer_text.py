@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweep.cli.study_text import failure_lines, headline, training_line
-from sweep.cli.words import columns, counted, percent_or_number
 from sweep.definitions import is_share
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, Promise, answer
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
-from sweep.reporting.tables import LeaderboardRow, counts, leaderboard, metric_words
+from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
 from sweep.words import (
     DEFAULT_STORAGE,
+    columns,
     command_words,
+    counted,
     duration,
+    metric_words,
     number_words,
+    percent_or_number,
     storage_words,
     tie_words,
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sweep.cli.words import counted
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
 from sweep.store import Examination
+from sweep.words import counted
 
 __all__ = ["examination_json", "examination_text", "reproduction_json", "reproduction_text"]
 

@@ -22,9 +22,8 @@ from sweep.cli.arguments import (
     work_options,
 )
 from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
-from sweep.cli.words import columns, printable
 from sweep.errors import InputError
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, columns, printable
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally

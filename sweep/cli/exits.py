@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import click
 
-from sweep.cli.words import printable
 from sweep.errors import InputError, Interrupted, SweepError
+from sweep.words import printable
 
 __all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interruptible"]
 

@@ -11,7 +11,7 @@ from sweep.cli.study_text import dataset_name, failure_kinds
 from sweep.codec import to_plain
 from sweep.records import StudyRecord, TrialRecord
 from sweep.reporting.answer import answer
-from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.candidates import Confirmation
 from sweep.reporting.document import answer_document, plain
 from sweep.reporting.reported import Reported
 

@@ -13,7 +13,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.words import counted, params_words, percent_or_number, printable
 from sweep.definitions import Params
 from sweep.records import (
     Epoch,
@@ -28,7 +27,7 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.words import duration
+from sweep.words import counted, duration, params_words, percent_or_number, printable
 
 __all__ = ["Progress", "Tally"]
 

@@ -6,12 +6,11 @@ import shlex
 from collections import Counter
 from typing import Any
 
-from sweep.cli.words import columns, counted, percent_or_number
 from sweep.definitions import DefaultBy
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import Choices, Range, SearchSpace, default_words
-from sweep.words import duration, number_words
+from sweep.words import columns, counted, duration, number_words, percent_or_number
 
 __all__ = [
     "dataset_name",

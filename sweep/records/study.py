@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
 from sweep.records.trial import (
@@ -16,6 +16,9 @@ from sweep.records.trial import (
     TrialOutcome,
     TrialState,
 )
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 KEPT_WEIGHTS = 10
 """Of so many trials a study keeps the weights, unless it says otherwise."""
@@ -284,6 +287,39 @@ class StudyRecord:
     def count(self, *states: TrialState) -> int:
         """How many trials are in one of these states."""
         return sum(trial.state in states for trial in self.trials)
+
+    def to_dataframe(self) -> DataFrame:
+        """One row for each trial, by number; columns are named as by Optuna's `trials_dataframe`.
+
+        `number`, `state`, `value`, `params_NAME` of every hyperparameter, `datetime_start`,
+        `datetime_complete`, `duration` (a timedelta), `epochs_run`, `best_epoch`, `seconds` (wall
+        time of the training) and `reason`; what is unknown is missing.
+        """
+        import pandas as pd
+
+        names = dict.fromkeys(name for trial in self.trials for name in trial.params)
+        frame = pd.DataFrame(
+            {
+                "number": [trial.number for trial in self.trials],
+                "state": [trial.state.value for trial in self.trials],
+                "value": pd.Series([self.value(trial) for trial in self.trials], dtype=float),
+                **{f"params_{n}": [trial.params.get(n) for trial in self.trials] for n in names},
+                "datetime_start": pd.to_datetime(
+                    [trial.started_at for trial in self.trials], errors="coerce"
+                ),
+                "datetime_complete": pd.to_datetime(
+                    [trial.ended_at for trial in self.trials], errors="coerce"
+                ),
+            }
+        )
+        outcomes = [trial.outcome for trial in self.trials]
+        return frame.assign(
+            duration=frame["datetime_complete"] - frame["datetime_start"],
+            epochs_run=[trial.epochs_run for trial in self.trials],
+            best_epoch=pd.array([o.best_epoch if o else None for o in outcomes], dtype="Int64"),
+            seconds=pd.Series([o.seconds if o else None for o in outcomes], dtype=float),
+            reason=[trial.reason for trial in self.trials],
+        )
 
     def test_reading(self, trial: int) -> TestReading | None:
         """The finished reading of the test split for this trial, or None."""

@@ -20,6 +20,7 @@ from sweep.reporting.statistics import (
     compare_means,
     compare_readings,
     holm,
+    unsplit_metric,
 )
 from sweep.reporting.tables import counts
 
@@ -51,10 +52,6 @@ class StudySummary:
     """What one study reached, and what it cost.
 
     Attributes:
-        name: The study's name.
-        dataset: Its data set.
-        sampler: How configurations were chosen.
-        pruner: How poor trials were ended early.
         num_trials: Trials of any state.
         epochs: Epochs run by all trials, pruned and failed ones included.
         seconds: What its trials took of the workers' time.
@@ -95,10 +92,10 @@ class StudyPair:
         metric: What both rank by, a name of `sweep.definitions.OBJECTIVES`.
         networks: The two networks on the same examples, or None if their predictions are unknown.
         networks_p_value_holm: Of that test, corrected for all pairs of studies.
-        networks_tied: Whether the examples cannot tell the two networks apart; None if untested.
+        networks_tied: Whether the examples cannot tell the two networks apart.
         means: The configurations over their runs, or None if one of the studies has too few.
-        means_p_value_holm: Of that test, corrected for all pairs of studies.
-        means_tied: Whether the runs cannot tell the two configurations apart; None if untested.
+        means_p_value_holm: Of that test, corrected likewise.
+        means_tied: Whether the runs cannot tell the two configurations apart.
     """
 
     first: str
@@ -120,7 +117,6 @@ class StudyComparison:
         metric: What all of them rank by, or None if they do not rank by the same metric.
         values: Values of that metric on the validation split whose cost is compared, the easiest
             first; empty without a common metric.
-        studies: What each study reached, in the order asked for.
         pairs: Every two studies that rank by the same metric and whose chosen networks were
             tested on the same examples.
     """
@@ -151,8 +147,7 @@ def sensible_values(records: Sequence[StudyRecord]) -> tuple[float, ...]:
     several data sets, each has its share of the four, because what is easy on one is out of reach
     on another.
 
-    Args:
-        records: Studies that rank by the same metric.
+    The studies rank by the same metric.
     """
     reached: dict[str, list[float]] = {}
     for record in records:
@@ -253,16 +248,13 @@ def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
 
 def _test_split(study: Reported) -> str:
     """Fingerprint of the test split that the study's network was tested on, or empty."""
-    reading = study.network.reading if study.network else None
-    return reading.fingerprint if reading else ""
+    return study.reading.fingerprint if study.reading else ""
 
 
 def _compare_networks(first: Reported, second: Reported) -> PairedTest | None:
-    readings = [study.network.reading if study.network else None for study in (first, second)]
-    if readings[0] is None or readings[1] is None:
+    if first.reading is None or second.reading is None:
         return None
-    metric = first.record.objective.metric.removeprefix("validation_")
-    return compare_readings(readings[0], readings[1], metric)
+    return compare_readings(first.reading, second.reading, unsplit_metric(first.record))
 
 
 def _test_values(study: Reported) -> tuple[float, ...]:

@@ -1,8 +1,8 @@
 """What a study records must fit together before anything is computed from it. Draws nothing.
 
-The store has checked types and seals. But whoever makes a store can seal what he likes, and a
+The store has checked types and digests. But whoever makes a store can compute digests, too, and a
 report must neither show nonsense nor break on it. Checks that need more than the record stand where
-it is used (`calibration`, `class_scores`, the grids of importances, the axes of the figures).
+it is used (`calibration`, the grids of importances, the axes of the figures).
 """
 
 from __future__ import annotations

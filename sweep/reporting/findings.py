@@ -1,31 +1,73 @@
-"""Everything that a report finds in one study, computed once: the page and the figures show it."""
+"""Everything that a report finds in one study, computed once: page, figures and JSON show it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.records import ConfusionMatrix, StudyRecord
+from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
 from sweep.reporting import series, tables
 from sweep.reporting.answer import Answer, answer
-from sweep.reporting.answers import validation_matrix
+from sweep.reporting.pruning import Pruning, pruning
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import (
+    NUM_RESAMPLES,
     Calibration,
     ClassScore,
     Comparison,
     Importances,
-    Interactions,
     calibration,
     class_scores,
     compare_with_best,
     importances,
-    interactions,
+    validation_matrix,
 )
+from sweep.words import DEFAULT_STORAGE, command_words
 
-__all__ = ["Findings", "findings"]
+__all__ = ["Findings", "Opening", "Ties", "findings"]
 
 _SHOWN_MATRICES = 4
 _MAX_CLASSES = 60  # in a matrix of more nobody finds a cell; the tables name what is confused
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """The comparisons of COMPLETE trials with the best one of the search.
+
+    Attributes:
+        resamples: How many each bootstrap test has.
+        test: Name of the test, or None without a comparison.
+        compared: Trials that were compared with the best.
+        pairs: Pairs of trials that could have been compared.
+        tied: Trials that the data cannot tell from the best.
+    """
+
+    resamples: int
+    test: str | None
+    compared: int
+    pairs: int
+    tied: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One opening of the test split, by a trial of the search or of its confirmation.
+
+    Attributes:
+        num_trials: Trials of the study that had ended by then.
+        finished: Whether the reading was finished.
+        accuracy: Share of the test split that was right, or None.
+    """
+
+    study: str
+    trial: int
+    opened_at: str
+    num_trials: int
+    finished: bool
+    num_images: int
+    accuracy: float | None
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +75,16 @@ class Findings:
     """What a report finds in one study.
 
     Attributes:
-        study: The study.
+        notes: What could not be done.
         answer: What to use, or None while no trial is COMPLETE.
-        comparisons: Every COMPLETE trial against the best one of the search, by number.
-        leaderboard: The best trials of the search.
-        importances: How much each hyperparameter decided.
-        interactions: Which of them acted together.
-        class_names: Names of the classes of the test split; empty if it was not read.
-        confusions: The most frequent ones on the test split.
-        class_scores: Of the test split.
+        commands: Commands to go on with, by what they do; empty without an answer.
+        counts: Of the search's trials.
+        confirmation_counts: Of the runs of its confirmation, or None.
+        failures: The failed trials of the search.
+        openings: Of the test split, in order of time.
+        trials_after_opening: Trials that ended after the first of them.
+        class_names: Names of the classes of the test split; empty if it was not read, like
+            `confusions` and `class_scores`, which are of it.
         calibration: Of the network on the test split, or None if it was not recorded.
         test_matrix: Confusion matrix of the test split; None if it was not read, or has too many
             classes to be looked at.
@@ -51,11 +94,18 @@ class Findings:
     """
 
     study: Reported
+    notes: tuple[str, ...]
     answer: Answer | None
-    comparisons: dict[int, Comparison]
+    commands: dict[str, str]
+    counts: tables.Counts
+    confirmation_counts: tables.Counts | None
+    ties: Ties
     leaderboard: tuple[tables.LeaderboardRow, ...]
+    failures: tuple[tables.TrialRow, ...]
     importances: Importances
-    interactions: Interactions
+    pruning: Pruning
+    openings: tuple[Opening, ...]
+    trials_after_opening: int
     class_names: tuple[str, ...]
     confusions: tuple[tables.Confusion, ...]
     class_scores: tuple[ClassScore, ...]
@@ -63,39 +113,91 @@ class Findings:
     test_matrix: ConfusionMatrix | None
     validation_matrices: tuple[tuple[int, ConfusionMatrix], ...]
     difference: series.Difference | None
+    provenance: tables.Provenance
 
 
-def findings(study: Reported, *, top: int) -> Findings:
-    """Find it.
-
-    Args:
-        study: The study.
-        top: Rows of the leaderboard.
+def findings(
+    study: Reported, *, top: int, notes: Sequence[str] = (), storage: str = DEFAULT_STORAGE
+) -> Findings:
+    """Compute it, with `top` rows of the leaderboard and commands for a study in `storage`.
 
     Raises:
         ContradictionError: what is recorded contradicts itself.
     """
-    record, space = study.record, study.space
+    record, space, reading = study.record, study.space, study.reading
     comparisons = compare_with_best(record)
-    shares = importances(record, space)
-    reading = study.network.reading if study.network else None
+    found = answer(study)
+    failed = [trial for trial in record.trials if trial.state is TrialState.FAIL]
     matrix = (reading.confusion_matrix if reading else None) or ()
     names = tables.class_names(record, len(matrix)) if matrix else ()
     matrices = _validation_matrices(record)
     return Findings(
         study=study,
-        answer=answer(study),
-        comparisons=comparisons,
+        notes=tuple(notes),
+        answer=found,
+        commands=_commands(record, found, storage) if found else {},
+        counts=tables.counts(record),
+        confirmation_counts=tables.counts(study.runs) if study.runs else None,
+        ties=_ties(comparisons),
         leaderboard=tables.leaderboard(record, space, comparisons, top),
-        importances=shares,
-        interactions=interactions(record, space, shares),
+        failures=tuple(tables.trial_row(record, space, trial) for trial in failed),
+        importances=importances(record, space),
+        pruning=pruning(record),
+        openings=_openings(study),
+        trials_after_opening=tables.trials_after_opening(record),
         class_names=names,
         confusions=tables.confusions(names, matrix),
-        class_scores=class_scores(matrix, names) if matrix else (),
+        class_scores=class_scores(matrix, names),
         calibration=calibration(reading) if reading else None,
         test_matrix=matrix if 0 < len(matrix) <= _MAX_CLASSES else None,
         validation_matrices=matrices,
         difference=series.matrix_difference(*matrices[:2]) if len(matrices) > 1 else None,
+        provenance=tables.provenance(record, space),
+    )
+
+
+def _commands(record: StudyRecord, found: Answer, storage: str) -> dict[str, str]:
+    home, number = found.network_study, found.network.number
+    commands = {
+        "confirm": command_words("confirm", record.name, storage),
+        "reproduce": command_words("reproduce", home, storage, str(number)),
+    }
+    if record.data.spec.kind == "image":
+        commands["use"] = command_words("predict", home, storage, f"IMAGE.png --trial {number}")
+    return commands
+
+
+def _ties(comparisons: Mapping[int, Comparison]) -> Ties:
+    return Ties(
+        resamples=NUM_RESAMPLES,
+        test=next((comparison.test.name for comparison in comparisons.values()), None),
+        compared=len(comparisons),
+        pairs=math.comb(len(comparisons) + 1, 2),
+        tied=sum(comparison.tied for comparison in comparisons.values()),
+    )
+
+
+def _openings(study: Reported) -> tuple[Opening, ...]:
+    found = [
+        _opening(record.name, reading)
+        for record in (study.record, study.runs)
+        if record is not None
+        for reading in record.test_readings
+    ]
+    return tuple(sorted(found, key=lambda opening: opening.opened_at))
+
+
+def _opening(study: str, reading: TestReading) -> Opening:
+    finished = reading.confusion_matrix is not None and reading.num_images > 0
+    return Opening(
+        study=study,
+        trial=reading.trial,
+        opened_at=reading.opened_at,
+        num_trials=reading.num_trials,
+        finished=finished,
+        num_images=reading.num_images,
+        accuracy=reading.num_correct / reading.num_images if finished else None,
+        fingerprint=reading.fingerprint,
     )
 
 

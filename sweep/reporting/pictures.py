@@ -13,6 +13,7 @@ from sweep.reporting.figures import course, hyperparameters, matrices, trust
 from sweep.reporting.findings import Findings
 from sweep.reporting.render import Picture, Thumbnail
 from sweep.reporting.reported import Reported
+from sweep.words import capital, metric_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,13 +84,13 @@ def _comparison_plans(studies: Sequence[Reported], comparison: StudyComparison) 
     if any(tested):
         yield _Plan(
             "test",
-            f"{tables.capital(tables.metric_words(metric))} of each study with its interval",
+            f"{capital(metric_words(metric))} of each study with its interval",
             trust.draw_study_tests(tested, metric),
         )
     if any(study.epochs for study in progress):
         yield _Plan(
             "best-so-far",
-            f"{tables.capital(tables.metric_words(comparison.metric))} of the best trial so far "
+            f"{capital(metric_words(comparison.metric))} of the best trial so far "
             "against the epochs spent, by study, trials in the order of their numbers",
             trust.draw_best_so_far(progress),
         )
@@ -113,7 +114,7 @@ def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbn
 
 
 def _metric(record: StudyRecord) -> str:
-    return tables.metric_words(record.objective.metric)
+    return metric_words(record.objective.metric)
 
 
 def _trust_plans(found: Findings) -> Iterator[_Plan]:
@@ -121,7 +122,7 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
     if confirmation is not None and any(row.mean for row in confirmation.candidates):
         yield _Plan(
             "confirmation",
-            f"{tables.capital(_metric(found.study.record))} of {len(confirmation.candidates)} "
+            f"{capital(_metric(found.study.record))} of {len(confirmation.candidates)} "
             f"configurations on {confirmation.num_seeds} fresh seeds: runs, means with intervals, "
             "and the value in the search",
             trust.draw_confirmation(confirmation),
@@ -187,7 +188,7 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
         )
         yield _Plan(
             "slices",
-            f"{tables.capital(_metric(record))} against each hyperparameter",
+            f"{capital(_metric(record))} against each hyperparameter",
             hyperparameters.draw_slices(shown),
             note,
         )
@@ -207,14 +208,14 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
     if history is not None:
         yield _Plan(
             "history",
-            f"{tables.capital(_metric(record))} of each trial against the epochs spent, and the "
+            f"{capital(_metric(record))} of each trial against the epochs spent, and the "
             "best so far, trials in the order of their numbers",
             course.draw_history(history),
         )
     if curves is not None:
         yield _Plan(
             "learning-curves",
-            f"{tables.capital(_metric(record))} of every trial, epoch by epoch",
+            f"{capital(_metric(record))} of every trial, epoch by epoch",
             course.draw_learning_curves(curves),
             "Diamonds: audited trials, where the pruner would have ended them."
             if curves.frame["audited"].any()

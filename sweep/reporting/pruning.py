@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sweep.records import Objective, StudyRecord, TrialRecord, TrialState
+from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting.statistics import Interval, wilson_interval
 
 __all__ = ["Audit", "AuditedTrial", "Pruning", "pruning"]
@@ -21,10 +21,8 @@ class AuditedTrial:
     """A trial that ran on although the pruner would have ended it.
 
     Attributes:
-        number: The trial's number.
         state: COMPLETE, or what became of it instead.
         epoch: The epoch after which the pruner would have ended it.
-        epochs_run: Epochs that it ran.
         value_then: Its best value up to that epoch: what it would have ended with.
         value: Its best value in the end; None unless it is COMPLETE.
     """
@@ -130,29 +128,24 @@ def _audit(record: StudyRecord) -> Audit | None:
     audited = [trial for trial in record.trials if trial.audited is not None]
     if not audited and not record.num_audits:
         return None
-    ranked = [
-        (trial, value) for trial in record.ranked() if (value := record.value(trial)) is not None
-    ]
-    others = [value for trial, value in ranked if trial.audited is None]
-    values = [value for trial, value in ranked if trial.audited is not None]
-    num_better = _num_better(record.objective, values, others[:1])
+    is_better = record.objective.is_better
+    others: list[float] = []  # best first, like the audited ones
+    values: list[float] = []
+    for trial in record.ranked():
+        if (value := record.value(trial)) is not None:
+            (others if trial.audited is None else values).append(value)
+    best = others[0] if others else None
+    num_better = 0 if best is None else sum(is_better(value, best) for value in values)
     tenth = others[: math.ceil(_TOP_SHARE * len(others))]
     return Audit(
         num_planned=record.num_audits,
         trials=tuple(_audited_trial(record, trial) for trial in audited),
         num_complete=len(values),
-        best_of_others=others[0] if others else None,
+        best_of_others=best,
         num_better_than_best=num_better,
-        num_in_top_tenth=sum(
-            not record.objective.is_better(last, value) for last in tenth[-1:] for value in values
-        ),
+        num_in_top_tenth=sum(not is_better(tenth[-1], value) for value in values) if tenth else 0,
         missed_interval=wilson_interval(num_better, len(values)) if values and others else None,
     )
-
-
-def _num_better(objective: Objective, values: Sequence[float], than: Sequence[float]) -> int:
-    """How many values are better than a given one; none if it is not given."""
-    return sum(objective.is_better(value, one) for one in than for value in values)
 
 
 def _audited_trial(record: StudyRecord, trial: TrialRecord) -> AuditedTrial:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sweep.errors import ContradictionError, StoreError, SweepError, SweepFailedError
 from sweep.records import StudyRecord, TestReading, TrialRecord, chosen_run
-from sweep.reporting.confirmation import Confirmation, confirmation
+from sweep.reporting.candidates import Confirmation, confirmation
 from sweep.reporting.contradictions import require_sound
 from sweep.space import SearchSpace
 from sweep.store.diagnosis import one_line
@@ -20,12 +20,12 @@ __all__ = ["Network", "Reported", "reported", "understood"]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The trained network that stands for a study: the one that one would use.
+    """The trained network that stands for a study: the one to use.
 
     Attributes:
         study: Name of the study that holds it: the search, or its confirmation.
         trial: Its trial there.
-        reading: What the test split says of it, or None while that is sealed.
+        reading: Its reading of the test split, or None while that is sealed.
     """
 
     study: str
@@ -41,7 +41,7 @@ class Reported:
         record: The search.
         space: Its search space.
         runs: The runs of its confirmation, or None.
-        confirmation: What they say, or None.
+        confirmation: The candidates compared over these runs, or None.
         chosen: The search's trial whose configuration is to be used, or None while none is
             COMPLETE: the winner of the confirmation, otherwise the best on validation data.
         network: The network that stands for it, or None.
@@ -59,6 +59,11 @@ class Reported:
         """Whether `chosen` won a confirmation."""
         return self.confirmation is not None and self.confirmation.winner is not None
 
+    @property
+    def reading(self) -> TestReading | None:
+        """The network's reading of the test split, or None."""
+        return self.network.reading if self.network else None
+
 
 def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) -> Reported:
     """Put together what a report needs of a study.
@@ -71,27 +76,19 @@ def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) 
         if each is not None:
             require_sound(each)
     found = confirmation(record, runs)
-    run = chosen_run(runs) if runs is not None else None
-    if runs is not None and run is not None and found is not None and found.winner is not None:
-        chosen = record.trials[found.winner]
-        network = Network(runs.name, run, runs.test_reading(run.number))
-        return Reported(record, space, runs, found, chosen, network)
-    best = record.best
-    network_of_best = (
-        None if best is None else Network(record.name, best, record.test_reading(best.number))
-    )
-    return Reported(record, space, runs, found, best, network_of_best)
+    chosen, home, trial = record.best, record, record.best
+    if runs is not None and found is not None and found.winner is not None:
+        chosen, home, trial = record.trials[found.winner], runs, chosen_run(runs)
+    network = Network(home.name, trial, home.test_reading(trial.number)) if trial else None
+    return Reported(record, space, runs, found, chosen, network)
 
 
 @contextmanager
 def understood(*names: str) -> Iterator[None]:
-    """What goes wrong while a study is shown is said in a line, and whose fault it is.
-
-    Args:
-        names: The study or studies.
+    """Turn what goes wrong while studies are shown into one line that says whose fault it is.
 
     Raises:
-        StoreError: a study's records do not fit each other.
+        StoreError: a study's records do not fit together.
         SweepFailedError: anything else, which is this package's own fault unless the store is one
             that somebody made up.
     """

@@ -1,4 +1,4 @@
-"""What the report says in words and numbers: `StudyRecord` → frozen values. Draws nothing.
+"""What the report counts and lists: `StudyRecord` → frozen values. Draws nothing.
 
 The only arithmetic here is counting, sorting and adding up; what needs statistics is asked of
 `sweep.reporting.statistics`.
@@ -6,61 +6,62 @@ The only arithmetic here is counting, sorting and adding up; what needs statisti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.definitions import OBJECTIVES, Scalar
 from sweep.records import ConfusionMatrix, StudyRecord, TrialRecord, TrialState
-from sweep.reporting.answers import validation_labels
-from sweep.reporting.statistics import Comparison, Interval, validation_intervals
+from sweep.reporting.statistics import (
+    Comparison,
+    Interval,
+    num_validation_images,
+    validation_intervals,
+)
 from sweep.space import SearchSpace, effective_parameters
 
 __all__ = [
+    "FLAT",
     "Confusion",
     "Counts",
     "LeaderboardRow",
     "Provenance",
     "TrialRow",
-    "capital",
     "class_names",
     "confusions",
     "counts",
     "leaderboard",
-    "metric_words",
-    "num_validation_images",
     "provenance",
     "trial_row",
-    "trial_rows",
     "trials_after_opening",
 ]
 
 _MAX_CONFUSIONS = 10
 
+FLAT = {"flat": True}
+"""Metadata of a field whose own fields or items stand beside the others in `report.json`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial as a row of a table.
+    """One trial as a row of a table; None where something is unknown or not a finite number.
 
     Attributes:
-        number: The trial's number.
         state: COMPLETE, PRUNED, FAIL, RUNNING, PAUSED or WAITING.
         value: What the study ranks by.
-        params: Every hyperparameter.
         unused_params: Those that had no effect: their condition did not hold, or the network has
             no use for them.
-        metrics: The validation metrics at the best epoch, by the names of
-            `sweep.definitions.OBJECTIVES`; None where there is no best epoch.
         best_epoch: The epoch whose weights were kept.
         epochs_run: Epochs that were run to their end.
         seconds: Wall time of the trial.
-        num_parameters: Trainable numbers of the network.
-        device: Where it ran.
-        worker: Which of the command's workers trained it, or None if unknown.
-        started_at: When it was asked for, ISO 8601, by the clock of the machine; None if unknown.
+        worker: Which of the command's workers trained it.
+        started_at: When it was asked for, ISO 8601, by the clock of the machine.
         ended_at: When it ended, likewise.
         audited: The epoch after which the pruner would have ended it, had it not been audited.
         reason: Why it was paused or pruned, or why it failed.
+        metrics: The validation metrics at the best epoch, by the names of
+            `sweep.definitions.OBJECTIVES`.
     """
 
     number: int
@@ -68,7 +69,6 @@ class TrialRow:
     value: float | None
     params: dict[str, Scalar]
     unused_params: tuple[str, ...]
-    metrics: dict[str, float | None]
     best_epoch: int | None
     epochs_run: int
     seconds: float | None
@@ -79,6 +79,7 @@ class TrialRow:
     ended_at: str | None
     audited: int | None
     reason: str | None
+    metrics: dict[str, float | None] = field(metadata=FLAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,6 @@ class LeaderboardRow:
 
     Attributes:
         rank: 1 for the best; trials of the same value share a rank.
-        trial: The trial.
         value_interval: 95 % (see `validation_intervals`); None if it is unknown.
         comparison: Against the best; None for the best itself or if it cannot be made.
     """
@@ -100,19 +100,11 @@ class LeaderboardRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many trials ended how, and what they cost.
+    """How many trials are in which state, and what all of them cost.
 
     Attributes:
-        trials: All of them.
-        complete: COMPLETE ones.
-        pruned: Pruned ones.
-        failed: Failed ones.
-        running: Those under way.
-        paused: Those that may be promoted.
-        waiting: Those that wait.
-        epochs: Epochs run by all of them.
-        seconds: What these epochs took of the workers' time. Trials that were trained together
-            share it: their wall times would count it once for each.
+        seconds: What the epochs took of the workers' time. Trials that were trained together share
+            it: their wall times would count it once for each.
         clock_seconds: Time in which at least one trial that has ended was under way, or None if
             their times are not recorded.
     """
@@ -131,14 +123,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Examples of one class that were taken for another.
-
-    Attributes:
-        true: Name of the true class.
-        predicted: Name of the predicted class.
-        count: How many there are.
-        num_true: Examples of the true class.
-    """
+    """Examples of one class that were taken for another, `count` of `num_true` of the class."""
 
     true: str
     predicted: str
@@ -160,36 +145,20 @@ class Provenance:
     precisions: tuple[str, ...]
 
 
-def metric_words(name: str) -> str:
-    """A value's name as people say it: `validation macro F1`."""
-    return name.replace("f1_macro", "macro_F1").replace("_", " ")
-
-
-def capital(words: str) -> str:
-    """Words at the beginning of a sentence; `str.capitalize` would write `macro f1`."""
-    return words[:1].upper() + words[1:]
-
-
-def trial_rows(record: StudyRecord, space: SearchSpace) -> tuple[TrialRow, ...]:
-    """All trials by number."""
-    return tuple(trial_row(record, space, trial) for trial in record.trials)
-
-
 def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> TrialRow:
-    """One trial; of the search or of a study with the same parameters."""
+    """One trial of the search, or of a study with the same parameters."""
     outcome = trial.outcome
     best = outcome.best if outcome else None
     effective = {name for name, _ in effective_parameters(space, trial.params)}
     return TrialRow(
         number=trial.number,
         state=trial.state.value,
-        value=record.value(trial),
+        value=_finite(record.value(trial)),
         params=dict(trial.params),
         unused_params=tuple(name for name in trial.params if name not in effective),
-        metrics={name: best.values[name] if best else None for name in OBJECTIVES},
         best_epoch=outcome.best_epoch if outcome else None,
         epochs_run=trial.epochs_run,
-        seconds=outcome.seconds if outcome else None,
+        seconds=_finite(outcome.seconds) if outcome else None,
         num_parameters=(outcome.num_parameters or None) if outcome else None,
         device=outcome.device if outcome else "",
         worker=outcome.worker if outcome else None,
@@ -197,12 +166,12 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
         ended_at=trial.ended_at.isoformat() if trial.ended_at else None,
         audited=trial.audited,
         reason=trial.reason,
+        metrics={name: _finite(best.values[name]) if best else None for name in OBJECTIVES},
     )
 
 
-def num_validation_images(record: StudyRecord) -> int | None:
-    """Size of the validation split, or None if nothing tells."""
-    return len(validation_labels(record)) or None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def leaderboard(
@@ -214,20 +183,15 @@ def leaderboard(
     rows: list[LeaderboardRow] = []
     for place, trial in enumerate(best, start=1):
         row = trial_row(record, space, trial)
-        same = rows and rows[-1].trial.value == row.value
-        rows.append(
-            LeaderboardRow(
-                rank=rows[-1].rank if same else place,
-                trial=row,
-                value_interval=intervals.get(trial.number),
-                comparison=comparisons.get(trial.number),
-            )
-        )
+        rank = rows[-1].rank if rows and rows[-1].trial.value == row.value else place
+        interval, comparison = intervals.get(trial.number), comparisons.get(trial.number)
+        rows.append(LeaderboardRow(rank, row, interval, comparison))
     return tuple(rows)
 
 
 def counts(record: StudyRecord) -> Counts:
-    """How many trials ended how, and what they cost."""
+    """How many trials are in which state, and what they cost."""
+    outcomes = [trial.outcome for trial in record.trials if trial.outcome]
     return Counts(
         trials=len(record.trials),
         complete=record.count(TrialState.COMPLETE),
@@ -237,12 +201,7 @@ def counts(record: StudyRecord) -> Counts:
         paused=record.count(TrialState.PAUSED),
         waiting=record.count(TrialState.WAITING),
         epochs=sum(trial.epochs_run for trial in record.trials),
-        seconds=sum(
-            metrics.seconds
-            for trial in record.trials
-            if trial.outcome
-            for metrics in trial.outcome.history
-        ),
+        seconds=sum(metrics.seconds for outcome in outcomes for metrics in outcome.history),
         clock_seconds=_clock_seconds(record.trials),
     )
 
@@ -280,12 +239,7 @@ def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:
 
 
 def confusions(names: Sequence[str], matrix: ConfusionMatrix) -> tuple[Confusion, ...]:
-    """The most frequent confusions, most frequent first.
-
-    Args:
-        names: Of the classes.
-        matrix: Counts, true classes in rows, predicted classes in columns.
-    """
+    """The most frequent confusions of a matrix (true classes in rows), most frequent first."""
     found = [
         Confusion(names[true], names[predicted], count, sum(row))
         for true, row in enumerate(matrix)
@@ -308,9 +262,7 @@ def provenance(record: StudyRecord, space: SearchSpace) -> Provenance:
         split_seed=space.dataset.split_seed,
         num_validation_images=num_validation_images(record),
         versions={
-            name: _unique(
-                str(environment[name]) for environment in environments if name in environment
-            )
+            name: _unique(str(found[name]) for found in environments if name in found)
             for name in packages
         },
         devices={device: devices.count(device) for device in _unique(devices)},

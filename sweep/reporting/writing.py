@@ -17,13 +17,13 @@ from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import plain, study_document
 from sweep.reporting.figures import DARK_CSS
 from sweep.reporting.findings import findings
+from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
 from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
-from sweep.reporting.reported import Reported, reported, understood
-from sweep.reporting.spreadsheets import epochs_csv, trials_csv
+from sweep.reporting.reported import reported, understood
 from sweep.space import stored_space
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, command_words, storage_words
+from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
@@ -169,57 +169,39 @@ def write_report(
         SweepFailedError: a study cannot be shown.
     """
     drawer = Drawer()
-    studies: list[Reported] = []
     pages: list[StudyPage] = []
     prefixes = _prefixes([source.record.name for source in sources])
     for index, (source, prefix) in enumerate(zip(sources, prefixes, strict=True), 1):
         with understood(source.record.name):
             study = reported(source.record, stored_space(source.record), source.runs)
-            studies.append(study)
-            pages.append(
-                _page(study, source.notes, drawer, prefix, index, top, storage_words(storage))
-            )
-    names = [page.name for page in pages]
-    with understood(*names):
+            found = findings(study, top=top, notes=source.notes, storage=storage)
+            pictures = study_pictures(drawer, found, prefix=prefix, identifier=f"study-{index}")
+            pages.append(StudyPage(found, pictures, thumbnails(study.record, study.reading)))
+    studies = [page.found.study for page in pages]
+    with understood(*(study.record.name for study in studies)):
         comparison = compare_studies(studies) if len(studies) > 1 else None
+        pictures = comparison_pictures(drawer, studies, comparison) if comparison else {}
+        html = render_page(pages, comparison, pictures, figure_css=DARK_CSS)
         data: dict[str, Any] = {
-            "studies": {page.name: page.document for page in pages},
+            "studies": {page.found.study.record.name: study_document(page.found) for page in pages},
             "comparison": plain(comparison),
         }
-        pictures = comparison_pictures(drawer, studies, comparison) if comparison else {}
-        html = render_page(pages, data["comparison"], pictures, figure_css=DARK_CSS)
-    records = [
-        (record, study.space)
-        for study in studies
-        for record in (study.record, study.runs)
-        if record is not None
-    ]
-    files = {
-        **{f"figures/{name}": content for name, content in drawer.files.items()},
-        "trials.csv": trials_csv(records).encode(),
-        "epochs.csv": epochs_csv([record for record, _ in records]).encode(),
-        "report.json": _json(data),
-        "report.html": html.encode(),
-    }
+        records = [
+            (record, study.space)
+            for study in studies
+            for record in (study.record, study.runs)
+            if record is not None
+        ]
+        files = {
+            **{f"figures/{name}": content for name, content in drawer.files.items()},
+            "trials.csv": to_csv(trials_frame(records)),
+            "epochs.csv": to_csv(epochs_frame([record for record, _ in records])),
+            "report.json": _json(data),
+            "report.html": html.encode(),
+        }
     _write(folder, files)
     notes = tuple(f"{source.record.name}: {note}" for source in sources for note in source.notes)
     return Report(folder, folder / "report.html", data, notes)
-
-
-def _page(
-    study: Reported,
-    notes: Sequence[str],
-    drawer: Drawer,
-    prefix: str,
-    index: int,
-    top: int,
-    storage_words: str,
-) -> StudyPage:
-    found = findings(study, top=top)
-    document = study_document(found, notes=notes, storage_words=storage_words)
-    pictures = study_pictures(drawer, found, prefix=prefix, identifier=f"study-{index}")
-    reading = study.network.reading if study.network else None
-    return StudyPage(study.record.name, document, pictures, thumbnails(study.record, reading))
 
 
 def _json(data: dict[str, Any]) -> bytes:

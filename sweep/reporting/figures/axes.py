@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from sweep.definitions import is_share
 from sweep.reporting.figures.palette import LIGHT, STATE_COLOURS
-from sweep.reporting.tables import capital, metric_words
+from sweep.words import capital, metric_words
 
 __all__ = [
     "MANY",

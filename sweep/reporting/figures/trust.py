@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from sweep.definitions import is_share
-from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.candidates import Confirmation
 from sweep.reporting.figures.axes import (
     WIDE,
     axis_label,

@@ -10,7 +10,8 @@ import pandas as pd
 
 from sweep.definitions import is_share
 from sweep.records import StudyRecord, TrialRecord, TrialState
-from sweep.reporting.tables import metric_words, num_validation_images
+from sweep.reporting.statistics import num_validation_images
+from sweep.words import metric_words
 
 __all__ = [
     "STATES",

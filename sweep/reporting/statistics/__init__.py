@@ -8,16 +8,16 @@ from sweep.reporting.statistics.bootstrap import NUM_RESAMPLES
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration
 from sweep.reporting.statistics.classes import ClassScore, Score, class_scores
 from sweep.reporting.statistics.importance import Importances, importances
-from sweep.reporting.statistics.interactions import Interactions, interactions
 from sweep.reporting.statistics.intervals import (
     Interval,
     Mean,
+    MeanDifference,
+    compare_means,
     difference_interval,
     half_width,
     mean_interval,
     wilson_interval,
 )
-from sweep.reporting.statistics.means import MeanDifference, compare_means
 from sweep.reporting.statistics.ties import (
     SIGNIFICANCE,
     Comparison,
@@ -28,10 +28,13 @@ from sweep.reporting.statistics.ties import (
     mcnemar,
 )
 from sweep.reporting.statistics.values import (
+    num_validation_images,
     optimism_interval,
     reading_interval,
     reading_value,
+    unsplit_metric,
     validation_intervals,
+    validation_matrix,
 )
 
 __all__ = [
@@ -41,7 +44,6 @@ __all__ = [
     "ClassScore",
     "Comparison",
     "Importances",
-    "Interactions",
     "Interval",
     "Mean",
     "MeanDifference",
@@ -57,12 +59,14 @@ __all__ = [
     "half_width",
     "holm",
     "importances",
-    "interactions",
     "mcnemar",
     "mean_interval",
+    "num_validation_images",
     "optimism_interval",
     "reading_interval",
     "reading_value",
+    "unsplit_metric",
     "validation_intervals",
+    "validation_matrix",
     "wilson_interval",
 ]

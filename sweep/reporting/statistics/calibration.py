@@ -16,15 +16,15 @@ _ROUNDING = 1e-4  # of a probability: they were added up in single precision
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Test images to whose predicted class the network gave about the same probability.
+    """Test examples to whose predicted class the network gave about the same probability.
 
     Attributes:
         low: Lower end of the bin, 0 to 1.
         high: Upper end of the bin.
-        num_images: How many images; 0 for an empty bin.
-        confidence: Their mean probability, or None for an empty bin.
-        accuracy: Share of them that is right, or None for an empty bin.
-        accuracy_interval: 95 %, Wilson, or None for an empty bin.
+        num_images: How many examples.
+        confidence: Their mean probability; None for an empty bin, like all that follows.
+        accuracy: Share of them that is right.
+        accuracy_interval: 95 %, Wilson.
     """
 
     low: float
@@ -58,8 +58,7 @@ class Calibration:
 def calibration(reading: TestReading) -> Calibration | None:
     """Expected calibration error (Guo et al., ICML 2017) of one reading of the test split.
 
-    Returns:
-        The calibration, or None if the reading holds no bins or no images.
+    None if the reading holds no bins or no examples.
 
     Raises:
         ContradictionError: the bins contradict themselves or the reading.

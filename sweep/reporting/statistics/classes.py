@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweep.errors import ContradictionError
 from sweep.records import ConfusionMatrix
 from sweep.reporting.statistics.intervals import Interval, wilson_interval
 
@@ -24,16 +23,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Precision, recall and F1 of one class on one split.
-
-    Attributes:
-        name: The class.
-        num_true: Images of the class.
-        num_predicted: Images that were taken for the class.
-        precision: Of the images taken for the class, the share that is.
-        recall: Of the images of the class, the share that was recognised.
-        f1: Harmonic mean of the two.
-    """
+    """Precision, recall and F1 of one class, of which `num_true` examples are."""
 
     name: str
     num_true: int
@@ -46,23 +36,17 @@ class ClassScore:
 def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassScore, ...]:
     """Precision, recall and F1 of each class with their 95 % intervals.
 
-    Precision and recall are shares of images and have Wilson's interval (Wilson 1927). F1 is none,
-    but it rises with the Jaccard index J, F1 = 2 J / (1 + J), and J is one: of the images that
-    are of the class or were taken for it, the share for which both holds. So the ends of its
-    interval are those of J's.
+    Precision and recall are shares of examples and have Wilson's interval (Wilson 1927). F1 is no
+    share, but it rises with the Jaccard index J, F1 = 2 J / (1 + J), which is one: of the examples
+    that are of the class or predicted as it, the share for which both holds. So the ends of its
+    interval follow from those of J's.
 
     Args:
         matrix: Counts, true classes in rows, predicted classes in columns.
         names: The classes in the order of their labels.
-
-    Raises:
-        ContradictionError: the matrix is not square, has counts below 0 or does not fit the names.
     """
-    counts = _counts(matrix)
-    if len(names) != len(counts):
-        raise ContradictionError(
-            f"a confusion matrix of {len(counts)} classes has {len(names)} names"
-        )
+    # As objects: sums of a stranger's counts may not fit into 64 bits.
+    counts = np.array(matrix, dtype=object).reshape(len(names), len(names))
     true, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
     return tuple(
         ClassScore(
@@ -77,15 +61,6 @@ def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassSc
             names, true, predicted, right, strict=True
         )
     )
-
-
-def _counts(matrix: ConfusionMatrix) -> np.ndarray:
-    if any(len(row) != len(matrix) for row in matrix):
-        raise ContradictionError("a confusion matrix is not square")
-    counts = np.array(matrix, dtype=object).reshape(len(matrix), len(matrix))
-    if (counts < 0).any():
-        raise ContradictionError(f"a confusion matrix has the count {counts.min()}")
-    return counts
 
 
 def _score(num_right: int, num_all: int) -> Score:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.records import StudyRecord, TrialState
+from sweep.definitions import Scalar
+from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
 from sweep.reporting.statistics.ties import SIGNIFICANCE, holm
-from sweep.reporting.statistics.tried import tried_values
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, used_parameters
 
 __all__ = ["Importances", "importances"]
 
@@ -65,7 +65,7 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     """
     complete = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
     pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
-    tried = tried_values(space, [*complete, *pruned])
+    tried = _tried_values(space, [*complete, *pruned])
     reason = _too_little(space, len(complete), len(tried))
     if reason:
         return Importances(None, reason)
@@ -104,6 +104,24 @@ def _is_finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
+def _tried_values(
+    space: SearchSpace, trials: Sequence[TrialRecord]
+) -> dict[str, tuple[Scalar | None, ...]]:
+    """What each trial chose for each sampled parameter of which two values or more were tried.
+
+    By name one value for each trial, None where the trial did not use the parameter.
+    """
+    used = [used_parameters(space, trial.params) for trial in trials]
+    chosen = {
+        name: tuple(
+            trial.params[name] if name in names else None
+            for trial, names in zip(trials, used, strict=True)
+        )
+        for name in space.sampled
+    }
+    return {name: values for name, values in chosen.items() if len({*values} - {None}) > 1}
+
+
 def _too_little(space: SearchSpace, num_trials: int, num_varied: int) -> str | None:
     """Why there is nothing to find, or None."""
     if not space.sampled:
@@ -120,8 +138,7 @@ def _top(values: Floats, weights: Floats, share: float) -> Floats:
 
     Args:
         values: Of the COMPLETE trials, best first.
-        weights: How often each trial was drawn, `[resample, trial]`; the COMPLETE ones first, in
-            the order of their values.
+        weights: How often each trial was drawn, `[resample, trial]`; the COMPLETE ones first.
         share: Share of the COMPLETE trials that counts as best.
     """
     complete = weights[:, : len(values)]

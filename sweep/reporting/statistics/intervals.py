@@ -1,18 +1,21 @@
-"""Intervals of what was measured on few images or few runs. Draws nothing."""
+"""Intervals of what was measured on few examples or few runs. Draws nothing."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 __all__ = [
     "Interval",
     "Mean",
+    "MeanDifference",
+    "compare_means",
     "difference_interval",
     "half_width",
     "mean_interval",
@@ -20,14 +23,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An interval that covers the true number in 95 of 100 studies.
-
-    Attributes:
-        low: Lower end.
-        high: Upper end.
-    """
+class Interval(NamedTuple):
+    """A 95 % confidence interval: it covers the true number in 95 of 100 studies."""
 
     low: float
     high: float
@@ -39,8 +36,8 @@ class Mean:
 
     Attributes:
         value: The mean.
-        interval: Student's 95 % interval of it, within what can be measured; None for a single
-            run, or if all runs are alike: then nothing is known of how far they scatter.
+        interval: Student's 95 % interval, cut to the possible values; None for a single run, or
+            if all runs are alike: then nothing is known of how far they scatter.
         deviation: Standard deviation of the runs, or None for a single run.
         num_runs: How many there were.
     """
@@ -51,26 +48,44 @@ class Mean:
     num_runs: int
 
 
-def wilson_interval(num_correct: int, num_images: int) -> Interval:
-    """Wilson's 95 % score interval of an accuracy (Wilson 1927).
+@dataclass(frozen=True, slots=True)
+class MeanDifference:
+    """Mean of one group of runs minus that of another, by Welch's t-test (two-sided)."""
 
-    Args:
-        num_correct: Images that were classified rightly.
-        num_images: All images, at least 1.
-    """
-    low, high = proportion_confint(num_correct, num_images, alpha=0.05, method="wilson")
+    difference: float
+    interval: Interval
+    p_value: float
+
+
+def wilson_interval(num_correct: int, num_examples: int) -> Interval:
+    """Wilson's 95 % score interval of a share of at least one example (Wilson 1927)."""
+    low, high = stats.binomtest(num_correct, num_examples).proportion_ci(method="wilson")
     return Interval(float(low), float(high))
 
 
+def difference_interval(
+    first_correct: int, num_first: int, second_correct: int, num_second: int
+) -> Interval:
+    """Newcombe's 95 % interval of the difference of two accuracies on different examples.
+
+    The hybrid score interval (Newcombe 1998, method 10).
+    """
+    first, second = first_correct / num_first, second_correct / num_second
+    one, other = (
+        wilson_interval(first_correct, num_first),
+        wilson_interval(second_correct, num_second),
+    )
+    return Interval(
+        first - second - math.hypot(first - one.low, other.high - second),
+        first - second + math.hypot(one.high - first, second - other.low),
+    )
+
+
 def mean_interval(values: Sequence[float], *, highest: float = math.inf) -> Mean:
-    """Mean of several runs with Student's 95 % interval (Student 1908).
+    """Mean of at least one run with Student's 95 % interval (Student 1908).
 
-    The interval is cut at 0 and at `highest`. The true mean lies between them, so that the cut
-    takes nothing from the coverage.
-
-    Args:
-        values: What each run measured, at least one, from 0 to `highest`.
-        highest: The largest value that there can be: 1 for accuracies.
+    The interval is cut at 0 and at `highest`, the largest possible value (1 for accuracies). The
+    true mean lies between them, so that the cut takes nothing from the coverage.
     """
     mean = float(np.mean(values))
     if len(values) < 2:
@@ -89,20 +104,20 @@ def half_width(value: float, low: float, high: float) -> float | None:
     return (high - low) / 2 if is_middle else None
 
 
-def difference_interval(
-    first_correct: int, num_first: int, second_correct: int, num_second: int
-) -> Interval:
-    """Newcombe's 95 % interval of the difference of two accuracies on different images.
+def compare_means(first: Sequence[float], second: Sequence[float]) -> MeanDifference | None:
+    """Difference of two means of runs whose groups may vary differently (Welch 1947).
 
-    The hybrid score interval (Newcombe 1998, method 10).
-
-    Args:
-        first_correct: Images of the first set that were classified rightly.
-        num_first: Size of the first set, at least 1.
-        second_correct: Images of the second set that were classified rightly.
-        num_second: Size of the second set, at least 1.
+    None if it cannot be judged: a group has fewer than two runs, neither group varies (then how
+    far runs scatter is unknown, and no p-value follows), or a number is not finite.
     """
-    low, high = confint_proportions_2indep(
-        first_correct, num_first, second_correct, num_second, method="newcomb", compare="diff"
-    )
-    return Interval(float(low), float(high))
+    if min(len(first), len(second)) < 2:
+        return None
+    if min(first) == max(first) and min(second) == max(second):
+        return None
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        test = stats.ttest_ind(first, second, equal_var=False)
+        low, high = map(float, test.confidence_interval())
+        difference, p_value = float(np.mean(first) - np.mean(second)), float(test.pvalue)
+    if not all(map(math.isfinite, (difference, low, high, p_value))):
+        return None
+    return MeanDifference(difference, Interval(low, high), p_value)

@@ -46,11 +46,6 @@ class Grid:
     cells: csr_array
     ordered: bool
 
-    @property
-    def num_cells(self) -> int:
-        """Number of cells."""
-        return int(self.cells.shape[0])
-
     def counts(self, weights: Floats) -> Floats:
         """How often each cell was used, `[resample, cell]`, from `weights[resample, trial]`."""
         counted: Floats = np.asarray(self.cells @ weights.T).T
@@ -58,11 +53,7 @@ class Grid:
 
 
 def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | None]) -> Grid:
-    """The grid of a hyperparameter.
-
-    Args:
-        domain: What it may be, at least two values.
-        values: What each trial chose; None where its condition did not hold.
+    """The grid of a hyperparameter, from what each trial chose; None where it was not used.
 
     Raises:
         ContradictionError: a value is not in the domain.

@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from sweep.codec import unpack_labels
 from sweep.records import StudyRecord, TestReading, TrialRecord
-from sweep.reporting.answers import validation_labels, validation_predictions
 from sweep.reporting.statistics.bootstrap import Replicate, replicates_of_predictions
-from sweep.reporting.statistics.values import validation_replicates
+from sweep.reporting.statistics.values import (
+    reading_answers,
+    unsplit_metric,
+    validation_labels,
+    validation_predictions,
+    validation_replicates,
+)
 
 __all__ = [
     "SIGNIFICANCE",
@@ -35,13 +41,12 @@ class PairedTest:
     """Two networks on the same examples: do they differ in a metric?
 
     Attributes:
-        name: Of the test, in words.
+        name: Name of the test.
         metric: A name of `sweep.definitions.METRICS`.
         difference: The metric of the first minus that of the second.
         p_value: Two-sided, not corrected for other comparisons.
-        only_first: Examples that only the first classified rightly; None unless the metric is the
-            accuracy.
-        only_second: Examples that only the second classified rightly; None likewise.
+        only_first: Examples that only the first got right; None unless the metric is the accuracy.
+        only_second: Examples that only the second got right; None likewise.
     """
 
     name: str
@@ -54,10 +59,10 @@ class PairedTest:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The best trial against another, on the same validation examples.
+    """The best trial (first) against another (second), on the same validation examples.
 
     Attributes:
-        test: The best is the first, the other the second.
+        test: Of the two.
         p_value_holm: Corrected for all pairs of trials that could have been compared.
         tied: Whether the data cannot tell the two apart.
     """
@@ -76,8 +81,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     promises to call ties ties keeps the bound.
 
     Args:
-        only_first: Images that only the first classified rightly.
-        only_second: Images that only the second classified rightly.
+        only_first: Examples that only the first got right.
+        only_second: Examples that only the second got right.
 
     Returns:
         The p-value; 1 if the two never differ.
@@ -124,10 +129,7 @@ def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
         A comparison by trial number; without the best itself, and without trials whose
         predictions (or losses, if the study ranks by the loss) are not recorded.
     """
-    ranked = record.ranked()
-    metric = record.objective.metric.removeprefix("validation_")
-    tests = _tests_by_accuracy if metric == "accuracy" else _tests_by_bootstrap
-    found = tests(record, ranked)
+    found = _tests_against_best(record, record.ranked())
     corrected = holm([test.p_value for test in found.values()], math.comb(len(found) + 1, 2))
     return {
         number: Comparison(test, p_value, p_value >= SIGNIFICANCE)
@@ -135,30 +137,22 @@ def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
     }
 
 
-def _tests_by_accuracy(record: StudyRecord, ranked: Sequence[TrialRecord]) -> dict[int, PairedTest]:
-    """Every other trial against the first, by number."""
-    labels = validation_labels(record)
-    right = {
-        trial.number: predicted == labels
-        for trial in ranked
-        if (predicted := validation_predictions(record, trial)) is not None
-    }
-    best = right.pop(ranked[0].number, None) if ranked else None
-    if best is None:
-        return {}
-    return {number: _mcnemar_test(best, other) for number, other in right.items()}
-
-
-def _tests_by_bootstrap(
+def _tests_against_best(
     record: StudyRecord, ranked: Sequence[TrialRecord]
 ) -> dict[int, PairedTest]:
-    """The same, in another metric."""
-    replicates = validation_replicates(record, ranked)
-    best = replicates.pop(ranked[0].number, None) if ranked else None
-    if best is None:
-        return {}
-    metric = record.objective.metric.removeprefix("validation_")
-    return {number: _bootstrap_test(metric, best, other) for number, other in replicates.items()}
+    """Every other trial against the first, by number."""
+    metric = unsplit_metric(record)
+    answers: dict[int, Any] = {}
+    if metric == "accuracy":
+        labels = validation_labels(record)
+        for trial in ranked:
+            if (predicted := validation_predictions(record, trial)) is not None:
+                answers[trial.number] = predicted == labels
+    else:
+        answers.update(validation_replicates(record, ranked))
+    test = _mcnemar_test if metric == "accuracy" else partial(_bootstrap_test, metric)
+    best = answers.pop(ranked[0].number, None) if ranked else None
+    return {} if best is None else {n: test(best, other) for n, other in answers.items()}
 
 
 def compare_readings(first: TestReading, second: TestReading, metric: str) -> PairedTest | None:
@@ -174,19 +168,16 @@ def compare_readings(first: TestReading, second: TestReading, metric: str) -> Pa
         The comparison, or None if the readings are not of the same test split or one of them
         recorded no predictions.
     """
-    lengths = {len(first.labels), len(first.predictions), len(second.predictions)}
+    answers, others = reading_answers(first), reading_answers(second)
     same_examples = first.fingerprint == second.fingerprint and first.labels == second.labels
-    if not first.fingerprint or not first.labels or not same_examples or len(lengths) > 1:
+    if not first.fingerprint or not same_examples or answers is None or others is None:
         return None
-    num_classes = len(first.confusion_matrix or ())
-    labels, *predicted = (
-        unpack_labels(packed, num_classes)
-        for packed in (first.labels, first.predictions, second.predictions)
-    )
+    (labels, one), (_, other) = answers, others
     if metric in ("accuracy", "loss"):
-        return _mcnemar_test(*(each == labels for each in predicted))
-    replicates = replicates_of_predictions(metric, labels, dict(enumerate(predicted)), num_classes)
-    return _bootstrap_test(metric, *replicates.values())
+        return _mcnemar_test(one == labels, other == labels)
+    num_classes = len(first.confusion_matrix or ())
+    found = replicates_of_predictions(metric, labels, {0: one, 1: other}, num_classes)
+    return _bootstrap_test(metric, found[0], found[1])
 
 
 def _mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:

@@ -1,18 +1,21 @@
-"""How good a network is in a metric, and how far the examples leave that open. Draws nothing."""
+"""What a network answered, how good that is, and how far the examples leave it open.
+
+Shape legend: N examples.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.codec import unpack_labels
 from sweep.definitions import METRICS, class_metrics
-from sweep.records import StudyRecord, TestReading, TrialRecord
-from sweep.reporting.answers import validation_labels, validation_losses, validation_predictions
+from sweep.errors import ContradictionError
+from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialRecord
 from sweep.reporting.statistics.bootstrap import (
     Replicate,
     replicates_of_losses,
@@ -21,15 +24,75 @@ from sweep.reporting.statistics.bootstrap import (
 from sweep.reporting.statistics.intervals import Interval, difference_interval, wilson_interval
 
 __all__ = [
+    "num_validation_images",
     "optimism_interval",
+    "reading_answers",
     "reading_interval",
     "reading_value",
+    "unsplit_metric",
     "validation_intervals",
+    "validation_labels",
+    "validation_matrix",
+    "validation_predictions",
     "validation_replicates",
 ]
 
+Labels = NDArray[np.int64]
 
-Answers = TypeVar("Answers", NDArray[np.float32], NDArray[np.int64])
+
+def unsplit_metric(record: StudyRecord) -> str:
+    """What the study ranks by, as a name of `sweep.definitions.METRICS`: without the split."""
+    return record.objective.metric.removeprefix("validation_")
+
+
+# ---------------------------------------------------------------- the validation split
+
+
+def validation_labels(record: StudyRecord) -> Labels:
+    """True class of each validation example, shape (N,)."""
+    return unpack_labels(record.data.validation_labels, record.data.spec.num_classes)
+
+
+def num_validation_images(record: StudyRecord) -> int | None:
+    """Size of the validation split, or None if unknown."""
+    return len(validation_labels(record)) or None
+
+
+def validation_predictions(record: StudyRecord, trial: TrialRecord) -> Labels | None:
+    """Predicted class of each validation example at a trial's best epoch, shape (N,).
+
+    None if they are not recorded.
+
+    Raises:
+        ContradictionError: the data set has no such class.
+    """
+    packed = trial.outcome.validation_predictions if trial.outcome else None
+    if not packed or len(packed) != len(record.data.validation_labels):
+        return None
+    num_classes = record.data.spec.num_classes
+    predicted = unpack_labels(packed, num_classes)
+    if max(predicted.max(), validation_labels(record).max()) >= num_classes:
+        raise ContradictionError(f"trial {trial.number} predicts classes that do not exist")
+    return predicted
+
+
+def _validation_losses(record: StudyRecord, trial: TrialRecord) -> NDArray[np.float32] | None:
+    """Cross-entropy of each validation example in nats; None if not recorded."""
+    packed = trial.outcome.validation_losses if trial.outcome else None
+    if not packed or len(packed) != 4 * len(validation_labels(record)):
+        return None
+    losses = np.frombuffer(packed, "<f4")
+    return losses if np.isfinite(losses).all() else None
+
+
+def validation_matrix(record: StudyRecord, trial: TrialRecord) -> ConfusionMatrix | None:
+    """Confusion matrix of the validation split at a trial's best epoch; None if not recorded."""
+    predicted = validation_predictions(record, trial)
+    if predicted is None:
+        return None
+    labels, num_classes = validation_labels(record), record.data.spec.num_classes
+    cells = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    return tuple(map(tuple, cells.reshape(num_classes, num_classes).tolist()))
 
 
 def validation_replicates(
@@ -39,23 +102,16 @@ def validation_replicates(
 
     Trials that did not record what it takes, their losses or their predictions, are left out.
     """
-    if _metric(record) == "loss":
-        return replicates_of_losses(_recorded(record, trials, validation_losses))
-    return replicates_of_predictions(
-        _metric(record),
-        validation_labels(record),
-        _recorded(record, trials, validation_predictions),
-        record.data.spec.num_classes,
-    )
-
-
-def _recorded(
-    record: StudyRecord,
-    trials: Sequence[TrialRecord],
-    of: Callable[[StudyRecord, TrialRecord], Answers | None],
-) -> dict[int, Answers]:
-    found = {trial.number: of(record, trial) for trial in trials}
-    return {number: answers for number, answers in found.items() if answers is not None}
+    metric = unsplit_metric(record)
+    recorded = _validation_losses if metric == "loss" else validation_predictions
+    found: dict[int, NDArray[Any]] = {}
+    for trial in trials:
+        if (answers := recorded(record, trial)) is not None:
+            found[trial.number] = answers
+    if metric == "loss":
+        return replicates_of_losses(found)
+    num_classes = record.data.spec.num_classes
+    return replicates_of_predictions(metric, validation_labels(record), found, num_classes)
 
 
 def validation_intervals(record: StudyRecord, trials: Sequence[TrialRecord]) -> dict[int, Interval]:
@@ -64,31 +120,37 @@ def validation_intervals(record: StudyRecord, trials: Sequence[TrialRecord]) -> 
     Accuracies have Wilson's, other metrics the standard bootstrap interval. A trial is left out if
     nothing tells how far its metric varies.
     """
-    if _metric(record) == "accuracy":
-        return _wilson_intervals(record, trials)
-    highest = _highest(_metric(record))
-    replicates = validation_replicates(record, trials)
-    found = {number: one.interval(highest=highest) for number, one in replicates.items()}
+    metric = unsplit_metric(record)
+    found: dict[int, Interval | None]
+    if metric == "accuracy":
+        num_examples = num_validation_images(record)
+        found = {
+            trial.number: wilson_interval(round(value * num_examples), num_examples)
+            for trial in trials
+            if num_examples and (value := record.value(trial)) is not None
+        }
+    else:
+        replicates = validation_replicates(record, trials)
+        found = {n: one.interval(highest=_highest(metric)) for n, one in replicates.items()}
     return {number: interval for number, interval in found.items() if interval is not None}
 
 
-def _wilson_intervals(record: StudyRecord, trials: Sequence[TrialRecord]) -> dict[int, Interval]:
-    num_examples = len(validation_labels(record))
-    values = {trial.number: record.value(trial) for trial in trials}
-    return {
-        number: wilson_interval(round(value * num_examples), num_examples)
-        for number, value in values.items()
-        if value is not None and num_examples
-    }
+# ---------------------------------------------------------------- the test split
+
+
+def reading_answers(reading: TestReading) -> tuple[Labels, Labels] | None:
+    """True and predicted class of each test example, both of shape (N,); None if not recorded."""
+    if not reading.labels or len(reading.labels) != len(reading.predictions):
+        return None
+    num_classes = len(reading.confusion_matrix or ())
+    labels, predicted = (
+        unpack_labels(packed, num_classes) for packed in (reading.labels, reading.predictions)
+    )
+    return labels, predicted
 
 
 def reading_value(reading: TestReading, metric: str) -> float | None:
-    """A metric of a network on the test split, or None if the reading does not tell it.
-
-    Args:
-        reading: One that was finished.
-        metric: A name of `sweep.definitions.METRICS`.
-    """
+    """A metric (of `METRICS`) of a network on the test split, or None if it is unknown."""
     if metric == "loss":
         return reading.loss
     cells = np.array(reading.confusion_matrix or (), float)
@@ -105,6 +167,16 @@ def reading_interval(reading: TestReading, metric: str) -> Interval | None:
     return replicate.interval(highest=_highest(metric)) if replicate else None
 
 
+def _test_replicate(reading: TestReading, metric: str) -> Replicate | None:
+    """None for the loss: those of single test examples are not recorded."""
+    answers = None if metric == "loss" else reading_answers(reading)
+    if answers is None:
+        return None
+    labels, predicted = answers
+    num_classes = len(reading.confusion_matrix or ())
+    return replicates_of_predictions(metric, labels, {0: predicted}, num_classes)[0]
+
+
 def optimism_interval(
     record: StudyRecord, trial: TrialRecord, reading: TestReading
 ) -> Interval | None:
@@ -113,9 +185,9 @@ def optimism_interval(
     Newcombe's for accuracies. Otherwise the two splits' errors, which are independent, are added
     up as squares; None if one of them is unknown.
     """
-    metric, value = _metric(record), record.value(trial)
-    num_examples = len(validation_labels(record))
-    if value is None or not num_examples:
+    metric, value = unsplit_metric(record), record.value(trial)
+    num_examples = num_validation_images(record)
+    if value is None or num_examples is None:
         return None
     if metric == "accuracy":
         num_correct = round(value * num_examples)
@@ -129,22 +201,6 @@ def optimism_interval(
     difference = validated.value - tested.value
     half = 1.96 * math.hypot(validated.error, tested.error)
     return Interval(difference - half, difference + half) if half else None
-
-
-def _test_replicate(reading: TestReading, metric: str) -> Replicate | None:
-    """None for the loss: those of single test examples are not recorded."""
-    num_classes = len(reading.confusion_matrix or ())
-    lengths = {len(reading.labels), len(reading.predictions)}
-    if metric == "loss" or not reading.labels or len(lengths) > 1:
-        return None
-    labels, predicted = (
-        unpack_labels(packed, num_classes) for packed in (reading.labels, reading.predictions)
-    )
-    return replicates_of_predictions(metric, labels, {0: predicted}, num_classes)[0]
-
-
-def _metric(record: StudyRecord) -> str:
-    return record.objective.metric.removeprefix("validation_")
 
 
 def _highest(metric: str) -> float:

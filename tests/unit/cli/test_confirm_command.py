@@ -10,7 +10,7 @@ import pytest
 
 from sweep.cli.answer_text import confirmation_text
 from sweep.records import confirmation_name
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.statistics import Interval, mean_interval
 from sweep.store import Store
 

@@ -13,7 +13,8 @@ from sweep import errors
 PROBE = """
 import sys
 {code}
-heavy = {{"torch", "matplotlib", "optuna", "pandas", "sklearn", "pydantic"}} & set(sys.modules)
+unwanted = {{"torch", "matplotlib", "optuna", "pandas", "seaborn", "sklearn", "pydantic"}}
+heavy = unwanted & set(sys.modules)
 print(",".join(sorted(heavy)), file=sys.__stdout__)
 """
 

@@ -21,7 +21,7 @@ from scipy import stats
 
 from sweep.errors import StoreError
 from sweep.records import StudyRecord, TrialState, chosen_run, have_all_ended
-from sweep.reporting.confirmation import confirmation
+from sweep.reporting.candidates import confirmation
 from sweep.reporting.statistics import SIGNIFICANCE, holm
 from sweep.space import load_space
 

@@ -135,8 +135,8 @@ def missing(*_: object) -> None:
 @pytest.mark.parametrize(
     ("home", "name", "fault", "words"),
     [
-        (tables, "counts", slip, r"KeyError 'epochs' in reporting/document\.py:\d+; if"),
-        (tables, "counts", missing, r"AttributeError [^\n]* in reporting/document\.py:\d+; if"),
+        (tables, "counts", slip, r"KeyError 'epochs' in reporting/findings\.py:\d+; if"),
+        (tables, "counts", missing, r"AttributeError [^\n]* in reporting/findings\.py:\d+; if"),
         (render, "_yaml", slip, r"KeyError 'epochs' in reporting/templates/\w+\.html\.j2:\d+; if"),
         (render, "_yaml", undefined, r"UndefinedError 'a' is undefined in reporting/templates/"),
     ],

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sweep.reporting import figures
-from sweep.reporting.confirmation import Candidate, Confirmation
+from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.figures import course, hyperparameters, matrices, trust
 from sweep.reporting.figures.matrices import _text_colour
 from sweep.reporting.figures.palette import DARK_CSS, LIGHT, PALETTE

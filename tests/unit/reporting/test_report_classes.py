@@ -76,19 +76,5 @@ def test_what_never_occurs_has_no_score() -> None:
     assert first.precision.interval.low < 1
 
 
-@pytest.mark.parametrize(
-    ("matrix", "names", "message"),
-    [
-        (((1, 2), (3,)), "ab", "not square"),
-        (((1, 2, 3), (3, 4, 5)), "ab", "not square"),
-        (((1, 2), (3, 4)), "abc", "2 classes has 3 names"),
-        (((1, -2), (3, 4)), "ab", "has the count -2"),
-    ],
-)
-def test_what_is_no_confusion_matrix_is_refused(matrix: object, names: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        class_scores(matrix, names)  # type: ignore[arg-type]
-
-
 def test_no_classes_have_no_scores() -> None:
     assert class_scores((), ()) == ()

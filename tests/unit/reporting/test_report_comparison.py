@@ -19,8 +19,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from sweep.records import DataFacts, StudyRecord, TestReading, TrialState
+from sweep.reporting.candidates import Confirmation
 from sweep.reporting.comparison import compare_studies, epochs_to_reach, sensible_values
-from sweep.reporting.confirmation import Confirmation
 from sweep.reporting.reported import Network, Reported
 from sweep.reporting.statistics import mcnemar, mean_interval, wilson_interval
 from sweep.space import SearchSpace, load_space

@@ -13,9 +13,8 @@ from simulated import WIDE_SPACE, simulate
 
 from sweep.records import StudyRecord, TrialState
 from sweep.reporting.statistics import Importances, importances
-from sweep.reporting.statistics.importance import _top
+from sweep.reporting.statistics.importance import _top, _tried_values
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
-from sweep.reporting.statistics.tried import tried_values
 from sweep.space import SearchSpace, load_space, used_parameters
 from sweep.study import distributions
 
@@ -87,7 +86,7 @@ def test_divergences_are_optunas(num_trials: int, rule: Any) -> None:
         expected = PedAnovaImportanceEvaluator(target_quantile=share).evaluate(
             optunas_study(record)
         )
-    tried = tried_values(WIDE_SPACE, record.ranked())
+    tried = _tried_values(WIDE_SPACE, record.ranked())
     grids = [grid_of(WIDE_SPACE.sampled[name], values) for name, values in tried.items()]
     once = np.ones((1, num_trials))
     top = _top(np.array([record.value(trial) for trial in record.ranked()]), once, share)

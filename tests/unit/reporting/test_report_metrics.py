@@ -29,7 +29,7 @@ from PIL import Image
 from sweep.cli.answer_text import answer_text, confirmation_text
 from sweep.codec import pack_labels
 from sweep.records import StudyRecord, TestReading, TrialRecord
-from sweep.reporting.confirmation import confirmation
+from sweep.reporting.candidates import confirmation
 from sweep.reporting.reported import reported
 from sweep.space import SearchSpace, load_space
 
@@ -85,9 +85,9 @@ def test_a_page_leads_with_what_the_study_ranks_by(
     html = result.html.read_text()
     text = " ".join(Page(html).text.split())
     assert f"ranked by validation {words}" in text
-    assert f"Its test {words} is {100 * tested[metric]:.2f} %; 95 % interval" in text
-    assert "It gets 82.50 % of the test examples right." in text
-    assert f"Test {words} {100 * tested[metric]:.2f} %" in text
+    assert f"Its test {words} is {100 * tested[metric]:.2f}%; 95% interval" in text
+    assert "It gets 82.50% of the test examples right." in text
+    assert f"Test {words} {100 * tested[metric]:.2f}%" in text
     assert f"paired bootstrap tests of their validation {words} on the same 40 examples" in text
     assert f"by their validation {words} (paired bootstrap test)" in text
     assert f"1 − {words} (%)" in html
@@ -107,7 +107,7 @@ def test_a_page_on_a_loss(tmp_path: Path, space: SearchSpace) -> None:
     assert best["test_value_interval"] is None
     assert best["promises"][0]["difference"] == pytest.approx(0.31 - 0.45)
     text = page_of(tmp_path, search, None)
-    assert "Its test loss is 0.3100. It gets 82.50 % of the test examples right." in text
+    assert "Its test loss is 0.3100. It gets 82.50% of the test examples right." in text
     assert "paired bootstrap tests of their validation loss on the same 40 examples" in text
     assert "infinitely many resamples" in text
 
@@ -122,7 +122,7 @@ def test_a_confirmation_speaks_of_the_same_metric(tmp_path: Path, space: SearchS
     text = page_of(tmp_path, search, runs)
     values = [metrics_of(LABELS, predictions(num))["f1_macro"] for num in (4, 5)]
     mean = f"{100 * sum(values) / 2:.2f}"
-    assert f"networks trained so have a macro F1 of {mean} %" in text.replace(" ± ", " % ± ")
+    assert f"networks trained this way have a macro F1 of {mean}%" in text.replace(" ± ", "% ± ")
     assert f"Test macro F1 {mean}" in text
     assert "Mean validation macro F1" in text
     found = confirmation(search, runs)

@@ -11,7 +11,7 @@ from hand_made import make_reading, make_study, make_trial, study_of_runs, with_
 
 from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting import series
-from sweep.reporting.confirmation import Confirmation
+from sweep.reporting.candidates import Confirmation
 from sweep.reporting.reported import Reported, reported
 from sweep.reporting.statistics import Mean, mean_interval
 from sweep.space import SearchSpace, load_space, stored_space

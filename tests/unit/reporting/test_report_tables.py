@@ -47,7 +47,7 @@ def test_time_by_the_clock_counts_no_moment_twice(space: SearchSpace) -> None:
 
 
 def test_unused_parameters_are_named(study: StudyRecord, space: SearchSpace) -> None:
-    rows = tables.trial_rows(study, space)
+    rows = [tables.trial_row(study, space, trial) for trial in study.trials]
     assert set(rows[0].unused_params) == {"layer_size", "activation", "dropout"}  # no hidden layer
     assert rows[1].unused_params == ("momentum",)
     assert rows[3].unused_params == ()

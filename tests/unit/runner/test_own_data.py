@@ -20,7 +20,7 @@ from sweep.data import Part, sources
 from sweep.errors import InputError, Interrupted
 from sweep.evaluation import read_test_split
 from sweep.records import DataSpec, Epoch, Resumed, StudyRecord, TrialState
-from sweep.reporting.answers import validation_matrix
+from sweep.reporting.statistics import validation_matrix
 from sweep.store import Store
 
 ENGINES = ("sequential", "stacked")

@@ -25,6 +25,7 @@ from sweep.reporting.statistics import (
     holm,
     mean_interval,
     reading_value,
+    unsplit_metric,
 )
 
 __all__ = ["Candidate", "Confirmation", "confirmation"]
@@ -42,14 +43,14 @@ class Candidate:
         params: Every hyperparameter.
         search_value: Its validation metric in the search.
         values: Validation metric of each COMPLETE run, in the order of the seeds.
-        mean: Of `values`; None if no run is COMPLETE.
+        mean: Mean of `values`; None if no run is COMPLETE.
         num_failed: Runs that failed.
         difference: Mean of this one minus mean of the winner; None for the winner, with fewer
             than two runs of either, or if neither varies between its runs.
         difference_interval: Welch's 95 % interval of the difference; None likewise.
         p_value_holm: Welch's t-test against the winner, corrected for all pairs of candidates;
-            None if it cannot be tested.
-        tied: Whether the runs cannot tell it from the winner; None if it cannot be tested.
+            None likewise.
+        tied: Whether the runs cannot tell it from the winner; None likewise.
     """
 
     rank: int
@@ -122,42 +123,45 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     if runs is None or runs.confirms is None:
         return None
     order = rank_candidates(runs)
-    values = {trial: run_values(runs, of) for trial, of in candidate_runs(runs).items()}
     first, best_mean = order[0]
     ended = have_all_ended(runs)
     finished = ended and best_mean is not None
-    # Who leads while runs are under way is no winner to be tested against.
-    others = [trial for trial, _ in order[1:]] if finished else []
-    compared = {trial: compare_means(values[trial], values[first]) for trial in others}
-    tests = {trial: test for trial, test in compared.items() if test is not None}
-    num_pairs = math.comb(sum(mean is not None for _, mean in order), 2)
-    p_values = holm([test.p_value for test in tests.values()], num_pairs)
-    corrected = dict(zip(tests, p_values, strict=True))
-    candidates = tuple(
-        _candidate(record, runs, trial, rank, tests.get(trial), corrected.get(trial))
-        for rank, (trial, _) in enumerate(order, start=1)
-    )
+    tests = _tests_against_winner(runs, order) if finished else {}
     test_values = _test_values(runs, first) if finished else ()
     searched = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    num_later = max(0, searched - runs.confirms.num_trials)
+    num_then = runs.confirms.num_trials
+    num_later = max(0, searched - num_then)
+    first_trials = "trial" if num_then == 1 else f"{num_then:,} trials"
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
         finished=finished,
         num_seeds=runs.confirms.num_seeds,
-        candidates=candidates,
+        candidates=tuple(
+            _candidate(record, runs, trial, rank, tests.get(trial))
+            for rank, (trial, _) in enumerate(order, start=1)
+        ),
         winner=first if finished else None,
         survived=first == runs.confirms.trials[0] if finished else None,
         test_values=test_values,
         test_mean=_mean(runs, test_values),
         num_later=num_later,
         failed=ended and best_mean is None,
-        chosen_from=_chosen_from(runs.confirms.num_trials) if num_later else "the search",
+        chosen_from=f"the search's first {first_trials}" if num_later else "the search",
     )
 
 
-def _chosen_from(num_trials: int) -> str:
-    return f"the search's first {'trial' if num_trials == 1 else f'{num_trials:,} trials'}"
+def _tests_against_winner(
+    runs: StudyRecord, order: list[tuple[int, float | None]]
+) -> dict[int, tuple[MeanDifference, float]]:
+    """The test of every other candidate that could be tested, and its corrected p-value."""
+    values = {trial: run_values(runs, of) for trial, of in candidate_runs(runs).items()}
+    winner = values[order[0][0]]
+    compared = {trial: compare_means(values[trial], winner) for trial, _ in order[1:]}
+    tests = {trial: test for trial, test in compared.items() if test is not None}
+    num_pairs = math.comb(sum(mean is not None for _, mean in order), 2)
+    p_values = holm([test.p_value for test in tests.values()], num_pairs)
+    return dict(zip(tests, zip(tests.values(), p_values, strict=True), strict=True))
 
 
 def _candidate(
@@ -165,8 +169,7 @@ def _candidate(
     runs: StudyRecord,
     trial: int,
     rank: int,
-    test: MeanDifference | None,
-    p_value_holm: float | None,
+    tested: tuple[MeanDifference, float] | None,
 ) -> Candidate:
     searched = record.trials[trial] if trial < len(record.trials) else None
     search_value = record.value(searched) if searched is not None else None
@@ -177,6 +180,7 @@ def _candidate(
         )
     all_runs = candidate_runs(runs)
     values = run_values(runs, all_runs[trial])
+    test, p_value_holm = tested or (None, None)
     return Candidate(
         rank=rank,
         trial=trial,
@@ -199,8 +203,8 @@ def _mean(runs: StudyRecord, values: tuple[float, ...]) -> Mean | None:
 
 
 def _test_values(runs: StudyRecord, winner: int) -> tuple[float, ...]:
-    """Of the winner's runs that ended well; empty while one of them was not read."""
-    metric = runs.objective.metric.removeprefix("validation_")
+    """Test metric of the winner's runs that are COMPLETE; empty while one of them was not read."""
+    metric = unsplit_metric(runs)
     repeated = candidate_runs(runs)[winner]
     complete = [run.number for run in repeated if run.state is TrialState.COMPLETE]
     readings = [runs.test_reading(number) for number in complete]
