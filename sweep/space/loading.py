@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,10 +14,9 @@ from sweep.definitions import DATASETS, FAMILIES
 from sweep.errors import InputError, SearchSpaceError, StoreError
 from sweep.records import StudyRecord
 from sweep.space import rules
-from sweep.space.conditions import resolve_defaults
-from sweep.space.messages import translate
+from sweep.space.messages import dotted, file_path, translate
 from sweep.space.search_space import SearchSpace, space_type
-from sweep.space.yaml_reader import Document, Position, read_yaml
+from sweep.space.yaml_reader import Document, Path, Position, read_yaml
 
 __all__ = ["load_space", "override_space", "stored_space"]
 
@@ -25,6 +24,10 @@ MAX_BYTES = 256 * 1024
 _MAX_PROBLEMS = 100
 _MAX_MESSAGE = 1000
 _DEFAULT_MODEL = SearchSpace.model_fields["model"].default
+# What stands for a part that is needed and malformed.
+_PLACEHOLDERS = {"name": "x", "dataset": next(iter(DATASETS))}
+# How many keys lead to the smallest part of a section that can be left out.
+_DEPTHS = {"parameters": 2, "sampler": 2, "pruner": 2, "budget": 2, "enqueue": 3}
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
@@ -40,7 +43,7 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
     """
     if isinstance(source, Mapping):
         return _validate(Document(dict(source)), name=None)
-    path = Path(source)
+    path = pathlib.Path(source)
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -121,31 +124,32 @@ def _validate(document: Document, name: str | None) -> SearchSpace:
 
 
 def _examine(document: Document) -> tuple[SearchSpace | None, list[tuple[Position, str]]]:
-    """The space, or what is left of it, and every problem of its data."""
-    data = document.data
-    kind = space_type(_model(data))
-    try:
-        space = kind.model_validate(data)
-        return space, _broken_rules(space, set(), document)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-    if any(detail["loc"] == ("model",) for detail in details):
-        # What its parameters may be is unknown.
-        details = [detail for detail in details if detail["loc"][0] != "parameters"]
-    problems = [translate(detail, kind, document) for detail in details]
-    broken = {_part(detail) for detail in details}
-    if broken & {(), ("model",), ("parameters",)}:
-        return None, problems
-    # The rules judge what is well formed; the rest gives way to defaults.
-    rest: dict[str, Any] = {"name": "x", "dataset": next(iter(DATASETS))}
-    rest |= {key: value for key, value in data.items() if (key,) not in broken}
-    if "parameters" in rest:
-        rest["parameters"] = {
-            key: value
-            for key, value in rest["parameters"].items()
-            if ("parameters", key) not in broken
-        }
-    return None, problems + _broken_rules(kind.model_validate(rest), broken, document)
+    """The space, or None, and every problem of its data.
+
+    The rules between several places judge what is left without the parts that are malformed.
+    """
+    kind = space_type(_model(document.data))
+    parts = _Parts(document.data)
+    problems: list[tuple[Position, str]] = []
+    while True:
+        try:
+            space = kind.model_validate(parts.rest)
+            break
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        if not parts.broken:
+            unknown_model = any(detail["loc"] == ("model",) for detail in details)
+            problems = [
+                translate(detail, kind, document)
+                for detail in details
+                if not (unknown_model and detail["loc"][0] == "parameters")
+            ]
+        if not parts.drop(details):
+            return None, problems
+    names = {*space.definitions, *parts.keys_of("parameters")}
+    for path, message in rules.check(space, parts.known, names):
+        problems.append((document.position(path), f"{dotted(path)}: {message}"))
+    return None if parts.broken else space, problems
 
 
 def _model(data: Any) -> str:
@@ -154,31 +158,62 @@ def _model(data: Any) -> str:
     return model if isinstance(model, str) and model in FAMILIES else _DEFAULT_MODEL
 
 
-def _part(detail: ErrorDetails) -> tuple[int | str, ...]:
-    """The part of a file that an error makes useless: a parameter or a section."""
-    location = detail["loc"]
-    return location[: 2 if location[:1] == ("parameters",) else 1]
+class _Parts:
+    """A file's data, and what is left of them without the parts that are malformed."""
 
+    def __init__(self, data: Any) -> None:
+        self._data = self.rest = data
+        self.broken: set[Path] = set()
+        self._misspelt: set[Path] = set()  # mappings with an unknown key
 
-def _broken_rules(
-    space: SearchSpace, broken: set[tuple[int | str, ...]], document: Document
-) -> list[tuple[Position, str]]:
-    """Problems between the parts of a space, without those that are broken."""
-    names = space.definitions
-    misspelt = {part[1] for part in broken if len(part) == 2} - names.keys()
-    domains = {
-        name: getattr(space.parameters, name)
-        for name in names
-        if ("parameters", name) not in broken
-    }
-    sampler, pruner, budget = (
-        None if (section,) in broken else getattr(space, section)
-        for section in ("sampler", "pruner", "budget")
-    )
-    # What enqueued configurations say cannot be judged before all names are known.
-    enqueue = [] if misspelt else space.enqueue
-    found = rules.check(names, resolve_defaults(domains), enqueue, sampler, pruner, budget)
-    return [(document.position(problem.path), str(problem)) for problem in found]
+    def drop(self, details: Sequence[ErrorDetails]) -> bool:
+        """Leave out what these errors are about; False if nothing can be left out."""
+        before = len(self.broken)
+        for detail in details:
+            is_missing = detail["type"] == "missing"
+            path = file_path(detail["loc"], self.rest, missing=is_missing)
+            self.broken.add(path[: _DEPTHS.get(str(path[0]), 1)] if path else ())
+            if detail["type"] == "extra_forbidden":
+                self._misspelt.add(path[:-1])
+        if ("model",) in self.broken:
+            self.broken |= {("parameters",), ("enqueue",)}
+        if () in self.broken or len(self.broken) == before:
+            return False
+        self.rest = {**_PLACEHOLDERS, **self._without_broken(self._data, ())}
+        return True
+
+    def _without_broken(self, value: Any, path: Path) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                key: self._without_broken(inner, (*path, key))
+                for key, inner in value.items()
+                if (*path, key) not in self.broken
+            }
+        if isinstance(value, list):
+            return [
+                {} if (*path, index) in self.broken else self._without_broken(entry, (*path, index))
+                for index, entry in enumerate(value)
+            ]
+        return value
+
+    def known(self, *path: str) -> bool:
+        """Whether the file is clear about a part.
+
+        It is not if the part is malformed, or if it is absent and an unknown key beside it may be
+        its misspelt name.
+        """
+        inner = self._data
+        for end, key in enumerate(path):
+            if path[: end + 1] in self.broken:
+                return False
+            if key not in inner:
+                return path[:end] not in self._misspelt
+            inner = inner[key]
+        return True
+
+    def keys_of(self, section: str) -> Collection[str]:
+        inner = self._data.get(section)
+        return inner.keys() if isinstance(inner, Mapping) else ()
 
 
 def _one_line(message: str) -> str:

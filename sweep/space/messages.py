@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from sweep.space.base import shorten
 from sweep.space.yaml_reader import Document, Position
 
-__all__ = ["translate"]
+__all__ = ["dotted", "file_path", "translate"]
 
 _NUMBER = "must be a number; {found}{hint}"
 _WHOLE_NUMBER = "must be a whole number; {found}{hint}"
@@ -62,24 +62,25 @@ def translate(
         document: The file.
     """
     kind, location = detail["type"], detail["loc"]
-    path = _file_path(location, document.data, missing=kind == "missing")
+    path = file_path(location, document.data, missing=kind == "missing")
     if kind == "extra_forbidden":
         key, allowed = str(path[-1]), _allowed_keys(model, location[:-1])
         where, path = document.position(path, of_key=True), path[:-1]
         guess = _did_you_mean(key, allowed)
         message = f"unknown key {_show(key)}{guess}; allowed: {', '.join(allowed)}"
     elif kind == "missing":
-        return document.position(path[:-1], of_key=True), f"{_dotted(path)} is missing"
+        return document.position(path[:-1], of_key=True), f"{dotted(path)} is missing"
     else:
         where, message = document.position(path), _message(detail)
-    return where, f"{_dotted(path)}: {message}" if path else message
+    return where, f"{dotted(path)}: {message}" if path else message
 
 
-def _dotted(path: Iterable[int | str]) -> str:
+def dotted(path: Iterable[int | str]) -> str:
+    """A path as messages show it: `enqueue.0.epochs`."""
     return ".".join(map(str, path))
 
 
-def _file_path(
+def file_path(
     location: tuple[int | str, ...], data: Any, *, missing: bool
 ) -> tuple[int | str, ...]:
     """Pydantic's location without the names of union branches, which are not in the file."""

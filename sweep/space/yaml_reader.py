@@ -17,7 +17,7 @@ import yaml
 
 from sweep.space.base import shorten
 
-__all__ = ["Document", "Position", "read_yaml"]
+__all__ = ["Document", "Path", "Position", "read_yaml"]
 
 MAX_DEPTH = 12
 MAX_NODES = 40_000  # keys, values and lists
