@@ -1,4 +1,4 @@
-"""What a search space would cost, without training anything."""
+"""The cost of a search space, estimated without training."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data import data_spec, default_data_dir
+from sweep.data import data_spec, default_data_dir, num_validation
 from sweep.definitions import FAMILIES, Recipe, view
-from sweep.errors import DataError
 from sweep.space import SearchSpace
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
@@ -24,39 +23,24 @@ _SAMPLES = 512
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The size of a sweep.
+    """The size of a sweep."""
 
-    Attributes:
-        num_configurations: How many configurations differ, or None if uncountable.
-        num_trials: Trials of the budget, or None if only time limits it.
-        max_epochs: The most epochs of all trials together, or None likewise.
-        min_parameters: Trainable parameters of the smallest network that was sampled.
-        max_parameters: The same of the largest.
-        flops_per_trial: Mean operations of the matrix products of a trial that runs to its end.
-    """
-
-    num_configurations: int | None
-    num_trials: int | None
-    max_epochs: int | None
-    min_parameters: int
+    num_configurations: int | None  # None: uncountable
+    num_trials: int | None  # None: only time limits the sweep
+    max_epochs: int | None  # of all trials together
+    min_parameters: int  # of the networks that were sampled
     max_parameters: int
-    flops_per_trial: float
+    flops_per_trial: float  # mean of the matrix products of a trial that is not pruned
 
 
 def estimate(space: SearchSpace) -> Estimate:
-    """Count a sweep, from configurations drawn at random from the space.
+    """Estimate a sweep from configurations drawn at random from the space.
 
-    Raises:
-        DataError: the validation split leaves nothing to train on.
+    Raises `DataError` if the validation split leaves nothing to train on.
     """
-    spec = data_spec(space.dataset.settings(default_data_dir()))
-    held_out = space.dataset.validation
-    num_train = spec.num_pool - (spec.num_pool // 6 if held_out is None else held_out)
-    if num_train < 1:
-        raise DataError(
-            f"dataset.validation must be below {spec.num_pool:,}, the size of the training pool "
-            f"of {space.dataset.name}; found {held_out:,}"
-        )
+    settings = space.dataset.settings(default_data_dir())
+    spec = data_spec(settings)
+    num_train = spec.num_pool - num_validation(settings, spec.num_pool)
     draw = _Random(random.Random(0))  # noqa: S311 - an estimate, not a secret
     sizes, flops = [], []
     for _ in range(_SAMPLES):
@@ -76,7 +60,7 @@ def estimate(space: SearchSpace) -> Estimate:
 
 
 def measure_throughput(seconds: float = 0.2) -> float:
-    """Floating-point operations a second of float32 matrix products on this machine's CPU."""
+    """Floating-point operations per second of float32 matrix products on this CPU."""
     left, right = np.ones((512, 512), np.float32), np.ones((512, 512), np.float32)
     left @ right  # the first product starts the threads
     count, started = 0, time.perf_counter()
@@ -87,7 +71,7 @@ def measure_throughput(seconds: float = 0.2) -> float:
 
 
 class _Random:
-    """Draws each value at random (a `sweep.space.Suggester`)."""
+    """Draws each value at random, a `sweep.space.Suggester`."""
 
     def __init__(self, generator: random.Random) -> None:
         self._generator = generator

@@ -1,10 +1,10 @@
-"""File or mapping → `SearchSpace`, or every problem at once, each with its position."""
+"""File or mapping → `SearchSpace`, or every problem with its position."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,18 +27,18 @@ _DEFAULT_MODEL = SearchSpace.model_fields["model"].default
 # What stands for a part that is needed and malformed.
 _PLACEHOLDERS = {"name": "x", "dataset": next(iter(DATASETS))}
 # How many keys lead to the smallest part of a section that can be left out.
-_DEPTHS = {"parameters": 2, "sampler": 2, "pruner": 2, "budget": 2, "enqueue": 3}
+_DEPTHS: dict[Path, int] = {
+    **dict.fromkeys([("parameters",), ("sampler",), ("pruner",), ("budget",)], 2),
+    ("enqueue",): 3,
+}
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
-    """Read and validate a search space.
-
-    Args:
-        source: Path of a YAML file, or the same content as a mapping.
+    """Read and validate a search space: a YAML file or its content as a mapping.
 
     Raises:
         InputError: the file cannot be read.
-        SearchSpaceError: the search space breaks a rule; the error lists every problem with
+        SearchSpaceError: the search space is invalid; the error lists every problem with
             `file:line:column`, the rule and the value found.
     """
     if isinstance(source, Mapping):
@@ -60,10 +60,9 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
 
 
 def stored_space(study: StudyRecord) -> SearchSpace:
-    """The search space that a study remembers; its name is the study's.
+    """The recorded search space of a study, under the study's name.
 
-    Raises:
-        StoreError: it is not valid in this version.
+    Raises `StoreError` if it is not valid in this version.
     """
     try:
         space = load_space(study.space)
@@ -81,16 +80,9 @@ def override_space(
     seed: int | None = None,
     **budget: int | float | None,
 ) -> SearchSpace:
-    """A valid space with some values replaced; None keeps the space's own.
+    """A valid space with another name, sampler seed or entries of the budget; None changes nothing.
 
-    Args:
-        space: A valid search space.
-        name: Its new name.
-        seed: The sampler's new seed.
-        budget: New entries of its budget.
-
-    Raises:
-        SearchSpaceError: a value breaks a rule.
+    Raises `SearchSpaceError` if a value breaks a rule.
     """
     whole = space.to_json()
     for section, new in ((whole, {"name": name}), (whole["sampler"], {"seed": seed}),
@@ -113,13 +105,9 @@ def _validate(document: Document, name: str | None) -> SearchSpace:
         rest = len(places) - _MAX_PROBLEMS
         where, _ = places[_MAX_PROBLEMS]
         places[_MAX_PROBLEMS:] = [(where, f"and {rest:,} more problems from here")]
+    prefixes = [f"{name}:{where.line}:{where.column}: " if name else "" for where, _ in places]
     raise SearchSpaceError(
-        [
-            f"{name}:{where.line}:{where.column}: {_one_line(message)}"
-            if name
-            else _one_line(message)
-            for where, message in places
-        ]
+        [prefix + _one_line(message) for prefix, (_, message) in zip(prefixes, places, strict=True)]
     )
 
 
@@ -146,14 +134,15 @@ def _examine(document: Document) -> tuple[SearchSpace | None, list[tuple[Positio
             ]
         if not parts.drop(details):
             return None, problems
-    names = {*space.definitions, *parts.keys_of("parameters")}
+    malformed = [str(path[1]) for path in parts.broken if path[:-1] == ("parameters",)]
+    names = {*space.definitions, *malformed}
     for path, message in rules.check(space, parts.known, names):
         problems.append((document.position(path), f"{dotted(path)}: {message}"))
     return None if parts.broken else space, problems
 
 
 def _model(data: Any) -> str:
-    """The model family that a file names; the default one if it names none that exists."""
+    """The model family that the data name, or the default one."""
     model = data.get("model") if isinstance(data, Mapping) else None
     return model if isinstance(model, str) and model in FAMILIES else _DEFAULT_MODEL
 
@@ -170,9 +159,8 @@ class _Parts:
         """Leave out what these errors are about; False if nothing can be left out."""
         before = len(self.broken)
         for detail in details:
-            is_missing = detail["type"] == "missing"
-            path = file_path(detail["loc"], self.rest, missing=is_missing)
-            self.broken.add(path[: _DEPTHS.get(str(path[0]), 1)] if path else ())
+            path = file_path(detail["loc"], self.rest) or detail["loc"][:1]
+            self.broken.add(path[: _DEPTHS.get(path[:1], 1)])
             if detail["type"] == "extra_forbidden":
                 self._misspelt.add(path[:-1])
         if ("model",) in self.broken:
@@ -211,13 +199,9 @@ class _Parts:
             inner = inner[key]
         return True
 
-    def keys_of(self, section: str) -> Collection[str]:
-        inner = self._data.get(section)
-        return inner.keys() if isinstance(inner, Mapping) else ()
-
 
 def _one_line(message: str) -> str:
-    """A message of which every character can be seen, whatever the file's keys are made of."""
+    """A message as one line of printable characters, whatever the file contains."""
     shown = "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in message
     )
