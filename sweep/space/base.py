@@ -69,7 +69,7 @@ def at_most(number: int) -> BeforeValidator:
 
     def check(value: Any) -> Any:
         if isinstance(value, list) and len(value) > number:
-            raise ValueError(f"may have {number} entries; found {len(value)}")
+            raise ValueError(f"may have at most {number:,} entries; found {len(value):,}")
         return value
 
     return BeforeValidator(check)

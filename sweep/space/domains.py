@@ -76,7 +76,7 @@ class Range(StrictModel, Generic[T, S]):
             found = f"found low {low}, high {high}, step {step}"
             steps = (high - low) / step
             if steps > MAX_STEPS:
-                raise ValueError(f"a range may have {MAX_STEPS:,} steps; {found}")
+                raise ValueError(f"a range may have at most {MAX_STEPS:,} steps; {found}")
             if (high > low and steps < 0.5) or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
                 raise ValueError(f"high - low must be a multiple of step; {found}")
         return self

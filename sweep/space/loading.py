@@ -54,7 +54,7 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
     if len(text) > MAX_BYTES:
         limit, found = MAX_BYTES // 1024, size // 1024
         raise SearchSpaceError(
-            [f"{path}:1:1: a search space may have {limit} KiB; found {found} KiB"]
+            [f"{path}:1:1: a search space may have at most {limit} KiB; found {found} KiB"]
         )
     return _validate(read_yaml(text), name=str(path))
 

@@ -71,7 +71,7 @@ def _check_conditions(names: Collection[str], domains: Mapping[str, Domain]) -> 
             yield from _check_chains(domains, sampling_order(domains))
         except CycleError as error:
             (cycle,) = error.args
-            message = f"conditions go round in a circle: {' → '.join(cycle)}"
+            message = f"conditions form a cycle: {' → '.join(cycle)}"
             yield ("parameters", cycle[0], "when"), message
 
 

@@ -204,7 +204,7 @@ class _Reader:
             return text
         if len(text) > _MAX_DIGITS:
             self._problems.append(
-                (where, f"a number may have {_MAX_DIGITS} digits; found {len(text)}")
+                (where, f"a number may have at most {_MAX_DIGITS} digits; found {len(text)}")
             )
             return None
         return int(text) if _INT.fullmatch(text) else float(text)

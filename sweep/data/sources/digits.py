@@ -35,7 +35,7 @@ class Digits:
         # Importing scikit-learn takes two seconds; reading its file does not.
         package = importlib.util.find_spec("sklearn")
         if package is None or not package.submodule_search_locations:
-            raise DataError("the digits come with scikit-learn, which is missing: pip install it")
+            raise DataError("digits comes with scikit-learn, which is missing: install it")
         path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
         try:
             with gzip.open(path, "rt", encoding="ascii") as file:

@@ -324,14 +324,14 @@ def test_deep_nesting_is_refused(tmp_path, text):
 def test_ten_megabytes_of_nesting_are_refused_at_once(tmp_path, piece):
     path = tmp_path / "space.yaml"
     path.write_text(piece * (10_000_000 // len(piece)))
-    words = "a search space may have 256 KiB; found 9765 KiB"
+    words = "a search space may have at most 256 KiB; found 9765 KiB"
     with at_once(300), pytest.raises(SearchSpaceError, match=words):
         load_space(path)
 
 
 def test_a_number_of_absurd_length_is_refused(tmp_path):
     found = problems(tmp_path, f"{PARAMETERS}  epochs: {'9' * 5000}\n")
-    assert any("a number may have 400 digits; found 5000" in problem for problem in found)
+    assert any("a number may have at most 400 digits; found 5000" in problem for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -436,12 +436,12 @@ OPTIMIZER = "  optimizer: {choices: [adam, sgd]}\n"
             + "  optimizer: {choices: [adam, sgd], when: {activation: relu}}\n"
             + "  activation: {choices: [relu, tanh], when: {optimizer: sgd}}\n",
             "5:45",
-            ["circle", "activation → optimizer → activation"],
+            ["form a cycle", "activation → optimizer → activation"],
         ),
         (
             PARAMETERS + "  optimizer: {choices: [adam, sgd], when: {optimizer: sgd}}\n",
             "4:43",
-            ["circle", "optimizer → optimizer"],
+            ["form a cycle", "optimizer → optimizer"],
         ),
         (HEAD + "enqueue: {epochs: 3}\n", "3:10", ["enqueue: must be a list"]),
         (HEAD + "enqueue: [{epoch: 3}]\n", "3:19", ["no parameter 'epoch'"]),
