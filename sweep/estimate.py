@@ -41,7 +41,7 @@ def estimate(space: SearchSpace) -> Estimate:
     settings = space.dataset.settings(default_data_dir())
     spec = data_spec(settings)
     num_train = spec.num_pool - num_validation(settings, spec.num_pool)
-    draw = _Random(random.Random(0))  # noqa: S311 - an estimate, not a secret
+    draw = _Random(0)
     sizes, flops = [], []
     for _ in range(_SAMPLES):
         params = space.suggest(draw)
@@ -70,23 +70,20 @@ def measure_throughput(seconds: float = 0.2) -> float:
     return count * 2 * 512**3 / elapsed
 
 
-class _Random:
+class _Random(random.Random):
     """Draws each value at random, a `sweep.space.Suggester`."""
-
-    def __init__(self, generator: random.Random) -> None:
-        self._generator = generator
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
         if log:
             return round(self.suggest_float(name, low, high, step=None, log=True))
-        return low + step * self._generator.randint(0, (high - low) // step)
+        return low + step * self.randint(0, (high - low) // step)
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None, log: bool
     ) -> float:
         if log:
-            return math.exp(self._generator.uniform(math.log(low), math.log(high)))
-        return self._generator.uniform(low, high)
+            return math.exp(self.uniform(math.log(low), math.log(high)))
+        return self.uniform(low, high)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._generator.choice(choices)
+        return self.choice(choices)
