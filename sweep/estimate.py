@@ -1,4 +1,4 @@
-"""What a search space would cost, without training anything."""
+"""The cost of a search space, estimated without training."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data import data_spec, default_data_dir
+from sweep.data import data_spec, default_data_dir, num_validation
 from sweep.definitions import FAMILIES, Recipe, view
-from sweep.errors import DataError
 from sweep.space import SearchSpace
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
@@ -24,40 +23,25 @@ _SAMPLES = 512
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The size of a sweep.
+    """The size of a sweep."""
 
-    Attributes:
-        num_configurations: How many configurations differ, or None if uncountable.
-        num_trials: Trials of the budget, or None if only time limits it.
-        max_epochs: The most epochs of all trials together, or None likewise.
-        min_parameters: Trainable parameters of the smallest network that was sampled.
-        max_parameters: The same of the largest.
-        flops_per_trial: Mean operations of the matrix products of a trial that runs to its end.
-    """
-
-    num_configurations: int | None
-    num_trials: int | None
-    max_epochs: int | None
-    min_parameters: int
+    num_configurations: int | None  # None: uncountable
+    num_trials: int | None  # None: only time limits the sweep
+    max_epochs: int | None  # of all trials together
+    min_parameters: int  # of the networks that were sampled
     max_parameters: int
-    flops_per_trial: float
+    flops_per_trial: float  # mean of the matrix products of a trial that is not pruned
 
 
 def estimate(space: SearchSpace) -> Estimate:
-    """Count a sweep, from configurations drawn at random from the space.
+    """Estimate a sweep from configurations drawn at random from the space.
 
-    Raises:
-        DataError: the validation split leaves nothing to train on.
+    Raises `DataError` if the validation split leaves nothing to train on.
     """
-    spec = data_spec(space.dataset.settings(default_data_dir()))
-    held_out = space.dataset.validation
-    num_train = spec.num_pool - (spec.num_pool // 6 if held_out is None else held_out)
-    if num_train < 1:
-        raise DataError(
-            f"dataset.validation must be below {spec.num_pool:,}, the size of the training pool "
-            f"of {space.dataset.name}; found {held_out:,}"
-        )
-    draw = _Random(random.Random(0))  # noqa: S311 - an estimate, not a secret
+    settings = space.dataset.settings(default_data_dir())
+    spec = data_spec(settings)
+    num_train = spec.num_pool - num_validation(settings, spec.num_pool)
+    draw = _Random(0)
     sizes, flops = [], []
     for _ in range(_SAMPLES):
         params = space.suggest(draw)
@@ -76,7 +60,7 @@ def estimate(space: SearchSpace) -> Estimate:
 
 
 def measure_throughput(seconds: float = 0.2) -> float:
-    """Floating-point operations a second of float32 matrix products on this machine's CPU."""
+    """Floating-point operations per second of float32 matrix products on this CPU."""
     left, right = np.ones((512, 512), np.float32), np.ones((512, 512), np.float32)
     left @ right  # the first product starts the threads
     count, started = 0, time.perf_counter()
@@ -86,23 +70,20 @@ def measure_throughput(seconds: float = 0.2) -> float:
     return count * 2 * 512**3 / elapsed
 
 
-class _Random:
-    """Draws each value at random (a `sweep.space.Suggester`)."""
-
-    def __init__(self, generator: random.Random) -> None:
-        self._generator = generator
+class _Random(random.Random):
+    """Draws each value at random, a `sweep.space.Suggester`."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
         if log:
             return round(self.suggest_float(name, low, high, step=None, log=True))
-        return low + step * self._generator.randint(0, (high - low) // step)
+        return low + step * self.randint(0, (high - low) // step)
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None, log: bool
     ) -> float:
         if log:
-            return math.exp(self._generator.uniform(math.log(low), math.log(high)))
-        return self._generator.uniform(low, high)
+            return math.exp(self.uniform(math.log(low), math.log(high)))
+        return self.uniform(low, high)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._generator.choice(choices)
+        return self.choice(choices)

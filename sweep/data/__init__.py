@@ -1,6 +1,6 @@
-"""Data sets by name → training and validation splits; the seal on the test split.
+"""Data sets by name → training and validation splits; the test split stays sealed.
 
-Needs NumPy only, so that the driver never imports torch.
+Imports no torch, because the driver imports this.
 """
 
 from sweep.data.parts import Part
@@ -10,6 +10,7 @@ from sweep.data.splits import (
     default_data_dir,
     fingerprint,
     load_training_data,
+    num_validation,
 )
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "default_data_dir",
     "fingerprint",
     "load_training_data",
+    "num_validation",
 ]

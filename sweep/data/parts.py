@@ -1,4 +1,4 @@
-"""The form in which examples come, whatever they were read from."""
+"""Examples in memory, whatever they were read from."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ __all__ = ["Part"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Examples with their labels.
+    """Examples and their labels, which count from 0."""
 
-    Attributes:
-        inputs: uint8 for images, float32 for tables; shape (N, *input_shape).
-        labels: int64, shape (N,), from 0 to the number of classes - 1.
-    """
-
-    inputs: NDArray[Any]
-    labels: NDArray[np.int64]
+    inputs: NDArray[Any]  # (N, *input_shape); uint8 for images, float32 for tables
+    labels: NDArray[np.int64]  # (N,)
 
     def __len__(self) -> int:
         return len(self.labels)

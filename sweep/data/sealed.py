@@ -1,7 +1,6 @@
 """The test part of a data set.
 
-Only `sweep.evaluation.openings` may import this module; the lint step holds the contract. That
-module records each reading in the store before it opens the test part.
+Only `sweep.evaluation.openings` may import this; it records each reading before it reads.
 """
 
 from __future__ import annotations
@@ -14,9 +13,5 @@ __all__ = ["open_test_split"]
 
 
 def open_test_split(settings: DataSettings) -> Part:
-    """Read the test part, in the order of the data set.
-
-    Raises:
-        DataError: the data set is missing or damaged.
-    """
+    """Read the test part in the data set's order; `DataError` if it is missing or damaged."""
     return open_source(settings).read("test")

@@ -1,8 +1,6 @@
-"""The training pool of a data set, split into training and validation examples.
+"""A data set's training pool, split into training and validation examples.
 
-The test part is not reachable from here: see `sweep.data.sealed`.
-
-Shape legend: N examples, D numbers of one example.
+The test part cannot be reached from here: see `sweep.data.sealed`.
 """
 
 from __future__ import annotations
@@ -21,18 +19,22 @@ from sweep.data.sources import open_source
 from sweep.errors import DataError
 from sweep.records import DataFacts, DataSettings, DataSpec
 
-__all__ = ["TrainingData", "data_spec", "default_data_dir", "fingerprint", "load_training_data"]
+__all__ = [
+    "TrainingData",
+    "data_spec",
+    "default_data_dir",
+    "fingerprint",
+    "load_training_data",
+    "num_validation",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What engines may see: two disjoint splits and what is needed to normalise them.
+    """What engines may see: two disjoint splits and how to normalise them.
 
-    Attributes:
-        mean: Mean of each input over the training split, before any scaling; of an image, that of
-            its channel. float64, shape (D,).
-        std: Standard deviation likewise; 1 where it would be 0.
-        fingerprint: SHA-256 of both splits, in their order.
+    `mean` and `std` (1 where it would be 0) are those of each input over the training split before
+    any scaling, float64 of shape (inputs,); an image's inputs share those of their channel.
     """
 
     spec: DataSpec
@@ -40,7 +42,7 @@ class TrainingData:
     validation: Part
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
-    fingerprint: str
+    fingerprint: str  # SHA-256 of both splits, in their order
 
     @property
     def facts(self) -> DataFacts:
@@ -52,8 +54,7 @@ class TrainingData:
 def data_spec(settings: DataSettings) -> DataSpec:
     """What is known of a data set without reading its examples.
 
-    Raises:
-        DataError: the data set is missing or damaged.
+    Raises `DataError` if the data set is missing or damaged.
     """
     return open_source(settings).spec()
 
@@ -61,30 +62,32 @@ def data_spec(settings: DataSettings) -> DataSpec:
 def load_training_data(settings: DataSettings) -> TrainingData:
     """Read a data set's training pool and split it.
 
-    The split depends on its seed and the sizes alone, so that all trials of a study, on any
-    machine, see the same one.
-
-    Raises:
-        DataError: the data set is missing or damaged, or the validation split leaves nothing to
-            train on.
+    The split depends only on its seed and the sizes, so that all trials of a study see the same one
+    on any machine. Raises `DataError` if the data set is missing or damaged, or if the validation
+    split leaves nothing to train on.
     """
     source = open_source(settings)
     spec, pool = source.spec(), source.read("pool")
-    size = settings.num_validation
-    size = len(pool) // 6 if size is None else size
-    if size >= len(pool):
-        raise DataError(
-            f"dataset.validation must be below {len(pool):,}, the size of the training pool of "
-            f"{settings.name}; found {size:,}"
-        )
+    size = num_validation(settings, len(pool))
     order = np.random.default_rng(settings.split_seed).permutation(len(pool))
     validation, train = pool.take(order[:size]), pool.take(order[size:])
     mean, std = _moments(spec, train)
     return TrainingData(spec, train, validation, mean, std, fingerprint(train, validation))
 
 
+def num_validation(settings: DataSettings, num_pool: int) -> int:
+    """Examples held out for validation; `DataError` if they leave nothing to train on."""
+    size = num_pool // 6 if settings.num_validation is None else settings.num_validation
+    if size >= num_pool:
+        raise DataError(
+            f"dataset.validation must be below {num_pool:,}, the size of the training pool of "
+            f"{settings.name}; found {size:,}"
+        )
+    return size
+
+
 def _moments(spec: DataSpec, train: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each input: of a column, or of a channel's pixels."""
+    """Mean and standard deviation of each column, or of each channel's pixels."""
     if spec.kind == "image":
         channels = [_moments_of_bytes(train.inputs[:, c]) for c in range(spec.input_shape[0])]
         mean, std = np.repeat(channels, spec.num_inputs // len(channels), axis=0).T
@@ -95,7 +98,7 @@ def _moments(spec: DataSpec, train: Part) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _moments_of_bytes(pixels: NDArray[np.uint8]) -> tuple[float, float]:
-    # Bytes are counted instead of converted: the same numbers without a large copy.
+    # A histogram gives the same numbers without a large float copy.
     counts = np.bincount(pixels.reshape(-1), minlength=256)
     values = np.arange(256)
     mean = float(counts @ values / counts.sum())
@@ -103,7 +106,7 @@ def _moments_of_bytes(pixels: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def fingerprint(*parts: Part) -> str:
-    """SHA-256 of the shapes, inputs and labels of these parts."""
+    """SHA-256 of the parts' shapes, inputs and labels."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part.inputs.dtype.name}{part.inputs.shape}".encode())
@@ -113,5 +116,5 @@ def fingerprint(*parts: Part) -> str:
 
 
 def default_data_dir() -> Path:
-    """Where data sets lie unless told otherwise: `$SWEEP_DATA_DIR`, then `data/`."""
+    """The default folder of data sets: `$SWEEP_DATA_DIR`, or `data/` if that is not set."""
     return Path(os.environ.get("SWEEP_DATA_DIR") or "data")

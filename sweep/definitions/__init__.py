@@ -1,8 +1,6 @@
-"""Every hyperparameter, metric and built-in data set: defined once, and free of torch.
+"""Every hyperparameter, metric and built-in data set, defined once and without torch.
 
-Validation, the JSON Schema, `sweep check`, the driver, the report and the documentation are all
-made from here. A default never changes once it was released, because a study that does not name a
-parameter reads as having its default.
+A released default never changes: a study that does not name a parameter has its default.
 """
 
 from __future__ import annotations
@@ -58,11 +56,7 @@ FAMILIES: dict[str, FamilyDefinition] = {family.name: family for family in (MLP,
 
 
 def parameters_of(model: str) -> dict[str, Parameter]:
-    """Every hyperparameter of a model: the family's own and the recipe's, by name.
-
-    Args:
-        model: A name of `FAMILIES`.
-    """
+    """The hyperparameters of a model family (a name of `FAMILIES`) and of the recipe, by name."""
     return {**FAMILIES[model].parameters, **declared(Recipe)}
 
 
@@ -91,4 +85,4 @@ DATASETS: dict[str, DataSpec] = {
     "emnist-balanced": _images(_BALANCED, 112_800, 18_800),
     "digits": _images(_TEN, 1437, 360, size=8),
 }
-"""The built-in data sets by name: what is known of each without reading it."""
+"""The specs of the built-in data sets, known without reading them."""

@@ -1,7 +1,4 @@
-"""The metrics of an epoch: each can be a study's objective, measured on the validation split.
-
-Shape legend: C classes.
-"""
+"""The metrics of an epoch; a study's objective is one of them on the validation split."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ __all__ = ["METRICS", "OBJECTIVES", "Metric", "class_metrics", "is_share"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: `goal` is `maximize` or `minimize`, a share is between 0 and 1."""
+    """A metric; `goal` is `maximize` or `minimize`, and a share lies between 0 and 1."""
 
     name: str
     goal: str
@@ -32,10 +29,8 @@ METRICS: dict[str, Metric] = {
         Metric("f1_macro", "maximize", "mean over the classes of the F1 score"),
     )
 }
-"""Metrics by name."""
-
 OBJECTIVES: dict[str, Metric] = {f"validation_{name}": metric for name, metric in METRICS.items()}
-"""Metrics by the names under which a study can rank by them."""
+"""Metrics by the names of the objectives that rank by them."""
 
 
 def is_share(value_name: str) -> bool:
@@ -52,20 +47,14 @@ def class_metrics(
     num_true: NDArray[np.float64],
     num_predicted: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
-    """The metrics that follow from how often each class was right, there, and predicted.
+    """`accuracy`, `balanced_accuracy` and `f1_macro`, each of shape (...).
 
-    Balanced accuracy is the mean recall of the classes that occur (Brodersen et al. 2010); the F1
-    score of a class is the harmonic mean of precision and recall, 0 for a class that is never
-    right, and its mean is over the classes that occur or are predicted. Both are scikit-learn's
-    `balanced_accuracy_score` and `f1_score(average="macro")`.
+    The counts are of each class's examples, all of shape (..., classes): those predicted correctly,
+    all of them, and all examples predicted as that class.
 
-    Args:
-        num_right: Examples of each class that are predicted as it, shape (..., C).
-        num_true: Examples of each class, shape (..., C).
-        num_predicted: Examples that are predicted as each class, shape (..., C).
-
-    Returns:
-        `accuracy`, `balanced_accuracy` and `f1_macro`, each of shape (...).
+    Balanced accuracy is the mean recall of the classes that occur (Brodersen et al. 2010), as in
+    scikit-learn's `balanced_accuracy_score`. Macro F1 is the mean over the classes that occur or
+    are predicted, as in `f1_score(average="macro")`; F1 is 0 for a class that is never right.
     """
     either = num_true + num_predicted
     recall = num_right / np.maximum(num_true, 1)

@@ -51,7 +51,7 @@ class MlpParameters:
     )
 
     def layer_sizes(self, spec: DataSpec) -> list[int]:
-        """Units of each layer, from the inputs to the classes."""
+        """The number of inputs, then the units of each layer."""
         return [spec.num_inputs, *[self.layer_size] * (self.num_layers - 1), spec.num_classes]
 
 
@@ -65,15 +65,15 @@ def _cost(params: Params, spec: DataSpec) -> Cost:
     network = view(MlpParameters, params)
     sizes = network.layer_sizes(spec)
     products = sum(a * b for a, b in itertools.pairwise(sizes))
-    # Padding in a stack adds at most an eighth to a layer; see `sweep.families.mlp.layout`.
+    # Padding in a stack adds at most an eighth to a layer: see `sweep.families.mlp.layout`.
     padded = replace(network, layer_size=math.ceil(network.layer_size * 9 / 8)).layer_sizes(spec)
     hidden, classes = sum(padded[1:-1]), padded[-1]
     return Cost(
         num_parameters=products + sum(sizes[1:]),
-        # Two for each weight forward and four backward, but nothing flows back into the inputs.
+        # Two per weight forward and four backward, but inputs need no gradient.
         example_flops=6 * products - 2 * sizes[0] * sizes[1],
         stacked_parameters=sum((a + 1) * b for a, b in itertools.pairwise(padded)),
-        # Outputs before and after activation; with dropout, masks and what is left after them.
+        # Outputs before and after activation; with dropout also masks and masked outputs.
         training_numbers=hidden * (4 if network.dropout else 2) + classes * 8,
         inference_numbers=hidden + classes * 6,
     )

@@ -1,14 +1,7 @@
-"""Hyperparameters, and how the ones of a family or of the recipe are declared.
+"""Hyperparameters and how a family or the recipe declares them.
 
-A set of hyperparameters is a frozen dataclass whose fields are made by `whole`, `real` and
-`choice`::
-
-    @dataclass(frozen=True, slots=True)
-    class Recipe:
-        epochs: int = whole("Passes over the training split.", 20, minimum=1, maximum=100_000)
-
-The field is the one definition of the hyperparameter: its name, type, bounds, default and meaning.
-`declared` lists the definitions, `view` reads a trial's parameters through them.
+A frozen dataclass with fields made by `whole`, `real` and `choice` is the only definition of its
+hyperparameters: `declared` lists them, `view` reads a trial's parameters as that dataclass.
 """
 
 from __future__ import annotations
@@ -48,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DefaultBy:
-    """A default for each choice of a categorical parameter, its parent."""
+    """A default that depends on the choice of another parameter, its parent."""
 
     parent: str
     values: Mapping[str, float]
@@ -90,17 +83,17 @@ Parameter = IntParameter | FloatParameter | CategoricalParameter
 
 
 def whole(meaning: str, default: int, *, minimum: int, maximum: int) -> Any:
-    """A field that is a whole number."""
+    """A field for a whole number."""
     return _field(IntParameter("", meaning, default, minimum, maximum))
 
 
 def real(meaning: str, default: float | DefaultBy, *, minimum: float, maximum: float) -> Any:
-    """A field that is a number."""
+    """A field for a number."""
     return _field(FloatParameter("", meaning, default, minimum, maximum))
 
 
 def choice(meaning: str, default: str, choices: Sequence[str]) -> Any:
-    """A field that is one of a few names."""
+    """A field for one of a few names."""
     return _field(CategoricalParameter("", meaning, default, tuple(choices)))
 
 
@@ -110,12 +103,12 @@ def _field(parameter: Parameter) -> Any:
 
 @cache
 def declared(kind: type) -> Mapping[str, Parameter]:
-    """The hyperparameters that a dataclass declares, by name, in the order of its fields."""
+    """A dataclass's hyperparameters by name, in the order of its fields."""
     return {each.name: replace(each.metadata["parameter"], name=each.name) for each in fields(kind)}
 
 
 def with_defaults(parameters: Mapping[str, Parameter], params: Params) -> dict[str, Scalar]:
-    """A value for each of these parameters: the one in `params`, or the default.
+    """A value for each parameter: the one in `params`, or its default.
 
     A parameter whose default depends on another must come after it.
     """
@@ -131,11 +124,7 @@ def with_defaults(parameters: Mapping[str, Parameter], params: Params) -> dict[s
 
 
 def require_valid(parameters: Mapping[str, Parameter], params: Params) -> None:
-    """Check each parameter's value.
-
-    Raises:
-        ValueError: a value is missing or not allowed.
-    """
+    """Raise `ValueError` if a parameter's value is missing or not allowed."""
     for name, parameter in parameters.items():
         value = params.get(name)
         if isinstance(parameter, CategoricalParameter):
@@ -149,43 +138,32 @@ def require_valid(parameters: Mapping[str, Parameter], params: Params) -> None:
 
 
 def view(kind: type[T], params: Params) -> T:
-    """A trial's parameters as the dataclass that declares them; missing ones are defaults."""
+    """A trial's parameters as the dataclass that declares them; missing ones take defaults."""
     return kind(**with_defaults(declared(kind), params))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one network of a family costs.
-
-    Attributes:
-        num_parameters: Its trainable numbers.
-        example_flops: Floating-point operations of the matrix products that one training example
-            needs, forward and backward.
-        stacked_parameters: The most numbers that its parameters take in a stack, padding included.
-        training_numbers: Numbers that one example leaves in memory while it is trained on.
-        inference_numbers: The same while nothing is trained.
-    """
+    """What one network of a family costs in computation and memory."""
 
     num_parameters: int
+    # Floating-point operations of one training example's matrix products, forward and backward.
     example_flops: int
+    # The most numbers that the parameters occupy in a stack, padding included.
     stacked_parameters: int
+    # Numbers that one example leaves in memory during training, and during inference.
     training_numbers: int
     inference_numbers: int
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyDefinition:
-    """A model family's own hyperparameters, and what they mean for time and memory.
-
-    Attributes:
-        idle: Names of those that have no effect in a configuration.
-        cost: What a network of this configuration costs on this kind of data.
-        stack_key: Networks with similar keys waste least when they are trained as one stack; None
-            for a family whose networks are trained one by one.
-    """
+    """A model family's own hyperparameters and what they mean for time and memory."""
 
     name: str
     parameters: Mapping[str, Parameter]
+    # Names of the parameters without effect in a configuration.
     idle: Callable[[Params], frozenset[str]]
     cost: Callable[[Params, DataSpec], Cost]
+    # Networks with similar keys waste least in one stack; None: they are trained one by one.
     stack_key: Callable[[Params], tuple[Scalar, ...]] | None

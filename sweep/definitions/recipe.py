@@ -53,5 +53,5 @@ class Recipe:
 
 
 def idle_in_recipe(params: Params) -> frozenset[str]:
-    """Names of the recipe's parameters that have no effect in a configuration."""
+    """Names of the recipe's parameters without effect in a configuration."""
     return frozenset() if params.get("optimizer") == "sgd" else frozenset({"momentum"})

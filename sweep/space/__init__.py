@@ -1,7 +1,4 @@
-"""YAML file → validated `SearchSpace`; its fingerprint; how it asks for values.
-
-Knows neither Optuna nor torch.
-"""
+"""YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
 from sweep.space.domains import Choices, Range, default_words
 from sweep.space.loading import load_space, override_space, stored_space

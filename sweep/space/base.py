@@ -1,4 +1,4 @@
-"""What all models of the search space share: strict types and the shorthand of a bare name."""
+"""Strict types and shorthands that the models of the search space share."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ Flag = Annotated[bool, Strict()]
 
 
 class StrictModel(BaseModel):
-    """Settings of every model: unknown keys are errors, values do not change."""
+    """A model that refuses unknown keys and does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def one_of(names: Collection[str]) -> Any:
-    """The type of a text that is one of these names, which are looked up at each validation."""
+    """The type of a text that is one of these names, looked up at each validation."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, str) or value not in names:
-            # The error of a `Literal`, whose names would be fixed.
+            # The error of a `Literal`, which cannot be used: its names are fixed.
             expected = ", ".join(map(repr, names))
             raise PydanticCustomError("literal_error", "{expected}", {"expected": expected})
         return value
@@ -50,12 +50,9 @@ def one_of(names: Collection[str]) -> Any:
 
 
 def named(key: str, form: Any, names: Collection[str] = ()) -> BeforeValidator:
-    """Accept a bare name in place of a mapping with only that key.
+    """Accept a bare name in place of a mapping (a model or a union of them) with only this key.
 
-    Args:
-        key: The key that the name stands for.
-        form: The type of the mapping, or a union of types.
-        names: The allowed names; by default the literals of the key.
+    Without `names`, the key's literals are allowed.
     """
     models = get_args(form) if get_origin(form) is UnionType else (form,)
     names = tuple(names) or tuple(
@@ -68,16 +65,16 @@ def named(key: str, form: Any, names: Collection[str] = ()) -> BeforeValidator:
 
 
 def at_most(number: int) -> BeforeValidator:
-    """Refuse a longer list before any of its entries is validated."""
+    """Refuse a longer list before its entries are validated."""
 
     def check(value: Any) -> Any:
         if isinstance(value, list) and len(value) > number:
-            raise ValueError(f"may have {number} entries; found {len(value)}")
+            raise ValueError(f"may have at most {number:,} entries; found {len(value):,}")
         return value
 
     return BeforeValidator(check)
 
 
 def shorten(text: str) -> str:
-    """As much of a text as a message may quote."""
+    """A text, cut to the length that a message may quote."""
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

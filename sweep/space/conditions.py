@@ -1,4 +1,4 @@
-"""What conditions imply: which parameters are active, in which order, how many configurations."""
+"""Conditions: which parameters are active, in which order, and how many configurations."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = [
 
 
 class CycleError(Exception):
-    """Conditions depend on each other; the argument is the cycle, its first name also last."""
+    """Conditions depend on each other; the argument is the cycle, closed by its first name."""
 
 
 def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
-    """A domain's condition: the values of which each parent must have one."""
+    """A domain's condition: the allowed values of each parent."""
     when = domain.when if isinstance(domain, Range | Choices) else None
     return {
         parent: tuple(wanted) if isinstance(wanted, list) else (wanted,)
@@ -34,15 +34,14 @@ def condition(domain: Domain) -> dict[str, tuple[Scalar, ...]]:
 
 
 def is_active(domain: Domain, active: Mapping[str, Scalar]) -> bool:
-    """Whether a domain's condition holds: every parent is active and has a wanted value."""
+    """Whether every parent is active and has an allowed value."""
     return all(active.get(parent) in wanted for parent, wanted in condition(domain).items())
 
 
 def sampling_order(domains: Mapping[str, Domain]) -> list[str]:
-    """Parameters with parents before children, otherwise in the order of their definition.
+    """Parameters with parents before children, otherwise in order of definition.
 
-    Raises:
-        CycleError: there is no such order.
+    Raises `CycleError` if there is no such order.
     """
     order: list[str] = []
 
@@ -60,21 +59,19 @@ def sampling_order(domains: Mapping[str, Domain]) -> list[str]:
 
 
 def resolve_defaults(domains: Mapping[str, Domain]) -> dict[str, Domain]:
-    """The same with the value of each default that depends on a parameter which is fixed."""
+    """The domains, with the values of defaults that depend on a fixed parameter."""
     resolved = dict(domains)
     for name, domain in domains.items():
-        if isinstance(domain, DefaultBy):
-            parent = domains.get(domain.parent)
-            if isinstance(parent, str):
-                resolved[name] = domain.values[parent]
+        if isinstance(domain, DefaultBy) and isinstance(parent := domains.get(domain.parent), str):
+            resolved[name] = domain.values[parent]
     return resolved
 
 
 def count(domains: Mapping[str, Domain]) -> int | None:
-    """How many configurations differ, or None if they are uncountable.
+    """The number of distinct configurations, or None if they are uncountable.
 
     Values that fulfil the same conditions are counted together, and so are the ways to the same
-    set of inactive parameters: large spaces are counted quickly, whatever their conditions.
+    set of inactive parameters, so that large spaces are counted quickly.
     """
     sizes = {name: number for name, each in domains.items() if (number := size(each)) is not None}
     if len(sizes) < len(domains):
@@ -101,7 +98,7 @@ def count(domains: Mapping[str, Domain]) -> int | None:
 
 
 def _alike(num_values: int, children: Mapping[str, tuple[Scalar, ...]]) -> Counter[frozenset[str]]:
-    """How many of a domain's values fulfil the conditions of which children."""
+    """The number of a domain's values that fulfil the conditions of each set of children."""
     sets = {child: frozenset(wanted) for child, wanted in children.items()}
     in_conditions = frozenset[Scalar]().union(*sets.values())
     groups = Counter(
@@ -114,7 +111,7 @@ def _alike(num_values: int, children: Mapping[str, tuple[Scalar, ...]]) -> Count
 
 
 def enumerate_configurations(domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:
-    """All configurations of a finite space: the sampled parameters that are active."""
+    """All configurations of a finite space: its active sampled parameters."""
     order = sampling_order(domains)
 
     def visit(index: int, active: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:

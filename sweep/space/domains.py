@@ -1,4 +1,4 @@
-"""What a parameter may be: a fixed value, a range or choices, typed from its definition."""
+"""Domains: a parameter is fixed, a range or choices, typed from its definition."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ __all__ = [
     "Domain",
     "Range",
     "default_words",
+    "full_meaning",
     "max_epochs",
     "parameters_model",
     "size",
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 MAX_CHOICES = 1000
-MAX_STEPS = 1_000_000  # from then on rounding decides whether a value is one of the steps
+MAX_STEPS = 1_000_000  # beyond it, rounding decides whether a value is a step
 _MAX_SHOWN = 12
 
 ConditionValue = WholeNumber | Number | Text
@@ -75,7 +76,7 @@ class Range(StrictModel, Generic[T, S]):
             found = f"found low {low}, high {high}, step {step}"
             steps = (high - low) / step
             if steps > MAX_STEPS:
-                raise ValueError(f"a range may have {MAX_STEPS:,} steps; {found}")
+                raise ValueError(f"a range may have at most {MAX_STEPS:,} steps; {found}")
             if (high > low and steps < 0.5) or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
                 raise ValueError(f"high - low must be a multiple of step; {found}")
         return self
@@ -99,7 +100,7 @@ class Choices(StrictModel, Generic[T]):
 
 
 Domain = Scalar | Range[Any, Any] | Choices[Any] | DefaultBy
-"""What a parameter may be: a value, a range, choices, or a default that depends on another."""
+"""A fixed value, a range, choices, or a default that depends on another parameter."""
 
 
 @cache
@@ -118,7 +119,6 @@ def parameters_model(model: str) -> type[BaseModel]:
 
 
 def _domain_type(parameter: Parameter) -> Any:
-    """The pydantic type of one parameter's domain, with its bounds."""
     name = "".join(word.capitalize() for word in parameter.name.split("_"))
     value: Any
     is_named = isinstance(parameter, CategoricalParameter)
@@ -137,7 +137,7 @@ def _domain_type(parameter: Parameter) -> Any:
         forms.append(Annotated[spread, Tag("range")])
 
     def form_of(written: Any) -> str:
-        """Which form was written, so that errors speak of that form only."""
+        """The form that was written: errors are about this form only."""
         if not isinstance(written, Mapping | StrictModel):
             return "fixed"
         keys = written if isinstance(written, Mapping) else type(written).model_fields
@@ -148,24 +148,27 @@ def _domain_type(parameter: Parameter) -> Any:
 
 def _domain_field(parameter: Parameter) -> Any:
     default = parameter.default
-    if not isinstance(default, DefaultBy):
-        return Field(default=default, description=parameter.meaning)
-    # Made by a factory: the schema has no room for a default that depends on something.
-    described = f"{parameter.meaning} By default {default_words(default)}."
-    return Field(default_factory=lambda: default, description=described)
+    if isinstance(default, DefaultBy):
+        # A factory, because the JSON Schema cannot express a default that depends on something.
+        return Field(default_factory=lambda: default, description=full_meaning(parameter))
+    return Field(default=default, description=parameter.meaning)
+
+
+def full_meaning(parameter: Parameter) -> str:
+    """A parameter's meaning, and what its default depends on."""
+    if isinstance(parameter.default, DefaultBy):
+        return f"{parameter.meaning} By default {default_words(parameter.default)}."
+    return parameter.meaning
 
 
 def default_words(default: DefaultBy) -> str:
-    """Say what a default depends on: `0.001 with optimizer adamw, 0.05 with sgd`."""
+    """A dependent default in words: `0.001 with optimizer adamw, 0.05 with sgd`."""
     cases = ", ".join(f"{value:g} with {name}" for name, value in default.values.items())
     return cases.replace("with ", f"with {default.parent} ", 1)
 
 
-# ---------------------------------------------------------------- values of a domain
-
-
 def size(domain: Domain) -> int | None:
-    """How many values a domain has, or None if they are uncountable."""
+    """The number of a domain's values, or None if they are uncountable."""
     if isinstance(domain, Choices):
         return len(domain.choices)
     if not isinstance(domain, Range) or domain.low == domain.high:
@@ -175,12 +178,12 @@ def size(domain: Domain) -> int | None:
 
 
 def values(domain: Domain) -> list[Any]:
-    """The values of a finite domain; one that is not sampled stands for its value."""
+    """The values of a finite domain."""
     if isinstance(domain, Choices):
         return list(domain.choices)
     if isinstance(domain, Range):
         step = domain.step or 1
-        # The last sum of a float step may come out a hair above `high`.
+        # Rounding may put the last float above `high`.
         return [min(domain.low + i * step, domain.high) for i in range(size(domain) or 0)]
     return [domain]
 
@@ -193,14 +196,14 @@ def max_epochs(domain: Domain) -> int:
 
 
 def why_outside(domain: Domain, name: str, value: Scalar) -> str | None:
-    """Why `value` is not in `domain`, the one of parameter `name`; None if it is."""
+    """Why a value is not in the domain of parameter `name`; None if it is."""
     found = f"found {shorten(repr(value))}"
     if isinstance(domain, DefaultBy):
         return f"{name} has a default that depends on {domain.parent}; give it values of its own"
     if isinstance(domain, Range):
         return _why_outside_range(domain, name, value, found)
     allowed = domain.choices if isinstance(domain, Choices) else [domain]
-    # 32.0 equals 32 and is no number of units.
+    # 32.0 equals 32 but is not a number of units.
     if value in allowed and not (isinstance(value, float) and isinstance(allowed[0], int)):
         return None
     if isinstance(domain, Choices):

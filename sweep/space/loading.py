@@ -1,10 +1,10 @@
-"""File or mapping → `SearchSpace`, or every problem at once, each with its position."""
+"""File or mapping → `SearchSpace`, or every problem with its position."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,10 +14,9 @@ from sweep.definitions import DATASETS, FAMILIES
 from sweep.errors import InputError, SearchSpaceError, StoreError
 from sweep.records import StudyRecord
 from sweep.space import rules
-from sweep.space.conditions import resolve_defaults
-from sweep.space.messages import translate
+from sweep.space.messages import dotted, file_path, translate
 from sweep.space.search_space import SearchSpace, space_type
-from sweep.space.yaml_reader import Document, Position, read_yaml
+from sweep.space.yaml_reader import Document, Path, Position, read_yaml
 
 __all__ = ["load_space", "override_space", "stored_space"]
 
@@ -25,22 +24,26 @@ MAX_BYTES = 256 * 1024
 _MAX_PROBLEMS = 100
 _MAX_MESSAGE = 1000
 _DEFAULT_MODEL = SearchSpace.model_fields["model"].default
+# What stands for a part that is needed and malformed.
+_PLACEHOLDERS = {"name": "x", "dataset": next(iter(DATASETS))}
+# How many keys lead to the smallest part of a section that can be left out.
+_DEPTHS: dict[Path, int] = {
+    **dict.fromkeys([("parameters",), ("sampler",), ("pruner",), ("budget",)], 2),
+    ("enqueue",): 3,
+}
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
-    """Read and validate a search space.
-
-    Args:
-        source: Path of a YAML file, or the same content as a mapping.
+    """Read and validate a search space: a YAML file or its content as a mapping.
 
     Raises:
         InputError: the file cannot be read.
-        SearchSpaceError: the search space breaks a rule; the error lists every problem with
+        SearchSpaceError: the search space is invalid; the error lists every problem with
             `file:line:column`, the rule and the value found.
     """
     if isinstance(source, Mapping):
         return _validate(Document(dict(source)), name=None)
-    path = Path(source)
+    path = pathlib.Path(source)
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -51,16 +54,15 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
     if len(text) > MAX_BYTES:
         limit, found = MAX_BYTES // 1024, size // 1024
         raise SearchSpaceError(
-            [f"{path}:1:1: a search space may have {limit} KiB; found {found} KiB"]
+            [f"{path}:1:1: a search space may have at most {limit} KiB; found {found} KiB"]
         )
     return _validate(read_yaml(text), name=str(path))
 
 
 def stored_space(study: StudyRecord) -> SearchSpace:
-    """The search space that a study remembers; its name is the study's.
+    """The recorded search space of a study, under the study's name.
 
-    Raises:
-        StoreError: it is not valid in this version.
+    Raises `StoreError` if it is not valid in this version.
     """
     try:
         space = load_space(study.space)
@@ -78,16 +80,9 @@ def override_space(
     seed: int | None = None,
     **budget: int | float | None,
 ) -> SearchSpace:
-    """A valid space with some values replaced; None keeps the space's own.
+    """A valid space with another name, sampler seed or entries of the budget; None changes nothing.
 
-    Args:
-        space: A valid search space.
-        name: Its new name.
-        seed: The sampler's new seed.
-        budget: New entries of its budget.
-
-    Raises:
-        SearchSpaceError: a value breaks a rule.
+    Raises `SearchSpaceError` if a value breaks a rule.
     """
     whole = space.to_json()
     for section, new in ((whole, {"name": name}), (whole["sampler"], {"seed": seed}),
@@ -110,79 +105,103 @@ def _validate(document: Document, name: str | None) -> SearchSpace:
         rest = len(places) - _MAX_PROBLEMS
         where, _ = places[_MAX_PROBLEMS]
         places[_MAX_PROBLEMS:] = [(where, f"and {rest:,} more problems from here")]
+    prefixes = [f"{name}:{where.line}:{where.column}: " if name else "" for where, _ in places]
     raise SearchSpaceError(
-        [
-            f"{name}:{where.line}:{where.column}: {_one_line(message)}"
-            if name
-            else _one_line(message)
-            for where, message in places
-        ]
+        [prefix + _one_line(message) for prefix, (_, message) in zip(prefixes, places, strict=True)]
     )
 
 
 def _examine(document: Document) -> tuple[SearchSpace | None, list[tuple[Position, str]]]:
-    """The space, or what is left of it, and every problem of its data."""
-    data = document.data
-    kind = space_type(_model(data))
-    try:
-        space = kind.model_validate(data)
-        return space, _broken_rules(space, set(), document)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-    if any(detail["loc"] == ("model",) for detail in details):
-        # What its parameters may be is unknown.
-        details = [detail for detail in details if detail["loc"][0] != "parameters"]
-    problems = [translate(detail, kind, document) for detail in details]
-    broken = {_part(detail) for detail in details}
-    if broken & {(), ("model",), ("parameters",)}:
-        return None, problems
-    # The rules judge what is well formed; the rest gives way to defaults.
-    rest: dict[str, Any] = {"name": "x", "dataset": next(iter(DATASETS))}
-    rest |= {key: value for key, value in data.items() if (key,) not in broken}
-    if "parameters" in rest:
-        rest["parameters"] = {
-            key: value
-            for key, value in rest["parameters"].items()
-            if ("parameters", key) not in broken
-        }
-    return None, problems + _broken_rules(kind.model_validate(rest), broken, document)
+    """The space, or None, and every problem of its data.
+
+    The rules between several places judge what is left without the parts that are malformed.
+    """
+    kind = space_type(_model(document.data))
+    parts = _Parts(document.data)
+    problems: list[tuple[Position, str]] = []
+    while True:
+        try:
+            space = kind.model_validate(parts.rest)
+            break
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        if not parts.broken:
+            unknown_model = any(detail["loc"] == ("model",) for detail in details)
+            problems = [
+                translate(detail, kind, document)
+                for detail in details
+                if not (unknown_model and detail["loc"][0] == "parameters")
+            ]
+        if not parts.drop(details):
+            return None, problems
+    malformed = [str(path[1]) for path in parts.broken if path[:-1] == ("parameters",)]
+    names = {*space.definitions, *malformed}
+    for path, message in rules.check(space, parts.known, names):
+        problems.append((document.position(path), f"{dotted(path)}: {message}"))
+    return None if parts.broken else space, problems
 
 
 def _model(data: Any) -> str:
-    """The model family that a file names; the default one if it names none that exists."""
+    """The model family that the data name, or the default one."""
     model = data.get("model") if isinstance(data, Mapping) else None
     return model if isinstance(model, str) and model in FAMILIES else _DEFAULT_MODEL
 
 
-def _part(detail: ErrorDetails) -> tuple[int | str, ...]:
-    """The part of a file that an error makes useless: a parameter or a section."""
-    location = detail["loc"]
-    return location[: 2 if location[:1] == ("parameters",) else 1]
+class _Parts:
+    """A file's data, and what is left of them without the parts that are malformed."""
 
+    def __init__(self, data: Any) -> None:
+        self._data = self.rest = data
+        self.broken: set[Path] = set()
+        self._misspelt: set[Path] = set()  # mappings with an unknown key
 
-def _broken_rules(
-    space: SearchSpace, broken: set[tuple[int | str, ...]], document: Document
-) -> list[tuple[Position, str]]:
-    """Problems between the parts of a space, without those that are broken."""
-    names = space.definitions
-    misspelt = {part[1] for part in broken if len(part) == 2} - names.keys()
-    domains = {
-        name: getattr(space.parameters, name)
-        for name in names
-        if ("parameters", name) not in broken
-    }
-    sampler, pruner, budget = (
-        None if (section,) in broken else getattr(space, section)
-        for section in ("sampler", "pruner", "budget")
-    )
-    # What enqueued configurations say cannot be judged before all names are known.
-    enqueue = [] if misspelt else space.enqueue
-    found = rules.check(names, resolve_defaults(domains), enqueue, sampler, pruner, budget)
-    return [(document.position(problem.path), str(problem)) for problem in found]
+    def drop(self, details: Sequence[ErrorDetails]) -> bool:
+        """Leave out what these errors are about; False if nothing can be left out."""
+        before = len(self.broken)
+        for detail in details:
+            path = file_path(detail["loc"], self.rest) or detail["loc"][:1]
+            self.broken.add(path[: _DEPTHS.get(path[:1], 1)])
+            if detail["type"] == "extra_forbidden":
+                self._misspelt.add(path[:-1])
+        if ("model",) in self.broken:
+            self.broken |= {("parameters",), ("enqueue",)}
+        if () in self.broken or len(self.broken) == before:
+            return False
+        self.rest = {**_PLACEHOLDERS, **self._without_broken(self._data, ())}
+        return True
+
+    def _without_broken(self, value: Any, path: Path) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                key: self._without_broken(inner, (*path, key))
+                for key, inner in value.items()
+                if (*path, key) not in self.broken
+            }
+        if isinstance(value, list):
+            return [
+                {} if (*path, index) in self.broken else self._without_broken(entry, (*path, index))
+                for index, entry in enumerate(value)
+            ]
+        return value
+
+    def known(self, *path: str) -> bool:
+        """Whether the file is clear about a part.
+
+        It is not if the part is malformed, or if it is absent and an unknown key beside it may be
+        its misspelt name.
+        """
+        inner = self._data
+        for end, key in enumerate(path):
+            if path[: end + 1] in self.broken:
+                return False
+            if key not in inner:
+                return path[:end] not in self._misspelt
+            inner = inner[key]
+        return True
 
 
 def _one_line(message: str) -> str:
-    """A message of which every character can be seen, whatever the file's keys are made of."""
+    """A message as one line of printable characters, whatever the file contains."""
     shown = "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in message
     )

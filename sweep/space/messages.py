@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words and positions of the file."""
+"""Pydantic's errors as messages about the file."""
 
 from __future__ import annotations
 
@@ -13,34 +13,26 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from sweep.space.base import shorten
-from sweep.space.yaml_reader import Document, Position
+from sweep.space.yaml_reader import Document, Path, Position
 
-__all__ = ["translate"]
+__all__ = ["dotted", "file_path", "translate"]
 
 _NUMBER = "must be a number; {found}{hint}"
-_WHOLE_NUMBER = "must be a whole number; {found}{hint}"
 _MAPPING = "must be a mapping of keys to values; {found}"
-_FLAG = "must be true or false; {found}"
+# By the kind of pydantic's error, or by the kind's first word.
 _MESSAGES = {
-    "bool_parsing": _FLAG,
-    "bool_type": _FLAG,
-    "dict_type": _MAPPING,
+    "bool": "must be true or false; {found}",
+    "dict": _MAPPING,
     "finite_number": _NUMBER,
-    "float_parsing": _NUMBER,
-    "float_type": _NUMBER,
+    "float": _NUMBER,
     "greater_than": "must be above {gt}; {found}",
     "greater_than_equal": "must be at least {ge}; {found}",
-    "int_from_float": _WHOLE_NUMBER,
-    "int_parsing": _WHOLE_NUMBER,
-    "int_parsing_size": _WHOLE_NUMBER,
-    "int_type": _WHOLE_NUMBER,
+    "int": "must be a whole number; {found}{hint}",
     "less_than": "must be below {lt}; {found}",
     "less_than_equal": "must be at most {le}; {found}",
-    "list_type": "must be a list; {found}",
+    "list": "must be a list; {found}",
     "literal_error": "must be one of {allowed}; {found}{guess}{hint}",
-    "missing": "is missing",
-    "model_attributes_type": _MAPPING,
-    "model_type": _MAPPING,
+    "model": _MAPPING,
     "string_pattern_mismatch": "must be 1 to 64 letters, digits, '.', '_' or '-'; {found}",
     "string_type": "must be text; {found}",
     "too_short": "must not be empty",
@@ -54,46 +46,35 @@ _LIST_HINT = "; to choose from a list write {choices: [...]}"
 def translate(
     detail: ErrorDetails, model: type[BaseModel], document: Document
 ) -> tuple[Position, str]:
-    """Position and message of an error: where, which rule, what was found.
-
-    Args:
-        detail: Pydantic's error.
-        model: The type that the whole file was validated against.
-        document: The file.
-    """
+    """Position and message of an error of validating the document against the model."""
     kind, location = detail["type"], detail["loc"]
-    path = _file_path(location, document.data, missing=kind == "missing")
+    path = file_path(location, document.data)
     if kind == "extra_forbidden":
         key, allowed = str(path[-1]), _allowed_keys(model, location[:-1])
         where, path = document.position(path, of_key=True), path[:-1]
         guess = _did_you_mean(key, allowed)
         message = f"unknown key {_show(key)}{guess}; allowed: {', '.join(allowed)}"
     elif kind == "missing":
-        return document.position(path[:-1], of_key=True), f"{_dotted(path)} is missing"
+        missing = dotted((*path, location[-1]))
+        return document.position(path, of_key=True), f"{missing} is missing"
     else:
         where, message = document.position(path), _message(detail)
-    return where, f"{_dotted(path)}: {message}" if path else message
+    return where, f"{dotted(path)}: {message}" if path else message
 
 
-def _dotted(path: Iterable[int | str]) -> str:
+def dotted(path: Iterable[int | str]) -> str:
+    """A path as messages show it: `enqueue.0.epochs`."""
     return ".".join(map(str, path))
 
 
-def _file_path(
-    location: tuple[int | str, ...], data: Any, *, missing: bool
-) -> tuple[int | str, ...]:
-    """Pydantic's location without the names of union branches, which are not in the file."""
+def file_path(location: Path, data: Any) -> Path:
+    """Pydantic's location without what is not in the file: missing keys, branches of unions."""
     path: list[int | str] = []
     if location[:1] == ("parameters",) and location[2:3] in (("fixed",), ("choices",), ("range",)):
         location = location[:2] + location[3:]
-    for index, part in enumerate(location):
-        if isinstance(data, Mapping):
-            if part in data:
-                path.append(part)
-                data = data[part]
-            elif missing and index == len(location) - 1:
-                path.append(part)
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+    for part in location:
+        is_entry = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if is_entry or (isinstance(data, Mapping) and part in data):
             path.append(part)
             data = data[part]
     return tuple(path)
@@ -102,13 +83,14 @@ def _file_path(
 def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     found = context.get("tag", detail["input"])
-    if kind not in _MESSAGES:
+    message = _MESSAGES.get(kind) or _MESSAGES.get(kind.partition("_")[0])
+    if message is None:
         return detail["msg"]
     if kind == "union_tag_not_found" and isinstance(found, Mapping):
         return "type is missing"
     # Pydantic lists what it expected as text: 'a', 'b' or 'c'.
     allowed = re.findall("'([^']*)'", context.get("expected") or context.get("expected_tags", ""))
-    return _MESSAGES[kind].format(
+    return message.format(
         allowed=", ".join(allowed),
         found=f"found {_show(found)}",
         guess=_did_you_mean(found, allowed) if isinstance(found, str) else "",
@@ -139,8 +121,8 @@ def _did_you_mean(word: str, allowed: Iterable[str]) -> str:
 
 
 @cache
-def _allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that a mapping may have, by its location, which names the branch of each union."""
+def _allowed_keys(model: type[BaseModel], location: Path) -> list[str]:
+    """The keys that a mapping may have; its location names the branch of each union."""
     models = [model]
     for part in location:
         if branch := [each for each in models if _branch(each) == part]:
@@ -152,7 +134,7 @@ def _allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> li
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that a type is made of."""
+    """All models within a type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
@@ -160,7 +142,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _branch(model: type[BaseModel]) -> str:
-    """How pydantic names a model of a union: by its type, or by the form of a domain."""
+    """Pydantic's name of a union's branch: its `type`, or the form of a domain."""
     if field := model.model_fields.get("type"):
         return str(get_args(field.annotation)[0])
     return "choices" if "choices" in model.model_fields else "range"

@@ -1,7 +1,4 @@
-"""What is generated from the definitions: the JSON Schema for editors and a table for readers.
-
-`make schema` writes both; a test fails when either is stale.
-"""
+"""The JSON Schema for editors and the table for readers, which `make schema` writes."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sweep.definitions import FAMILIES, CategoricalParameter, DefaultBy, Parameter, parameters_of
-from sweep.space.domains import default_words
+from sweep.definitions import FAMILIES, CategoricalParameter, DefaultBy, parameters_of
+from sweep.space.domains import full_meaning
 from sweep.space.search_space import space_type
 
 __all__ = ["parameters_table", "replace_table", "search_space_schema", "write_generated"]
@@ -35,35 +32,30 @@ def search_space_schema() -> dict[str, Any]:
 
 
 def parameters_table() -> str:
-    """Every parameter with its values, default and meaning, as a Markdown table."""
+    """All parameters with values, default and meaning as a Markdown table."""
     rows = ["| parameter | values | default | meaning |", "|---|---|---|---|"]
-    parameters: dict[str, Parameter] = {}
-    for model in FAMILIES:
-        parameters |= parameters_of(model)
-    for parameter in parameters.values():
+    parameters = [each for model in FAMILIES for each in parameters_of(model).items()]
+    for parameter in dict(parameters).values():
         if isinstance(parameter, CategoricalParameter):
             values = ", ".join(f"`{choice}`" for choice in parameter.choices)
         else:
             kind = "whole number" if isinstance(parameter.minimum, int) else "number"
             values = f"{kind}, {parameter.minimum:g} to {parameter.maximum:g}"
-        default, meaning = f"`{parameter.default}`", parameter.meaning
+        default = f"`{parameter.default}`"
         if isinstance(parameter.default, DefaultBy):
-            default, meaning = (
-                f"by `{parameter.default.parent}`",
-                f"{meaning} By default {default_words(parameter.default)}.",
-            )
-        rows.append(f"| `{parameter.name}` | {values} | {default} | {meaning} |")
+            default = f"by `{parameter.default.parent}`"
+        rows.append(f"| `{parameter.name}` | {values} | {default} | {full_meaning(parameter)} |")
     return "\n".join(rows)
 
 
 def replace_table(page: str) -> str:
-    """A page of the documentation with its table of parameters renewed."""
+    """A documentation page with an updated table of parameters."""
     before, rest = page.split(_START)
     _, after = rest.split(_END)
     return f"{before}{_START}\n{parameters_table()}\n{_END}{after}"
 
 
 def write_generated(page: Path) -> None:
-    """Write the schema beside the package and the table into a page."""
+    """Write the schema into the package and the table into a page."""
     SCHEMA_FILE.write_text(json.dumps(search_space_schema(), indent=2) + "\n")
     page.write_text(replace_table(page.read_text()))

@@ -1,4 +1,4 @@
-"""`SearchSpace`: the validated file, its fingerprint, and how it asks for values."""
+"""`SearchSpace`: the validated file, its fingerprint, and how values are suggested."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _MAX_ENQUEUED = 10_000
 
 
 class Suggester(Protocol):
-    """Whatever can be asked for values; `optuna.Trial` is one."""
+    """Suggests values, as `optuna.Trial` does."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
         """A whole number."""
@@ -67,7 +67,7 @@ class Suggester(Protocol):
 class SearchSpace(StrictModel):
     """A search space: data set, model, parameters, sampler, pruner and budget.
 
-    What its parameters may be depends on the model; `space_type` gives the type for each.
+    The type of `parameters` depends on the model.
     """
 
     name: Annotated[str, Field(pattern=STUDY_NAME_PATTERN)] = Field(
@@ -97,17 +97,17 @@ class SearchSpace(StrictModel):
 
     @property
     def definitions(self) -> dict[str, Parameter]:
-        """The definition of every parameter: those of the model family, then those of training."""
+        """The definition of every parameter: the model family's, then the recipe's."""
         return parameters_of(self.model)
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """The domain of every parameter, defaults filled in."""
+        """The domain of every parameter, with defaults."""
         return resolve_defaults({name: getattr(self.parameters, name) for name in self.definitions})
 
     @property
     def sampled(self) -> dict[str, Range[Any, Any] | Choices[Any]]:
-        """The domains that are sampled rather than fixed, in the order of sampling."""
+        """The domains that are not fixed, in sampling order."""
         domains = self.domains
         return {
             name: domain
@@ -127,7 +127,7 @@ class SearchSpace(StrictModel):
 
     @property
     def max_epochs(self) -> int:
-        """The most epochs that one trial may run."""
+        """The most epochs of one trial."""
         return max_epochs(self.domains["epochs"])
 
     @property
@@ -143,18 +143,15 @@ class SearchSpace(StrictModel):
 
     @property
     def num_configurations(self) -> int | None:
-        """How many configurations differ, or None if they are uncountable."""
+        """The number of distinct configurations, or None if they are uncountable."""
         return count(self.domains)
 
     def configurations(self) -> Iterator[dict[str, Scalar]]:
-        """All configurations of a finite space: the sampled parameters that are active."""
+        """All configurations of a finite space: its active sampled parameters."""
         return enumerate_configurations(self.domains)
 
     def suggest(self, trial: Suggester) -> dict[str, Scalar]:
-        """Ask for a whole configuration: a value for every parameter.
-
-        A parameter whose condition does not hold is not asked for and takes its default.
-        """
+        """A value for every parameter; inactive ones are not asked for and take their default."""
         domains = self.domains
         active: dict[str, Scalar] = {}
         for name in sampling_order(domains):
@@ -164,8 +161,8 @@ class SearchSpace(StrictModel):
         return with_defaults(self.definitions, active)
 
     def to_json(self) -> dict[str, Any]:
-        """The space as plain data, defaults filled in; `load_space` turns it back."""
-        # A default that depends on a parameter which is sampled is no value, and stays unsaid.
+        """The space as plain data with defaults; `load_space` reads it."""
+        # A default that depends on a sampled parameter has no one value and is left out.
         parameters = {
             name: domain.model_dump(mode="json") if isinstance(domain, Range | Choices) else domain
             for name, domain in self.domains.items()
@@ -174,7 +171,7 @@ class SearchSpace(StrictModel):
         return {**self.model_dump(mode="json", exclude={"parameters"}), "parameters": parameters}
 
     def beyond_defaults(self) -> dict[str, Any]:
-        """The space as plain data, without what is as it is by default."""
+        """The space as plain data without defaults."""
         plain = self.model_dump(mode="json", exclude={"parameters"}, exclude_defaults=True)
         parameters = self._parameters_beyond_defaults()
         return {**plain, "parameters": parameters} if parameters else plain
@@ -183,8 +180,7 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        A parameter at its default leaves no trace in it: one that a later version adds changes no
-        fingerprint.
+        Parameters at their default are left out, so that adding one changes no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -194,12 +190,12 @@ class SearchSpace(StrictModel):
         return {name: value for name, value in parameters.items() if not self.is_at_default(name)}
 
     def is_at_default(self, name: str) -> bool:
-        """Whether a parameter is fixed at its default."""
+        """Whether a parameter is fixed at its default value."""
         default = self.definitions[name].default
         return resolve_defaults({**self.domains, name: default})[name] == self.domains[name]
 
     def differences(self, other: SearchSpace) -> list[str]:
-        """One line for each place where `other` would make another search, `path: a → b`."""
+        """A line `path: a → b` for each difference that makes `other` another search."""
         mine, theirs = _flatten(self._identity()), _flatten(other._identity())
         return [
             f"{path}: {mine.get(path, 'unset')} → {theirs.get(path, 'unset')}"
@@ -208,13 +204,13 @@ class SearchSpace(StrictModel):
         ]
 
     def _identity(self) -> dict[str, Any]:
-        """Name and budget may change over a study's life; nothing else may."""
+        """Everything that may not change over a study's life: all but name and budget."""
         return {k: v for k, v in self.to_json().items() if k not in ("name", "budget")}
 
 
 @cache
 def space_type(model: str) -> type[SearchSpace]:
-    """The type of the search spaces of a model family."""
+    """The type of a model family's search spaces."""
     parameters = parameters_model(model)
     section = Field(
         default_factory=parameters,
@@ -252,7 +248,7 @@ def _flatten(value: Any, path: str = "") -> dict[str, str]:
 
 
 def used_parameters(space: SearchSpace, params: Params) -> set[str]:
-    """Names of the parameters whose condition held in a trial, fixed ones included."""
+    """Names of the parameters that were active in a trial, fixed ones included."""
     domains = space.domains
     used: dict[str, Scalar] = {}
     for name in sampling_order(domains):
@@ -262,9 +258,6 @@ def used_parameters(space: SearchSpace, params: Params) -> set[str]:
 
 
 def effective_parameters(space: SearchSpace, params: Params) -> frozenset[tuple[str, Scalar]]:
-    """Names and values of the parameters that had an effect in a trial.
-
-    Those are left out whose condition did not hold or that the network has no use for.
-    """
+    """Names and values of the parameters that were active and had an effect in a trial."""
     idle = idle_parameters(space.model, params)
     return frozenset((name, params[name]) for name in used_parameters(space, params) - idle)

@@ -19,10 +19,9 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 
 def parse_duration(value: Any) -> Any:
-    """Turn `1h30m` or `45s` into seconds; leave what is not text for the type check.
+    """Turn `1h30m` or `45s` into seconds; what is not text is left to the type check.
 
-    Raises:
-        ValueError: text that is not a duration.
+    Raises `ValueError` for other text.
     """
     if not isinstance(value, str):
         return value
@@ -60,7 +59,7 @@ class Dataset(StrictModel):
         return validation
 
     def settings(self, data_dir: str | os.PathLike[str]) -> DataSettings:
-        """The same for readers of data, with the folder of local data sets."""
+        """The record for data sources, with the folder of local data sets."""
         return DataSettings(self.name, self.validation, self.split_seed, os.fspath(data_dir))
 
 

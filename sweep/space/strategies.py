@@ -1,4 +1,4 @@
-"""Samplers and pruners with their options, in Optuna's names and with its defaults."""
+"""Samplers and pruners, with Optuna's option names and defaults."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""YAML text → plain data and the position of every key and value.
+"""YAML 1.2 text → plain data and the position of every key and value, from PyYAML's parser.
 
-Only PyYAML's parser is used. Its constructor reads `1e-5` as text and `no` as false, keeps the last
-of two duplicate keys, and follows aliases. Here numbers and words are those of YAML 1.2;
-duplicates, aliases, anchors and tags are problems; and reading stops at a limit of depth and size.
+PyYAML's own constructor would read `1e-5` as text and `no` as false, accept duplicate keys, and
+follow aliases without a limit.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import yaml
 
 from sweep.space.base import shorten
 
-__all__ = ["Document", "Position", "read_yaml"]
+__all__ = ["Document", "Path", "Position", "read_yaml"]
 
 MAX_DEPTH = 12
 MAX_NODES = 40_000  # keys, values and lists
@@ -25,7 +24,7 @@ MAX_NODES = 40_000  # keys, values and lists
 Path = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
+# https://yaml.org/spec/1.2.2/#103-core-schema
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
@@ -37,8 +36,8 @@ _WORDS = {
 # https://yaml.org/spec/1.2.2/#51-character-set
 _NOT_ALLOWED = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
-_MAX_DIGITS = 400  # more than any float has; Python refuses integers of over 4,300 digits
-_UNUSABLE = -1  # stands in a path for a key that cannot be used
+_MAX_DIGITS = 400  # any float has fewer; Python refuses integers of over 4,300 digits
+_UNUSABLE = -1  # in a path: a key that cannot be used
 
 
 class Position(NamedTuple):
@@ -53,22 +52,15 @@ _START = Position(1, 1)
 
 @dataclass(slots=True)
 class Document:
-    """A YAML document.
+    """A YAML document, the positions in it by path, and what is wrong with the YAML itself."""
 
-    Attributes:
-        data: The plain data; None also if they could not be read.
-        keys: The position of each key, by path.
-        values: The position of each value, by path.
-        problems: Position and message of everything that is wrong with the YAML itself.
-    """
-
-    data: Any = None
+    data: Any = None  # also if it is unreadable
     keys: dict[Path, Position] = field(default_factory=dict)
     values: dict[Path, Position] = field(default_factory=dict)
     problems: list[tuple[Position, str]] = field(default_factory=list)
 
     def position(self, path: Path, *, of_key: bool = False) -> Position:
-        """The position of a path, or of the nearest part of it that is in the file."""
+        """The position of a path, or of its longest prefix that is in the file."""
         places = self.keys if of_key else self.values
         for end in range(len(path), 0, -1):
             if path[:end] in places:
@@ -77,7 +69,7 @@ class Document:
 
 
 class _UnreadableError(Exception):
-    """Nothing can be read from here on: a position and a message."""
+    """Reading stops here, at a position with a message."""
 
 
 def read_yaml(text: bytes) -> Document:
@@ -111,7 +103,7 @@ def _decode(text: bytes) -> str:
 
 
 def _end(text: str) -> Position:
-    """The position right behind a text."""
+    """The position right after a text."""
     lines = _LINE_BREAK.split(text)
     return Position(len(lines), len(lines[-1]) + 1)
 
@@ -165,12 +157,12 @@ class _Reader:
         return mapping
 
     def _until_end(self) -> Iterator[Any]:
-        """The first event of each entry of a collection, whose others must be read meanwhile."""
+        """The first event of each entry; the caller must read an entry's other events."""
         while not isinstance(event := next(self._events), yaml.CollectionEndEvent):
             yield event
 
     def _check(self, event: Any, where: Position) -> bool:
-        """Count a node and report what it may not have; True if it has no tag."""
+        """Count a node and report its alias, anchor or tag; True if it has no tag."""
         self._num_nodes += 1
         if self._num_nodes > MAX_NODES:
             raise _UnreadableError(where, f"has more than {MAX_NODES:,} keys and values")
@@ -184,7 +176,7 @@ class _Reader:
         return event.tag is None
 
     def _key(self, event: Any, path: Path, mapping: dict[str, Any]) -> str | None:
-        """A new key of a mapping, or None with a problem."""
+        """A new key of a mapping; None if it is unusable."""
         where = _position(event.start_mark)
         if not isinstance(event, yaml.ScalarEvent):
             self._value(event, (*path, _UNUSABLE))
@@ -212,7 +204,7 @@ class _Reader:
             return text
         if len(text) > _MAX_DIGITS:
             self._problems.append(
-                (where, f"a number may have {_MAX_DIGITS} digits; found {len(text)}")
+                (where, f"a number may have at most {_MAX_DIGITS} digits; found {len(text)}")
             )
             return None
         return int(text) if _INT.fullmatch(text) else float(text)

@@ -1,7 +1,6 @@
 """How each kind of data set is read: one module each.
 
-What is here reads the test part as well, which is why only `sweep.data.splits` (the pool) and
-`sweep.data.sealed` (the test part) may import it; the lint step holds the contract.
+Sources read the test part, too: only `sweep.data.splits` and `sweep.data.sealed` may import them.
 """
 
 from __future__ import annotations
@@ -18,23 +17,13 @@ __all__ = ["SOURCES", "DataSource", "open_source"]
 
 
 class DataSource(Protocol):
-    """Reads one data set."""
+    """Reads one data set; both methods raise `DataError` if it is missing or damaged."""
 
     def spec(self) -> DataSpec:
-        """What is known of the data set, at the least cost that it can be known.
-
-        Raises:
-            DataError: the data set is missing or damaged.
-        """
-        ...
+        """What is known of the data set, at the lowest cost."""
 
     def read(self, part: Literal["pool", "test"]) -> Part:
-        """The training pool or the test part.
-
-        Raises:
-            DataError: the data set is missing or damaged.
-        """
-        ...
+        """The training pool or the test part."""
 
 
 SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
@@ -46,9 +35,9 @@ SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
     ),
     "digits": Digits,
 }
-"""What reads each data set, by its name."""
+"""The source of each data set, by name."""
 
 
 def open_source(settings: DataSettings) -> DataSource:
-    """What reads the data set that the settings name."""
+    """The source of the data set that the settings name."""
     return SOURCES[settings.name](settings)

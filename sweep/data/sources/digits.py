@@ -17,11 +17,11 @@ from sweep.records import DataSettings, DataSpec
 
 __all__ = ["Digits"]
 
-_TEST_SEED = 20_250_101  # fixed for ever: the test part never depends on a study
+_TEST_SEED = 20_250_101  # never changes: the test part does not depend on a study
 
 
 class Digits:
-    """The digits of scikit-learn (see `sweep.data.sources.DataSource`)."""
+    """scikit-learn's digits, a `sweep.data.sources.DataSource`."""
 
     def __init__(self, settings: DataSettings) -> None:
         self._spec = DATASETS[settings.name]
@@ -31,13 +31,11 @@ class Digits:
         return self._spec
 
     def read(self, part: Literal["pool", "test"]) -> Part:
-        """The training pool or the test part.
-
-        The file is read without importing scikit-learn, which takes two seconds.
-        """
+        """The training pool or the test part."""
+        # Importing scikit-learn takes two seconds; reading its file does not.
         package = importlib.util.find_spec("sklearn")
         if package is None or not package.submodule_search_locations:
-            raise DataError("the digits come with scikit-learn, which is missing: pip install it")
+            raise DataError("digits comes with scikit-learn, which is missing: install it")
         path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
         try:
             with gzip.open(path, "rt", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""MNIST and its successors: IDX files in torchvision's layout, downloaded by it where missing.
+"""MNIST and its successors: IDX files in torchvision's layout, which downloads missing ones.
 
 The files are read without torchvision, because the driver must not import torch.
 """
@@ -28,21 +28,16 @@ from sweep.records import DataSettings, DataSpec
 
 __all__ = ["MAX_BYTES", "MnistFamily", "find_idx", "read_idx"]
 
-MAX_BYTES = 2**28  # three times as much as the largest file of the family
+MAX_BYTES = 2**28  # three times the largest file of the family
 
 _log = logging.getLogger(__name__)
 
 
 class MnistFamily:
-    """A data set of grey images in IDX files (see `sweep.data.sources.DataSource`).
+    """Grey images in IDX files, a `sweep.data.sources.DataSource`.
 
-    Args:
-        settings: Name the data set and its folder.
-        torchvision_class: The class of `torchvision.datasets` that downloads it, and its folder
-            below the data directory.
-        prefix: Prefix of all file names.
-        test: What follows the prefix in the names of the test files.
-        transposed: Whether rows and columns are swapped in the files.
+    `torchvision_class` downloads the data set and names its folder. `prefix` starts every file name
+    and is followed by `test` for the test files. `transposed` files have rows and columns swapped.
     """
 
     def __init__(
@@ -96,9 +91,8 @@ class MnistFamily:
         return Part(images.reshape(-1, *spec.input_shape), labels.astype(np.int64))
 
     def _download(self) -> None:
-        """Download both parts beside their place, then move them: a part is there or is not."""
-        # torchvision takes two seconds to import and is needed for nothing else. It checks the
-        # archives' MD5 sums before it unpacks them.
+        """Download both parts beside their place, then move them: no file is there in part."""
+        # torchvision takes two seconds to import. It checks the archives' MD5 sums.
         from torchvision import datasets
 
         data_dir = self._data_dir
@@ -132,7 +126,7 @@ class MnistFamily:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep torchvision's progress bars off the console, which belongs to the command line."""
+    """Keep torchvision's progress bars off the console."""
     with (
         open(os.devnull, "w") as nowhere,  # noqa: PTH123 - a device, not a file
         contextlib.redirect_stdout(nowhere),
@@ -142,20 +136,16 @@ def _silence() -> Iterator[None]:
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """The file `name` or `name.gz` in `folder`, whichever is there."""
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
-    return None
+    """The file `name` or `name.gz` in `folder`; None if there is neither."""
+    candidates = (folder / name, folder / f"{name}.gz")
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, compressed or not, in the shape of its header.
 
-    No more is read than the header promises, so that a small archive cannot fill the memory.
-
-    Raises:
-        DataError: the file cannot be read or is damaged.
+    It reads no more than the header promises, so that a small archive cannot fill the memory.
+    Raises `DataError` if the file is unreadable or damaged.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -177,11 +167,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_shape(path: Path, file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
-    """The shape that a file's header gives.
-
-    The header is two zero bytes, the type (8: unsigned byte), the number of dimensions, and each
-    of them as a big-endian 32-bit number. The data follow.
-    """
+    """The shape that a file's header gives."""
+    # Two zero bytes, the type (8: unsigned byte), the number of dimensions, and the size of each
+    # as a big-endian 32-bit number. The data follow.
     start = file.read(4)
     num_dimensions = start[3] if len(start) == 4 else 0
     sizes = file.read(4 * num_dimensions) if 1 <= num_dimensions <= 3 else b""

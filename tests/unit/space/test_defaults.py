@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from scripted import Scripted, make
 
 from sweep.definitions import DATASETS, parameters_of, with_defaults
 from sweep.errors import SearchSpaceError
@@ -15,30 +16,6 @@ from sweep.space import SearchSpace, load_space, stored_space
 RATES = {"adamw": 1e-3, "adam": 1e-3, "sgd": 0.05}
 
 
-def make(parameters: dict[str, Any] | None = None, **rest: Any) -> SearchSpace:
-    return load_space({"name": "x", "dataset": "digits", "parameters": parameters or {}, **rest})
-
-
-class Chooser:
-    """Gives these values, and the lowest where it has none."""
-
-    def __init__(self, **values: Any) -> None:
-        self.values = values
-        self.asked: list[str] = []
-
-    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
-        self.asked.append(name)
-        return self.values.get(name, low)
-
-    def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
-        self.asked.append(name)
-        return self.values.get(name, low)
-
-    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
-        self.asked.append(name)
-        return self.values.get(name, choices[0])
-
-
 # ---------------------------------------------------------------- that depend on another parameter
 
 
@@ -46,7 +23,7 @@ class Chooser:
 def test_the_learning_rate_follows_from_a_fixed_optimizer(optimizer, rate):
     space = make({"optimizer": optimizer})
     assert space.domains["learning_rate"] == rate
-    assert space.suggest(Chooser())["learning_rate"] == rate
+    assert space.suggest(Scripted())["learning_rate"] == rate
     assert space.to_json()["parameters"]["learning_rate"] == rate
 
 
@@ -57,9 +34,9 @@ def test_the_learning_rate_follows_from_the_optimizer_by_default():
 @pytest.mark.parametrize(("optimizer", "rate"), RATES.items())
 def test_the_learning_rate_follows_from_a_sampled_optimizer(optimizer, rate):
     space = make({"optimizer": {"choices": list(RATES)}})
-    chooser = Chooser(optimizer=optimizer)
-    assert space.suggest(chooser)["learning_rate"] == rate
-    assert chooser.asked == ["optimizer"]
+    trial = Scripted(optimizer=optimizer)
+    assert space.suggest(trial)["learning_rate"] == rate
+    assert trial.asked == ["optimizer"]
     assert "learning_rate" not in space.to_json()["parameters"]
     assert "learning_rate" not in space.sampled
 
@@ -68,7 +45,7 @@ def test_the_learning_rate_follows_from_a_sampled_optimizer(optimizer, rate):
 def test_a_learning_rate_that_is_given_stays(optimizer):
     space = make({"optimizer": optimizer, "learning_rate": 0.3})
     assert space.domains["learning_rate"] == 0.3
-    assert space.suggest(Chooser(optimizer="sgd"))["learning_rate"] == 0.3
+    assert space.suggest(Scripted(optimizer="sgd"))["learning_rate"] == 0.3
 
 
 def test_an_inactive_learning_rate_follows_from_the_optimizer_that_was_sampled():
@@ -78,8 +55,8 @@ def test_an_inactive_learning_rate_follows_from_the_optimizer_that_was_sampled()
             "learning_rate": {"low": 0.001, "high": 0.002, "when": {"optimizer": "adamw"}},
         }
     )
-    assert space.suggest(Chooser(optimizer="sgd"))["learning_rate"] == 0.05
-    values = space.suggest(Chooser(optimizer="adamw", learning_rate=0.0015))
+    assert space.suggest(Scripted(optimizer="sgd"))["learning_rate"] == 0.05
+    values = space.suggest(Scripted(optimizer="adamw", learning_rate=0.0015))
     assert values["learning_rate"] == 0.0015
 
 
@@ -90,8 +67,8 @@ def test_an_inactive_optimizer_gives_the_learning_rate_of_its_default():
             "optimizer": {"choices": ["sgd"], "when": {"activation": "relu"}},
         }
     )
-    assert space.suggest(Chooser(activation="relu"))["learning_rate"] == 0.05
-    values = space.suggest(Chooser(activation="tanh"))
+    assert space.suggest(Scripted(activation="relu"))["learning_rate"] == 0.05
+    values = space.suggest(Scripted(activation="tanh"))
     assert (values["optimizer"], values["learning_rate"]) == ("adamw", 1e-3)
 
 
@@ -103,7 +80,7 @@ def test_a_grid_counts_such_a_default_once():
 
 def test_an_enqueued_configuration_takes_the_default_too():
     space = make({"optimizer": {"choices": ["adamw", "sgd"]}}, enqueue=[{"optimizer": "sgd"}, {}])
-    assert space.suggest(Chooser(**space.enqueue[0]))["learning_rate"] == 0.05
+    assert space.suggest(Scripted(**space.enqueue[0]))["learning_rate"] == 0.05
 
 
 def test_such_a_default_cannot_be_enqueued_over():
@@ -139,7 +116,7 @@ def test_a_condition_on_a_default_that_is_known_holds():
         "optimizer": "sgd",
         "dropout": {"low": 0.25, "high": 0.5, "when": {"learning_rate": 0.05}},
     }
-    assert make(parameters).suggest(Chooser())["dropout"] == 0.25
+    assert make(parameters).suggest(Scripted())["dropout"] == 0.25
 
 
 @pytest.mark.parametrize("broken", [{"choices": ["sgdd"]}, {"low": 1, "high": 2}, 3])
@@ -221,7 +198,7 @@ def test_a_parameter_of_a_later_version_changes_no_study(newer, parameters):
     assert space.domains["num_heads"] == kept.domains["num_heads"] == 4
     assert space.fingerprint == kept.fingerprint == fingerprint
     assert kept.differences(space) == []
-    assert kept.suggest(Chooser())["num_heads"] == 4
+    assert kept.suggest(Scripted())["num_heads"] == 4
 
 
 def test_a_parameter_of_a_later_version_that_is_used_makes_another_search(newer):

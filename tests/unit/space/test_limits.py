@@ -34,21 +34,21 @@ def problems(folder: Path, text: str | bytes) -> list[str]:
     [
         (
             f"{PARAMETERS}  layer_size: {{choices: [{numbers(16_000)}]}}\n",
-            "4:25: parameters.layer_size.choices: may have 1000 entries; found 16000",
+            "4:25: parameters.layer_size.choices: may have at most 1,000 entries; found 16,000",
         ),
         (
             f"{PARAMETERS}  epochs: {{low: 1, high: 3, when: {{num_layers: [{numbers(1001)}]}}}}\n",
-            "4:48: parameters.epochs.when.num_layers: may have 1000 entries; found 1001",
+            "4:48: parameters.epochs.when.num_layers: may have at most 1,000 entries; found 1,001",
         ),
         (f"{PARAMETERS}  epochs: [{'1,' * 60_000}]\n", "4:79994: has more than 40,000 keys and"),
         (
             f"{HEAD}enqueue: [{'{},' * 10_001}]\n",
-            "3:10: enqueue: may have 10000 entries; found 10001",
+            "3:10: enqueue: may have at most 10,000 entries; found 10,001",
         ),
         (
             f"{PARAMETERS}  dropout: {{low: 0, high: 0.5, step: 5e-324}}\n",
-            "4:12: parameters.dropout: a range may have 1,000,000 steps; found low 0.0, high 0.5, "
-            "step 5e-324",
+            "4:12: parameters.dropout: a range may have at most 1,000,000 steps; found low 0.0, "
+            "high 0.5, step 5e-324",
         ),
         (
             f"{PARAMETERS}  dropout: {{low: 0.1, high: 0.2, step: 1}}\n",

@@ -190,6 +190,103 @@ def test_all_problems_are_shown_together_in_the_order_of_the_file(tmp_path):
     assert places == ["1:7", "2:10", "4:11", "5:3", "6:51", "7:18"]
 
 
+GRID_TOO_LARGE = "  epochs: {low: 1, high: 1000}\n  layer_size: {low: 1, high: 1000}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            PARAMETERS + "  epochs: 3\nbudget: {trials: -1, audit: 2}\n"
+            "pruner: {type: hyperband, min_resource: 5, reduction_factor: 1}\n",
+            {"5:18": "at least 1", "6:41": "must not be above 3", "6:62": "at least 2"},
+            id="a broken option beside others of its section",
+        ),
+        pytest.param(
+            HEAD + "budget: {audit: 2, trails: 9, timeout: 1m}\n",
+            {"3:17": "needs a pruner", "3:20": "did you mean 'trials'?"},
+            id="a misspelt key of the budget",
+        ),
+        pytest.param(
+            HEAD + "pruner: medain\nsampler: tpee\nbudget: {audit: 2, timeout: 1m}\n",
+            {"3:9": "'median'?", "4:10": "'tpe'?"},
+            id="a pruner and a sampler that prove nothing",
+        ),
+        pytest.param(
+            HEAD + "prunr: median\nbudget: {audit: 2, max_failures: -1}\n",
+            {"3:1": "'pruner'?", "4:34": "at least 0"},
+            id="a misspelt section proves nothing",
+        ),
+        pytest.param(
+            PARAMETERS + GRID_TOO_LARGE + "sampler: {type: grid, sed: 3}\n"
+            "pruner: {type: patient, pruner: {type: hyperband, min_resource: 2000}, "
+            "patience: -1}\n",
+            {"6:10": "may have at most 100,000", "6:23": "'seed'?",
+             "7:65": "must not be above 1000", "7:82": "at least 0"},
+            id="rules for what is left of a sampler and a pruner",
+        ),
+        pytest.param(
+            PARAMETERS + GRID_TOO_LARGE + "sampler: grid\n"
+            "enqueue: [{epochs: 2000}, {layer_sise: 3}]\n",
+            {"6:10": "may have at most 100,000", "7:20": "between 1 and 1000",
+             "7:40": "no parameter 'layer_sise'"},
+            id="enqueued configurations beside a grid",
+        ),
+        pytest.param(
+            PARAMETERS + "  epochs: {low: 1, high: 3}\nsampler: grid\n"
+            "  # a comment\nenqueue: [{epochs: []}, 3, {epochs: 9}]\n",
+            {"7:20": "must be", "7:25": "must be a mapping", "7:37": "between 1 and 3"},
+            id="malformed enqueued configurations beside others",
+        ),
+        pytest.param(
+            PARAMETERS + "  layer_sise: {choices: [32]}\n  epochs: {low: 1, high: 3}\n"
+            "enqueue: [{layer_size: 32, layer_sise: 64, epochs: 9}]\n",
+            {"4:3": "'layer_size'?", "6:52": "between 1 and 3"},
+            id="a misspelt parameter proves nothing of its values",
+        ),
+        pytest.param(
+            PARAMETERS + "  optimizer: sgdd\n"
+            "  dropout: {low: 0, high: 0.5, when: {learning_rate: 0.05}}\n"
+            "  momentum: {low: 0, high: 0.5, when: {activation: tanh}}\n"
+            "enqueue: [{learning_rate: 0.05, num_layers: 9}]\n",
+            {"4:14": "'sgd'?", "6:52": "activation is fixed at 'relu'",
+             "7:45": "num_layers is fixed at 3"},
+            id="a default that depends on a malformed parameter is unknown",
+        ),
+        pytest.param(
+            PARAMETERS + "  momentum: {low: 0, high: 0.5, when: {optimizer: sgd}}\n"
+            "enqueue: [{momentum: 0.1, epochs: 3}]\n",
+            {"4:51": "can never hold", "5:35": "epochs is fixed at 20"},
+            id="a condition that cannot hold is no problem of each configuration",
+        ),
+        pytest.param(
+            HEAD + "model: mpl\nparameters: {epochs: 0}\nbudget: {audit: 2}\n"
+            "enqueue: [{heads: 2}]\n",
+            {"3:8": "'mlp'?", "5:17": "needs a pruner"},
+            id="an unknown model",
+        ),
+        pytest.param(
+            HEAD + "parameters: [3]\nbudget: {audit: 2}\nenqueue: [{epoch: 2, epochs: 3}]\n",
+            {"3:13": "must be a mapping", "4:17": "needs a pruner", "5:19": "no parameter 'epoch'"},
+            id="parameters that are no mapping",
+        ),
+        pytest.param(
+            "dataset: {nam: digits}\nbudget: {audit: 2}\n",
+            {"1:1": "is missing", "1:11": "'name'?", "2:17": "needs a pruner"},
+            id="no name and no data set",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_part_hides_no_problem_of_another(tmp_path, text, expected):
+    found: dict[str, str] = {}
+    for problem in problems(tmp_path, text):
+        place, message = problem.split(": ", 1)
+        found[place] = found.get(place, "") + message
+    assert list(found) == list(expected), found
+    for place, fragment in expected.items():
+        assert fragment in found[place]
+
+
 def test_a_duplicate_key_names_the_first_one(tmp_path):
     (problem,) = problems(tmp_path, PARAMETERS + "  epochs: 3\n  epochs: 4\n")
     assert problem == "5:3: duplicate key 'epochs'; the first is in line 4"
@@ -227,14 +324,14 @@ def test_deep_nesting_is_refused(tmp_path, text):
 def test_ten_megabytes_of_nesting_are_refused_at_once(tmp_path, piece):
     path = tmp_path / "space.yaml"
     path.write_text(piece * (10_000_000 // len(piece)))
-    words = "a search space may have 256 KiB; found 9765 KiB"
+    words = "a search space may have at most 256 KiB; found 9765 KiB"
     with at_once(300), pytest.raises(SearchSpaceError, match=words):
         load_space(path)
 
 
 def test_a_number_of_absurd_length_is_refused(tmp_path):
     found = problems(tmp_path, f"{PARAMETERS}  epochs: {'9' * 5000}\n")
-    assert any("a number may have 400 digits; found 5000" in problem for problem in found)
+    assert any("a number may have at most 400 digits; found 5000" in problem for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -339,12 +436,12 @@ OPTIMIZER = "  optimizer: {choices: [adam, sgd]}\n"
             + "  optimizer: {choices: [adam, sgd], when: {activation: relu}}\n"
             + "  activation: {choices: [relu, tanh], when: {optimizer: sgd}}\n",
             "5:45",
-            ["circle", "activation → optimizer → activation"],
+            ["form a cycle", "activation → optimizer → activation"],
         ),
         (
             PARAMETERS + "  optimizer: {choices: [adam, sgd], when: {optimizer: sgd}}\n",
             "4:43",
-            ["circle", "optimizer → optimizer"],
+            ["form a cycle", "optimizer → optimizer"],
         ),
         (HEAD + "enqueue: {epochs: 3}\n", "3:10", ["enqueue: must be a list"]),
         (HEAD + "enqueue: [{epoch: 3}]\n", "3:19", ["no parameter 'epoch'"]),

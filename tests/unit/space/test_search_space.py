@@ -8,39 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import Scripted, make
 
-import sweep
 from sweep.definitions import DefaultBy, parameters_of, with_defaults
 from sweep.space import SearchSpace, default_words, load_space, search_space_schema
 
 ROOT = Path(__file__).parents[3]
 PARAMETERS = parameters_of("mlp")
-
-
-def make(parameters: dict[str, Any] | None = None, **rest: Any) -> SearchSpace:
-    return load_space({"name": "x", "dataset": "digits", "parameters": parameters or {}, **rest})
-
-
-class Scripted:
-    """Answers with given values and notes what it was asked for."""
-
-    def __init__(self, **values: Any) -> None:
-        self.values = values
-        self.asked: list[str] = []
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
-        self.asked.append(name)
-        return self.values.get(name, low)
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None, log: bool
-    ) -> float:
-        self.asked.append(name)
-        return self.values.get(name, low)
-
-    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
-        self.asked.append(name)
-        return self.values.get(name, choices[0])
 
 
 CONDITIONAL = {
@@ -286,11 +260,6 @@ def test_a_space_survives_the_way_through_json():
 
 
 # ---------------------------------------------------------------- files of the repository
-
-
-def test_the_schema_file_is_up_to_date():
-    path = Path(sweep.__file__).parent / "search_space.schema.json"
-    assert json.loads(path.read_text()) == search_space_schema()
 
 
 def test_the_schema_describes_every_parameter():
