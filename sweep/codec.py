@@ -23,7 +23,8 @@ T = TypeVar("T", bound=Hashable)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     # The tuple carries the configuration: pydantic refuses one for a bare dataclass.
     return TypeAdapter(
-        tuple[kind], config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+        tuple[kind],
+        config=ConfigDict(strict=True, ser_json_bytes="base64", val_json_bytes="base64"),
     )
 
 

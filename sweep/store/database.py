@@ -57,7 +57,7 @@ class Database:
                 if self.to_write and not self.exists:
                     # All of them or none: Optuna passes over a table that is there, and its
                     # index that keeps the names of studies apart with it.
-                    with making_lock(self._root), self.connection.batch(with_schema=True):
+                    with making_lock(self._root), self.connection.batch():
                         storage = self._open()
                 else:
                     storage = self._open()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ __all__ = ["is_locked", "making_lock", "network_warning", "study_lock"]
 _LOCK = "driver.lock"
 _HOLDER = "driver.json"
 _MAKING = "making.lock"
+_MOUNTS = Path("/proc/self/mounts")
 _PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
 
 _NETWORK = {
@@ -127,19 +129,16 @@ def _holder(folder: Path) -> str:
 
 
 def _file_system(path: Path) -> str | None:
-    """The type of the file system that holds a path, or None if unknown."""
-    import psutil  # only commands that warn pay for it
-
+    """The type of the file system that holds a path; None if unknown, as on other than Linux."""
     try:
         where = path.resolve()
-        mounted = [
-            (len(mount.parts), position, kind)
-            for position, (mount, kind) in enumerate(
-                (Path(partition.mountpoint), partition.fstype.lower())
-                for partition in psutil.disk_partitions(all=True)
-            )
-            if where.is_relative_to(mount)
-        ]
+        lines = os.fsdecode(_MOUNTS.read_bytes()).split("\n")
     except (OSError, RuntimeError, ValueError):
         return None
-    return max(mounted)[2] if mounted else None  # of two in one place the later one is seen
+    found, depth = None, 0
+    for _, place, kind, *_ in (line.split(" ") for line in lines if line):
+        mount = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place))
+        # Of two mounted in one place the later one is seen.
+        if where.is_relative_to(mount) and len(mount.parts) >= depth:
+            found, depth = kind.lower(), len(mount.parts)
+    return found
