@@ -1,6 +1,6 @@
 """The frozen values of `sweep.records` ↔ JSON, and labels ↔ bytes, for pipes and for the store.
 
-JSON rather than pickle: what comes from a stranger's store must never run code.
+JSON, not pickle: a stranger's store must never run code.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ T = TypeVar("T", bound=Hashable)
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # The tuple carries the configuration: pydantic refuses one for a bare dataclass.
+    # A tuple, because pydantic accepts no configuration for a bare dataclass. Strict, or "1" and
+    # 1.0 would read as 1.
     return TypeAdapter(
-        tuple[kind], config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+        tuple[kind],
+        config=ConfigDict(strict=True, ser_json_bytes="base64", val_json_bytes="base64"),
     )
 
 
@@ -49,23 +51,23 @@ def decode(kind: type[T], text: bytes) -> T:
 
 
 def to_plain(value: Hashable) -> dict[str, Any]:
-    """A value of `sweep.records` as what a JSON object holds."""
+    """A value of `sweep.records` as a JSON object."""
     plain: dict[str, Any] = _adapter(type(value)).dump_python((value,), mode="json")[0]
     return plain
 
 
 def from_plain(kind: type[T], plain: object) -> T:
-    """The value that `to_plain` took apart.
+    """The value that `to_plain` converted.
 
     Raises:
         ValueError: `plain` does not describe such a value.
     """
-    # By way of text: only there does pydantic read base64 as bytes.
+    # Through text: only from JSON does pydantic read base64 as bytes.
     return decode(kind, json.dumps([plain]).encode())
 
 
 def pack_labels(labels: ArrayLike, num_classes: int) -> bytes:
-    """Labels as bytes: one each for up to 256 classes, two otherwise, the lower one first."""
+    """Labels as bytes: one each for up to 256 classes, otherwise two, little-endian."""
     return np.asarray(labels).astype(_label_type(num_classes)).tobytes()
 
 
@@ -73,7 +75,7 @@ def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
     """The labels that `pack_labels` wrote.
 
     Raises:
-        ValueError: the bytes are no whole number of labels.
+        ValueError: the bytes are not a whole number of labels.
     """
     return np.frombuffer(packed, _label_type(num_classes)).astype(np.int64)
 

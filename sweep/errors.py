@@ -37,11 +37,11 @@ class SweepError(Exception):
 
 
 class InputError(SweepError):
-    """The request cannot be carried out as it stands; nothing was created."""
+    """The request cannot be carried out; nothing was created."""
 
 
 class SearchSpaceError(InputError):
-    """A search space breaks at least one rule; `problems` has a line for each, in file order."""
+    """A search space breaks rules; `problems` has a line for each, in file order."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -65,15 +65,15 @@ class StudyLockedError(StoreError):
 
 
 class ContradictionError(SweepError, ValueError):
-    """What is recorded of a study does not fit together, says a check that looks for it.
+    """A check found that records of a study contradict each other.
 
-    Any other error of a computation is a fault of the computation.
+    Any other error of a computation is a bug in the computation.
     """
 
 
 class SweepFailedError(SweepError):
-    """The work itself failed; what was finished before is in the store."""
+    """The work itself failed; what was finished is in the store."""
 
 
 class Interrupted(SweepError):  # noqa: N818 - nothing went wrong
-    """The work was ended by Ctrl-C or by the caller's `stop`; the message says how it goes on."""
+    """Ctrl-C or the caller's `stop` ended the work; the message says how to continue."""

@@ -1,4 +1,4 @@
-"""What a result was made with: versions and commit. Imports nothing of this package."""
+"""Versions and commit that a result was made with. Imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _RECORDED = ("sweep", "torch", "numpy", "optuna")
 
 
 def package_versions() -> dict[str, str]:
-    """Versions by package name, Python's included; read without importing the packages."""
+    """Versions by package name, and Python's; does not import the packages."""
     return {name: version(name) for name in _RECORDED} | {"python": platform.python_version()}
 
 
 def project_commit() -> str | None:
-    """The commit of this package's own checkout, `+` appended if files differ, or None."""
+    """The commit of this package's own checkout, with `+` if files differ; None without one."""
     folder = Path(__file__).parent
     commands = (
         ["git", "ls-files", "--error-unmatch", Path(__file__).name],  # not somebody else's checkout

@@ -1,4 +1,4 @@
-"""What the runs of a confirmation say together: which configuration is the best on fresh seeds."""
+"""Which configuration is the best on fresh seeds, by all runs of a confirmation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def confirmation_name(search: str) -> str:
-    """Name of the study that confirms a search; a long name is cut."""
+    """Name of the study that confirms a search; a long name is truncated."""
     return search[: _MAX_NAME - len(_SUFFIX)] + _SUFFIX
 
 
 def candidate_runs(runs: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
-    """The runs of each candidate, by its number in the search, in the order of the seeds.
+    """The runs of each candidate, by its number in the search; empty if this is no confirmation.
 
-    Args:
-        runs: A confirmation, finished or not; empty for any other study.
+    They are in the order of the seeds; some are missing while the confirmation is not finished.
     """
     confirms = runs.confirms
     if confirms is None:
@@ -45,13 +44,13 @@ def have_all_ended(runs: StudyRecord) -> bool:
 
 
 def run_values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:
-    """The objective of those runs that are COMPLETE."""
+    """The objective of each COMPLETE run."""
     return tuple(
         value
         for run in repeated
         if run.state is TrialState.COMPLETE
         and (value := runs.value(run)) is not None
-        # A stranger's store may hold what no training gives, and no mean is made of.
+        # A stranger's store may hold numbers that no training gives and whose mean overflows.
         and abs(value) < _LARGEST
     )
 
@@ -64,16 +63,14 @@ def num_failed(repeated: Sequence[TrialRecord]) -> int:
 def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
     """The candidates with the mean objective of their COMPLETE runs, best first.
 
-    Fewer failed runs come before a better mean: that mean is of the runs that happened to end
-    well, and whoever uses the configuration may meet the others. Equal ones are in the order of
-    the search; those without a COMPLETE run come last, with None.
+    Fewer failed runs rank above a better mean, which ignores runs that a user of the configuration
+    may meet. Ties keep the order of the search. Without a COMPLETE run a candidate comes last, with
+    None.
     """
     sign = -1 if runs.objective.goal == "maximize" else 1
     all_runs = candidate_runs(runs)
-    means: list[tuple[int, float | None]] = []
-    for trial, repeated in all_runs.items():
-        values = run_values(runs, repeated)
-        means.append((trial, fmean(values) if values else None))
+    values = {trial: run_values(runs, repeated) for trial, repeated in all_runs.items()}
+    means = [(trial, fmean(found) if found else None) for trial, found in values.items()]
 
     def place(entry: tuple[int, float | None]) -> tuple[bool, int, float]:
         trial, mean = entry
@@ -83,9 +80,9 @@ def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
 
 
 def chosen_run(runs: StudyRecord) -> TrialRecord | None:
-    """The run whose network is to be used: the winner's with the best validation metric.
+    """The run whose network to use: the best of the winner's, by validation.
 
-    None while runs of the confirmation are missing, or if none of them is COMPLETE.
+    None while runs are missing, or if none of the winner's is COMPLETE.
     """
     if not have_all_ended(runs):
         return None

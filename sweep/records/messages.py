@@ -1,9 +1,7 @@
-"""Messages between driver, workers and observers: one set.
+"""Messages between driver, workers and observers.
 
-A worker is told `Train`, `Decide` and `Save`. It says `WorkerReady`, `Resumed`, `Epoch`,
-`Checkpoint`, `CheckpointRefused`, `OutOfMemory`, `Saved`, `Notice`, `Paused` and, at the end of a
-trial, `TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened` and `TrialStarted` for
-those who watch, and hands the others on to them.
+A worker receives `Train`, `Decide` and `Save`, and sends the others; a trial's last message is
+`TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened` and `TrialStarted`.
 """
 
 from __future__ import annotations
@@ -12,23 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sweep.records.study import StudyRecord
-from sweep.records.trial import (
-    Decision,
-    EpochMetrics,
-    Failure,
-    TrialConfig,
-    TrialOutcome,
-)
+from sweep.records.trial import Decision, EpochMetrics, Failure, TrialConfig, TrialOutcome
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trial under way, from which its training can go on.
+    """The state of a trial under way, from which training can go on.
 
     Attributes:
-        epoch: Epochs that it had finished.
-        step: Steps of the next epoch that it had trained.
-        state: All that training needs, as a safetensors file.
+        epoch: Epochs that were finished.
+        step: Steps of the next epoch that were trained.
+        state: A safetensors file.
     """
 
     trial: int
@@ -39,11 +31,9 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One trial that a worker is given.
+    """One trial for a worker, to start or to continue from its checkpoint.
 
-    Attributes:
-        lease: Number of the assignment; a later one for the same trial has a higher number.
-        checkpoint: Where to go on, or None for the start.
+    A later assignment of the same trial has a higher `lease`.
     """
 
     lease: int
@@ -53,17 +43,14 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """To a worker: train these together, as one stack.
-
-    They have one batch size and are at the same step of the same epoch.
-    """
+    """To a worker: train these as one stack, with one batch size, from the same step and epoch."""
 
     assignments: tuple[Assignment, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """To a worker: the answers to an `Epoch`, one for each of these trials."""
+    """To a worker: the answer to an `Epoch`, one decision for each of these trials."""
 
     trials: tuple[int, ...]
     decisions: tuple[Decision, ...]
@@ -86,7 +73,7 @@ class WorkerReady:
     Attributes:
         data_fingerprint: SHA-256 of the training pool as this worker sees it.
         hardware: Device and name of the hardware.
-        memory_bytes: Memory that its trials may take, or None if unknown.
+        memory_bytes: What its trials may use, or None if unknown.
     """
 
     data_fingerprint: str
@@ -97,16 +84,16 @@ class WorkerReady:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """From a worker: one epoch of each of some trials; `Decide` is to follow."""
+    """From a worker: one epoch of some trials; the answer is `Decide`."""
 
     metrics: tuple[EpochMetrics, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """From a worker: a trial goes on from its checkpoint; its last epoch is to be decided on again.
+    """From a worker: a trial goes on from its checkpoint, after the epochs of `history`.
 
-    `history` holds every epoch that it had finished.
+    Its last epoch must be decided on again.
     """
 
     trial: int
@@ -115,7 +102,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRefused:
-    """From a worker: a trial's checkpoint cannot be used, and the trial is not being trained."""
+    """From a worker: a checkpoint cannot be used, so the trial is not being trained."""
 
     trial: int
     reason: str
@@ -123,11 +110,7 @@ class CheckpointRefused:
 
 @dataclass(frozen=True, slots=True)
 class OutOfMemory:
-    """From a worker: memory ran out, and these trials are not being trained any more.
-
-    Attributes:
-        num_together: How many trials were trained together when it happened.
-    """
+    """From a worker: memory ran out with `num_together` trials; these are no longer trained."""
 
     trials: tuple[int, ...]
     num_together: int
@@ -135,12 +118,9 @@ class OutOfMemory:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """From a worker: a trial is not being trained any more, and may be promoted later.
+    """From a worker, after the `Checkpoint`: a trial stopped and may be promoted later.
 
-    It comes after the trial's `Checkpoint`.
-
-    Attributes:
-        outcome: The trial's outcome, PRUNED, if it is never promoted.
+    If it never is, the `outcome`, PRUNED, stands.
     """
 
     outcome: TrialOutcome
@@ -148,20 +128,20 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a user should know and that changes nothing, in one line."""
+    """One line of information for the user."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """From the pool: a trial is not being trained any more, and has not ended.
+    """From the pool: a trial lost its worker before it ended.
 
     Attributes:
-        failure: What ended its worker, or None if the trial is not to blame.
-        failures: All that ended workers of this trial so far, `failure` included if it is counted.
-        is_over: Whether the trial has failed; otherwise it is to be submitted again.
-        worker: Which of the workers it was, from 0.
+        failure: What ended the worker, or None if the trial is not to blame.
+        failures: All such failures of this trial so far; `failure` only if it counts.
+        is_over: Whether the trial has failed; otherwise it must be submitted again.
+        worker: From 0.
     """
 
     trial: int
@@ -173,12 +153,12 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class StudyOpened:
-    """To those who watch: the study is open and its workers are starting.
+    """To observers: the study is open and its workers are starting.
 
     Attributes:
-        study: The study as it was found.
-        devices: The device of each worker.
-        deadline: Value of `time.monotonic` after which no trial starts, or None.
+        study: As it was found.
+        devices: One per worker.
+        deadline: Value of `time.monotonic` after which no trial starts.
         sampled: Names of the hyperparameters that are searched.
     """
 
@@ -190,7 +170,7 @@ class StudyOpened:
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """To those who watch: a trial was submitted, for the first time or again."""
+    """To observers: a trial was submitted, for the first time or again."""
 
     config: TrialConfig
 
@@ -213,7 +193,6 @@ Message = (
     | StudyOpened
     | TrialStarted
 )
-"""Every message."""
 
 M = TypeVar("M", bound=Message)
 
@@ -233,7 +212,7 @@ def trials_of(message: Message) -> tuple[int, ...]:
 
 
 def without(message: M, trials: set[int]) -> M | None:
-    """A worker's message less what it says of some trials; None if nothing is left of it."""
+    """A worker's message without what concerns some trials; None if nothing is left."""
     if trials.isdisjoint(trials_of(message)):
         return message
     match message:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 KEPT_WEIGHTS = 10
-"""Of so many trials a study keeps the weights, unless it says otherwise."""
+"""How many trials keep their weights by default."""
 
 
 class StudyState(StrEnum):
-    """What a study is doing: its budget is used up, a driver works on it, or neither."""
+    """Whether a study's budget is used up, a driver works on it, or neither."""
 
     FINISHED = "finished"
     RUNNING = "running"
@@ -39,13 +39,13 @@ class TrialRecord:
     Attributes:
         params: Every hyperparameter, fixed ones included; empty before it was asked for.
         reports: The objective after each reported epoch.
-        outcome: How it ended (without the weights), or None if it has not.
-        lost: What ended each worker that had the trial before; it was tried again each time.
-        retry_of: Number of the failed trial that this one repeats, or None.
+        outcome: Without the weights.
+        lost: Why it lost each earlier worker; it was tried again each time.
+        retry_of: Number of the failed trial that this one repeats.
         audited: The epoch after which the pruner would have ended it, had it not been chosen to
-            show what pruning misses; or None.
-        started_at: When it was asked for, by this machine's clock, or None if unknown.
-        ended_at: When it was told, or None if it was not.
+            show what pruning misses.
+        started_at: When it was asked for, by this machine's clock.
+        ended_at: When it was told to Optuna.
     """
 
     number: int
@@ -86,12 +86,11 @@ class TrialRecord:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A test image that the chosen trial got wrong.
+    """A test example, at `index` in the test split, that the chosen trial got wrong.
 
     Attributes:
-        index: Position in the test split.
-        confidence: The probability that the network gave to its answer.
-        image: Pixels, one byte each, row by row and channel after channel; empty if it is none.
+        confidence: The probability of the predicted class.
+        image: Pixels, one byte each, row by row and channel after channel; empty for a table.
     """
 
     index: int
@@ -103,10 +102,9 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Test images to whose predicted class the network gave about the same probability.
+    """Test examples with about the same probability of the predicted class.
 
-    Attributes:
-        confidence_sum: Sum of the probabilities given to the predicted classes.
+    `confidence_sum` is the sum of these probabilities.
     """
 
     num_images: int
@@ -120,18 +118,17 @@ class TestReading:
 
     Attributes:
         trial: The trial that validation had chosen.
-        opened_at: Time of the opening, ISO 8601, UTC.
+        opened_at: ISO 8601, UTC.
         num_trials: Trials of the study that had ended by then.
-        num_images: Size of the test split; 0 if the reading was never finished.
+        num_images: Size of the test split; this and what follows is empty or None if the reading
+            was never finished.
         fingerprint: SHA-256 of the test split.
-        confusion_matrix: Of the test split, or None if the reading was never finished.
-        mistakes: The most confident mistakes.
-        image_shape: Channels, height and width of an image; empty if the examples are none.
-        labels: True class of each test example (see `sweep.codec.pack_labels`); empty if the
-            reading was never finished.
-        predictions: Predicted class of each test example; empty likewise.
-        calibration: Bins of equal width from probability 0 to 1; empty likewise.
-        loss: Mean cross-entropy on the test split, in nats, or None if it was not recorded.
+        mistakes: The most confident ones.
+        image_shape: (channels, height, width); empty for a table.
+        labels: True class of each test example (see `sweep.codec.pack_labels`).
+        predictions: Predicted class of each test example, packed likewise.
+        calibration: Bins of equal width from probability 0 to 1.
+        loss: Mean cross-entropy in nats.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -151,7 +148,7 @@ class TestReading:
 
     @property
     def num_correct(self) -> int:
-        """Test images that were classified correctly."""
+        """How many test examples were classified correctly."""
         matrix = self.confusion_matrix or ()
         return sum(row[label] for label, row in enumerate(matrix))
 
@@ -163,8 +160,7 @@ class Confirms:
     Run number `r` of the study repeats `trials[r // num_seeds]`.
 
     Attributes:
-        trials: The search's best trials, each of another configuration, best first.
-        num_seeds: Runs of each.
+        trials: Each has another configuration, best first.
         num_trials: Trials of the search that had ended by then.
     """
 
@@ -180,10 +176,10 @@ class WorkerChoices:
 
     Attributes:
         threads: CPU threads of each worker.
-        precision: Number format of matrix products; `auto` until a worker has said what it uses.
+        precision: Of matrix products; `auto` until a worker has said what it uses.
         lanes: The most trials that one worker trains at once.
         automatic: Which of `workers`, `threads` and `lanes` were chosen for the user.
-        device: Kind of device for which they were chosen: `cpu` or `cuda`.
+        device: Kind of device they were chosen for: `cpu` or `cuda`.
     """
 
     workers: int
@@ -201,15 +197,15 @@ class StudyRecord:
 
     Attributes:
         space: The search space as plain data (see `sweep.space.SearchSpace`).
-        num_trials: The total number of trials of the budget, or None.
-        timeout_seconds: The time limit of one command, or None.
-        trials: All trials by number.
+        num_trials: Total number of trials of the budget.
+        timeout_seconds: Time limit of one command.
+        trials: By number.
         test_readings: Every opening of the test split, in order.
-        finished_by: What used up the budget: `trials`, `timeout`, or None while it is not.
-        keep_weights: Of so many trials, the best, the weights are kept.
-        confirms: What it confirms, or None if it is a search.
-        num_audits: Of so many trials at most the pruner's decision is audited.
-        workers: How it is trained, or None if no sweep has worked on it.
+        finished_by: What used up the budget, such as `trials`; None while it is not used up.
+        keep_weights: How many of the best trials keep their weights.
+        confirms: None if it is a search.
+        num_audits: How many trials may be audited (see `TrialRecord`).
+        workers: None if no sweep has worked on it.
     """
 
     name: str
@@ -229,15 +225,11 @@ class StudyRecord:
 
     @property
     def state_at_rest(self) -> StudyState:
-        """Its state while no driver holds it."""
+        """The state while no driver holds the study."""
         return StudyState.INTERRUPTED if self.finished_by is None else StudyState.FINISHED
 
     def trial(self, number: int) -> TrialRecord:
-        """One of the trials.
-
-        Raises:
-            InputError: there is none of this number.
-        """
+        """The trial of this number; raises an `InputError` if there is none."""
         if not 0 <= number < len(self.trials):
             raise InputError(
                 f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered "
@@ -262,7 +254,7 @@ class StudyRecord:
 
     @property
     def with_weights(self) -> frozenset[int]:
-        """Numbers of the best trials, whose weights are kept if they were when they ended."""
+        """Numbers of the best trials, which keep the weights they ended with."""
         return frozenset(trial.number for trial in self.ranked()[: self.keep_weights])
 
     @property
@@ -273,14 +265,14 @@ class StudyRecord:
 
     @property
     def failed(self) -> list[TrialRecord]:
-        """FAIL trials that have not been run again; a repetition that waits was not run."""
+        """FAIL trials that have not been run again; a WAITING repetition does not count."""
         waiting = {t.retry_of for t in self.trials if t.state is TrialState.WAITING}
         repeated = {t.retry_of for t in self.trials} - waiting
         return [t for t in self.trials if t.state is TrialState.FAIL and t.number not in repeated]
 
     @property
     def unrepeated(self) -> list[TrialRecord]:
-        """FAIL trials that nothing repeats, not even a trial that waits."""
+        """FAIL trials that have no repetition, not even a WAITING one."""
         repeated = {t.retry_of for t in self.trials}
         return [t for t in self.failed if t.number not in repeated]
 
@@ -289,11 +281,11 @@ class StudyRecord:
         return sum(trial.state in states for trial in self.trials)
 
     def to_dataframe(self) -> DataFrame:
-        """One row for each trial, by number; columns are named as by Optuna's `trials_dataframe`.
+        """One row per trial, by number; columns as in Optuna's `trials_dataframe`, and some more.
 
         `number`, `state`, `value`, `params_NAME` of every hyperparameter, `datetime_start`,
         `datetime_complete`, `duration` (a timedelta), `epochs_run`, `best_epoch`, `seconds` (wall
-        time of the training) and `reason`; what is unknown is missing.
+        time of the training) and `reason`. Unknown values are missing.
         """
         import pandas as pd
 
@@ -323,7 +315,5 @@ class StudyRecord:
 
     def test_reading(self, trial: int) -> TestReading | None:
         """The finished reading of the test split for this trial, or None."""
-        for reading in self.test_readings:
-            if reading.trial == trial and reading.confusion_matrix is not None:
-                return reading
-        return None
+        finished = (r for r in self.test_readings if r.confusion_matrix is not None)
+        return next((r for r in finished if r.trial == trial), None)

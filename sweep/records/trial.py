@@ -1,4 +1,4 @@
-"""The data of a study, and a trial: its configuration, what it measures, how it ends."""
+"""The data of a study; the configuration, metrics and outcome of a trial."""
 
 from __future__ import annotations
 
@@ -42,12 +42,9 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """Which data set is meant, and how its training pool is split.
+    """Which data set to use, and how to split its training pool.
 
-    Attributes:
-        num_validation: Examples held out for validation, a sixth of the training pool if None.
-        split_seed: Seed of that split.
-        data_dir: Folder of local data sets; downloads go there.
+    A sixth of the pool is held out if `num_validation` is None. Downloads go to `data_dir`.
     """
 
     name: str
@@ -62,10 +59,9 @@ class DataSpec:
 
     Attributes:
         kind: `image` (bytes) or `table` (float32 columns).
-        input_shape: Of one example: channels, height and width, or the number of columns.
-        class_names: Names of the classes in the order of their labels.
+        input_shape: Of one example: (channels, height, width), or (columns,).
+        class_names: In the order of the labels.
         num_pool: Examples of the training pool, those for validation included.
-        num_test: Examples of the test part.
     """
 
     kind: str
@@ -76,26 +72,25 @@ class DataSpec:
 
     @property
     def num_inputs(self) -> int:
-        """Numbers of one example."""
+        """How many numbers describe one example."""
         return math.prod(self.input_shape)
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """How many classes there are."""
         return len(self.class_names)
 
     @property
     def dtype(self) -> str:
-        """NumPy's name of the type in which examples are kept."""
+        """NumPy's name of the type of the examples."""
         return "uint8" if self.kind == "image" else "float32"
 
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """What a study remembers of its data, so that the store alone makes a report.
+    """What a study remembers of its data, so that a report needs only the store.
 
     Attributes:
-        spec: What is known of the data set.
         fingerprint: SHA-256 of the training pool and its split.
         validation_labels: True class of each validation example (see `sweep.codec.pack_labels`).
     """
@@ -107,16 +102,13 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The validation metric that a study ranks by, and whether to `maximize` or `minimize` it.
-
-    Metrics are those of `sweep.definitions.OBJECTIVES`, which are keys of `EpochMetrics.values`.
-    """
+    """A metric of `sweep.definitions.OBJECTIVES`, and whether to `maximize` or `minimize` it."""
 
     metric: str
     goal: str
 
     def value(self, metrics: EpochMetrics) -> float:
-        """The objective's value after one epoch."""
+        """The objective after one epoch."""
         return metrics.values[self.metric]
 
     def is_better(self, value: float, than: float) -> bool:
@@ -129,8 +121,8 @@ class TrialConfig:
     """One configuration, sampled whole before training.
 
     Attributes:
-        seed: Seed of the initial weights and of dropout.
-        params: A value for every hyperparameter of the model family and of the recipe, by name.
+        seed: Of the initial weights and of dropout.
+        params: A value for every hyperparameter of the model family and of the recipe.
     """
 
     number: int
@@ -140,18 +132,17 @@ class TrialConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """What all trials of a study share, and a worker needs to know.
+    """What a worker needs to know and all trials of a study share.
 
     Attributes:
-        order_seed: Seed of the order of the training examples, the same for all trials.
-        objective: What decides which epoch of a trial is its best.
+        order_seed: Of the order of the training examples.
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
-        num_threads: Threads of one worker on the CPU.
-        precision: Number format of the matrix products: `auto`, `float32` or `bfloat16`.
+        num_threads: CPU threads of one worker.
+        precision: Of matrix products: `auto`, `float32` or `bfloat16`.
         lanes: The most trials that one worker trains at once.
-        stack_flops: Floating-point operations of a step from which on a stack takes no further
-            lane, or None if only `lanes` limits it.
+        stack_flops: A stack whose step takes this many floating-point operations takes no further
+            lane; only `lanes` limits it if None.
         rungs: Epochs after which the engine waits for the decision before it trains on, so that
             all trials that are paused there are at the same step.
     """
@@ -176,14 +167,12 @@ class EpochMetrics:
     """What one trial measured in one epoch.
 
     Attributes:
-        epoch: 1 for the first epoch.
-        values: The metrics by name. `train_loss` (what is minimised, mean of the epoch's steps, in
-            nats) and `train_accuracy` are of the training examples when they were trained on,
-            dropout included; each name of `sweep.definitions.OBJECTIVES` is of the validation
-            split at the end of the epoch.
-        learning_rate: The rate at the epoch's last step.
-        seconds: Time that the worker spent on the epoch, validation included; trials that are
-            trained together share it equally.
+        epoch: From 1.
+        values: By name. `train_loss` (the mean of what the epoch's steps minimised, in nats) and
+            `train_accuracy` are measured during training, with dropout; each name of
+            `sweep.definitions.OBJECTIVES` on the validation split after the epoch.
+        learning_rate: At the epoch's last step.
+        seconds: Wall time, validation included; trials that are trained together share it equally.
     """
 
     trial: int
@@ -208,23 +197,22 @@ class TrialOutcome:
 
     Attributes:
         state: COMPLETE, PRUNED or FAIL.
-        history: Every epoch that was run.
         seconds: Wall time of the whole trial.
-        num_parameters: Trainable parameters of the network; 0 if it was never built.
-        device: Where it ran, with the hardware's name.
-        precision: Of the matrix products: `float32`, `bfloat16`, or, on a GPU, `tf32`.
-        num_threads: Threads that it had on the CPU.
+        num_parameters: Trainable ones; 0 if the network was never built.
+        device: With the hardware's name.
+        precision: Of matrix products: `float32`, `bfloat16`, or, on a GPU, `tf32`.
+        num_threads: CPU threads of its worker.
         num_lanes: The most trials that were trained together with it, itself included.
         environment: Versions by package name, and the project's commit if known.
         data_fingerprint: SHA-256 of the training pool and its split.
-        best_epoch: The epoch whose weights were kept, or None.
+        best_epoch: The epoch whose weights were kept.
         validation_predictions: Predicted class of each validation example at the best epoch (see
-            `sweep.codec.pack_labels`), or None.
+            `sweep.codec.pack_labels`).
         validation_losses: Cross-entropy of each validation example at the best epoch, in nats,
-            float32, if the study ranks by the loss; otherwise None.
+            float32; only if the study ranks by the loss.
         failure: Set if and only if the state is FAIL.
-        weights: The best epoch's weights as a safetensors file, or None.
-        worker: Which of the command's workers trained it, from 0, or None if unknown.
+        weights: Of the best epoch, as a safetensors file.
+        worker: Which of the command's workers trained it, from 0.
     """
 
     trial: int
@@ -248,6 +236,6 @@ class TrialOutcome:
 
     @property
     def best(self) -> EpochMetrics | None:
-        """The metrics of the best epoch, or None; also where a store names one that never ran."""
+        """Metrics of the best epoch; None without one, or if a store names one that never ran."""
         epoch = self.best_epoch
         return self.history[epoch - 1] if epoch and 1 <= epoch <= len(self.history) else None

@@ -1,11 +1,8 @@
 """Files beside the store: `studies.db` → `studies.artifacts/STUDY/trial-00012.safetensors`.
 
-Weights of the best trials, and checkpoints of trials under way. A file is on disk, name and all,
-before the store names it, and it is deleted only after the store has ceased to.
-
-Names come from the store, which may be a stranger's, and the folder may be, too: nothing outside
-of it is read or written, and no symbolic link in it is followed. Only the folder of all studies may
-be a link, which its owner made to put it on another disk.
+A file is on disk, name and all, before the store names it, and is deleted only once the store no
+longer names it. Store and folder may be a stranger's: nothing outside the folder is read or
+written, and no symbolic link in it is followed. Only the folder of all studies may be a link.
 """
 
 from __future__ import annotations
@@ -42,7 +39,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 def artifacts_root(database: Path) -> Path:
-    """The folder beside a store. Stores that differ in their ending have folders that differ."""
+    """The folder beside a store; `x.db` and `x.sqlite` have different ones."""
     if database.suffix == ".db":
         return database.with_suffix(".artifacts")
     ending = ".artifacts" if database.suffix else ".db.artifacts"
@@ -72,11 +69,11 @@ def is_link(path: Path) -> bool:
     try:
         return path.is_symlink()
     except OSError:
-        return False  # no such name can be
+        return False  # the name is not valid
 
 
 def weights_file(folder: Path, trial: int) -> Path:
-    """Where a trial's best weights are."""
+    """The file of a trial's best weights."""
     return folder / f"trial-{trial:05d}.safetensors"
 
 
@@ -86,7 +83,7 @@ def weights_files(folder: Path) -> Iterator[Path]:
 
 
 def checkpoint_file(folder: Path, trial: int, sha256: str) -> Path:
-    """Where a checkpoint is: named by its content, so that a new one never replaces an old one."""
+    """A checkpoint's file, named by its content so that a new one never replaces an old one."""
     return folder / f"checkpoint-{trial:05d}-{sha256[:16]}.safetensors"
 
 
@@ -97,15 +94,12 @@ def checkpoint_files(folder: Path, trial: int | None = None) -> Iterator[Path]:
 
 
 def stray_files(folder: Path) -> Iterator[Path]:
-    """Files that were half-written when a driver died."""
+    """Files that a driver had written in part when it died."""
     return folder.glob("*.tmp")
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one, and neither in part.
-
-    It is on disk when this returns, name and all; after an `OSError` nothing of it is left.
-    """
+    """Write a file atomically; on disk, name and all, on return, and gone after an `OSError`."""
     temporary = path.with_suffix(".tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -119,8 +113,8 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_plain_file(path: Path, content: bytes) -> None:
-    """Write a new file, in place of one of that name, through no link."""
-    path.unlink(missing_ok=True)  # of a link, this takes the link
+    """Replace a file without following a link."""
+    path.unlink(missing_ok=True)  # removes a link itself, not its target
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
         file.write(content)
@@ -129,7 +123,7 @@ def write_plain_file(path: Path, content: bytes) -> None:
 
 
 def read_file(path: Path, sha256: str) -> bytes | None:
-    """A file's content, or None if it is missing or not the recorded one."""
+    """A file's content, or None if it is missing or differs from its digest."""
     try:
         content = read_plain_file(path)
     except OSError:
@@ -138,18 +132,18 @@ def read_file(path: Path, sha256: str) -> bytes | None:
 
 
 def read_plain_file(path: Path) -> bytes:
-    """A file's content; an `OSError` if it is missing, or a link, a pipe or no plain file."""
+    """A file's content; raises an `OSError` if it is missing or not a regular file."""
     if is_link(path):
         raise OSError(f"{str(path)!r} is a symbolic link")
     descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT | _BINARY)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{str(path)!r} is no plain file")
+            raise OSError(f"{str(path)!r} is not a regular file")
         return file.read()
 
 
 def delete_files(files: Iterator[Path], *, keep: Collection[Path] = ()) -> None:
-    """Delete all of these files but some. What is no file of ours stays."""
+    """Delete all of these files except those to keep. Folders stay."""
     for file in list(files):
         if file not in keep and (is_link(file) or not file.is_dir()):
             file.unlink(missing_ok=True)

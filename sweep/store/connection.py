@@ -21,15 +21,12 @@ class LostTransactionError(sqlite3.OperationalError):
 class BatchConnection(sqlite3.Connection):
     """A connection whose commits can be put off until a batch of them is complete.
 
-    Each commit that is put off leaves a savepoint, so that a rollback takes back what it would have
-    taken back without a batch.
-
-    After a batch that failed, the connection refuses to go on, because Optuna and the session in
-    front of it remember writes that are not there.
+    Each of those commits leaves a savepoint, so that a rollback takes back only what it would have
+    taken back without a batch. After a batch that failed, the connection refuses to go on, because
+    Optuna and the session in front of it remember writes that are not in the file.
     """
 
     _is_open = False
-    _has_writes = False
     _is_lost = False
 
     @property
@@ -51,37 +48,31 @@ class BatchConnection(sqlite3.Connection):
         if not self._is_open:
             super().commit()
         elif self.in_transaction:
-            if self._has_writes:
-                self.execute("RELEASE written")
+            self.execute("RELEASE written")
             self.execute("SAVEPOINT written")
-            self._has_writes = True
 
     def rollback(self) -> None:
         """Take back what was written since the last `commit`."""
-        if not self._has_writes:
+        if not self._is_open:
             super().rollback()
         elif self.in_transaction:
             self.execute("ROLLBACK TO written")
         else:
-            self._is_lost = True  # a full disk, for one: SQLite itself has taken back everything
+            self._is_lost = True  # a full disk, for one: SQLite has rolled everything back
 
     @contextmanager
-    def batch(self, *, with_schema: bool = False) -> Iterator[None]:
+    def batch(self) -> Iterator[None]:
         """Commit everything that is written inside once, at the end; an error rolls it all back.
 
         Batches do not nest: the writes of an inner one would not be safe when it ends.
-
-        Args:
-            with_schema: Whether tables are created inside, for which Python begins no transaction.
         """
         if self._is_open:
             raise RuntimeError("transactions do not nest: one of this store is open already")
         self._is_open = True
         try:
-            if with_schema:
-                self.execute("BEGIN IMMEDIATE")
-                self.execute("SAVEPOINT written")  # or a rollback of nothing would end it
-                self._has_writes = True
+            # Immediate, to wait here for other writers: one that has read is refused at once.
+            self.execute("BEGIN IMMEDIATE")
+            self.execute("SAVEPOINT written")
             yield
             self._is_open = False
             self.commit()
@@ -90,4 +81,4 @@ class BatchConnection(sqlite3.Connection):
             super().rollback()
             raise
         finally:
-            self._is_open = self._has_writes = False
+            self._is_open = False

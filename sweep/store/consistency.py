@@ -1,7 +1,6 @@
-"""The records of a study and its trials → `StudyRecord`, compared with what Optuna stores.
+"""The records of a study and its trials → `StudyRecord`, compared with Optuna's own columns.
 
-Optuna's own columns repeat part of the records without a digest. Both are compared, so that a
-damaged number is noticed wherever it stands.
+These repeat part of the records without a digest, so that only a comparison finds damage in them.
 """
 
 from __future__ import annotations
@@ -43,9 +42,7 @@ def study_record(
     *,
     is_locked: bool,
 ) -> StudyRecord:
-    """A study as this project knows it: its record, and what Optuna stores of it and its trials.
-
-    It is RUNNING if it `is_locked` by a driver.
+    """A study: its record, and what Optuna stores of it and its trials.
 
     Raises:
         LookupError | TypeError | ValueError: something is not what was written.
@@ -66,7 +63,6 @@ def study_record(
 def _trial_records(
     trials: Iterable[FrozenTrial], owner: str, objective: Objective, model: str
 ) -> tuple[TrialRecord, ...]:
-    """A study's trials, compared with their records and with each other."""
     ranges: dict[str, BaseDistribution] = {}
     records: list[TrialRecord] = []
     for number, trial in enumerate(trials):
@@ -110,12 +106,12 @@ def _trial_record(trial: FrozenTrial, owner: str, objective: Objective, model: s
 
 
 def complete_config(config: TrialConfig, model: str) -> TrialConfig:
-    """A configuration in which parameters newer than the trial have their defaults.
+    """A configuration with defaults for parameters that are newer than the trial.
 
     Raises:
         ValueError: it has a parameter that this version does not know.
     """
-    if model not in FAMILIES:  # of another version; whoever needs its parameters says so
+    if model not in FAMILIES:  # of another version; what needs its parameters says so
         return config
     params = with_defaults(parameters_of(model), config.params)
     if unknown := sorted(config.params.keys() - params.keys()):
@@ -182,8 +178,8 @@ def _compare_outcome(
 
 
 def _compare(what: str, found: object, recorded: object) -> None:
-    """Compare what two places say; one that does not say anything agrees."""
-    # What is equal is written alike but for a number that is NaN, which equals nothing.
+    """Raise a `ValueError` unless two places agree; None in the second one agrees with all."""
+    # The texts are for NaN, which equals nothing.
     if recorded is not None and found != recorded and repr(found) != repr(recorded):
         raise ValueError(_contradiction(what, found, recorded))
 

@@ -24,8 +24,7 @@ from sweep.store.lock import making_lock
 
 __all__ = ["Database"]
 
-_WINDOW = 500
-"""Trials that are read at once: 50 MB."""
+_WINDOW = 500  # trials that are read at once: 50 MB
 
 
 class Database:
@@ -34,7 +33,7 @@ class Database:
     Args:
         root: The folder of its artifacts, where the creation of tables is locked.
         to_write: Whether it may be written, and created when it is first needed.
-        exists: Whether its tables are there.
+        exists: Whether its tables exist.
     """
 
     def __init__(self, path: Path, root: Path, *, to_write: bool, exists: bool) -> None:
@@ -53,11 +52,11 @@ class Database:
         """
         with reading(self.path, f"the store {str(self.path)!r}"):
             try:
-                # Two processes that make the tables at the same time fail both.
+                # Two processes that create the tables at the same time would both fail.
                 if self.to_write and not self.exists:
-                    # All of them or none: Optuna passes over a table that is there, and its
-                    # index that keeps the names of studies apart with it.
-                    with making_lock(self._root), self.connection.batch(with_schema=True):
+                    # All or none: Optuna skips a table that exists, and with it the index that
+                    # keeps the names of studies unique.
+                    with making_lock(self._root), self.connection.batch():
                         storage = self._open()
                 else:
                     storage = self._open()
@@ -105,17 +104,14 @@ class Database:
                 yield
 
     def afterwards(self, action: Callable[[], None]) -> None:
-        """Do something once what was written is safe: when the open transaction has ended."""
+        """Do something once what was written is committed."""
         if self.connection.is_in_batch:
             self._afterwards.append(action)
         else:
             action()
 
     def study_attributes(self, study_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """User attributes and system attributes of a study, of the same moment.
-
-        Optuna would read them one after the other, and a driver may write in between.
-        """
+        """User and system attributes of a study, in one query: a driver may write between two."""
         found: dict[str, dict[str, Any]] = {"user": {}, "system": {}}
         queries = [
             f"SELECT '{kind}', key, value_json FROM study_{kind}_attributes WHERE study_id = :study"  # noqa: S608
@@ -144,12 +140,11 @@ class Database:
         return int(self.connection.execute(query, (study_id,)).fetchone()[0])
 
     def each_trial(self, study_id: int) -> Iterator[FrozenTrial]:
-        """The trials of a study in the order in which they were made, a few hundred at a time.
+        """The trials of a study in the order of their creation, a few hundred at a time.
 
-        Optuna reads all trials at once, which takes 100 kB for each of them, or one by one, which
-        takes six times as long. So it is asked for all of them while a view of this connection,
-        under the name of their table, hides all but a few hundred. The table keeps its name in
-        every other way: nothing is written to the file.
+        Optuna reads all trials at once, at 100 kB each, or one by one, which takes six times as
+        long. So it reads all of them while a temporary view of this connection, named like the
+        table, hides all but a few hundred. Nothing is written to the file.
         """
         query = "SELECT trial_id FROM trials WHERE study_id = ? ORDER BY trial_id"
         ids = [int(trial) for (trial,) in self.connection.execute(query, (study_id,))]
@@ -161,7 +156,7 @@ class Database:
 
     @contextmanager
     def _window(self, first: int, last: int) -> Iterator[None]:
-        """Hide all trials but those with these ids from what is asked on this connection."""
+        """Hide all trials but those with these ids from queries of this connection."""
         among = f"trial_id BETWEEN {first:d} AND {last:d}"  # a view takes no parameters
         self.connection.execute(
             f"CREATE TEMPORARY VIEW trials AS SELECT * FROM main.trials WHERE {among}"  # noqa: S608
@@ -172,7 +167,7 @@ class Database:
             self.connection.execute("DROP VIEW temp.trials")
 
     def _open(self) -> RDBStorage:
-        # SQLAlchemy, and Optuna, which formats the URL, must find this very path in it.
+        # Quoted for SQLAlchemy, and for Optuna, which formats the URL.
         url = URL.create("sqlite", database=str(self.path)).render_as_string()
         return RDBStorage(
             url.replace("{", "{{").replace("}", "}}"),

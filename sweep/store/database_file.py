@@ -1,7 +1,7 @@
 """The database file: which one a URL names, whose it is, and whether it is whole.
 
-Nothing here changes the file, except that a write that was cut off is rolled back, as every program
-that opens the file would do.
+Nothing here changes the file, except that an unfinished write is rolled back, as by every program
+that opens the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sweep.errors import StoreError
-from sweep.store.diagnosis import describe_failure, one_line
+from sweep.store.diagnosis import describe_failure, is_busy, one_line
 from sweep.words import DEFAULT_STORAGE
 
 __all__ = [
@@ -55,10 +55,7 @@ OPTUNA_TABLES = {
 
 
 def database_path(url: str) -> Path:
-    """The file that a storage URL names.
-
-    Args:
-        url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` names.
 
     Raises:
         StoreError: the URL names something else, or a path that is not UTF-8.
@@ -80,34 +77,22 @@ def database_path(url: str) -> Path:
 
 
 def check_file(path: Path, *, to_write: bool) -> bool:
-    """Check that a store can be used, without changing anything.
-
-    A write that was cut off is taken back, as every program that opens the file would do.
-
-    Args:
-        path: The database file.
-        to_write: Whether it will be written, and may be made if it is missing.
-
-    Returns:
-        Whether there is a store.
+    """Whether there is a store, which can be used. To write, it may be missing.
 
     Raises:
-        StoreError: the path is unusable, is damaged, or holds something other than Optuna's
-            tables.
+        StoreError: the path cannot be used, or is damaged, or holds other tables than Optuna's.
     """
     header = read_header(path)
-    if header is None:
-        if to_write:
-            _check_parent(path)
-        return False
+    if header is None and to_write:
+        _check_parent(path)
     if not header:
         return False  # an empty file is an empty database
     if header != SQLITE_HEADER:
         raise StoreError(
             f"the store {str(path)!r} is not an SQLite database; name another with --storage"
         )
-    tables = checked_tables(path)
-    # Fewer tables than Optuna's, but none that is not: another process is making them now.
+    tables = _checked_tables(path)
+    # Only some of Optuna's tables: another process is creating them now.
     if not (tables >= OPTUNA_TABLES or tables <= OPTUNA_TABLES):
         shown = ", ".join(sorted(tables)[:3])
         raise StoreError(
@@ -122,10 +107,10 @@ def check_file(path: Path, *, to_write: bool) -> bool:
 
 
 def read_header(path: Path) -> bytes | None:
-    """The first bytes of a file, or None if there is none.
+    """The first bytes of a file, or None if it is missing.
 
     Raises:
-        StoreError: it cannot be read, or it is no file.
+        StoreError: it cannot be read, or it is not a regular file.
     """
     try:
         if path.is_dir():
@@ -133,7 +118,7 @@ def read_header(path: Path) -> bytes | None:
         if not path.exists():
             return None
         if not path.is_file():  # opening a pipe would wait for its other end
-            raise StoreError(f"the store {str(path)!r} is no file; name another with --storage")
+            raise StoreError(f"the store {str(path)!r} is not a file; name another with --storage")
         with path.open("rb") as file:
             return file.read(len(SQLITE_HEADER))
     except OSError as error:
@@ -155,7 +140,7 @@ def _check_parent(path: Path) -> None:
 
 @contextmanager
 def open_file(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    """A connection for looking; `ro` writes nothing, `rw` takes back a write that was cut off."""
+    """A connection for reading; `ro` writes nothing, `rw` rolls back an unfinished write."""
     uri = f"file:{quote(str(path))}?mode={mode}"
     with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_SECONDS)) as connection:
         connection.execute("PRAGMA trusted_schema = OFF")  # it may be a stranger's file
@@ -169,9 +154,9 @@ def tables_of(connection: sqlite3.Connection) -> set[str]:
 
 
 def made_tables(connection: sqlite3.Connection) -> set[str]:
-    """Names of a database's tables; without Optuna's last one if their making was cut off.
+    """Names of a database's tables; without `alembic_version` if their creation was cut off.
 
-    Optuna writes the version of its tables last. A full disk, for one, leaves them without it.
+    Optuna writes that version last: a full disk, for one, leaves tables without it.
     """
     tables = tables_of(connection)
     if {"alembic_version", "studies"} <= tables:
@@ -184,16 +169,16 @@ def made_tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def damage_of(connection: sqlite3.Connection, limit: int) -> list[str]:
-    """What SQLite's integrity check finds, one line each; empty if the file is whole."""
+    """Up to `limit` findings of SQLite's integrity check, one line each; empty if it passes."""
     try:
         rows = connection.execute(f"PRAGMA integrity_check({limit:d})").fetchall()
-        # SQLite passes over what is no table, index, view or trigger, and a table is gone.
+        # SQLite ignores an entry of an unknown kind, and a table is gone.
         (strange,) = connection.execute(
             "SELECT count(*) FROM sqlite_master WHERE type IS NULL OR "
             "type NOT IN ('table', 'index', 'view', 'trigger')"
         ).fetchone()
     except (sqlite3.Error, ValueError) as error:
-        if isinstance(error, sqlite3.Error) and _is_busy(error):
+        if is_busy(error):
             raise
         return [one_line(error)]
     found = [
@@ -203,14 +188,14 @@ def damage_of(connection: sqlite3.Connection, limit: int) -> list[str]:
         if line != "ok" and not line.startswith("*** in database")
     ]
     if strange:
-        found.append(f"{strange} of its schema's entries are of no known kind")
+        found.append(f"{strange} of its schema's entries are of an unknown kind")
     return found[:limit]
 
 
 def has_unfinished_write(path: Path) -> bool:
     """Whether a driver died in the middle of a commit, so that its journal must be rolled back.
 
-    A connection that may not write cannot do that, and SQLite says so.
+    SQLite refuses a read-only connection then.
     """
     try:
         with open_file(path) as connection:
@@ -220,12 +205,8 @@ def has_unfinished_write(path: Path) -> bool:
     return False
 
 
-def checked_tables(path: Path) -> set[str]:
-    """Names of the tables of a whole file.
-
-    Raises:
-        StoreError: the file is damaged, or it cannot be read.
-    """
+def _checked_tables(path: Path) -> set[str]:
+    """Names of a file's tables; raises a `StoreError` if it is damaged or cannot be read."""
     mode = "ro"
     try:
         if has_unfinished_write(path):
@@ -248,23 +229,15 @@ def checked_tables(path: Path) -> set[str]:
 def _require_writable(path: Path) -> None:
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise StoreError(
-            f"the store {str(path)!r} was left in the middle of a write, which must be taken back "
+            f"the store {str(path)!r} was left in the middle of a write, which must be rolled back "
             "before it can be read, and the file or its folder is read-only; make both writable, "
             f"or copy the file and {path.name + '-journal'!r} to a folder that is"
         )
 
 
 def require_free(path: Path, error: Exception) -> None:
-    """See to it that a file which another process holds is not called damaged.
-
-    Raises:
-        StoreError: this error says that the file is held.
-    """
-    if isinstance(error, sqlite3.Error) and _is_busy(error):
+    """Raise a `StoreError` if the error means that another process holds the file."""
+    if is_busy(error):
         raise StoreError(
             f"the store {str(path)!r} cannot be read now: {describe_failure(error)}"
         ) from None
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -1,4 +1,4 @@
-"""What went wrong with a store, in words: a full disk, a busy file, damage."""
+"""Messages for what goes wrong with a store: a full disk, a busy file, damage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweep.errors import StoreError
 from sweep.store.connection import LostTransactionError
 
-__all__ = ["STORE_FAILURES", "describe_failure", "one_line", "reading"]
+__all__ = ["STORE_FAILURES", "describe_failure", "is_busy", "one_line", "reading"]
 
 STORE_FAILURES = (OSError, sqlite3.Error, SQLAlchemyError, StorageInternalError)
 """What a store raises when it can no longer be read or written: a full disk, a lost folder."""
@@ -31,7 +31,7 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-"""What Optuna, SQLAlchemy and the JSON decoder raise for rows that nobody wrote."""
+"""What Optuna, SQLAlchemy and the JSON decoder raise for damaged rows."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SHORT = {sqlite3.SQLITE_IOERR_SHORT_READ}  # the file ends too early
@@ -57,7 +57,7 @@ def describe_failure(error: BaseException) -> str:
             if code == sqlite3.SQLITE_FULL:
                 return f"the disk is full ({one_line(cause)}): make room"
             if code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC):
-                # SQLite tells a quota or a limit on the size of files from a broken disk no more.
+                # SQLite does not tell a quota or a limit on file sizes from a broken disk.
                 return (
                     f"the store's file cannot be written any further ({one_line(cause)}): the "
                     "disk is full or broken, or a limit on the size of files is reached; make room"
@@ -66,29 +66,23 @@ def describe_failure(error: BaseException) -> str:
                 return f"another process does not let go of the file ({one_line(cause)}): try again"
             return one_line(cause)
     if isinstance(error, StorageInternalError) and error.__cause__ is not None:
-        return one_line(error.__cause__)  # Optuna's own words are the same for every cause
+        return one_line(error.__cause__)  # Optuna's own message is the same for every cause
     return one_line(error)
 
 
 @contextmanager
 def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
-    """Turn everything that a damaged file can cause into one message.
+    """Turn every error that a damaged file can cause into a `StoreError` about `what`.
 
-    Args:
-        path: The database file.
-        what: What is read, as the message's subject.
-        to_write: Whether the caller writes, too: then a full disk or a lost folder is raised as
-            it is, because the work fails and the file need not be damaged.
-
-    Raises:
-        StoreError: it cannot be read.
+    If the caller also writes, a full disk or a lost folder is raised as it is: the work fails, and
+    the file need not be damaged.
     """
     verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what is said here better
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings say less
     try:
         yield
     except _DAMAGE as error:
-        if _has_code(error, _BUSY):
+        if is_busy(error):
             raise StoreError(f"{what} cannot be read now: {describe_failure(error)}") from None
         if _is_failure(error):
             if to_write:
@@ -100,6 +94,11 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
         ) from None
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process holds the file."""
+    return _has_code(error, _BUSY)
 
 
 def _is_failure(error: BaseException) -> bool:
@@ -115,7 +114,7 @@ def _has_code(error: BaseException, codes: Collection[int]) -> bool:
 
 
 def one_line(error: object) -> str:
-    """The first line of a message, without what a terminal would take for commands."""
+    """The first line of a message, without a terminal's control characters."""
     line = next(iter(str(error).splitlines()), "")
     if isinstance(error, LookupError):
         line = f"{type(error).__name__} {line}"  # only the key, otherwise

@@ -1,8 +1,7 @@
 """Records with digests: what is read is what was written, in the place where it was written.
 
-SQLite checks the structure of its file, not the text and numbers in it: a flipped bit can turn an
-accuracy of 0.91 into 0.99. The record of each study and trial therefore carries the SHA-256 of its
-owner, its key and its content. The owner is included to detect a row that moved to another trial.
+SQLite does not check text and numbers: a flipped bit can turn an accuracy of 0.91 into 0.99. The
+SHA-256 includes the owner, to detect a row that moved to another trial.
 """
 
 from __future__ import annotations
@@ -24,22 +23,15 @@ Owner = Sequence[str | int]
 
 
 def with_digest(owner: Owner, plain: Any) -> dict[str, Any]:
-    """A record as it is stored.
-
-    Args:
-        owner: Whose it is.
-        plain: The record as plain data (see `sweep.codec.to_plain`).
-    """
+    """A record, given as plain data (see `sweep.codec.to_plain`), as it is stored."""
     return {"sha256": _digest(owner, plain), "record": plain}
 
 
 def checked(owner: Owner, kind: type[T], attributes: Mapping[str, Any]) -> T | None:
     """The record among its owner's system attributes, or None if there is none.
 
-    A record under another key is an error too: its key may have been damaged.
-
     Raises:
-        ValueError: it is not what was written there.
+        ValueError: it is not what was written there, or stands under another key.
     """
     for key, stored in attributes.items():
         is_whole = isinstance(stored, dict) and stored.keys() == {"sha256", "record"}

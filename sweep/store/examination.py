@@ -1,4 +1,4 @@
-"""What a doctor finds in a store and in the folder beside it. Changes nothing on disk."""
+"""What `sweep doctor` finds in a store and in the folder beside it. Changes nothing on disk."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _WEIGHTS_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to know, and what to do about it.
+    """What was found, and what to do about it.
 
     Attributes:
-        is_damage: Whether something is broken, rather than merely unfinished or left over.
-        study: The study that it is about, or None for the whole store.
+        is_damage: Whether something is broken, rather than unfinished or left over.
+        study: None if it is about the whole store.
     """
 
     what: str
@@ -70,9 +70,9 @@ class Examination:
     """A store.
 
     Attributes:
-        integrity: What SQLite's integrity check found; empty if the file is whole.
+        integrity: What SQLite's integrity check found; empty if it passed.
         schema: The version of Optuna's tables, or None if it cannot be read.
-        studies: In the order of their names.
+        studies: By name.
         findings: Damage first.
     """
 
@@ -91,12 +91,8 @@ class Examination:
 def examine(url: str) -> Examination:
     """Examine a store.
 
-    Args:
-        url: `sqlite:///` and a path.
-
     Raises:
-        StoreError: there is no store to examine: no file, one of another program, or one that
-            another process holds.
+        StoreError: there is no file, or it is another program's, or another process holds it.
     """
     examiner = _Examiner(url)
     findings = sorted(examiner.examine(), key=lambda finding: not finding.is_damage)
@@ -110,7 +106,7 @@ def examine(url: str) -> Examination:
 
 
 class _Examiner:
-    """Yields findings and collects what else there is to know."""
+    """Yields findings and collects the rest of an `Examination`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -127,7 +123,7 @@ class _Examiner:
             what, advice, *_ = warning.split("; ")
             yield Finding(what, advice)
         if not header:
-            yield Finding("the file is empty", "nothing: the first sweep makes its tables")
+            yield Finding("the file is empty", "nothing: the first sweep creates its tables")
         elif header != SQLITE_HEADER:
             self.integrity.append("its beginning is not that of an SQLite database")
             yield self._broken(
@@ -139,10 +135,10 @@ class _Examiner:
                 if file != self.path or problem:
                     yield Finding(
                         "a driver died in the middle of a write",
-                        "nothing: the next command that opens the store takes that write back",
+                        "nothing: the next command that opens the store rolls that write back",
                     )
                 if problem:
-                    yield self._broken(f"that write cannot be taken back: {problem}")
+                    yield self._broken(f"that write cannot be rolled back: {problem}")
                 yield from self._examine_file(file)
 
     # ------------------------------------------------------------ the file
@@ -160,12 +156,12 @@ class _Examiner:
                 f"{shown}); name another"
             )
         elif not has_tables:
-            yield Finding("its tables are not made yet", "nothing: the first sweep makes them")
+            yield Finding("it has no tables yet", "nothing: the first sweep creates them")
         if has_tables:
             yield from self._examine_studies(Store(self.url, to_write=False, unchecked=file))
 
     def _read_structure(self, file: Path) -> set[str]:
-        """Names of the tables; fills in `integrity` and `schema`."""
+        """Names of the tables; sets `integrity` and `schema`."""
         try:
             with open_file(file) as connection:
                 self.integrity += damage_of(connection, _MAX_DAMAGE)
@@ -180,12 +176,11 @@ class _Examiner:
         return tables
 
     def _broken(self, what: str) -> Finding:
-        """The file itself, or all that is in it, cannot be used."""
         old = shlex.quote(str(self.path))
         new = shlex.quote(str(self.path.with_name("recovered.db")))
         advice = (
             f"restore it from a copy; if there is none, `sqlite3 {old} .recover | sqlite3 {new}` "
-            "saves what can be read, and `sweep doctor` tells how much of that is as it was written"
+            "saves what can be read, and `sweep doctor` says how much of that is intact"
         )
         return Finding(what, advice, is_damage=True)
 
@@ -201,7 +196,7 @@ class _Examiner:
             for finding in self._examine_study(store, name):
                 yield replace(finding, study=name)
         if self.integrity:
-            return  # a folder may belong to a study that cannot be seen
+            return  # a folder may belong to a study that cannot be read
         folders, problems = _listed(artifacts.artifacts_root(self.path))
         for folder in folders:
             if folder.name not in names and (folder.is_dir() or artifacts.is_link(folder)):
@@ -224,7 +219,7 @@ class _Examiner:
         self.studies.append(StudyExamination(name, record.state, len(record.trials)))
         yield from _examine_weights(trials, record)
         if record.state is StudyState.RUNNING:
-            return  # what its driver does now is neither an orphan nor left over
+            return  # a driver needs what would otherwise be orphaned or left over
         words = ["sweep", "resume", name, "--storage", self.url]
         if record.confirms is not None:
             words[1:3] = "confirm", record.confirms.study
@@ -258,10 +253,7 @@ class _Examiner:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[tuple[Path, str]]:
-    """The file, or a copy of it in which a write that was cut off is taken back.
-
-    And why that write cannot be taken back, if that is so.
-    """
+    """The file, or a copy in which an unfinished write is rolled back; and why that failed."""
     if not has_unfinished_write(path):
         yield path, ""
         return
@@ -278,7 +270,7 @@ def _readable(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _examine_weights(trials: Trials, record: StudyRecord) -> Iterator[Finding]:
-    """Weights of the best trials that are missing, and weights that are not the recorded ones."""
+    """Weights of the best trials that are missing, and weights that differ from the record."""
     files = sorted(artifacts.weights_files(trials.folder))
     recorded = [n for n in record.with_weights if trials.recorded_weights(n)]
     if recorded and not files:
@@ -310,7 +302,6 @@ def _examine_weights(trials: Trials, record: StudyRecord) -> Iterator[Finding]:
 
 
 def _examine_checkpoints(trials: Trials, number: int, resume: str) -> Iterator[Finding]:
-    """Checkpoints of a trial that are missing or damaged."""
     found = trials.read_checkpoints(number)
     if None not in found:
         return
@@ -324,7 +315,7 @@ def _examine_checkpoints(trials: Trials, number: int, resume: str) -> Iterator[F
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Finding]]:
-    """What is in a folder, and why that cannot be seen."""
+    """The content of a folder, and why it cannot be read."""
     try:
         return sorted(folder.iterdir()), []
     except FileNotFoundError:

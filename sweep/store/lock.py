@@ -1,12 +1,13 @@
 """One driver per study, by a lock that the operating system releases when its holder dies.
 
-And a warning of file systems on which such locks cannot be relied on.
+On network file systems such locks are unreliable, which a warning says.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ __all__ = ["is_locked", "making_lock", "network_warning", "study_lock"]
 _LOCK = "driver.lock"
 _HOLDER = "driver.json"
 _MAKING = "making.lock"
+_MOUNTS = Path("/proc/self/mounts")
 _PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
 
 _NETWORK = {
@@ -72,11 +74,10 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
 
 @contextmanager
 def making_lock(folder: Path) -> Iterator[None]:
-    """Hold a store while its tables are created; waits for whoever is creating them.
+    """Hold a store while its tables are created; waits for another process that creates them.
 
     Raises:
-        OSError: the folder cannot be written.
-        StoreError: the lock's file is a link.
+        OSError | StoreError: the folder cannot be written, or the lock's file is a link.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _refuse_link(folder / _MAKING)
@@ -87,7 +88,7 @@ def making_lock(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a driver holds the study now."""
     if is_link(folder / _LOCK) or not (folder / _LOCK).exists():
-        return False  # no driver of ours holds a lock through a link
+        return False  # no driver locks through a link
     lock = FileLock(folder / _LOCK)
     try:
         with lock.acquire(timeout=0):
@@ -99,15 +100,15 @@ def is_locked(folder: Path) -> bool:
 
 
 def network_warning(path: Path) -> str | None:
-    """A warning if a store, which need not be there yet, lies on a network file system."""
+    """A warning if a store, which need not exist yet, is on a network file system."""
     kind = _file_system(path)
     if kind is None or kind not in _NETWORK:
         return None
     return (
-        f"the store {str(path)!r} is on a network file system ({kind}), where locks and writes to "
-        "disk often do not hold what they promise: two drivers could work on one study at the same "
-        "time, and a crash could damage the file; put the store on a local disk with --storage and "
-        "copy it when the sweep is done"
+        f"the store {str(path)!r} is on a network file system ({kind}), where locks and writes are "
+        "often unreliable: two drivers could work on one study at the same time, and a crash could "
+        "damage the file; put the store on a local disk with --storage and copy it when the sweep "
+        "is done"
     )
 
 
@@ -127,19 +128,16 @@ def _holder(folder: Path) -> str:
 
 
 def _file_system(path: Path) -> str | None:
-    """The type of the file system that holds a path, or None if unknown."""
-    import psutil  # only commands that warn pay for it
-
+    """The type of the file system that holds a path; None if unknown, as on other than Linux."""
     try:
         where = path.resolve()
-        mounted = [
-            (len(mount.parts), position, kind)
-            for position, (mount, kind) in enumerate(
-                (Path(partition.mountpoint), partition.fstype.lower())
-                for partition in psutil.disk_partitions(all=True)
-            )
-            if where.is_relative_to(mount)
-        ]
+        lines = os.fsdecode(_MOUNTS.read_bytes()).split("\n")
     except (OSError, RuntimeError, ValueError):
         return None
-    return max(mounted)[2] if mounted else None  # of two in one place the later one is seen
+    found, depth = None, 0
+    for _, place, kind, *_ in (line.split(" ") for line in lines if line):
+        mount = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place))
+        # Of two mounted in one place the later one is seen.
+        if where.is_relative_to(mount) and len(mount.parts) >= depth:
+            found, depth = kind.lower(), len(mount.parts)
+    return found

@@ -31,12 +31,12 @@ __all__ = ["Store"]
 
 
 class Store:
-    """The studies of one database file, for one thread. Whoever writes to one holds its lock.
+    """The studies of one database file, for one thread. To write to one, hold its lock.
 
     Args:
         url: `sqlite:///` and a path.
         to_write: Whether the file may be written, and created when it is first needed.
-        unchecked: A file to look at in its place, whatever its state; for the doctor.
+        unchecked: A file to read in its place, whatever its state; for `sweep doctor`.
 
     Raises:
         StoreError: the file cannot be used.
@@ -54,20 +54,15 @@ class Store:
 
     @property
     def storage(self) -> BaseStorage:
-        """Optuna's storage; creates the tables where there are none.
-
-        Raises:
-            StoreError: this version of Optuna cannot use the file.
-        """
+        """Optuna's storage; see `Database.storage`."""
         return self._database.storage
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Commit what is written inside once, at the end; an error takes all of it back.
+        """Commit what is written inside once, at the end; an error rolls all of it back.
 
-        Nothing that is written inside is safe, or seen by other processes, before the end. Other
-        writers of the file wait meanwhile: do not wait for anything inside. After an error this
-        store refuses to go on, because the study's session remembers writes that are not there;
-        what opens store and session again finds the truth.
+        Until then nothing is safe, or seen by other processes. Other writers wait meanwhile: do not
+        wait for anything inside. After an error open store and session again: this store refuses to
+        go on, because the session remembers writes that are not in the file.
 
         Raises:
             RuntimeError: a transaction is open already; they do not nest.
@@ -90,7 +85,7 @@ class Store:
     # ------------------------------------------------------------ which studies there are
 
     def all_names(self) -> list[str]:
-        """Names of all studies, whoever made them, in order."""
+        """Names of all studies, of sweep or not, in order."""
         if not self._database.exists:
             return []
         what = f"the store {str(self.path)!r}"
@@ -98,10 +93,7 @@ class Store:
             return sorted(optuna.get_all_study_names(self.storage))
 
     def study_names(self, among: Collection[str] | None = None) -> list[str]:
-        """Names of the studies that this project made, in order.
-
-        Args:
-            among: Only of these; all if None.
+        """Names of the studies that sweep made, in order; only of some if these are given.
 
         Raises:
             StoreError: one of them is damaged, or made by another version.
@@ -110,11 +102,11 @@ class Store:
         return [name for name in names if self._stored(name) is not None]
 
     def has_study(self, name: str) -> bool:
-        """Whether there is a study of this name, whoever made it."""
+        """Whether there is a study of this name, of sweep or not."""
         return name in self.all_names()
 
     def require_study(self, name: str) -> StoredStudy:
-        """The record of a study of this project.
+        """The record of a study of sweep.
 
         Raises:
             StoreError: there is none of this name, or it is damaged.
@@ -164,18 +156,11 @@ class Store:
         return self.require_study(name).confirms
 
     def read_study(self, name: str) -> StudyRecord:
-        """Everything about a study.
-
-        Raises:
-            StoreError: there is no such study, or what it holds cannot be understood.
-        """
+        """Everything about a study; raises what `open_study` raises."""
         return self.open_study(name)[0]
 
     def open_study(self, name: str) -> tuple[StudyRecord, list[FrozenTrial]]:
-        """Everything about a study, and its trials for a `StudySession`, in one reading.
-
-        Returns:
-            The study, and its trials as Optuna knows them, without what the store adds to them.
+        """Everything about a study, and its trials for a `StudySession`, without our records.
 
         Raises:
             StoreError: there is no such study, or what it holds cannot be understood.
@@ -194,11 +179,7 @@ class Store:
             return record, bare
 
     def read_confirmation(self, search: str) -> StudyRecord | None:
-        """The study that confirms a search, or None if there is none.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
+        """The study that confirms a search, or None; raises what `open_study` raises."""
         name = confirmation_name(search)
         if not (self.has_study(name) and self.study_names([name])):
             return None
@@ -235,7 +216,7 @@ class Store:
             )
 
     def _whole_trials(self, study_id: int) -> Iterator[FrozenTrial]:
-        """A study's trials, a few hundred at a time; all of them, or an error."""
+        """A study's trials, a few hundred at a time; a `ValueError` if some are missing."""
         num_trials, num_read = self._database.num_trials(study_id), 0
         for trial in self._database.each_trial(study_id):
             num_read += 1
@@ -244,7 +225,6 @@ class Store:
             raise ValueError(f"it has {num_trials} trials, of which {num_read} can be found")
 
     def _reading(self, study: str) -> AbstractContextManager[None]:
-        """Turn everything that a damaged study can cause into one `StoreError`."""
         what = f"study {study!r} in {str(self.path)!r}"
         return reading(self.path, what, to_write=self._database.to_write)
 
@@ -253,7 +233,7 @@ class Store:
 
 
 def _keep_bare(trials: Iterable[FrozenTrial], kept: list[FrozenTrial]) -> Iterator[FrozenTrial]:
-    """Pass trials on, and keep copies without our records, which are most of a trial."""
+    """Pass trials on, and keep copies without our records, which are most of their size."""
     for trial in trials:
         lean = copy.copy(trial)
         lean.user_attrs = {}

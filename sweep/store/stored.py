@@ -1,7 +1,7 @@
 """What the store adds to an Optuna study and to its trials.
 
-Each has one record, among Optuna's system attributes, which stock tools do not show. User
-attributes repeat the gist of it for people who look at the study with such tools.
+Each has one record among Optuna's system attributes, which stock tools do not show. User attributes
+summarise it for those tools.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Plain = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class StoredStudy:
-    """The record of a study; its fields mean what those of `StudyRecord` mean."""
+    """The record of a study; its fields mean the same as those of `StudyRecord`."""
 
     space: dict[str, Any]
     data: DataFacts
@@ -65,15 +65,12 @@ class StoredCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class StoredTrial:
-    """The record of a trial.
+    """The record of a trial; fields named as in `TrialRecord` mean the same.
 
     Attributes:
         config: None before the trial was asked for.
-        retry_of: Number of the failed trial that it repeats.
-        lost: What ended the workers that had it before.
         checkpoints: The last two, newest first.
         paused_at: The epoch after which it was paused; None again once it is promoted.
-        audited: The epoch after which the pruner would have ended it.
         outcome: How it ended, or how it ends if it stays paused; without weights.
         reports: What it had reported by then. Not always its history: a trial that is trained
             again reports no epoch twice.

@@ -28,14 +28,12 @@ __all__ = ["Trials"]
 class Trials:
     """Reads and writes what the store adds to the trials of a study.
 
-    Whoever writes holds the study's lock. What is written is one transaction, or part of the one
-    that is open.
+    To write, hold the study's lock. Each call is a transaction, or part of the open one.
 
     Args:
-        database: Where the study is.
-        name: Its name.
-        folder: Where its files are.
-        reading: Turns everything that a damaged study can cause into one message.
+        name: The study's.
+        folder: Of the study's files.
+        reading: Turns every error that a damaged study can cause into a `StoreError`.
     """
 
     def __init__(
@@ -54,16 +52,12 @@ class Trials:
     # ------------------------------------------------------------ records
 
     def read(self, trial: int) -> StoredTrial:
-        """The record of a trial; an empty one if it has none.
-
-        Raises:
-            StoreError: it is damaged.
-        """
+        """The record of a trial, empty if it has none; raises a `StoreError` if it is damaged."""
         with self._reading():
             return self._record(trial)
 
     def read_config(self, trial: int, model: str) -> TrialConfig:
-        """The whole configuration of a trial of this model family.
+        """The whole configuration of a trial, which has this model family.
 
         Raises:
             StoreError: it is damaged, or the trial was never asked for.
@@ -80,12 +74,7 @@ class Trials:
             self._write(trial, replace(self.read(trial), **changes))
 
     def write_outcome(self, outcome: TrialOutcome, *, keep: Collection[int]) -> None:
-        """Record how a trial ended. Call it before the trial is told to Optuna.
-
-        Args:
-            outcome: How it ended.
-            keep: The trials whose weights are kept; those of all others are deleted.
-        """
+        """Record how a trial ended, before Optuna is told. Keep the weights of some trials only."""
         trial, weights = outcome.trial, outcome.weights
         changes: dict[str, Any] = {}
         if weights is not None and trial in keep:
@@ -105,7 +94,7 @@ class Trials:
     # ------------------------------------------------------------ files
 
     def read_weights(self, trial: int) -> bytes | None:
-        """A trial's weights as a safetensors file, or None if they are not there any more."""
+        """A trial's weights as a safetensors file, or None if they are missing or damaged."""
         sha256 = self.recorded_weights(trial)
         if sha256 is None:
             return None
@@ -116,7 +105,7 @@ class Trials:
         return self.read(trial).weights_sha256
 
     def write_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Record where trials under way are, one checkpoint each. Their last two are kept."""
+        """Record one checkpoint for each of some trials. Each trial keeps its last two."""
         entries = [
             StoredCheckpoint(c.epoch, c.step, hashlib.sha256(c.state).hexdigest())
             for c in checkpoints
@@ -151,11 +140,11 @@ class Trials:
         self._delete_afterwards(artifacts.checkpoint_files(self.folder, trial))
 
     def delete_strays(self, *, running: Collection[int], keep: Collection[int]) -> None:
-        """Delete what a crash left: half-written files, and files that nobody needs any more.
+        """Delete what a crash left: half-written files, and files that are not needed any more.
 
         Args:
-            running: Trials under way or paused, whose checkpoints are kept.
-            keep: The trials whose weights are kept.
+            running: Trials under way or paused, which keep their checkpoints.
+            keep: Trials that keep their weights.
         """
         folder = self.folder
         kept = [artifacts.weights_file(folder, trial) for trial in keep]

@@ -1,14 +1,7 @@
-"""A study in memory, in front of its store.
+"""A study in memory, in front of its store: reads are answered here, writes go to the store first.
 
-Sampler and pruner look at all trials again for every trial and every epoch. Optuna's own cache in
-front of a database keeps finished trials only: each look reads the trials under way anew, parameter
-by parameter and report by report. The driver holds its study's lock, so that what it has read and
-written itself is the whole truth: here every read is answered from memory, and every write goes to
-the store first. User attributes and the store's records, which are most of a trial and which no
-sampler looks at, stay in the store alone.
-
-A trial that is paused is RUNNING in the store, and here to whoever asks for it by its id. Among all
-trials it is shown as PRUNED: TPE takes a RUNNING trial for a bad one, and forgets what it reported.
+Sampler and pruner read all trials for every trial and epoch, and Optuna's own cache keeps finished
+trials only. The driver holds its study's lock, so that nothing else changes the study.
 """
 
 from __future__ import annotations
@@ -30,13 +23,15 @@ RECORD = "sweep:record"
 
 
 class StudyMirror(InMemoryStorage):
-    """One study of a store as a storage for Optuna, with ids of its own.
+    """One study of a store as a storage for Optuna, with its own ids.
 
-    Args:
-        store: Where the study lives.
-        name: Its name.
-        trials: Its trials, for a store that can read them better than all at once: they are read
-            here, and only once.
+    User attributes and the store's records, which are most of a trial's size and which no sampler
+    reads, stay in the store.
+
+    A paused trial is RUNNING in the store, and here if it is read by its id. Among all trials it is
+    PRUNED: TPE takes a RUNNING trial for a bad one, and ignores its reports.
+
+    If `trials` is given, they are read once, here; otherwise all at once, from the store.
     """
 
     def __init__(
@@ -61,19 +56,15 @@ class StudyMirror(InMemoryStorage):
     # ------------------------------------------------------------ writes: the store first
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Create a trial.
-
-        Raises:
-            SweepFailedError: another program has added trials to the study.
-        """
+        """Create a trial; raises a `SweepFailedError` if another program has added some."""
         store_id = self._store.create_new_trial(self._store_study, template_trial)
         trial_id = super().create_new_trial(study_id, template_trial)
         if self._store_id(trial_id) != store_id:
             number = self.get_trial_number_from_id(trial_id)
             name = self.get_study_name_from_id(study_id)
             raise SweepFailedError(
-                f"trial {number} of study {name!r} was made by another program while this driver "
-                f"works on the study; stop that program, then resume the study"
+                f"another program added trial {number} to study {name!r} while this driver works "
+                f"on the study; stop that program, then resume the study"
             )
         return trial_id
 
@@ -102,22 +93,21 @@ class StudyMirror(InMemoryStorage):
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
     ) -> None:
-        """Set what a trial reports of one step."""
+        """Set what a trial reports for one step."""
         self._store.set_trial_intermediate_value(self._store_id(trial_id), step, intermediate_value)
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set what sampler or pruner remember of a trial."""
+        """Set what sampler or pruner remember about a trial."""
         self._store.set_trial_system_attr(self._store_id(trial_id), key, value)
         super().set_trial_system_attr(trial_id, key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set what sampler or pruner remember of the study."""
+        """Set what sampler or pruner remember about the study."""
         self._store.set_study_system_attr(self._store_study, key, value)
         super().set_study_system_attr(study_id, key, value)
 
     def _store_id(self, trial_id: int) -> int:
-        """The store's id of a trial."""
         if trial_id not in self._store_ids:
             number = self.get_trial_number_from_id(trial_id)
             self._store_ids[trial_id] = self._store.get_trial_id_from_study_id_trial_number(
@@ -137,7 +127,7 @@ class StudyMirror(InMemoryStorage):
         shown = copy.copy(self.get_trial(trial_id))
         shown.state = TrialState.PRUNED
         shown.datetime_complete = shown.datetime_start
-        if shown.last_step is not None:  # what Optuna says of a pruned trial
+        if shown.last_step is not None:  # as Optuna does for a pruned trial
             shown.values = [shown.intermediate_values[shown.last_step]]
         self._paused[shown.number] = shown
 

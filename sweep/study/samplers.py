@@ -1,9 +1,7 @@
-"""Samplers by name, and the search space in Optuna's words.
+"""Samplers by name, and the search space as Optuna's distributions.
 
-A sampler that lives as long as its process draws other configurations after a restart than it
-would have drawn without one (optuna#3255). Here each trial gets a sampler of its own, seeded by
-the study's seed and the trial's number: trial n does not depend on how often the process was
-started.
+A sampler that lives as long as its process draws other configurations after a restart
+(optuna#3255). Here each trial has its own, seeded by the study's seed and the trial's number.
 """
 
 from __future__ import annotations
@@ -32,13 +30,9 @@ _Build = Callable[[SearchSpace, int], BaseSampler]
 
 
 def derive_seed(study_seed: int, trial: int, stream: str) -> int:
-    """A seed for one purpose of one trial, independent of all others.
+    """A seed from 0 to 2**32 - 1 for one purpose of one trial, independent of all others.
 
-    Uses NumPy's `SeedSequence`, which mixes its entropy so that neighbouring inputs give
-    unrelated outputs.
-
-    Returns:
-        A number from 0 to 2**32 - 1.
+    NumPy's `SeedSequence` gives unrelated outputs for neighbouring inputs.
     """
     entropy = (study_seed, trial, *stream.encode())
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
@@ -76,7 +70,7 @@ def _is_conditional(space: SearchSpace) -> bool:
 
 def _build_tpe(space: SearchSpace, seed: int) -> BaseSampler:
     options = _options(space)
-    # Without group, a joint model quietly leaves conditional parameters to independent sampling.
+    # Without group, a joint model silently samples conditional parameters independently.
     group = options["multivariate"] and _is_conditional(space)
     return TPESampler(seed=seed, group=group, **options)
 
@@ -88,7 +82,7 @@ _BUILDERS: dict[str, _Build] = {
     "gp": lambda space, seed: GPSampler(
         seed=seed, warn_independent_sampling=False, **_options(space)
     ),
-    # The sequence is one for the whole study, so its seed is, too.
+    # The whole study has one sequence, and therefore one seed.
     "qmc": lambda space, _: QMCSampler(
         seed=space.seed, warn_independent_sampling=False, **_options(space)
     ),
@@ -96,11 +90,11 @@ _BUILDERS: dict[str, _Build] = {
 
 
 class _TrialSampler(BaseSampler):
-    """Hands each trial to a sampler of its own.
+    """Hands each trial to its own sampler.
 
-    Which parameters TPE models together depends on the trials and not on a seed. To find out, it
-    compares their distributions; the first sampler lives on and compares those of new trials only.
-    Where there are conditions, the answer is part of the sampler's state: each asks for itself.
+    Which parameters TPE models together does not depend on the seed: the first sampler lives on to
+    find that out, because it compares the distributions of new trials only. With conditions the
+    answer is part of a sampler's state, so that each finds out for itself.
     """
 
     def __init__(self, space: SearchSpace, build: _Build) -> None:
@@ -116,7 +110,7 @@ class _TrialSampler(BaseSampler):
 
     def _make(self, seed: int) -> BaseSampler:
         with warnings.catch_warnings():
-            # The user chose the sampler by name; that Optuna may still change it is no news.
+            # The user chose the sampler by name; that it is experimental need not be said.
             warnings.simplefilter("ignore", ExperimentalWarning)
             return self._build(self._space, seed)
 
@@ -140,8 +134,8 @@ class _TrialSampler(BaseSampler):
 class _ShuffledGridSampler(BaseSampler):
     """Gives each trial the first configuration of the shuffled grid that no earlier trial has.
 
-    Optuna's own `GridSampler` takes the product of all choices, so that conditional parameters
-    repeat configurations; here each one that differs is tried once.
+    Optuna's `GridSampler` takes the product of all choices, which repeats configurations where
+    there are conditional parameters.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -170,7 +164,7 @@ class _ShuffledGridSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        # Only a configuration that was enqueued twice gets here: there is nothing left to try.
+        # Only a configuration that was enqueued twice gets here: the grid is exhausted.
         return RandomSampler(seed=trial.number).sample_independent(
             study, trial, param_name, param_distribution
         )

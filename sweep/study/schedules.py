@@ -1,7 +1,6 @@
-"""What decides after each report whether a trial goes on, and which paused trials do later.
+"""Decides after each report whether a trial goes on, and later which paused trials do.
 
-Pruners by name, and audits: some trials run to their end although the pruner would have ended them,
-because what pruning misses can be seen only where it does not prune.
+Pruners by name, and audits: some trials that the pruner would end run on, to show what it misses.
 """
 
 from __future__ import annotations
@@ -22,10 +21,7 @@ __all__ = ["Audits", "Schedule", "build_pruner", "build_schedule"]
 
 
 class Schedule(Protocol):
-    """Decides about trials by what the study says of them, and remembers nothing itself.
-
-    So a driver that takes up the study decides as its predecessor would have.
-    """
+    """Decides by what the study records, without state: a resumed study decides the same."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -37,12 +33,7 @@ class Schedule(Protocol):
         ...
 
     def promote(self, study: optuna.Study, paused: Collection[int]) -> int | None:
-        """The paused trial that goes on now, or None.
-
-        Args:
-            study: The study; it shows paused trials as PRUNED.
-            paused: Numbers of the paused trials.
-        """
+        """Number of the paused trial that goes on now, or None. The study shows them as PRUNED."""
         ...
 
 
@@ -52,7 +43,7 @@ def build_schedule(_space: SearchSpace) -> Schedule:
 
 
 class _Pruning:
-    """Ends trials as the study's pruner says, and never pauses one."""
+    """Follows the study's pruner, and never pauses a trial."""
 
     rungs: tuple[int, ...] = ()
 
@@ -66,14 +57,14 @@ class _Pruning:
 class Audits:
     """Chooses the trials that are audited, and remembers them.
 
-    The budget's numbers are cut into equal slices, one for each audit, and the first trial of a
-    slice that the pruner wants to end is audited: spread over the study, whatever the pruner does,
-    and never drawn at random, so that a study that was interrupted audits the same trials.
+    The trial numbers of the budget are cut into equal slices, one per audit; of each slice the
+    first trial that the pruner wants to end is audited. This spreads them over the study, and an
+    interrupted study audits the same trials.
 
     Args:
         num_planned: How many there may be in all.
         num_trials: The study's total number of trials; without one nothing is audited.
-        audited: Those that were audited before: the epoch after which each would have ended.
+        audited: Earlier ones, with the epoch after which each would have ended.
     """
 
     def __init__(
@@ -85,15 +76,11 @@ class Audits:
         self._taken = {self._slice(trial) for trial in self._epochs} if self._num_planned else set()
 
     def epoch(self, trial: int) -> int | None:
-        """The epoch after which the pruner would have ended an audited trial; None of others."""
+        """The epoch after which the pruner would have ended the trial, or None if not audited."""
         return self._epochs.get(trial)
 
     def take(self, trial: int, epoch: int) -> bool:
-        """Audit a trial that would end after this epoch, if its slice has none yet.
-
-        Returns:
-            Whether it is audited, and goes on.
-        """
+        """Audit a trial that would end after this epoch, if its slice has none; whether it did."""
         if len(self._epochs) >= self._num_planned or self._slice(trial) in self._taken:
             return False
         self._taken.add(self._slice(trial))
@@ -101,7 +88,7 @@ class Audits:
         return True
 
     def _slice(self, trial: int) -> int:
-        # Repetitions of failed trials may have numbers beyond the total: they are of the last one.
+        # Repetitions of failed trials may have numbers beyond the total: the last slice is theirs.
         return min(trial * self._num_planned // self._num_trials, self._num_planned - 1)
 
 
@@ -121,7 +108,7 @@ def build_pruner(space: SearchSpace) -> pruners.BasePruner:
     if isinstance(spec, PatientPruner):
         wrapped = None if spec.pruner.type == "none" else _build(spec.pruner, space.max_epochs)
         with warnings.catch_warnings():
-            # The user chose the pruner by name; that Optuna may still change it is no news.
+            # The user chose the pruner by name; that it is experimental need not be said.
             warnings.simplefilter("ignore", ExperimentalWarning)
             return pruners.PatientPruner(wrapped, spec.patience, spec.min_delta)
     return _build(spec, space.max_epochs)

@@ -1,7 +1,6 @@
 """One driver's view of one Optuna study: open, recover, ask, report and decide, promote, tell.
 
-All names come from Optuna's public interface. A trial keeps its number over any interruption:
-one that was under way when its driver ended is taken up again as it is, never copied.
+Uses Optuna's public interface only. A trial keeps its number over any interruption.
 """
 
 from __future__ import annotations
@@ -29,13 +28,10 @@ _PAUSED = "sweep:paused"  # the epoch after which it was told to pause; None onc
 
 
 class StudySession:
-    """Opens a study, creating it if need be. Hold the study's lock while it is in use.
+    """Opens a study, or creates it. Hold the study's lock while it is in use.
 
-    The study is read once, here, and remembered: whatever else writes to it meanwhile is not seen.
-
-    Args:
-        trials: Its trials as they are in the storage, for one that can read them better than all at
-            once; nothing is taken from here before the study has been made.
+    The study is read once, here: what other programs write later is not seen. If `trials` is given,
+    they replace reading all at once; nothing is taken from it before the study exists.
     """
 
     def __init__(
@@ -48,7 +44,7 @@ class StudySession:
         self._space = space
         self._objective = space.trial_objective
         verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news to log
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # or a new study would be logged
         try:
             optuna.create_study(
                 study_name=name,
@@ -76,30 +72,23 @@ class StudySession:
     def enqueue(self) -> None:
         """Enqueue the space's configurations that are not in the study yet.
 
-        They are its first trials, and none is asked for before all are there: the number of
-        trials tells where an interrupted enqueuing stopped.
+        They are its first trials, so that their number tells where an interruption left off.
         """
-        existing = len(self._study.get_trials(deepcopy=False))
-        for configuration in self._space.enqueue[existing:]:
+        for configuration in self._space.enqueue[len(self._trials) :]:
             self._study.enqueue_trial(configuration)
 
     def enqueue_again(self, params: dict[str, int | float | str]) -> int:
-        """Enqueue a configuration once more; the number of its trial."""
-        number = len(self._study.get_trials(deepcopy=False))
+        """Enqueue a configuration once more; returns the number of its trial."""
+        number = len(self._trials)
         names = self._space.sampled
         self._study.enqueue_trial({k: v for k, v in params.items() if k in names})
         return number
 
     def recover(self, paused: Collection[int] = ()) -> list[TrialConfig]:
-        """Take up the trials that an earlier driver left RUNNING.
+        """Take up the trials that an earlier driver left RUNNING; returns their configurations.
 
-        The lock proves that driver dead, so each of them that is not paused is an orphan.
-
-        Args:
-            paused: Numbers of the trials that are paused, and stay so.
-
-        Returns:
-            Configurations of the orphans, in the order of their numbers.
+        The lock proves that driver dead, so each one that is not paused is an orphan. Those whose
+        numbers are in `paused` stay paused.
         """
         for number in paused:
             self._storage.pause(self._trial_id(number))
@@ -112,7 +101,7 @@ class StudySession:
         return self._storage.paused
 
     def pause(self, trial: int) -> None:
-        """Take note that a trial that was to pause is not trained any more."""
+        """Record that a trial, told to pause, has stopped."""
         self._storage.pause(self._trial_id(trial))
         self._close(trial)
 
@@ -122,11 +111,7 @@ class StudySession:
         return self._schedule.promote(self._study, paused) if paused else None
 
     def promote(self, trial: int) -> TrialConfig:
-        """Have a paused trial go on.
-
-        Raises:
-            KeyError: it is not paused.
-        """
+        """Let a paused trial go on; raises a `KeyError` if it is not paused."""
         trial_id = self._trial_id(trial)
         self._storage.unpause(trial_id)
         self._storage.set_trial_system_attr(trial_id, _PAUSED, None)
@@ -134,38 +119,29 @@ class StudySession:
 
     @property
     def num_started(self) -> int:
-        """Trials that have been asked for, whatever became of them."""
-        trials = self._study.get_trials(deepcopy=False)
-        return sum(trial.state is not OptunaState.WAITING for trial in trials)
+        """How many trials have been asked for, ended or not."""
+        return sum(trial.state is not OptunaState.WAITING for trial in self._trials)
 
     @property
     def num_promised(self) -> int:
-        """Trials that a budget cannot take back: those that were started, and repetitions."""
-        trials = self._study.get_trials(deepcopy=False)
-        waiting = (t.number for t in trials if t.state is OptunaState.WAITING)
+        """How many trials count against the budget: those that were started, and repetitions."""
+        waiting = (t.number for t in self._trials if t.state is OptunaState.WAITING)
         # What the space enqueues comes first; whatever else waits repeats a failed trial.
         return self.num_started + sum(number >= len(self._space.enqueue) for number in waiting)
 
     @property
     def num_repetitions(self) -> int:
-        """Trials that repeat failed ones, whatever became of them."""
-        trials = self._study.get_trials(deepcopy=False)
+        """How many trials repeat failed ones, ended or not."""
         # What the space enqueues comes first; whatever else was enqueued repeats a failed trial.
         own = len(self._space.enqueue)
-        return sum(t.number >= own and "fixed_params" in t.system_attrs for t in trials)
+        return sum(t.number >= own and "fixed_params" in t.system_attrs for t in self._trials)
 
     def plan_audits(self, num_trials: int | None, audited: Mapping[int, int]) -> None:
-        """Spread the budget's audits over the study. Call it before the first report.
-
-        Args:
-            num_trials: The study's total number of trials.
-            audited: The trials that were audited so far: the epoch after which each would have
-                ended.
-        """
+        """Spread the budget's audits over the study (see `Audits`), before the first report."""
         self._audits = Audits(self._space.budget.audit, num_trials, audited)
 
     def audited_after(self, trial: int) -> int | None:
-        """The epoch after which an audited trial would have ended, or None of others."""
+        """The epoch after which the trial would have ended, or None if it is not audited."""
         return self._audits.epoch(trial)
 
     def ask(self) -> TrialConfig:
@@ -175,11 +151,9 @@ class StudySession:
     def report(self, metrics: EpochMetrics) -> Decision:
         """Record the objective of one epoch and decide whether the trial goes on.
 
-        A trial that lost its worker is trained again from its checkpoint, or from its start. What
-        was decided about epochs that were reported before is not asked again: the pruner sees each
-        epoch once, in the same order as without an interruption, and some pruners answer a second
-        question otherwise than the first. Of an audited trial it is not asked any more. Call it in
-        a transaction: epoch and decision belong together.
+        Call it in a transaction: epoch and decision belong together. A trial that lost its worker
+        repeats epochs, for which the pruner is not asked again: some pruners would answer
+        differently.
         """
         last, decision = self._decided.get(metrics.trial, (0, Decision.CONTINUE))
         if metrics.epoch < last:
@@ -196,7 +170,7 @@ class StudySession:
         return decision
 
     def tell(self, outcome: TrialOutcome) -> None:
-        """Finish a trial, under way or paused. Write its outcome to the store first."""
+        """Finish a trial that is under way or paused. Write its outcome to the store first."""
         if outcome.trial in self._storage.paused:
             self._storage.unpause(self._trial_id(outcome.trial))
         state = {
@@ -211,11 +185,15 @@ class StudySession:
         )
         self._close(outcome.trial)
 
-    def _decide(self, trial: optuna.Trial, epoch: int) -> Decision:
-        """What the schedule says of a trial; one that is audited, from now on or before, goes on.
+    @property
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
 
-        After its last epoch a trial is asked for too, because pruners remember what they saw, but
-        it is complete whatever they say: nothing is left to save.
+    def _decide(self, trial: optuna.Trial, epoch: int) -> Decision:
+        """The schedule's decision; an audited trial goes on.
+
+        The schedule is asked after the last epoch, too, because pruners remember what they saw, but
+        the trial is complete whatever it says.
         """
         if self._audits.epoch(trial.number) is not None:
             return Decision.CONTINUE
@@ -230,7 +208,7 @@ class StudySession:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _take_up(self, trial: FrozenTrial) -> TrialConfig:
-        """Go on with a trial that reported before, and with what was decided on its last epoch."""
+        """Go on with a trial, and with the decision on its last epoch."""
         decision = Decision.CONTINUE
         if PRUNED in trial.system_attrs:
             decision = Decision.PRUNE
@@ -240,7 +218,6 @@ class StudySession:
         return self._configure(optuna.Trial(self._study, self._trial_id(trial.number)))
 
     def _close(self, trial: int) -> None:
-        """Forget what only a trial under way needs."""
         self._open.pop(trial, None)
         self._num_epochs.pop(trial, None)
         self._decided.pop(trial, None)

@@ -57,6 +57,9 @@ def test_a_record_survives_both_ways(record):
     [
         ({}, "TrialConfig.number: Field required"),
         ({**to_plain(make_config()), "seed": "many"}, "TrialConfig.seed: .*integer"),
+        ({**to_plain(make_config()), "seed": "1"}, "TrialConfig.seed: .*integer"),
+        ({**to_plain(make_config()), "seed": 1.0}, "TrialConfig.seed: .*integer"),
+        ({**to_plain(make_config()), "seed": True}, "TrialConfig.seed: .*integer"),
         ({**to_plain(make_config()), "params": {"epochs": [1]}}, "TrialConfig.params.epochs"),
         ({**to_plain(make_config()), "params": {"epochs": None}}, "TrialConfig.params.epochs"),
         ({**to_plain(make_config()), "params": [1]}, "TrialConfig.params"),

@@ -9,10 +9,8 @@ import re
 import signal
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 from forging import forge, in_part
 from helpers import HERE, children, space_mapping, sqlite_url, timeless, workers
@@ -413,8 +411,9 @@ def test_a_resume_keeps_as_many_weights_as_before(storage, tmp_path):
 
 
 def test_a_store_on_a_network_gets_a_warning(storage, tmp_path, monkeypatch):
-    found = [SimpleNamespace(mountpoint=str(tmp_path), fstype="nfs4")]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: found)
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"server:/home {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr("sweep.store.lock._MOUNTS", mounts)
     events: list[Any] = []
     run(storage, on_event=events.append, budget={"trials": 1})
     notices = [event.text for event in events if isinstance(event, Notice)]

@@ -62,7 +62,7 @@ def test_a_link_is_not_read_through(folder, canary):
 
 def test_a_pipe_is_not_waited_for(folder):
     os.mkfifo(folder / "pipe")
-    with pytest.raises(OSError, match="no plain file"):
+    with pytest.raises(OSError, match="not a regular file"):
         read_plain_file(folder / "pipe")
 
 

@@ -128,7 +128,7 @@ def test_a_write_that_was_cut_off_is_examined_on_a_copy(finished, tmp_path):
     assert subprocess.run(writer, check=False).returncode == 9
     found = examined(tmp_path)
     assert not found.is_damaged
-    assert "takes that write back" in advice(found, "in the middle of a write")
+    assert "rolls that write back" in advice(found, "in the middle of a write")
     assert found.studies[0].state is StudyState.FINISHED
 
 

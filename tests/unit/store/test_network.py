@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
-import psutil
 import pytest
 
-from sweep.store import network_warning
+from sweep.store import lock, network_warning
 
 
 @pytest.fixture
-def mounted(monkeypatch):
+def mounted(monkeypatch, tmp_path_factory):
+    mounts = tmp_path_factory.mktemp("proc") / "mounts"
+    monkeypatch.setattr(lock, "_MOUNTS", mounts)
+
     def mount(*places: tuple[Path | str, str]) -> None:
-        found = [SimpleNamespace(mountpoint=str(place), fstype=kind) for place, kind in places]
-        monkeypatch.setattr(psutil, "disk_partitions", lambda **_: found)
+        escaped = [(str(place).replace(" ", r"\040"), kind) for place, kind in places]
+        lines = [f"device {place} {kind} rw 0 0\n" for place, kind in escaped]
+        mounts.write_text("".join(lines))
 
     return mount
 
@@ -43,12 +45,18 @@ def test_the_innermost_place_counts_and_of_two_the_later(tmp_path, mounted):
     assert network_warning(path) is not None
 
 
-def test_where_it_cannot_be_told_there_is_no_warning(tmp_path, mounted, monkeypatch):
+def test_a_place_with_a_space_is_found(tmp_path, mounted):
+    mounted(("/", "ext4"), (tmp_path / "my data", "nfs"))
+    assert network_warning(tmp_path / "my data" / "studies.db") is not None
+    assert network_warning(tmp_path / "my" / "studies.db") is None
+
+
+def test_there_is_no_warning_where_the_file_system_is_unknown(tmp_path, mounted):
+    assert network_warning(tmp_path) is None  # no list of mounts: not Linux
     mounted()
     assert network_warning(tmp_path) is None
 
-    def fail(**_):
-        raise PermissionError
 
-    monkeypatch.setattr(psutil, "disk_partitions", fail)
-    assert network_warning(tmp_path) is None
+@pytest.mark.skipif(not lock._MOUNTS.exists(), reason="needs Linux")
+def test_the_list_of_mounts_of_this_machine_is_understood():
+    assert lock._file_system(Path("/proc/self")) == "proc"

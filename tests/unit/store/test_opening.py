@@ -73,7 +73,7 @@ def test_a_store_that_another_program_keeps_is_busy_and_not_damaged(
 
 def test_a_pipe_is_no_store_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "studies.db")
-    with pytest.raises(StoreError, match="is no file"):
+    with pytest.raises(StoreError, match="is not a file"):
         Store(sqlite_url(tmp_path), to_write=False)
 
 
@@ -111,6 +111,6 @@ def test_a_store_whose_making_was_cut_off_is_empty_and_can_be_made(tmp_path, mai
         database.execute("DELETE FROM version_info")
     assert Store(url, to_write=False).study_names() == []
     output, _ = main("doctor", code=0)
-    assert "its tables are not made yet" in output
+    assert "it has no tables yet" in output
     _ = Store(url, to_write=True).storage
-    assert "its tables are not made yet" not in main("doctor", code=0)[0]
+    assert "it has no tables yet" not in main("doctor", code=0)[0]

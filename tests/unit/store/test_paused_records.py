@@ -86,6 +86,13 @@ def test_an_epoch_that_it_did_not_report_is_noticed(store, epoch):
         again(store).read_study("made")
 
 
+@pytest.mark.parametrize("epoch", ["1", 1.0, True, [1]])
+def test_an_epoch_that_is_no_whole_number_is_noticed(store, epoch):
+    set_paused_at(store, epoch)
+    with pytest.raises(StoreError, match=r"trial 0: StoredTrial.paused_at: .*valid integer"):
+        again(store).read_study("made")
+
+
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [

@@ -313,3 +313,11 @@ def test_an_audit_that_contradicts_its_trial_is_refused(store, epoch, changes, r
     audit_trial(store, epoch, **changes)
     with pytest.raises(StoreError, match=f"trial 0: it was {reason}"):
         store.read_study("made")
+
+
+@pytest.mark.parametrize("epoch", ["1", 1.0, True, [1]])
+def test_an_audit_after_no_whole_number_of_epochs_is_refused(store, epoch):
+    audit_trial(store)
+    forge(store.path.parent, trial=lambda _, record: {**record, "audited": epoch})
+    with pytest.raises(StoreError, match=r"trial 0: StoredTrial.audited: .*valid integer"):
+        Store(store.url, to_write=False).read_study("made")

@@ -315,9 +315,11 @@ def test_a_commit_waits_for_a_reader(store, session):
     assert states(store.url) == [TrialState.RUNNING]
 
 
-def test_another_writer_waits_for_a_transaction(store, session):
+@pytest.mark.parametrize("field", ["num_trials", "num_audits"])  # with a user attribute, without
+def test_another_writer_waits_for_a_transaction(store, session, field):
+    """Even one that reads in its transaction before it writes, which SQLite alone would refuse."""
     other = threading.Thread(
-        target=lambda: Store(store.url, to_write=True).change_study("made", num_trials=5)
+        target=lambda: Store(store.url, to_write=True).change_study("made", **{field: 5})
     )
     with store.transaction():
         session.ask()
@@ -326,7 +328,7 @@ def test_another_writer_waits_for_a_transaction(store, session):
         assert other.is_alive()
     other.join()
     record = Store(store.url, to_write=False).read_study("made")
-    assert record.num_trials == 5
+    assert getattr(record, field) == 5
     assert len(record.trials) == 1
 
 

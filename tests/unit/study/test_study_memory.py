@@ -170,7 +170,7 @@ def test_trials_of_another_program_are_refused(storage):
     session = StudySession(RDBStorage(storage), "x", make_space())
     session.ask()
     optuna.load_study(study_name="x", storage=storage).ask()
-    with pytest.raises(SweepFailedError, match=r"trial 1 of study 'x' was made by another program"):
+    with pytest.raises(SweepFailedError, match=r"another program added trial 1 to study 'x'"):
         session.ask()
 
 
