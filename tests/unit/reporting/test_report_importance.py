@@ -294,7 +294,7 @@ def test_equally_important_parameters_are_not_ordered() -> None:
     found = importances(make_study(trials, space), space)
     assert found.shares is not None
     assert "Too few trials to say which matter more: every interval contains" in found.note
-    assert "50 %" in found.note
+    assert "50%" in found.note
     assert not found.first_is_ahead
 
 
