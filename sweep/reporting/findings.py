@@ -33,14 +33,9 @@ _MAX_CLASSES = 60  # in a matrix of more nobody finds a cell; the tables name wh
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """The comparisons of COMPLETE trials with the best one of the search.
+    """How many COMPLETE trials were compared with the best of the search, and by which test.
 
-    Attributes:
-        resamples: Of each bootstrap test.
-        test: Name of the test, or None without a comparison.
-        compared: Number of trials compared with the best.
-        pairs: Number of pairs of trials that could have been compared.
-        tied: Number of trials that the data cannot tell from the best.
+    `pairs` of trials could have been compared; the data cannot tell the `tied` ones from the best.
     """
 
     resamples: int

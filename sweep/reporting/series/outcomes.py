@@ -38,7 +38,7 @@ def study_test(study: Reported) -> StudyTest | None:
     if mean is not None:
         return StudyTest(name, mean.value, mean.interval, True, mean.num_runs)
     reading, metric = study.reading, unsplit_metric(study.record)
-    value = reading_value(reading, metric) if reading and reading.num_images else None
+    value = reading_value(reading, metric) if reading and reading.num_images > 0 else None
     if reading is None or value is None:
         return None
     return StudyTest(name, value, reading_interval(reading, metric), False, 1)

@@ -1,4 +1,4 @@
-"""Which trials the data cannot tell apart: paired tests on the same examples. Draws nothing."""
+"""Which trials the data cannot tell apart: paired tests on the same examples."""
 
 from __future__ import annotations
 

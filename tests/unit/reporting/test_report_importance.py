@@ -146,7 +146,7 @@ def test_a_value_outside_its_domain_is_refused(space: SearchSpace) -> None:
         trials = [make_trial(space, n, n + 1) for n in range(12)]
         params = trials[3].params | {name: value}
         trials[3] = replace(trials[3], params=params)
-        with pytest.raises(ValueError, match="which was not to be chosen"):
+        with pytest.raises(ValueError, match="which is not in the search space"):
             importances(make_study(trials, space), space)
 
 
