@@ -63,20 +63,10 @@ class Opening:
 class Findings:
     """What a report finds in one study.
 
-    Attributes:
-        notes: What could not be done.
-        answer: What to use, or None while no trial is COMPLETE.
-        commands: What to run next, by purpose; empty without an answer.
-        counts: Of the search's trials.
-        confirmation_counts: Of the runs of its confirmation, or None.
-        openings: Of the test split, by time.
-        trials_after_opening: Number of trials that ended after the first of them.
-        class_names: Like `confusions` and `class_scores`, empty if the test split was not read.
-        calibration: On the test split.
-        test_matrix: None if the test split was not read or has too many classes to draw.
-        validation_matrices: Of the best trials of the search, by number; empty with too many
-            classes.
-        difference: The second of them minus the first.
+    Until a trial is COMPLETE, `answer` is None and `commands` (by purpose) are empty. `confusions`,
+    `class_names`, `class_scores`, `calibration` and `test_matrix` are of the test split: empty or
+    None if it was not read. There are no matrices of too many classes to draw. `difference` is the
+    second of `validation_matrices` (of the best trials, by number) minus the first.
     """
 
     study: Reported
