@@ -175,7 +175,7 @@ def _interval_words(metric: str, interval: Interval | None, sign: str = "") -> s
         return ""
     size, digits = (100, 2) if is_share(metric) else (1, 4)
     low, high = (f"{size * end:{sign}.{digits}f}" for end in (interval.low, interval.high))
-    return f" (95 % interval {low} to {high})"
+    return f" (95% interval {low} to {high})"
 
 
 def _mean(mean: Mean, metric: str) -> str:
@@ -183,7 +183,7 @@ def _mean(mean: Mean, metric: str) -> str:
     if mean.interval is None:
         return f"{value} (one run)" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
     ends = [percent_or_number(metric, end) for end in (mean.interval.low, mean.interval.high)]
-    return f"{value} (mean over {runs}, 95 % interval {ends[0]} to {ends[1]})"
+    return f"{value} (mean over {runs}, 95% interval {ends[0]} to {ends[1]})"
 
 
 def _leaderboard(study: Reported) -> list[str]:
@@ -237,7 +237,7 @@ def confirmation_text(study: str, found: Confirmation) -> str:
     num = len(candidates)
     heading = (
         f"confirmation of study {study}: {counted(num, 'configuration')}, "
-        f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95 % interval"
+        f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95% interval"
     )
     lines = [heading, "", *columns(rows), ""]
     if any(candidate.p_value_holm is not None for candidate in candidates):

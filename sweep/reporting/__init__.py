@@ -1,10 +1,6 @@
-"""The report: what came out of a study, for somebody who doubts it.
+"""The report on a study, for a sceptical reader: compute (`findings`), draw (`figures`), render.
 
-`contradictions` checks records; `reported`, `answer`, `confirmation`, `comparison`, `pruning`,
-`tables` and `series` turn them into plain values, `statistics` says what the data support, and
-`findings` holds all of it. `pictures` has `figures` draw it, `document` is the content of
-`report.json`, `spreadsheets` that of the CSV files, and `render` makes the page. Drawing never
-computes; computing never draws. Importing this package imports neither matplotlib nor torch.
+Drawing never computes; computing never draws. Must not import Matplotlib or torch at import.
 """
 
 from __future__ import annotations
@@ -22,13 +18,9 @@ __all__ = ["Report", "report"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report that was written.
+    """A written report: its page (one file that opens offline) and the content of `report.json`.
 
-    Attributes:
-        folder: Where it is.
-        html: The page, one file that opens offline.
-        data: The content of `report.json`.
-        notes: What could not be shown, and why.
+    `notes` say what could not be shown, and why.
     """
 
     folder: Path
@@ -45,21 +37,18 @@ def report(
     top: int = 10,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> Report:
-    """Write a report on one or several studies.
+    """Write a report on one or several studies (which are then compared).
 
     The first report on a finished study reads the test split: for the best trial or, once the study
-    is confirmed, for the runs of the winner. What was read is not read again.
+    is confirmed, for the runs of the winner. It is not read again for them.
 
     Args:
-        studies: Names of the studies; several are compared.
+        studies: Their names.
         storage: `sqlite:///` and a path.
-        out: Folder to write into, `report` if None; files of an earlier report are replaced.
+        out: Folder for `report.html`, `report.json`, `trials.csv`, `epochs.csv` and
+            `figures/*.png`; `report` if None. Files of an earlier report are replaced.
         top: Trials on the leaderboard.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-
-    Returns:
-        The report: `report.html`, `report.json`, `trials.csv`, `epochs.csv` and `figures/*.png` in
-        its folder.
 
     Raises:
         InputError: the request cannot be carried out, or a store is damaged.

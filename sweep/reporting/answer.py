@@ -1,11 +1,10 @@
-"""The answer: which configuration to use, how good it is, how certainly. Draws nothing."""
+"""The answer: which configuration to use, how good it is, and how certain that is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from sweep.records import ConfusionMatrix
-from sweep.reporting.candidates import Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import (
     Interval,
@@ -25,15 +24,10 @@ __all__ = ["Answer", "Promise", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """How optimistic the search was: what validation promised beyond what came true.
+    """Optimism: how much worse a result is than the search or validation promised.
 
-    Attributes:
-        metric: The metric that the study ranks by, a name of `sweep.definitions.OBJECTIVES`.
-        promised: What was promised, and for whom, in words.
-        kept: What it is compared with, in words.
-        difference: By how much `kept` is worse than `promised`: above 0 the search was too
-            optimistic, whether more or less of the metric is better.
-        interval: 95 % interval of the difference, or None if it is unknown.
+    `promised` and `kept` are the two values in words. `difference` is above 0 if the promise was
+    too optimistic, whether more or less of the metric is better; `interval` is its 95% interval.
     """
 
     metric: str
@@ -47,23 +41,20 @@ class Promise:
 class Answer:
     """The configuration to use, and the network that was trained with it.
 
+    The `test_…` fields are None if the test split was not read.
+
     Attributes:
         trial: The search's trial that has the configuration.
         confirmed: Whether it won a confirmation on fresh seeds.
         network_study: Name of the study that holds the network: the search or its confirmation.
         network: The network's own trial there.
-        num_validation_images: Size of the validation split, or None if unknown.
-        validation_value: The metric that the study ranks by, of the network.
-        validation_value_interval: 95 % (see `validation_intervals`).
-        test_value: The same metric on the test split; None if it was not read, like all that
-            follows.
-        test_value_interval: 95 % (see `reading_interval`), or None if unknown.
-        num_test_images: Size of the test split.
-        test_errors: Test examples that the network got wrong.
-        test_accuracy: Share of the test split that the network got right.
-        test_accuracy_interval: 95 %, Wilson.
-        test_loss: Mean cross-entropy on the test split in nats, or None if unknown.
-        test_confusion_matrix: Of the test split.
+        validation_value: The network's value of the study's objective.
+        validation_value_interval: 95% (see `validation_intervals`).
+        test_value: The same metric on the test split.
+        test_value_interval: 95% (see `reading_interval`).
+        test_errors: Number of misclassified test examples.
+        test_accuracy_interval: 95%, Wilson.
+        test_loss: Mean cross-entropy in nats.
         promises: The optimism of the search, then of validation, as far as each is known.
     """
 
@@ -116,17 +107,17 @@ def answer(study: Reported) -> Answer | None:
 
 
 def _sign(study: Reported) -> int:
-    """Of a difference that is above 0 if the second value is worse than the first."""
+    """The sign that makes a difference positive if the second value is worse."""
     return 1 if study.record.objective.goal == "maximize" else -1
 
 
 def _optimism_of_search(study: Reported) -> list[Promise]:
     """What the best trial that the search had by then loses on fresh seeds.
 
-    Not the confirmation's winner: its runs were chosen for being good, and would hide a part of
+    Not the confirmation's winner: its runs were chosen for being good, which would hide some of
     the optimism.
     """
-    confirmation: Confirmation | None = study.confirmation
+    confirmation = study.confirmation
     if confirmation is None or not study.is_confirmed:
         return []
     (best,) = (c for c in confirmation.candidates if c.search_rank == 1)

@@ -1,4 +1,4 @@
-"""Whether the best trials of a search stay the best on fresh seeds. Draws nothing."""
+"""Whether the best trials of a search stay the best on fresh seeds."""
 
 from __future__ import annotations
 
@@ -36,21 +36,16 @@ class Candidate:
     """One of the best configurations of a search, trained again on fresh seeds.
 
     Attributes:
-        rank: 1 for the best: fewer failed runs, then a better mean; equal ones are in the order
-            of the search.
+        rank: 1 for the best: fewer failed runs, then a better mean, then the order of the search.
         trial: Number of the trial in the search.
         search_rank: Its rank among the candidates in the search, 1 for the best.
-        params: Every hyperparameter.
         search_value: Its validation metric in the search.
         values: Validation metric of each COMPLETE run, in the order of the seeds.
-        mean: Mean of `values`; None if no run is COMPLETE.
-        num_failed: Runs that failed.
-        difference: Mean of this one minus mean of the winner; None for the winner, with fewer
-            than two runs of either, or if neither varies between its runs.
-        difference_interval: Welch's 95 % interval of the difference; None likewise.
-        p_value_holm: Welch's t-test against the winner, corrected for all pairs of candidates;
-            None likewise.
-        tied: Whether the runs cannot tell it from the winner; None likewise.
+        difference: Its mean minus the winner's. Like the next three, None for the winner, with
+            fewer than two runs of either, and if neither varies between its runs.
+        difference_interval: Welch's, 95%.
+        p_value_holm: Of Welch's t-test, corrected for all pairs of candidates.
+        tied: Whether the runs cannot tell it from the winner.
     """
 
     rank: int
@@ -77,16 +72,13 @@ class Confirmation:
         finished: Whether all runs have ended, and not all of them failed.
         num_seeds: Runs of each candidate.
         candidates: Best first.
-        winner: Number of the winner's trial in the search, or None while it is not finished.
-        survived: Whether the best of the trials that the search had then is the winner; None while
-            it is not finished.
-        test_values: The same metric of each of the winner's runs on the test split; empty while
-            it is sealed.
-        test_mean: Their mean, or None.
-        num_later: Trials of the search that ended after the confirmation was begun.
+        winner: Number of the winner's trial in the search; like `survived`, None until finished.
+        survived: Whether the winner was also the best candidate in the search.
+        test_values: Test metric of each of the winner's runs; empty while the test split is sealed.
+        num_later: Trials of the search that ended after the confirmation began.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
         chosen_from: What the candidates are the best of, in words: the search, or as many of its
-            trials as it had then. A later trial may lead the search, and was no candidate.
+            trials as it had then. A later trial may lead the search, but was no candidate.
     """
 
     study: str
@@ -108,17 +100,10 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
 
     Each is tested against the winner with Welch's t-test (Welch 1947). The same runs chose the
     winner, and any candidate could have been it: so the p-values are corrected (Holm 1979) for all
-    pairs of candidates, not only for those that are tested.
-
-    Args:
-        record: The search.
-        runs: The study that confirms it (`Store.read_confirmation`), or None.
-
-    Returns:
-        The comparison, or None if there is nothing to compare.
+    pairs of candidates, not only for those that are tested. None without a confirmation.
 
     Raises:
-        StoreError: the two studies contradict each other.
+        StoreError: the search (`record`) and its confirmation (`runs`) contradict each other.
     """
     if runs is None or runs.confirms is None:
         return None
@@ -154,7 +139,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
 def _tests_against_winner(
     runs: StudyRecord, order: list[tuple[int, float | None]]
 ) -> dict[int, tuple[MeanDifference, float]]:
-    """The test of every other candidate that could be tested, and its corrected p-value."""
+    """By candidate, its test against the winner, where possible, and the corrected p-value."""
     values = {trial: run_values(runs, of) for trial, of in candidate_runs(runs).items()}
     winner = values[order[0][0]]
     compared = {trial: compare_means(values[trial], winner) for trial, _ in order[1:]}
@@ -203,11 +188,14 @@ def _mean(runs: StudyRecord, values: tuple[float, ...]) -> Mean | None:
 
 
 def _test_values(runs: StudyRecord, winner: int) -> tuple[float, ...]:
-    """Test metric of the winner's runs that are COMPLETE; empty while one of them was not read."""
+    """Test metric of the winner's COMPLETE runs; empty unless all of them were read."""
     metric = unsplit_metric(runs)
-    repeated = candidate_runs(runs)[winner]
-    complete = [run.number for run in repeated if run.state is TrialState.COMPLETE]
-    readings = [runs.test_reading(number) for number in complete]
-    values = [reading_value(reading, metric) for reading in readings if reading is not None]
-    known = tuple(value for value in values if value is not None)
-    return known if len(known) == len(complete) else ()
+    values: list[float] = []
+    for run in candidate_runs(runs)[winner]:
+        if run.state is TrialState.COMPLETE:
+            reading = runs.test_reading(run.number)
+            value = reading_value(reading, metric) if reading else None
+            if value is None:
+                return ()
+            values.append(value)
+    return tuple(values)

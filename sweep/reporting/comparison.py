@@ -1,18 +1,15 @@
-"""Several studies side by side: what each reached, what it cost, and whether they differ.
-
-Draws nothing.
-"""
+"""Several studies side by side: what each reached, what it cost, and whether they differ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sweep.definitions import is_share
-from sweep.records import Objective, StudyRecord, TrialState
-from sweep.reporting.series import StudyTest, study_test
+from sweep.records import Objective, StudyRecord
+from sweep.reporting.series import StudyTest, best_so_far, study_test
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
     MeanDifference,
@@ -36,6 +33,7 @@ __all__ = [
     "sensible_values",
 ]
 
+_Test = TypeVar("_Test", PairedTest, MeanDifference)
 _MAX_VALUES = 4
 _ROUND_SHARES = (
     0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98,
@@ -52,17 +50,13 @@ class StudySummary:
     """What one study reached, and what it cost.
 
     Attributes:
-        num_trials: Trials of any state.
         epochs: Epochs run by all trials, pruned and failed ones included.
-        seconds: What its trials took of the workers' time.
+        seconds: Workers' time for its trials.
         best: Number of the trial that validation chose, or None while none is COMPLETE.
         metric: What it ranks by, a name of `sweep.definitions.OBJECTIVES`.
-        value: The metric of the best trial; the more trials it was chosen from, the more
-            optimistic.
-        test: On the test split: a mean over fresh seeds where the study was confirmed, otherwise
-            that of the best trial; None while it is sealed.
-        epochs_to_reach: For each of the comparison's values the epochs that the study spent until
-            it reached it, or None if it never did.
+        value: Of the best trial; the more trials it was chosen from, the more optimistic.
+        test: None while the test split is sealed.
+        epochs_to_reach: Epochs spent to reach each of the comparison's values, None if never.
     """
 
     name: str
@@ -83,19 +77,9 @@ class StudySummary:
 class StudyPair:
     """Two studies that rank by the same metric, on the same test examples.
 
-    Two questions are asked. Are the two chosen networks equally good? And, where both studies were
-    confirmed, do their configurations reach the same value on average over seeds?
-
-    Attributes:
-        first: Name of the first study.
-        second: Name of the second study.
-        metric: What both rank by, a name of `sweep.definitions.OBJECTIVES`.
-        networks: The two networks on the same examples, or None if their predictions are unknown.
-        networks_p_value_holm: Of that test, corrected for all pairs of studies.
-        networks_tied: Whether the examples cannot tell the two networks apart.
-        means: The configurations over their runs, or None if one of the studies has too few.
-        means_p_value_holm: Of that test, corrected likewise.
-        means_tied: Whether the runs cannot tell the two configurations apart.
+    `networks` asks whether the two chosen networks are equally good (None if their predictions are
+    unknown), `means` whether the configurations reach the same value on average over seeds (None
+    if one of the studies has too few). P-values are corrected for all pairs of studies.
     """
 
     first: str
@@ -114,11 +98,9 @@ class StudyComparison:
     """Several studies side by side.
 
     Attributes:
-        metric: What all of them rank by, or None if they do not rank by the same metric.
-        values: Values of that metric on the validation split whose cost is compared, the easiest
-            first; empty without a common metric.
-        pairs: Every two studies that rank by the same metric and whose chosen networks were
-            tested on the same examples.
+        metric: What all of them rank by, or None if they differ.
+        values: Validation values whose cost is compared, the easiest first; empty without `metric`.
+        pairs: Studies that rank by the same metric and were tested on the same examples.
     """
 
     metric: str | None
@@ -128,7 +110,7 @@ class StudyComparison:
 
 
 def compare_studies(studies: Sequence[Reported]) -> StudyComparison:
-    """Put several studies side by side."""
+    """Compare what several studies reached, what it cost, and whether they differ."""
     records = [study.record for study in studies]
     metrics = {record.objective.metric for record in records}
     values = sensible_values(records) if len(metrics) == 1 else ()
@@ -141,61 +123,41 @@ def compare_studies(studies: Sequence[Reported]) -> StudyComparison:
 
 
 def sensible_values(records: Sequence[StudyRecord]) -> tuple[float, ...]:
-    """Up to four round values that are worth a comparison, the easiest first.
+    """Up to four round values of the common metric that are worth a comparison, the easiest first.
 
-    The best that a study reached: all studies reach the easy ones at once. Where the studies use
-    several data sets, each has its share of the four, because what is easy on one is out of reach
-    on another.
-
-    The studies rank by the same metric.
+    They are the best that a study reached: all studies reach the easy ones at once. Each data set
+    has its share of the four, because what is easy on one is out of reach on another.
     """
-    reached: dict[str, list[float]] = {}
-    for record in records:
-        own = reached.setdefault(record.data.fingerprint, [])
-        own += [value for _, value in _progress(record)]
     if not records:
         return ()
     objective = records[0].objective
-    share = max(1, _MAX_VALUES // len(reached))
     steps = _ROUND_SHARES if is_share(objective.metric) else _ROUND_LOSSES
-    chosen = {
-        step
-        for values in reached.values()
-        for step in [one for one in steps if any(_reaches(objective, v, one) for v in values)][
-            -share:
-        ]
-    }
+    reached: dict[str, list[float]] = {}  # by data set
+    for record in records:
+        costs = zip(steps, epochs_to_reach(record, steps), strict=True)
+        own = [step for step, epochs in costs if epochs is not None]
+        data = record.data.fingerprint
+        reached[data] = max(own, reached.get(data, []), key=len)
+    share = max(1, _MAX_VALUES // len(reached))
+    chosen = {step for own in reached.values() for step in own[-share:]}
     return tuple(step for step in steps if step in chosen)[-_MAX_VALUES:]
 
 
 def epochs_to_reach(record: StudyRecord, values: Sequence[float]) -> tuple[int | None, ...]:
-    """What it cost a study to reach each value of what it ranks by.
+    """Epochs of all trials, by number, up to the first COMPLETE one that reached each value.
 
-    Returns:
-        For each the epochs of all trials, in the order of their numbers, up to the end of the
-        first COMPLETE trial that reached it; None if none did.
+    None if none did.
     """
-    progress = _progress(record)
+    progress = best_so_far(record)
+    steps = list(zip(progress.epochs, progress.values, strict=True))
     return tuple(
-        next((epochs for epochs, own in progress if _reaches(record.objective, own, value)), None)
+        next((epochs for epochs, best in steps if _reaches(record.objective, best, value)), None)
         for value in values
     )
 
 
 def _reaches(objective: Objective, value: float, wanted: float) -> bool:
     return not objective.is_better(wanted, than=value)
-
-
-def _progress(record: StudyRecord) -> list[tuple[int, float]]:
-    """Epochs spent up to each COMPLETE trial, and the trial's value."""
-    spent = 0
-    found: list[tuple[int, float]] = []
-    for trial in record.trials:
-        spent += trial.epochs_run
-        value = record.value(trial)
-        if trial.state is TrialState.COMPLETE and value is not None:
-            found.append((spent, value))
-    return found
 
 
 def _summary(study: Reported, values: Sequence[float]) -> StudySummary:
@@ -219,7 +181,7 @@ def _summary(study: Reported, values: Sequence[float]) -> StudySummary:
 
 
 def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
-    """Every two studies of one metric whose networks were tested on the same examples."""
+    """Compare every two studies of one metric that were tested on the same examples."""
     pairs = [
         (first, second)
         for first, second in combinations(studies, 2)
@@ -227,27 +189,16 @@ def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
         and _test_split(first)
         and _test_split(first) == _test_split(second)
     ]
-    networks = [_compare_networks(*pair) for pair in pairs]
-    means = [compare_means(_test_values(a), _test_values(b)) for a, b in pairs]
-    networks_holm, means_holm = _corrected(networks), _corrected(means)
+    networks = _corrected([_compare_networks(*pair) for pair in pairs])
+    means = _corrected([compare_means(_test_values(a), _test_values(b)) for a, b in pairs])
     return tuple(
-        StudyPair(
-            first=first.record.name,
-            second=second.record.name,
-            metric=first.record.objective.metric,
-            networks=networks[index],
-            networks_p_value_holm=networks_holm[index],
-            networks_tied=_is_tied(networks_holm[index]),
-            means=means[index],
-            means_p_value_holm=means_holm[index],
-            means_tied=_is_tied(means_holm[index]),
-        )
-        for index, (first, second) in enumerate(pairs)
+        StudyPair(a.record.name, b.record.name, a.record.objective.metric, *network, *mean)
+        for (a, b), network, mean in zip(pairs, networks, means, strict=True)
     )
 
 
 def _test_split(study: Reported) -> str:
-    """Fingerprint of the test split that the study's network was tested on, or empty."""
+    """Fingerprint of the test split, or empty if it was not read."""
     return study.reading.fingerprint if study.reading else ""
 
 
@@ -258,17 +209,13 @@ def _compare_networks(first: Reported, second: Reported) -> PairedTest | None:
 
 
 def _test_values(study: Reported) -> tuple[float, ...]:
-    """Of the runs that confirmed the study; empty if it was not confirmed."""
     return study.confirmation.test_values if study.confirmation else ()
 
 
 def _corrected(
-    tests: Sequence[PairedTest | None] | Sequence[MeanDifference | None],
-) -> list[float | None]:
-    """Holm's p-value of each test that could be made."""
+    tests: Sequence[_Test | None],
+) -> list[tuple[_Test | None, float | None, bool | None]]:
+    """Each test with its p-value, corrected for all of them, and whether it is a tie."""
     p_values = iter(holm([test.p_value for test in tests if test is not None]))
-    return [None if test is None else next(p_values) for test in tests]
-
-
-def _is_tied(p_value: float | None) -> bool | None:
-    return None if p_value is None else p_value >= SIGNIFICANCE
+    found = [(test, next(p_values) if test is not None else None) for test in tests]
+    return [(test, p, None if p is None else p >= SIGNIFICANCE) for test, p in found]

@@ -1,8 +1,7 @@
-"""What a study records must fit together before anything is computed from it. Draws nothing.
+"""Records must be consistent before anything is computed from them: a digest proves no sense.
 
-The store has checked types and digests. But whoever makes a store can compute digests, too, and a
-report must neither show nonsense nor break on it. Checks that need more than the record stand where
-it is used (`calibration`, the grids of importances, the axes of the figures).
+Checks that need more than the record are made where it is used: `calibration`, `ped_anova`, and
+`series.samples`.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def study_document(found: Findings) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """What JSON holds: a number that is none is null; see `sweep.reporting.tables.FLAT`."""
+    """A value as plain data for JSON: NaN is null; see `sweep.reporting.tables.FLAT`."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -84,8 +84,8 @@ def plain(value: Any) -> Any:
 def answer_document(found: Answer) -> dict[str, Any]:
     """The configuration of the search's trial, and what was measured of its network.
 
-    `number`, `params` and `value` are those of the search; `network_study` and `network_trial` say
-    whose epochs, accuracies and confusion matrix the rest is.
+    `number`, `params` and `value` are the search's; all else belongs to `network_trial` of
+    `network_study`.
     """
     document = plain(found)
     trial, network = document.pop("trial"), document.pop("network")

@@ -1,4 +1,4 @@
-"""Everything that a report finds in one study, computed once: page, figures and JSON show it."""
+"""Everything that a report finds in one study, computed once for page, figures and JSON."""
 
 from __future__ import annotations
 
@@ -33,14 +33,9 @@ _MAX_CLASSES = 60  # in a matrix of more nobody finds a cell; the tables name wh
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """The comparisons of COMPLETE trials with the best one of the search.
+    """How many COMPLETE trials were compared with the best of the search, and by which test.
 
-    Attributes:
-        resamples: How many each bootstrap test has.
-        test: Name of the test, or None without a comparison.
-        compared: Trials that were compared with the best.
-        pairs: Pairs of trials that could have been compared.
-        tied: Trials that the data cannot tell from the best.
+    `pairs` of trials could have been compared; the data cannot tell the `tied` ones from the best.
     """
 
     resamples: int
@@ -52,13 +47,7 @@ class Ties:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One opening of the test split, by a trial of the search or of its confirmation.
-
-    Attributes:
-        num_trials: Trials of the study that had ended by then.
-        finished: Whether the reading was finished.
-        accuracy: Share of the test split that was right, or None.
-    """
+    """One opening of the test split by a trial, when `num_trials` of its study had ended."""
 
     study: str
     trial: int
@@ -74,23 +63,10 @@ class Opening:
 class Findings:
     """What a report finds in one study.
 
-    Attributes:
-        notes: What could not be done.
-        answer: What to use, or None while no trial is COMPLETE.
-        commands: Commands to go on with, by what they do; empty without an answer.
-        counts: Of the search's trials.
-        confirmation_counts: Of the runs of its confirmation, or None.
-        failures: The failed trials of the search.
-        openings: Of the test split, in order of time.
-        trials_after_opening: Trials that ended after the first of them.
-        class_names: Names of the classes of the test split; empty if it was not read, like
-            `confusions` and `class_scores`, which are of it.
-        calibration: Of the network on the test split, or None if it was not recorded.
-        test_matrix: Confusion matrix of the test split; None if it was not read, or has too many
-            classes to be looked at.
-        validation_matrices: Numbers and confusion matrices of the best trials of the search; empty
-            with too many classes.
-        difference: The second of them minus the first, or None.
+    Until a trial is COMPLETE, `answer` is None and `commands` (by purpose) are empty. `confusions`,
+    `class_names`, `class_scores`, `calibration` and `test_matrix` are of the test split: empty or
+    None if it was not read. There are no matrices of too many classes to draw. `difference` is the
+    second of `validation_matrices` (of the best trials, by number) minus the first.
     """
 
     study: Reported
@@ -122,7 +98,7 @@ def findings(
     """Compute it, with `top` rows of the leaderboard and commands for a study in `storage`.
 
     Raises:
-        ContradictionError: what is recorded contradicts itself.
+        ContradictionError: the records contradict each other.
     """
     record, space, reading = study.record, study.space, study.reading
     comparisons = compare_with_best(record)
@@ -178,12 +154,8 @@ def _ties(comparisons: Mapping[int, Comparison]) -> Ties:
 
 
 def _openings(study: Reported) -> tuple[Opening, ...]:
-    found = [
-        _opening(record.name, reading)
-        for record in (study.record, study.runs)
-        if record is not None
-        for reading in record.test_readings
-    ]
+    records = [study.record, study.runs] if study.runs else [study.record]
+    found = [_opening(each.name, reading) for each in records for reading in each.test_readings]
     return tuple(sorted(found, key=lambda opening: opening.opened_at))
 
 
@@ -204,6 +176,8 @@ def _opening(study: str, reading: TestReading) -> Opening:
 def _validation_matrices(record: StudyRecord) -> tuple[tuple[int, ConfusionMatrix], ...]:
     if record.data.spec.num_classes > _MAX_CLASSES:
         return ()
-    shown = record.ranked()[:_SHOWN_MATRICES]
-    matrices = [(trial.number, validation_matrix(record, trial)) for trial in shown]
-    return tuple((number, matrix) for number, matrix in matrices if matrix is not None)
+    return tuple(
+        (trial.number, matrix)
+        for trial in record.ranked()[:_SHOWN_MATRICES]
+        if (matrix := validation_matrix(record, trial)) is not None
+    )

@@ -1,4 +1,4 @@
-"""The tables that a spreadsheet opens, as data frames and as CSV. Draws nothing."""
+"""The CSV files, as data frames and as bytes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ _VALUES = ("train_loss", "train_accuracy", *OBJECTIVES)
 
 
 def trials_frame(studies: Sequence[tuple[StudyRecord, SearchSpace]]) -> pd.DataFrame:
-    """All trials of all studies, one row each; parameters that had no effect are None.
-
-    Args:
-        studies: Each with its search space; a confirmation's is that of its search.
-    """
+    """All trials of all studies, one row each; parameters that had no effect are None."""
     names = dict.fromkeys(name for _, space in studies for name in space.definitions)
     rows = [
         {"study": record.name}
@@ -59,14 +55,14 @@ def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """A frame as a CSV file in UTF-8; what is missing or not a finite number is empty."""
+    """A frame as a CSV file in UTF-8; missing and non-finite values are empty."""
     text: str = frame.map(_cell).to_csv(index=False, lineterminator="\n")
     return text.encode()
 
 
 def _cell(value: Any) -> Any:
-    """A value in the table; a spreadsheet must not take a stranger's text for a formula."""
+    """A cell's value; a spreadsheet must not read a stranger's text as a formula."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
-    # Not None, of which `map` would make a NaN and of its column floats.
+    # Not None, which `map` would turn into NaN, and its column into floats.
     return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else value

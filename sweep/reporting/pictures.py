@@ -1,7 +1,8 @@
-"""Which figures a study has enough data for, drawn once for the page and for the folder."""
+"""Which figures a study has enough data for, drawn for the page and the folder."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,19 +19,12 @@ from sweep.words import capital, metric_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Drawer", "comparison_pictures", "study_pictures", "thumbnails"]
+__all__ = ["comparison_pictures", "study_pictures", "thumbnails"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A figure that the report needs.
-
-    Attributes:
-        kind: Part of its file's name.
-        description: What it shows, for those who cannot see it.
-        figure: The figure.
-        note: What its caption has to add for this study, or empty.
-    """
+    """A figure before it is rendered: its kind, which names its file, and its `Picture`'s texts."""
 
     kind: str
     description: str
@@ -38,40 +32,31 @@ class _Plan:
     note: str = ""
 
 
-class Drawer:
-    """Renders figures, and keeps them as PNG files for the folder."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def draw(self, prefix: str, plan: _Plan, identifier: str) -> Picture:
-        """One figure for the page; its file's name begins with `prefix`."""
-        self.files[f"{prefix}-{plan.kind}.png"] = figures.to_png(plan.figure)
-        name = f"{identifier}-{plan.kind}"
-        svg = figures.to_svg(plan.figure, name=name, description=plan.description)
-        return Picture(svg, plan.description, plan.note)
-
-
-def study_pictures(
-    drawer: Drawer, found: Findings, *, prefix: str, identifier: str
-) -> dict[str, Picture]:
+def study_pictures(found: Findings, identifier: str) -> dict[str, Picture]:
     """The figures of one study by kind; those with too little data are missing."""
-    with figures.drawing():
-        return {
-            plan.kind: drawer.draw(prefix, plan, identifier)
-            for plans in (_trust_plans, _matrix_plans, _parameter_plans, _course_plans)
-            for plan in plans(found)
-        }
+    parts = (_trust_plans, _matrix_plans, _parameter_plans, _course_plans)
+    return _drawn(itertools.chain.from_iterable(plans(found) for plans in parts), identifier)
 
 
 def comparison_pictures(
-    drawer: Drawer, studies: Sequence[Reported], comparison: StudyComparison
+    studies: Sequence[Reported], comparison: StudyComparison
 ) -> dict[str, Picture]:
     """The figures that compare several studies, by kind."""
-    with figures.drawing():
+    return _drawn(_comparison_plans(studies, comparison), "comparison")
+
+
+def _drawn(plans: Iterator[_Plan], identifier: str) -> dict[str, Picture]:
+    with figures.drawing():  # the generators make the figures, so they run inside it
         return {
-            plan.kind: drawer.draw("comparison", plan, "comparison")
-            for plan in _comparison_plans(studies, comparison)
+            plan.kind: Picture(
+                png=figures.to_png(plan.figure),
+                svg=figures.to_svg(
+                    plan.figure, name=f"{identifier}-{plan.kind}", description=plan.description
+                ),
+                description=plan.description,
+                note=plan.note,
+            )
+            for plan in plans
         }
 
 
@@ -168,7 +153,7 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
     if found.importances.shares:
         yield _Plan(
             "importances",
-            "Share of importance of each hyperparameter with 95 % intervals",
+            "Share of importance of each hyperparameter with 95% intervals",
             hyperparameters.draw_importances(found.importances),
         )
     samples = series.samples(record, found.study.space, _chosen(found.study))

@@ -1,4 +1,4 @@
-"""What pruning saved, and what it missed as far as audited trials tell. Draws nothing."""
+"""What pruning saved, and, as far as audited trials show, what it missed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ _MAX_EPOCHS = 2**53  # a stranger's store may claim more than a float can hold
 
 @dataclass(frozen=True, slots=True)
 class AuditedTrial:
-    """A trial that ran on although the pruner would have ended it.
+    """A trial that ran on although the pruner would have ended it after `epoch`.
 
-    Attributes:
-        state: COMPLETE, or what became of it instead.
-        epoch: The epoch after which the pruner would have ended it.
-        value_then: Its best value up to that epoch: what it would have ended with.
-        value: Its best value in the end; None unless it is COMPLETE.
+    `value_then` is its best value up to that epoch, `value` that in the end; None unless COMPLETE.
     """
 
     number: int
@@ -39,20 +35,18 @@ class AuditedTrial:
 class Audit:
     """What became of trials that the pruner would have ended.
 
-    The others are the COMPLETE trials that were not audited: what the study would have had to
-    choose from without audits.
+    They are compared with the other COMPLETE trials: those that the study would have had without
+    audits.
 
     Attributes:
-        num_planned: Of so many trials at most the pruner's decision was to be audited.
+        num_planned: How many decisions of the pruner were to be audited at most.
         trials: The audited trials by number.
         num_complete: Those that are COMPLETE, and can be compared.
-        best_of_others: The best value of the others, or None if there are none.
-        num_better_than_best: COMPLETE audited trials whose value is better than that.
-        num_in_top_tenth: Those that are at least as good as the last of the best tenth of the
-            others, rounded up.
-        missed_interval: Of the trials that were pruned, the share that would have beaten the best:
-            95 %, Wilson; None without a comparison. Audited are the first candidates of equal
-            slices of the study, not a random draw.
+        best_of_others: Value of the best other trial.
+        num_better_than_best: COMPLETE audited trials that beat it.
+        num_in_top_tenth: Those at least as good as the last of the others' best tenth, rounded up.
+        missed_interval: Share of the pruned trials that would have beaten the best: 95%, Wilson.
+            Audited are the first candidates of equal slices of the study, not a random draw.
     """
 
     num_planned: int
@@ -69,14 +63,11 @@ class Pruning:
     """What pruning saved.
 
     Attributes:
-        trials: Trials that were pruned.
-        epochs_run: Epochs that they ran.
-        epochs_planned: Epochs that they would have run to their end.
-        epochs_saved: The difference.
-        seconds_saved: An estimate: for each of its remaining epochs, the median of what a trial's
-            epochs took after its first, which has the start of its worker in it. A trial that ran
-            no second one has the median of all other trials' later epochs. None without those.
-        audit: What pruning missed, or None if no trial was audited and none was to be.
+        trials: Number of pruned trials.
+        seconds_saved: An estimate: for each remaining epoch, the median time of the trial's epochs
+            after its first, which includes the start of its worker. A trial without a second epoch
+            counts with the median of all trials' later epochs. None without those.
+        audit: What pruning missed; None if no audit was planned or made.
     """
 
     trials: int

@@ -1,7 +1,7 @@
-"""The page: one HTML file with everything inside, which opens offline. Draws nothing.
+"""The page: one HTML file that opens offline.
 
-All names and texts come from the store, perhaps a stranger's: the templates escape every one of
-them, and only SVG made here is let through as it is.
+Names and texts come from the store, perhaps a stranger's: the templates escape all of them, and
+only SVG and CSS made here are inserted as they are.
 """
 
 from __future__ import annotations
@@ -26,22 +26,20 @@ __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure.
+    """A figure as an SVG element and as a PNG file.
 
-    Attributes:
-        svg: As an SVG element.
-        description: What it shows, for those who cannot see it.
-        note: What its caption has to add, or empty.
+    The description is its alternative text; the note, perhaps empty, is added to its caption.
     """
 
     svg: str
+    png: bytes
     description: str
     note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small picture of a misclassified image, as a PNG file."""
+    """A misclassified image as a PNG file."""
 
     png: bytes
     true: str
@@ -54,9 +52,8 @@ class StudyPage:
     """What the page shows of one study.
 
     Attributes:
-        found: What the report finds in it.
-        pictures: Figures by kind; missing where there was nothing to draw.
-        thumbnails: Misclassified test images, if they are images, most confident first.
+        pictures: By kind; missing where there was nothing to draw.
+        thumbnails: Misclassified test images, most confident first; empty for other data.
     """
 
     found: Findings
@@ -73,11 +70,8 @@ def render_page(
 ) -> str:
     """The whole page as HTML.
 
-    Args:
-        studies: The studies in the order asked for.
-        comparison: The studies side by side; None for one study.
-        pictures: The figures that compare them, by kind.
-        figure_css: The colours of all figures on a dark page.
+    `comparison` (None for one study) and `pictures` (by kind) compare the studies; `figure_css`
+    sets the colours of all figures on a dark page.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sweep.reporting"),
@@ -97,15 +91,16 @@ def render_page(
         "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - made here, not by strangers
         "data_uri": lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}",
     }
-    page = environment.get_template("report.html.j2")
-    colours = Markup(figure_css)  # noqa: S704 - made here, not by strangers
-    return page.render(
-        studies=studies, comparison=comparison, pictures=pictures, figure_css=colours
+    return environment.get_template("report.html.j2").render(
+        studies=studies,
+        comparison=comparison,
+        pictures=pictures,
+        figure_css=Markup(figure_css),  # noqa: S704 - made here, not by strangers
     )
 
 
 def _mean_words(metric: str, mean: Mean) -> str:
-    """A mean over runs, with half the length of its interval, or the ends of one that was cut."""
+    """A mean over runs with half its interval, or with both ends of an interval that was cut."""
     value = words.percent_or_number(metric, mean.value)
     if mean.interval is None:
         return value
@@ -118,7 +113,7 @@ def _mean_words(metric: str, mean: Mean) -> str:
 
 
 def _yaml(space: Mapping[str, Any]) -> str:
-    """A search space as the YAML file that starts the same search."""
+    """A search space as a YAML file that starts the same search."""
     text: str = yaml.safe_dump(
         _without_unset(space), sort_keys=False, allow_unicode=True, default_flow_style=None
     )

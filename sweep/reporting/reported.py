@@ -20,12 +20,9 @@ __all__ = ["Network", "Reported", "reported", "understood"]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The trained network that stands for a study: the one to use.
+    """The network to use: a trial of `study`, which is the search or its confirmation.
 
-    Attributes:
-        study: Name of the study that holds it: the search, or its confirmation.
-        trial: Its trial there.
-        reading: Its reading of the test split, or None while that is sealed.
+    `reading` is None while the test split is sealed.
     """
 
     study: str
@@ -39,12 +36,11 @@ class Reported:
 
     Attributes:
         record: The search.
-        space: Its search space.
-        runs: The runs of its confirmation, or None.
-        confirmation: The candidates compared over these runs, or None.
-        chosen: The search's trial whose configuration is to be used, or None while none is
-            COMPLETE: the winner of the confirmation, otherwise the best on validation data.
-        network: The network that stands for it, or None.
+        runs: The runs of its confirmation.
+        confirmation: The candidates compared over these runs.
+        chosen: The search's trial whose configuration to use, or None while none is COMPLETE: the
+            winner of the confirmation, otherwise the best on validation data.
+        network: The network trained with it.
     """
 
     record: StudyRecord
@@ -66,10 +62,10 @@ class Reported:
 
 
 def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) -> Reported:
-    """Put together what a report needs of a study.
+    """Check a study and its confirmation, and choose the network to use.
 
     Raises:
-        ContradictionError: what is recorded of it does not fit together.
+        ContradictionError: the records of one of them contradict each other.
         StoreError: the study and its confirmation contradict each other.
     """
     for each in (record, runs):
@@ -85,18 +81,17 @@ def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) 
 
 @contextmanager
 def understood(*names: str) -> Iterator[None]:
-    """Turn what goes wrong while studies are shown into one line that says whose fault it is.
+    """Turn errors while studies are shown into one line that says whose fault they are.
 
     Raises:
-        StoreError: a study's records do not fit together.
-        SweepFailedError: anything else, which is this package's own fault unless the store is one
-            that somebody made up.
+        StoreError: a study's records contradict each other.
+        SweepFailedError: anything else: a fault of this package, or of a made-up store.
     """
     try:
         yield
     except ContradictionError as error:
         raise StoreError(
-            f"study {', '.join(map(repr, names))} cannot be shown: its records do not fit each "
+            f"study {', '.join(map(repr, names))} cannot be shown: its records contradict each "
             f"other ({error}); its store is damaged or was changed by hand"
         ) from error
     except (SweepError, OSError, MemoryError):
@@ -110,7 +105,7 @@ def understood(*names: str) -> Iterator[None]:
 
 
 def _place(error: Exception) -> str:
-    """File and line of this package where an error came from, or from below."""
+    """The innermost file and line of this package in an error's traceback."""
     package = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]

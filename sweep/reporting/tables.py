@@ -1,8 +1,4 @@
-"""What the report counts and lists: `StudyRecord` → frozen values. Draws nothing.
-
-The only arithmetic here is counting, sorting and adding up; what needs statistics is asked of
-`sweep.reporting.statistics`.
-"""
+"""What the report counts and lists: `StudyRecord` → frozen values."""
 
 from __future__ import annotations
 
@@ -49,19 +45,15 @@ class TrialRow:
 
     Attributes:
         state: COMPLETE, PRUNED, FAIL, RUNNING, PAUSED or WAITING.
-        value: What the study ranks by.
-        unused_params: Those that had no effect: their condition did not hold, or the network has
-            no use for them.
+        value: Of the study's objective.
+        unused_params: Names of those that had no effect on this trial.
         best_epoch: The epoch whose weights were kept.
-        epochs_run: Epochs that were run to their end.
-        seconds: Wall time of the trial.
-        worker: Which of the command's workers trained it.
-        started_at: When it was asked for, ISO 8601, by the clock of the machine.
-        ended_at: When it ended, likewise.
+        epochs_run: Finished epochs.
+        seconds: Wall time.
+        started_at: When it was sampled; like `ended_at`, ISO 8601 by the machine's clock.
         audited: The epoch after which the pruner would have ended it, had it not been audited.
         reason: Why it was paused or pruned, or why it failed.
-        metrics: The validation metrics at the best epoch, by the names of
-            `sweep.definitions.OBJECTIVES`.
+        metrics: Validation metrics at the best epoch, by names of `sweep.definitions.OBJECTIVES`.
     """
 
     number: int
@@ -84,12 +76,9 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class LeaderboardRow:
-    """A COMPLETE trial with its place.
+    """A COMPLETE trial with its rank (trials of the same value share it).
 
-    Attributes:
-        rank: 1 for the best; trials of the same value share a rank.
-        value_interval: 95 % (see `validation_intervals`); None if it is unknown.
-        comparison: Against the best; None for the best itself or if it cannot be made.
+    `value_interval` is 95% (see `validation_intervals`), `comparison` is against the best trial.
     """
 
     rank: int
@@ -103,10 +92,8 @@ class Counts:
     """How many trials are in which state, and what all of them cost.
 
     Attributes:
-        seconds: What the epochs took of the workers' time. Trials that were trained together share
-            it: their wall times would count it once for each.
-        clock_seconds: Time in which at least one trial that has ended was under way, or None if
-            their times are not recorded.
+        seconds: Workers' time for all epochs; trials that were trained together share it.
+        clock_seconds: Time in which at least one ended trial was running; None if not recorded.
     """
 
     trials: int
@@ -123,7 +110,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Examples of one class that were taken for another, `count` of `num_true` of the class."""
+    """`count` of the `num_true` examples of one class that were predicted as another."""
 
     true: str
     predicted: str
@@ -224,8 +211,7 @@ def _clock_seconds(trials: Sequence[TrialRecord]) -> float | None:
 def trials_after_opening(record: StudyRecord) -> int:
     """Trials that ended after a search's first opening of the test split; 0 if none, or unknown.
 
-    Trials that ended after its confirmation was begun are none of its candidates and are counted
-    there: how many there were when that opened the test split is not recorded.
+    Trials that ended after its confirmation began are counted there (`Confirmation.num_later`).
     """
     by_then = [reading.num_trials for reading in record.test_readings if reading.num_trials]
     ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

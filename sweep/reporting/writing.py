@@ -1,7 +1,8 @@
-"""Joins the parts: checks the request, reads the studies, draws, and writes the files."""
+"""From request to files: check it, read the studies, make the report in memory, write it."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,12 +19,12 @@ from sweep.reporting.document import plain, study_document
 from sweep.reporting.figures import DARK_CSS
 from sweep.reporting.findings import findings
 from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
-from sweep.reporting.pictures import Drawer, comparison_pictures, study_pictures, thumbnails
+from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
 from sweep.space import stored_space
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, command_words
+from sweep.words import DEFAULT_STORAGE, command_words, counted
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
@@ -32,12 +33,9 @@ _MAX_PREFIX = 64  # as long as a study's name may be, unless its store is a stra
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A study as it was read for a report.
+    """A search and the runs of its confirmation, if any, as read for a report.
 
-    Attributes:
-        record: The search, its chosen trial tested where that was possible.
-        runs: The runs of its confirmation, or None.
-        notes: What could not be done.
+    `notes` say what could not be done.
     """
 
     record: StudyRecord
@@ -49,7 +47,7 @@ def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top:
     """The folder to write into, checked without writing anything.
 
     Raises:
-        InputError: something about the request is wrong.
+        InputError: the request is invalid.
     """
     if not names:
         raise InputError("a report needs at least one study; found none: name one")
@@ -75,7 +73,7 @@ def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top:
 def read_studies(
     names: Sequence[str], storage: str, data_dir: str | os.PathLike[str] | None
 ) -> list[Source]:
-    """The studies, their chosen trials tested where that is possible.
+    """The studies, with the test split read for what was chosen where that is possible.
 
     Raises:
         InputError: one of them is a confirmation of another.
@@ -109,8 +107,8 @@ def _tested(
     if runs is not None and runs.state is not StudyState.FINISHED:
         was_opened = record.test_readings or runs.test_readings
         note = (
-            "The best trials are being confirmed, and that is not finished: "
-            f"`{command_words('confirm', record.name, storage)}` goes on. Until then the "
+            "The confirmation of the best trials is not finished: "
+            f"`{command_words('confirm', record.name, storage)}` continues it. Until then the "
             f"test split {'is not opened again' if was_opened else 'stays sealed'}."
         )
         return Source(record, runs, (note,))
@@ -120,10 +118,10 @@ def _tested(
     notes: tuple[str, ...] = ()
     if later:
         notes = (
-            f"{later} trial{'s' if later > 1 else ''} of the search ended after its confirmation "
-            "was begun: none of them was a candidate, however good it looks.",
+            f"{counted(later, 'trial')} of the search ended after its confirmation began: none of "
+            "them was a candidate, however good it looks.",
         )
-    if study.network is not None and study.network.reading is not None:
+    if study.reading is not None:
         return Source(record, runs, notes)
     from sweep.evaluation import read_confirmation, read_test_split  # torch, only when needed
 
@@ -144,17 +142,14 @@ def _tested(
 
 
 def _prefixes(names: Sequence[str]) -> list[str]:
-    """Beginnings of file names: those of the studies, made harmless and kept apart."""
+    """Names of the studies as safe and distinct beginnings of file names."""
     prefixes: list[str] = []
     for name in names:
         harmless = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:_MAX_PREFIX] or "study"
         taken = {prefix.lower() for prefix in prefixes}
-        number = 2
-        prefix = harmless
-        while prefix.lower() in taken:
-            prefix = f"{harmless}-{number}"
-            number += 1
-        prefixes.append(prefix)
+        numbered = (f"{harmless}-{number}" for number in itertools.count(2))
+        candidates = itertools.chain([harmless], numbered)
+        prefixes.append(next(one for one in candidates if one.lower() not in taken))
     return prefixes
 
 
@@ -165,23 +160,26 @@ def write_report(
 
     Raises:
         InputError: the folder cannot be written.
-        StoreError: a study's records do not fit each other.
+        StoreError: a study's records contradict each other.
         SweepFailedError: a study cannot be shown.
     """
-    drawer = Drawer()
     pages: list[StudyPage] = []
-    prefixes = _prefixes([source.record.name for source in sources])
-    for index, (source, prefix) in enumerate(zip(sources, prefixes, strict=True), 1):
+    for index, source in enumerate(sources, start=1):
         with understood(source.record.name):
             study = reported(source.record, stored_space(source.record), source.runs)
             found = findings(study, top=top, notes=source.notes, storage=storage)
-            pictures = study_pictures(drawer, found, prefix=prefix, identifier=f"study-{index}")
+            pictures = study_pictures(found, f"study-{index}")
             pages.append(StudyPage(found, pictures, thumbnails(study.record, study.reading)))
     studies = [page.found.study for page in pages]
-    with understood(*(study.record.name for study in studies)):
+    names = [study.record.name for study in studies]
+    with understood(*names):
         comparison = compare_studies(studies) if len(studies) > 1 else None
-        pictures = comparison_pictures(drawer, studies, comparison) if comparison else {}
+        pictures = comparison_pictures(studies, comparison) if comparison else {}
         html = render_page(pages, comparison, pictures, figure_css=DARK_CSS)
+        drawn = [
+            ("comparison", pictures),
+            *zip(_prefixes(names), (page.pictures for page in pages), strict=True),
+        ]
         data: dict[str, Any] = {
             "studies": {page.found.study.record.name: study_document(page.found) for page in pages},
             "comparison": plain(comparison),
@@ -193,7 +191,11 @@ def write_report(
             if record is not None
         ]
         files = {
-            **{f"figures/{name}": content for name, content in drawer.files.items()},
+            **{
+                f"figures/{prefix}-{kind}.png": picture.png
+                for prefix, own in drawn
+                for kind, picture in own.items()
+            },
             "trials.csv": to_csv(trials_frame(records)),
             "epochs.csv": to_csv(epochs_frame([record for record, _ in records])),
             "report.json": _json(data),

@@ -1,7 +1,6 @@
-"""Frozen series → seaborn and Matplotlib figures → SVG and PNG. The only room that draws.
+"""Series → seaborn and Matplotlib figures → SVG and PNG. The only room that draws.
 
-It computes nothing but layout. Every function takes plain values and returns a figure of its own.
-The chosen trial, COMPLETE and PRUNED ones look the same in every figure.
+It computes nothing but layout. The chosen, COMPLETE and PRUNED trials look alike in every figure.
 """
 
 from sweep.reporting.figures.canvas import drawing, image_png, to_png, to_svg

@@ -1,4 +1,4 @@
-"""What several figures share: scales, marks and legends."""
+"""Scales, marks and legends that several figures share."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def bare_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def axis_label(metric: str) -> str:
-    """What an axis of a metric's values shows: `Test macro F1 (%)`."""
+    """The label of an axis of a metric's values: `Test macro F1 (%)`."""
     return f"{capital(metric_words(metric))} ({'%' if is_share(metric) else 'nats'})"
 
 
 def short(text: str, length: int) -> str:
-    """A text that fits."""
+    """A text cut to a length."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
@@ -99,7 +99,7 @@ def scatter_trials(
 
 
 def states_among(states: pd.Series) -> list[str]:
-    """Those that occur, always in the same order."""
+    """The states that occur, always in the same order."""
     return [state for state in STATE_COLOURS if (states == state).any()]
 
 
@@ -112,7 +112,7 @@ def star(axes: Axes, x: float, y: float, label: str) -> None:
 
 
 def in_front(axes: Axes, x: Sequence[float], y: Sequence[float], label: str) -> None:
-    """The chosen trial's line, set off from all others; a dot if it is of one point."""
+    """The chosen trial's line, set off from all others; a dot for a single point."""
     axes.plot(x, y, color=LIGHT["paper"], linewidth=5, zorder=2.9)
     one = "o" if len(x) == 1 else None
     axes.plot(x, y, color=LIGHT["best"], linewidth=2.6, marker=one, zorder=3, label=label)
@@ -125,12 +125,12 @@ def interval_bar(axes: Axes, row: float, low: float, high: float, colour: str) -
 
 
 def jitter(numbers: Any) -> Any:
-    """Offsets from -0.5 to 0.5 that differ between neighbours and are always the same."""
+    """Deterministic offsets from -0.5 to 0.5 that differ between neighbours."""
     return (numbers * 0.6180339887498949) % 1 - 0.5
 
 
 def legend(figure: Figure) -> None:
-    """The legend of all labels in a figure above its axes, where it hides nothing."""
+    """A figure's legend, above its axes, where it hides nothing."""
     found: dict[str, Artist] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()

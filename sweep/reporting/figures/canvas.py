@@ -1,7 +1,4 @@
-"""Matplotlib figures → SVG text for a page and PNG bytes for a folder.
-
-No figure is registered with pyplot: it belongs to whoever made it, and nothing global changes.
-"""
+"""Matplotlib figures → SVG text for a page and PNG bytes for a folder, without pyplot's globals."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ from sweep.reporting.figures.palette import LIGHT, variable
 
 __all__ = ["drawing", "image_png", "to_png", "to_svg"]
 
-# Text in an SVG is text: it can be selected, searched and read in any script. The figures are laid
-# out with DejaVu Sans, which comes with Matplotlib and is wider than a page's font.
+# Text in an SVG stays text, to select and search. The figures are laid out with DejaVu Sans, which
+# comes with Matplotlib and is wider than a page's font.
 _LAYOUT_FONT = "DejaVu Sans"
 _PAGE_FONTS = (
     "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
@@ -61,9 +58,9 @@ _STYLE: Any = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The style of all figures; needed both to make and to save one."""
+    """The style of all figures, needed both to make and to save one."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes, which is no reason to stop.
+        # A name in a script that the font lacks is drawn as boxes: no reason to stop.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
 
@@ -78,7 +75,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Lay a figure out once: it takes as long as drawing, and both pictures are to be the same."""
+    """Lay a figure out once: it takes as long as drawing, and SVG and PNG must be the same."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine(None)
@@ -87,12 +84,8 @@ def _lay_out(figure: Figure) -> None:
 def to_svg(figure: Figure, *, name: str, description: str) -> str:
     """A figure as an SVG element for an HTML page, in the page's own colours and fonts.
 
-    Its background is transparent; a page sets the colours by CSS variables (see `palette`).
-
-    Args:
-        figure: The figure.
-        name: Makes the identifiers of this figure differ from those of all others of a page.
-        description: What the figure shows, for those who cannot see it.
+    Its background is transparent; a page sets the colours by CSS variables (see `palette`). The
+    name must be unique on the page: all identifiers contain it.
     """
     with drawing(), mpl.rc_context({"svg.hashsalt": name}):
         _lay_out(figure)
@@ -100,7 +93,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nothing, dpi=_RASTER_DPI, transparent=True)
     svg = ET.fromstring(_NO_XML.sub("\ufffd", buffer.getvalue()))  # noqa: S314 - made here
-    svg.remove(svg[0])  # a style sheet, which would hold for the whole page
+    svg.remove(svg[0])  # a style sheet, which would apply to the whole page
     for element in svg.iter():
         _for_page(element, name)
     svg.attrib |= {
@@ -136,13 +129,7 @@ def _for_page(element: ET.Element, name: str) -> None:
 
 
 def image_png(image: bytes, shape: tuple[int, ...], *, brightest: int) -> bytes:
-    """An image as a PNG file.
-
-    Args:
-        image: Pixels, one byte each, row by row and channel after channel.
-        shape: Channels (1 or 3), height and width in pixels.
-        brightest: The value that is drawn white.
-    """
+    """Bytes of shape (1 or 3 channels, height, width) as a PNG; `brightest` is drawn white."""
     pixels = np.frombuffer(image, np.uint8).reshape(shape).astype(np.uint16)
     scaled = np.minimum(pixels * 255 // max(brightest, 1), 255).astype(np.uint8)
     buffer = io.BytesIO()

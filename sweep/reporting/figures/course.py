@@ -1,4 +1,4 @@
-"""The course of a search and of its trials."""
+"""The course of a search, its trials and its workers."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def draw_learning_curves(curves: Trials) -> Figure:
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, state: str, *, raster: bool) -> None:
-    """All curves of one state at once, the fainter the more; those of a single epoch as dots."""
+    """All curves of one state, the more the fainter; those of a single epoch as dots."""
     lines = [line.to_numpy() for _, line in curves.groupby("number")[["epoch", "height"]]]
     faint = max(min(1.0, (80 / len(lines)) ** 0.6), 0.08)
     style: dict[str, Any] = {"color": STATE_COLOURS[state], "rasterized": raster}

@@ -1,4 +1,4 @@
-"""The effect of the hyperparameters: each alone, and all of them together."""
+"""The effect of the hyperparameters, each alone and all together."""
 
 from __future__ import annotations
 
@@ -36,11 +36,7 @@ _MANY_TRIALS = 200  # more of them are drawn finer
 
 
 def draw_importances(importances: Importances) -> Figure:
-    """A bar for each hyperparameter with its interval, the longest on top.
-
-    Args:
-        importances: With shares.
-    """
+    """A bar for each hyperparameter's share with its interval, the longest on top."""
     shares = importances.shares or {}
     intervals = importances.intervals or {}
     figure = Figure((WIDE * 0.85, 1.2 + 0.36 * len(shares)), layout="constrained")
@@ -49,14 +45,14 @@ def draw_importances(importances: Importances) -> Figure:
     equal = 100 / max(len(shares), 1)
     axes.axvline(
         equal, color=LIGHT["muted"], linestyle=(0, (4, 2)), linewidth=1.2,
-        label=f"equal shares, {equal:.0f} %",
+        label=f"equal shares, {equal:.0f}%",
     )  # fmt: skip
-    style: dict[str, Any] = {"color": LIGHT["ink"], "linewidth": 1.5, "label": "95 % interval"}
+    style: dict[str, Any] = {"color": LIGHT["ink"], "linewidth": 1.5, "label": "95% interval"}
     for row, name in enumerate(shares):
         if (interval := intervals.get(name)) is not None:
             low, high = 100 * interval.low, 100 * interval.high
             axes.plot([low, high], [row, row], marker="|", markersize=8, **style)
-    bare_rows(axes, [f"{short(name, 32)}\u00a0\u00a0{100 * s:.0f} %" for name, s in shares.items()])
+    bare_rows(axes, [f"{short(name, 32)}\u00a0\u00a0{100 * s:.0f}%" for name, s in shares.items()])
     axes.set_xlim(0)
     axes.set_xlabel("Share of importance (%)")
     legend(figure)
@@ -87,7 +83,7 @@ def draw_slices(samples: Samples) -> Figure:
 def _draw_slice(axes: Axes, samples: Samples, axis: Axis) -> None:
     values = samples.params[axis.name].dropna()
     used = samples.frame.loc[values.index]
-    # Choices and whole numbers coincide: they are spread a little.
+    # Choices and whole numbers coincide: spread them a little.
     if axis.choices:
         values = values.map(axis.choices.index) + 0.5 * jitter(values.index)
     elif axis.whole and not axis.log and axis.high - axis.low < 12:
@@ -155,7 +151,7 @@ def draw_parallel_coordinates(samples: Samples) -> Figure:
 
 
 def _wrapped(name: str, points: float, separator: str) -> str:
-    """A name in lines of about so many points, broken where it has a separator."""
+    """A name in lines of at most about `points`, broken at its separators."""
     letters = int(points / 6)
     if len(name) <= letters:
         return name
@@ -196,7 +192,7 @@ def _draw_lines(axes: Axes, samples: Samples, value_axis: Axis, pruned: Any) -> 
 
 
 def _heights(axis: Axis, values: Any) -> np.ndarray:
-    """How high on an axis values lie, from 0 to 1; `_UNUSED` for missing ones."""
+    """The heights of values on an axis, from 0 to 1; `_UNUSED` for missing ones."""
     if axis.choices:
         places = pd.Series(values).map(axis.choices.index, na_action="ignore").astype(float)
         heights = (places + 0.5) / len(axis.choices)
@@ -221,7 +217,7 @@ def _draw_axis(axes: Axes, position: int, axis: Axis, letters: int) -> None:
 
 
 def _ticks(axis: Axis) -> list[float]:
-    """Both ends of an axis, and round values that keep clear of them."""
+    """Both ends of an axis, and round values well between them."""
     locator = LogLocator(subs=(1.0,)) if axis.log else MaxNLocator(4, integer=axis.whole)
     inner = np.asarray(locator.tick_values(axis.low, axis.high))
     inner = inner[(axis.low < inner) & (inner < axis.high)]

@@ -1,4 +1,4 @@
-"""Confusion matrices: counts and shares, alone, side by side, and one minus another."""
+"""Confusion matrices: counts and shares, side by side, and one minus another."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ _MAX_NUMBERED = 12  # classes; in more, numbers would not fit
 
 
 def draw_test_confusion_matrix(matrix: ConfusionMatrix, class_names: Sequence[str]) -> Figure:
-    """Counts on the left, shares of each true class in percent on the right.
-
-    With many classes only the shares, large and without numbers.
-    """
+    """Counts, and shares of each true class in percent; only the latter with many classes."""
     cells = np.array(matrix, dtype=float)
     shares = 100 * cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
     if len(cells) > _MAX_NUMBERED:
@@ -50,7 +47,7 @@ def draw_test_confusion_matrix(matrix: ConfusionMatrix, class_names: Sequence[st
 def draw_validation_confusion_matrices(
     matrices: Sequence[tuple[int, ConfusionMatrix]], class_names: Sequence[str]
 ) -> Figure:
-    """Counts of a few trials side by side, by number; with numbers for the mistakes only."""
+    """Counts of a few trials side by side; only the mistakes have numbers."""
     columns = min(2, len(matrices))
     rows = -(-len(matrices) // columns)
     width = WIDE * (1 if columns == 2 else 0.6)
@@ -69,7 +66,7 @@ def draw_validation_confusion_matrices(
 
 
 def draw_difference(difference: Difference, class_names: Sequence[str]) -> Figure:
-    """Where a second trial answers the same examples differently than a first."""
+    """The confusion matrix of one trial minus that of another."""
     cells = np.array(difference.cells, dtype=float)
     width = WIDE * (0.68 if len(cells) <= _MAX_NUMBERED else 0.92)
     # Long names push the axis' own name to the edge, where a reader's font may be a little larger.
@@ -92,7 +89,7 @@ def _draw_cells(
     texts: np.ndarray,
     colours: str = "Blues",
 ) -> None:
-    """A heat map, true classes in rows; with texts in its cells if there is room."""
+    """A heat map, true classes in rows, with texts in its cells if there is room."""
     names = [short(name, 18) for name in class_names]
     many = len(cells) > _MAX_NUMBERED
     axes.tick_params(length=0, labelsize=8.5)
@@ -110,7 +107,7 @@ def _draw_cells(
 
 
 def _up_to(most: float) -> PowerNorm:
-    """A scale of counts: nearly all lie on the diagonal, and a handful of errors is to be seen."""
+    """A scale on which a handful of errors shows beside the counts of the diagonal."""
     return PowerNorm(0.35, vmin=0, vmax=max(float(most), 1.0))
 
 
@@ -124,10 +121,9 @@ def _add_scale(figure: Figure, panels: list[Axes], class_names: Sequence[str]) -
 
 
 def _text_colour(background: np.ndarray) -> str:
-    """The text colour that stands out from a cell, by WCAG's relative luminance.
+    """Black or white, whichever stands out from a cell, by WCAG's relative luminance.
 
-    Nearly black and nearly white are not in the palette: like the cell, its text stays as it is in
-    the dark.
+    Neither is quite in the palette: like the cell, its text must look the same on a dark page.
     """
     channels = background[:3]
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
@@ -140,7 +136,7 @@ def _texts(cells: np.ndarray, text: Callable[[float], str]) -> np.ndarray:
 
 
 def _count(count: float) -> str:
-    """At most five characters, and none for nothing."""
+    """At most five characters; none for 0."""
     return "" if not count else f"{count:.0f}" if abs(count) < 100_000 else f"{count:.0e}"
 
 

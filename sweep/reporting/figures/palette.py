@@ -1,18 +1,17 @@
-"""The palette of all figures, for light and for dark pages. One colour, one meaning.
+"""The palette of all figures, for light and dark pages. One colour, one meaning.
 
-Figures are drawn in the light colours. In an SVG each of them becomes a CSS variable with the light
-colour as fallback, so that a page can put the dark one in its place. Colours that are not in the
-palette, those of the cells of heat maps and of the text in them, stay as they are.
+Figures are drawn in the light colours. In an SVG each becomes a CSS variable with the light colour
+as fallback, which a page can set to the dark one. Colours of heat maps are not in the palette.
 """
 
 from __future__ import annotations
 
 __all__ = ["DARK_CSS", "LIGHT", "PALETTE", "RAMP", "STATE_COLOURS", "STUDIES", "variable"]
 
-# Of each name the colour on a white page and on a dark one, as `#rrggbb`.
+# By name, the colours on a white and on a dark page, as `#rrggbb`.
 PALETTE = {
-    # Okabe and Ito's palette, told apart with any kind of colour vision. Its orange and vermilion
-    # are darkened: as they are, white paper swallows the one, and in print they look alike.
+    # Okabe and Ito's palette, distinct for any kind of colour vision. Its orange and vermilion are
+    # darkened, for contrast on white paper and with each other in print.
     "complete": ("#0072b2", "#56b4e9"),
     "pruned": ("#c28600", "#e69f00"),
     "failed": ("#a63a00", "#f06f43"),
@@ -22,8 +21,8 @@ PALETTE = {
     "muted": ("#6b7280", "#a3adb8"),
     "grid": ("#e3e6ea", "#343b43"),
     "paper": ("#ffffff", "#1c2025"),
-    # Paul Tol's muted palette for whole studies, so that none looks like a state of a trial; its
-    # light colours darkened for white paper, its dark ones lightened for a dark page.
+    # Paul Tol's muted palette for whole studies, so that none looks like a state of a trial; light
+    # colours darkened for white paper, dark ones lightened for a dark page.
     "study-1": ("#332288", "#a79bee"),
     "study-2": ("#cc6677", "#e08c99"),
     "study-3": ("#117733", "#3dbb6b"),
@@ -32,7 +31,7 @@ PALETTE = {
     "study-6": ("#8f8f2e", "#bdbd5a"),
     "study-7": ("#2f9686", "#5cc4b3"),
     "study-8": ("#aa4499", "#d48fc8"),
-    # Cividis (Nunez, Anderton, Renslow 2018) in five steps, from what stands out to what does not.
+    # Cividis (Nunez, Anderton, Renslow 2018) in five steps, the most prominent first.
     "ramp-1": ("#00224e", "#fee838"),
     "ramp-2": ("#2f416d", "#e1cc55"),
     "ramp-3": ("#575d6d", "#bcae6c"),
@@ -49,7 +48,7 @@ DARK_CSS = (
     + " ".join(f"--figure-{name}: {dark};" for name, (_, dark) in PALETTE.items())
     + " } }"
 )
-"""What a page needs in its style for figures on a background of the dark `paper`."""
+"""The dark colours, for a page's style."""
 
 
 def variable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""How far to trust the answers: fresh seeds, calibration, and several studies compared."""
+"""How far to trust the answer: fresh seeds, calibration, and several studies compared."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["draw_best_so_far", "draw_confirmation", "draw_reliability", "draw_st
 def draw_confirmation(confirmation: Confirmation) -> Figure:
     """Validation metric of every run of each candidate, the best mean on top.
 
-    The search's own value is a hollow marker: how far it lies on the better side is the optimism of
+    The search's own value is a hollow marker: its distance on the better side is the optimism of
     the search.
     """
     candidates = confirmation.candidates
@@ -53,7 +53,7 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
             interval_bar(axes, row, unit * interval.low, unit * interval.high, colour)
         axes.plot(
             unit * candidate.mean.value, row, "D", color=colour, ms=8, mec=LIGHT["paper"], zorder=4,
-            label=f"{'winner: ' * won}mean, 95 % interval",
+            label=f"{'winner: ' * won}mean, 95% interval",
         )  # fmt: skip
     of = f"of {confirmation.chosen_from}"
     bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
@@ -68,7 +68,7 @@ def draw_reliability(calibration: Calibration) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
     dashes: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": (0, (4, 2))}
     above.plot([0, 100], [0, 100], linewidth=1.2, label="perfectly calibrated", **dashes)
-    examples = "examples of a bin, 95 % interval"
+    examples = "examples of a bin, 95% interval"
     for part in calibration.bins:
         if part.confidence is None or part.accuracy is None:
             continue
@@ -100,11 +100,9 @@ _DASHES: Any = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
 def draw_study_tests(studies: Sequence[StudyTest | None], metric: str) -> Figure:
-    """A metric of each study on the test split with its interval, the first on top.
+    """A metric, such as `test_loss`, of each study with its interval, the first on top.
 
-    Args:
-        studies: All studies, in the order of their colours; None where the test split is sealed.
-        metric: Its name with the split, as `test_loss`.
+    The studies are in the order of their colours; None where the test split is sealed.
     """
     read = [(_colour(index), study) for index, study in enumerate(studies) if study is not None]
     figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(read)), layout="constrained")
@@ -120,16 +118,15 @@ def draw_study_tests(studies: Sequence[StudyTest | None], metric: str) -> Figure
         style = {**style, "color": colour, "label": None}
         axes.plot(unit * study.value, row, "o", markersize=8, zorder=3, **style)
     bare_rows(axes, [_name(study.study) for _, study in read])
-    axes.set_xlabel(f"{axis_label(metric)}, with 95 % interval")
+    axes.set_xlabel(f"{axis_label(metric)}, with 95% interval")
     legend(figure)
     return figure
 
 
 def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
-    """What several studies rank by, of the best trial so far, against the epochs spent.
+    """The objective of each study's best trial so far against the epochs spent.
 
-    Args:
-        studies: All studies, in the order of their colours; one without a value is not drawn.
+    The studies are in the order of their colours; one without a value is not drawn.
     """
     figure = Figure((WIDE, 3.6 + 0.2 * (len(studies) // 3)), layout="constrained")
     axes = figure.add_subplot()

@@ -1,7 +1,7 @@
 """What the figures show: records and statistics → tidy frames. Draws nothing.
 
-Figures show errors rather than accuracies, on a logarithmic axis: 98 % and 99 % look alike, 2 % and
-1 % do not. Where there is too little to draw, a function returns None.
+Figures show errors rather than accuracies, on a logarithmic axis: 98% and 99% look alike, 2% and
+1% do not. Where there is too little to draw, a function returns None.
 """
 
 from sweep.reporting.series.curves import (

@@ -1,4 +1,4 @@
-"""The course of a study and of its trials, epoch by epoch. Draws nothing."""
+"""The course of a study and of its trials, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _LABELS = {
 
 
 def _heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
-    """Heights on a logarithmic axis at which to draw a metric's values; lower is always better.
+    """A metric's values as heights on a logarithmic axis; lower is always better.
 
-    Shares are drawn as what is missing to 1, in percent. No error at all, which a logarithmic axis
-    cannot show, is drawn as half a validation example; a value that is not finite is NaN.
+    Shares become their complement to 1, in percent. An error of 0, which a logarithmic axis cannot
+    show, becomes half a validation example; a value that is not finite becomes NaN.
     """
     values = np.asarray(values, dtype=float)
     least = _LEAST
@@ -54,7 +54,7 @@ def _heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
 
 
 def label(record: StudyRecord) -> str:
-    """What the heights of a study's own objective mean; short, to fit beside small panels."""
+    """The axis label of a study's own objective; short, to fit beside small panels."""
     metric = record.objective.metric
     name = metric_words(metric.removeprefix("validation_"))
     return _LABELS.get(metric, f"1 − {name} (%)")
@@ -65,13 +65,7 @@ def label(record: StudyRecord) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
-    """Trials ready to be drawn.
-
-    Attributes:
-        label: What the column `height` means.
-        frame: A row for each trial, or for each epoch of each trial.
-        chosen: Number of the chosen trial, or None.
-    """
+    """Trials to draw, a row each or a row for each epoch; `label` is of the column `height`."""
 
     label: str
     frame: pd.DataFrame
@@ -80,14 +74,9 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class BestSoFar:
-    """A study's progress.
+    """The objective of the best trial so far, after each COMPLETE trial.
 
-    Attributes:
-        study: Its name.
-        epochs: Epochs spent on all trials up to a COMPLETE trial.
-        values: What the study ranks by, of the best trial so far.
-        label: What the heights mean.
-        shown: The heights.
+    `epochs` are those of all trials up to it, by number; `shown` are the heights of `values`.
     """
 
     study: str
@@ -113,7 +102,7 @@ def history(record: StudyRecord, chosen: int | None) -> Trials | None:
 
 
 def best_so_far(record: StudyRecord) -> BestSoFar:
-    """What the study ranks by, of the best trial so far, against the epochs spent."""
+    """A study's progress."""
     frame = trial_values(record)
     frame = frame[(frame["state"] == "complete") & frame["value"].notna()]
     maximized = record.objective.goal == "maximize"
@@ -151,9 +140,7 @@ def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
     """The objective of every COMPLETE and PRUNED trial, epoch by epoch.
 
     Columns: `number`, `state`, `epoch` (from 1), `height`, and `audited`: whether the pruner would
-    have ended the trial after this epoch, had it not been audited.
-
-    None if there are fewer than two trials, or none ran for two epochs.
+    have ended the trial after this epoch. None below two trials, or two epochs.
     """
     rows = [
         (trial.number, STATES[trial.state], epoch, record.objective.value(metrics),
@@ -173,11 +160,8 @@ def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
 class ChosenCurves:
     """The chosen trial, epoch by epoch.
 
-    Attributes:
-        number: The trial's number.
-        best_epoch: The epoch whose weights were kept.
-        frame: `epoch` (from 1), `split` (`training` or `validation`), `loss` (mean cross-entropy in
-            nats), `error` (wrong answers in percent).
+    Columns: `epoch` (from 1), `split` (`training` or `validation`), `loss` (mean cross-entropy in
+    nats), `error` (wrong answers in percent).
     """
 
     number: int
@@ -186,12 +170,7 @@ class ChosenCurves:
 
 
 def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | None:
-    """Loss and error of a trial in training and validation; None below two epochs.
-
-    Args:
-        record: A study with the trial's validation split.
-        trial: The trial whose network was chosen.
-    """
+    """Loss and error of a trial; None below two epochs. `record` has its validation split."""
     outcome = trial.outcome
     if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
         return None

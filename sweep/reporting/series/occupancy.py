@@ -1,4 +1,4 @@
-"""Which worker trained what, and when. Draws nothing."""
+"""Which worker trained what, and when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Timeline", "timeline"]
 
 
 _MAX_ROWS = 200  # more than a figure can show
-# The end of a trial is recorded a little late, when the next one in its place is under way.
+# The end of a trial is recorded a little late, when the next one in its place is already running.
 _OVERLAP = 0.05  # of the median length of a trial
 
 
@@ -24,10 +24,8 @@ class Timeline:
 
     Attributes:
         frame: `number`, `state`, `worker`, `start` and `end` (seconds since the study's start) of
-            each trial, and `row`: from 0, by worker; a worker that trains several trials together
-            needs several rows.
-        num_unknown: Trials that ended and are not in the frame, because their worker or one of
-            their times is unknown, or they ended before they started.
+            each trial, and its `row` (from 0, by worker; one that stacks trials needs several).
+        num_unknown: Ended trials that are missing: their worker or times are unknown or impossible.
     """
 
     frame: pd.DataFrame
@@ -39,8 +37,7 @@ def timeline(record: StudyRecord) -> Timeline | None:
 
     A trial may be sampled long before its worker is free, or be interrupted and resumed the next
     day: where its training time is recorded, its bar has that length and ends when the trial did.
-
-    None if no trial's worker and times are known, or there are more rows than a figure can show.
+    None without known times, or with more rows than a figure can show.
     """
     ended = [trial for trial in record.trials if trial.outcome and trial.state in STATES]
     spans = [span for trial in ended if (span := _span(trial)) is not None]
@@ -69,14 +66,14 @@ def _span(trial: TrialRecord) -> tuple[int, str, int, float, float] | None:
 
 
 def _seconds(time: datetime) -> float:
-    """Seconds of wall-clock time; any year is valid."""
+    """Seconds since 1970; unlike `timestamp()`, for any year."""
     return (time.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
 
 
 def _rows(frame: pd.DataFrame) -> tuple[list[int], list[float]]:
     """The row of each trial among those of its worker, and where its bar starts.
 
-    A trial takes the row that became free first, so that the rows are few and no bars overlap.
+    A trial takes the row that became free first: few rows, and no bars overlap.
     """
     tolerance = _OVERLAP * float((frame["end"] - frame["start"]).median())
     free: dict[int, list[float]] = {}  # when each row of a worker becomes free

@@ -1,4 +1,4 @@
-"""Test results of studies, and differences between two trials. Draws nothing."""
+"""Test results of studies, and differences between two trials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from sweep.records import ConfusionMatrix
 from sweep.reporting.reported import Reported
-from sweep.reporting.statistics import Interval, reading_interval, reading_value
+from sweep.reporting.statistics import Interval, reading_interval, reading_value, unsplit_metric
 
 __all__ = ["Difference", "StudyTest", "matrix_difference", "study_test"]
 
@@ -17,13 +17,8 @@ __all__ = ["Difference", "StudyTest", "matrix_difference", "study_test"]
 class StudyTest:
     """What a study reached on the test split, in the metric that it ranks by.
 
-    Attributes:
-        study: Its name.
-        value: Mean over the confirmed runs, or that of the one trial that was tested.
-        interval: Its 95 % interval: Student's over the runs, or that of `reading_interval`; None
-            for a single run that was confirmed, if all runs are alike, or if it is unknown.
-        confirmed: Whether it is a mean over fresh seeds.
-        num_runs: How many networks it is the value of.
+    If `confirmed`, the mean of `num_runs` fresh seeds with Student's 95% interval; otherwise the
+    value of the one trial that was tested, with that of `reading_interval`.
     """
 
     study: str
@@ -42,26 +37,18 @@ def study_test(study: Reported) -> StudyTest | None:
     name, mean = study.record.name, study.confirmation.test_mean if study.confirmation else None
     if mean is not None:
         return StudyTest(name, mean.value, mean.interval, True, mean.num_runs)
-    reading = study.network.reading if study.network else None
-    if reading is None or reading.num_images < 1:
-        return None
-    metric = study.record.objective.metric.removeprefix("validation_")
-    value = reading_value(reading, metric)
-    if value is None:
+    reading, metric = study.reading, unsplit_metric(study.record)
+    value = reading_value(reading, metric) if reading and reading.num_images > 0 else None
+    if reading is None or value is None:
         return None
     return StudyTest(name, value, reading_interval(reading, metric), False, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where two trials answer the same examples differently.
+    """Where two trials, given by number, classify the same examples differently.
 
-    Attributes:
-        first: Number of one trial.
-        second: Number of the other.
-        cells: Examples of the second trial minus those of the first, true classes in rows,
-            predicted classes in columns.
-        num_mistakes: Mistakes of the second minus mistakes of the first.
+    `cells` (true classes in rows) and `num_mistakes` are those of the second minus the first.
     """
 
     first: int
@@ -73,10 +60,7 @@ class Difference:
 def matrix_difference(
     first: tuple[int, ConfusionMatrix], second: tuple[int, ConfusionMatrix]
 ) -> Difference | None:
-    """The confusion matrix of the second trial minus that of the first, with their numbers.
-
-    None if the matrices are not of the same examples, class by class.
-    """
+    """The second trial's confusion matrix minus the first's; None if of different examples."""
     (first_number, before), (second_number, after) = first, second
     if [(len(row), sum(row)) for row in before] != [(len(row), sum(row)) for row in after]:
         return None

@@ -1,4 +1,4 @@
-"""The hyperparameters and the result of each trial. Draws nothing."""
+"""The hyperparameters and the result of each trial."""
 
 from __future__ import annotations
 
@@ -20,15 +20,9 @@ __all__ = ["Axis", "Samples", "samples", "thinned"]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One sampled hyperparameter.
+    """One sampled hyperparameter: `choices`, or a range if there are none.
 
-    Attributes:
-        name: Its name.
-        choices: Its values if it was one of several, otherwise empty.
-        low: The smallest value of a range.
-        high: The largest value of a range.
-        log: Whether a range was sampled evenly in the logarithm.
-        whole: Whether a range holds whole numbers only.
+    The range may be sampled evenly in the logarithm, and hold whole numbers only.
     """
 
     name: str
@@ -44,11 +38,9 @@ class Samples:
     """Trials that have a value, with their sampled hyperparameters.
 
     Attributes:
-        label: What the heights mean.
-        axes: The sampled hyperparameters.
+        label: Of the heights.
         frame: `state` and `height` of each trial, by number.
-        params: A column for each axis: its values, missing where unused; by number.
-        chosen: Number of the chosen trial, or None.
+        params: A column of values for each axis, missing where unused; by number.
         num_left_out: Trials that have a value and are not in the frames.
     """
 

@@ -1,8 +1,4 @@
-"""What the data can and cannot support. Draws nothing.
-
-Every function either returns numbers that may be shown as a finding, or says in words why there
-are none.
-"""
+"""What the data can and cannot support. Draws nothing."""
 
 from sweep.reporting.statistics.bootstrap import NUM_RESAMPLES
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration

@@ -1,4 +1,4 @@
-"""How far a metric depends on which examples were drawn: the bootstrap. Draws nothing.
+"""How far a metric depends on which examples were drawn: the bootstrap.
 
 Shape legend: T networks, N examples, C classes, B resamples, K kinds of mistakes.
 """
@@ -29,10 +29,8 @@ _ROUNDING = 1e-12  # far below what a single example changes
 class Replicate:
     """A metric of a network, and how it varies with the examples.
 
-    Attributes:
-        value: The metric.
-        draws: Numbers whose standard deviation is the metric's standard error. Those of networks
-            that answered the same examples are paired: they are of the same resamples.
+    The standard deviation of `draws` is the metric's standard error. The draws of networks that
+    answered the same examples are paired: they are of the same resamples.
     """
 
     value: float
@@ -44,20 +42,17 @@ class Replicate:
         return _error(self.draws)
 
     def interval(self, *, highest: float) -> Interval | None:
-        """The metric's standard 95 % interval, within what there can be: 0 to `highest`.
-
-        None if all resamples are alike: then nothing is known of how far the metric varies.
-        """
+        """The standard 95% interval, cut at 0 and `highest`; None if all resamples are alike."""
         half = 1.96 * self.error
         low, high = max(self.value - half, 0.0), min(self.value + half, highest)
         return Interval(low, high) if half else None
 
     def p_value(self, other: Replicate) -> float:
-        """Two-sided test against another network on the same examples: do they differ?
+        """Two-sided p-value: does another network differ on the same examples?
 
         By the normal approximation with the bootstrap's standard error of the difference (Efron &
-        Tibshirani 1993, chapter 12). A p-value that counts resamples could not be below 1 / 2,000,
-        which is not small enough once it is corrected for all pairs of 64 trials.
+        Tibshirani 1993, chapter 12). Counting resamples gives no p-value below 1 / 2,000, which
+        is too coarse to correct for all pairs of 64 trials.
         """
         difference = self.value - other.value
         error = _error(self.draws - other.draws)
@@ -67,19 +62,16 @@ class Replicate:
 
 
 def _error(draws: NDArray[np.floating]) -> float:
-    """Their standard deviation, 0 if they differ by nothing but rounding."""
+    """Standard deviation, or 0 if the draws differ by rounding alone."""
     error = float(np.std(draws, dtype=np.float64))
     return error if error > _ROUNDING else 0.0
 
 
 def replicates_of_losses(losses: Mapping[int, NDArray[np.float32]]) -> dict[int, Replicate]:
-    """Mean losses, by network.
+    """Mean losses by network, from the losses of its examples, shape (N,).
 
     The standard error of a mean over infinitely many resamples is known without drawing one: the
     deviation of the losses divided by the root of N (Efron & Tibshirani 1993, chapter 5).
-
-    Args:
-        losses: Of each network the loss of each example, shape (N,).
     """
     means = {network: float(own.mean(dtype=np.float64)) for network, own in losses.items()}
     return {
@@ -94,16 +86,11 @@ def replicates_of_predictions(
     predictions: Mapping[int, NDArray[np.int64]],
     num_classes: int,
 ) -> dict[int, Replicate]:
-    """A metric of `class_metrics`, computed again for each of 2,000 resamples, by network.
+    """A metric of `class_metrics` by network, computed again for each of 2,000 resamples.
 
-    The resamples depend on N alone. How often each class is right, there, and predicted in a
-    resample follows from the mistakes, which are few: only they are added up.
-
-    Args:
-        metric: Its name.
-        labels: True class of each example, shape (N,).
-        predictions: Of each network the predicted class of each example, shape (N,).
-        num_classes: C.
+    `labels` and the `predictions` of each network have shape (N,). The resamples depend on N
+    alone. The counts of each class in a resample follow from the mistakes, which are few: only
+    they are added up.
     """
     if not predictions:
         return {}
@@ -143,7 +130,7 @@ def _weighted(
     num_classes: int,
     weights: NDArray[np.integer],
 ) -> Iterable[NDArray[np.float64]]:
-    """The metric of each network in each resample, shape (B,)."""
+    """Yield the metric of each network in each resample, shape (B,)."""
     true = _sums(labels, weights, num_classes)
     for predicted in predictions:
         wrong = np.flatnonzero(predicted != labels)

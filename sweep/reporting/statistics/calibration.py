@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it says. Draws nothing."""
+"""Whether a network is right as often as it says."""
 
 from __future__ import annotations
 
@@ -16,15 +16,9 @@ _ROUNDING = 1e-4  # of a probability: they were added up in single precision
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Test examples to whose predicted class the network gave about the same probability.
+    """Test examples whose predicted class got a probability from `low` to `high`.
 
-    Attributes:
-        low: Lower end of the bin, 0 to 1.
-        high: Upper end of the bin.
-        num_images: How many examples.
-        confidence: Their mean probability; None for an empty bin, like all that follows.
-        accuracy: Share of them that is right.
-        accuracy_interval: 95 %, Wilson.
+    `confidence` is their mean probability, the interval Wilson's 95%; None for an empty bin.
     """
 
     low: float
@@ -41,11 +35,9 @@ class Calibration:
 
     Attributes:
         error: Expected calibration error: mean distance of confidence and accuracy over the bins,
-            weighted by images, 0 to 1. Chance alone puts it above 0, even for a network that is
-            right as often as it says.
-        bias: Mean confidence minus accuracy; above 0 the network is too sure.
-        bias_interval: 95 % interval of the bias: mean confidence minus the ends of the accuracy's
-            Wilson interval.
+            weighted by examples. Chance alone puts it above 0.
+        bias: Mean confidence minus accuracy; above 0 the network is overconfident.
+        bias_interval: 95%: mean confidence minus the ends of the accuracy's Wilson interval.
         bins: From probability 0 to 1, of equal width.
     """
 
@@ -96,7 +88,7 @@ def calibration(reading: TestReading) -> Calibration | None:
 
 
 def _reliability(found: CalibrationBin, low: float, high: float) -> ReliabilityBin:
-    """One bin, after a look at whether it can be true."""
+    """One bin, checked against contradictions."""
     if not 0 <= found.num_correct <= found.num_images:
         raise ContradictionError(
             f"a calibration bin has {found.num_correct} of {found.num_images} images right"

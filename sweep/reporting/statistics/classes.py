@@ -1,4 +1,4 @@
-"""How well each class is recognised. Draws nothing."""
+"""How well each class is recognised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ClassScore", "Score", "class_scores"]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A share with its 95 % interval; both None where there is nothing to share."""
+    """A share with its 95% interval; both None for a share of nothing."""
 
     value: float | None
     interval: Interval | None
@@ -23,7 +23,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Precision, recall and F1 of one class, of which `num_true` examples are."""
+    """Precision, recall and F1 of one class."""
 
     name: str
     num_true: int
@@ -34,16 +34,11 @@ class ClassScore:
 
 
 def class_scores(matrix: ConfusionMatrix, names: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Precision, recall and F1 of each class with their 95 % intervals.
+    """Precision, recall and F1 of each class with their 95% intervals.
 
-    Precision and recall are shares of examples and have Wilson's interval (Wilson 1927). F1 is no
-    share, but it rises with the Jaccard index J, F1 = 2 J / (1 + J), which is one: of the examples
-    that are of the class or predicted as it, the share for which both holds. So the ends of its
-    interval follow from those of J's.
-
-    Args:
-        matrix: Counts, true classes in rows, predicted classes in columns.
-        names: The classes in the order of their labels.
+    Precision and recall are shares of examples and have Wilson's interval (Wilson 1927). F1 is not,
+    but it rises with the Jaccard index J, which is: F1 = 2 J / (1 + J). So the ends of its interval
+    follow from those of J's.
     """
     # As objects: sums of a stranger's counts may not fit into 64 bits.
     counts = np.array(matrix, dtype=object).reshape(len(names), len(names))

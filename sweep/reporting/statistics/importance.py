@@ -1,4 +1,4 @@
-"""How much each hyperparameter decided whether a trial was among the best. Draws nothing."""
+"""How much each hyperparameter decided whether a trial was among the best."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ class Importances:
     """How much each hyperparameter decided whether a trial was among the best.
 
     Attributes:
-        shares: Share of each hyperparameter, largest first, adding up to 1; None if the trials
-            do not say.
+        shares: Of 1, largest first; None if the trials do not say.
         note: How the shares were found, or why there are none.
-        intervals: 95 % bootstrap interval over trials of each share, or None if there are none.
-        first_is_ahead: Whether the first has a larger share than the second in at least 97.5 % of
+        intervals: 95% bootstrap intervals of the shares over trials.
+        first_is_ahead: Whether the first has a larger share than the second in at least 97.5% of
             the resamples; otherwise the trials do not say which of them mattered more.
     """
 
@@ -51,17 +50,16 @@ class Importances:
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     """Importance of each sampled hyperparameter by PED-ANOVA (Watanabe et al., IJCAI 2023).
 
-    The best COMPLETE trials are set against all COMPLETE and pruned ones. A pruned trial counts as
-    not among the best, and its value is not used. Without the pruned trials the importances would
-    be of the survivors only: what every survivor shares, because pruning ended all others, would
-    seem not to matter.
+    The best COMPLETE trials are compared with all COMPLETE and pruned ones. A pruned trial counts
+    as not among the best; its value is not used. Without the pruned trials, what every survivor
+    shares would seem not to matter.
 
     Noise has shares, too, and the hyperparameters with the most values get the largest. So shares
-    are given only if some hyperparameter sets the best trials apart more than where the values
-    are dealt to the trials by chance (permutation test, Holm's correction).
+    are given only if some hyperparameter sets the best trials apart more than values shuffled
+    among the trials do (permutation test, Holm's correction).
 
     Raises:
-        ValueError: a trial's hyperparameter is outside its domain.
+        ContradictionError: a trial's hyperparameter is outside its domain.
     """
     complete = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
     pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
@@ -93,8 +91,8 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     weights = drawn.astype(np.float64)
     resampled = divergences(grids, weights, _top(values, weights, top_share))
     note = (
-        f"PED-ANOVA: how differently {best} chose each hyperparameter, as shares of 100 %.{others} "
-        f"95 % intervals are of {_NUM_RESAMPLES} bootstrap resamples of the trials. A description "
+        f"PED-ANOVA: how differently {best} chose each hyperparameter, as shares of 100%.{others} "
+        f"95% intervals are of {_NUM_RESAMPLES} bootstrap resamples of the trials. A description "
         "of these trials, not a law: the sampler prefers some values."
     )
     return _found(tuple(tried), observed, resampled, note)
@@ -107,10 +105,7 @@ def _is_finite(value: float | None) -> bool:
 def _tried_values(
     space: SearchSpace, trials: Sequence[TrialRecord]
 ) -> dict[str, tuple[Scalar | None, ...]]:
-    """What each trial chose for each sampled parameter of which two values or more were tried.
-
-    By name one value for each trial, None where the trial did not use the parameter.
-    """
+    """By name, each trial's value (None if unused) of the sampled parameters that varied."""
     used = [used_parameters(space, trial.params) for trial in trials]
     chosen = {
         name: tuple(
@@ -134,20 +129,17 @@ def _too_little(space: SearchSpace, num_trials: int, num_varied: int) -> str | N
 
 
 def _top(values: Floats, weights: Floats, share: float) -> Floats:
-    """Of each resample's weights those of its best trials, ties with the last of them included.
+    """The weights of each resample's best trials, ties with the last included; 0 for the others.
 
-    Args:
-        values: Of the COMPLETE trials, best first.
-        weights: How often each trial was drawn, `[resample, trial]`; the COMPLETE ones first.
-        share: Share of the COMPLETE trials that counts as best.
+    `values` are those of the COMPLETE trials, best first; `weights[resample, trial]` says how often
+    each trial was drawn, the COMPLETE ones first; `share` of the COMPLETE trials counts as best.
     """
     complete = weights[:, : len(values)]
     num_best = np.ceil(share * complete.sum(axis=1, keepdims=True))
     last = (complete.cumsum(axis=1) >= num_best).argmax(axis=1)
     # The values are sorted, so all up to the last one that equals it are among the best.
     ends = np.array([np.flatnonzero(values == value)[-1] for value in values[last]])
-    best: Floats = np.where(np.arange(weights.shape[1]) <= ends[:, None], weights, 0.0)
-    return best
+    return np.where(np.arange(weights.shape[1]) <= ends[:, None], weights, 0.0)
 
 
 def _beats_chance(observed: Floats, shuffled: Floats) -> bool:
@@ -159,9 +151,8 @@ def _beats_chance(observed: Floats, shuffled: Floats) -> bool:
 def _shares(divergence: Floats) -> Floats:
     """Shares of 1 for each resample, `[resample, hyperparameter]`.
 
-    A resample in which nothing sets the best trials apart (they are all equal, say) speaks for no
-    hyperparameter and counts as equal shares, as in Optuna. To leave it out would make the
-    intervals narrower than the trials allow.
+    A resample in which nothing sets the best trials apart counts as equal shares, as in Optuna. To
+    leave it out would make the intervals narrower than the trials allow.
     """
     total = divergence.sum(axis=1, keepdims=True)
     equal = np.full_like(divergence, 1 / divergence.shape[1])
@@ -178,7 +169,7 @@ def _found(names: Sequence[str], observed: Floats, resampled: Floats, note: str)
     if np.all((low <= 1 / len(names)) & (high >= 1 / len(names))):
         note += (
             " Too few trials to say which matter more: every interval contains the equal share, "
-            f"{100 / len(names):.0f} %."
+            f"{100 / len(names):.0f}%."
         )
     order = sorted(range(len(names)), key=lambda index: -shares[index])
     first, second = all_shares[:, order[0]], all_shares[:, order[1]]

@@ -1,4 +1,4 @@
-"""Intervals of what was measured on few examples or few runs. Draws nothing."""
+"""Intervals of what was measured on few examples or few runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Interval(NamedTuple):
-    """A 95 % confidence interval: it covers the true number in 95 of 100 studies."""
+    """A 95% confidence interval."""
 
     low: float
     high: float
@@ -32,14 +32,11 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over runs that differ in nothing but their seeds.
+    """A mean over runs that differ only in their seeds.
 
-    Attributes:
-        value: The mean.
-        interval: Student's 95 % interval, cut to the possible values; None for a single run, or
-            if all runs are alike: then nothing is known of how far they scatter.
-        deviation: Standard deviation of the runs, or None for a single run.
-        num_runs: How many there were.
+    `interval` is Student's 95% interval, cut to the possible values; None for a single run, and if
+    all runs are alike, because then their spread is unknown. `deviation` is the runs' standard
+    deviation, None for a single run.
     """
 
     value: float
@@ -58,7 +55,7 @@ class MeanDifference:
 
 
 def wilson_interval(num_correct: int, num_examples: int) -> Interval:
-    """Wilson's 95 % score interval of a share of at least one example (Wilson 1927)."""
+    """Wilson's 95% score interval of a share of at least one example (Wilson 1927)."""
     low, high = stats.binomtest(num_correct, num_examples).proportion_ci(method="wilson")
     return Interval(float(low), float(high))
 
@@ -66,15 +63,13 @@ def wilson_interval(num_correct: int, num_examples: int) -> Interval:
 def difference_interval(
     first_correct: int, num_first: int, second_correct: int, num_second: int
 ) -> Interval:
-    """Newcombe's 95 % interval of the difference of two accuracies on different examples.
+    """95% interval of the difference of two accuracies on different examples.
 
     The hybrid score interval (Newcombe 1998, method 10).
     """
     first, second = first_correct / num_first, second_correct / num_second
-    one, other = (
-        wilson_interval(first_correct, num_first),
-        wilson_interval(second_correct, num_second),
-    )
+    one = wilson_interval(first_correct, num_first)
+    other = wilson_interval(second_correct, num_second)
     return Interval(
         first - second - math.hypot(first - one.low, other.high - second),
         first - second + math.hypot(one.high - first, second - other.low),
@@ -82,10 +77,10 @@ def difference_interval(
 
 
 def mean_interval(values: Sequence[float], *, highest: float = math.inf) -> Mean:
-    """Mean of at least one run with Student's 95 % interval (Student 1908).
+    """Mean of at least one run with Student's 95% interval (Student 1908).
 
     The interval is cut at 0 and at `highest`, the largest possible value (1 for accuracies). The
-    true mean lies between them, so that the cut takes nothing from the coverage.
+    true mean lies between them, so the cut does not reduce the coverage.
     """
     mean = float(np.mean(values))
     if len(values) < 2:
@@ -107,8 +102,7 @@ def half_width(value: float, low: float, high: float) -> float | None:
 def compare_means(first: Sequence[float], second: Sequence[float]) -> MeanDifference | None:
     """Difference of two means of runs whose groups may vary differently (Welch 1947).
 
-    None if it cannot be judged: a group has fewer than two runs, neither group varies (then how
-    far runs scatter is unknown, and no p-value follows), or a number is not finite.
+    None if a group has fewer than two runs, neither group varies, or a number is not finite.
     """
     if min(len(first), len(second)) < 2:
         return None

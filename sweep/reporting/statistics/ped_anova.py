@@ -1,9 +1,8 @@
-"""PED-ANOVA of many resamples at once. Draws nothing.
+"""PED-ANOVA of many resamples at once.
 
-Optuna's evaluator takes a third of a second for 10,000 trials; intervals and a comparison with
-chance need it hundreds of times. What follows gives the same numbers (a test holds it to Optuna's)
-for all resamples together, because the method only needs to know how often each cell of a
-hyperparameter's grid was used.
+Optuna's evaluator takes a third of a second for 10,000 trials, and intervals and a permutation test
+need it hundreds of times. This gives the same numbers (tested against Optuna's) for all resamples
+together: the method only needs to know how often each cell of a hyperparameter's grid was used.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Floats = NDArray[np.float64]
 _MAX_CELLS = 50
 _PRIOR_WEIGHT = 1.0
 _MIN_USED = 2  # a hyperparameter that fewer trials used says nothing
-_MIN_WIDTH = 0.5 / 1.64  # of a kernel, in cells: 90 % of it lies in its own cell
+_MIN_WIDTH = 0.5 / 1.64  # of a kernel, in cells: 90% of it lies in its own cell
 _TINY = 1e-12
 
 
@@ -37,10 +36,8 @@ _TINY = 1e-12
 class Grid:
     """Where the trials stand on one hyperparameter.
 
-    Attributes:
-        cells: Row for each cell, column for each trial: 1 where the trial stands in the cell. The
-            column of a trial that did not use the hyperparameter is empty.
-        ordered: Whether neighbouring cells are alike: a range rather than choices.
+    `cells[cell, trial]` is 1 where the trial stands in the cell; the column of a trial that did not
+    use the hyperparameter is empty. Cells are `ordered` if they are those of a range.
     """
 
     cells: csr_array
@@ -48,8 +45,7 @@ class Grid:
 
     def counts(self, weights: Floats) -> Floats:
         """How often each cell was used, `[resample, cell]`, from `weights[resample, trial]`."""
-        counted: Floats = np.asarray(self.cells @ weights.T).T
-        return counted
+        return np.asarray(self.cells @ weights.T).T
 
 
 def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | None]) -> Grid:
@@ -72,7 +68,7 @@ def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | No
         cells = np.array([], int) if missing else _cells(domain, numbers, num_cells)
     if missing:
         raise ContradictionError(
-            f"a trial has the value {missing[0]!r}, which was not to be chosen"
+            f"a trial has the value {missing[0]!r}, which is not in the search space"
         )
     ones = np.ones(len(used))
     matrix = csr_array((ones, (cells, np.array(used, int))), shape=(num_cells, len(values)))
@@ -105,13 +101,9 @@ def divergences(grids: Sequence[Grid], weights: Floats, top: Floats) -> Floats:
     Pearson divergence of the two densities, by the shares of trials that used it: theorem 4.2 of
     conditional PED-ANOVA (Watanabe et al., IJCAI 2023; https://arxiv.org/abs/2601.20800).
 
-    Args:
-        grids: One for each hyperparameter.
-        weights: How often each trial counts, `[resample, trial]`, or one row for all resamples.
-        top: The same of those trials that are among the best of their resample, 0 for the others.
-
-    Returns:
-        Importances that are not shares yet, `[resample, hyperparameter]`; 0 is none.
+    `weights[resample, trial]` says how often each trial counts (one row may serve all resamples);
+    `top` is the same for the best trials of each resample, and 0 for the others. Returns
+    importances, not normalized to shares, `[resample, hyperparameter]`.
     """
     num_trials, num_top = weights.sum(axis=1), top.sum(axis=1)
     found = np.zeros((len(top), len(grids)))
@@ -163,8 +155,7 @@ def _smoothed(counts: Floats) -> Floats:
 def _kernel(width: Floats, distances: NDArray[Any]) -> Floats:
     """Mass of a Gaussian in the cell at each distance from its centre."""
     away = np.abs(distances)
-    mass: Floats = ndtr((0.5 - away) / width) - ndtr((-0.5 - away) / width)
-    return mass
+    return np.asarray(ndtr((0.5 - away) / width) - ndtr((-0.5 - away) / width))
 
 
 def _width(counts: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Which trials the data cannot tell apart: paired tests on the same examples. Draws nothing."""
+"""Which trials the data cannot tell apart: paired tests on the same examples."""
 
 from __future__ import annotations
 
@@ -41,12 +41,11 @@ class PairedTest:
     """Two networks on the same examples: do they differ in a metric?
 
     Attributes:
-        name: Name of the test.
+        name: Of the test.
         metric: A name of `sweep.definitions.METRICS`.
-        difference: The metric of the first minus that of the second.
-        p_value: Two-sided, not corrected for other comparisons.
-        only_first: Examples that only the first got right; None unless the metric is the accuracy.
-        only_second: Examples that only the second got right; None likewise.
+        difference: First minus second.
+        p_value: Two-sided, uncorrected.
+        only_first: Examples that only the first got right; like `only_second`, for accuracy only.
     """
 
     name: str
@@ -61,10 +60,7 @@ class PairedTest:
 class Comparison:
     """The best trial (first) against another (second), on the same validation examples.
 
-    Attributes:
-        test: Of the two.
-        p_value_holm: Corrected for all pairs of trials that could have been compared.
-        tied: Whether the data cannot tell the two apart.
+    `p_value_holm` is corrected for all pairs of trials that could have been compared.
     """
 
     test: PairedTest
@@ -73,36 +69,22 @@ class Comparison:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided McNemar test (McNemar 1947): do two classifiers err equally often?
+    """P-value of the exact two-sided McNemar test (1947): do two classifiers err equally often?
 
-    The exact test errs on the side of a tie: it calls two equal classifiers different in less
-    than 5 of 100 cases, often in far less. The mid-p variant comes closer to 5 and finds a few
-    more differences, but can exceed it (Fagerland, Lydersen & Laake 2013). A report that
-    promises to call ties ties keeps the bound.
-
-    Args:
-        only_first: Examples that only the first got right.
-        only_second: Examples that only the second got right.
-
-    Returns:
-        The p-value; 1 if the two never differ.
+    It depends only on the examples that one of them got right and the other did not. The exact
+    test is conservative: its error rate is below 5%, often far below. The mid-p variant comes
+    closer to 5% but can exceed it (Fagerland, Lydersen & Laake 2013).
     """
     fewer = bdtr(min(only_first, only_second), only_first + only_second, 0.5)
     return min(1.0, 2 * float(fewer))  # the tails are alike
 
 
 def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
-    """Holm's correction for several tests at once (Holm 1979).
+    """P-values with Holm's correction for several tests at once (Holm 1979), in the same order.
 
-    Args:
-        p_values: Of the tests that were made.
-        family: How many tests there could have been, at least as many; those that were made if
-            None. If the data chose which to make, the others count as tests with a p-value of 1.
-            That is never less than Holm's correction of all of them, because a corrected p-value
-            only grows with the other p-values.
-
-    Returns:
-        The corrected p-values in the same order.
+    `family` is how many tests there could have been; by default, those that were made. If the data
+    chose which to make, the others count with a p-value of 1. That is never less than Holm's
+    correction of all of them, because a corrected p-value only grows with the other p-values.
     """
     size = len(p_values) if family is None else family
     order = np.argsort(p_values, kind="stable")
@@ -115,19 +97,16 @@ def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
 def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
     """Test every COMPLETE trial against the best, corrected for all pairs of COMPLETE trials.
 
-    The examples that the tests look at have chosen the best, and any trial could have been it. So
-    the correction counts all `T * (T - 1) / 2` pairs of the `T` trials, not the `T - 1` that are
-    tested: otherwise one of 20 equally good networks is called different in every fifth study.
-    That pruning looked at the same examples is not corrected for; a pruned trial cannot be the
-    best.
+    The same examples chose the best, and any trial could have been it. So the correction counts
+    all `T * (T - 1) / 2` pairs of the `T` trials, not the `T - 1` that are tested: otherwise one
+    of 20 equally good networks is called different in every fifth study.
 
-    They are compared in what the study ranks by: accuracies by the exact McNemar test, other
-    metrics by a paired bootstrap (see `Replicate.p_value`). Networks are compared, not
-    configurations: with another seed it may be the other way round.
+    Accuracies are compared by the exact McNemar test, other metrics by a paired bootstrap (see
+    `Replicate.p_value`). Networks are compared, not configurations: another seed may reverse it.
 
     Returns:
-        A comparison by trial number; without the best itself, and without trials whose
-        predictions (or losses, if the study ranks by the loss) are not recorded.
+        Comparisons by trial number, without trials whose predictions (or losses, if the study
+        ranks by the loss) are not recorded.
     """
     found = _tests_against_best(record, record.ranked())
     corrected = holm([test.p_value for test in found.values()], math.comb(len(found) + 1, 2))
@@ -140,7 +119,6 @@ def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
 def _tests_against_best(
     record: StudyRecord, ranked: Sequence[TrialRecord]
 ) -> dict[int, PairedTest]:
-    """Every other trial against the first, by number."""
     metric = unsplit_metric(record)
     answers: dict[int, Any] = {}
     if metric == "accuracy":
@@ -156,17 +134,10 @@ def _tests_against_best(
 
 
 def compare_readings(first: TestReading, second: TestReading, metric: str) -> PairedTest | None:
-    """Test two networks against each other, of any two studies, on the same test examples.
+    """Test two networks of any two studies against each other on the same test examples.
 
-    Args:
-        first: Of one network.
-        second: Of the other.
-        metric: A name of `sweep.definitions.METRICS`. Losses of single test examples are not
-            recorded: instead of the loss the accuracy is compared.
-
-    Returns:
-        The comparison, or None if the readings are not of the same test split or one of them
-        recorded no predictions.
+    Losses of single test examples are not recorded: accuracy is compared in place of loss. None if
+    the readings are not of the same test split, or one of them recorded no predictions.
     """
     answers, others = reading_answers(first), reading_answers(second)
     same_examples = first.fingerprint == second.fingerprint and first.labels == second.labels
@@ -181,7 +152,6 @@ def compare_readings(first: TestReading, second: TestReading, metric: str) -> Pa
 
 
 def _mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
-    """Two networks by where they are right."""
     only_first = int(np.count_nonzero(first & ~second))
     only_second = int(np.count_nonzero(second & ~first))
     return PairedTest(

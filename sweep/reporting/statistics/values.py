@@ -1,7 +1,4 @@
-"""What a network answered, how good that is, and how far the examples leave it open.
-
-Shape legend: N examples.
-"""
+"""What a network predicted, how good that is, and its uncertainty. Shape legend: N examples."""
 
 from __future__ import annotations
 
@@ -59,9 +56,7 @@ def num_validation_images(record: StudyRecord) -> int | None:
 
 
 def validation_predictions(record: StudyRecord, trial: TrialRecord) -> Labels | None:
-    """Predicted class of each validation example at a trial's best epoch, shape (N,).
-
-    None if they are not recorded.
+    """Predicted class of each validation example at a trial's best epoch, shape (N,), if recorded.
 
     Raises:
         ContradictionError: the data set has no such class.
@@ -100,7 +95,7 @@ def validation_replicates(
 ) -> dict[int, Replicate]:
     """The objective of trials and how it varies with the validation examples, by number.
 
-    Trials that did not record what it takes, their losses or their predictions, are left out.
+    Left out are trials whose losses or predictions, whichever it takes, are not recorded.
     """
     metric = unsplit_metric(record)
     recorded = _validation_losses if metric == "loss" else validation_predictions
@@ -115,10 +110,9 @@ def validation_replicates(
 
 
 def validation_intervals(record: StudyRecord, trials: Sequence[TrialRecord]) -> dict[int, Interval]:
-    """95 % intervals of the objective of single networks, by trial.
+    """95% intervals of the objective of single networks, by trial, where they are known.
 
-    Accuracies have Wilson's, other metrics the standard bootstrap interval. A trial is left out if
-    nothing tells how far its metric varies.
+    Wilson's for accuracies, the standard bootstrap interval for other metrics.
     """
     metric = unsplit_metric(record)
     found: dict[int, Interval | None]
@@ -160,7 +154,7 @@ def reading_value(reading: TestReading, metric: str) -> float | None:
 
 
 def reading_interval(reading: TestReading, metric: str) -> Interval | None:
-    """Its 95 % interval: Wilson's for the accuracy, otherwise by the bootstrap; None if unknown."""
+    """Its 95% interval: Wilson's for accuracy, otherwise by the bootstrap; None if unknown."""
     if metric == "accuracy":
         return wilson_interval(reading.num_correct, reading.num_images)
     replicate = _test_replicate(reading, metric)
@@ -168,7 +162,7 @@ def reading_interval(reading: TestReading, metric: str) -> Interval | None:
 
 
 def _test_replicate(reading: TestReading, metric: str) -> Replicate | None:
-    """None for the loss: those of single test examples are not recorded."""
+    """None for the loss: losses of single test examples are not recorded."""
     answers = None if metric == "loss" else reading_answers(reading)
     if answers is None:
         return None
@@ -180,10 +174,10 @@ def _test_replicate(reading: TestReading, metric: str) -> Replicate | None:
 def optimism_interval(
     record: StudyRecord, trial: TrialRecord, reading: TestReading
 ) -> Interval | None:
-    """95 % interval of a network's objective on the validation split minus that on the test split.
+    """95% interval of a network's objective on the validation split minus that on the test split.
 
-    Newcombe's for accuracies. Otherwise the two splits' errors, which are independent, are added
-    up as squares; None if one of them is unknown.
+    Newcombe's for accuracies. Otherwise the variances of the two independent splits add up; None if
+    one of them is unknown.
     """
     metric, value = unsplit_metric(record), record.value(trial)
     num_examples = num_validation_images(record)

@@ -45,7 +45,7 @@ def test_a_confirmation_for_people():
     lines = text.splitlines()
     assert lines[0] == (
         "confirmation of study x: 4 configurations, 2 seeds each; validation_accuracy, mean ± "
-        "95 % interval"
+        "95% interval"
     )
     rows = [re.split(r"  +", line) for line in lines[2:7]]
     assert rows == [

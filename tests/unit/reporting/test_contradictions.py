@@ -110,7 +110,8 @@ def test_a_value_that_was_not_to_be_chosen_is_the_stores_fault(
 ) -> None:
     """Also in a study that is too small for importances, which look at it as well."""
     small = replace(with_params(**params)(study), trials=with_params(**params)(study).trials[:3])
-    with pytest.raises(StoreError, match=r"cannot be shown: its records do not fit .* not to be"):
+    expected = "cannot be shown: its records contradict .* not in the search space"
+    with pytest.raises(StoreError, match=expected):
         write_report(tmp_path / "out", [Source(small, None, ())], top=10)
     assert not (tmp_path / "out").exists()
 

@@ -103,7 +103,7 @@ def test_too_much_of_a_loss_is_above_zero(space: SearchSpace) -> None:
     assert mean is not None
     assert promise.interval.low == pytest.approx(mean.low - 0.45)
     assert promise.interval.high == pytest.approx(mean.high - 0.45)
-    expected = "optimism +0.1000 (95 % interval -0.0242 to +0.2242): the value of the bes"
+    expected = "optimism +0.1000 (95% interval -0.0242 to +0.2242): the value of the bes"
     assert expected in words_of(search, runs, by_loss)
 
 
@@ -166,12 +166,12 @@ def test_the_terminal_says_the_same(
     assert "on fresh seeds validation_accuracy 95.00% (mean over 2 fresh seeds" in text
     assert "the best of the search, trial 0, cannot be told from it" in text
     assert "the network trial 3 of hand-made.confirm" in text
-    assert "its test accuracy 90.00% (95 % interval 69.90 to 97.21)" in text
+    assert "its test accuracy 90.00% (95% interval 69.90 to 97.21)" in text
     assert (
-        "optimism +7.50 points (95 % interval -5.00 to +39.27): the value of the "
+        "optimism +7.50 points (95% interval -5.00 to +39.27): the value of the "
         "best of the search (trial 0) against its mean over fresh seeds"
     ) in text
-    assert "\non the test split +7.50 points (95 % interval " in text
+    assert "\non the test split +7.50 points (95% interval " in text
     assert text.count("optimism") == 1
     assert (
         "none of the other 2 complete trials can be told from the best by validation_accuracy "

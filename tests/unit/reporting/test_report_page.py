@@ -301,7 +301,7 @@ def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpac
     text = page_of(tmp_path, search, study_of_runs([[FAIL] * 2] * 2, [0, 1], space=space))
     assert "Not confirmed: all runs on fresh seeds failed" in text
     assert "All runs failed, so that there is no winner" in text
-    assert "goes on" not in text
+    assert "continues the confirmation" not in text
 
 
 @pytest.mark.parametrize("failed", [False, True])
@@ -574,7 +574,7 @@ def test_trials_that_no_confirmation_saw_are_said(
     search = make_study([make_trial(space, number, 2 + number) for number in range(4)], space)
     runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
     runs = replace(runs, test_readings=(make_reading(2), make_reading(3)))
-    expected = "ended after its confirmation was begun: none of them was a candidate"
+    expected = "ended after its confirmation began: none of them was a candidate"
     for later in range(3):
         confirms = replace(runs.confirms, num_trials=4 - later)
         fake_store["hand-made.confirm"] = replace(runs, confirms=confirms)
