@@ -1,7 +1,6 @@
-"""Messages as bytes: a line of JSON, and behind it the bytes that it refers to.
+"""Messages as bytes: a line of JSON, followed by the bytes that it refers to.
 
-Beside each message travel the leases of its trials, by which a driver tells what a worker says of
-an assignment from what it says of an older one.
+The leases of a message's trials tell the driver which assignment the message is about.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
-    """A message and the leases of its trials, by number, as bytes."""
+    """A message and the leases of its trials, by trial number, as bytes."""
     behind = bytearray()
 
     def put_behind(part: bytes) -> dict[str, list[int]]:
@@ -40,11 +39,7 @@ def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
-    """The message and the leases that `pack` put together.
-
-    Raises:
-        ValueError: the bytes are no message.
-    """
+    """The message and the leases in these bytes; ValueError if they are no message."""
     line, _, behind = data.partition(b"\n")
 
     def fetch(plain: dict[str, Any]) -> Any:
