@@ -54,12 +54,6 @@ def main(file_descriptor: int) -> None:
     os._exit(0)  # shutting PyTorch down takes a while, and there is nothing to clean up
 
 
-def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
-    pipe, output = descriptors
-    _become_worker(request, output, server)
-    _train(from_plain(TrainingSettings, request["settings"]), pipe)
-
-
 class Server:
     """Forks a child for each fork request of the driver, and kills it on request.
 
@@ -84,7 +78,7 @@ class Server:
                 readable, _, _ = select.select([self._driver, self._wakeup], [], [])
                 if self._wakeup in readable:
                     self._wakeup.recv(4096)
-                    self._bury()
+                    self._reap()
                 if self._driver in readable:
                     self._answer()
         for pid in self._children:
@@ -110,30 +104,28 @@ class Server:
             send(self._driver, {"ended": request["fork"], "code": 1})
         else:
             if pid == 0:
-                self._be_a_child(request, descriptors)
+                self._run_child(request, descriptors)
             self._children[pid] = request["fork"]
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _be_a_child(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    def _run_child(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         try:
-            self._leave_behind()
+            self._close_all()
             self._work(request, descriptors)
         except BaseException:  # noqa: BLE001 - this is the end of the process
-            with contextlib.suppress(OSError):
-                traceback.print_exc()
-                sys.stderr.flush()
+            _print_error()
         finally:
             os._exit(1)
 
-    def _leave_behind(self) -> None:
-        """Give up what belongs to the server."""
+    def _close_all(self) -> None:
+        """Close what belongs to the server."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._driver, self._wakeup, self._alarm):
             each.close()
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -162,10 +154,13 @@ def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None
         os.chdir(request["folder"])
 
 
-def _train(settings: TrainingSettings, pipe: int) -> None:
-    """Train what the driver asks for until it goes."""
+def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
+    """Train what the driver asks for until it is gone."""
     from sweep.execution.worker import load_worker
 
+    pipe, output = descriptors
+    _become_worker(request, output, server)
+    settings = from_plain(TrainingSettings, request["settings"])
     with Connection(pipe) as connection:
         inbox: SimpleQueue[bytes] = SimpleQueue()
         threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
@@ -187,10 +182,14 @@ def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
     except (EOFError, OSError):
         os._exit(0)
     except BaseException:  # noqa: BLE001 - without messages the process is useless
-        with contextlib.suppress(OSError):
-            traceback.print_exc()
-            sys.stderr.flush()
+        _print_error()
         os._exit(1)
+
+
+def _print_error() -> None:
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
+        sys.stderr.flush()
 
 
 def send(

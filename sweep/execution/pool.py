@@ -172,7 +172,7 @@ class Pool:
             link, data = received
             speaker = self._worker_of(link)
             if speaker is not None and isinstance(data, Ended):
-                found += self._bury(speaker, data)
+                found += self._replace_dead(speaker, data)
             elif speaker is not None and isinstance(data, bytes):
                 found += self._take(speaker, data)
             received = self._launcher.receive(0)
@@ -318,7 +318,7 @@ class Pool:
                 worker.wave.begin()
                 worker.tell(Save())
 
-    def _bury(self, worker: _Worker, ended: Ended) -> list[Message]:
+    def _replace_dead(self, worker: _Worker, ended: Ended) -> list[Message]:
         """Replace a worker that died."""
         if not worker.ready and (ended.by_itself or worker.num_starts == _MAX_STARTS):
             lines = ended.last_words.splitlines() or ["it printed nothing"]

@@ -26,28 +26,28 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
     """A message and the leases of its trials, by trial number, as bytes."""
-    behind = bytearray()
+    tail = bytearray()
 
-    def put_behind(part: bytes) -> dict[str, list[int]]:
-        start = len(behind)
-        behind.extend(part)  # as JSON it would be a third larger
-        return {"bytes": [start, len(behind)]}
+    def append(part: bytes) -> dict[str, list[int]]:
+        start = len(tail)
+        tail.extend(part)  # as JSON it would be a third larger
+        return {"bytes": [start, len(tail)]}
 
     kind: Any = type(message)
     line = [kind.__name__, list((leases or {}).items()), _adapter(kind).dump_python(message)]
-    return b"".join([json.dumps(line, default=put_behind).encode(), b"\n", behind])
+    return b"".join([json.dumps(line, default=append).encode(), b"\n", tail])
 
 
 def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
     """The message and the leases in these bytes; ValueError if they are no message."""
-    line, _, behind = data.partition(b"\n")
+    line, _, tail = data.partition(b"\n")
 
     def fetch(plain: dict[str, Any]) -> Any:
         match plain:
             case {"bytes": [start, stop]}:
-                if not 0 <= start <= stop <= len(behind):
-                    raise ValueError(f"{stop} bytes are announced, {len(behind)} are there")
-                return behind[start:stop]
+                if not 0 <= start <= stop <= len(tail):
+                    raise ValueError(f"{stop} bytes are announced, {len(tail)} are there")
+                return tail[start:stop]
         return plain
 
     try:
