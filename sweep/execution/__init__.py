@@ -1,6 +1,6 @@
-"""Where engines run: a pool of workers, over a launcher that starts them and carries bytes.
+"""A pool of workers, over a launcher that starts them and carries bytes.
 
-The pool decides (`pool`, `workload`, `capacity`), launchers obey (`processes`, `inline`).
+All policy is in `pool`, `workload` and `capacity`; all transport in `processes` and `inline`.
 """
 
 from collections.abc import Callable

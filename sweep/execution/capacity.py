@@ -1,8 +1,7 @@
 """How much one worker trains at a time: a model of a step's work and memory. No torch here.
 
-A step costs a fixed time for its calls and a time that grows with its matrix products. Stacking
-shares the former, so a stack gains from another lane only while its products are small. Beyond
-that, more lanes only mean that the sampler and the pruner know less when they decide.
+Lanes share the fixed time of a step's calls, not the time of its matrix products. Once these are
+large, more lanes only leave the sampler and the pruner with less to go on.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sweep.training import VALIDATION_BATCH
 
 __all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity"]
 
-# Where the measured time of a lane stops falling: see bench/README.md.
+# Where the measured time per lane stops falling: see bench/README.md.
 STACK_FLOPS = {"cpu": 5e8, "cuda": 1e12}
 MAX_LANES = {"cpu": 16, "cuda": 256}
 
@@ -27,10 +26,8 @@ MAX_LANES = {"cpu": 16, "cuda": 256}
 class Capacity:
     """How much one worker trains at a time.
 
-    Attributes:
-        lanes: The most trials at once.
-        flops: Floating-point operations of a step from which on a stack gains nothing from
-            another lane.
+    `lanes` is the most trials at once; a stack with `flops` floating-point operations per step
+    gains nothing from another lane.
     """
 
     lanes: int
@@ -47,17 +44,16 @@ class Capacity:
     def fullness(self, configs: Sequence[TrialConfig]) -> float:
         """How full a worker is with these trials: 0 is empty, 1 is full.
 
-        Full is: all lanes taken, or enough work. Two trials are welcome whatever their work, so
-        that there is one to train while the other is replaced.
+        It is full with all lanes taken, or with enough work, but it always takes two trials, to
+        train one while the other is replaced.
         """
         work = sum(self.step_flops(config) for config in configs) / self.flops
         return max(len(configs) / self.lanes, min(work, len(configs) / 2))
 
     def stacks(self, configs: Sequence[TrialConfig]) -> list[list[TrialConfig]]:
-        """Divide trials into stacks.
+        """Divide trials into stacks of one batch size, similar networks together.
 
-        The trials of a stack have one batch size, because they share their batches. Networks that
-        are alike come together, and a stack with enough work takes no further lane.
+        A stack with enough work takes no further lane.
         """
         alike = FAMILIES[self.model].stack_key
         if alike is None:
@@ -79,12 +75,11 @@ class Capacity:
         return _batch_size(config) * self._cost(config).example_flops
 
     def lane_bytes(self, config: TrialConfig) -> int:
-        """Memory that a lane needs in a stack, roughly and rather too much.
+        """Memory that a lane needs in a stack, an estimate on the high side.
 
-        Weights, gradients, two moments, the best weights so far and, while a stack closes its
-        gaps, a copy of the weights, all float32; weights and gradients again in bfloat16; what a
-        batch leaves, in training and in validation, each for a full and a last batch, which on a
-        GPU keep their memory.
+        Weights, gradients, two moments, the best weights and, while lanes leave, a copy of the
+        weights, all float32; weights and gradients again in bfloat16; activations of a full and
+        of a last batch, in training and in validation, whose memory a GPU keeps.
         """
         cost = self._cost(config)
         training = _batch_size(config) * cost.training_numbers

@@ -1,10 +1,11 @@
 """Which devices there are, and how many workers each gets.
 
-torch is imported only where a GPU driver is present: the driver process does without it.
+Imports torch only where a GPU driver is present, to keep it out of the driver process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -17,25 +18,21 @@ __all__ = ["Placement", "place_workers"]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where one worker runs: a torch device such as `cuda:0`, and its threads on the CPU."""
+    """Where one worker runs: a torch device such as `cuda:0`, and its number of CPU threads."""
 
     device: str
     num_threads: int
 
 
 def place_workers(device: str, num_workers: int | None) -> list[Placement]:
-    """Decide where workers run.
+    """A placement for each worker; GPUs are dealt out in turn.
 
-    Args:
-        device: `auto`, `cpu`, `cuda` (all GPUs) or `cuda:0,1` (these GPUs).
-        num_workers: How many, or None for one per core on the CPU and one per GPU.
-
-    Returns:
-        One placement for each worker; several share a GPU in turn if there are more of them.
+    `device` is `auto`, `cpu`, `cuda` (all GPUs) or `cuda:0,1` (these GPUs). Without `num_workers`
+    there is one worker per CPU core or per GPU.
 
     Raises:
-        DeviceError: the device is not there.
-        InputError: `device` or `num_workers` makes no sense.
+        DeviceError: the device does not exist.
+        InputError: `device` or `num_workers` is invalid.
     """
     if num_workers is not None and num_workers < 1:
         raise InputError(f"workers must be at least 1; found {num_workers}")
@@ -51,7 +48,7 @@ def place_workers(device: str, num_workers: int | None) -> list[Placement]:
 
 
 def _choose_gpus(device: str) -> list[int]:
-    """The GPUs that `device` means; none means the CPU."""
+    """The GPUs that `device` names; none for the CPU."""
     if device == "cpu":
         return []
     if device == "auto":
@@ -83,11 +80,9 @@ def _count_gpus() -> int:
 
 
 def _gpu_driver_present() -> bool:
-    """Whether a library of a GPU driver (NVIDIA's or AMD's) can be loaded at all."""
+    """Whether the library of NVIDIA's or AMD's driver can be loaded."""
     for library in ("libcuda.so.1", "libamdhip64.so"):
-        try:
+        with contextlib.suppress(OSError):
             ctypes.CDLL(library)
-        except OSError:
-            continue
-        return True
+            return True
     return False

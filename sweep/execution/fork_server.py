@@ -1,10 +1,7 @@
-"""The process that has PyTorch loaded and forks a worker whenever its driver asks for one.
+"""The process that has PyTorch loaded and forks workers: milliseconds instead of seconds.
 
-Importing PyTorch takes seconds, forking a process that has it takes milliseconds. The server does
-nothing else: it has one thread, opens no device and never trains. Its driver asks over a socket,
-which is also how it learns that the driver has gone: then it ends its workers and itself.
-
-The environment of a worker is that of the driver when it asks, not that of the server.
+It has one thread, opens no device and never trains. When the socket to its driver closes, it ends
+its workers and itself. A worker gets the driver's environment at the time of the request.
 """
 
 from __future__ import annotations
@@ -32,44 +29,35 @@ from sweep.records import TrainingSettings
 
 __all__ = ["Server", "main", "receive", "send"]
 
-_LENGTH = struct.Struct("<I")  # of a request or an answer, in bytes, before it
+_LENGTH = struct.Struct("<I")  # bytes of the message that follows
+_MAX_FILES = 8  # sent with one request
 
-_MAX_FILES = 8  # that come with a request
-
-# The driver decides what a signal to all processes of a job means.
+# What a signal to all processes of a job means is up to the driver.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 
 
 def main(file_descriptor: int) -> None:
-    """Fork workers until the driver goes."""
+    """Fork workers until the driver is gone."""
     for each in _IGNORED:
         signal.signal(each, signal.SIG_IGN)
-    # All that a worker needs, loaded before the first fork.
+    # Everything that a worker needs, loaded before the first fork.
     import sweep.execution.worker
     import sweep.training.engine
     import sweep.training.sequential
     import sweep.training.stacked  # noqa: F401
 
     gc.collect()
-    gc.freeze()  # what is loaded stays in memory that the workers share
+    gc.freeze()  # keeps what is loaded in memory that the workers share
     with socket.socket(fileno=file_descriptor) as driver:
         Server(driver, partial(_work, os.getpid())).run()
-    os._exit(0)  # taking PyTorch down would take a while, and nobody waits for anything
-
-
-def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
-    pipe, output = descriptors
-    _become_worker(request, output, server)
-    _train(from_plain(TrainingSettings, request["settings"]), pipe)
+    os._exit(0)  # shutting PyTorch down takes a while, and there is nothing to clean up
 
 
 class Server:
-    """Forks a process for each request that comes with open files, and ends it when asked to.
+    """Forks a child for each fork request of the driver, and kills it on request.
 
-    Args:
-        driver: Sends requests; when it closes, the server and all its children end.
-        work: What a child does with its request and the files that came with it.
+    `work` is what a child does with its request and the file descriptors that came with it.
     """
 
     def __init__(self, driver: socket.socket, work: Callable[[dict[str, Any], list[int]], None]):
@@ -83,14 +71,14 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def run(self) -> None:
-        """Answer the driver and reap children until the driver goes."""
+        """Answer the driver and reap children until the driver is gone, then kill them."""
         with contextlib.suppress(EOFError, OSError):
             send(self._driver, {"loaded": True})
             while True:
                 readable, _, _ = select.select([self._driver, self._wakeup], [], [])
                 if self._wakeup in readable:
                     self._wakeup.recv(4096)
-                    self._bury()
+                    self._reap()
                 if self._driver in readable:
                     self._answer()
         for pid in self._children:
@@ -116,30 +104,28 @@ class Server:
             send(self._driver, {"ended": request["fork"], "code": 1})
         else:
             if pid == 0:
-                self._be_a_child(request, descriptors)
+                self._run_child(request, descriptors)
             self._children[pid] = request["fork"]
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _be_a_child(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    def _run_child(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         try:
-            self._leave_behind()
+            self._close_all()
             self._work(request, descriptors)
         except BaseException:  # noqa: BLE001 - this is the end of the process
-            with contextlib.suppress(OSError):
-                traceback.print_exc()
-                sys.stderr.flush()
+            _print_error()
         finally:
             os._exit(1)
 
-    def _leave_behind(self) -> None:
-        """Close what is the server's."""
+    def _close_all(self) -> None:
+        """Close what belongs to the server."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._driver, self._wakeup, self._alarm):
             each.close()
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -149,10 +135,10 @@ class Server:
 
 
 def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None:
-    """Be in the environment of the driver, and end with the server."""
+    """Take over the driver's environment, and die with the server."""
     os.setsid()
     if sys.platform == "linux":
-        # Ends even a process that has been stopped.
+        # This kills even a stopped process.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != server:
             os._exit(1)
@@ -168,10 +154,13 @@ def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None
         os.chdir(request["folder"])
 
 
-def _train(settings: TrainingSettings, pipe: int) -> None:
-    """Train what the driver asks for until it goes."""
+def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
+    """Train what the driver asks for until it is gone."""
     from sweep.execution.worker import load_worker
 
+    pipe, output = descriptors
+    _become_worker(request, output, server)
+    settings = from_plain(TrainingSettings, request["settings"])
     with Connection(pipe) as connection:
         inbox: SimpleQueue[bytes] = SimpleQueue()
         threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
@@ -186,37 +175,34 @@ def _train(settings: TrainingSettings, pipe: int) -> None:
 
 
 def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
-    """Take in messages while the process trains; without a driver, end the process.
-
-    At once and whatever it is doing: nobody is left to tell.
-    """
+    """Receive messages while the process trains; when the driver is gone, exit at once."""
     try:
         while True:
             inbox.put(connection.recv_bytes())
     except (EOFError, OSError):
         os._exit(0)
-    except BaseException:  # noqa: BLE001 - without its messages the process is of no use
-        with contextlib.suppress(OSError):
-            traceback.print_exc()
-            sys.stderr.flush()
+    except BaseException:  # noqa: BLE001 - without messages the process is useless
+        _print_error()
         os._exit(1)
+
+
+def _print_error() -> None:
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
+        sys.stderr.flush()
 
 
 def send(
     target: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()
 ) -> None:
-    """Send a request or an answer, and open files along with it."""
+    """Send a request or an answer, with file descriptors."""
     text = json.dumps(message).encode()
     socket.send_fds(target, [_LENGTH.pack(len(text))], descriptors)
     target.sendall(text)
 
 
 def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A request or an answer, and the open files that came with it.
-
-    Raises:
-        EOFError: the other side has gone.
-    """
+    """A request or an answer with its file descriptors; EOFError if the other side is gone."""
     head, descriptors, _, _ = socket.recv_fds(source, _LENGTH.size, _MAX_FILES)
     head += _read(source, _LENGTH.size - len(head)) if head else b""
     if not head:

@@ -1,7 +1,7 @@
-"""Workers inside the driver's own process, trained whenever the driver waits for a message.
+"""Workers in the driver's own process, which train while the driver waits for messages.
 
-For debuggers and tests: everything happens in one thread and always in the same order. A trial
-that hangs holds up the driver, and a crash takes it along.
+For debuggers and tests: one thread, always the same order. A trial that hangs or crashes takes the
+driver along.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ class InlineLink:
     """A worker in this process (see `sweep.execution.launcher.Link`)."""
 
     def __init__(self, settings: TrainingSettings, load: LoadWorker) -> None:
-        self._said: deque[bytes | Ended] = deque()
+        self.said: deque[bytes | Ended] = deque()  # and not yet received
         self._worker: Worker | None = None  # before it is loaded, and after its end
         with self._like_a_process():
-            self._worker = load(settings, self._said.append)
+            self._worker = load(settings, self.said.append)
 
     def send(self, data: bytes) -> None:
-        """Have the worker act on a message; what it answers waits to be received."""
+        """Have the worker act on a message; its answers wait to be received."""
         with self._like_a_process():
             if self._worker is not None:
                 self._worker.receive(data)
 
     def kill(self) -> None:
-        """Forget the worker and what it said."""
+        """Drop the worker and its messages."""
         self._worker = None
-        self._said.clear()
+        self.said.clear()
 
     def advance(self) -> bool:
-        """Train for a moment; return whether there was anything to train."""
+        """Train briefly; return whether there was anything to train."""
         if self._worker is None or self._worker.is_idle:
             return False
         with self._like_a_process():
@@ -55,27 +55,23 @@ class InlineLink:
     @property
     def is_open(self) -> bool:
         """Whether there is, or may be, something to receive."""
-        return bool(self._said) or self._worker is not None
-
-    def next(self) -> bytes | Ended | None:
-        """The oldest message that was not received, or None."""
-        return self._said.popleft() if self._said else None
+        return bool(self.said) or self._worker is not None
 
     @contextmanager
     def _like_a_process(self) -> Iterator[None]:
-        """An exception is the end of the worker, and is said."""
+        """Report an exception as the end of the worker."""
         try:
             yield
-        except Exception:  # noqa: BLE001 - the driver learns of it as of a process that ended
+        except Exception:  # noqa: BLE001 - the driver sees it like the end of a process
             self._worker = None
             words = traceback.format_exc().strip()
-            self._said.append(Ended("exit code 1", by_itself=True, last_words=words))
+            self.said.append(Ended("exit code 1", by_itself=True, last_words=words))
 
 
 class InlineLauncher:
     """Trains in the driver's own process (see `sweep.execution.launcher.Launcher`).
 
-    `load` makes a worker; by default one that loads the data and trains.
+    `load` makes a worker, `load_worker` by default.
     """
 
     def __init__(self, load: LoadWorker | None = None) -> None:
@@ -84,7 +80,7 @@ class InlineLauncher:
         self._num_threads: int | None = None  # that PyTorch had before the first worker
 
     def start(self, settings: TrainingSettings) -> InlineLink:
-        """Make a worker; its data are loaded at once."""
+        """Make a worker and load its data."""
         import torch
 
         from sweep.execution.worker import load_worker
@@ -96,13 +92,12 @@ class InlineLauncher:
         return self._links[-1]
 
     def receive(self, timeout: float) -> tuple[InlineLink, bytes | Ended] | None:
-        """What a worker has said; if that is nothing, they are trained in turn."""
+        """The next message; until there is one, the workers train in turn."""
         end = time.monotonic() + timeout
         while True:
             for link in self._links:
-                message = link.next()
-                if message is not None:
-                    return link, message
+                if link.said:
+                    return link, link.said.popleft()
             if time.monotonic() >= end:
                 return None
             self._links.rotate(-1)
@@ -110,7 +105,7 @@ class InlineLauncher:
                 time.sleep(max(0.0, min(0.01, end - time.monotonic())))
 
     def close(self) -> None:
-        """Forget all workers. PyTorch gets its threads back, and denormal numbers."""
+        """Drop all workers and restore PyTorch's threads and denormal numbers."""
         for link in self._links:
             link.kill()
         self._links.clear()

@@ -1,7 +1,7 @@
-"""What the pool needs of whatever starts workers and carries bytes to and from them.
+"""What the pool needs from whatever starts workers and carries their bytes.
 
-A launcher decides nothing and knows no message: all policy is the pool's. Every launcher passes
-the tests of `tests/unit/execution/launcher_contract.py`.
+A launcher has no policy and does not look into messages. Every launcher passes the tests in
+`tests/unit/execution/launcher_contract.py`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Ended:
 
     Attributes:
         reason: Such as `signal 9` or `exit code 1`.
-        by_itself: Whether it exited on its own; otherwise it was ended from outside.
-        last_words: The end of what it printed.
-        is_innocent: Whether the end of something else ended it, so that no trial is to blame.
+        by_itself: Whether it exited on its own, not killed from outside.
+        last_words: The end of its output.
+        is_innocent: Whether something else took it down, so that no trial is to blame.
     """
 
     reason: str
@@ -35,14 +35,14 @@ class Link(Protocol):
     """One worker, seen from the driver."""
 
     def send(self, data: bytes) -> None:
-        """Send it a message, without waiting until it is read.
+        """Send a message without waiting until it is read.
 
-        Messages arrive whole and in order, or not at all because the worker has ended.
+        Messages arrive whole and in order, or not at all if the worker has ended.
         """
         ...
 
     def kill(self) -> None:
-        """End it at once, whatever it does; nothing of it is received any more."""
+        """Kill it at once; nothing more is received from it."""
         ...
 
 
@@ -50,17 +50,16 @@ class Launcher(Protocol):
     """Starts workers and brings their messages."""
 
     def start(self, settings: TrainingSettings) -> Link:
-        """Start a worker, without waiting until it is ready."""
+        """Start a worker without waiting until it is ready."""
         ...
 
     def receive(self, timeout: float) -> tuple[Link, bytes | Ended] | None:
-        """The next message of any worker, or how it ended; None after `timeout` seconds without.
+        """The next message of any worker, or how it ended; None after `timeout` seconds.
 
-        How a worker ended is the last that is received of it. With a timeout of 0, only what has
-        come already.
+        A worker's end is the last that is received from it. A timeout of 0 does not wait.
         """
         ...
 
     def close(self) -> None:
-        """End all workers, and whatever helped to start them."""
+        """End all workers and whatever started them."""
         ...

@@ -1,8 +1,7 @@
-"""Where trials are trained: on which worker, together with which others, and when again.
+"""Decides on which worker a trial is trained, together with which others, and when again.
 
-All policy is here; a launcher carries the bytes. A trial that lost its worker through no fault of
-its own is retried at once; one that may have killed its worker is retried alone, a few times.
-Every submission has a lease, and what a worker says under an older one is dropped.
+A trial that lost its worker through no fault of its own is retried at once; one that may have
+killed its worker is retried alone, a few times. Messages under an older lease are dropped.
 """
 
 from __future__ import annotations
@@ -47,15 +46,15 @@ __all__ = ["MAX_RETRIES", "Pool"]
 MAX_RETRIES = 2
 """How many times a trial is retried after its worker died."""
 
-_SAVE_SECONDS = 3.0  # of the five in which a command that is interrupted has to end
-_MAX_STARTS = 3  # of a worker that a signal ends before it is ready
+_SAVE_SECONDS = 3.0  # of the five that an interrupted command has to end
+_MAX_STARTS = 3  # of a worker that is killed by a signal before it is ready
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
     """A worker and its trials."""
 
-    index: int  # among the pool's workers; its successor has the same
+    index: int  # in the pool; its successor has the same
     settings: TrainingSettings
     link: Link
     load: Workload
@@ -67,7 +66,7 @@ class _Worker:
         self.link.send(pack(message))
 
     def begin(self) -> None:
-        """Start the trials that were kept for it, once it is there."""
+        """Start the trials that were kept for it, if it is ready."""
         if self.ready:
             for assignments in self.load.start():
                 self.tell(Train(assignments))
@@ -79,9 +78,8 @@ class Pool:
     Args:
         launcher: Starts them.
         settings: One entry for each worker.
-        save_every: Seconds between two checkpoints of a trial, or more if they cost much; None for
-            no checkpoints.
-        time_limit: Seconds after which a trial fails and its worker is ended, or None.
+        save_every: Seconds between checkpoints of a trial, more if they are slow; None for none.
+        time_limit: Seconds after which a trial fails and its worker is killed, or None.
     """
 
     def __init__(
@@ -108,7 +106,7 @@ class Pool:
         self._launcher.close()
 
     def start(self) -> None:
-        """Start the workers; they are not waited for."""
+        """Start the workers without waiting for them."""
         for index, settings in enumerate(self._settings):
             self._workers.append(self._start_worker(index, settings))
 
@@ -119,10 +117,10 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """Whether a new trial can be submitted now; a worker may still be starting.
+        """Whether a new trial can be submitted now, even to a worker that is still starting.
 
-        Trials that were begun before come first. While one of them has a worker to itself, which
-        the next of them will get, the other workers take new trials.
+        Resubmitted trials come first. While one of them has a worker to itself, the next waits for
+        that worker, and the others take new trials.
         """
         is_isolating = any(worker.load.alone for worker in self._workers)
         may_pass = is_isolating or not self._waiting
@@ -130,15 +128,15 @@ class Pool:
 
     @property
     def running(self) -> list[int]:
-        """Numbers of the trials that were submitted and have neither ended nor been paused."""
+        """Numbers of submitted trials that have neither ended nor been paused."""
         placed = [trial for worker in self._workers for trial in worker.load.trials]
         return sorted([*placed, *(submission.config.number for submission in self._waiting)])
 
     def submit(self, config: TrialConfig) -> None:
-        """Give a new trial to the worker that has most room. Call it only while there is room.
+        """Give a new trial to the worker with most room. Call it only while there is room.
 
-        It starts when its worker is full, or with `flush`, whichever comes first: trials that
-        start together can share their batches.
+        It starts when its worker is full or with `flush`: trials that start together can share
+        their batches.
         """
         submission = Submission(self._next_lease(), config, lambda: None)
         self._place(submission, [worker for worker in self._workers if worker.load.has_room])
@@ -149,19 +147,12 @@ class Pool:
         checkpoint: Callable[[], Checkpoint | None],
         failures: tuple[Failure, ...] = (),
     ) -> None:
-        """Give back a trial that was begun, and perhaps paused, before; it waits for its place.
-
-        Args:
-            config: The trial.
-            checkpoint: Gives where it goes on, or None for its start; called when it gets a place.
-            failures: What ended each worker that had it before. After one, it gets a worker to
-                itself.
-        """
+        """Queue a trial that was begun before (see `Submission` for the arguments)."""
         self._waiting.append(Submission(self._next_lease(), config, checkpoint, failures))
         self._place_waiting()
 
     def flush(self) -> None:
-        """Start what was submitted; there is nothing more to come for now."""
+        """Start what was submitted: nothing more is coming for now."""
         for worker in self._workers:
             worker.begin()
 
@@ -169,7 +160,7 @@ class Pool:
         """Messages of the workers, after waiting for up to `timeout` seconds.
 
         Raises:
-            SweepFailedError: a worker could not even start.
+            SweepFailedError: a worker could not start.
         """
         if self._trouble is not None:
             raise self._trouble
@@ -181,7 +172,7 @@ class Pool:
             link, data = received
             speaker = self._worker_of(link)
             if speaker is not None and isinstance(data, Ended):
-                found += self._bury(speaker, data)
+                found += self._replace_dead(speaker, data)
             elif speaker is not None and isinstance(data, bytes):
                 found += self._take(speaker, data)
             received = self._launcher.receive(0)
@@ -191,7 +182,7 @@ class Pool:
         return [message for message in found if not isinstance(message, Saved)]
 
     def save(self) -> list[Message]:
-        """Save all trials; workers that do not answer in time are skipped."""
+        """Save all trials, except on workers that do not answer in time."""
         waited_for = {w: 1 + w.wave.is_under_way for w in self._workers if w.ready}
         for worker in waited_for:
             worker.tell(Save())
@@ -203,13 +194,13 @@ class Pool:
             if speaker is None:
                 continue
             if isinstance(data, Ended):
-                waited_for.pop(speaker, None)  # no worker is started in its place any more
+                waited_for.pop(speaker, None)  # it is too late to replace it
                 continue
             for message in self._take(speaker, data):
                 if not isinstance(message, Saved):
                     found.append(message)
                 elif waited_for.get(speaker, 0) > 1:
-                    waited_for[speaker] -= 1  # the end of a wave that was on its way
+                    waited_for[speaker] -= 1  # the end of an earlier wave
                 else:
                     waited_for.pop(speaker, None)
         return found
@@ -235,7 +226,7 @@ class Pool:
             worker.begin()
 
     def _place_waiting(self) -> None:
-        """Give trials that were begun before the places that they can have now."""
+        """Place the resubmitted trials that can be placed now."""
         for submission in list(self._waiting):
             places = [
                 worker
@@ -249,7 +240,7 @@ class Pool:
     # ------------------------------------------------------------ messages
 
     def _take(self, worker: _Worker, data: bytes) -> list[Message]:
-        """Act on a worker's message, unless it is of an older lease."""
+        """Act on what a worker's message says under current leases."""
         message, leases = unpack(data)
         stale = {trial for trial, lease in leases.items() if worker.load.lease(trial) != lease}
         current = without(message, stale)
@@ -288,7 +279,7 @@ class Pool:
             worker.begin()
 
     def _train_less(self, worker: _Worker, message: OutOfMemory) -> list[Message]:
-        """Give the trials of a stack that ran out of memory back, to be trained fewer at a time."""
+        """Give back the trials of a stack that ran out of memory, to train fewer at a time."""
         lanes = worker.load.shrink(message.trials, message.num_together)
         numbers = ", ".join(map(str, message.trials))
         many, one = message.num_together > 1, len(message.trials) == 1
@@ -298,17 +289,16 @@ class Pool:
         return [Notice(text), *(self._lose(worker, trial, None) for trial in message.trials)]
 
     def _lose(self, worker: _Worker, trial: int, failure: Failure | None) -> Lost:
-        """Decide about a trial that a worker does not train any more."""
+        """Decide about a trial that a worker no longer trains."""
         submission = worker.load.release(trial)
         failures = submission.failures if submission else ()
-        is_over = False
-        if failure is not None:
-            is_over = failure.kind is not FailureKind.KILLED or len(failures) >= MAX_RETRIES
-            if is_over and failure.kind is FailureKind.KILLED:
-                again = f"{failure.reason}, as it did {MAX_RETRIES} times before"
-                failure = replace(failure, reason=again)
-            failures = (*failures, failure)
-        return Lost(trial, failure, failures, is_over, worker.index)
+        if failure is None:
+            return Lost(trial, None, failures, False, worker.index)
+        is_over = failure.kind is not FailureKind.KILLED or len(failures) >= MAX_RETRIES
+        if is_over and failure.kind is FailureKind.KILLED:
+            again = f"{failure.reason}, as it did {MAX_RETRIES} times before"
+            failure = replace(failure, reason=again)
+        return Lost(trial, failure, (*failures, failure), is_over, worker.index)
 
     # ------------------------------------------------------------ workers
 
@@ -328,11 +318,11 @@ class Pool:
                 worker.wave.begin()
                 worker.tell(Save())
 
-    def _bury(self, worker: _Worker, ended: Ended) -> list[Message]:
-        """Replace a worker that died, and say which trials it had."""
+    def _replace_dead(self, worker: _Worker, ended: Ended) -> list[Message]:
+        """Replace a worker that died."""
         if not worker.ready and (ended.by_itself or worker.num_starts == _MAX_STARTS):
             lines = ended.last_words.splitlines() or ["it printed nothing"]
-            # Said with the next call: what was found in this one is not to be lost.
+            # Raised by the next call, so that the messages of this one are not lost.
             self._trouble = SweepFailedError(
                 f"a worker ended with {ended.reason} before it could train: {lines[-1]}"
             )
@@ -341,28 +331,27 @@ class Pool:
         if not ended.is_innocent:
             reason = f"its worker process ended with {ended.reason}"
             failure = Failure(FailureKind.KILLED, reason, ended.last_words)
-        lost = self._replace(worker)
-        return [self._lose(worker, submission.config.number, failure) for submission in lost]
+        return self._replace(worker, lambda _trial: failure)
 
     def _end_overdue(self) -> list[Message]:
-        """End workers with a trial that takes too long: one that hangs hears nothing."""
+        """Kill workers with a trial that takes too long: one that hangs reads no messages."""
         if self._time_limit is None:
             return []
+        failure = Failure(
+            FailureKind.TIME_LIMIT, f"it exceeded its time limit of {self._time_limit:g} s"
+        )
         found: list[Message] = []
         for worker in list(self._workers):
-            overdue = worker.load.overdue(self._time_limit)
-            if overdue:
-                reason = f"it exceeded its time limit of {self._time_limit:g} s"
-                failure = Failure(FailureKind.TIME_LIMIT, reason)
-                for submission in self._replace(worker):
-                    trial = submission.config.number
-                    found.append(self._lose(worker, trial, failure if trial in overdue else None))
+            blame = dict.fromkeys(worker.load.overdue(self._time_limit), failure)
+            if blame:
+                found += self._replace(worker, blame.get)
         return found
 
-    def _replace(self, worker: _Worker) -> list[Submission]:
-        """End a worker and start a new one in its place; the trials that it was training."""
+    def _replace(self, worker: _Worker, blame: Callable[[int], Failure | None]) -> list[Message]:
+        """Start a worker in place of another; `blame` gives what its trials are charged with."""
         worker.link.kill()
         num_starts = 1 if worker.ready else worker.num_starts + 1
         successor = self._start_worker(worker.index, worker.settings, num_starts)
         self._workers[worker.index] = successor
-        return worker.load.hand_over(successor.load)
+        lost = [submission.config.number for submission in worker.load.hand_over(successor.load)]
+        return [self._lose(worker, trial, blame(trial)) for trial in lost]

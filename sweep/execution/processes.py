@@ -1,8 +1,7 @@
 """Worker processes on this machine, forked by a server that has PyTorch loaded.
 
-The server is started as a fresh interpreter rather than through multiprocessing: scripts and
-notebooks need no `if __name__ == "__main__"`, no thread of the driver is forked, and nothing is
-pickled.
+The server is a fresh interpreter, not started by multiprocessing: scripts and notebooks need no
+`if __name__ == "__main__"`, no thread of the driver is forked, and nothing is pickled.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from sweep.records import TrainingSettings
 
 __all__ = ["ForkServer", "ProcessLauncher", "ProcessLink"]
 
-_EXIT_SECONDS = 5.0  # between the end of a worker's pipe and the news of its end
-_CLOSE_SECONDS = 1.0  # of the five in which a command that is interrupted has to end
-_LAST_WORDS = 4000
+_EXIT_SECONDS = 5.0  # from the end of a worker's pipe to the news of its exit
+_CLOSE_SECONDS = 1.0  # of the five that an interrupted command has to end
+_LAST_WORDS = 4000  # bytes
 _PACKAGE = Path(__file__).absolute().parents[1] / "__init__.py"
 
-# The very package that the driver runs, whatever lies in the current folder.
+# Loads the driver's own package, whatever is in the current folder.
 _CODE = """
 import sys
 sys.path[:] = {path!r}
@@ -62,13 +61,13 @@ class _Child:
 
 
 class ForkServer:
-    """Starts worker processes; a context manager. It serves as many launchers as share it."""
+    """Starts worker processes for all launchers that share it; a context manager."""
 
     def __init__(self) -> None:
         self._children: dict[int, _Child] = {}
         self._num_forked = 0
         self._is_loaded = False
-        self._has_gone = False
+        self.is_alive = True
         self._sending = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         self._socket, theirs = socket.socketpair()
@@ -83,13 +82,8 @@ class ForkServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can fork."""
-        return not self._has_gone
-
     def fork(self, settings: TrainingSettings, pipe: Connection, output: IO[bytes]) -> _Child:
-        """Start a worker with this end of its pipe; it writes what it prints to `output`."""
+        """Start a worker with its end of the pipe; `output` gets what it prints."""
         child = _Child(self._num_forked)
         self._num_forked += 1
         self._children[child.number] = child
@@ -105,7 +99,7 @@ class ForkServer:
         return child
 
     def kill(self, child: _Child) -> None:
-        """End a worker at once; if the server does not answer, by ending the server."""
+        """Kill a worker at once; if the server does not answer, kill the server."""
         self._send({"kill": child.number})
         if not child.has_ended.wait(_EXIT_SECONDS) and self._is_loaded:
             self._process.kill()
@@ -116,10 +110,10 @@ class ForkServer:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         if not self._is_loaded:
-            self._process.kill()  # it has no workers, and would not notice for seconds
+            self._process.kill()  # it has no workers and is busy loading for seconds
         try:
             self._process.wait(_CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:  # it stands still, perhaps
+        except subprocess.TimeoutExpired:  # perhaps it is stopped
             self._process.kill()
             self._process.wait()
         self._listener.join(_EXIT_SECONDS)
@@ -127,7 +121,7 @@ class ForkServer:
         self._errors.close()
 
     def _send(self, request: Mapping[str, Any], files: Sequence[int] = ()) -> None:
-        """Ask for something; if the server has gone, its listener tells."""
+        """Send a request; if the server is gone, the listener reports it."""
         with self._sending, contextlib.suppress(OSError):
             send(self._socket, request, files)
 
@@ -150,14 +144,14 @@ class ForkServer:
         )
 
     def _listen(self) -> None:
-        """Hear of workers that ended, and of the end of the server, which is that of all."""
+        """Note which workers ended; with the end of the server, all have."""
         with contextlib.suppress(EOFError, OSError):
             while True:
                 answer, _ = receive(self._socket)
                 self._is_loaded = True
                 if "ended" in answer:
                     self._children.pop(answer["ended"]).end(_ended(answer["code"]))
-        self._has_gone = True
+        self.is_alive = False
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)
         code = self._process.poll()
@@ -172,8 +166,8 @@ class ForkServer:
 class ProcessLink:
     """A worker process (see `sweep.execution.launcher.Link`).
 
-    Two threads read and write its pipe, so that a worker that stops in the middle of a message
-    never holds up the driver.
+    Two threads read and write its pipe, so that a worker that stops halfway through a message never
+    blocks the driver.
     """
 
     def __init__(self, settings: TrainingSettings, server: ForkServer, inbox: Inbox) -> None:
@@ -192,11 +186,11 @@ class ProcessLink:
             thread.start()
 
     def send(self, data: bytes) -> None:
-        """Send a message, without waiting until it is read."""
+        """Send a message without waiting until it is read."""
         self._letters.put(data)
 
     def kill(self) -> None:
-        """End it at once, whatever it does."""
+        """Kill it at once."""
         self.is_open = False
         self._server.kill(self._child)
         self._letters.put(None)
@@ -207,7 +201,7 @@ class ProcessLink:
             self._output.close()
 
     def _listen(self) -> None:
-        """Take in messages until the worker has gone, in the middle of one perhaps."""
+        """Receive messages until the worker is gone, perhaps halfway through one."""
         with contextlib.suppress(EOFError, OSError):
             while True:
                 self._inbox.put((self, self._connection.recv_bytes()))
@@ -218,7 +212,7 @@ class ProcessLink:
         self._inbox.put((self, replace(ended, last_words=words)))
 
     def _write(self) -> None:
-        """Send messages until the worker has gone; its end is noticed by who listens."""
+        """Send messages until the worker is gone, which the listener reports."""
         with contextlib.suppress(OSError):
             while (data := self._letters.get()) is not None:
                 self._connection.send_bytes(data)
@@ -231,8 +225,7 @@ Inbox = SimpleQueue[tuple[ProcessLink, bytes | Ended]]
 class ProcessLauncher:
     """Starts worker processes (see `sweep.execution.launcher.Launcher`).
 
-    Args:
-        server: Forks them; one of the launcher's own, which starts at once, if None.
+    Without a `server`, the launcher starts its own at once.
     """
 
     def __init__(self, server: ForkServer | None = None) -> None:
@@ -242,7 +235,7 @@ class ProcessLauncher:
         self._server = server or self._new_server()
 
     def start(self, settings: TrainingSettings) -> ProcessLink:
-        """Fork a worker; if the server has been ended, by another one."""
+        """Fork a worker, from a new server if the old one was killed."""
         if not self._server.is_alive:
             self._server = self._new_server()
         self._links = [link for link in self._links if link.is_open]
@@ -260,7 +253,7 @@ class ProcessLauncher:
         return None
 
     def close(self) -> None:
-        """End the workers, and the server unless it is shared."""
+        """End the workers, and the server if it is the launcher's own."""
         for server in self._owned:
             server.close()
         for link in self._links:
@@ -277,7 +270,6 @@ def _ended(code: int) -> Ended:
 
 
 def _read_end(output: IO[bytes]) -> str:
-    """The end of what was printed."""
     output.seek(0, os.SEEK_END)
     output.seek(max(0, output.tell() - _LAST_WORDS))
     return output.read().decode(errors="replace").strip()

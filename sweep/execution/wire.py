@@ -1,7 +1,6 @@
-"""Messages as bytes: a line of JSON, and behind it the bytes that it refers to.
+"""Messages as bytes: a line of JSON, followed by the bytes that it refers to.
 
-Beside each message travel the leases of its trials, by which a driver tells what a worker says of
-an assignment from what it says of an older one.
+The leases of a message's trials tell the driver which assignment the message is about.
 """
 
 from __future__ import annotations
@@ -26,33 +25,29 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
-    """A message and the leases of its trials, by number, as bytes."""
-    behind = bytearray()
+    """A message and the leases of its trials, by trial number, as bytes."""
+    tail = bytearray()
 
-    def put_behind(part: bytes) -> dict[str, list[int]]:
-        start = len(behind)
-        behind.extend(part)  # as JSON it would be a third larger
-        return {"bytes": [start, len(behind)]}
+    def append(part: bytes) -> dict[str, list[int]]:
+        start = len(tail)
+        tail.extend(part)  # as JSON it would be a third larger
+        return {"bytes": [start, len(tail)]}
 
     kind: Any = type(message)
     line = [kind.__name__, list((leases or {}).items()), _adapter(kind).dump_python(message)]
-    return b"".join([json.dumps(line, default=put_behind).encode(), b"\n", behind])
+    return b"".join([json.dumps(line, default=append).encode(), b"\n", tail])
 
 
 def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
-    """The message and the leases that `pack` put together.
-
-    Raises:
-        ValueError: the bytes are no message.
-    """
-    line, _, behind = data.partition(b"\n")
+    """The message and the leases in these bytes; ValueError if they are no message."""
+    line, _, tail = data.partition(b"\n")
 
     def fetch(plain: dict[str, Any]) -> Any:
         match plain:
             case {"bytes": [start, stop]}:
-                if not 0 <= start <= stop <= len(behind):
-                    raise ValueError(f"{stop} bytes are announced, {len(behind)} are there")
-                return behind[start:stop]
+                if not 0 <= start <= stop <= len(tail):
+                    raise ValueError(f"{stop} bytes are announced, {len(tail)} are there")
+                return tail[start:stop]
         return plain
 
     try:

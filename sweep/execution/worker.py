@@ -1,4 +1,4 @@
-"""What a worker does with its driver's messages, however they arrive. It never sees the store."""
+"""What a worker does with its driver's messages, whatever carries them. It never sees the store."""
 
 from __future__ import annotations
 
@@ -8,39 +8,27 @@ import torch
 
 from sweep.data import load_training_data
 from sweep.execution.wire import pack, unpack
-from sweep.records import (
-    Decide,
-    Message,
-    Save,
-    Saved,
-    Train,
-    TrainingSettings,
-    trials_of,
-)
+from sweep.records import Decide, Message, Save, Saved, Train, TrainingSettings, trials_of
 from sweep.training import load_engine
 from sweep.training.engine import Engine
 
 __all__ = ["Worker", "load_worker"]
 
-# How long the driver's messages may wait: short beside an epoch, long beside a look at the inbox.
+# How long the driver's messages may wait: short compared with an epoch, long with a poll.
 _SLICE_SECONDS = 0.005
 
 
 def load_worker(settings: TrainingSettings, send: Callable[[bytes], None]) -> Worker:
-    """A worker with the data that the settings name. The process's threads are set for PyTorch.
-
-    Raises:
-        DataError: the data are missing or damaged.
-    """
+    """A worker with its data; DataError if they are missing or damaged. Sets PyTorch's threads."""
     torch.set_num_threads(settings.num_threads)
-    # Strong weight decay drives weights below 1e-38, where the CPU is a hundred times slower.
+    # Strong weight decay drives weights below 1e-38, where a CPU is a hundred times slower.
     torch.set_flush_denormal(True)
     data = load_training_data(settings.data)
     return Worker(load_engine(settings, data), send)
 
 
 class Worker:
-    """Passes the driver's messages to an engine, and the engine's to the driver by `send`."""
+    """Passes the driver's messages to an engine, and the engine's back by `send`."""
 
     def __init__(self, engine: Engine, send: Callable[[bytes], None]) -> None:
         self._engine = engine
@@ -50,22 +38,20 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to train before the driver says something."""
+        """Whether there is nothing to train before the driver's next message."""
         return self._engine.is_idle
 
     def advance(self) -> None:
-        """Train for a moment."""
+        """Train briefly."""
         self._say(self._engine.advance(_SLICE_SECONDS))
 
     def receive(self, data: bytes) -> None:
-        """Do what the driver says."""
+        """Act on a message of the driver."""
         message, _ = unpack(data)
         match message:
             case Train(assignments):
                 self._leases |= {a.config.number: a.lease for a in assignments}
-                checkpoints = {
-                    a.checkpoint.trial: a.checkpoint for a in assignments if a.checkpoint
-                }
+                checkpoints = {a.config.number: a.checkpoint for a in assignments if a.checkpoint}
                 self._say(self._engine.add([a.config for a in assignments], checkpoints))
             case Decide(trials, decisions):
                 self._say(self._engine.decide(trials, decisions))

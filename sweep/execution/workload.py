@@ -1,4 +1,4 @@
-"""What one worker was given to train: how full it is, what starts together, what takes too long."""
+"""The trials of one worker: how full it is, what starts together, what takes too long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.records import Assignment, Checkpoint, EpochMetrics, Failure, TrialCo
 __all__ = ["Submission", "Wave", "Workload"]
 
 _REFILL = 0.5
-# A wave of checkpoints that takes this long comes at most so many times as rarely.
+# After a wave of checkpoints that takes this long, wait at least the ratio times as long.
 _LONG_WAVE_SECONDS = 0.5
 _LONG_WAVE_RATIO = 10.0
 
@@ -24,9 +24,9 @@ class Submission:
 
     Attributes:
         lease: Its number among all submissions.
-        checkpoint: Loads where it goes on, None for its start; called when it gets its place.
-        failures: What ended each worker that had the trial before. It may end another one, so it
-            gets a worker to itself.
+        checkpoint: Loads the checkpoint, None for the start, once the trial gets a worker.
+        failures: What ended each earlier worker of the trial. It may end another one, so it gets a
+            worker to itself.
     """
 
     lease: int
@@ -36,16 +36,16 @@ class Submission:
 
     @property
     def alone(self) -> bool:
-        """Whether it has to have a worker to itself."""
+        """Whether it needs a worker to itself."""
         return bool(self.failures)
 
 
 @dataclass(slots=True)
 class Wave:
-    """How often a worker's trials are saved, so that it costs little of its and the driver's time.
+    """Paces the saving of a worker's trials, so that it costs little time.
 
-    A wave begins when the worker is asked for it, and is over when the driver comes back for more:
-    then everything that the worker sent has been written.
+    A wave begins with the request to the worker. It ends when the driver has written all that
+    the worker sent and comes back for more.
     """
 
     began_at: float = field(default_factory=time.monotonic)
@@ -55,7 +55,7 @@ class Wave:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether the worker has yet to say that it has sent everything."""
+        """Whether the worker has yet to report that it has sent everything."""
         return self.is_open and not self.is_sent
 
     def is_due(self, every: float) -> bool:
@@ -65,12 +65,12 @@ class Wave:
         return not self.is_open and time.monotonic() - self.ended_at >= wait
 
     def begin(self) -> None:
-        """The worker is asked."""
+        """Note the request to the worker."""
         self.is_open, self.is_sent = True, False
         self.began_at = time.monotonic()
 
     def come_back(self) -> None:
-        """The driver has dealt with all that it was told."""
+        """Note that the driver has handled everything it received."""
         if self.is_open and self.is_sent:
             self.is_open = False
             self.ended_at = time.monotonic()
@@ -78,20 +78,13 @@ class Wave:
 
 @dataclass(slots=True)
 class _Place:
-    """A trial, and how far the worker is with it.
-
-    Attributes:
-        checkpoint: Where it goes on; forgotten once it has started.
-        num_bytes: Memory that it takes.
-        started_at: Value of `time.monotonic`, or None before its start.
-        is_ending: Whether its last epoch has been reported.
-    """
+    """A trial of a worker."""
 
     submission: Submission
-    checkpoint: Checkpoint | None
-    num_bytes: int
-    started_at: float | None = None
-    is_ending: bool = False
+    checkpoint: Checkpoint | None  # dropped once it has started
+    num_bytes: int  # of memory that it takes
+    started_at: float | None = None  # value of `time.monotonic`
+    is_ending: bool = False  # its last epoch has been reported
 
 
 class Workload:
@@ -99,8 +92,8 @@ class Workload:
 
     Attributes:
         has_room: Whether it can take another trial.
-        alone: Whether its one trial is not to be joined by others.
-        memory_bytes: Memory that its trials may take, or None if unknown.
+        alone: Whether it has one trial that must not be joined by others.
+        memory_bytes: What its trials may take, or None if unknown.
     """
 
     def __init__(self, capacity: Capacity) -> None:
@@ -113,7 +106,7 @@ class Workload:
 
     @property
     def trials(self) -> list[int]:
-        """Numbers of all its trials, started or not."""
+        """Numbers of its trials, started or not."""
         return list(self._places)
 
     @property
@@ -122,7 +115,7 @@ class Workload:
         return bool(self._started())
 
     def lease(self, trial: int) -> int | None:
-        """The lease under which a trial was started, or None if it was not."""
+        """The lease of a trial, or None if it was not started."""
         place = self._places.get(trial)
         return place.submission.lease if place and place.started_at is not None else None
 
@@ -144,11 +137,9 @@ class Workload:
         self.has_room = self.fullness < 1 and not self.alone
 
     def start(self) -> list[tuple[Assignment, ...]]:
-        """Start what was kept, as far as memory goes; the first trial always starts.
+        """Start what was kept and fits into memory; the first trial always does.
 
-        Returns:
-            The stacks: each is to be trained together. All trials of one are at the same step of
-            the same epoch.
+        Returns the stacks to be trained: in each, all trials are at one step of one epoch.
         """
         kept: dict[tuple[int, int], list[TrialConfig]] = {}
         for trial in self._places.values():
@@ -163,10 +154,10 @@ class Workload:
         return [stack for stack in stacks if stack]
 
     def release(self, trial: int) -> Submission | None:
-        """Forget a trial that is not trained any more.
+        """Drop a trial that is no longer trained.
 
-        There is room again once the worker is half empty: refilled one by one, its trials would
-        never start together.
+        A worker has room again only when half empty: refilled one by one, trials would never start
+        together.
         """
         place = self._places.pop(trial, None)
         self.alone = self.alone and bool(self._places)
@@ -174,12 +165,10 @@ class Workload:
         return place.submission if place else None
 
     def shrink(self, trials: Sequence[int], num_together: int) -> int:
-        """Take less from now on: memory ran out with so many trials together. Then release them.
+        """Take less from now on, because memory ran out with so many trials together.
 
-        Half as many at once, and only beside what was trained beside them.
-
-        Returns:
-            How many trials are trained together from now on.
+        Half as many at once, and half their memory beside the other trials'. Call it before these
+        trials are released. Returns how many are trained together from now on.
         """
         lost = sum(self._places[trial].num_bytes for trial in trials)
         others = sum(p.num_bytes for trial, p in self._started().items() if trial not in trials)
@@ -197,10 +186,9 @@ class Workload:
             place.is_ending = place.is_ending or metrics.epoch >= last
 
     def overdue(self, limit: float) -> set[int]:
-        """Trials that have been trained for longer than so many seconds.
+        """Trials that have been trained for longer than `limit` seconds.
 
-        One that has run its last epoch waits for those that are trained with it, and is not to
-        blame while there are any.
+        A trial past its last epoch only waits for others, and is not to blame while there are any.
         """
         earliest = time.monotonic() - limit
         started = self._started()
@@ -209,7 +197,7 @@ class Workload:
         return late & others if others else late
 
     def hand_over(self, successor: Workload) -> list[Submission]:
-        """Give what has not started to the successor of the worker; return what had started."""
+        """Pass what has not started to the worker's successor; return what had started."""
         started = self._started()
         for trial, place in self._places.items():
             if trial not in started:
@@ -220,7 +208,7 @@ class Workload:
         return {n: place for n, place in self._places.items() if place.started_at is not None}
 
     def _begin(self, stack: Sequence[TrialConfig]) -> tuple[Assignment, ...]:
-        """Start those of a stack for which there is memory."""
+        """Start the trials of a stack that fit into memory."""
         assignments: list[Assignment] = []
         is_first = not self.has_started
         taken = sum(place.num_bytes for place in self._started().values())

@@ -19,15 +19,11 @@ ENGINE_NAMES = ("sequential", "stacked")
 PRECISION_NAMES = ("auto", "float32", "bfloat16")
 
 VALIDATION_BATCH = 1024
-"""Images of a batch of validation: enough to fill a product, few enough for caches."""
+"""Examples per validation batch: enough to fill a matrix product, few enough for caches."""
 
 
 def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:
-    """The engine that the settings name, with the data on its device.
-
-    Raises:
-        ValueError: there is no engine of this name.
-    """
+    """The engine that the settings name, with the data on its device."""
     if settings.engine not in ENGINE_NAMES:
         raise ValueError(
             f"engine must be one of {', '.join(ENGINE_NAMES)}; found {settings.engine!r}"

@@ -1,7 +1,6 @@
-"""The training data on the device, and how a batch is read from them.
+"""The training data on the device. Batches are gathered, converted and normalised there.
 
-Images stay on the device as bytes; a batch is gathered, converted and normalised there. All
-trials of a study see the same order of examples in an epoch.
+All trials of a study see the same order of examples in an epoch.
 
 Shape legend: N examples, B batch, D numbers of one example.
 """
@@ -41,15 +40,8 @@ class Split:
 class Batches:
     """The training and validation splits on one device.
 
-    Args:
-        data: The splits.
-        order_seed: Seed of the order of the training examples.
-        device: Where they are kept.
-        precision: What batches are converted to.
-
-    Attributes:
-        spec: What is known of the data set.
-        fingerprint: SHA-256 of the training pool and its split.
+    `order_seed` fixes the order of the training examples; `fingerprint` is the SHA-256 of the
+    training pool and its split.
     """
 
     def __init__(
@@ -72,19 +64,18 @@ class Batches:
         return torch.from_numpy(order).to(self.device)
 
     def read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Some examples, by their rows: int64, shape (B,).
+        """Normalised inputs and classes of the examples in these rows, int64, shape (B,).
 
-        Returns:
-            Normalised inputs in the precision of the weights, shape (B, *input_shape), and classes,
-            int64, shape (B,).
+        Inputs are in the precision of the weights, shape (B, *input_shape); classes are int64,
+        shape (B,).
         """
-        # Not in bfloat16: bytes less their mean have more digits than it has.
+        # Not in bfloat16: a byte minus the mean has more digits than bfloat16 can hold.
         inputs = split.inputs.index_select(0, rows).to(self.precision.weights, copy=True)
         inputs.sub_(self._mean).mul_(self._scale)
         return inputs.view(-1, *self.spec.input_shape), split.labels.index_select(0, rows)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context in which networks compute logits in the precision of the products."""
+        """Context in which networks compute logits in the precision of the products."""
         products = self.precision.products
         if products == self.precision.weights:
             return nullcontext()

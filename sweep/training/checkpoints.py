@@ -1,12 +1,7 @@
-"""A trial under way as a safetensors file, and back.
+"""A trial under way as a safetensors file, and back. Nothing in the file can run code.
 
-The file holds the network's weights, the optimiser's memory, the state of the generator of dropout
-masks, the losses and hits of the epoch under way and the best weights so far; its header, as JSON,
-what the trial has measured. The learning rate and the order of images follow from epoch and step.
-Nothing in it can run code.
-
-Networks are stored without padding, in the shapes of the reference, so that either engine can go
-on from a checkpoint of the other.
+The header holds the trial's metrics as JSON. The learning rate and the order of examples follow
+from epoch and step. Networks are stored without padding: either engine can resume the other's.
 """
 
 from __future__ import annotations
@@ -26,7 +21,7 @@ from sweep.records import Checkpoint, EpochMetrics, TrainingSettings, TrialConfi
 from sweep.training.batches import Batches
 from sweep.training.lane import Best, Lane, Midway
 
-__all__ = ["Checkpoints", "Progress", "named", "pack", "part", "unpack"]
+__all__ = ["Checkpoints", "Progress", "named", "unpack"]
 
 _PROGRESS = "sweep_progress"
 
@@ -36,16 +31,13 @@ class Progress:
     """How far a trial is.
 
     Attributes:
-        config: What is trained.
-        device: The kind of device, whose random numbers differ from those of other kinds.
+        device: Its kind: each kind draws other random numbers.
         precision: Of the matrix products.
-        step: Steps of the next epoch that were trained.
-        step_seconds: What these steps cost.
-        history: Every epoch that was trained.
-        best_epoch: The best of them, or None.
+        step: Steps trained of the epoch under way.
+        step_seconds: Wall time of these steps.
+        history: Every epoch that was finished.
         seconds: Wall time so far.
-        num_lanes: The most trials that were trained together with it.
-        num_parameters: Trainable numbers of the network.
+        num_lanes: The most trials that were trained together, itself included.
     """
 
     config: TrialConfig
@@ -75,13 +67,9 @@ class Checkpoints:
         step: int = 0,
         step_seconds: float = 0.0,
     ) -> Checkpoint:
-        """The trial as it is now.
+        """A checkpoint of the trial; `state` holds the tensors of its group.
 
-        Args:
-            lane: The trial.
-            state: The tensors of its group.
-            step: Steps of the epoch under way that were trained.
-            step_seconds: What they cost.
+        `step_seconds` is what the `step` trained steps of the epoch under way cost.
         """
         best = lane.best
         progress = Progress(
@@ -102,18 +90,19 @@ class Checkpoints:
             tensors["predictions"] = best.predictions.to(torch.int32)
             if best.losses is not None:
                 tensors["losses"] = best.losses
-        return Checkpoint(lane.config.number, lane.epoch, step, pack(progress, tensors))
+        contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        file = safetensors.torch.save(contiguous, {_PROGRESS: encode(progress).decode()})
+        return Checkpoint(lane.config.number, lane.epoch, step, file)
 
     def resume(self, config: TrialConfig, checkpoint: Checkpoint) -> Lane:
-        """A trial that goes on from its checkpoint.
+        """A trial as its checkpoint left it.
 
         Raises:
             LookupError: something is missing from the checkpoint.
-            ValueError: the checkpoint is not one of this trial, device and precision, or was not
-                made at the recorded step.
+            ValueError: it belongs to another configuration, device, precision or step.
         """
         progress, tensors = unpack(checkpoint.state)
-        # A parameter that is newer than the checkpoint had its default.
+        # A parameter that was added after the checkpoint was made had its default.
         params = progress.config.params
         defaults = with_defaults(parameters_of(self._settings.model), params)
         saved = replace(progress.config, params={**params, **defaults})
@@ -124,42 +113,36 @@ class Checkpoints:
         ):
             if found != wanted:
                 raise ValueError(f"it was made with another {word}: {found} instead of {wanted}")
-        place = len(progress.history), progress.step
+        found_at = len(progress.history), progress.step
         recorded = checkpoint.epoch, checkpoint.step
-        if place != recorded:
-            raise ValueError(f"it is at epoch and step {place}, recorded were {recorded}")
+        if found_at != recorded:
+            raise ValueError(f"it is at epoch and step {found_at}; the record says {recorded}")
         lane = Lane(config, self._settings.objective)
         lane.epoch, lane.history = len(progress.history), list(progress.history)
         lane.num_lanes, lane.num_parameters = progress.num_lanes, progress.num_parameters
         lane.awaits_decision = bool(progress.history)
         lane.started -= progress.seconds
-        lane.midway = Midway(progress.step, progress.step_seconds, part("group", tensors))
+        lane.midway = Midway(progress.step, progress.step_seconds, _part("group", tensors))
         if progress.best_epoch is not None:
             lane.best = Best(
                 epoch=progress.best_epoch,
                 value=lane.objective.value(progress.history[progress.best_epoch - 1]),
                 predictions=tensors["predictions"].to(self._device, torch.int64),
                 losses=tensors["losses"].to(self._device) if lane.needs_losses else None,
-                weights={n: w.to(self._device) for n, w in part("best", tensors).items()},
+                weights={n: w.to(self._device) for n, w in _part("best", tensors).items()},
             )
         return lane
 
 
-def pack(progress: Progress, tensors: Mapping[str, Tensor]) -> bytes:
-    """One file of how far a trial is and of all its tensors."""
-    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    return safetensors.torch.save(contiguous, {_PROGRESS: encode(progress).decode()})
-
-
 def unpack(state: bytes) -> tuple[Progress, dict[str, Tensor]]:
-    """What `pack` put together; the tensors are on the CPU.
+    """The progress and the tensors, on the CPU, in a checkpoint.
 
     Raises:
-        ValueError: it is not such a file.
+        ValueError: it is not a checkpoint.
     """
     try:
         tensors = safetensors.torch.load(state)
-        # The reader of tensors passes over the header's free text: a length, then JSON.
+        # `load` skips the header's metadata: a length, then JSON.
         (length,) = struct.unpack_from("<Q", state)
         header = json.loads(state[8 : 8 + length])
         progress = decode(Progress, header["__metadata__"][_PROGRESS].encode())
@@ -170,15 +153,11 @@ def unpack(state: bytes) -> tuple[Progress, dict[str, Tensor]]:
 
 
 def named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """These tensors under names of their own in a file of many."""
+    """The tensors with a prefix to their names, so that one file can hold several sets."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
-def part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `named` put into a file."""
+def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse of `named`."""
     start = f"{prefix}."
-    return {
-        name.removeprefix(start): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(start)
-    }
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

@@ -1,12 +1,7 @@
-"""The engine: trains groups of trials as told; metrics and outcomes come out.
+"""The engine trains groups of trials as told and returns messages with metrics and outcomes.
 
-It never waits for an answer: while the driver records an epoch and decides, the next one is
-already trained. A trial that is pruned then leaves in the middle of that epoch, of which nothing
-is kept; one that is paused is saved there. Training never gets further ahead than this one epoch,
-and after a rung not at all: trials that are paused there can be trained together again.
-
-What is trained together, and when, is not decided here: what the engine cannot train as told, it
-gives back.
+It trains one epoch ahead of the driver's decisions, but not past a rung: trials that are paused
+there can be trained together again. What it cannot train as told, it gives back.
 """
 
 from __future__ import annotations
@@ -48,13 +43,8 @@ __all__ = ["Engine"]
 class Engine:
     """Trains configurations on one device. A failure is an outcome, not an exception.
 
-    Args:
-        settings: What all trials share.
-        data: The splits to train and to validate on.
-        build: Makes a group of lanes.
-
-    Attributes:
-        memory_bytes: Memory that all groups together may take, or None if unknown.
+    All its methods return messages for the driver. `memory_bytes` is what all groups together may
+    take, or None if unknown.
     """
 
     def __init__(self, settings: TrainingSettings, data: TrainingData, build: BuildGroup) -> None:
@@ -71,11 +61,11 @@ class Engine:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to train before the driver says something."""
+        """Whether there is nothing to train before the driver's next message."""
         return all(run.is_blocked for run in self._runs)
 
     def ready(self) -> WorkerReady:
-        """The data, the hardware and the precision, for the driver."""
+        """The data, the hardware and the precision."""
         batches = self._batches
         return WorkerReady(
             data_fingerprint=batches.fingerprint,
@@ -87,15 +77,10 @@ class Engine:
     def add(
         self, configs: Sequence[TrialConfig], checkpoints: Mapping[int, Checkpoint] | None = None
     ) -> list[Message]:
-        """Start or resume trials that are to be trained together.
+        """Start or resume trials of one batch size, to be trained together.
 
-        Args:
-            configs: What to train: of one batch size.
-            checkpoints: Where some of them go on, by number: all at the same step of the same
-                epoch. One that cannot be used is refused, together with its trial.
-
-        Returns:
-            Messages for the driver.
+        Checkpoints are given by trial number, all at the same step of the same epoch. One that
+        cannot be used is refused, together with its trial.
         """
         messages: list[Message] = []
         lanes: list[Lane] = []
@@ -118,7 +103,7 @@ class Engine:
         return [*messages, *self._start(lanes)]
 
     def save(self) -> Iterator[Checkpoint | Notice]:
-        """Every trial that is under way, as it is now, one by one."""
+        """A checkpoint of each trial under way, one by one."""
         for lane in self._ended:
             yield self._save(lane)
         for run in self._runs:
@@ -126,11 +111,7 @@ class Engine:
                 yield self._save(lane, run, position)
 
     def advance(self, seconds: float) -> list[Message]:
-        """Train for about so many seconds, but not beyond the end of an epoch.
-
-        Returns:
-            Messages for the driver.
-        """
+        """Train for about so many seconds, but not beyond the end of an epoch."""
         run = next((run for run in self._runs if not run.is_blocked), None)
         if run is None:
             return []
@@ -144,15 +125,7 @@ class Engine:
         return []
 
     def decide(self, trials: Sequence[int], decisions: Sequence[Decision]) -> list[Message]:
-        """Act on the driver's answer to an epoch.
-
-        Args:
-            trials: Numbers of the trials that the epoch named.
-            decisions: One for each.
-
-        Returns:
-            Messages for the driver about trials that leave.
-        """
+        """Act on the driver's answer to an epoch: a decision for each of its trials."""
         answers = dict(zip(trials, decisions, strict=True))
         messages: list[Message] = []
         for lane in [lane for lane in self._ended if lane.config.number in answers]:
@@ -170,7 +143,7 @@ class Engine:
                     messages.append(self._outcomes.outcome(lane, TrialState.PRUNED))
                 elif answer is Decision.PAUSE:
                     leaving.append(lane)
-                    # One that cannot be saved goes on from its checkpoint before, or starts again.
+                    # If it cannot be saved, it resumes from an earlier checkpoint or starts again.
                     messages.append(self._save(lane, run, position))
                     messages.append(Paused(self._outcomes.outcome(lane, TrialState.PRUNED)))
             messages += self._dismiss(run, leaving)
@@ -230,7 +203,7 @@ class Engine:
         return [*messages, *self._dismiss(run, leaving)]
 
     def _dismiss(self, run: Run, leaving: Sequence[Lane]) -> list[Message]:
-        """Close the gaps that these lanes leave."""
+        """Remove these lanes from their group."""
         lanes = run.group.lanes
         staying = [position for position, lane in enumerate(lanes) if lane not in leaving]
         try:
@@ -244,9 +217,9 @@ class Engine:
         return []
 
     def _give_up(self, lanes: Sequence[Lane], error: Exception, size: int) -> list[Message]:
-        """Give lanes of a stack of `size` back if memory ran out; fail them otherwise.
+        """Give back lanes of a stack of `size` if memory ran out; fail them otherwise.
 
-        Memory that one lane on its own runs out of fails that lane.
+        A lane that runs out of memory all alone fails, too.
         """
         others = [lane for run in self._runs for lane in run.group.lanes if lane not in lanes]
         if is_out_of_memory(error) and (size > 1 or others):

@@ -18,13 +18,13 @@ __all__ = ["BuildGroup", "Group", "Run", "dropout_generator"]
 
 
 class Group(Protocol):
-    """Trials that are trained together, one epoch after the other."""
+    """Trials that are trained together, epoch by epoch."""
 
     lanes: list[Lane]
     num_steps: int
 
     def begin_epoch(self) -> None:
-        """Prepare the epoch that comes after the one that the lanes have finished."""
+        """Prepare the next epoch."""
         ...
 
     def step(self, index: int) -> None:
@@ -40,13 +40,13 @@ class Group(Protocol):
         ...
 
     def keep(self, positions: Sequence[int]) -> None:
-        """Let all lanes but these go; at any time between two steps."""
+        """Drop all lanes but these, at any time between two steps."""
         ...
 
     def tensors(self, position: int) -> dict[str, Tensor]:
-        """All that the training of one lane depends on, without padding, but for its generator.
+        """All training state of one lane but its generator, without padding.
 
-        They are the tensors in use, or views of them: what is copied into them takes effect.
+        These are the tensors in use, or views of them: what is copied into them takes effect.
         """
         ...
 
@@ -59,11 +59,9 @@ BuildGroup = Callable[[Sequence[Lane], Batches], Group]
 
 
 class Run:
-    """A group under way.
+    """A group under way. It never trains past one of the `rungs` before the driver decides.
 
-    Args:
-        group: What is trained. Lanes that go on from checkpoints have been saved at one step.
-        rungs: Epochs after which it does not train ahead of the decision.
+    Lanes that resume from checkpoints were all saved at the same step.
 
     Raises:
         KeyError: something is missing from a checkpoint.
@@ -87,7 +85,7 @@ class Run:
                 lane.midway = None
 
     def state(self, position: int) -> dict[str, Tensor]:
-        """All that the training of one lane depends on, at any time between two steps."""
+        """All training state of one lane, at any time between two steps."""
         dropout = self.group.generator(position).get_state()
         return {**self.group.tensors(position), "dropout": dropout}
 
@@ -98,13 +96,13 @@ class Run:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether it cannot train on before the last epoch that was reported is decided."""
+        """Whether it must wait for the decision on the last epoch that it reported."""
         lanes = self.group.lanes
         is_at_rung = self.next_step == 0 and lanes[0].epoch in self._rungs
         return (is_at_rung or not self.has_steps) and any(lane.awaits_decision for lane in lanes)
 
     def train(self, until: float) -> None:
-        """Train to the end of the epoch, or to this value of `time.perf_counter`."""
+        """Train until the epoch ends or `time.perf_counter` reaches this value."""
         started = time.perf_counter()
         if self.next_step == 0:
             self.group.begin_epoch()
@@ -116,7 +114,7 @@ class Run:
         self.seconds += time.perf_counter() - started
 
     def measure(self) -> tuple[list[Measurement], float]:
-        """End the epoch: what each lane gave, and what each lane cost in seconds."""
+        """End the epoch: the measurement of each lane, and the seconds that each lane cost."""
         started = time.perf_counter()
         measured = self.group.finish_epoch()
         seconds = (self.seconds + time.perf_counter() - started) / len(measured)
@@ -125,11 +123,9 @@ class Run:
 
 
 def dropout_generator(seed: int, device: torch.device) -> torch.Generator:
-    """The source of a trial's dropout masks, unrelated to its initial weights.
+    """The source of a trial's dropout masks, independent of its initial weights.
 
-    Args:
-        seed: The trial's seed, which its initial weights are drawn with.
-        device: Where the masks are drawn; the CPU and GPUs draw different ones.
+    `seed` is the trial's. The CPU and GPUs draw different masks.
     """
     entropy = np.random.SeedSequence((seed, *b"dropout")).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(entropy) >> 1)

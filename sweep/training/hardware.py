@@ -1,4 +1,4 @@
-"""What the hardware offers: its name, the number formats that it multiplies, its free memory."""
+"""What the hardware offers: its name, its number formats, its free memory."""
 
 from __future__ import annotations
 
@@ -25,17 +25,11 @@ _OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "ALLOC_F
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Number formats of one trial.
-
-    Attributes:
-        name: As recorded with the outcome.
-        weights: Of weights, gradients and the optimiser's state.
-        products: Of matrix products and activations.
-    """
+    """Number formats of one trial; `name` is recorded with its outcome."""
 
     name: str
-    weights: torch.dtype
-    products: torch.dtype
+    weights: torch.dtype  # of gradients and the optimiser's state, too
+    products: torch.dtype  # of activations, too
 
 
 # float64 is for comparing engines, where rounding must not hide a mistake.
@@ -49,10 +43,8 @@ PRECISIONS = {
 def choose_precision(name: str, device: torch.device) -> Precision:
     """The precision of this name; on a GPU, float32 lets products be computed as TF32.
 
-    Args:
-        name: A name of `PRECISIONS`, or `auto`: bfloat16 where the hardware multiplies it (AMX,
-            AVX512-BF16, or a GPU that does), float32 elsewhere.
-        device: Where the trial is trained.
+    `auto` is bfloat16 where the hardware multiplies it (AMX, AVX512-BF16, or a GPU that does),
+    float32 elsewhere.
     """
     if name == "auto":
         name = "bfloat16" if _multiplies_bfloat16(device) else "float32"
@@ -78,7 +70,7 @@ def available_bytes(device: torch.device, num_sharing: int) -> int | None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    """Whether memory ran out, on a GPU or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(each in str(error) for each in _OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""The record of one trial while it is trained, whatever trains it."""
+"""The record of one trial during training, whichever engine trains it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,7 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Midway:
-    """Where a checkpoint was made in an epoch.
-
-    Attributes:
-        step: Steps of the epoch that had been trained.
-        seconds: What they cost.
-        state: The tensors of the lane's group (see `sweep.training.groups.Group`).
-    """
+    """The steps of an epoch that a checkpoint holds, what they cost, and the group's tensors."""
 
     step: int
     seconds: float
@@ -46,14 +40,12 @@ class Lane:
     """History and best epoch of one trial.
 
     Attributes:
-        epoch: Epochs that were trained.
-        history: Every epoch that was recorded.
-        best: The best of them, by the objective.
-        awaits_decision: Whether the driver has yet to say if it goes on.
-        num_lanes: The most trials that were trained together with it, itself included.
-        num_parameters: Trainable numbers of its network; 0 before it is built.
-        started: `time.perf_counter` at the trial's start, less what interruptions took.
-        midway: Set until its group has taken what a checkpoint holds.
+        epoch: Epochs trained so far.
+        awaits_decision: Whether the driver has yet to decide on its last epoch.
+        num_lanes: The most trials that were trained together, itself included.
+        num_parameters: Of its network; 0 before it is built.
+        started: `time.perf_counter` at the trial's start, interruptions left out.
+        midway: Set until its group has taken over what a checkpoint holds.
     """
 
     def __init__(self, config: TrialConfig, objective: Objective) -> None:
@@ -71,7 +63,7 @@ class Lane:
 
     @property
     def needs_losses(self) -> bool:
-        """Whether the loss of each validation example is kept: the study ranks by it."""
+        """Whether to keep the loss of each validation example: the study ranks by it."""
         return self.objective.metric == "validation_loss"
 
     @property
@@ -87,15 +79,9 @@ class Lane:
     def record(
         self, measured: Measurement, seconds: float, weights: Callable[[], dict[str, Tensor]]
     ) -> EpochMetrics | Failure:
-        """Record one epoch.
+        """Record one epoch: the metrics to report, or a failure if a loss is not finite.
 
-        Args:
-            measured: What it gave.
-            seconds: What it cost.
-            weights: Copies the network's weights; called if they are the best so far.
-
-        Returns:
-            The metrics to report, or a failure if a loss is not a finite number.
+        `weights` copies the network's weights; it is called if they are the best so far.
         """
         self.epoch += 1
         losses = [measured.values[name] for name in ("train_loss", "validation_loss")]

@@ -23,7 +23,7 @@ def _cosine(step: int, num_steps: int) -> float:
 
 
 def _one_cycle(step: int, num_steps: int) -> float:
-    """Cosine rise over the first 30 % of the steps, cosine fall to nearly nothing."""
+    """Cosine rise over the first 30% of the steps, then cosine fall to almost zero."""
     peak = _WARM_UP * num_steps - 1
     if step <= peak:
         return _between(_START, 1.0, step / peak)
@@ -39,21 +39,15 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "cosine": _cosine,
     "one_cycle": _one_cycle,
 }
-"""The share of the peak rate at one step (0 is the first) of a trial of so many steps."""
+"""The fraction of the peak rate at a step (0 is the first), given the trial's total of steps."""
 
 
 def learning_rates(
     recipe: Recipe, epoch: int, num_steps: int, device: torch.device
 ) -> torch.Tensor:
-    """The learning rates of one epoch's steps, shape (num_steps,).
+    """The learning rates of one epoch's steps, shape (num_steps,); the first epoch is 0.
 
     float64 on the CPU, whose optimiser kernels read a double; float32 on a GPU, whose read a float.
-
-    Args:
-        recipe: Names the schedule, its peak, and the trial's number of epochs.
-        epoch: 0 for the first epoch.
-        num_steps: Steps of one epoch.
-        device: Where the optimiser reads them.
     """
     schedule = SCHEDULES[recipe.learning_rate_schedule]
     total = recipe.epochs * num_steps

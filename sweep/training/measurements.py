@@ -1,4 +1,4 @@
-"""What one epoch of each trial of a group gave.
+"""The metrics of one epoch of each trial of a group.
 
 Shape legend: K lanes, N validation examples, C classes.
 """
@@ -20,13 +20,13 @@ __all__ = ["Measurement", "measure"]
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one epoch of one trial gave.
+    """The metrics of one epoch of one trial.
 
     Attributes:
-        values: The metrics by name, as in `EpochMetrics`.
-        predictions: Predicted class of each validation example, int64, on the device, shape (N,).
-        losses: Cross-entropy of each of them in nats, shape (N,), or None if it is not needed.
-        learning_rate: The rate at the epoch's last step.
+        values: By name, as in `EpochMetrics`.
+        predictions: Class of each validation example, int64, on the device, shape (N,).
+        losses: Cross-entropy of each validation example in nats, shape (N,); None if not needed.
+        learning_rate: At the epoch's last step.
     """
 
     values: Mapping[str, float]
@@ -44,7 +44,7 @@ def measure(
     losses: Tensor | None,
     rates: Tensor,
 ) -> list[Measurement]:
-    """Put together what an epoch gave, with the metrics that follow from the predictions.
+    """The measurement of each lane, with the metrics that follow from its predictions.
 
     Args:
         batches: The data that were trained and validated on.
@@ -52,7 +52,7 @@ def measure(
         validation_losses: Sums over the validation examples, float64, shape (K,).
         predictions: Predicted classes, int64, shape (K, N).
         losses: Of each validation example, shape (K, N), or None.
-        rates: The learning rates of the last step, shape (K,).
+        rates: Learning rates of the last step, shape (K,).
     """
     labels, num_classes = batches.validation.labels, batches.spec.num_classes
     # The one time in an epoch that the host waits for a GPU.
@@ -74,7 +74,7 @@ def measure(
 def _class_counts(
     predictions: Tensor, labels: Tensor, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often each class was right, there, and predicted; each of shape (K, C)."""
+    """How often each class was predicted rightly, present, and predicted; shape (K, C) each."""
     num_lanes = len(predictions)
     offsets = torch.arange(num_lanes, device=labels.device).unsqueeze(1) * num_classes
     size = num_lanes * num_classes

@@ -1,9 +1,8 @@
 """Optimisers by name, one fused kernel for all tensors of a network.
 
-The classes of `torch.optim` import the compiler when they are made, which costs each worker
-almost two seconds before its first step, and spend more time on sorting their arguments than a
-small network's update takes. The kernels beneath them do the same arithmetic; tests hold them
-to the classes.
+The classes of `torch.optim` import the compiler, which costs each worker almost two seconds, and
+spend longer on sorting their arguments than a small network's update takes. The kernels beneath
+them do the same arithmetic; tests compare them with the classes.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ __all__ = ["OPTIMIZERS", "Optimizer", "build_optimizer", "optimizer_tensors"]
 class Optimizer(Protocol):
     """Updates the tensors of one network.
 
-    Attributes:
-        moments: Its memory of earlier gradients: lists of tensors shaped like the parameters.
-        counters: The rest of its memory.
+    `moments` hold lists of tensors shaped like the parameters; `counters` the rest of its state.
     """
 
     moments: dict[str, list[Tensor]]
@@ -33,18 +30,15 @@ class Optimizer(Protocol):
     def step(
         self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
     ) -> None:
-        """Update every parameter in place.
+        """Update every parameter in place; `learning_rate` is one number, on their device.
 
-        Args:
-            parameters: As they were when the optimiser was built, or moved elsewhere.
-            gradients: One for each, of the same shape and dtype.
-            learning_rate: One number, on the device of the parameters.
+        The parameters may have moved since the optimiser was built.
         """
         ...
 
 
 class _Adam:
-    """Adam with the decay added to the gradient, or AdamW with the decay beside it."""
+    """Adam, which adds the decay to the gradient, or AdamW, which decouples it."""
 
     def __init__(self, parameters: list[Tensor], weight_decay: float, *, decoupled: bool) -> None:
         self._weight_decay = weight_decay
@@ -114,18 +108,16 @@ OPTIMIZERS: dict[str, Callable[[list[Tensor], Recipe], Optimizer]] = {
 
 
 def build_optimizer(parameters: list[Tensor], recipe: Recipe) -> Optimizer:
-    """The optimiser that a recipe names, with PyTorch's defaults for the rest."""
+    """The optimiser that a recipe names, otherwise with PyTorch's defaults."""
     return OPTIMIZERS[recipe.optimizer](parameters, recipe)
 
 
 def optimizer_tensors(
     optimizer: Optimizer, trim: Callable[[Sequence[Tensor]], list[Tensor]] = list
 ) -> dict[str, Tensor]:
-    """What an optimiser remembers, by name: its own tensors, or views of them.
+    """An optimiser's state by name: its own tensors, or views of them.
 
-    Args:
-        optimizer: Whose memory it is.
-        trim: Takes the padding from tensors that are shaped like the parameters.
+    `trim` removes the padding from tensors that are shaped like the parameters.
     """
     tensors = dict(optimizer.counters)
     for moment, padded in optimizer.moments.items():

@@ -1,4 +1,4 @@
-"""How trials end: what an engine reports of them, failures included."""
+"""What an engine reports when a trial ends, failures included."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ __all__ = ["Outcomes", "failure_of", "one_line"]
 
 
 class Outcomes:
-    """Makes the outcomes of an engine's trials.
-
-    Attributes:
-        hardware: The device and the name of its hardware.
-    """
+    """Makes the outcomes of an engine's trials; `hardware` names the device."""
 
     def __init__(self, settings: TrainingSettings, batches: Batches) -> None:
         self._engine = settings.engine
@@ -33,7 +29,7 @@ class Outcomes:
     def outcome(
         self, lane: Lane, state: TrialState, failure: Failure | None = None
     ) -> TrialOutcome:
-        """How a trial ended: COMPLETE, with its best weights, PRUNED or FAIL."""
+        """How a trial ended. Its best weights go along if it is COMPLETE."""
         best, batches = lane.best, self._batches
         predictions = losses = weights = None
         if best is not None:
@@ -64,13 +60,13 @@ class Outcomes:
 
 
 def failure_of(error: Exception) -> Failure:
-    """Sort an exception into the kinds of failure."""
+    """An exception as a failure."""
     kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.EXCEPTION
     text = "".join(traceback.format_exception(error))
     return Failure(kind, f"{type(error).__name__}: {one_line(error)}", text)
 
 
 def one_line(error: Exception) -> str:
-    """The first line of what an exception says, or its type."""
+    """The first line of an exception's message, or its type."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

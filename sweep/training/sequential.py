@@ -1,4 +1,4 @@
-"""The reference: one network, plain PyTorch, autograd. What is fast elsewhere must agree with it.
+"""The reference engine: one network in plain PyTorch. Faster engines must agree with it.
 
 Shape legend: B batch, D inputs.
 """
@@ -25,13 +25,7 @@ __all__ = ["SequentialGroup"]
 
 
 class SequentialGroup:
-    """One trial on its own (see `sweep.training.groups.Group`).
-
-    Args:
-        lanes: The trial.
-        batches: The data.
-        family: What builds its network.
-    """
+    """One trial on its own (see `sweep.training.groups.Group`)."""
 
     def __init__(self, lanes: Sequence[Lane], batches: Batches, family: Family) -> None:
         (lane,) = lanes
@@ -101,11 +95,11 @@ class SequentialGroup:
         return {name: w.detach().clone() for name, w in self._model.state_dict().items()}
 
     def keep(self, lanes: Sequence[int]) -> None:
-        """Nothing can leave a stack of one but the whole of it."""
+        """Nothing to keep: the only lane leaves with the whole group."""
         raise ValueError(f"a sequential group keeps its only lane; asked to keep {list(lanes)}")
 
     def tensors(self, _lane: int) -> dict[str, Tensor]:
-        """All that the training depends on, but for the generator."""
+        """All training state but the generator."""
         return {
             **named("network", self._model.state_dict()),
             **named("optimizer", optimizer_tensors(self._optimizer)),

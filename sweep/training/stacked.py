@@ -1,7 +1,7 @@
 """Many trials at once: they share each batch, and each kernel serves all of them.
 
-A step is one function: read the batch, forward, loss, autograd, one optimiser kernel for each lane.
-On a GPU it is captured once and replayed.
+A step is one function, which a GPU captures once and replays: read the batch, forward, loss,
+autograd, one optimiser kernel per lane.
 
 Shape legend: B batch, K lanes, C classes.
 """
@@ -32,7 +32,7 @@ __all__ = ["StackedGroup", "cross_entropies", "training_losses"]
 
 
 class _Seat(NamedTuple):
-    """What a lane takes along when the stack closes its gaps."""
+    """What a lane keeps when others leave the stack."""
 
     generator: torch.Generator
     optimizer: Optimizer
@@ -40,13 +40,7 @@ class _Seat(NamedTuple):
 
 
 class StackedGroup:
-    """Trials of one batch size, trained together (see `sweep.training.groups.Group`).
-
-    Args:
-        lanes: The trials.
-        batches: The data.
-        family: What builds their networks.
-    """
+    """Trials of one batch size, trained together (see `sweep.training.groups.Group`)."""
 
     def __init__(self, lanes: Sequence[Lane], batches: Batches, family: Family) -> None:
         sizes = {lane.recipe.batch_size for lane in lanes}
@@ -61,7 +55,7 @@ class StackedGroup:
         )
         self._network = self._build_network()
         self._seats = [self._seat(position) for position in range(len(lanes))]
-        # Losses in nats and hits of the examples that were trained on in the epoch.
+        # Losses in nats and hits, summed over the examples trained in this epoch.
         self._sums = torch.zeros(2, len(lanes), dtype=torch.float64, device=batches.device)
         self._rates = self._sums.new_empty(0, len(lanes))
         self._prepare()
@@ -105,7 +99,7 @@ class StackedGroup:
         return {name: tensor.clone() for name, tensor in self._weights(position).items()}
 
     def tensors(self, position: int) -> dict[str, Tensor]:
-        """All that the training of one lane depends on, but for its generator."""
+        """All training state of one lane but its generator."""
         trim = partial(self._network.trim, position)
         return {
             **named("network", self._weights(position)),
@@ -119,7 +113,7 @@ class StackedGroup:
         return self._seats[position].generator
 
     def keep(self, positions: Sequence[int]) -> None:
-        """Let the other lanes go and close the gaps."""
+        """Drop the other lanes."""
         old, chosen = self._network, list(positions)
         self.lanes = [self.lanes[position] for position in chosen]
         self._seats = [self._seats[position] for position in chosen]
@@ -165,7 +159,7 @@ class StackedGroup:
         return dict(zip(self._seats[position].weight_names, tensors, strict=True))
 
     def _prepare(self) -> None:
-        """Forget the graphs of the former stack."""
+        """Make new passes, without the graphs of the former stack."""
         device, generators = self._batches.device, [seat.generator for seat in self._seats]
         smoothing = [lane.recipe.label_smoothing for lane in self.lanes]
         like = self._network.parameters[0]
@@ -183,7 +177,7 @@ class StackedGroup:
 
 @dataclass(frozen=True, slots=True)
 class _Passes:
-    """What is done with a batch. Does not know its group, whose memory goes with the last user."""
+    """What is done with a batch. Holds no reference to its group, whose memory must be freed."""
 
     network: StackedNetwork
     batches: Batches
@@ -198,7 +192,7 @@ class _Passes:
         inputs, labels = self.batches.read(self.batches.train, rows)
         logits = self._logits(inputs, self.generators)
         losses = training_losses(logits, labels, self.smoothing)
-        # A lane's loss is the mean, and no lane's depends on another's weights.
+        # A lane's loss is the mean, and does not depend on other lanes' weights.
         share = torch.full_like(losses, 1 / len(labels))
         gradients = torch.autograd.grad(losses, self.network.parameters, share)
         lanes = zip(
@@ -215,7 +209,7 @@ class _Passes:
 
     @torch.no_grad()
     def check(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Measure on these examples: their losses and predictions in each lane, shape (K, B)."""
+        """The losses and predictions of these examples in each lane, shape (K, B) both."""
         inputs, labels = self.batches.read(self.batches.validation, rows)
         logits = self._logits(inputs)
         # Not `argmax`, which takes six times as long over any but the last dimension on a CPU.
@@ -233,10 +227,7 @@ class _Passes:
 def training_losses(logits: Tensor, labels: Tensor, smoothing: Tensor | None) -> Tensor:
     """The sum of each lane's losses over the batch, in nats, shape (K,).
 
-    Args:
-        logits: Shape (K, C, B).
-        labels: Classes, int64, shape (B,).
-        smoothing: Each lane's label smoothing, shape (K, 1), or None for none at all.
+    Shapes are (K, C, B) of logits, (B,) of labels, (K, 1) of the label smoothing.
     """
     losses = cross_entropies(logits, labels)
     if smoothing is not None:
@@ -246,10 +237,5 @@ def training_losses(logits: Tensor, labels: Tensor, smoothing: Tensor | None) ->
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy of each example in each lane, in nats, shape (K, B).
-
-    Args:
-        logits: Shape (K, C, B).
-        labels: Classes, int64, shape (B,).
-    """
+    """Cross-entropies in nats, shape (K, B), of logits, (K, C, B), and labels, int64, (B,)."""
     return functional.cross_entropy(logits, labels.expand(len(logits), -1), reduction="none")

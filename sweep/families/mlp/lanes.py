@@ -1,8 +1,8 @@
 """Many multi-layer perceptrons computed at once: ordinary differentiable code.
 
-Units come before images in all shapes, so that a lane is one contiguous piece of every tensor.
-Padding stays zero: its weights are zero, and where an activation makes something else of a zero,
-its outputs are set to zero; its gradients are then zero too.
+Units come before examples in all shapes, so that a lane is one contiguous piece of every tensor.
+Padding stays zero: its weights are zero, its outputs are masked where the activation of 0 is not 0,
+and so its gradients are zero too.
 
 Shape legend: R rows of the first layer (units of all lanes), D inputs, B batch, K lanes, k lanes of
 a block that have a certain layer, H hidden units with padding, C classes.
@@ -26,11 +26,7 @@ _Generators = Sequence[torch.Generator] | None
 
 
 class StackedMLP:
-    """The networks of K configurations, as `MLP` computes each of them.
-
-    See `sweep.families.StackedNetwork`. `networks` are sorted by `stack_key`; `parameters` holds
-    one leaf tensor for each layer of all lanes, or of all lanes of a block.
-    """
+    """The networks of K configurations (see `sweep.families.StackedNetwork`)."""
 
     def __init__(
         self,
@@ -47,19 +43,14 @@ class StackedMLP:
         self._blocks = [_Block(block, spec.num_classes, nothing) for block in plan]
         self._layer_sizes = [network.layer_size for network in networks]
         self.parameters = [*self._first, *(p for block in self._blocks for p in block.parameters)]
-        # Where in the stack the lanes begin that `_pieces` gives something of.
+        # Position in the stack of the first lane of each tensor that `_pieces` returns.
         self._positions = [block.first for block in plan] * 2
         for block, ours in zip(plan, self._blocks, strict=True):
             self._positions += [block.first] * len(ours.parameters)
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        """Cut tensors shaped like `parameters` into lanes.
-
-        Returns:
-            For each lane contiguous views of its part, padding included, in the order of its
-            layers: of each layer weight and bias.
-        """
+        """Each lane's contiguous views, padding included: weight and bias of layer after layer."""
         lanes: list[list[Tensor]] = [[] for _ in self._layer_sizes]
         for start, piece in zip(self._positions, self._pieces(tensors), strict=True):
             for position, view in enumerate(piece.unbind(), start):
@@ -67,7 +58,7 @@ class StackedMLP:
         return lanes
 
     def trim(self, position: int, views: Sequence[Tensor]) -> list[Tensor]:
-        """Take the padding from a lane's views: shaped as `MLP.parameters()` gives them."""
+        """A lane's views without padding, shaped like `MLP.parameters()`."""
         units = slice(0, self._layer_sizes[position])
         trimmed = []
         for index in range(0, len(views), 2):
@@ -77,10 +68,7 @@ class StackedMLP:
         return trimmed
 
     def forward(self, inputs: Tensor, generators: _Generators = None) -> Tensor:
-        """Logits of all lanes, shape (K, C, B), from normalised examples, shape (B, *input_shape).
-
-        Without the generators of the lanes' dropout masks, nothing is dropped.
-        """
+        """Logits of all lanes; dropout needs the generators of its masks."""
         weight, bias = self._first
         rows = _split(torch.addmm(bias, weight, inputs.flatten(1).t()), self._num_rows)
         blocks = zip(self._blocks, rows, strict=True)
@@ -127,8 +115,7 @@ class _Block:
 class _Layer:
     """Hidden layer `index` of the k lanes of a block that have it.
 
-    Attributes:
-        parameters: Its weight and bias; those of the first layer are not the block's.
+    `parameters` are its weight and bias; the first layer's belong to the whole stack.
     """
 
     def __init__(self, plan: Block, index: int, like: Tensor) -> None:
@@ -142,9 +129,7 @@ class _Layer:
     def forward(self, inputs: Tensor, generators: _Generators) -> tuple[list[Tensor], list[Tensor]]:
         """The outputs of lanes that have a further hidden layer, and of those that have none.
 
-        Args:
-            inputs: Outputs of the layer below, shape (k, H, B); for the first layer, its own.
-            generators: See `StackedMLP.forward`.
+        `inputs` are outputs of the layer below, shape (k, H, B); for the first layer, its own sums.
         """
         if self.parameters:
             weight, bias = self.parameters
@@ -155,7 +140,7 @@ class _Layer:
 
 
 class _Run:
-    """Activation and dropout of neighbours."""
+    """Activation and dropout of neighbouring lanes."""
 
     def __init__(self, plan: Block, run: Run, like: Tensor) -> None:
         self._activation = ACTIVATIONS[run.activation]()
@@ -174,7 +159,7 @@ class _Run:
         self._scales = like.new_tensor([1 / (1 - dropout) for dropout in dropouts]).view(-1, 1, 1)
 
     def forward(self, inputs: Tensor, generators: _Generators) -> Tensor:
-        """From a layer's sums to what the next one reads, shape (., H, B) both."""
+        """A layer's outputs from its sums, both of shape (lanes, H, B)."""
         outputs: Tensor = self._activation(inputs)
         if self._units is not None:
             outputs = outputs * self._units
@@ -183,7 +168,7 @@ class _Run:
         return outputs
 
     def _draw_masks(self, outputs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Draw each lane's mask from its own generator, scaled, in the precision of the weights."""
+        """Scaled masks, each from its lane's generator, in the precision of the weights."""
         masks = torch.ones_like(outputs, dtype=self._scales.dtype)
         lanes = masks.unbind()
         for position, lane, size, keep in self._dropouts:
@@ -200,7 +185,7 @@ def _linear(like: Tensor, *shape: int) -> list[Tensor]:
 
 
 def _split(tensor: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
-    """Parts along the first dimension; not cut, if it is one part."""
+    """Parts along the first dimension."""
     return tensor.split(sizes) if len(sizes) > 1 else [tensor]
 
 

@@ -1,10 +1,8 @@
-"""How the lanes of a stack lie beside each other. Plain Python, no tensors.
+"""How the lanes of a stack are arranged. Plain Python, no tensors.
 
-All lanes read the same batch, so their first layers are one matrix product: its rows are the
-hidden units of all lanes. Lanes of one width form a block, whose further layers are batched
-products. Within a block lanes are sorted by depth, deepest first, so that the lanes that have a
-certain hidden layer are the first ones, and by activation, so that the lanes that share one are
-neighbours: tensors are split, never gathered.
+The first layers of all lanes are one matrix product, because all lanes read the same batch. Lanes
+of one width form a block, whose further layers are batched products. In a block lanes are sorted by
+depth, deepest first, and by activation, so that tensors are split, never gathered.
 """
 
 from __future__ import annotations
@@ -31,13 +29,12 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Neighbouring lanes of one width.
+    """Neighbouring lanes of one width, deepest first.
 
     Attributes:
         first: Position in the stack of the block's first lane.
-        width: Rows of each lane in the first layer: hidden units, padding included, or, for
-            lanes without a hidden layer, the number of classes.
-        lanes: The networks, deepest first.
+        width: Rows of each lane in the first layer: hidden units with padding, or the number of
+            classes for lanes without a hidden layer.
     """
 
     first: int
@@ -59,7 +56,7 @@ class Block:
         return sum(network.num_layers - 1 > layer for network in self.lanes)
 
     def runs(self, layer: int) -> list[Run]:
-        """Neighbours that share the activation of hidden layer `layer`, and go on or end there."""
+        """Neighbours with one activation in hidden layer `layer`, all ending there or none."""
         deeper = self.having(layer + 1)
         lanes = enumerate(self.lanes[: self.having(layer)])
         runs, start = [], 0
@@ -73,17 +70,17 @@ class Block:
 
 
 def stacked_width(layer_size: int) -> int:
-    """The width that a lane has in a stack: rounded up to one of eight steps per octave.
+    """The width of a lane in a stack: rounded up to one of eight steps per octave.
 
-    Lanes of nearly the same width then share batched products, and padding adds at most an
-    eighth. Powers of two are not padded at all.
+    Lanes of similar width then share batched products, and padding adds at most an eighth; powers
+    of two get none.
     """
     step = max(1, (1 << (layer_size.bit_length() - 1)) // _STEPS_PER_OCTAVE)
     return math.ceil(layer_size / step) * step
 
 
 def stack_key(network: MlpParameters) -> tuple[int, int, str]:
-    """The key by which the lanes of a stack are sorted: width, depth, activation."""
+    """Sort key of the lanes of a stack: width, depth, activation."""
     num_hidden = network.num_layers - 1
     width = stacked_width(network.layer_size) if num_hidden else 0
     return (width, -num_hidden, network.activation)

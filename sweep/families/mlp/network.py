@@ -24,10 +24,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class _Dropout(nn.Module):
-    """Dropout whose masks come from a generator of its own.
+    """Dropout whose masks come from its own generator.
 
-    A mask is drawn unit by unit, shape (H, B), so that it is the same one when the network is
-    trained in a stack, where units come before images.
+    A mask is drawn unit by unit, shape (H, B), to be the same as in a stack, where units come
+    before examples.
     """
 
     def __init__(self, probability: float, generator: torch.Generator | None) -> None:
@@ -46,19 +46,10 @@ class _Dropout(nn.Module):
 class MLP(nn.Module):
     """`num_layers` linear layers; activation and dropout follow each but the last.
 
-    Weights are drawn as `torch.nn.Linear` draws them, from torch's global generator.
-
-    Example:
-        - `num_layers=1`: D → C, softmax regression; `layer_size`, `activation` and `dropout`
-          are without effect.
-        - `num_layers=2`: D → H → C.
-        - `num_layers=4`: D → H → H → H → C.
-
-    Args:
-        network: Depth, width, activation and dropout.
-        spec: Gives D and C.
-        generator: Source of the dropout masks, on the device of the network; torch's global one
-            if None.
+    Weights are drawn as `torch.nn.Linear` draws them, from torch's global generator. One layer is
+    D → C, softmax regression, where `layer_size`, `activation` and `dropout` have no effect; four
+    are D → H → H → H → C. `generator` is the source of the dropout masks, on the device of the
+    network; None is torch's global one.
     """
 
     def __init__(

@@ -197,9 +197,9 @@ def test_a_worker_that_cannot_be_forked_is_said_and_the_others_go_on(monkeypatch
         server._answer()
     assert os.read(said, 100) == b"it could not be forked: [Errno 11] too many"
     assert fork_server.receive(ours)[0] == {"ended": 0, "code": 1}
-    wait_for(lambda: server._bury() or not server._children)
+    wait_for(lambda: server._reap() or not server._children)
     assert fork_server.receive(ours)[0] == {"ended": 1, "code": 7}
-    server._leave_behind()
+    server._close_all()
     ours.close()
     os.close(said)
     os.close(output)

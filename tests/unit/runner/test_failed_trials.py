@@ -451,8 +451,8 @@ class DiesOnceSaved:
         if isinstance(data, bytes) and isinstance(unpack(data)[0], Epoch):
             self._is_over = True
             link.send(pack(Save()))
-            while (said := link.next()) is not None:
-                self._queue.append((link, said))
+            while link.said:
+                self._queue.append((link, link.said.popleft()))
             self._queue.append((link, Ended("signal 9", by_itself=False)))
         return received
 
