@@ -93,7 +93,7 @@ def test_a_page_leads_with_what_the_study_ranks_by(
     assert f"1 − {words} (%)" in html
     assert "McNemar" not in text
     said = " ".join(answer_text(reported(search, by_metric, None)).split())
-    assert f"its test {words} {tested[metric]:.2%} (95 % interval " in said
+    assert f"its test {words} {tested[metric]:.2%} (95% interval " in said
     assert f"be told from the best by validation_{metric} (paired bootstrap test, Holm)" in said
 
 
