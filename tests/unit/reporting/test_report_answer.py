@@ -112,16 +112,18 @@ def test_too_much_of_a_loss_is_above_zero(space: SearchSpace) -> None:
     [
         (
             [[4], [6]],
-            "(1 run); trial 0, the best of the search, is the best on fresh seeds, too; one run each",
+            "(1 run); trial 0, the best of the search, is the best on fresh seeds, too; "
+            "one run each proves little",
         ),
         (
             [[6], [4]],
-            "(1 run); trial 0, the best of the search, is number 2 on fresh seeds, behind trial 1: not tes",
+            "(1 run); trial 0, the best of the search, is number 2 on fresh seeds, "
+            "behind trial 1: not tested against it",
         ),
         (
             [[1, FAIL], [4, 6]],
-            "; trial 0, the best of the search, is number 2 on fresh seeds, behind trial 1: 1 of its "
-            "2 runs failed\nfailed 1 of 2 runs",
+            "; trial 0, the best of the search, is number 2 on fresh seeds, "
+            "behind trial 1: 1 of its 2 runs failed\nfailed 1 of 2 runs",
         ),
         ([[4, 6], [1, FAIL]], "\nfailed 1 of 2 runs of trial 1: fewer failures count for more"),
         ([[FAIL, 4], [FAIL, FAIL]], "failed 1 of 2 runs of trial 0, 2 of 2 runs of trial 1:"),
