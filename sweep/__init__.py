@@ -1,11 +1,11 @@
 """Hyperparameter sweeps for small networks.
 
-`load_space` reads a search space, `run` and `resume` search it, `report` writes what came out,
-`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds;
-`predict` uses the chosen network. `StudyOptions`, `WorkOptions` and `PlaceOptions` document the
-options that these functions share.
-Values are returned, nothing is printed. Importing this package imports neither torch nor
-matplotlib; the functions import what they need when they are first used.
+`load_space` reads a search space, `run` and `resume` search it, `report` writes the results,
+`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds; `predict` uses
+the chosen network. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared options.
+
+Functions return values and print nothing. Importing this package imports neither torch nor
+matplotlib: each function imports what it needs when it is called.
 """
 
 from __future__ import annotations

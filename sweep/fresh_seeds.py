@@ -1,7 +1,7 @@
 """`confirm`: the best configurations of a search on fresh seeds, and only then the test split.
 
-The runs are a study of their own beside the search, so that they are recorded, killed and resumed,
-examined and shown like any other. Joins what trains, what opens the test split and what compares.
+The runs are a study of their own beside the search: recorded, resumed, examined and shown like any
+other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sweep.runner.sweeps import Request
 from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
-from sweep.words import command_words
+from sweep.words import command_words, counted
 
 if TYPE_CHECKING:
     from sweep.reporting.candidates import Confirmation
@@ -50,29 +50,25 @@ def confirm(
 ) -> Confirmation:
     """Retrain a search's best configurations on fresh seeds, then test the winner's runs.
 
-    The runs are a study of their own, `STUDY.confirm`. A confirmation that was begun continues; a
+    The runs are a study of their own, `STUDY.confirm`. An unfinished confirmation continues; a
     finished one is returned as it is.
 
     Args:
         study: Name of the search, which must be finished.
         top: How many configurations; as begun, or 5, if None.
         seeds: Runs of each; as begun, or 5, if None.
-        **options: How and where runs are trained, and who watches: `help(sweep.WorkOptions)` and
-            `help(sweep.PlaceOptions)` document them. The default is what is recorded with the
-            search.
-
-    Returns:
-        Means and intervals of all candidates, the winner, and its test accuracy.
+        **options: See `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`. Their default is
+            what is recorded with the search.
 
     Raises:
         InputError: the request cannot be carried out.
         SweepFailedError: all runs failed, workers do not start, or the disk is full.
-        Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
+        Interrupted: Ctrl-C, or `stop` returned True; the same call continues.
     """
     storage = options.get("storage", DEFAULTS["storage"])
     with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` goes on"):
         train_confirmation(study, top=top, seeds=seeds, **options)
-        # Torch and SciPy, which the driver did not need while it trained.
+        # They need torch and SciPy, which the driver does without while it trains.
         from sweep.evaluation import read_confirmation
         from sweep.reporting.candidates import confirmation
 
@@ -92,15 +88,7 @@ def train_confirmation(
     seeds: int | None = None,
     **options: Unpack[WorkOptions],
 ) -> StudyRecord:
-    """What `confirm` does before it opens the test split; its arguments are the same.
-
-    Returns:
-        The study of the runs, all of which have ended.
-
-    Raises:
-        InputError: the search is not finished, or the request does not fit; nothing was created.
-        SweepFailedError: all runs failed, or workers do not start.
-    """
+    """What `confirm` does before it opens the test split; the runs, which have all ended."""
     whole = complete_options("confirm", WorkOptions, options)
     for name, number in (("top", top), ("seeds", seeds)):
         if number is not None and number < 1:
@@ -119,7 +107,7 @@ def train_confirmation(
             options={
                 **DEFAULTS,
                 **whole,
-                "keep_weights": plan.space.num_trials,  # nobody knows yet whose will be tested
+                "keep_weights": plan.space.num_trials,  # any of them may be tested
             },
             space=plan.space,
             confirms=plan.confirms,
@@ -138,18 +126,14 @@ def train_confirmation(
 
 @contextmanager
 def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> Iterator[None]:
-    """Hold the search until its confirmation is in the store.
+    """Lock the search until its confirmation is in the store.
 
     A report opens the test split for a search's best trial under the search's lock, and only where
     there is no confirmation: neither may begin in the middle of the other. The search's lock is
     taken before that of the runs, never the other way round.
-
-    Raises:
-        StudyLockedError: a driver works on the search, or a report reads its test split.
-        StoreError: the search went on since the plan was made.
     """
     if plan.runs is not None:
-        yield  # everybody sees it already
+        yield  # it is in the store already
         return
     study = plan.confirms.study
     with store.lock(study):
@@ -162,14 +146,7 @@ def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> I
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be trained.
-
-    Attributes:
-        confirms: Which trials of which search are repeated.
-        space: The space of the runs; its name is that of their study.
-        runs: The runs so far, or None if none was begun.
-        notices: What the user should know.
-    """
+    """What is to be trained: the space of the runs, the runs so far, and notes for the user."""
 
     confirms: Confirms
     space: SearchSpace
@@ -178,25 +155,27 @@ class _Plan:
 
 
 def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None) -> _Plan:
-    """What was begun, or something new.
-
-    Raises:
-        InputError: it cannot be trained.
-    """
+    """The plan of a confirmation that was begun, or a new one."""
     if search.confirms is not None:
         raise InputError(
             f"study {search.name!r} is itself a confirmation: "
             f"`{command_words('confirm', search.confirms.study, store.url)}` goes on with it"
         )
     space = stored_space(search)
-    runs = _find_runs(store, search.name)
+    runs = store.read_confirmation(search.name)
+    name = confirmation_name(search.name)
+    if runs is None and store.has_study(name):
+        raise StoreError(
+            f"study {name!r} in {str(store.path)!r} does not confirm {search.name!r}, and the runs "
+            "need its name; run the search again under another name with --study"
+        )
     if runs is None or not have_all_ended(runs):
         _require_finished(search, store.url)
     if runs is None or runs.confirms is None:
         return _new_plan(search, space, _TOP if top is None else top, seeds or _SEEDS)
     confirms = runs.confirms
     same_top = top in (None, len(confirms.trials)) or (
-        # There may be fewer than were asked for.
+        # There may be fewer than requested.
         len(_choose(search, space, top)) == len(confirms.trials)
     )
     if not same_top or seeds not in (None, confirms.num_seeds):
@@ -205,30 +184,13 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
             f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or "
             "none: a search is confirmed once"
         )
-    more = _num_ended(search) - confirms.num_trials
-    notices = []
+    more, notices = _num_ended(search) - confirms.num_trials, []
     if more > 0:
         notices.append(
-            f"study {search.name} has {more} trial{'s' if more > 1 else ''} more than when its "
-            f"confirmation was begun; the best of its first {confirms.num_trials} are confirmed"
+            f"study {search.name} has {counted(more, 'trial')} more than when its confirmation was "
+            f"begun; the best of its first {confirms.num_trials} are confirmed"
         )
     return _Plan(confirms, stored_space(runs), runs, tuple(notices))
-
-
-def _find_runs(store: Store, search: str) -> StudyRecord | None:
-    """The runs that were begun, or None.
-
-    Raises:
-        StoreError: there is another study of their name.
-    """
-    runs = store.read_confirmation(search)
-    name = confirmation_name(search)
-    if runs is None and store.has_study(name):
-        raise StoreError(
-            f"study {name!r} in {str(store.path)!r} does not confirm {search!r}, and the runs need "
-            "its name; run the search again under another name with --study"
-        )
-    return runs
 
 
 def _require_finished(search: StudyRecord, storage: str) -> None:
@@ -256,7 +218,7 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
     confirms = Confirms(search.name, numbers, seeds, num_trials=_num_ended(search))
     notices = []
     if len(chosen) < top:
-        which = "one configuration" if len(chosen) == 1 else f"{len(chosen)} configurations"
+        which = counted(len(chosen), "configuration")
         notices.append(
             f"study {search.name} has only {which} to confirm, not {top}: no more COMPLETE trials "
             "differ"
@@ -265,7 +227,7 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
 
 
 def _choose(search: StudyRecord, space: SearchSpace, top: int | None) -> list[TrialRecord]:
-    """The best trials, each of another configuration, best first."""
+    """The best trials with different configurations, best first."""
     chosen: dict[object, TrialRecord] = {}
     for trial in search.ranked():
         if len(chosen) == top:
@@ -277,12 +239,9 @@ def _choose(search: StudyRecord, space: SearchSpace, top: int | None) -> list[Tr
 def _space_of_runs(
     search: StudyRecord, space: SearchSpace, chosen: list[TrialRecord], seeds: int
 ) -> SearchSpace:
-    """A space that holds the chosen configurations alone, each of them enqueued `seeds` times.
+    """A space of the chosen configurations alone, each of them enqueued `seeds` times.
 
     Its seed differs from the search's, and so do initial weights and the order of images.
-
-    Raises:
-        StoreError: this version cannot train one of the configurations.
     """
     values = {
         name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))

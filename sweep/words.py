@@ -1,4 +1,4 @@
-"""How commands, quantities and configurations are worded, on the terminal and on the page alike.
+"""Wording of commands, quantities and configurations, on the terminal and on the page alike.
 
 Imports the standard library and `sweep.definitions` only.
 """
@@ -45,12 +45,12 @@ _NOTHING = "–"
 
 
 def storage_words(storage: str) -> str:
-    """The option with which a command finds a store; empty for the default."""
+    """The option that names a store; empty for the default one."""
     return "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
 
 
 def command_words(command: str, study: str, storage: str, arguments: str = "") -> str:
-    """A command on a study that can be typed as it stands: `sweep resume mine --storage URL`."""
+    """A command on a study, ready to paste: `sweep resume mine --storage URL`."""
     words = f"sweep {command} {shlex.quote(study)} {arguments}".rstrip()
     return words + storage_words(storage)
 
@@ -59,12 +59,12 @@ def command_words(command: str, study: str, storage: str, arguments: str = "") -
 
 
 def metric_words(name: str) -> str:
-    """The name of a metric or value as people say it: `validation macro F1`."""
+    """The readable name of a metric or value: `validation macro F1`."""
     return name.replace("f1_macro", "macro_F1").replace("_", " ")
 
 
 def capital(words: str) -> str:
-    """Words at the beginning of a sentence; `str.capitalize` would write `macro f1`."""
+    """Words with a capital first letter; `str.capitalize` would write `Macro f1`."""
     return words[:1].upper() + words[1:]
 
 
@@ -86,7 +86,7 @@ def number_words(value: Scalar | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
+    """A readable duration: `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds is None:
         return _NOTHING
     seconds = max(0.0, seconds)
@@ -110,7 +110,7 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def percent_or_number(metric: str, value: float | None) -> str:
-    """A value of a metric, such as `test_loss`: shares in percent, losses as they are."""
+    """A value of a metric, such as `test_loss`: shares in percent, losses as numbers."""
     if value is None:
         return _NOTHING
     return percent(value) if is_share(metric) else f"{value:.4f}"
@@ -154,7 +154,7 @@ def _signed(metric: str, difference: float) -> str:
 
 
 def confidence_words(probability: float) -> str:
-    """A probability that is never quite one."""
+    """A probability, which is never quite one."""
     return "> 99.9%" if probability > 0.999 else percent(probability, 1)
 
 
@@ -184,17 +184,12 @@ def params_words(params: Mapping[str, Scalar]) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without anything that a terminal would obey; line ends and tabs stay.
+    """A text that a terminal cannot obey; line ends and tabs stay.
 
-    Names and reasons may come from a stranger's store. Control characters and those that cannot be
-    seen are written as Python's escapes.
+    Names and reasons may come from an untrusted store: control characters and invisible ones become
+    Python's escapes.
     """
-    return "".join(
-        character
-        if character.isprintable() or character in "\n\t\u00a0"
-        else ascii(character)[1:-1]
-        for character in text
-    )
+    return "".join(c if c.isprintable() or c in "\n\t\u00a0" else ascii(c)[1:-1] for c in text)
 
 
 def columns(rows: list[list[str]]) -> list[str]:

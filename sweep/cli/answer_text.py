@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sweep.cli.study_text import failure_lines, headline, training_line
-from sweep.definitions import is_share
+from sweep.definitions import Scalar, is_share
 from sweep.records import StudyState
-from sweep.reporting.answer import Answer, Promise, answer
+from sweep.reporting.answer import Answer, answer
 from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
@@ -17,7 +17,10 @@ from sweep.words import (
     columns,
     command_words,
     counted,
+    difference_interval_words,
+    difference_words,
     duration,
+    interval_words,
     metric_words,
     number_words,
     percent_or_number,
@@ -32,10 +35,7 @@ _SHOWN_FAILURES = 5
 
 
 def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
-    """The configuration to use, how good it is, and what cannot be told from it.
-
-    `storage` is for the commands that the text names.
-    """
+    """The configuration to use and how good it is; `storage` is for the commands that it names."""
     found = answer(study)
     failures = failure_lines(study.record, storage_words(storage))
     lines = [headline(study.record), *training_line(study.record)]
@@ -66,7 +66,6 @@ def _configuration(study: Reported, found: Answer) -> list[str]:
 
 
 def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
-    """What is known about the configuration, line by line."""
     metric = study.record.objective.metric
     cost = counts(study.record)
     rows = [("in the search", f"{metric} {percent_or_number(metric, found.trial.value)}")]
@@ -76,8 +75,11 @@ def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, s
     rows += _tested(study, found, storage)
     for index, promise in enumerate(found.promises):
         label = "  on the test split" if index else "optimism"
-        what = f"{promise.promised} against {promise.kept}"
-        rows.append((label, f"{_difference(promise)}: {what}"))
+        difference = difference_words(promise.metric, promise.difference)
+        if promise.interval is not None:
+            ends = difference_interval_words(promise.metric, promise.interval)
+            difference += f" (95% interval {ends})"
+        rows.append((label, f"{difference}: {promise.promised} against {promise.kept}"))
     clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
     epochs = counted(cost.epochs, "epoch")
     rows.append(("cost", f"{epochs}, {duration(cost.seconds)} of workers' time{clock}"))
@@ -95,14 +97,18 @@ def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tu
     if not confirmation.finished or winner.mean is None:
         command = command_words("confirm", search, storage)
         return [("on fresh seeds", f"not confirmed yet: `{command}` goes on")]
-    mean = f"{metric} {_mean(winner.mean, metric)}"
-    later = confirmation.num_later
-    more = f"; {counted(later, 'later trial')} not confirmed" if later else ""
-    rows = [("on fresh seeds", f"{mean}{_survival(confirmation)}{more}")]
-    rows += _failed(confirmation)
+    said = f"{metric} {_mean_words(metric, winner.mean)}"
+    if winner.mean.interval is not None:
+        said += ", mean and 95% interval"
+    is_alone = len(confirmation.candidates) == 1
+    if not (is_alone or (confirmation.survived and confirmation.num_seeds > 1)):
+        said += f"; {_fate(confirmation)}"
+    if confirmation.num_later:
+        said += f"; {counted(confirmation.num_later, 'later trial')} not confirmed"
+    rows = [("on fresh seeds", said), *_failed(confirmation)]
     if confirmation.test_mean is not None:
-        tested = metric.replace("validation_", "test_")
-        rows.append((metric_words(tested), _mean(confirmation.test_mean, tested)))
+        tested = _on_test(metric)
+        rows.append((metric_words(tested), _mean_words(tested, confirmation.test_mean)))
     return rows
 
 
@@ -118,28 +124,9 @@ def _failed(confirmation: Confirmation) -> list[tuple[str, str]]:
     return [("  failed", f"{', '.join(whose)}: fewer failures count for more than a better mean")]
 
 
-def _survival(confirmation: Confirmation) -> str:
-    """What became of the search's best, unless it clearly won again."""
-    winner, *others = confirmation.candidates
-    if confirmation.survived:
-        if others and confirmation.num_seeds == 1:
-            return "; the best again on one run each, which proves little"
-        return ""
-    (searched,) = (c for c in confirmation.candidates if c.search_rank == 1)
-    who = f"; the best of {confirmation.chosen_from}, trial {searched.trial}, "
-    if searched.num_failed > winner.num_failed:
-        return f"{who}failed more often"
-    how = {
-        True: "cannot be told from it",
-        False: "is worse",
-        None: "was not tested against it",
-    }
-    return who + how[searched.tied]
-
-
 def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
     """Test results of the network: the study's metric, and accuracy."""
-    metric = study.record.objective.metric.replace("validation_", "test_")
+    metric = _on_test(study.record.objective.metric)
     rows: list[tuple[str, str]] = []
     if metric != "test_accuracy" and found.test_value is not None:
         words = _with_interval(metric, found.test_value, found.test_value_interval)
@@ -154,53 +141,39 @@ def _test_words(study: Reported, found: Answer, storage: str) -> str:
             return f"sealed until `{command_words('confirm', study.record.name, storage)}` is done"
         if study.record.state is not StudyState.FINISHED:
             return "sealed until the study is finished"
-        return (
-            f"not read yet: `{command_words('report', study.record.name, storage)}` reads it once"
-        )
+        command = command_words("report", study.record.name, storage)
+        return f"not read yet: `{command}` reads it once"
     return _with_interval("test_accuracy", found.test_accuracy, found.test_accuracy_interval)
 
 
 def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
-    return percent_or_number(metric, value) + _interval_words(metric, interval)
+    words = percent_or_number(metric, value)
+    return (
+        words if interval is None else f"{words} (95% interval {interval_words(metric, interval)})"
+    )
 
 
-def _difference(promise: Promise) -> str:
-    size, digits, unit = (100, 2, " points") if is_share(promise.metric) else (1, 4, "")
-    words = f"{size * promise.difference:+.{digits}f}{unit}"
-    return words + _interval_words(promise.metric, promise.interval, sign="+")
+def _on_test(metric: str) -> str:
+    """The name of a validation metric's counterpart on the test split."""
+    return metric.replace("validation_", "test_")
 
 
-def _interval_words(metric: str, interval: Interval | None, sign: str = "") -> str:
-    if interval is None:
-        return ""
-    size, digits = (100, 2) if is_share(metric) else (1, 4)
-    low, high = (f"{size * end:{sign}.{digits}f}" for end in (interval.low, interval.high))
-    return f" (95% interval {low} to {high})"
-
-
-def _mean(mean: Mean, metric: str) -> str:
-    value, runs = percent_or_number(metric, mean.value), counted(mean.num_runs, "fresh seed")
-    if mean.interval is None:
-        return f"{value} (one run)" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
-    ends = [percent_or_number(metric, end) for end in (mean.interval.low, mean.interval.high)]
-    return f"{value} (mean over {runs}, 95% interval {ends[0]} to {ends[1]})"
+def _varied(names: Iterable[str], configurations: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """The hyperparameters that differ between these configurations."""
+    return [name for name in names if len({str(each.get(name)) for each in configurations}) > 1]
 
 
 def _leaderboard(study: Reported) -> list[str]:
     """The best few of the search, and which of them are tied with the first."""
     comparisons = compare_with_best(study.record)
     rows = leaderboard(study.record, study.space, comparisons, _LEADERBOARD)
-    varied = [
-        name
-        for name in study.space.sampled
-        if len({str(row.trial.params[name]) for row in rows}) > 1
-    ]
+    varied = _varied(study.space.sampled, [row.trial.params for row in rows])
     metric = study.record.objective.metric
     table = [["rank", "trial", metric, "against the best", "epochs run", *varied]]
     for row in rows:
         trial = row.trial
         value = percent_or_number(metric, trial.value)
-        params = [number_words(trial.params[name]) for name in varied]
+        params = [number_words(trial.params.get(name)) for name in varied]
         fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
         table.append([*fixed, str(trial.epochs_run), *params])
     lines = columns(table)
@@ -225,39 +198,34 @@ def _against(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> str:
 
 
 def confirmation_text(study: str, found: Confirmation) -> str:
-    """Which configuration is the best on fresh seeds, how good it is, and what that says."""
+    """Which configuration is the best on fresh seeds, and how good it is."""
     candidates = found.candidates
-    varied = [
-        name
-        for name in candidates[0].params
-        if len({str(candidate.params.get(name)) for candidate in candidates}) > 1
-    ]
+    varied = _varied(candidates[0].params, [candidate.params for candidate in candidates])
     rows = [["rank", "trial", "in the search", "on fresh seeds", "", *varied]]
     rows += [_row(found, candidate, varied) for candidate in candidates]
-    num = len(candidates)
     heading = (
-        f"confirmation of study {study}: {counted(num, 'configuration')}, "
+        f"confirmation of study {study}: {counted(len(candidates), 'configuration')}, "
         f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95% interval"
     )
     lines = [heading, "", *columns(rows), ""]
     if any(candidate.p_value_holm is not None for candidate in candidates):
         lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
     if found.test_mean is not None:
-        metric = found.metric.replace("validation_", "test_")
-        mean = _mean_and_half(metric, found.test_mean)
+        metric = _on_test(found.metric)
+        mean = _mean_words(metric, found.test_mean)
         lines.append(f"{metric_words(metric)} of trial {found.winner}: {mean}")
     return "\n".join([*lines, _fate(found)])
 
 
 def _row(found: Confirmation, candidate: Candidate, varied: list[str]) -> list[str]:
-    mean = "–" if candidate.mean is None else _mean_and_half(found.metric, candidate.mean)
+    mean = "–" if candidate.mean is None else _mean_words(found.metric, candidate.mean)
     return [
         str(candidate.rank),
         str(candidate.trial),
         percent_or_number(found.metric, candidate.search_value),
         mean + (f", {candidate.num_failed} failed" if candidate.num_failed else ""),
         _verdict(found, candidate),
-        *(number_words(candidate.params.get(name, "–")) for name in varied),
+        *(number_words(candidate.params.get(name)) for name in varied),
     ]
 
 
@@ -271,7 +239,7 @@ def _verdict(found: Confirmation, candidate: Candidate) -> str:
 
 
 def _fate(found: Confirmation) -> str:
-    """What became of the search's best trial."""
+    """How the search's best trial fared on fresh seeds."""
     if len(found.candidates) == 1:
         return f"trial {found.winner} was confirmed alone: there is nothing to compare it with"
     best = next(candidate for candidate in found.candidates if candidate.search_rank == 1)
@@ -285,16 +253,14 @@ def _fate(found: Confirmation) -> str:
     return f"{who} is number {best.rank} on fresh seeds, behind trial {found.winner}: {how}"
 
 
-def _mean_and_half(metric: str, mean: Mean) -> str:
-    """`98.12% ± 0.10 (5 runs)`; an interval that was cut at 100 % is given by its ends."""
+def _mean_words(metric: str, mean: Mean) -> str:
+    """`98.12% ± 0.10 (5 runs)`; an interval that was cut at 100% is given by its ends."""
     value = percent_or_number(metric, mean.value)
     runs = counted(mean.num_runs, "run")
     if mean.interval is None:
         return f"{value} ({runs})" if mean.num_runs == 1 else f"{value} ({runs}, all alike)"
-    low, high = mean.interval.low, mean.interval.high
-    half = half_width(mean.value, low, high)
+    half = half_width(mean.value, mean.interval.low, mean.interval.high)
     if half is None:
-        ends = " to ".join(percent_or_number(metric, end) for end in (low, high))
-        return f"{value} ({ends}; {runs})"
+        return f"{value} ({interval_words(metric, mean.interval)}; {runs})"
     value += f" ± {100 * half:.2f}" if is_share(metric) else f" ± {half:.4f}"
     return f"{value} ({runs})"

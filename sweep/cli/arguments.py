@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,12 +31,12 @@ _AS_BEFORE = "If unset, as recorded with the study; auto for a new one."
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given or have a default; the library knows what the others mean."""
+    """The options that were given or have a default; the library completes the others."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def same_places(storage: str, data_dir: Path | None) -> str:
-    """The options that a next command needs to find the same store and data."""
+    """The options with which the next command finds the same store and data."""
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     return storage_words(storage) + data
 
@@ -64,19 +65,12 @@ def _parse_count(
     return count
 
 
-def _duration_option(name: str, help_text: str, **settings: Any) -> Callable[[_Command], _Command]:
-    return click.option(
-        name, metavar="DURATION", callback=_parse_duration, help=help_text, **settings
-    )
-
-
-def _count_option(name: str, help_text: str) -> Callable[[_Command], _Command]:
-    help_text = f"{help_text} {_AS_BEFORE}"
-    return click.option(name, metavar="N|auto", callback=_parse_count, help=help_text)
+_duration_option = partial(click.option, metavar="DURATION", callback=_parse_duration)
+_count_option = partial(click.option, metavar="N|auto", callback=_parse_count)
 
 
 def _together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    """Options that are shown in this order."""
+    """Options in the order in which the help shows them."""
 
     def add(command: _Command) -> _Command:
         for option in reversed(options):
@@ -102,17 +96,21 @@ data_dir_option = click.option(
     help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
 )
 _trial_time_limit = _duration_option(
-    "--trial-time-limit", "A trial that takes longer fails, in place of the budget's limit."
+    "--trial-time-limit", help="A trial that takes longer fails, in place of the budget's limit."
 )
 _checkpoint_every = _duration_option(
     "--checkpoint-every",
-    "How often trials under way are saved.",
+    help="How often trials under way are saved.",
     default=f"{DEFAULTS['checkpoint_every']:g}s",
     show_default=True,
 )
 _places = _together(
-    _count_option("--workers", "Worker processes. auto: one per core, or one per GPU."),
-    _count_option("--threads", "CPU threads of each worker. auto: its share of the cores."),
+    _count_option(
+        "--workers", help=f"Worker processes. auto: one per core, or one per GPU. {_AS_BEFORE}"
+    ),
+    _count_option(
+        "--threads", help=f"CPU threads of each worker. auto: its share of the cores. {_AS_BEFORE}"
+    ),
     click.option(
         "--device",
         default=DEFAULTS["device"],
@@ -128,7 +126,9 @@ _places = _together(
         help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast. "
         f"{_AS_BEFORE}",
     ),
-    _count_option("--lanes", "Trials that a worker trains at once. auto: as many as pay."),
+    _count_option(
+        "--lanes", help=f"Trials that a worker trains at once. auto: as many as pay. {_AS_BEFORE}"
+    ),
     storage_option,
 )
 
@@ -137,7 +137,8 @@ work_options = _together(
         "--trials", type=int, help="The study's total number of trials, in place of the budget's."
     ),
     _duration_option(
-        "--timeout", "Start no new trial after this long (90s, 30m, 1h30m), in this command only."
+        "--timeout",
+        help="Start no new trial after this long (90s, 30m, 1h30m), in this command only.",
     ),
     _trial_time_limit,
     click.option(
@@ -153,7 +154,7 @@ work_options = _together(
     ),
     _places,
 )
-"""What `run` and `resume` share."""
+"""Options of `run` and `resume`."""
 
 confirm_options = _together(
     click.option(
@@ -170,4 +171,4 @@ confirm_options = _together(
     _checkpoint_every,
     _places,
 )
-"""What is confirmed, and how its runs are trained."""
+"""Options of `confirm`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from sweep.records import Failure, TrialState
@@ -14,7 +13,7 @@ __all__ = ["examination_json", "examination_text", "reproduction_json", "reprodu
 
 
 def examination_text(found: Examination) -> str:
-    """What was looked at, what was found, what to do."""
+    """What was examined, what was found, what to do."""
     schema = f", schema {found.schema}" if found.schema else ""
     lines = [f"store {found.path}{schema}"]
     lines.append(f"integrity check: {'ok' if not found.integrity else 'FAILED'}")
@@ -42,7 +41,7 @@ def _shown(name: str) -> str:
 
 
 def examination_json(found: Examination) -> dict[str, Any]:
-    """The same for programs."""
+    """The examination as JSON."""
     return {
         "store": str(found.path),
         "damaged": found.is_damaged,
@@ -57,22 +56,20 @@ def examination_json(found: Examination) -> dict[str, Any]:
             }
             for study in found.studies
         ],
-        "findings": [asdict(finding) for finding in found.findings],
+        "findings": found.findings,
     }
 
 
 def reproduction_text(found: Reproduction) -> str:
-    """Whether a trial is reproduced, how far it is off, and what was different."""
-    number, num_epochs = found.recorded.trial, len(found.recorded.history)
-    where = f"trial {number} of study {found.study}"
-    if found.is_identical:
-        weights = {None: "its weights are not kept", True: "its best weights are the same, too"}
-        lines = [
-            f"{where}: identical: {num_epochs} of {num_epochs} epochs to the last bit, and "
-            f"{weights[found.weights or None]}"
-            if num_epochs
-            else f"{where}: identical: it ends before its first epoch is done, as it did then"
-        ]
+    """Whether a trial is reproduced, by how much it differs, and under what other conditions."""
+    num_epochs = len(found.recorded.history)
+    where = f"trial {found.recorded.trial} of study {found.study}"
+    if found.is_identical and not num_epochs:
+        lines = [f"{where}: identical: it ended before its first epoch was done, as it did then"]
+    elif found.is_identical:
+        weights = "best weights are the same, too" if found.weights else "weights are not kept"
+        epochs = f"{num_epochs} of {num_epochs} epochs to the last bit"
+        lines = [f"{where}: identical: {epochs}, and its {weights}"]
     elif found.first_difference is None:
         others = [] if found.has_same_best else ["its best epoch and predictions"]
         others += ["its best weights"] if found.weights is False else []
@@ -93,7 +90,7 @@ def reproduction_text(found: Reproduction) -> str:
 
 
 def _end_lines(found: Reproduction) -> list[str]:
-    """How the trial ended, if not well, and how its repetition did."""
+    """How the trial ended, unless it completed, and how its repetition did."""
     then, now = found.recorded.failure, found.repeated.failure
     if now is not None and _failure_words(now) == _failure_words(then):
         again = "so does the repetition"
@@ -114,11 +111,11 @@ def _end_lines(found: Reproduction) -> list[str]:
 
 
 def _failure_words(failure: Failure | None) -> str:
-    return "it was not recorded why" if failure is None else f"{failure.kind}: {failure.reason}"
+    return "the reason was not recorded" if failure is None else f"{failure.kind}: {failure.reason}"
 
 
 def reproduction_json(found: Reproduction) -> dict[str, Any]:
-    """The same for programs."""
+    """The comparison as JSON."""
     then, now = found.recorded.failure, found.repeated.failure
     return {
         "study": found.study,

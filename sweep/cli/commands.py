@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,15 @@ def cli() -> None:
     """Hyperparameter sweeps for small networks: YAML in, honest report out."""
 
 
+def _output(as_json: bool, data: Callable[[], Any], text: Callable[[], str]) -> str:
+    """A result as JSON for programs, or as text for people."""
+    if not as_json:
+        return printable(text())
+    from sweep.cli.json_output import json_text
+
+    return json_text(data())
+
+
 @cli.command()
 @space_argument
 @click.option("--study", metavar="NAME", help="Name of the study; the space's own if unset.")
@@ -92,7 +101,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
         return f"what was finished is in the store. Next: sweep resume {name}{words}"
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
-        # Imports take a second, in which a signal may come, too.
+        # The imports take a second, in which a signal may come.
         from sweep.cli.progress import Progress
         from sweep.cli.study_text import summarize
         from sweep.runner import sweeps
@@ -117,8 +126,7 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     The test split is opened at the very end, for the winner alone. The runs are a study of their
     own, STUDY.confirm. After an interruption, the same command continues.
     """
-    places = same_places(options["storage"], options["data_dir"])
-    words = f"{shlex.quote(study)}{places}"
+    words = shlex.quote(study) + same_places(options["storage"], options["data_dir"])
 
     def next_step() -> str:
         return f"what was finished is in the store. Next: sweep confirm {words}"
@@ -126,17 +134,19 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     with handle_errors(next_step), interruptible(next_step) as interruption:
         from sweep import confirm as confirm_study
         from sweep.cli.answer_text import confirmation_text
-        from sweep.cli.json_output import confirmation_json, json_text
+        from sweep.cli.json_output import confirmation_json
         from sweep.cli.progress import Progress
 
         with Progress() as progress:
             found = confirm_study(
                 study, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
-    if as_json:
-        click.echo(json_text(confirmation_json(study, found)))
-    else:
-        click.echo(printable(f"{confirmation_text(study, found)}\nnext: sweep report {words}"))
+    text = _output(
+        as_json,
+        lambda: confirmation_json(study, found),
+        lambda: f"{confirmation_text(study, found)}\nnext: sweep report {words}",
+    )
+    click.echo(text)
 
 
 @cli.command()
@@ -188,14 +198,10 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     """
     with handle_errors(), interruptible(lambda: "nothing was written") as interruption:
         from sweep.cli.checks import reproduction_json, reproduction_text
-        from sweep.cli.json_output import json_text
         from sweep.runner import reproduction
 
         found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
-    if as_json:
-        click.echo(json_text(reproduction_json(found)))
-    else:
-        click.echo(printable(reproduction_text(found)))
+    click.echo(_output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found)))
     return 0 if found.is_identical else FAILED
 
 
@@ -213,18 +219,14 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
     are resized to the data set's, and made grey where those are.
     """
     with handle_errors(), interruptible(lambda: "nothing was written"):
-        from sweep.cli.json_output import json_text
         from sweep.evaluation import predict as predict_images
 
         found = predict_images(study, images, **options)
-    if as_json:
-        click.echo(json_text([asdict(each) for each in found]))
-        return
-    click.echo(
-        printable(f"sweep: network of trial {found[0].trial} of study {found[0].study}"), err=True
-    )
+    if not as_json:
+        note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
+        click.echo(printable(note), err=True)
     rows = [[each.file, each.class_name, f"{each.probability:.2%}"] for each in found]
-    click.echo(printable("\n".join(columns(rows))))
+    click.echo(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
 
 
 @cli.command(name="list")
@@ -232,7 +234,7 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
 @storage_option
 def list_studies(as_json: bool, storage: str) -> None:
     """List the studies of a store."""
-    from sweep.cli.json_output import json_text, study_json
+    from sweep.cli.json_output import study_json
     from sweep.cli.study_text import study_rows
     from sweep.store import Store
 
@@ -241,10 +243,12 @@ def list_studies(as_json: bool, storage: str) -> None:
         if not store.path.exists():
             raise InputError(f"there is no store {str(store.path)!r}; name one with --storage")
         studies = [store.read_study(name) for name in store.study_names()]
-    if as_json:
-        click.echo(json_text([study_json(study, with_trials=False) for study in studies]))
-    else:
-        click.echo(printable(study_rows(studies)))
+    text = _output(
+        as_json,
+        lambda: [study_json(study, with_trials=False) for study in studies],
+        lambda: study_rows(studies),
+    )
+    click.echo(text)
 
 
 @cli.command()
@@ -255,7 +259,7 @@ def list_studies(as_json: bool, storage: str) -> None:
 def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
     """Show a study, or one of its trials."""
     from sweep.cli.answer_text import answer_text
-    from sweep.cli.json_output import answer_json, json_text, study_json, trial_json
+    from sweep.cli.json_output import answer_json, study_json, trial_json
     from sweep.cli.study_text import trial_text
     from sweep.reporting.reported import reported, understood
     from sweep.space import stored_space
@@ -266,20 +270,22 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
         record = store.read_study(study)
         if trial is not None:
             found = record.trial(trial)
-            if as_json:
-                text = json_text(trial_json(record, found, in_full=True))
-            else:
-                is_recorded = store.trials(study).recorded_weights(trial) is not None
-                kept = is_recorded and trial in record.with_weights
-                text = printable(trial_text(record, found, has_weights=kept))
+            is_recorded = store.trials(study).recorded_weights(trial) is not None
+            kept = is_recorded and trial in record.with_weights
+            text = _output(
+                as_json,
+                lambda: trial_json(record, found, in_full=True),
+                lambda: trial_text(record, found, has_weights=kept),
+            )
         else:
             runs = store.read_confirmation(study)
             with understood(study):
                 whole = reported(record, stored_space(record), runs)
-                if as_json:
-                    text = json_text(study_json(record, with_trials=True) | answer_json(whole))
-                else:
-                    text = printable(answer_text(whole, storage))
+                text = _output(
+                    as_json,
+                    lambda: study_json(record, with_trials=True) | answer_json(whole),
+                    lambda: answer_text(whole, storage),
+                )
     click.echo(text)
 
 
@@ -305,12 +311,8 @@ def doctor(store: str, as_json: bool) -> int:
     """
     with handle_errors():
         from sweep.cli.checks import examination_json, examination_text
-        from sweep.cli.json_output import json_text
         from sweep.store import examine
 
         found = examine(store if "://" in store else f"sqlite:///{store}")
-    if as_json:
-        click.echo(json_text(examination_json(found)))
-    else:
-        click.echo(printable(examination_text(found)))
+    click.echo(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
     return FAILED if found.is_damaged else 0

@@ -45,9 +45,9 @@ def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
 class Interruption:
     """Handles SIGINT and SIGTERM while a command works.
 
-    The first signal unwinds the command; once the command polls `requested`, it is only noted, so
-    that no write is cut short. The second one exits at once, which the store survives, too; so
-    does a watchdog some seconds after the first. `next_step` says what the user can do next.
+    The first signal unwinds the command; once the command polls `requested`, the signal is only
+    noted, so that no write is cut short. The second one exits at once, as does a watchdog some
+    seconds after the first; the store survives both.
     """
 
     def __init__(self, next_step: Callable[[], str]) -> None:
@@ -71,7 +71,7 @@ class Interruption:
 
     @property
     def has_unwound(self) -> bool:
-        """Whether a signal was raised as an exception, in the middle of whatever was done."""
+        """Whether a signal was raised as an exception in the middle of the work."""
         return self._signal is not None and not self._polled
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
@@ -99,7 +99,7 @@ class Interruption:
         if self._ended.wait(_PATIENCE_SECONDS):
             return
         try:
-            # Past the buffers and without waiting: standard error may be what holds the command up.
+            # Unbuffered and without waiting: standard error may be what blocks the command.
             line = printable(f"sweep: {self.words}\n").encode(errors="replace")
             if select.select([], [2], [], 0)[1]:
                 os.write(2, line[: select.PIPE_BUF])
@@ -111,8 +111,8 @@ class Interruption:
 def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     """Handle SIGINT and SIGTERM; on the way out say what to do next.
 
-    It belongs inside `handle_errors`: what a signal raises may leave SQLAlchemy as an error of
-    ours, and is still an interruption.
+    Use it inside `handle_errors`: SQLAlchemy may turn what a signal raises into one of our errors,
+    which is still an interruption.
     """
     interruption = Interruption(next_step)
     handled = (signal.SIGINT, signal.SIGTERM)
@@ -125,10 +125,10 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
         is_error = isinstance(error, SweepError) and not isinstance(error, Interrupted)
         if is_error and not interruption.has_unwound:
             raise
-        with suppress(OSError, ValueError):  # nobody may read it
+        with suppress(OSError, ValueError):  # standard error may be closed
             click.echo(printable(f"sweep: {interruption.words}"), err=True)
             sys.stdout.flush()
-        # All is undone by now. Taking PyTorch and the others down takes seconds on a busy machine.
+        # Everything is unwound. Shutting down PyTorch would take seconds on a busy machine.
         os._exit(interruption.exit_code)
     finally:
         for each, handler in before.items():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict
 from typing import Any
 
 from sweep.cli.study_text import dataset_name, failure_kinds
@@ -19,14 +17,14 @@ __all__ = ["answer_json", "confirmation_json", "json_text", "study_json", "trial
 
 
 def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
-    """A study for programs."""
+    """A study, with its trials or only their number."""
     data: dict[str, Any] = {
         "study": study.name,
         "dataset": dataset_name(study),
         "state": str(study.state),
         "objective": {"metric": study.objective.metric, "goal": study.objective.goal},
         "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
-        "training": asdict(study.workers) if study.workers else None,
+        "training": study.workers,
         "best": trial_json(study, study.best) if study.best else None,
         "failures": failure_kinds(study),
     }
@@ -38,7 +36,7 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
 
 
 def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False) -> dict[str, Any]:
-    """A trial for programs; in full with history, environment and failure."""
+    """A trial; in full with history, environment and failure."""
     outcome = trial.outcome
     failure = outcome.failure if outcome else None
     data: dict[str, Any] = {
@@ -49,9 +47,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
         "epochs_run": trial.epochs_run,
         "seconds": outcome.seconds if outcome else None,
         "reason": trial.reason,
-        "failure": (
-            {"kind": str(failure.kind), "reason": failure.reason} if failure is not None else None
-        ),
+        "failure": {"kind": str(failure.kind), "reason": failure.reason} if failure else None,
         "lost_workers": len(trial.lost),
         "retry_of": trial.retry_of,
         "audited": trial.audited,
@@ -66,31 +62,17 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
 
 
 def answer_json(study: Reported) -> dict[str, Any]:
-    """The same for programs: the answer and the confirmation as in `report.json`."""
+    """The answer and the confirmation, as in `report.json`."""
     found = answer(study) if study.record.confirms is None else None
-    return {
-        "answer": answer_document(found) if found is not None else None,
-        "confirmation": plain(study.confirmation),
-    }
+    document = answer_document(found) if found is not None else None
+    return {"answer": document, "confirmation": plain(study.confirmation)}
 
 
 def confirmation_json(study: str, found: Confirmation) -> dict[str, Any]:
-    """A confirmation for programs, as in `report.json`."""
+    """A confirmation, as in `report.json`."""
     return {"search": study, **plain(found)}
 
 
 def json_text(value: Any) -> str:
     """JSON, which has no NaN and no infinity: null, as in `report.json`."""
-    return json.dumps(_without_nan(value), indent=2, allow_nan=False)
-
-
-def _without_nan(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _without_nan(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_without_nan(inner) for inner in value]
-        case float() if not math.isfinite(value):
-            return None
-        case _:
-            return value
+    return json.dumps(plain(value), indent=2, allow_nan=False)

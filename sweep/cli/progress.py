@@ -34,14 +34,15 @@ __all__ = ["Progress", "Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """What a display counts.
+    """What the display counts.
 
     Attributes:
-        study: Name of the study once it is open.
-        num_known: Finished trials when the study was opened.
-        finished: Number of trials that have ended, by their state.
+        study: Name of the study; None until it is open.
+        num_known: Trials that had ended when the study was opened.
+        deadline: On the monotonic clock, in seconds; or None.
+        finished: Number of trials that have ended, by state.
         best: Number and value of the best trial.
-        params: Configurations of the trials under way, and of those that were.
+        params: Configurations of all trials that were under way, by number.
         running: Epoch and value of each trial under way.
         paused: Epoch of each paused trial.
     """
@@ -72,14 +73,14 @@ class Tally:
         return sum(self.finished.values())
 
     def update(self, event: Message) -> None:
-        """Count what happened."""
+        """Count an event."""
         match event:
             case StudyOpened():
                 self._open(event.study)
                 self.deadline, self.num_workers = event.deadline, len(event.devices)
                 self.sampled = event.sampled
             case TrialStarted(config):
-                # What it trained before its last checkpoint is counted when it is resumed.
+                # Its epochs up to the last checkpoint count again once it is resumed.
                 lost, _ = self.running.get(config.number, (0, None))
                 self.epochs -= lost + self.paused.pop(config.number, 0)
                 self.running[config.number] = (0, None)
@@ -103,8 +104,8 @@ class Tally:
 
     def _open(self, study: StudyRecord) -> None:
         self.study, self.num_trials, self.objective = study.name, study.num_trials, study.objective
-        for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
-            self.finished[state] = study.count(state)
+        ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        self.finished = {state: study.count(state) for state in ended}
         self.num_known = self.num_finished
         for trial in study.trials:
             if trial.state is not TrialState.RUNNING:
@@ -136,7 +137,7 @@ class Tally:
         return params_words({name: self.params[trial][name] for name in self.sampled})
 
     def time_left(self) -> str:
-        """The time left by the budget: to the deadline, and by the trials so far."""
+        """The time left: until the deadline, and estimated from the trials so far."""
         parts = []
         if self.deadline is not None:
             parts.append(f"no new trial after {duration(self.deadline - time.monotonic())}")
@@ -148,7 +149,7 @@ class Tally:
 
 
 class Progress:
-    """Shows how a study gets on; a context manager. A terminal's table is redrawn as time goes."""
+    """Shows a study's progress, as a context manager. A terminal's table is redrawn regularly."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -167,7 +168,7 @@ class Progress:
         self._live.stop()
 
     def on_event(self, event: Message) -> None:
-        """Show what happened."""
+        """Show an event."""
         self.tally.update(event)
         if not self._is_live:
             line = self._line(event)
@@ -178,7 +179,7 @@ class Progress:
             self._live.console.print(Text(printable(f"note: {event.text}")))
 
     def _line(self, event: Message) -> str:
-        """An event in one line; empty if it is too small for one."""
+        """An event in one line; empty if it is not worth one."""
         tally = self.tally
         done = f"{tally.num_finished}" + (f"/{tally.num_trials}" if tally.num_trials else "")
         match event:
@@ -223,8 +224,7 @@ class Progress:
         )
         numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
         counts = ", ".join(f"{count} {state.lower()}" for state, count in numbers.items() if count)
-        best = "no best trial yet"
-        metric = tally.objective.metric
+        metric, best = tally.objective.metric, "no best trial yet"
         if tally.best is not None:
             number, value = tally.best
             best = f"best so far: trial {number}, {metric} {tally.words(value, '')}"

@@ -73,18 +73,14 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
 
 
 def _history(outcome: TrialOutcome) -> list[list[str]]:
-    """A row for each epoch under their headings."""
-    history = outcome.history
-    names = dict.fromkeys(name for metrics in history for name in metrics.values)
-    columns: dict[str, list[str]] = {
-        "epoch": [f"{m.epoch}{' *' if m.epoch == outcome.best_epoch else ''}" for m in history],
-        **{
-            name.replace("_", " "): [percent_or_number(name, m.values.get(name)) for m in history]
-            for name in names
-        },
-        "seconds": [f"{m.seconds:.2f}" for m in history],
-    }
-    return [list(columns), *map(list, zip(*columns.values(), strict=True))]
+    """A heading, and a row for each epoch."""
+    names = dict.fromkeys(name for metrics in outcome.history for name in metrics.values)
+    rows = [["epoch", *(name.replace("_", " ") for name in names), "seconds"]]
+    for metrics in outcome.history:
+        star = " *" if metrics.epoch == outcome.best_epoch else ""
+        values = [percent_or_number(name, metrics.values.get(name)) for name in names]
+        rows.append([f"{metrics.epoch}{star}", *values, f"{metrics.seconds:.2f}"])
+    return rows
 
 
 def study_rows(studies: list[StudyRecord]) -> str:
@@ -96,9 +92,9 @@ def study_rows(studies: list[StudyRecord]) -> str:
         metric = study.objective.metric
         best = percent_or_number(metric, study.value(study.best)) if study.best else "–"
         done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        total = "" if study.num_trials is None else f" of {study.num_trials}"
+        trials = f"{done}" if study.num_trials is None else f"{done} of {study.num_trials}"
         paused = study.count(TrialState.PAUSED)
-        trials = f"{done}{total}" + (f", {paused} paused" if paused else "")
+        trials += f", {paused} paused" if paused else ""
         rows.append([study.name, dataset_name(study), str(study.state), trials, best, metric])
     return "\n".join(columns(rows))
 
@@ -107,10 +103,10 @@ def space_text(space: SearchSpace) -> str:
     """A valid search space: what is searched, how much, and what it costs at least."""
     size = estimate(space)
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
-    rows = []
-    for name, domain in space.domains.items():
-        note = "(default)" if space.is_at_default(name) else ""
-        rows.append([f"  {name}", _domain_words(domain), note])
+    rows = [
+        [f"  {name}", _domain_words(domain), "(default)" if space.is_at_default(name) else ""]
+        for name, domain in space.domains.items()
+    ]
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
@@ -129,12 +125,11 @@ def space_text(space: SearchSpace) -> str:
         f"budget: {counted(size.num_trials, 'trial')}{limit}{audits}; at most "
         f"{counted(size.max_epochs, 'epoch')} in all"
     )
-    throughput = measure_throughput()
-    seconds = size.num_trials * size.flops_per_trial / throughput
+    throughput, flops = measure_throughput(), size.num_trials * size.flops_per_trial
     lines.append(
-        f"cost: {size.num_trials * size.flops_per_trial / 1e12:,.1f} TFLOP of matrix products "
-        f"without pruning, about {duration(seconds)} or more at the "
-        f"{throughput / 1e9:,.0f} GFLOP/s just measured on this CPU"
+        f"cost: {flops / 1e12:,.1f} TFLOP of matrix products without pruning, at least about "
+        f"{duration(flops / throughput)} at the {throughput / 1e9:,.0f} GFLOP/s just measured on "
+        "this CPU"
     )
     return "\n".join(lines)
 
@@ -142,9 +137,9 @@ def space_text(space: SearchSpace) -> str:
 def headline(study: StudyRecord) -> str:
     """A study's state and number of trials, in one line."""
     counts = [
-        f"{study.count(state)} {state.lower()}"
+        f"{count} {state.lower()}"
         for state in TrialState
-        if study.count(state) and state is not TrialState.WAITING
+        if state is not TrialState.WAITING and (count := study.count(state))
     ]
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     of = "" if study.num_trials is None else f"{done:,} of "
@@ -155,21 +150,19 @@ def headline(study: StudyRecord) -> str:
 
 
 def training_line(study: StudyRecord) -> list[str]:
-    """How the study is trained, in one line; empty if no sweep has worked on it."""
-    workers = study.workers
-    if workers is None:
+    """How the study is trained, in one line; none before its first run."""
+    choices = study.workers
+    if choices is None:
         return []
     said = {
-        "workers": counted(workers.workers, "worker"),
-        "threads": counted(workers.threads, "thread") + " each",
-        "lanes": counted(workers.lanes, "lane"),
+        "workers": counted(choices.workers, "worker"),
+        "threads": counted(choices.threads, "thread") + " each",
+        "lanes": counted(choices.lanes, "lane"),
     }
-    numbers = [
-        f"{words} (auto)" if name in workers.automatic else words for name, words in said.items()
-    ]
-    return [
-        f"trained by engine {workers.engine}, precision {workers.precision}, {', '.join(numbers)}"
-    ]
+    numbers = ", ".join(
+        f"{words} (auto)" if name in choices.automatic else words for name, words in said.items()
+    )
+    return [f"trained by engine {choices.engine}, precision {choices.precision}, {numbers}"]
 
 
 def _best_lines(study: StudyRecord) -> list[str]:
@@ -178,17 +171,13 @@ def _best_lines(study: StudyRecord) -> list[str]:
         return ["no trial is complete"]
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(best))
-    lines = [
-        f"best trial {best.number}: {metric} {value} "
-        f"(epoch {best.outcome.best_epoch} of {best.params['epochs']})"
-    ]
+    epoch = f"epoch {best.outcome.best_epoch} of {best.params['epochs']}"
+    lines = [f"best trial {best.number}: {metric} {value} ({epoch})"]
     lines += columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
     equals = sum(study.value(trial) == study.value(best) for trial in study.ranked()) - 1
     if equals:
-        lines.append(
-            f"{equals} other trial{'s' if equals > 1 else ''} reached the same {metric}; the "
-            "first one counts as best"
-        )
+        others = counted(equals, "other trial")
+        lines.append(f"{others} reached the same {metric}; the first one counts as best")
     return lines
 
 
@@ -200,8 +189,7 @@ def _audit_lines(study: StudyRecord) -> list[str]:
 
     audit = pruning(study).audit
     assert audit is not None  # noqa: S101 - there are audited trials
-    num = len(audit.trials)
-    line = f"{num} trial{'s' if num > 1 else ''} audited: "
+    line = f"{counted(len(audit.trials), 'trial')} audited: "
     if not audit.num_complete or audit.best_of_others is None:
         return [f"{line}none of them can be compared yet"]
     best = percent_or_number(study.objective.metric, audit.best_of_others)
@@ -212,33 +200,28 @@ def _audit_lines(study: StudyRecord) -> list[str]:
 
 
 def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
-    """How many trials failed and of what, the first of them, and what to do.
-
-    Those that were run again are left out: what counts is how their repetitions ended.
-    """
+    """How many trials failed and why, except those that were run again, and what to do."""
     failed = study.failed
     if not failed:
         return []
-    name = shlex.quote(study.name)
-    kinds = failure_kinds(study)
-    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    study_words = f"{shlex.quote(study.name)}{storage_words}"
+    counts = ", ".join(f"{count} {kind}" for kind, count in failure_kinds(study).items())
     again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
     lines = [f"failed{again}: {counted(len(failed), 'trial')}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
     lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):
         more = len(failed) - len(shown)
-        lines.append(f"  and {more} more (`sweep show {name}{storage_words} --json`)")
+        lines.append(f"  and {more} more (`sweep show {study_words} --json`)")
     if study.confirms is None:
-        lines.append(f"  run them again with `sweep resume {name}{storage_words} --retry-failed`")
+        lines.append(f"  run them again with `sweep resume {study_words} --retry-failed`")
     return lines
 
 
 def failure_kinds(study: StudyRecord) -> dict[str, int]:
-    """Failed trials that were not run again, by the kind of failure."""
+    """Numbers of failed trials that were not run again, by the kind of failure."""
     failures = [trial.outcome.failure if trial.outcome else None for trial in study.failed]
-    kinds = Counter(str(f.kind) if f is not None else "not recorded" for f in failures)
-    return dict(kinds.most_common())
+    return dict(Counter(str(f.kind) if f else "not recorded" for f in failures).most_common())
 
 
 def dataset_name(study: StudyRecord) -> str:

@@ -24,11 +24,7 @@ _KEPT_MISTAKES = 40
 
 
 def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Part) -> TestReading:
-    """Complete the record of an opening. The model was trained on `data`.
-
-    Raises:
-        StoreError: the network's logits are not finite.
-    """
+    """Complete the record of an opening with what a model trained on `data` predicts."""
     logits = compute_logits(model, test.inputs, data).to(torch.float64)
     confidences, predicted = (part.numpy() for part in logits.softmax(1).max(1))
     num_classes = data.spec.num_classes

@@ -1,4 +1,4 @@
-"""Trained networks from a store, which may be a stranger's, and the data that they need."""
+"""Trained networks from a store, which may be untrusted, and the data that they need."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load_networks(
     trials: list[int],
     data_dir: str | os.PathLike[str] | None,
 ) -> tuple[list[nn.Module], TrainingData]:
-    """Networks of trials, and the data that they were trained on.
+    """Networks of trials, and the data they were trained on.
 
     Raises:
         StoreError: a network's weights were not kept, are gone or are not its own.
@@ -52,18 +52,15 @@ def load_networks(
 
 @torch.no_grad()
 def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -> torch.Tensor:
-    """What a network says of examples.
+    """A network's logits, float32, shape (N, C).
 
     Args:
         model: The network.
-        inputs: Shape (N, *input_shape), of the type and on the scale of the data set's own.
+        inputs: Shape (N, *input_shape), in the data set's dtype and scale.
         data: What the network was trained on.
 
-    Returns:
-        Logits, float32, shape (N, C).
-
     Raises:
-        StoreError: they are not finite: these weights were never those of a COMPLETE trial.
+        StoreError: they are not finite, as no COMPLETE trial's are.
     """
     mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
     logits = torch.cat(
@@ -81,7 +78,6 @@ def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -
 
 
 def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, bytes]:
-    """A trial's configuration and its weights."""
     trials = store.trials(record.name)
     weights = trials.read_weights(trial)
     if weights is None:
@@ -110,11 +106,8 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
 def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) -> nn.Module:
     """The trial's network.
 
-    It is made only after its parameters have been found to be possible, and the weights, which are
-    no larger than their file, to be its own.
-
-    Raises:
-        StoreError: they are not.
+    It is built only once its parameters are known to be valid and the weights, no larger than
+    their file, to fit: a forged record cannot fill the memory.
     """
     family = load_family(model)
     try:
@@ -123,7 +116,7 @@ def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) 
         num_parameters = FAMILIES[model].cost(config.params, data.spec).num_parameters
         fits = num_parameters == sum(tensor.numel() for tensor in state.values())
         if fits:
-            with torch.device("meta"):  # no memory is taken
+            with torch.device("meta"):  # allocates nothing
                 shapes = family.build(config.params, data.spec).state_dict()
             fits = {n: t.shape for n, t in shapes.items()} == {n: t.shape for n, t in state.items()}
         reason = "" if fits else "other shapes"

@@ -30,9 +30,9 @@ __all__ = ["read_confirmation", "read_test_split"]
 
 @contextmanager
 def _described() -> Iterator[None]:
-    """Turn a full disk, or a store that another process holds, into one line.
+    """Describe a full disk, or a store that another process holds, in one line.
 
-    What was recorded before stays: the next call goes on, and sees an opening that was cut off.
+    What was recorded stays: the next call continues, and sees an opening that was cut off.
     """
     try:
         yield
@@ -44,19 +44,16 @@ def _described() -> Iterator[None]:
 def read_test_split(
     storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
 ) -> TestReading:
-    """Measure the study's best trial on the test split, if that was not done before.
+    """The best trial's reading of the test split: the recorded one, or else a new one.
 
     Args:
         storage: `sqlite:///` and a path.
         study: Name of the study.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
 
-    Returns:
-        The recorded reading if there is one for the best trial, otherwise a new one.
-
     Raises:
-        StoreError: the study is not finished, is confirmed or being confirmed, has no COMPLETE
-            trial, or the weights are gone.
+        StoreError: the study is not finished, has a confirmation or no COMPLETE trial, or the
+            weights are gone.
         StudyLockedError: the study is finished, and another process holds it.
         DataError: the data set is missing, damaged, or not the study's own.
         SweepFailedError: the store cannot be written.
@@ -96,7 +93,7 @@ def _best(record: StudyRecord) -> int:
 
 
 def _require_unconfirmed(store: Store, study: str) -> None:
-    """Refuse to test what a confirmation may not choose; one whose runs all failed says nothing."""
+    """Refuse a study with a confirmation, unless all of its runs failed."""
     runs = store.read_confirmation(study)
     if runs is None or (have_all_ended(runs) and rank_candidates(runs)[0][1] is None):
         return
@@ -110,19 +107,15 @@ def _require_unconfirmed(store: Store, study: str) -> None:
 def read_confirmation(
     storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
 ) -> StudyRecord:
-    """Measure the winner of a confirmation on the test split: each of its runs, in one opening.
+    """The runs of a confirmation, with a reading of the test split for each of the winner's.
 
     The winner is the configuration with the fewest failed runs and, of these, the best mean
-    objective.
+    objective. Its COMPLETE runs are measured in one opening; what was read is not read again.
 
     Args:
         storage: `sqlite:///` and a path.
         study: Name of the search.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
-
-    Returns:
-        The study of the runs, with a reading of each COMPLETE run of the winner. What was read
-        before is not read again.
 
     Raises:
         StoreError: runs are missing, all failed, or the weights are gone.
@@ -140,7 +133,7 @@ def read_confirmation(
 
 
 def _winning_runs(store: Store, study: str) -> tuple[StudyRecord, list[int]]:
-    """The confirmation of a search, and the numbers of the winner's runs."""
+    """The confirmation of a search, and the numbers of the winner's COMPLETE runs."""
     runs = store.read_confirmation(study)
     if runs is None or not have_all_ended(runs):
         what = "is not confirmed" if runs is None else "has runs of its confirmation that wait"
@@ -163,7 +156,7 @@ def _read(
 ) -> list[TestReading]:
     """Readings of these trials. The test split is opened once for those that have none.
 
-    Everything that can go wrong without opening it is checked first.
+    Everything that can fail without opening it is checked first.
     """
     known = {trial: record.test_reading(trial) for trial in trials}
     unread = [trial for trial, reading in known.items() if reading is None]
@@ -172,8 +165,7 @@ def _read(
         folder = Path(data_dir or default_data_dir())
         settings = stored_space(record).dataset.settings(folder)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        # To the microsecond: an opening is known by its time, and one that was cut off may be
-        # followed by the next within the same second.
+        # To the microsecond: the time identifies an opening, and the next may follow soon.
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
         openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
         _write(store, record.name, openings)

@@ -1,7 +1,6 @@
-"""`predict`: what the chosen network of a study says of image files.
+"""`predict`: classify image files with the chosen network of a study.
 
-A file may be a stranger's: only plain picture formats are opened, and none is unpacked that would
-fill the memory.
+A file may be untrusted: only plain picture formats are opened, and none that would fill the memory.
 """
 
 from __future__ import annotations
@@ -34,10 +33,9 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a network says of an image.
+    """A network's prediction for an image.
 
     Attributes:
-        file: The image's file.
         class_name: The most probable class.
         probability: Its probability, 0 to 1.
         probabilities: Of all classes, by name.
@@ -71,12 +69,9 @@ def predict(
         images: Image files: bright strokes on a dark ground and centred, as in MNIST. They are
             resized to the data set's images, and made grey where those are.
         storage: `sqlite:///` and a path.
-        trial: Number of another trial, whose network is used instead.
+        trial: Use the network of this trial instead.
         data_dir: Folder of local data sets, for the normalisation; `$SWEEP_DATA_DIR` or `data/` if
             None.
-
-    Returns:
-        One prediction for each image.
 
     Raises:
         InputError: there is no such study or trial, or a file is no image.
@@ -93,7 +88,7 @@ def predict(
         raise InputError(f"study {record.name!r} was made with a table, and only images are read")
     pictures = np.stack([read_picture(file, spec.input_shape) for file in files])
     (model,), data = load_networks(store, record, [number], data_dir)
-    # Of the data sets, digits alone has pixels from 0 to 16.
+    # Pixels range from 0 to 16 in digits, and to 255 elsewhere.
     scaled = np.rint(pictures * (data.train.inputs.max() / 255)).astype(np.uint8)
     logits = compute_logits(model, scaled, data)
     return [
@@ -126,22 +121,18 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
 
 
 def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read an image file in the form of a data set's images; what is transparent becomes black.
+    """Read an image file as uint8 pixels, 0 to 255; transparent ones become black.
 
     Args:
         path: The file.
-        shape: Channels (1 for grey, 3 for red, green and blue), height and width of the data
-            set's images.
-
-    Returns:
-        uint8, of this shape, from 0 for none to 255 for most of a colour.
+        shape: Channels (1 for grey, 3 for RGB), height and width of the result.
 
     Raises:
         InputError: the file cannot be read as such an image.
     """
     channels, height, width = shape
     picture = None
-    # Opening a pipe would wait for its other end. Unlike that of a Path, this question never fails.
+    # Opening a pipe would wait for its other end. Unlike `Path.is_file`, this never raises.
     if not os.path.isfile(path):  # noqa: PTH113
         reason = "it is no plain file" if os.path.lexists(path) else "there is no such file"
         raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
@@ -156,7 +147,7 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArra
                     )
     except Image.DecompressionBombError:
         reason = _TOO_LARGE
-    except MemoryError:  # a damaged length is asked for before it is found to be missing
+    except MemoryError:  # Pillow allocates what a damaged header asks for
         reason = "there is not enough memory for it"
     except UnidentifiedImageError:
         reason = f"it is none of {', '.join(_FORMATS)}"
@@ -169,7 +160,7 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArra
 
 
 def _why_not(image: Image.Image) -> str:
-    """Why an image, of which only the header was read, is not unpacked; empty if it is."""
+    """Why an image whose header was read is not decoded; empty if it may be."""
     if image.width * image.height > _MAX_PIXELS:
         return _TOO_LARGE
     if image.mode not in _MODES:  # Pillow would cut off what is above 8 bits
@@ -178,7 +169,6 @@ def _why_not(image: Image.Image) -> str:
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
-    """Upright, on black, in this mode."""
     upright = ImageOps.exif_transpose(image).convert("RGBA")
     ground = Image.new("RGBA", upright.size, "black")
     return Image.alpha_composite(ground, upright).convert(mode)

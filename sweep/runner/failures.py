@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sweep.errors import Interrupted, SweepError
 from sweep.records import Failure, FailureKind, TrialOutcome
 from sweep.store import STORE_FAILURES
+from sweep.words import counted
 
 __all__ = ["Failures", "ctrl_c_interrupts"]
 
@@ -16,12 +17,7 @@ _ALIKE_FAILURES = 5
 
 
 class Failures:
-    """Counts the failed trials of a study.
-
-    Args:
-        most: How many there may be, or None.
-        count: How many there are already.
-    """
+    """Counts the failed trials of a study: `count` so far, of which there may be `most`."""
 
     def __init__(self, most: int | None, count: int) -> None:
         self._most = most
@@ -51,10 +47,8 @@ class Failures:
         if alike and self._num_now >= _ALIKE_FAILURES:
             return f"the first {self._num_now} trials all failed alike; {example}"
         if self._most is not None and self._count > self._most:
-            return (
-                f"{self._count} trial{'s' if self._count > 1 else ''} failed, and max_failures is "
-                f"{self._most}; {example}"
-            )
+            failed = counted(self._count, "trial")
+            return f"{failed} failed, and max_failures is {self._most}; {example}"
         return ""
 
 
@@ -62,11 +56,7 @@ class Failures:
 def ctrl_c_interrupts(next_step: str) -> Iterator[None]:
     """Turn Ctrl-C, and an error that it caused on its way, into `Interrupted`.
 
-    Args:
-        next_step: What the user can do next.
-
-    Raises:
-        Interrupted: Ctrl-C was pressed inside.
+    `next_step` says what the user can do next.
     """
     outside = sys.exception()  # the caller may be handling an earlier Ctrl-C
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sweep.errors import Interrupted, SweepFailedError
@@ -34,67 +34,53 @@ from sweep.runner.workers import precision_option
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
+from sweep.words import counted
 
 __all__ = ["Loop"]
 
 _POLL_SECONDS = 0.2
 
 
+@dataclass(kw_only=True)
 class Loop:
-    """Asks, hands out, decides and records until the budget is used up.
+    """Asks for trials, hands them out, decides and records until the budget is used up.
 
-    Args:
-        space: The search space; its name is the study's.
-        store: Where the study is; the caller holds the study's lock.
-        session: The study.
-        study: The study as it was found, with its budget from now on.
-        failures: Counts the failed trials; those of the past are counted.
+    Attributes:
+        study: The study as it was found, with its new budget; None once `run` has read it.
+        failures: Counts the failed trials, earlier ones included.
         fingerprint: SHA-256 of the data that workers must see.
         timeout: Seconds after which no new trial starts, or None.
         command: The command that continues the study, for messages.
-        on_event: Called with everything that happens.
         stop: Asked several times a second; True ends the work.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        store: Store,
-        session: StudySession,
-        *,
-        study: StudyRecord,
-        failures: Failures,
-        fingerprint: str,
-        timeout: float | None,
-        command: str,
-        on_event: Callable[[Message], None],
-        stop: Callable[[], bool],
-    ) -> None:
-        self._space = space
-        self._store = store
-        self._trials = store.trials(space.name)
-        self._session = session
-        self._study: StudyRecord | None = study
-        self._total = study.num_trials
-        self._workers = study.workers
-        self._failures = failures
-        self._fingerprint = fingerprint
-        self._command = command
+    space: SearchSpace
+    store: Store
+    session: StudySession
+    pool: Pool
+    study: StudyRecord | None
+    failures: Failures
+    fingerprint: str
+    timeout: float | None
+    command: str
+    on_event: Callable[[Message], None]
+    stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self._name = self.space.name
+        self._trials = self.store.trials(self._name)
+        self._total = self.study.num_trials if self.study else None
+        self._workers = self.study.workers if self.study else None
         self._keep_weights = 0
-        self._on_event = on_event
-        self._stop = stop
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
-        self._num_started = session.num_started
+        self._num_started = self.session.num_started
         self._leaders: dict[int, float] = {}  # the best trials' values, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
 
-    def run(self, pool: Pool) -> StudyRecord | None:
+    def run(self) -> StudyRecord | None:
         """Work until the budget is used up. Call it once.
-
-        Args:
-            pool: Where trials are trained; its workers are started if there is work.
 
         Returns:
             The study if there was nothing to do; otherwise it has changed.
@@ -103,15 +89,15 @@ class Loop:
             SweepFailedError: too many trials failed, or workers cannot be started.
             Interrupted: `stop` said so; trials under way are saved.
         """
-        name = self._space.name
-        study, self._study = self._study, None
+        study, self.study = self.study, None
         assert study is not None  # noqa: S101 - for the type checker: this is the only call
-        orphans = self._session.recover(
+        orphans = self.session.recover(
             paused=[t.number for t in study.trials if t.state is TrialState.PAUSED]
         )
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
-        self._session.plan_audits(self._total, audited)
-        self._on_event(StudyOpened(study, pool.devices, self._deadline, tuple(self._space.sampled)))
+        self.session.plan_audits(self._total, audited)
+        sampled = tuple(self.space.sampled)
+        self.on_event(StudyOpened(study, self.pool.devices, self._deadline, sampled))
         failures = {config.number: study.trials[config.number].lost for config in orphans}
         self._keep_weights = study.keep_weights
         self._leaders = {
@@ -119,35 +105,35 @@ class Loop:
             for trial in study.ranked()[: self._keep_weights]
             if (value := study.value(trial)) is not None
         }
-        waiting = [*failures, *self._session.paused]
+        waiting = [*failures, *self.session.paused]
         self._trials.delete_strays(running=waiting, keep=self._leaders)
-        can_go_on = bool(orphans) or self._session.promotable() is not None
+        can_go_on = bool(orphans) or self.session.promotable() is not None
         if not can_go_on and not waiting and self._budget_used() == "trials":
-            self._store.change_study(name, finished_by="trials")
+            self.store.change_study(self._name, finished_by="trials")
             return replace(study, finished_by="trials")
         del study  # many trials take much memory
         if can_go_on or self._budget_used() != "trials":
-            pool.start()
+            self.pool.start()
             for config in orphans:
-                self._go_on_with(config, failures[config.number], pool)
-            self._work(pool)
+                self._go_on_with(config, failures[config.number])
+            self._work()
         self._finish_study()
         return None
 
-    def _work(self, pool: Pool) -> None:
-        while not (self._stop() or self._failures.reason):
-            started = self._promote_trial(pool) or self._start_trial(pool)
+    def _work(self) -> None:
+        while not (self.stop() or self.failures.reason):
+            started = self._promote_trial() or self._start_trial()
             if not started:
-                pool.flush()
-                if not pool.running:
+                self.pool.flush()
+                if not self.pool.running:
                     return
-            # Trials that are under way do not wait until all lanes are filled.
-            self._handle(pool.messages(0 if started else _POLL_SECONDS), pool)
-        # Here nothing is half done, and what was trained is not lost.
-        self._handle(pool.save(), pool)
-        if self._failures.reason:
-            raise SweepFailedError(self._failures.reason)
-        raise Interrupted(f"interrupted; what was trained is saved: `{self._command}` goes on")
+            # Trials under way do not wait until all lanes are filled.
+            self._handle(self.pool.messages(0 if started else _POLL_SECONDS))
+        # Nothing is half done here: save what was trained.
+        self._handle(self.pool.save())
+        if self.failures.reason:
+            raise SweepFailedError(self.failures.reason)
+        raise Interrupted(f"interrupted; what was trained is saved: `{self.command}` goes on")
 
     def _budget_used(self) -> str | None:
         """The part of the budget that is used up, or None."""
@@ -162,61 +148,59 @@ class Loop:
     def _finish_study(self) -> None:
         """Record that the budget is used up.
 
-        A study that ends by its trials promotes none any more: what is paused is pruned, with all
-        that is recorded of it already. What time did not suffice for stays paused.
+        A study that ends by its trials promotes no more: paused trials are pruned as recorded. If
+        time ran out before a promotion, they stay paused.
         """
-        name = self._space.name
-        used = self._budget_used() if self._session.promotable() is None else "timeout"
-        paused = self._session.paused if used == "trials" else []
+        used = self._budget_used() if self.session.promotable() is None else "timeout"
+        paused = self.session.paused if used == "trials" else []
         read = [self._trials.read(number).outcome for number in paused]
         outcomes = [outcome for outcome in read if outcome is not None]
-        with self._store.transaction():
+        with self.store.transaction():
             for outcome in outcomes:
                 self._trials.discard_checkpoints(outcome.trial)
-                self._session.tell(outcome)
-            self._store.change_study(name, finished_by=used)
+                self.session.tell(outcome)
+            self.store.change_study(self._name, finished_by=used)
         for outcome in outcomes:
-            self._on_event(outcome)
+            self.on_event(outcome)
 
-    def _promote_trial(self, pool: Pool) -> bool:
+    def _promote_trial(self) -> bool:
         """Submit a paused trial again, if there is room and one goes on now."""
-        if not pool.has_room or self._is_too_late:
+        if not self.pool.has_room or self._is_too_late:
             return False
-        number = self._session.promotable()
+        number = self.session.promotable()
         if number is None:
             return False
-        name = self._space.name
-        with self._store.transaction():
-            config = self._session.promote(number)
+        with self.store.transaction():
+            config = self.session.promote(number)
             self._trials.change(number, paused_at=None)
-            self._store.change_study(name, finished_by=None)
-        self._go_on_with(config, self._trials.read(number).lost, pool)
+            self.store.change_study(self._name, finished_by=None)
+        self._go_on_with(config, self._trials.read(number).lost)
         return True
 
-    def _start_trial(self, pool: Pool) -> bool:
+    def _start_trial(self) -> bool:
         """Ask for a trial and submit it, if there is room and budget."""
-        if not pool.has_room or self._budget_used() is not None:
+        if not self.pool.has_room or self._budget_used() is not None:
             return False
-        with self._store.transaction():
-            config = self._session.ask()
+        with self.store.transaction():
+            config = self.session.ask()
             self._num_started += 1
             self._trials.change(config.number, config=config)
         self._begin(config)
-        pool.submit(config)
+        self.pool.submit(config)
         return True
 
-    def _go_on_with(self, config: TrialConfig, failures: tuple[Failure, ...], pool: Pool) -> None:
+    def _go_on_with(self, config: TrialConfig, failures: tuple[Failure, ...]) -> None:
         """Submit a trial that was begun before."""
         self._trials.change(config.number, config=config)
         self._begin(config)
-        pool.resubmit(config, partial(self._checkpoint, config.number), failures)
+        self.pool.resubmit(config, partial(self._checkpoint, config.number), failures)
 
     def _begin(self, config: TrialConfig) -> None:
         self._configs[config.number] = config
-        self._on_event(TrialStarted(config))
+        self.on_event(TrialStarted(config))
 
-    def _handle(self, messages: Sequence[Message], pool: Pool) -> None:
-        # All at once, and before a trial that was lost goes on from the last of its own.
+    def _handle(self, messages: Sequence[Message]) -> None:
+        # All at once, and before a lost trial goes on from its last one.
         checkpoints = {m.trial: m for m in messages if isinstance(m, Checkpoint)}
         under_way = [c for c in checkpoints.values() if c.trial in self._configs]
         if under_way:
@@ -226,66 +210,66 @@ class Loop:
                 case WorkerReady():
                     self._admit(message)
                 case Resumed():
-                    self._go_on(message, pool)
+                    self._go_on(message)
                 case Epoch():
-                    self._record_epoch(message, pool)
+                    self._record_epoch(message)
                 case Paused(outcome):
                     self._pause(outcome)
                 case TrialOutcome():
                     self._finish(message)
                 case Lost():
-                    self._lose(message, pool)
+                    self._lose(message)
                 case Notice():
-                    self._on_event(message)
+                    self.on_event(message)
 
     def _checkpoint(self, trial: int) -> Checkpoint | None:
-        """The newest checkpoint of a trial that is whole."""
+        """The newest intact checkpoint of a trial."""
         found = self._trials.read_checkpoints(trial)
         whole = next((checkpoint for checkpoint in found if checkpoint is not None), None)
         if found and found[0] is None:
             consequence = "starts again: there is no other"
             if whole is not None:
-                epochs = f"{whole.epoch} epoch{'' if whole.epoch == 1 else 's'}"
+                epochs = counted(whole.epoch, "epoch")
                 consequence = f"goes on from the one before, after {epochs}"
             text = f"trial {trial}: its checkpoint is missing or damaged; the trial {consequence}"
-            self._on_event(Notice(text))
+            self.on_event(Notice(text))
         return whole
 
     def _admit(self, worker: WorkerReady) -> None:
-        """Compare a new worker's data; record what precision `auto` came to, for any machine."""
-        if worker.data_fingerprint != self._fingerprint:
+        """Check a new worker's data; record what `auto` precision became, for any machine."""
+        if worker.data_fingerprint != self.fingerprint:
             raise SweepFailedError(
                 "a worker read other data than the driver: the files changed meanwhile; "
-                f"`{self._command}` starts again"
+                f"`{self.command}` starts again"
             )
         if self._workers is not None and self._workers.precision == "auto":
             precision = precision_option(worker.precision)
             self._workers = replace(self._workers, precision=precision)
-            self._store.change_study(self._space.name, workers=self._workers)
+            self.store.change_study(self._name, workers=self._workers)
 
-    def _go_on(self, resumed: Resumed, pool: Pool) -> None:
-        """Take note of a trial's past, and decide again on its last epoch."""
+    def _go_on(self, resumed: Resumed) -> None:
+        """Note a trial's history and decide again on its last epoch."""
         self._histories[resumed.trial] = list(resumed.history)
-        self._on_event(resumed)
+        self.on_event(resumed)
         last = resumed.history[-1:]
         if last:
-            pool.decide(last, self._report(last))
+            self.pool.decide(last, self._report(last))
 
-    def _record_epoch(self, epoch: Epoch, pool: Pool) -> None:
-        pool.decide(epoch.metrics, self._report(epoch.metrics))
+    def _record_epoch(self, epoch: Epoch) -> None:
+        self.pool.decide(epoch.metrics, self._report(epoch.metrics))
         for metrics in epoch.metrics:
             self._histories.setdefault(metrics.trial, []).append(metrics)
-        self._on_event(epoch)
+        self.on_event(epoch)
 
     def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
         """Record one epoch of several trials and decide on each."""
-        with self._store.transaction():
-            decisions = [self._session.report(metrics) for metrics in epoch]
-            audited = [m for m in epoch if self._session.audited_after(m.trial) == m.epoch]
+        with self.store.transaction():
+            decisions = [self.session.report(metrics) for metrics in epoch]
+            audited = [m for m in epoch if self.session.audited_after(m.trial) == m.epoch]
             for metrics in audited:
                 self._trials.change(metrics.trial, audited=metrics.epoch)
         for metrics in audited:
-            self._on_event(
+            self.on_event(
                 Notice(
                     f"trial {metrics.trial}: the pruner would end it after epoch {metrics.epoch}; "
                     "it is audited and goes on"
@@ -293,11 +277,10 @@ class Loop:
             )
         return decisions
 
-    def _lose(self, lost: Lost, pool: Pool) -> None:
-        """Try a trial again that a worker does not train any more, or record that it failed."""
+    def _lose(self, lost: Lost) -> None:
+        """Try a trial again that its worker no longer trains, or record that it failed."""
         history = tuple(self._histories.pop(lost.trial, ()))
         if lost.is_over:
-            # Its worker could not say any more what it had done.
             self._finish(
                 TrialOutcome(
                     trial=lost.trial,
@@ -311,37 +294,37 @@ class Loop:
             return
         if lost.failure is not None:
             self._trials.change(lost.trial, lost=lost.failures)
-            self._on_event(
+            self.on_event(
                 Notice(
                     f"trial {lost.trial}: {lost.failure.reason}; it is tried again, on its own "
                     f"({len(lost.failures)} of {MAX_RETRIES})"
                 )
             )
-        self._go_on_with(self._configs[lost.trial], lost.failures, pool)
+        self._go_on_with(self._configs[lost.trial], lost.failures)
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
         outcome = self._close(outcome)
-        value = self._space.trial_objective.value(outcome.best) if outcome.best else None
+        value = self.space.trial_objective.value(outcome.best) if outcome.best else None
         if outcome.state is TrialState.COMPLETE and value is not None:
             self._add_leader(outcome.trial, value)
-        with self._store.transaction():
+        with self.store.transaction():
             self._trials.write_outcome(outcome, keep=set(self._leaders))
-            self._session.tell(outcome)
-        self._on_event(replace(outcome, weights=None))
-        self._failures.add(outcome)
+            self.session.tell(outcome)
+        self.on_event(replace(outcome, weights=None))
+        self.failures.add(outcome)
 
     def _pause(self, outcome: TrialOutcome) -> None:
-        """Record that a trial is paused: its checkpoint is kept, its worker has let it go."""
+        """Record that a trial is paused: its checkpoint is kept, its lane is free."""
         outcome = self._close(outcome)
-        with self._store.transaction():
+        with self.store.transaction():
             self._trials.write_paused(outcome)
-            self._session.pause(outcome.trial)
-        self._on_event(Paused(outcome))
-        self._failures.add(outcome)
+            self.session.pause(outcome.trial)
+        self.on_event(Paused(outcome))
+        self.failures.add(outcome)
 
     def _close(self, outcome: TrialOutcome) -> TrialOutcome:
-        """Forget what only a trial under way needs; its outcome with the driver's commit."""
+        """Forget what only a trial under way needs; add the driver's commit to its outcome."""
         self._histories.pop(outcome.trial, None)
         del self._configs[outcome.trial]
         if self._commit is None:
@@ -349,8 +332,8 @@ class Loop:
         return replace(outcome, environment={**(outcome.environment or {}), "commit": self._commit})
 
     def _add_leader(self, trial: int, value: float) -> None:
-        """Count a trial among the best, whose weights are kept, if it is one of them."""
-        sign = -1 if self._space.objective.goal == "maximize" else 1
+        """Add a trial to the best ones, whose weights are kept, if it belongs there."""
+        sign = -1 if self.space.objective.goal == "maximize" else 1
         leaders = {**self._leaders, trial: value}
         ranked = sorted(leaders, key=lambda number: (sign * leaders[number], number))
         self._leaders = {number: leaders[number] for number in ranked[: self._keep_weights]}

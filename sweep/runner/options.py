@@ -23,7 +23,7 @@ Count = int | Literal["auto"] | None
 
 
 class PlaceOptions(TypedDict, total=False):
-    """Where studies, data and workers are, and who watches. `sweep.reproduce` takes these options.
+    """Where studies, data and workers are. `sweep.reproduce` takes these options.
 
     Keys:
         storage: `sqlite:///` and a path. Default: `sqlite:///studies.db`.
@@ -33,9 +33,9 @@ class PlaceOptions(TypedDict, total=False):
         data_dir: Folder of local data sets. Default: `$SWEEP_DATA_DIR`, or `data/`.
         executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
             function that makes a `sweep.execution.Launcher`. Default: `processes`.
-        on_event: Called in the driver with everything that happens. Default: nothing is called.
+        on_event: Called in the driver with everything that happens. Default: nothing.
         stop: Asked several times a second; True ends the work between two writes, and the function
-            raises `sweep.Interrupted`. Default: it goes on.
+            raises `sweep.Interrupted`. Default: never.
     """
 
     storage: str
@@ -61,8 +61,8 @@ class WorkOptions(PlaceOptions, total=False):
             where the hardware multiplies it.
         lanes: Number of trials that a worker trains at once. `auto`: as many as pay, given the
             size of the networks and the number of trials.
-        checkpoint_every: Seconds between two checkpoints of a trial. Default: 10, which is short
-            beside a trial and long beside what a checkpoint costs.
+        checkpoint_every: Seconds between two checkpoints of a trial. Default: 10: less than a
+            trial takes, and much more than a checkpoint costs.
         trial_time_limit: Seconds that a trial may take. Default: the limit of the search space's
             budget.
     """
@@ -85,8 +85,8 @@ class StudyOptions(WorkOptions, total=False):
         timeout: Seconds after which no new trial starts, for this call only. Default: the limit of
             the budget.
         max_failures: Number of failed trials that the study may have. Default: that of the budget.
-        keep_weights: Number of trials, the best, whose weights are kept. Default: as many as the
-            study has kept so far, at first 10.
+        keep_weights: Number of best trials whose weights are kept. Default: as before; 10 for a
+            new study.
     """
 
     trials: int | None
@@ -95,29 +95,22 @@ class StudyOptions(WorkOptions, total=False):
     keep_weights: int | None
 
 
-DEFAULTS: StudyOptions = {
-    "storage": DEFAULT_STORAGE,
-    "device": "auto",
-    "data_dir": None,
-    "executor": "processes",
-    "on_event": lambda _: None,
-    "stop": lambda: False,
-    "workers": None,
-    "threads": None,
-    "engine": None,
-    "precision": None,
-    "lanes": None,
-    "checkpoint_every": 10.0,
-    "trial_time_limit": None,
-    "trials": None,
-    "timeout": None,
-    "max_failures": None,
-    "keep_weights": None,
-}
+DEFAULTS = cast(
+    StudyOptions,
+    dict.fromkeys(StudyOptions.__annotations__)
+    | {
+        "storage": DEFAULT_STORAGE,
+        "device": "auto",
+        "executor": "processes",
+        "on_event": lambda _: None,
+        "stop": lambda: False,
+        "checkpoint_every": 10.0,
+    },
+)
 
 _Options = TypeVar("_Options", bound=PlaceOptions)
 
-# The least value, and whether `auto` is one, too.
+# The least value, and whether `auto` is allowed.
 _COUNTS = {
     "workers": (1, True),
     "threads": (1, True),
@@ -131,25 +124,19 @@ _NAMES = {"engine": ("auto", *ENGINE_NAMES), "precision": PRECISION_NAMES}
 
 
 def complete_options(function: str, kind: type[_Options], given: _Options) -> _Options:
-    """All options of a kind: the given ones, and the defaults of the others.
+    """The options given to a function that takes this kind, and the defaults of the others.
 
-    Whether `storage`, `device` and `executor` exist is checked where they are used.
-
-    Args:
-        function: Name of the function that was called, for the message.
-        kind: What the function takes.
-        given: What it was given.
+    `storage`, `device` and `executor` are checked where they are used.
 
     Raises:
         TypeError: the function does not take one of them.
         InputError: one of them breaks a rule.
     """
-    known: frozenset[str] = kind.__optional_keys__  # type: ignore[attr-defined]
     for name in given:
-        if name not in known:
+        if name not in kind.__annotations__:
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
     defaults: Mapping[str, Any] = DEFAULTS
-    whole: dict[str, Any] = {name: defaults[name] for name in defaults if name in known} | {**given}
+    whole = {name: defaults[name] for name in kind.__annotations__} | {**given}
     for name, value in whole.items():
         if value is not None or defaults[name] is not None:
             _check(name, value)

@@ -12,6 +12,7 @@ from sweep.provenance import project_commit
 from sweep.records import (
     Decision,
     Epoch,
+    EpochMetrics,
     FailureKind,
     Lost,
     StudyRecord,
@@ -34,14 +35,11 @@ _NOTHING_WRITTEN = "nothing was written: reproduce the trial again"
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """A trial beside its repetition.
+    """A trial compared with its repetition.
 
     Attributes:
-        study: The study's name.
-        recorded: How the trial ended.
-        repeated: How its repetition did.
         weights: Whether the best weights are the same, or None if they are not kept.
-        conditions: What was different around it: versions, data, device, neighbours.
+        conditions: Differences in versions, data, device and lanes, one line each.
     """
 
     study: str
@@ -52,7 +50,7 @@ class Reproduction:
 
     @property
     def is_identical(self) -> bool:
-        """Whether all that was measured is the same to the last bit."""
+        """Whether everything measured is the same to the last bit."""
         return (
             self.first_difference is None
             and self.has_same_best
@@ -62,23 +60,23 @@ class Reproduction:
 
     @property
     def was_cut(self) -> bool:
-        """Whether trial and repetition were ended from outside, after as many epochs."""
+        """Whether trial and repetition were ended from outside, after the same epoch."""
         return _was_cut(self.recorded)
 
     @property
     def has_same_best(self) -> bool:
         """Whether the best epoch and its predictions are the same, as far as they are recorded."""
-        best = (self.recorded.best_epoch, self.recorded.validation_predictions)
-        return self.recorded.best_epoch is None or best == (
-            self.repeated.best_epoch,
-            self.repeated.validation_predictions,
+        then, now = (
+            (outcome.best_epoch, outcome.validation_predictions)
+            for outcome in (self.recorded, self.repeated)
         )
+        return self.recorded.best_epoch is None or then == now
 
     @property
     def first_difference(self) -> int | None:
         """The first epoch that differs in anything but time, or None."""
-        for theirs, ours in zip(self.recorded.history, self.repeated.history, strict=False):
-            # A metric that was not recorded then cannot differ.
+        for theirs, ours in self._epochs:
+            # A metric that was not recorded cannot differ.
             values = {name: ours.values[name] for name in theirs.values.keys() & ours.values.keys()}
             if replace(ours, seconds=theirs.seconds, values=values) != theirs:
                 return theirs.epoch
@@ -89,11 +87,16 @@ class Reproduction:
     def largest(self) -> dict[str, float]:
         """The largest difference of each metric over all epochs."""
         largest: dict[str, float] = {}
-        for theirs, ours in zip(self.recorded.history, self.repeated.history, strict=False):
+        for theirs, ours in self._epochs:
             for name in theirs.values.keys() & ours.values.keys():
                 difference = abs(theirs.values[name] - ours.values[name])
                 largest[name] = max(difference, largest.get(name, 0.0))
         return dict(sorted(largest.items()))
+
+    @property
+    def _epochs(self) -> list[tuple[EpochMetrics, EpochMetrics]]:
+        """The epochs that both have."""
+        return list(zip(self.recorded.history, self.repeated.history, strict=False))
 
     @property
     def _has_same_end(self) -> bool:
@@ -103,25 +106,16 @@ class Reproduction:
         return now is not None and now.kind is then.kind
 
 
-def reproduce(
-    study: str,
-    trial: int,
-    **options: Unpack[PlaceOptions],
-) -> Reproduction:
+def reproduce(study: str, trial: int, **options: Unpack[PlaceOptions]) -> Reproduction:
     """Train a trial again from the store alone. Nothing is written.
 
-    Engine, precision and threads are those of then; the trial is trained on its own.
-
-    Args:
-        study: Name of the study.
-        trial: The trial's number.
-        **options: Where the store, the data and the worker are, and who watches:
-            `help(sweep.PlaceOptions)` documents them.
+    Engine, precision and threads are the recorded ones; the trial is trained on its own.
+    `help(sweep.PlaceOptions)` documents the options.
 
     Raises:
         InputError: there is no such trial, or it has not ended.
         SweepFailedError: the worker died.
-        Interrupted: Ctrl-C, or `stop` said so.
+        Interrupted: Ctrl-C, or `stop` returned True.
     """
     whole = complete_options("reproduce", PlaceOptions, options)
     with ctrl_c_interrupts(_NOTHING_WRITTEN):
@@ -157,7 +151,7 @@ def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
 
 
 def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) -> StudyOptions:
-    """One worker as it was then, as far as that is recorded and this machine can meet it."""
+    """One worker as it was then, as far as that is recorded and possible on this machine."""
     if device is None:
         device = recorded.device.split(" ")[0] or "auto"
         try:
@@ -179,7 +173,7 @@ def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) ->
 def _train(
     pool: Pool, config: TrialConfig, recorded: TrialOutcome, options: PlaceOptions
 ) -> TrialOutcome:
-    """Train the trial again; one that was ended from outside, for as many epochs as it had."""
+    """Train the trial again; one that was ended from outside, for as many epochs."""
     was_cut = _was_cut(recorded)
     pool.start()
     pool.submit(config)
@@ -200,7 +194,7 @@ def _train(
 
 
 def _was_cut(recorded: TrialOutcome) -> bool:
-    """Whether the trial was ended from outside, and not by what it did itself."""
+    """Whether the trial was ended from outside."""
     failure = recorded.failure
     killed = failure is not None and failure.kind in (FailureKind.KILLED, FailureKind.TIME_LIMIT)
     return killed or recorded.state is TrialState.PRUNED
@@ -209,7 +203,6 @@ def _was_cut(recorded: TrialOutcome) -> bool:
 def _conditions(
     recorded: TrialOutcome, repeated: TrialOutcome, data_then: str, data_now: str
 ) -> list[str]:
-    """What was different around the trial, one line each."""
     then, now = (
         {
             **(outcome.environment or {}),

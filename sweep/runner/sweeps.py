@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from sweep.errors import DataError, InputError, StoreError, SweepFailedError
 from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
@@ -17,7 +17,7 @@ from sweep.runner.workers import Workers, prepare_workers
 from sweep.space import SearchSpace, load_space, override_space, stored_space
 from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
-from sweep.words import command_words
+from sweep.words import command_words, counted
 
 __all__ = ["Request", "resume", "run"]
 
@@ -35,16 +35,15 @@ def run(
 
     Args:
         space: A search space, the path of its YAML file, or the file's content as a mapping.
-        study: Name of the study; the space's own if None.
+        study: Name of the study, in place of the space's.
         seed: The study's seed, in place of the sampler's.
-        **options: How far the study goes, how and where trials are trained, and who watches:
-            `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`
-            document them.
+        **options: See `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and
+            `help(sweep.PlaceOptions)`.
 
     Raises:
         InputError: the request cannot be carried out; nothing was created.
         SweepFailedError: too many trials failed, or workers do not start.
-        Interrupted: Ctrl-C, or `stop` said so; `resume` finishes the study.
+        Interrupted: Ctrl-C, or `stop` returned True; `resume` finishes the study.
     """
     whole = complete_options("run", StudyOptions, options)
     with ctrl_c_interrupts("run the search again: a study that was begun goes on"):
@@ -63,14 +62,13 @@ def resume(
     Args:
         study: Name of the study.
         retry_failed: Whether failed trials are run again, under new numbers and beyond the total.
-        **options: How far the study goes, how and where trials are trained, and who watches:
-            `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`
-            document them.
+        **options: See `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and
+            `help(sweep.PlaceOptions)`.
 
     Raises:
         InputError: there is no such study, or it cannot continue as asked.
         SweepFailedError: too many trials failed, or workers do not start.
-        Interrupted: Ctrl-C, or `stop` said so; the same call goes on.
+        Interrupted: Ctrl-C, or `stop` returned True; the same call continues.
     """
     whole = complete_options("resume", StudyOptions, options)
     with ctrl_c_interrupts(f"`{command_words('resume', study, whole['storage'])}` goes on"):
@@ -82,17 +80,13 @@ def resume(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request to run, resume or confirm a study.
+    """A request to run, resume or confirm a study, with complete options.
 
     Attributes:
-        name: The study's name.
-        store: Where it is.
-        options: Complete.
-        space: Its search space; None for the recorded one.
-        retry_failed: Whether failed trials are run again.
+        space: The study's search space; None for the recorded one.
         confirms: What a new study confirms.
-        workers: The choices with which a new study starts.
-        holding: Holds what must not change until a new study is in the store.
+        workers: Choices that a new study takes over.
+        holding: Locks what must not change until a new study is in the store.
     """
 
     name: str
@@ -107,7 +101,7 @@ class Request:
     def carry_out(self) -> StudyRecord:
         """Make the study or continue it, and train until the budget is used up.
 
-        Whatever may be refused is checked before the first write: a refusal changes nothing.
+        Everything is checked before the first write: a refusal changes nothing.
         """
         store, name = self.store, self.name
         study = None
@@ -117,7 +111,7 @@ class Request:
         except STORE_FAILURES as error:
             raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
         except (LookupError, AssertionError, TypeError, ValueError):
-            # Optuna may have met a damaged row: then reading the study explains it better.
+            # Optuna may have met a damaged row: reading the study explains that better.
             if store.has_study(name):
                 Store(store.url, to_write=False).read_study(name)
             raise
@@ -130,7 +124,7 @@ class Request:
         with self._prepare(space, self.workers, is_new=True) as workers, ExitStack() as held:
             held.enter_context(self.holding())
             with store.lock(name):
-                # Opened before the question: a store that was not there seems to have no studies.
+                # Opened before asking: a store that was not there seems to have no studies.
                 storage = store.storage
                 if store.has_study(name):
                     return None
@@ -142,10 +136,10 @@ class Request:
                     store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
                 held.close()
-                return self._train(self._loop(space, study, session, workers), workers)
+                return self._train(self._loop(space, study, session, workers))
 
     def _go_on(self) -> StudyRecord:
-        """Continue the study, which is read once."""
+        """Continue the study."""
         store, name = self.store, self.name
         self._require_right_command()
         with store.lock(name):
@@ -163,14 +157,14 @@ class Request:
                     total = self._total(session, space, asked, len(again))
                     plan = self._plan(space, workers, total)
                     if total is None or session.num_started < total:
-                        # With the budget: a study that has more to do must never read as finished.
+                        # With the budget: a study with work left must never read as finished.
                         plan["finished_by"] = None
                     store.change_study(name, **plan)
                 planned = replace(study, **plan)
                 num_failed = len(study.unrepeated) - len(again)
                 loop = self._loop(space, planned, session, workers, num_failed)
                 del study, planned, trials  # many trials take much memory
-                return self._train(loop, workers)
+                return self._train(loop)
 
     def _prepare(
         self, space: SearchSpace, recorded: WorkerChoices | None, *, is_new: bool
@@ -181,19 +175,15 @@ class Request:
             recorded,
             is_new=is_new,
             save_every=self.options["checkpoint_every"],
-            time_limit=_given(self.options["trial_time_limit"], space.budget.trial_time_limit),
+            time_limit=self._limit("trial_time_limit", space),
         )
 
     def _space_of(self, study: StudyRecord) -> tuple[SearchSpace, int | None]:
-        """The study's search space with its budget from now on, and the total that was asked for.
-
-        Raises:
-            StoreError: the study searches another space than the request.
-        """
+        """The study's search space with its new budget, and the requested total."""
         trials = self.options["trials"]
         recorded = stored_space(study)
         if self.space is None:
-            total = _given(trials, study.num_trials)
+            total = study.num_trials if trials is None else trials
             timeout, audit = study.timeout_seconds, study.num_audits
             return override_space(recorded, trials=total, timeout=timeout, audit=audit), total
         differences = recorded.differences(self.space)
@@ -208,12 +198,7 @@ class Request:
         return self.space, trials
 
     def _require_right_command(self) -> None:
-        """Check that the study is one that this request may continue.
-
-        Raises:
-            InputError: it is a confirmation, which another total or fewer weights would spoil.
-            StoreError: the study was not made by this project.
-        """
+        """Refuse a confirmation, which only `confirm` continues, and a study that is not ours."""
         store, name = self.store, self.name
         if not store.study_names([name]):
             raise StoreError(
@@ -228,39 +213,32 @@ class Request:
             )
 
     def _failed_to_retry(self, study: StudyRecord, space: SearchSpace) -> list[TrialRecord]:
-        """The failed trials that are to be run again, which do not count as failed any more.
-
-        Raises:
-            StoreError: the others are too many.
-        """
+        """The failed trials to run again, unless the others exceed `max_failures`."""
         failed = study.unrepeated
         again = [trial for trial in failed if trial.params] if self.retry_failed else []
-        count, most = len(failed) - len(again), self._max_failures(space)
+        count, most = len(failed) - len(again), self._limit("max_failures", space)
         if most is not None and count > most:
-            trials = f"{count} failed trial{'' if count == 1 else 's'}"
             url = self.store.url
             raise StoreError(
-                f"study {study.name!r} has {trials}, and max_failures is {most}; "
-                f"`{command_words('show', study.name, url)}` shows them, "
+                f"study {study.name!r} has {counted(count, 'failed trial')}, and max_failures is "
+                f"{most}; `{command_words('show', study.name, url)}` shows them, "
                 f"`{command_words('resume', study.name, url)} --retry-failed` runs them again, and "
                 "--max-failures N allows more"
             )
         return again
 
-    def _max_failures(self, space: SearchSpace) -> int | None:
-        return _given(self.options["max_failures"], space.budget.max_failures)
+    def _limit(self, name: str, space: SearchSpace) -> Any:
+        """The option of this name or, if it was not given, the limit of the space's budget."""
+        option = self.options[name]  # type: ignore[literal-required]
+        return getattr(space.budget, name) if option is None else option
 
     def _total(
         self, session: StudySession, space: SearchSpace, asked: int | None, num_again: int = 0
     ) -> int | None:
-        """Trials of the study; repetitions come on top of what a budget or a grid holds.
+        """The study's total number of trials, with the repetitions that wait in the session.
 
-        Args:
-            session: The study, in which all repetitions wait already.
-            space: The search space.
-            asked: The total that was asked for, former repetitions included; None for the space's
-                own budget, on top of which repetitions come.
-            num_again: How many repetitions are new.
+        `asked` includes earlier repetitions, but not the `num_again` new ones; None is the space's
+        own budget, on top of which all repetitions come.
         """
         total = space.num_trials
         if total is None:
@@ -271,15 +249,17 @@ class Request:
         return max(total, session.num_promised)
 
     def _plan(self, space: SearchSpace, workers: Workers, total: int | None) -> dict[str, Any]:
-        """How far the study goes from now on, and how it is trained, as fields of its record."""
-        keep_weights = self.options["keep_weights"]
-        plan: dict[str, Any] = {
+        """The study's new budget and how it is trained, as fields of its record."""
+        plan = {
             "num_trials": total,
             "timeout_seconds": space.budget.timeout,
             "num_audits": space.budget.audit,
             "workers": workers.choices,
+            "keep_weights": self.options["keep_weights"],
         }
-        return plan if keep_weights is None else {**plan, "keep_weights": keep_weights}
+        if plan["keep_weights"] is None:
+            del plan["keep_weights"]
+        return plan
 
     def _loop(
         self,
@@ -290,26 +270,27 @@ class Request:
         num_failed: int = 0,
     ) -> Loop:
         return Loop(
-            space,
-            self.store,
-            session,
+            space=space,
+            store=self.store,
+            session=session,
             study=study,
-            failures=Failures(self._max_failures(space), num_failed),
+            failures=Failures(self._limit("max_failures", space), num_failed),
+            pool=workers.pool,
             fingerprint=workers.data.fingerprint,
-            timeout=_given(self.options["timeout"], space.budget.timeout),
+            timeout=self._limit("timeout", space),
             command=self._command,
             on_event=self.options["on_event"],
             stop=self.options["stop"],
         )
 
-    def _train(self, loop: Loop, workers: Workers) -> StudyRecord:
-        """Train under the study's lock; the study as it is once the lock is free."""
+    def _train(self, loop: Loop) -> StudyRecord:
+        """Train while the caller holds the study's lock; the study as it is when that is free."""
         warning = network_warning(self.store.path)
         if warning is not None:
             self.options["on_event"](Notice(warning))
         with ctrl_c_interrupts(f"`{self._command}` goes on"):
-            with workers.pool:  # they end before the study is free again
-                finished = loop.run(workers.pool)
+            with loop.pool:  # its workers end before the study is free again
+                finished = loop.run()
             study = finished if finished is not None else self.store.read_study(self.name)
         return replace(study, state=study.state_at_rest)
 
@@ -329,10 +310,3 @@ def _require_same_data(study: StudyRecord, found: str) -> None:
             f"{recorded[:12]}, this one has {found[:12]}; use --data-dir with the original data, "
             "or choose another name with --study"
         )
-
-
-_Value = TypeVar("_Value")
-
-
-def _given(option: _Value | None, otherwise: _Value) -> _Value:
-    return otherwise if option is None else option

@@ -28,7 +28,7 @@ from sweep.study import schedules
 
 __all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
 
-# Of the budget, what may be under way at once where earlier trials decide about later ones.
+# Share of the budget that may be under way at once where later trials learn from earlier ones.
 _SHARE_UNDER_WAY = 1 / 4
 _LEARNING_SAMPLERS = ("tpe", "gp")
 _PRUNERS_WITHOUT_COMPARISON = ("none", "threshold")
@@ -36,7 +36,7 @@ _PRUNERS_WITHOUT_COMPARISON = ("none", "threshold")
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Workers that have not started yet, how they train, and the data that they must see."""
+    """Workers that have not started yet, how they train, and the data they must see."""
 
     choices: WorkerChoices
     pool: Pool
@@ -53,15 +53,10 @@ def prepare_workers(
     save_every: float | None = None,
     time_limit: float | None = None,
 ) -> Iterator[Workers]:
-    """Check all that workers need, and read the data. Whatever has started by the end is ended.
+    """Check all that workers need, and read the data; at the end, end what was started.
 
-    Args:
-        options: Complete.
-        space: The search space.
-        recorded: See `choose_workers`.
-        is_new: See `choose_workers`.
-        save_every: Seconds between two checkpoints of a trial, or None for no checkpoints.
-        time_limit: Seconds that a trial may take, or None.
+    The first arguments are those of `choose_workers`. A trial is saved every `save_every` seconds
+    (None: never) and may take `time_limit` seconds.
 
     Raises:
         InputError: an option, or what is recorded, cannot be met.
@@ -77,7 +72,7 @@ def prepare_workers(
 
 
 def read_data(space: SearchSpace, data_dir: Path) -> DataFacts:
-    """Facts about the training data; the driver has no use for the examples."""
+    """Facts about the training data; the driver does not keep the examples."""
     return load_training_data(space.dataset.settings(data_dir)).facts
 
 
@@ -88,19 +83,12 @@ def choose_workers(
     *,
     is_new: bool = True,
 ) -> tuple[WorkerChoices, tuple[Placement, ...]]:
-    """Decide how a study is trained: by the options, else as recorded, else as suits it.
+    """Decide how a study is trained: by the options, else as recorded, else automatically.
 
-    An automatic choice is made again where it cannot suit any more: for a new study, on another
-    kind of device, or after another choice on which it depends.
-
-    Args:
-        options: Complete.
-        space: The search space.
-        recorded: What the study has recorded, or the search that a new study confirms.
-        is_new: Whether the study is yet to be made.
-
-    Returns:
-        The choices, and where each worker runs.
+    `options` are complete; `recorded` are the study's choices or, for a new one, those of the
+    search that it confirms. An automatic choice is made again for a new study, on another kind of
+    device, or if a choice on which it depends has changed. Returns the choices, and where each
+    worker runs.
 
     Raises:
         InputError: an option, or what is recorded, cannot be met.
@@ -111,7 +99,7 @@ def choose_workers(
     automatic = []
 
     def choose(name: str, suitable: int, *, holds: bool, most: float = math.inf) -> int:
-        """One of the numbers; `holds`: whether an automatic choice of before still suits."""
+        """A number of that name; `holds`: the earlier automatic choice still suits."""
         option = options[name]  # type: ignore[literal-required]
         if isinstance(option, int):
             return option
@@ -123,15 +111,15 @@ def choose_workers(
         automatic.append(name)
         return suitable
 
-    same = recorded is not None and not is_new and recorded.device == kind
-    # More than this machine suits was chosen for a larger one.
-    workers = choose("workers", len(here), holds=same, most=len(here))
+    former = recorded if not is_new and recorded and recorded.device == kind else None
+    # A number above what suits this machine was chosen for a larger one.
+    workers = choose("workers", len(here), holds=former is not None, most=len(here))
     placements = place_workers(options["device"], workers)
     share = placements[0].num_threads
-    same = same and recorded is not None and recorded.workers == workers
+    same = former is not None and former.workers == workers
     is_cpu = kind == "cpu"  # elsewhere threads hardly matter
     threads = choose("threads", share, holds=same and is_cpu, most=share)
-    same = same and recorded is not None and recorded.engine == engine
+    same = same and former is not None and former.engine == engine
     suitable = 1 if engine == "sequential" else _default_lanes(space, kind, workers)
     lanes = choose("lanes", suitable, holds=same)
     if engine == "sequential" and lanes != 1:
@@ -152,11 +140,7 @@ def choose_workers(
 
 
 def _engine(choice: str, model: str) -> str:
-    """`auto` is the stacked engine, whatever the widths.
-
-    With one lane a step takes up to a tenth longer than the sequential engine's, with several it
-    takes less for each.
-    """
+    """The engine; `auto` is stacked: up to 10% slower with one lane, faster with several."""
     can_stack = FAMILIES[model].stack_key is not None
     if choice == "auto":
         return "stacked" if can_stack else "sequential"
@@ -166,7 +150,7 @@ def _engine(choice: str, model: str) -> str:
 
 
 def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
-    """As many as pay, but few enough for the search to learn from the trials before."""
+    """As many as pay, but few enough for the search to learn from earlier trials."""
     learns = (
         space.sampler.type in _LEARNING_SAMPLERS
         or space.pruner.type not in _PRUNERS_WITHOUT_COMPARISON
@@ -178,7 +162,7 @@ def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
 
 
 def precision_option(name: str) -> str:
-    """The option that gives a trial the precision of this name: a GPU makes tf32 of float32."""
+    """The option for a recorded precision: on a GPU, float32 becomes tf32."""
     return {"": "auto", "tf32": "float32"}.get(name, name)
 
 

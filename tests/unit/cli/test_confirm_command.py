@@ -76,7 +76,7 @@ def test_what_became_of_the_best(found, last):
 def test_an_interval_that_was_cut_is_given_by_its_ends():
     cut = replace(BEST, mean=mean_interval([0.96, 0.98], highest=1.0))
     text = confirmation_text("x", made(candidates=(cut,)))
-    assert "  97.00% (84.29% to 100.00%; 2 runs)  winner" in text
+    assert "  97.00% (84.29 to 100.00%; 2 runs)  winner" in text
 
 
 def test_runs_that_are_all_alike_are_said_to_be():

@@ -103,18 +103,27 @@ def test_too_much_of_a_loss_is_above_zero(space: SearchSpace) -> None:
     assert mean is not None
     assert promise.interval.low == pytest.approx(mean.low - 0.45)
     assert promise.interval.high == pytest.approx(mean.high - 0.45)
-    expected = "optimism +0.1000 (95% interval -0.0242 to +0.2242): the value of the bes"
+    expected = "optimism +0.1000 (95% interval −0.0242 to +0.2242): the value of the bes"
     assert expected in words_of(search, runs, by_loss)
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ([[4], [6]], "(one run); the best again on one run each, which proves little"),
-        ([[6], [4]], "(one run); the best of the search, trial 0, was not tested against it"),
+        (
+            [[4], [6]],
+            "(1 run); trial 0, the best of the search, is the best on fresh seeds, too; "
+            "one run each proves little",
+        ),
+        (
+            [[6], [4]],
+            "(1 run); trial 0, the best of the search, is number 2 on fresh seeds, "
+            "behind trial 1: not tested against it",
+        ),
         (
             [[1, FAIL], [4, 6]],
-            "; the best of the search, trial 0, failed more often\nfailed 1 of 2 runs",
+            "; trial 0, the best of the search, is number 2 on fresh seeds, "
+            "behind trial 1: 1 of its 2 runs failed\nfailed 1 of 2 runs",
         ),
         ([[4, 6], [1, FAIL]], "\nfailed 1 of 2 runs of trial 1: fewer failures count for more"),
         ([[FAIL, 4], [FAIL, FAIL]], "failed 1 of 2 runs of trial 0, 2 of 2 runs of trial 1:"),
@@ -163,12 +172,12 @@ def test_the_terminal_says_the_same(
     lines = answer_text(reported(search, space, runs)).splitlines()
     assert "use the configuration of trial 1, the best on fresh seeds:" in lines
     text = "\n".join(" ".join(line.split()) for line in lines)
-    assert "on fresh seeds validation_accuracy 95.00% (mean over 2 fresh seeds" in text
-    assert "the best of the search, trial 0, cannot be told from it" in text
+    assert "on fresh seeds validation_accuracy 95.00% (63.23 to 100.00%; 2 runs), mean and" in text
+    assert "behind trial 1: tied with it" in text
     assert "the network trial 3 of hand-made.confirm" in text
-    assert "its test accuracy 90.00% (95% interval 69.90 to 97.21)" in text
+    assert "its test accuracy 90.00% (95% interval 69.90 to 97.21%)" in text
     assert (
-        "optimism +7.50 points (95% interval -5.00 to +39.27): the value of the "
+        "optimism +7.50 points (95% interval −5.00 to +39.27): the value of the "
         "best of the search (trial 0) against its mean over fresh seeds"
     ) in text
     assert "\non the test split +7.50 points (95% interval " in text

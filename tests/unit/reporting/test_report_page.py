@@ -325,7 +325,7 @@ def test_what_led_the_search_then_is_not_called_its_best(
     assert f"The value of the best of {then} (trial 0) against" in text
     assert "no. 1 of the search's first 3 trials" in (tmp_path / "report.html").read_text()
     said = " ".join(answer_text(reported(search, space, runs)).split())
-    assert "; the best of the search's first 3 trials, trial 0, " in said
+    assert "; trial 0, the best of the search's first 3 trials, is number 2 on fresh seeds" in said
     assert "the value of the best of the search's first 3 trials (trial 0) against" in said
     found = confirmation(search, runs)
     assert found is not None

@@ -192,7 +192,7 @@ def test_a_search_of_one_configuration_is_confirmed_alone(storage):
     assert load_space(runs.space).sampled == {}
     assert len(runs.trials) == 5
     assert notices == [
-        "study small has only one configuration to confirm, not 5: no more COMPLETE trials differ"
+        "study small has only 1 configuration to confirm, not 5: no more COMPLETE trials differ"
     ]
     again, _ = plan(storage, top=5, seeds=5)
     assert again.confirms == runs.confirms, "the same numbers go on"
