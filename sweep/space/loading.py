@@ -14,7 +14,7 @@ from sweep.definitions import DATASETS, FAMILIES
 from sweep.errors import InputError, SearchSpaceError, StoreError
 from sweep.records import StudyRecord
 from sweep.space import rules
-from sweep.space.messages import dotted, file_path, translate
+from sweep.space.error_messages import dotted, file_path, translate
 from sweep.space.search_space import SearchSpace, space_type
 from sweep.space.yaml_reader import Document, Path, Position, read_yaml
 

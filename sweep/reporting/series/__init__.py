@@ -14,7 +14,7 @@ from sweep.reporting.series.curves import (
     learning_curves,
 )
 from sweep.reporting.series.occupancy import Timeline, timeline
-from sweep.reporting.series.outcomes import Difference, StudyTest, matrix_difference, study_test
+from sweep.reporting.series.results import Difference, StudyTest, matrix_difference, study_test
 from sweep.reporting.series.samples import Axis, Samples, samples, thinned
 
 __all__ = [
