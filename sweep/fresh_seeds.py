@@ -66,14 +66,14 @@ def confirm(
         Interrupted: Ctrl-C, or `stop` returned True; the same call continues.
     """
     storage = options.get("storage", DEFAULTS["storage"])
-    with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` goes on"):
+    with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` continues"):
         train_confirmation(study, top=top, seeds=seeds, **options)
         # They need torch and SciPy, which the driver does without while it trains.
-        from sweep.evaluation import read_confirmation
+        from sweep.evaluation import read_test_split_of_winner
         from sweep.reporting.candidates import confirmation
 
         try:
-            runs = read_confirmation(storage, study, options.get("data_dir"))
+            runs = read_test_split_of_winner(storage, study, options.get("data_dir"))
         except SweepFailedError as error:
             raise SweepFailedError(f"the test split was not read: {error}") from error
         found = confirmation(Store(storage, to_write=False).read_study(study), runs)
@@ -159,7 +159,7 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
     if search.confirms is not None:
         raise InputError(
             f"study {search.name!r} is itself a confirmation: "
-            f"`{command_words('confirm', search.confirms.study, store.url)}` goes on with it"
+            f"`{command_words('confirm', search.confirms.study, store.url)}` continues it"
         )
     space = stored_space(search)
     runs = store.read_confirmation(search.name)

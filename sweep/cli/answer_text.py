@@ -96,7 +96,7 @@ def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tu
         return [("on fresh seeds", why)]
     if not confirmation.finished or winner.mean is None:
         command = command_words("confirm", search, storage)
-        return [("on fresh seeds", f"not confirmed yet: `{command}` goes on")]
+        return [("on fresh seeds", f"not confirmed yet: `{command}` continues")]
     said = f"{metric} {_mean_words(metric, winner.mean)}"
     if winner.mean.interval is not None:
         said += ", mean and 95% interval"

@@ -36,7 +36,7 @@ def examination_text(found: Examination) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name from what may be a stranger's store, without commands to the terminal."""
+    """A name from a store that may be untrusted, without commands to the terminal."""
     return name if name.isprintable() else repr(name)
 
 

@@ -189,7 +189,7 @@ class Progress:
                 return f"study {tally.study}: {done} trials done; {workers} on {devices}"
             case Resumed(trial, history):
                 epochs = f"{len(history)}/{tally.params[trial]['epochs']} epochs"
-                return f"trial {trial} goes on after {epochs}"
+                return f"trial {trial} continues after {epochs}"
             case Notice(text):
                 return f"note: {text}"
             case Paused(outcome):

@@ -9,7 +9,7 @@ from typing import Any
 from sweep.definitions import DefaultBy
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
-from sweep.space import Choices, Range, SearchSpace, default_words
+from sweep.space import Choices, Range, SearchSpace, default_words, stored_space
 from sweep.words import columns, counted, duration, number_words, percent_or_number
 
 __all__ = [
@@ -48,7 +48,9 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
     value = percent_or_number(metric, study.value(trial))
     lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
     if trial.reason:
-        lines.append(trial.reason)
+        is_pruned = trial.state is TrialState.PRUNED
+        by = f" by the {stored_space(study).pruner.type} pruner" if is_pruned else ""
+        lines.append(trial.reason + by)
     if trial.retry_of is not None:
         lines.append(f"it repeats trial {trial.retry_of}, which failed")
     if trial.audited is not None:

@@ -12,9 +12,9 @@ from sweep.definitions.parameters import (
     Params,
     choice,
     declared,
+    integer,
     real,
     view,
-    whole,
 )
 from sweep.records import DataSpec
 
@@ -25,14 +25,14 @@ __all__ = ["MLP", "MlpParameters"]
 class MlpParameters:
     """Hyperparameters of the multi-layer perceptron."""
 
-    num_layers: int = whole(
+    num_layers: int = integer(
         "Linear layers, the output layer included: 1 is softmax regression, "
         "4 is three hidden layers and the output.",
         3,
         minimum=1,
         maximum=64,
     )
-    layer_size: int = whole(
+    layer_size: int = integer(
         "Units of each hidden layer; without effect when num_layers is 1.",
         256,
         minimum=1,

@@ -1,6 +1,6 @@
 """Hyperparameters and how a family or the recipe declares them.
 
-A frozen dataclass with fields made by `whole`, `real` and `choice` is the only definition of its
+A frozen dataclass with fields made by `integer`, `real` and `choice` is the only definition of its
 hyperparameters: `declared` lists them, `view` reads a trial's parameters as that dataclass.
 """
 
@@ -25,10 +25,10 @@ __all__ = [
     "Scalar",
     "choice",
     "declared",
+    "integer",
     "real",
     "require_valid",
     "view",
-    "whole",
     "with_defaults",
 ]
 
@@ -82,7 +82,7 @@ class CategoricalParameter:
 Parameter = IntParameter | FloatParameter | CategoricalParameter
 
 
-def whole(meaning: str, default: int, *, minimum: int, maximum: int) -> Any:
+def integer(meaning: str, default: int, *, minimum: int, maximum: int) -> Any:
     """A field for a whole number."""
     return _field(IntParameter("", meaning, default, minimum, maximum))
 

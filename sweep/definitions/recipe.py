@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.definitions.parameters import DefaultBy, Params, choice, real, whole
+from sweep.definitions.parameters import DefaultBy, Params, choice, integer, real
 
 __all__ = ["Recipe", "idle_in_recipe"]
 
@@ -19,8 +19,8 @@ class Recipe:
         minimum=0.0,
         maximum=10.0,
     )
-    epochs: int = whole("Passes over the training split.", 20, minimum=1, maximum=100_000)
-    batch_size: int = whole("Examples in one step.", 128, minimum=1, maximum=65536)
+    epochs: int = integer("Passes over the training split.", 20, minimum=1, maximum=100_000)
+    batch_size: int = integer("Examples in one step.", 128, minimum=1, maximum=65536)
     optimizer: str = choice(
         "adamw decouples weight decay from the gradient; adam and sgd couple it.",
         "adamw",

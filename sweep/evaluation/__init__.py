@@ -3,7 +3,7 @@
 An opening is recorded in the store before it happens, so that not even a crash hides one.
 """
 
-from sweep.evaluation.openings import read_confirmation, read_test_split
+from sweep.evaluation.openings import read_test_split, read_test_split_of_winner
 from sweep.evaluation.prediction import Prediction, predict
 
-__all__ = ["Prediction", "predict", "read_confirmation", "read_test_split"]
+__all__ = ["Prediction", "predict", "read_test_split", "read_test_split_of_winner"]

@@ -25,7 +25,7 @@ from sweep.space import stored_space
 from sweep.store import STORE_FAILURES, Store, describe_failure
 from sweep.words import command_words
 
-__all__ = ["read_confirmation", "read_test_split"]
+__all__ = ["read_test_split", "read_test_split_of_winner"]
 
 
 @contextmanager
@@ -99,12 +99,12 @@ def _require_unconfirmed(store: Store, study: str) -> None:
         return
     raise StoreError(
         f"study {study!r} has a confirmation: the test split is opened for its winner alone; "
-        f"`{command_words('confirm', study, store.url)}` goes on"
+        f"`{command_words('confirm', study, store.url)}` continues"
     )
 
 
 @_described()
-def read_confirmation(
+def read_test_split_of_winner(
     storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
 ) -> StudyRecord:
     """The runs of a confirmation, with a reading of the test split for each of the winner's.
@@ -139,7 +139,7 @@ def _winning_runs(store: Store, study: str) -> tuple[StudyRecord, list[int]]:
         what = "is not confirmed" if runs is None else "has runs of its confirmation that wait"
         raise StoreError(
             f"study {study!r} {what}: the test split stays sealed; "
-            f"`{command_words('confirm', study, store.url)}` goes on"
+            f"`{command_words('confirm', study, store.url)}` continues"
         )
     winner, mean = rank_candidates(runs)[0]
     if mean is None:

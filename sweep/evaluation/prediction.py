@@ -114,7 +114,7 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
         return runs, run.number
     if record.confirms is not None:
         command = command_words("confirm", record.confirms.study, store.url)
-        raise StoreError(f"study {record.name!r} has not chosen a network; `{command}` goes on")
+        raise StoreError(f"study {record.name!r} has not chosen a network; `{command}` continues")
     if record.best is None:
         raise StoreError(f"study {record.name!r} has no COMPLETE trial whose network could be used")
     return record, record.best.number

@@ -91,7 +91,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """From a worker: a trial goes on from its checkpoint, after the epochs of `history`.
+    """From a worker: a trial continues from its checkpoint, after the epochs of `history`.
 
     Its last epoch must be decided on again.
     """

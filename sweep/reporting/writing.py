@@ -123,11 +123,14 @@ def _tested(
         )
     if study.reading is not None:
         return Source(record, runs, notes)
-    from sweep.evaluation import read_confirmation, read_test_split  # torch, only when needed
+    from sweep.evaluation import (  # torch, only when needed
+        read_test_split,
+        read_test_split_of_winner,
+    )
 
     try:
         if study.is_confirmed:
-            runs = read_confirmation(storage, record.name, data_dir)
+            runs = read_test_split_of_winner(storage, record.name, data_dir)
         else:
             reading = read_test_split(storage, record.name, data_dir)
             record = replace(record, test_readings=(*record.test_readings, reading))

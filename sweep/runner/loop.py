@@ -133,7 +133,7 @@ class Loop:
         self._handle(self.pool.save())
         if self.failures.reason:
             raise SweepFailedError(self.failures.reason)
-        raise Interrupted(f"interrupted; what was trained is saved: `{self.command}` goes on")
+        raise Interrupted(f"interrupted; what was trained is saved: `{self.command}` continues")
 
     def _budget_used(self) -> str | None:
         """The part of the budget that is used up, or None."""
@@ -164,7 +164,7 @@ class Loop:
             self.on_event(outcome)
 
     def _promote_trial(self) -> bool:
-        """Submit a paused trial again, if there is room and one goes on now."""
+        """Submit a paused trial again, if there is room and one continues now."""
         if not self.pool.has_room or self._is_too_late:
             return False
         number = self.session.promotable()
@@ -200,7 +200,7 @@ class Loop:
         self.on_event(TrialStarted(config))
 
     def _handle(self, messages: Sequence[Message]) -> None:
-        # All at once, and before a lost trial goes on from its last one.
+        # All at once, and before a lost trial continues from its last one.
         checkpoints = {m.trial: m for m in messages if isinstance(m, Checkpoint)}
         under_way = [c for c in checkpoints.values() if c.trial in self._configs]
         if under_way:
@@ -230,7 +230,7 @@ class Loop:
             consequence = "starts again: there is no other"
             if whole is not None:
                 epochs = counted(whole.epoch, "epoch")
-                consequence = f"goes on from the one before, after {epochs}"
+                consequence = f"continues from the one before, after {epochs}"
             text = f"trial {trial}: its checkpoint is missing or damaged; the trial {consequence}"
             self.on_event(Notice(text))
         return whole
@@ -272,7 +272,7 @@ class Loop:
             self.on_event(
                 Notice(
                     f"trial {metrics.trial}: the pruner would end it after epoch {metrics.epoch}; "
-                    "it is audited and goes on"
+                    "it is audited and continues"
                 )
             )
         return decisions

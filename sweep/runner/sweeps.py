@@ -46,7 +46,7 @@ def run(
         Interrupted: Ctrl-C, or `stop` returned True; `resume` finishes the study.
     """
     whole = complete_options("run", StudyOptions, options)
-    with ctrl_c_interrupts("run the search again: a study that was begun goes on"):
+    with ctrl_c_interrupts("run the search again: a study that was begun continues"):
         if not isinstance(space, SearchSpace):
             space = load_space(space)
         space = override_space(space, name=study, seed=seed, trials=whole["trials"])
@@ -71,7 +71,7 @@ def resume(
         Interrupted: Ctrl-C, or `stop` returned True; the same call continues.
     """
     whole = complete_options("resume", StudyOptions, options)
-    with ctrl_c_interrupts(f"`{command_words('resume', study, whole['storage'])}` goes on"):
+    with ctrl_c_interrupts(f"`{command_words('resume', study, whole['storage'])}` continues"):
         store = Store(whole["storage"], to_write=True)
         store.require_study(study)
         request = Request(name=study, store=store, options=whole, retry_failed=retry_failed)
@@ -109,7 +109,9 @@ class Request:
             while study is None:
                 study = self._go_on() if store.has_study(name) else self._make()
         except STORE_FAILURES as error:
-            raise SweepFailedError(f"the sweep cannot go on: {describe_failure(error)}") from error
+            raise SweepFailedError(
+                f"the sweep cannot continue: {describe_failure(error)}"
+            ) from error
         except (LookupError, AssertionError, TypeError, ValueError):
             # Optuna may have met a damaged row: reading the study explains that better.
             if store.has_study(name):
@@ -148,7 +150,7 @@ class Request:
             with self._prepare(space, study.workers, is_new=False) as workers:
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
-                with store.transaction():  # it goes on whole or not at all
+                with store.transaction():  # it continues whole or not at all
                     session = StudySession(store.storage, name, space, trials)
                     session.enqueue()
                     for trial in again:
@@ -203,12 +205,12 @@ class Request:
         if not store.study_names([name]):
             raise StoreError(
                 f"study {name!r} is already in {str(store.path)!r} and was not made by sweep, "
-                "or its making was cut off; choose another name with --study"
+                "or its creation was interrupted; choose another name with --study"
             )
         confirms = store.read_confirms(name)
         if confirms is not None and self.confirms is None:
             raise InputError(
-                f"study {name!r} confirms {confirms.study!r}: go on with "
+                f"study {name!r} confirms {confirms.study!r}: continue with "
                 f"`{command_words('confirm', confirms.study, store.url)}`"
             )
 
@@ -288,7 +290,7 @@ class Request:
         warning = network_warning(self.store.path)
         if warning is not None:
             self.options["on_event"](Notice(warning))
-        with ctrl_c_interrupts(f"`{self._command}` goes on"):
+        with ctrl_c_interrupts(f"`{self._command}` continues"):
             with loop.pool:  # its workers end before the study is free again
                 finished = loop.run()
             study = finished if finished is not None else self.store.read_study(self.name)

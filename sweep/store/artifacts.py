@@ -1,7 +1,7 @@
 """Files beside the store: `studies.db` → `studies.artifacts/STUDY/trial-00012.safetensors`.
 
 A file is on disk, name and all, before the store names it, and is deleted only once the store no
-longer names it. Store and folder may be a stranger's: nothing outside the folder is read or
+longer names it. Store and folder may be untrusted: nothing outside the folder is read or
 written, and no symbolic link in it is followed. Only the folder of all studies may be a link.
 """
 

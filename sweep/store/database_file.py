@@ -143,7 +143,7 @@ def open_file(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     """A connection for reading; `ro` writes nothing, `rw` rolls back an unfinished write."""
     uri = f"file:{quote(str(path))}?mode={mode}"
     with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_SECONDS)) as connection:
-        connection.execute("PRAGMA trusted_schema = OFF")  # it may be a stranger's file
+        connection.execute("PRAGMA trusted_schema = OFF")  # the file may be untrusted
         yield connection
 
 

@@ -233,7 +233,7 @@ class _Examiner:
                 f"{resume} takes up where the driver stopped",
             )
         elif record.state is StudyState.INTERRUPTED:
-            yield Finding("the study is not finished", f"{resume} goes on")
+            yield Finding("the study is not finished", f"{resume} continues")
         paused = [t.number for t in record.trials if t.state is TrialState.PAUSED]
         for number in orphans + paused:
             yield from _examine_checkpoints(trials, number, resume)
@@ -306,7 +306,7 @@ def _examine_checkpoints(trials: Trials, number: int, resume: str) -> Iterator[F
     if None not in found:
         return
     sound = next((checkpoint for checkpoint in found if checkpoint is not None), None)
-    goes_on = "starts it again" if sound is None else f"goes on after epoch {sound.epoch}"
+    goes_on = "starts it again" if sound is None else f"continues after epoch {sound.epoch}"
     yield Finding(
         f"{found.count(None)} of {len(found)} checkpoints of trial {number} are missing or damaged",
         f"{resume} {goes_on}",

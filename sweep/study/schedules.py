@@ -1,4 +1,4 @@
-"""Decides after each report whether a trial goes on, and later which paused trials do.
+"""Decides after each report whether a trial continues, and later which paused trials do.
 
 Pruners by name, and audits: some trials that the pruner would end run on, to show what it misses.
 """
@@ -29,16 +29,16 @@ class Schedule(Protocol):
         ...
 
     def decide(self, trial: optuna.Trial) -> Decision:
-        """Whether a trial goes on after the epoch that it has just reported."""
+        """Whether a trial continues after the epoch that it has just reported."""
         ...
 
     def promote(self, study: optuna.Study, paused: Collection[int]) -> int | None:
-        """Number of the paused trial that goes on now, or None. The study shows them as PRUNED."""
+        """The paused trial that continues now, or None. The study shows paused ones as PRUNED."""
         ...
 
 
 def build_schedule(_space: SearchSpace) -> Schedule:
-    """The schedule that a search space names."""
+    """The schedule of a search space: as yet always that of its pruner."""
     return _Pruning()
 
 

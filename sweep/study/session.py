@@ -106,7 +106,7 @@ class StudySession:
         self._close(trial)
 
     def promotable(self) -> int | None:
-        """Number of the paused trial that goes on now, or None."""
+        """Number of the paused trial that continues now, or None."""
         paused = self._storage.paused
         return self._schedule.promote(self._study, paused) if paused else None
 
@@ -149,7 +149,7 @@ class StudySession:
         return self._configure(self._study.ask())
 
     def report(self, metrics: EpochMetrics) -> Decision:
-        """Record the objective of one epoch and decide whether the trial goes on.
+        """Record the objective of one epoch and decide whether the trial continues.
 
         Call it in a transaction: epoch and decision belong together. A trial that lost its worker
         repeats epochs, for which the pruner is not asked again: some pruners would answer
@@ -190,7 +190,7 @@ class StudySession:
         return self._study.get_trials(deepcopy=False)
 
     def _decide(self, trial: optuna.Trial, epoch: int) -> Decision:
-        """The schedule's decision; an audited trial goes on.
+        """The schedule's decision; an audited trial continues.
 
         The schedule is asked after the last epoch, too, because pruners remember what they saw, but
         the trial is complete whatever it says.

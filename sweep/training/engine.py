@@ -172,7 +172,7 @@ class Engine:
                 return self._checkpoints.save(lane, {})
             seconds = run.seconds / len(run.group.lanes)
             return self._checkpoints.save(lane, run.state(position), run.next_step, seconds)
-        except Exception as error:  # noqa: BLE001 - training goes on without a checkpoint
+        except Exception as error:  # noqa: BLE001 - training continues without a checkpoint
             return Notice(f"trial {lane.config.number} could not be saved: {error}")
 
     def _finish_epoch(self, run: Run) -> list[Message]:

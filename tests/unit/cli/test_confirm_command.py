@@ -115,13 +115,13 @@ def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirm
     ("line", "words"),
     [
         ("confirm nope", "no study 'nope' in 'studies.db': it has small, small.confirm"),
-        ("confirm small.confirm", "is itself a confirmation: `sweep confirm small` goes on"),
+        ("confirm small.confirm", "is itself a confirmation: `sweep confirm small` continues"),
         ("confirm small --top 3", "begun with --top 2 --seeds 2; give the same numbers, or none"),
         ("confirm small --top 0", "top must be at least 1; found 0"),
         ("confirm small --seeds many", "--seeds"),
         ("confirm small --storage nowhere.db", "did you mean 'sqlite:///nowhere.db'?"),
         ("confirm small --storage sqlite:///nowhere.db", "there is no such file"),
-        ("resume small.confirm", "confirms 'small': go on with `sweep confirm small`"),
+        ("resume small.confirm", "confirms 'small': continue with `sweep confirm small`"),
         ("report small.confirm", "the search that it confirms: `sweep report small`"),
     ],
 )
@@ -159,7 +159,7 @@ def test_the_doctor_knows_how_a_confirmation_goes_on(main, confirmed):
     assert "nothing is damaged" in main("doctor", code=0)[0]
     Store(confirmed, to_write=True).change_study("small.confirm", finished_by=None)
     output, _ = main("doctor", code=0)
-    assert "`sweep confirm small --storage sqlite:///studies.db` goes on" in output
+    assert "`sweep confirm small --storage sqlite:///studies.db` continues" in output
 
 
 def test_what_is_shown_of_records_that_do_not_fit_each_other_is_one_line(

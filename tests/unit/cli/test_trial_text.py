@@ -104,3 +104,12 @@ def test_a_pruned_trial_without_a_configuration_is_shown():
     planned = replace(trial, params=make_config().params | {"epochs": 5})
     assert planned.reason == "pruned after epoch 1 of 5"
     assert planned.epochs_left == 4
+
+
+def test_a_pruned_trial_names_its_pruner():
+    outcome = TrialOutcome(0, TrialState.PRUNED, (make_metrics(0, 1),), best_epoch=1)
+    trial = TrialRecord(0, TrialState.PRUNED, make_config().params, {}, outcome)
+    space = {"name": "x", "dataset": "digits", "pruner": {"type": "median"}}
+    study = replace(study_of(trial), space=load_space(space).to_json())
+    _, reason, *_ = trial_text(study, trial, has_weights=False).splitlines()
+    assert reason == f"{trial.reason} by the median pruner"

@@ -10,7 +10,7 @@ from helpers import HERE
 
 import sweep
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
-from sweep.evaluation import openings, read_confirmation, read_test_split
+from sweep.evaluation import openings, read_test_split, read_test_split_of_winner
 from sweep.fresh_seeds import train_confirmation
 from sweep.records import candidate_runs, rank_candidates
 from sweep.store import Store
@@ -27,7 +27,7 @@ def winning_runs(storage: str) -> list[int]:
 
 
 def test_each_run_of_the_winner_is_measured_in_one_opening(confirmed):
-    runs = read_confirmation(confirmed, "small")
+    runs = read_test_split_of_winner(confirmed, "small")
     assert [reading.trial for reading in runs.test_readings] == winning_runs(confirmed)
     assert len({reading.opened_at for reading in runs.test_readings}) == 1
     for reading in runs.test_readings:
@@ -44,10 +44,10 @@ def test_each_run_of_the_winner_is_measured_in_one_opening(confirmed):
 
 
 def test_what_was_read_is_not_read_again(confirmed, tmp_path, monkeypatch):
-    first = read_confirmation(confirmed, "small")
+    first = read_test_split_of_winner(confirmed, "small")
     monkeypatch.setattr(openings, "open_test_split", None)
     shutil.rmtree(tmp_path / "studies.artifacts")
-    assert read_confirmation(confirmed, "small", tmp_path / "nowhere") == first
+    assert read_test_split_of_winner(confirmed, "small", tmp_path / "nowhere") == first
 
 
 def test_an_opening_that_was_cut_off_stays_in_the_record(confirmed, monkeypatch):
@@ -57,12 +57,12 @@ def test_an_opening_that_was_cut_off_stays_in_the_record(confirmed, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(openings, "open_test_split", crash)
         with pytest.raises(MemoryError, match="while reading"):
-            read_confirmation(confirmed, "small")
+            read_test_split_of_winner(confirmed, "small")
     winners = winning_runs(confirmed)
     assert [(r.trial, r.confusion_matrix) for r in readings(confirmed)] == [
         (number, None) for number in winners
     ]
-    later = read_confirmation(confirmed, "small").test_readings
+    later = read_test_split_of_winner(confirmed, "small").test_readings
     assert [reading.trial for reading in later if reading.confusion_matrix] == winners
     assert len(later) == 4, "both openings are there"
     found = sweep.confirm("small", storage=confirmed)
@@ -71,11 +71,11 @@ def test_an_opening_that_was_cut_off_stays_in_the_record(confirmed, monkeypatch)
 
 def test_the_seal_holds_until_every_run_has_ended(finished):
     with pytest.raises(StoreError, match="'small' is not confirmed: the test split stays sealed"):
-        read_confirmation(finished, "small")
+        read_test_split_of_winner(finished, "small")
     with pytest.raises(Interrupted, match="interrupted; "):
         train_confirmation("small", storage=finished, top=1, seeds=1, stop=lambda: True, **HERE)
     with pytest.raises(StoreError, match="runs of its confirmation that wait: the test split"):
-        read_confirmation(finished, "small")
+        read_test_split_of_winner(finished, "small")
     assert readings(finished) == ()
 
 
@@ -101,7 +101,7 @@ def test_missing_weights_leave_the_seal(confirmed, tmp_path):
     last = winning_runs(confirmed)[-1]
     (tmp_path / f"studies.artifacts/small.confirm/trial-{last:05d}.safetensors").unlink()
     with pytest.raises(StoreError, match=rf"the weights of trial {last} of study 'small.confirm'"):
-        read_confirmation(confirmed, "small")
+        read_test_split_of_winner(confirmed, "small")
     assert readings(confirmed) == ()
 
 

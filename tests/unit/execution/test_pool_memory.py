@@ -185,7 +185,7 @@ def test_a_stack_that_ran_out_of_memory_ends_as_it_would_have(
 
 
 def test_memory_that_runs_out_while_lanes_are_put_back_loses_none(small: TrainingData):
-    """A stack goes on from checkpoints, and does not fit any more."""
+    """A stack continues from checkpoints, and does not fit any more."""
     configs = [make_config(number=n, seed=n, epochs=3) for n in range(4)]
     engine = make_engine(small, precision="float64")
     driver = Driver(engine)

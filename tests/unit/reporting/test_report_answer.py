@@ -162,7 +162,7 @@ def test_runs_under_way_choose_nothing(
     assert not found.confirmed
     assert (found.trial.number, found.network_study) == (0, search.name)
     text = words_of(search, replace(runs, trials=runs.trials[:5]), space)
-    assert "on fresh seeds not confirmed yet: `sweep confirm hand-made` goes on" in text
+    assert "on fresh seeds not confirmed yet: `sweep confirm hand-made` continues" in text
 
 
 def test_the_terminal_says_the_same(

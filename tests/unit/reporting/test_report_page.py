@@ -542,7 +542,7 @@ def test_a_confirmation_decides_what_is_opened(
         return fake_store["hand-made.confirm"]
 
     monkeypatch.setattr("sweep.evaluation.read_test_split", read)
-    monkeypatch.setattr("sweep.evaluation.read_confirmation", read)
+    monkeypatch.setattr("sweep.evaluation.read_test_split_of_winner", read)
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     runs = study_of_runs([[4, 6], [3, 1]], [0, 1], space=space)
     under_way = replace(runs, trials=runs.trials[:3], state=StudyState.INTERRUPTED)

@@ -62,7 +62,7 @@ def test_one_trial_of_each_slice_runs_to_its_end(whole, events):
     assert [whole.trials[number].state for number in (3, 7)] == [TrialState.PRUNED] * 2
     notices = [event.text for event in events if isinstance(event, Notice)]
     assert notices == [
-        f"trial {number}: the pruner would end it after epoch {epoch}; it is audited and goes on"
+        f"trial {number}: the pruner would end it after epoch {epoch}; it is audited and continues"
         for number, epoch in found.items()
     ]
 

@@ -87,7 +87,7 @@ def plan(storage: str, **options: Any) -> tuple[StudyRecord, list[str]]:
         if isinstance(event, Notice):
             notices.append(event.text)
 
-    with pytest.raises(Interrupted, match=f"`sweep confirm small --storage {storage}` goes on"):
+    with pytest.raises(Interrupted, match=f"`sweep confirm small --storage {storage}` continues"):
         train_confirmation(
             "small", storage=storage, on_event=note, stop=lambda: True, **HERE, **options
         )  # fmt: skip
@@ -282,9 +282,9 @@ def test_a_search_without_a_complete_trial_is_refused(storage):
 
 def test_a_confirmation_is_not_confirmed_nor_resumed(confirmed):
     command = f"`sweep confirm small --storage {confirmed}`"
-    with pytest.raises(InputError, match=f"is itself a confirmation: {command} goes on"):
+    with pytest.raises(InputError, match=f"is itself a confirmation: {command} continues"):
         train_confirmation("small.confirm", storage=confirmed)
-    with pytest.raises(InputError, match=f"confirms 'small': go on with {command}"):
+    with pytest.raises(InputError, match=f"confirms 'small': continue with {command}"):
         sweep.resume("small.confirm", storage=confirmed, trials=9)
 
 
@@ -292,7 +292,7 @@ def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
     """Its space is that of a study; another total or fewer weights would make it another."""
     store = Store(confirmed, to_write=False)
     command = f"`sweep confirm small --storage {confirmed}`"
-    with pytest.raises(InputError, match=f"confirms 'small': go on with {command}"):
+    with pytest.raises(InputError, match=f"confirms 'small': continue with {command}"):
         sweep.run(
             store.read_study("small.confirm").space,
             storage=confirmed,

@@ -363,7 +363,7 @@ def test_damaged_checkpoints_are_said_and_the_one_before_is_used(storage, tmp_pa
     notices: list[str] = []
     study = resume_with(storage, notices)
     assert notices == [
-        "trial 0: its checkpoint is missing or damaged; the trial goes on from the one before, "
+        "trial 0: its checkpoint is missing or damaged; the trial continues from the one before, "
         f"after {notices[0].rsplit('after ', 1)[1]}"
     ]
     assert losses(study) == losses(undisturbed)

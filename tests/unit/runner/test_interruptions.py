@@ -20,7 +20,7 @@ def press_ctrl_c(event: Any) -> None:
 
 
 def test_ctrl_c_is_an_interruption_of_this_package(storage):
-    goes_on = f"^interrupted; `sweep resume small --storage {storage}` goes on$"
+    goes_on = f"^interrupted; `sweep resume small --storage {storage}` continues$"
     with pytest.raises(sweep.Interrupted, match=goes_on) as caught:
         sweep.run(space_mapping(), storage=storage, on_event=press_ctrl_c, **HERE)
     assert isinstance(caught.value.__cause__, KeyboardInterrupt)

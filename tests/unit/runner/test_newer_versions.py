@@ -1,4 +1,4 @@
-"""A study goes on in a version that has one more hyperparameter: it always had its default."""
+"""A study continues in a version that has one more hyperparameter: it always had its default."""
 
 from __future__ import annotations
 

@@ -440,7 +440,7 @@ class StopAfter:
 def test_a_stopped_study_is_resumed_as_if_nothing_had_happened(tmp_path, finished_folder, epochs):
     storage = sqlite_url(tmp_path)
     stop = StopAfter(epochs)
-    goes_on = f"interrupted; .*: `sweep resume small --storage {storage}` goes on"
+    goes_on = f"interrupted; .*: `sweep resume small --storage {storage}` continues"
     with pytest.raises(Interrupted, match=goes_on):
         run(storage, stop.on_event, stop=stop)
     half = Store(storage, to_write=False).read_study("small")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from scripted import Scripted, make
+from made_spaces import Scripted, make
 
 from sweep.definitions import DATASETS, parameters_of, with_defaults
 from sweep.errors import SearchSpaceError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import Scripted, make
+from made_spaces import Scripted, make
 
 from sweep.definitions import DefaultBy, parameters_of, with_defaults
 from sweep.space import SearchSpace, default_words, load_space, search_space_schema

@@ -81,7 +81,7 @@ def test_damaged_checkpoints_are_listed_with_what_a_resume_makes_of_them(interru
     newest.write_bytes(b"half")
     found = examined(tmp_path)
     assert found.is_damaged
-    assert advice(found, "1 of 2 checkpoints of trial 0").endswith("goes on after epoch 1")
+    assert advice(found, "1 of 2 checkpoints of trial 0").endswith("continues after epoch 1")
     earlier.unlink()
     assert advice(examined(tmp_path), "2 of 2 checkpoints").endswith("starts it again")
 

@@ -139,7 +139,7 @@ def test_restarts_change_neither_configurations_nor_promotions(storage):
 
 @pytest.mark.usefixtures("halved")
 def test_a_trial_that_was_told_to_pause_and_has_not_left_is_told_again():
-    """The schedule is not asked twice, and before that epoch it goes on."""
+    """The schedule is not asked twice, and before that epoch it continues."""
     storage, space = InMemoryStorage(), make_space()
     session = StudySession(storage, "x", space)
     config = session.ask()

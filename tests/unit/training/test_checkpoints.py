@@ -1,4 +1,4 @@
-"""A trial that goes on from its checkpoint ends as if it had never been interrupted."""
+"""A trial that continues from its checkpoint ends as if it had never been interrupted."""
 
 from __future__ import annotations
 

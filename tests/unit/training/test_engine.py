@@ -519,7 +519,7 @@ PLACES = ["build", "begin_epoch", "step", "finish_epoch", "copy_weights"]
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("error", "kind"), ERRORS, ids=lambda value: type(value).__name__)
 def test_an_exception_is_the_trials_outcome(small, name, place, error, kind):
-    """Of a trial alone, at every place; the engine goes on."""
+    """Of a trial alone, at every place; the engine continues."""
 
     def watch(what, trials, *_):
         if what == place and trials == [0]:

@@ -1,4 +1,4 @@
-"""A trial that is paused leaves, and when it is promoted it goes on as if it had never left."""
+"""A trial that is paused leaves, and when it is promoted it continues as if it had never left."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_trial_that_has_run_all_its_epochs_is_complete_whatever_the_schedule_s
 
 @both
 def test_a_trial_that_cannot_be_saved_is_paused_all_the_same(small, name):
-    """Promoted, it goes on from its checkpoint before, or starts again."""
+    """Promoted, it continues from its checkpoint before, or starts again."""
 
     def watch(what, trials, *_):
         if what == "tensors" and broken:
