@@ -40,7 +40,7 @@ class Recipe:
     )
     learning_rate_schedule: str = choice(
         "How the learning rate moves over a trial's steps: it stays, falls to 0 along a "
-        "half cosine, or rises for the first 30 % and then falls.",
+        "half cosine, or rises for the first 30% and then falls.",
         "cosine",
         ("constant", "cosine", "one_cycle"),
     )
