@@ -166,7 +166,7 @@ def p_value_words(value: float | None) -> str:
 
 
 def tie_words(num_tied: int, num_others: int, noun: str) -> str:
-    """How many others can, or cannot, be told from the first: `none of the other 4 trials can`."""
+    """How many others can be told apart from the first: `none of the other 4 trials can`."""
     if num_others == 1:
         return f"the other {noun} {'cannot' if num_tied else 'can'}"
     others = f"of the other {num_others:,} {noun}s"

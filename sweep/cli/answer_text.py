@@ -181,7 +181,7 @@ def _leaderboard(study: Reported) -> list[str]:
         tied = sum(comparison.tied for comparison in comparisons.values())
         name = next(iter(comparisons.values())).test.name
         lines.append(
-            f"{tie_words(tied, len(comparisons), 'complete trial')} be told from the best by "
+            f"{tie_words(tied, len(comparisons), 'complete trial')} be told apart from the best by "
             f"{metric} ({name}, Holm)"
         )
         if tied < len(comparisons):

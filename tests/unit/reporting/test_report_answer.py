@@ -183,8 +183,8 @@ def test_the_terminal_says_the_same(
     assert "\non the test split +7.50 points (95% interval " in text
     assert text.count("optimism") == 1
     assert (
-        "none of the other 2 complete trials can be told from the best by validation_accuracy "
-        "(exact McNemar test, Holm)"
+        "none of the other 2 complete trials can be told apart from the best by "
+        "validation_accuracy (exact McNemar test, Holm)"
     ) in text
     data = json.loads(json.dumps(answer_json(reported(search, space, runs)), allow_nan=False))
     assert (data["answer"]["number"], data["answer"]["network_trial"]) == (1, 3)

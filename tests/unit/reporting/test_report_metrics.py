@@ -94,7 +94,9 @@ def test_a_page_leads_with_what_the_study_ranks_by(
     assert "McNemar" not in text
     said = " ".join(answer_text(reported(search, by_metric, None)).split())
     assert f"its test {words} {tested[metric]:.2%} (95% interval " in said
-    assert f"be told from the best by validation_{metric} (paired bootstrap test, Holm)" in said
+    assert (
+        f"be told apart from the best by validation_{metric} (paired bootstrap test, Holm)" in said
+    )
 
 
 @pytest.mark.usefixtures("words_only")

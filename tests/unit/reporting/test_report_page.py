@@ -263,8 +263,10 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert study["confirmation_counts"]["epochs"] == sum(run.epochs_run for run in runs.trials)
     assert "Not decided. Trial 0 was the best of the search" in text
     assert "on 2 fresh seeds trial 1 has the best mean, but the two cannot be told apart." in text
-    assert "1 of the other 2 configurations cannot be told from the winner." in text
-    assert "None of the other 2 complete trials can be told from the best of the search" in text
+    assert "1 of the other 2 configurations cannot be told apart from the winner." in text
+    assert (
+        "None of the other 2 complete trials can be told apart from the best of the search" in text
+    )
     assert "The test split was opened for the winner alone." in text
     assert "1, 1 failed" in text
     assert "get 90.00% right over 2 fresh seeds" in text
