@@ -18,7 +18,7 @@ _SHIPPED = Path(__file__).parents[1] / "search_spaces" / "digits.yaml"
 
 
 @contextmanager
-def at_once(loads: int = 1590) -> Iterator[None]:
+def at_once(loads: int = 1575) -> Iterator[None]:
     """Call no more functions than this many loads of a shipped search space.
 
     A single call that takes minutes is a hang.

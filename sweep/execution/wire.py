@@ -41,17 +41,20 @@ def pack(message: Message, leases: Mapping[int, int] | None = None) -> bytes:
 def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
     """The message and the leases in these bytes; ValueError if they are no message."""
     line, _, tail = data.partition(b"\n")
+    announced = 0
 
     def fetch(plain: dict[str, Any]) -> Any:
+        nonlocal announced
         match plain:
             case {"bytes": [start, stop]}:
-                if not 0 <= start <= stop <= len(tail):
-                    raise ValueError(f"{stop} bytes are announced, {len(tail)} are there")
+                announced = max(announced, stop)
                 return tail[start:stop]
         return plain
 
     try:
         kind, leases, plain = json.loads(line, object_hook=fetch)
+        if announced != len(tail):
+            raise ValueError(f"{announced} bytes are announced, {len(tail)} are there")
         message: Message = _adapter(_KINDS[kind]).validate_python(plain)
         return message, dict(leases)
     except (LookupError, TypeError, ValueError) as error:

@@ -107,6 +107,14 @@ class StudyMirror(InMemoryStorage):
         self._store.set_study_system_attr(self._store_study, key, value)
         super().set_study_system_attr(study_id, key, value)
 
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set a user attribute of a trial, in the store alone."""
+        self._store.set_trial_user_attr(self._store_id(trial_id), key, value)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set a user attribute of the study, in the store alone."""
+        self._store.set_study_user_attr(self._store_study, key, value)
+
     def _store_id(self, trial_id: int) -> int:
         if trial_id not in self._store_ids:
             number = self.get_trial_number_from_id(trial_id)

@@ -83,6 +83,7 @@ def test_large_parts_are_not_written_as_text():
         b'["Notice", [], {}]\n',
         b"[]\n",
         pack(Checkpoint(1, 2, 3, b"state"))[:-1],
+        pack(Checkpoint(1, 2, 3, b"state")) + b"!",
         LARGE,
     ],
 )

@@ -83,26 +83,27 @@ def test_an_epoch_has_every_metric_of_each_lane(num_classes, num_lanes):
     predictions = torch.randint(num_classes, shape, generator=generator)
     predictions[:, :150] = labels[:150]
     losses = torch.rand(shape, generator=generator)
-    numbers = torch.rand((4, num_lanes), generator=generator, dtype=torch.float64)
+    sums = torch.rand((3, num_lanes), generator=generator, dtype=torch.float64)
+    rates = torch.rand(num_lanes, generator=generator, dtype=torch.float64)
     measured = measure(
         trained(200, labels, num_classes),
-        sums=numbers[:2] * 200,
-        validation_losses=numbers[2] * 400,
+        sums=sums[:2],
+        validation_losses=sums[2],
         predictions=predictions,
         losses=losses,
-        rates=numbers[3],
+        rates=rates,
     )
     assert len(measured) == num_lanes
     for lane, found in enumerate(measured):
         assert isinstance(found, Measurement)
         expected = known(labels.numpy(), predictions[lane].numpy())
         assert found.values == {
-            "train_loss": pytest.approx(numbers[0, lane].item(), rel=1e-15),
-            "train_accuracy": pytest.approx(numbers[1, lane].item(), rel=1e-15),
-            "validation_loss": pytest.approx(numbers[2, lane].item(), rel=1e-15),
+            "train_loss": sums[0, lane].item() / 200,
+            "train_accuracy": sums[1, lane].item() / 200,
+            "validation_loss": sums[2, lane].item() / 400,
             **{f"validation_{name}": pytest.approx(value) for name, value in expected.items()},
         }
-        assert found.learning_rate == numbers[3, lane].item()
+        assert found.learning_rate == rates[lane].item()
         assert torch.equal(found.predictions, predictions[lane])
         assert torch.equal(found.losses, losses[lane])
 
