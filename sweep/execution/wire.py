@@ -53,9 +53,10 @@ def unpack(data: bytes) -> tuple[Message, dict[int, int]]:
 
     try:
         kind, leases, plain = json.loads(line, object_hook=fetch)
-        if announced != len(tail):
-            raise ValueError(f"{announced} bytes are announced, {len(tail)} are there")
         message: Message = _adapter(_KINDS[kind]).validate_python(plain)
-        return message, dict(leases)
+        leases = dict(leases)
     except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"not a message: {error}") from None
+    if announced != len(tail):
+        raise ValueError(f"not a message: {announced} bytes are announced, {len(tail)} are there")
+    return message, leases
