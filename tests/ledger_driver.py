@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import math
 import os
 import pathlib
 import resource
@@ -31,7 +32,7 @@ from sketches import sketch
 
 from sweep import cli
 from sweep.cli.exits import Interruption
-from sweep.execution import Pool
+from sweep.execution import Pool, workload
 from sweep.records import (
     Epoch,
     Message,
@@ -233,6 +234,8 @@ def main(plan: dict[str, Any]) -> None:
     faulthandler.register(signal.SIGUSR1)  # a hanging driver can print its stacks
     # One thread per worker: threads that wait for each other on a busy machine take minutes.
     os.sched_getaffinity = lambda _process: {0}  # type: ignore[assignment]
+    # A first step or a disk that is slow would space out the checkpoints that tests wait for.
+    workload._LONG_WAVE_SECONDS = math.inf
     note_signals()
     sketch()
     if plan.get("halving"):
