@@ -120,15 +120,15 @@ def _path(value: Any) -> str:
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(path, str) or "\0" in path:
         raise _wrong("a path", value)
-    return os.path.expanduser(path)  # noqa: PTH111 - unlike that of `Path`, it never raises
+    return os.path.expanduser(path)  # noqa: PTH111 - that of `Path` may raise
 
 
 def _storage(value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        return f"sqlite:///{_path(value)}"
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, os.PathLike):
         raise _wrong("sqlite:/// and a path, or a Path", value)
-    return value
+    return f"sqlite:///{_path(value)}"
 
 
 def _flag(value: Any) -> bool:
