@@ -16,7 +16,7 @@ from sweep.space.search_space import (
     effective_parameters,
     used_parameters,
 )
-from sweep.space.sections import Dataset, parse_duration
+from sweep.space.sections import Dataset
 
 __all__ = [
     "Choices",
@@ -30,7 +30,6 @@ __all__ = [
     "load_space",
     "nearest_step",
     "override_space",
-    "parse_duration",
     "search_space_schema",
     "step_value",
     "stored_space",
