@@ -38,6 +38,7 @@ __all__ = [
     "short_value_words",
     "storage_words",
     "tie_words",
+    "unequal_epochs_words",
 ]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
@@ -211,6 +212,15 @@ def p_value_words(value: float | None) -> str:
     if value is None:
         return _NOTHING
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def unequal_epochs_words(pruner: str, most: int) -> str:
+    """What a pruner does to a search in which trials have different numbers of epochs."""
+    return (
+        f"epochs is searched, and the {pruner} pruner favours trials with few: they end before it "
+        "judges them, or it compares the late epochs of their schedule with early ones of longer "
+        f"trials; to compare equals, fix epochs at the most (epochs: {most})"
+    )
 
 
 def tie_words(num_tied: int, num_others: int, noun: str) -> str:

@@ -33,6 +33,7 @@ from sweep.space.domains import (
     max_epochs,
     own_value,
     parameters_model,
+    size,
 )
 from sweep.space.grid import Configurations, GridOrder, count
 from sweep.space.sections import Budget, Dataset, ObjectiveSpec
@@ -125,6 +126,13 @@ class SearchSpace(StrictModel):
     def max_epochs(self) -> int:
         """The most epochs of one trial."""
         return max_epochs(self.domains["epochs"])
+
+    @property
+    def prunes_unequal_trials(self) -> bool:
+        """Whether a pruner ends trials that were to have different numbers of epochs."""
+        epochs = self.domains["epochs"]
+        is_sampled = isinstance(epochs, Range | Choices) and (size(epochs) != 1 or epochs.when)
+        return self.pruner.type != "none" and bool(is_sampled)
 
     @property
     def num_trials(self) -> int | None:
