@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, Union, 
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -17,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from sweep.definitions import (
     CategoricalParameter,
@@ -61,8 +63,21 @@ MAX_STEPS = 1_000_000
 _ROUNDING = 1e-8  # in steps: Optuna takes a value within it for a step
 _MAX_SHOWN = 12
 
-ConditionValue = WholeNumber | Number | Text
-Condition = dict[str, Annotated[ConditionValue | list[ConditionValue], at_most(MAX_CHOICES)]]
+
+def _check_scalar(value: Any) -> Any:
+    """One error in place of one for each type that the value might have."""
+    is_scalar = isinstance(value, int | float | str) and not isinstance(value, bool)
+    if not is_scalar or (isinstance(value, float) and not math.isfinite(value)):
+        raise PydanticCustomError("scalar", "must be a number or text")
+    return value
+
+
+ConditionValue = Annotated[WholeNumber | Number | Text, BeforeValidator(_check_scalar)]
+_Wanted = Annotated[
+    Annotated[ConditionValue, Tag("value")] | Annotated[list[ConditionValue], Tag("values")],
+    Discriminator(lambda wanted: "values" if isinstance(wanted, list) else "value"),
+]
+Condition = dict[str, Annotated[_Wanted, at_most(MAX_CHOICES)]]
 _WHEN = Field(None, description="Other parameters and the values under which this one is sampled.")
 
 T = TypeVar("T")
