@@ -196,7 +196,7 @@ class Request:
             space,
             recorded,
             is_new=is_new,
-            save_every=cast(float, self.options["checkpoint_every"]),
+            save_every=cast("float", self.options["checkpoint_every"]),  # in seconds by now
             time_limit=self._limit("trial_time_limit", space),
         )
 

@@ -32,7 +32,7 @@ MAY_BE_NONE = {
 NEEDED = {("reproduce", "trial"), *((name, "study") for name in FUNCTIONS if name != "run")}
 
 NO_COUNT = [True, 2.0, math.nan, "two", np.True_, np.float64(2), 10**5000, -(10**30)]
-NO_DURATION = [True, math.nan, math.inf, 0, -1, "soon", "", timedelta(0), np.timedelta64("NaT")]
+NO_DURATION = [True, math.nan, math.inf, 0, -1, 10**5000, "soon", "", timedelta(0), timedelta(367)]
 NO_TEXT = [True, 3, math.nan, Path("x")]
 NO_FUNCTION = [True, 3, "print"]
 NO_PATH = [True, 3, math.nan, "a\0b"]
