@@ -48,7 +48,7 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
     if not isinstance(source, str | os.PathLike):
         found = type(source).__name__
         raise InputError(f"a search space is the path of a file or a mapping; found type {found}")
-    path = pathlib.Path(source)
+    path = pathlib.Path(os.path.expanduser(source))  # noqa: PTH111 - that of `Path` may raise
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)

@@ -160,6 +160,8 @@ def test_the_home_may_be_written_short(finished, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     for storage in ("sqlite:///~/studies.db", Path("~/studies.db")):
         assert sweep.load_study("small", storage=storage).name == "small"
+    (tmp_path / "space.yaml").write_text("name: short\ndataset: digits\n")
+    assert sweep.load_space("~/space.yaml").name == "short"
     with pytest.raises(sweep.InputError, match=f"'{tmp_path}/x.png': there is no such file"):
         sweep.predict("small", "~/x.png", storage=finished)
 
