@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sweep.runner.reproduction import Reproduction, reproduce
     from sweep.runner.sweeps import resume, run
     from sweep.space import SearchSpace, load_space
+    from sweep.store import delete
 
 __all__ = [
     "Confirmation",
@@ -56,6 +57,7 @@ __all__ = [
     "TrialRecord",
     "WorkOptions",
     "confirm",
+    "delete",
     "load_space",
     "predict",
     "report",
@@ -74,6 +76,7 @@ _HOMES = {
     "sweep.runner.reproduction": ("Reproduction", "reproduce"),
     "sweep.runner.sweeps": ("resume", "run"),
     "sweep.space": ("SearchSpace", "load_space"),
+    "sweep.store": ("delete",),
 }
 
 

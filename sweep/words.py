@@ -21,6 +21,7 @@ __all__ = [
     "difference_interval_words",
     "difference_words",
     "duration",
+    "foreign_words",
     "interval_words",
     "metric_words",
     "number_words",
@@ -39,6 +40,7 @@ DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
 
 _NOTHING = "–"
+_SHOWN = 10
 
 
 # ---------------------------------------------------------------- commands
@@ -71,6 +73,14 @@ def capital(words: str) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def foreign_words(trials: Sequence[int]) -> str:
+    """That some trials are another program's, of which there is at least one."""
+    if len(trials) == 1:
+        return f"trial {trials[0]} was not made by sweep: it is left out"
+    shown = ", ".join(map(str, trials[:_SHOWN])) + (", …" if len(trials) > _SHOWN else "")
+    return f"{len(trials):,} trials were not made by sweep: they are left out ({shown})"
 
 
 def count_words(number: int | None) -> str:

@@ -20,6 +20,7 @@ from sweep.words import (
     difference_interval_words,
     difference_words,
     duration,
+    foreign_words,
     interval_words,
     metric_words,
     number_words,
@@ -39,6 +40,8 @@ def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
     found = answer(study)
     failures = failure_lines(study.record, storage_words(storage))
     lines = [headline(study.record), *training_line(study.record)]
+    if study.record.foreign:
+        lines.append(foreign_words(study.record.foreign))
     if study.record.confirms is not None:  # a mean chooses there, not a run
         search = study.record.confirms.study
         command = command_words("show", search, storage)

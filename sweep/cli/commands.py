@@ -22,7 +22,7 @@ from sweep.cli.arguments import (
     work_options,
 )
 from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
-from sweep.errors import InputError
+from sweep.errors import ForeignStudyError, InputError, StoreError
 from sweep.words import DEFAULT_STORAGE, columns, printable
 
 if TYPE_CHECKING:
@@ -232,8 +232,11 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
 @cli.command(name="list")
 @json_option
 @storage_option
-def list_studies(as_json: bool, storage: str) -> None:
-    """List the studies of a store."""
+def list_studies(as_json: bool, storage: str) -> int:
+    """List the studies of a store.
+
+    What cannot be listed is named on standard error. The exit code is 1 if a study is damaged.
+    """
     from sweep.cli.json_output import study_json
     from sweep.cli.study_text import study_rows
     from sweep.store import Store
@@ -242,13 +245,22 @@ def list_studies(as_json: bool, storage: str) -> None:
         store = Store(storage, to_write=False)
         if not store.path.exists():
             raise InputError(f"there is no store {str(store.path)!r}; name one with --storage")
-        studies = [store.read_study(name) for name in store.study_names()]
+        studies, unread = [], []
+        for name in store.all_names():
+            try:
+                studies.append(store.read_study(name))
+            except StoreError as error:
+                unread.append(error)
     text = _output(
         as_json,
         lambda: [study_json(study, with_trials=False) for study in studies],
         lambda: study_rows(studies),
     )
-    click.echo(text)
+    if as_json or studies or not unread:
+        click.echo(text)
+    for each in unread:
+        click.echo(printable(f"sweep: {each}"), err=True)
+    return FAILED if any(not isinstance(each, ForeignStudyError) for each in unread) else 0
 
 
 @cli.command()
@@ -278,7 +290,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                 lambda: trial_text(record, found, has_weights=kept),
             )
         else:
-            runs = store.read_confirmation(study)
+            runs, unused = store.read_confirmation(record)
             with understood(study):
                 whole = reported(record, stored_space(record), runs)
                 text = _output(
@@ -286,6 +298,8 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                     lambda: study_json(record, with_trials=True) | answer_json(whole),
                     lambda: answer_text(whole, storage),
                 )
+            if unused is not None:
+                click.echo(printable(f"sweep: {unused}"), err=True)
     click.echo(text)
 
 
@@ -299,6 +313,30 @@ def check(space: Path) -> None:
 
         text = space_text(load_space(space))
     click.echo(text)
+
+
+@cli.command()
+@click.argument("study")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@storage_option
+def delete(study: str, yes: bool, storage: str) -> None:
+    """Delete a study for good, with its confirmation, weights and checkpoints. Asks first."""
+    from sweep.cli.study_text import deletion_text
+    from sweep.store import Store, plan_deletion
+    from sweep.store import delete as delete_study
+
+    with handle_errors(), interruptible(lambda: "nothing was deleted"):
+        if not yes:
+            planned = plan_deletion(Store(storage, to_write=False), study)
+            if not sys.stdin.isatty():
+                raise InputError(
+                    f"this deletes {deletion_text(planned)}, and nobody can be asked: give --yes"
+                )
+            question = printable(f"delete {deletion_text(planned)} for good?")
+            if not click.confirm(question, err=True):
+                raise InputError("nothing was deleted")
+        deleted = delete_study(study, storage=storage)
+    click.echo(printable(f"deleted {deletion_text(deleted)}"))
 
 
 @cli.command()

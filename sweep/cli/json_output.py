@@ -27,6 +27,7 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
         "training": study.workers,
         "best": trial_json(study, study.best) if study.best else None,
         "failures": failure_kinds(study),
+        "foreign_trials": study.foreign,
     }
     if with_trials:
         data["trials"] = [trial_json(study, trial) for trial in study.trials]

@@ -10,10 +10,12 @@ from sweep.definitions import DefaultBy
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import Choices, Range, SearchSpace, default_words, stored_space
+from sweep.store import Deletion
 from sweep.words import columns, counted, duration, number_words, percent_or_number
 
 __all__ = [
     "dataset_name",
+    "deletion_text",
     "failure_kinds",
     "failure_lines",
     "headline",
@@ -224,6 +226,15 @@ def failure_kinds(study: StudyRecord) -> dict[str, int]:
     """Numbers of failed trials that were not run again, by the kind of failure."""
     failures = [trial.outcome.failure if trial.outcome else None for trial in study.failed]
     return dict(Counter(str(f.kind) if f else "not recorded" for f in failures).most_common())
+
+
+def deletion_text(deletion: Deletion) -> str:
+    """The studies and files of a deletion."""
+    said = [
+        f"study {name!r} ({'unreadable' if num is None else counted(num, 'trial')})"
+        for name, num in deletion.studies.items()
+    ]
+    return f"{', '.join(said)} and {counted(len(deletion.files), 'file')}"
 
 
 def dataset_name(study: StudyRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -28,8 +29,10 @@ def candidate_runs(runs: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
     if confirms is None:
         return {}
     num = confirms.num_seeds
+    numbers = [run.number for run in runs.trials]
+    first = [bisect_left(numbers, index * num) for index in range(len(confirms.trials) + 1)]
     return {
-        trial: runs.trials[index * num : (index + 1) * num]
+        trial: runs.trials[first[index] : first[index + 1]]
         for index, trial in enumerate(confirms.trials)
     }
 
@@ -40,7 +43,8 @@ def have_all_ended(runs: StudyRecord) -> bool:
     if confirms is None:
         return False
     total = len(confirms.trials) * confirms.num_seeds
-    return len(runs.trials) >= total and all(run.state in _ENDED for run in runs.trials[:total])
+    of_candidates = [run for run in runs.trials if run.number < total]
+    return len(of_candidates) == total and all(run.state in _ENDED for run in of_candidates)
 
 
 def run_values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:

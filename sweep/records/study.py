@@ -76,7 +76,7 @@ class TrialRecord:
         if self.state is TrialState.PAUSED:
             return f"paused after epoch {self.epochs_run} of {planned}"
         if self.outcome is None:
-            return "not recorded by sweep" if self.state is TrialState.FAIL else None
+            return "ended by another program" if self.state is TrialState.FAIL else None
         if self.outcome.failure is not None:
             return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
         if self.state is TrialState.PRUNED:
@@ -162,12 +162,14 @@ class Confirms:
     Attributes:
         trials: Each has another configuration, best first.
         num_trials: Trials of the search that had ended by then.
+        identity: Of the search: another one of the same name may follow it.
     """
 
     study: str
     trials: tuple[int, ...]
     num_seeds: int
     num_trials: int
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,9 @@ class StudyRecord:
         space: The search space as plain data (see `sweep.space.SearchSpace`).
         num_trials: Total number of trials of the budget.
         timeout_seconds: Time limit of one command.
-        trials: By number.
+        trials: In the order of their numbers.
+        identity: Random, given when the study was made; None for a study that is not in a store.
+        foreign: Numbers of the Optuna study's other trials, which another program made or ended.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget, such as `trials`; None while it is not used up.
         keep_weights: How many of the best trials keep their weights.
@@ -222,6 +226,8 @@ class StudyRecord:
     confirms: Confirms | None = None
     num_audits: int = 0
     workers: WorkerChoices | None = None
+    identity: str | None = None
+    foreign: tuple[int, ...] = ()
 
     @property
     def state_at_rest(self) -> StudyState:
@@ -230,12 +236,16 @@ class StudyRecord:
 
     def trial(self, number: int) -> TrialRecord:
         """The trial of this number; raises an `InputError` if there is none."""
-        if not 0 <= number < len(self.trials):
+        if number in self.foreign:
             raise InputError(
-                f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered "
-                "from 0"
+                f"trial {number} of study {self.name!r} was not made by sweep, which leaves it out"
             )
-        return self.trials[number]
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        raise InputError(
+            f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered from 0"
+        )
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

@@ -156,7 +156,7 @@ def _candidate(
     rank: int,
     tested: tuple[MeanDifference, float] | None,
 ) -> Candidate:
-    searched = record.trials[trial] if trial < len(record.trials) else None
+    searched = next((each for each in record.trials if each.number == trial), None)
     search_value = record.value(searched) if searched is not None else None
     if searched is None or search_value is None or not math.isfinite(search_value):
         raise StoreError(

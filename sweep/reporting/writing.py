@@ -24,7 +24,7 @@ from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
 from sweep.space import stored_space
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, command_words, counted
+from sweep.words import DEFAULT_STORAGE, capital, command_words, counted, foreign_words
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
@@ -97,13 +97,16 @@ def _tested(
     store: Store, record: StudyRecord, storage: str, data_dir: str | os.PathLike[str] | None
 ) -> Source:
     """A study with the test split read for what was chosen, or with a note why it was not."""
-    runs = store.read_confirmation(record.name)
+    runs, unused = store.read_confirmation(record)
+    left_out = [unused] if unused else []
+    left_out += [foreign_words(record.foreign)] if record.foreign else []
+    notes = tuple(f"{capital(each)}." for each in left_out)
     if record.best is None:
         note = (
             "No trial is COMPLETE: there is nothing to choose from, and the test split stays "
             "sealed."
         )
-        return Source(record, runs, (note,))
+        return Source(record, runs, (*notes, note))
     if runs is not None and runs.state is not StudyState.FINISHED:
         was_opened = record.test_readings or runs.test_readings
         note = (
@@ -111,13 +114,13 @@ def _tested(
             f"`{command_words('confirm', record.name, storage)}` continues it. Until then the "
             f"test split {'is not opened again' if was_opened else 'stays sealed'}."
         )
-        return Source(record, runs, (note,))
+        return Source(record, runs, (*notes, note))
     with understood(record.name):
         study = reported(record, stored_space(record), runs)
     later = study.confirmation.num_later if study.confirmation is not None else 0
-    notes: tuple[str, ...] = ()
     if later:
         notes = (
+            *notes,
             f"{counted(later, 'trial')} of the search ended after its confirmation began: none of "
             "them was a candidate, however good it looks.",
         )
@@ -137,7 +140,8 @@ def _tested(
     except (InputError, SweepFailedError) as error:
         notes = (*notes, f"Test split not read: {error}")
         # It may have been opened all the same, and every opening is shown.
-        record, runs = store.read_study(record.name), store.read_confirmation(record.name)
+        record = store.read_study(record.name)
+        runs, _ = store.read_confirmation(record)
     return Source(record, runs, notes)
 
 

@@ -34,7 +34,7 @@ from sweep.runner.workers import precision_option
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
-from sweep.words import counted
+from sweep.words import counted, foreign_words
 
 __all__ = ["Loop"]
 
@@ -98,7 +98,8 @@ class Loop:
         self.session.plan_audits(self._total, audited)
         sampled = tuple(self.space.sampled)
         self.on_event(StudyOpened(study, self.pool.devices, self._deadline, sampled))
-        failures = {config.number: study.trials[config.number].lost for config in orphans}
+        self._name_foreign(study.foreign)
+        failures = {config.number: study.trial(config.number).lost for config in orphans}
         self._keep_weights = study.keep_weights
         self._leaders = {
             trial.number: value
@@ -182,12 +183,18 @@ class Loop:
         if not self.pool.has_room or self._budget_used() is not None:
             return False
         with self.store.transaction():
+            known = len(self.session.foreign)
             config = self.session.ask()
             self._num_started += 1
             self._trials.change(config.number, config=config)
+        self._name_foreign(self.session.foreign[known:])
         self._begin(config)
         self.pool.submit(config)
         return True
+
+    def _name_foreign(self, trials: Sequence[int]) -> None:
+        if trials:
+            self.on_event(Notice(foreign_words(trials)))
 
     def _go_on_with(self, config: TrialConfig, failures: tuple[Failure, ...]) -> None:
         """Submit a trial that was begun before."""

@@ -8,7 +8,13 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
-from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.errors import (
+    DataError,
+    ForeignStudyError,
+    InputError,
+    StoreError,
+    SweepFailedError,
+)
 from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
 from sweep.runner.failures import Failures, ctrl_c_interrupts
 from sweep.runner.loop import Loop
@@ -137,6 +143,9 @@ class Request:
                     record = StoredStudy(space.to_json(), workers.data, self.confirms)
                     store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
+                _, unused = store.read_confirmation(study)
+                if unused is not None:
+                    self.options["on_event"](Notice(unused))
                 held.close()
                 return self._train(self._loop(space, study, session, workers))
 
@@ -152,7 +161,6 @@ class Request:
                 again = self._failed_to_retry(study, space)
                 with store.transaction():  # it continues whole or not at all
                     session = StudySession(store.storage, name, space, trials)
-                    session.enqueue()
                     for trial in again:
                         number = session.enqueue_again(trial.params)
                         store.trials(name).change(number, retry_of=trial.number)
@@ -202,12 +210,14 @@ class Request:
     def _require_right_command(self) -> None:
         """Refuse a confirmation, which only `confirm` continues, and a study that is not ours."""
         store, name = self.store, self.name
-        if not store.study_names([name]):
-            raise StoreError(
-                f"study {name!r} is already in {str(store.path)!r} and was not made by sweep, "
-                "or its creation was interrupted; choose another name with --study"
-            )
-        confirms = store.read_confirms(name)
+        try:
+            confirms = store.read_confirms(name)
+        except ForeignStudyError as error:
+            if self.space is None:
+                raise
+            raise ForeignStudyError(
+                f"{error}; choose another name with --study, or another store with --storage"
+            ) from None
         if confirms is not None and self.confirms is None:
             raise InputError(
                 f"study {name!r} confirms {confirms.study!r}: continue with "

@@ -5,6 +5,7 @@ On network file systems such locks are unreliable, which a warning says.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.errors import StoreError, StudyLockedError
-from sweep.store.artifacts import is_link, read_plain_file, write_plain_file
+from sweep.store.artifacts import is_link, open_plain_file, read_plain_file, write_plain_file
 
 __all__ = ["is_locked", "making_lock", "network_warning", "study_lock"]
 
@@ -25,7 +26,7 @@ _LOCK = "driver.lock"
 _HOLDER = "driver.json"
 _MAKING = "making.lock"
 _MOUNTS = Path("/proc/self/mounts")
-_PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
+_PATIENCE_SECONDS = 0.5  # `is_locked` of another process shares the lock for an instant
 
 _NETWORK = {
     "9p", "acfs", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "davfs", "drvfs", "gfs", "gfs2",
@@ -86,17 +87,17 @@ def making_lock(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a driver holds the study now."""
-    if is_link(folder / _LOCK) or not (folder / _LOCK).exists():
-        return False  # no driver locks through a link
-    lock = FileLock(folder / _LOCK)
+    """Whether a driver holds the study now. Any number of processes may ask at the same time."""
     try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
+        descriptor = open_plain_file(folder / _LOCK)
     except OSError:
-        return False  # a folder that cannot be written holds no driver
+        return False  # there is none, and no driver locks through a link
+    with os.fdopen(descriptor):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
 
 
 def network_warning(path: Path) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from helpers import DIGITS, HERE, PARAMETERS, space_mapping
+from helpers import DIGITS, HERE, PARAMETERS, read_confirmation, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
@@ -251,7 +251,7 @@ def test_no_confirmation_begins_while_the_best_trial_is_tested(finished, tmp_pat
     assert readings(finished) == (reading,)
     holder = f"study 'small' is held by process {os.getpid()} on "
     assert re.fullmatch(rf"{holder}\S+ since \S+; wait for it or stop it .*", refused[0])
-    assert Store(finished, to_write=False).read_confirmation("small") is None
+    assert read_confirmation(finished, "small") is None
 
 
 def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkeypatch):

@@ -63,8 +63,8 @@ class FakeStore:
     def read_study(self, name: str) -> StudyRecord:
         return self.studies[name]
 
-    def read_confirmation(self, name: str) -> StudyRecord | None:
-        return self.studies.get(f"{name}.confirm")
+    def read_confirmation(self, search: StudyRecord) -> tuple[StudyRecord | None, str | None]:
+        return self.studies.get(f"{search.name}.confirm"), None
 
 
 @pytest.fixture
