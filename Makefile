@@ -28,7 +28,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 soak: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m soak
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist worksteal -m soak
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 tests/property
 
 mutants: $(INSTALLED)

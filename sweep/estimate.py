@@ -14,7 +14,7 @@ import numpy as np
 
 from sweep.data import data_spec, default_data_dir, num_validation
 from sweep.definitions import FAMILIES, Recipe, view
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, step_value
 
 __all__ = ["Estimate", "estimate", "measure_throughput"]
 
@@ -83,6 +83,8 @@ class _Random(random.Random):
     ) -> float:
         if log:
             return math.exp(self.uniform(math.log(low), math.log(high)))
+        if step is not None:
+            return step_value(low, step, self.randint(0, round((high - low) / step)))
         return self.uniform(low, high)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:

@@ -5,8 +5,12 @@ Imports the standard library and `sweep.definitions` only.
 
 from __future__ import annotations
 
+import math
+import numbers
+import re
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sweep.definitions import Scalar, is_share
 
@@ -27,6 +31,7 @@ __all__ = [
     "number_words",
     "p_value_words",
     "params_words",
+    "parse_duration",
     "percent",
     "percent_interval",
     "percent_or_number",
@@ -34,6 +39,7 @@ __all__ = [
     "short_value_words",
     "storage_words",
     "tie_words",
+    "unequal_epochs_words",
 ]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
@@ -41,6 +47,9 @@ DEFAULT_STORAGE = "sqlite:///studies.db"
 
 _NOTHING = "–"
 _SHOWN = 10
+_MAX_DAYS = 366
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_DURATION = re.compile(rf"(?:{_NUMBER} *h)? *(?:{_NUMBER} *m)? *(?:{_NUMBER} *s)?")
 
 
 # ---------------------------------------------------------------- commands
@@ -111,6 +120,46 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def parse_duration(value: Any) -> float:
+    """Seconds from `90s`, `30m`, `1.5h`, `1h30m`, or a number, which counts seconds.
+
+    Raises `ValueError` for anything else, and for what is not above 0 or is over a year.
+    """
+    found = repr(value) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        found = str(value)
+    found = found if len(found) <= 60 else f"{found[:57]}..."
+    seconds = _seconds(value)
+    if seconds is None or not math.isfinite(seconds):
+        raise ValueError(
+            f"must be a duration such as 90s, 30m or 1h30m; found {found} (a number alone counts "
+            "seconds)"
+        )
+    if seconds <= 0:
+        raise ValueError(f"must be above 0 seconds; found {found}")
+    if seconds > _MAX_DAYS * 86400:
+        raise ValueError(f"must be at most {_MAX_DAYS} days; found {found}")
+    return seconds
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    if re.fullmatch(_NUMBER, text):
+        return float(text)
+    match = _DURATION.fullmatch(text)
+    if match is None or not any(match.groups()):
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 # ---------------------------------------------------------------- statistics
 
 
@@ -173,6 +222,15 @@ def p_value_words(value: float | None) -> str:
     if value is None:
         return _NOTHING
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def unequal_epochs_words(pruner: str, most: int) -> str:
+    """What a pruner does to a search in which trials have different numbers of epochs."""
+    return (
+        f"epochs is searched, and the {pruner} pruner favours trials with few: they end before it "
+        "judges them, or it compares the late epochs of their schedule with early ones of longer "
+        f"trials; to compare equals, fix epochs at the most (epochs: {most})"
+    )
 
 
 def tie_words(num_tied: int, num_others: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from sweep.runner.options import DEFAULTS
-from sweep.words import storage_words
+from sweep.words import parse_duration, storage_words
 
 __all__ = [
     "confirm_options",
@@ -44,13 +44,11 @@ def same_places(storage: str, data_dir: Path | None) -> str:
 def _parse_duration(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> float | None:
-    """Seconds from 90, 90s, 30m or 1h30m."""
+    """Seconds from 90s, 30m or 1h30m."""
     if text is None:
         return None
-    from sweep.space import parse_duration
-
     try:
-        return float(parse_duration(f"{text}s" if text[-1:].isdigit() else text))
+        return parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -96,11 +94,13 @@ data_dir_option = click.option(
     help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
 )
 _trial_time_limit = _duration_option(
-    "--trial-time-limit", help="A trial that takes longer fails, in place of the budget's limit."
+    "--trial-time-limit",
+    help="A trial that takes longer (90s, 30m, 1h30m; a number alone counts seconds) fails, in "
+    "place of the budget's limit.",
 )
 _checkpoint_every = _duration_option(
     "--checkpoint-every",
-    help="How often trials under way are saved.",
+    help="How often trials under way are saved (10s, 5m; a number alone counts seconds).",
     default=f"{DEFAULTS['checkpoint_every']:g}s",
     show_default=True,
 )
@@ -138,7 +138,8 @@ work_options = _together(
     ),
     _duration_option(
         "--timeout",
-        help="Start no new trial after this long (90s, 30m, 1h30m), in this command only.",
+        help="Start no new trial after this long (90s, 30m, 1h30m; a number alone counts seconds), "
+        "in this command only.",
     ),
     _trial_time_limit,
     click.option(

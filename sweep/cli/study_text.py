@@ -11,7 +11,14 @@ from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.space import Choices, Range, SearchSpace, default_words, stored_space
 from sweep.store import Deletion
-from sweep.words import columns, counted, duration, number_words, percent_or_number
+from sweep.words import (
+    columns,
+    counted,
+    duration,
+    number_words,
+    percent_or_number,
+    unequal_epochs_words,
+)
 
 __all__ = [
     "dataset_name",
@@ -104,7 +111,15 @@ def study_rows(studies: list[StudyRecord]) -> str:
 
 
 def space_text(space: SearchSpace) -> str:
-    """A valid search space: what is searched, how much, and what it costs at least."""
+    """A valid search space: what is searched, how much, what it costs at least; warnings."""
+    lines = _space_lines(space)
+    if space.prunes_unequal_trials:
+        words = unequal_epochs_words(space.pruner.type, space.max_epochs)
+        lines.append(f"warning: {words}")
+    return "\n".join(lines)
+
+
+def _space_lines(space: SearchSpace) -> list[str]:
     size = estimate(space)
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
     rows = [
@@ -122,7 +137,7 @@ def space_text(space: SearchSpace) -> str:
     timeout = space.budget.timeout
     limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
     if size.num_trials is None or size.max_epochs is None:
-        return "\n".join([*lines, f"budget: any number of trials{limit}"])
+        return [*lines, f"budget: any number of trials{limit}"]
     audit = space.budget.audit
     audits = f", up to {audit:,} of them audited" if audit else ""
     lines.append(
@@ -135,7 +150,7 @@ def space_text(space: SearchSpace) -> str:
         f"{duration(flops / throughput)} at the {throughput / 1e9:,.0f} GFLOP/s just measured on "
         "this CPU"
     )
-    return "\n".join(lines)
+    return lines
 
 
 def headline(study: StudyRecord) -> str:

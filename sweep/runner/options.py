@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
 from sweep.errors import InputError
 from sweep.training import ENGINE_NAMES, PRECISION_NAMES
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, parse_duration
 
 if TYPE_CHECKING:
     from sweep.execution import Launcher
@@ -61,10 +61,10 @@ class WorkOptions(PlaceOptions, total=False):
             where the hardware multiplies it.
         lanes: Number of trials that a worker trains at once. `auto`: as many as pay, given the
             size of the networks and the number of trials.
-        checkpoint_every: Seconds between two checkpoints of a trial. Default: 10: less than a
-            trial takes, and much more than a checkpoint costs.
-        trial_time_limit: Seconds that a trial may take. Default: the limit of the search space's
-            budget.
+        checkpoint_every: Time between two checkpoints of a trial, in seconds or as `"5m"`.
+            Default: 10 s: less than a trial takes, and much more than a checkpoint costs.
+        trial_time_limit: Time that a trial may take, in seconds or as `"30m"`. Default: the limit
+            of the search space's budget.
     """
 
     workers: Count
@@ -72,8 +72,8 @@ class WorkOptions(PlaceOptions, total=False):
     engine: str | None
     precision: str | None
     lanes: Count
-    checkpoint_every: float
-    trial_time_limit: float | None
+    checkpoint_every: float | str
+    trial_time_limit: float | str | None
 
 
 class StudyOptions(WorkOptions, total=False):
@@ -82,15 +82,15 @@ class StudyOptions(WorkOptions, total=False):
     Keys:
         trials: Total number of trials of the study. Default: that of the budget; for `resume`, the
             total so far.
-        timeout: Seconds after which no new trial starts, for this call only. Default: the limit of
-            the budget.
+        timeout: Time after which no new trial starts, in seconds or as `"1h30m"`, for this call
+            only. Default: the limit of the budget.
         max_failures: Number of failed trials that the study may have. Default: that of the budget.
         keep_weights: Number of best trials whose weights are kept. Default: as before; 10 for a
             new study.
     """
 
     trials: int | None
-    timeout: float | None
+    timeout: float | str | None
     max_failures: int | None
     keep_weights: int | None
 
@@ -119,7 +119,7 @@ _COUNTS = {
     "max_failures": (0, False),
     "keep_weights": (1, False),
 }
-_SECONDS = ("checkpoint_every", "trial_time_limit", "timeout")
+_DURATIONS = ("checkpoint_every", "trial_time_limit", "timeout")
 _NAMES = {"engine": ("auto", *ENGINE_NAMES), "precision": PRECISION_NAMES}
 
 
@@ -139,25 +139,27 @@ def complete_options(function: str, kind: type[_Options], given: _Options) -> _O
     whole = {name: defaults[name] for name in kind.__annotations__} | {**given}
     for name, value in whole.items():
         if value is not None or defaults[name] is not None:
-            _check(name, value)
+            whole[name] = _checked(name, value)
     return cast(_Options, whole)
 
 
-def _check(name: str, value: Any) -> None:
+def _checked(name: str, value: Any) -> Any:
+    """A valid option; a duration in seconds."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in _COUNTS:
         least, may_be_auto = _COUNTS[name]
         if may_be_auto and value == "auto":
-            return
+            return value
         or_auto = " or auto" if may_be_auto else ""
         if not is_number or isinstance(value, float):
             raise InputError(f"{name} must be a whole number{or_auto}; found {value!r}")
         if value < least:
             raise InputError(f"{name} must be at least {least}{or_auto}; found {value}")
-    if name in _SECONDS:
-        if not is_number:
-            raise InputError(f"{name} must be a number of seconds; found {value!r}")
-        if not value > 0:
-            raise InputError(f"{name} must be above 0 seconds; found {value}")
+    if name in _DURATIONS:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            raise InputError(f"{name} {error}") from None
     if name in _NAMES and value not in _NAMES[name]:
         raise InputError(f"{name} must be one of {', '.join(_NAMES[name])}; found {value!r}")
+    return value

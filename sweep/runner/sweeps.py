@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from sweep.errors import (
     DataError,
@@ -184,7 +184,7 @@ class Request:
             space,
             recorded,
             is_new=is_new,
-            save_every=self.options["checkpoint_every"],
+            save_every=cast("float", self.options["checkpoint_every"]),  # in seconds by now
             time_limit=self._limit("trial_time_limit", space),
         )
 

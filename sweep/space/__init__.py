@@ -1,6 +1,13 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
-from sweep.space.domains import Choices, Range, default_words
+from sweep.space.domains import (
+    Choices,
+    Range,
+    default_words,
+    is_stepped,
+    nearest_step,
+    step_value,
+)
 from sweep.space.loading import load_space, override_space, stored_space
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import (
@@ -9,7 +16,7 @@ from sweep.space.search_space import (
     effective_parameters,
     used_parameters,
 )
-from sweep.space.sections import Dataset, parse_duration
+from sweep.space.sections import Dataset
 
 __all__ = [
     "Choices",
@@ -19,10 +26,12 @@ __all__ = [
     "Suggester",
     "default_words",
     "effective_parameters",
+    "is_stepped",
     "load_space",
+    "nearest_step",
     "override_space",
-    "parse_duration",
     "search_space_schema",
+    "step_value",
     "stored_space",
     "used_parameters",
 ]

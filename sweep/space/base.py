@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "MAX_DIGITS",
     "Flag",
     "Number",
     "StrictModel",
@@ -19,9 +28,30 @@ __all__ = [
     "named",
     "one_of",
     "shorten",
+    "text_number",
 ]
 
+MAX_DIGITS = 400  # any float has fewer; Python refuses integers of over 4,300 digits
 _MAX_SHOWN = 60
+# https://yaml.org/spec/1.2.2/#103-core-schema
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
+
+
+def text_number(text: str) -> int | float | None:
+    """The number that YAML 1.2 reads an unquoted text as; None if it is none.
+
+    Raises `ValueError` if it has too many digits.
+    """
+    if text.lower() in _SPECIAL:
+        return float(_SPECIAL[text.lower()])
+    if not _FLOAT.fullmatch(text):
+        return None
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number may have at most {MAX_DIGITS} digits; found {len(text)}")
+    return int(text) if _INT.fullmatch(text) else float(text)
+
 
 WholeNumber = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]

@@ -1,20 +1,19 @@
-"""Conditions: which parameters are active, in which order, and how many configurations."""
+"""Conditions: which parameters are active, in which order, and with which values of others."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sweep.definitions import DefaultBy, Scalar
-from sweep.space.domains import Choices, Domain, Range, size, values
+from sweep.definitions import DefaultBy, Params, Scalar
+from sweep.space.domains import Choices, Domain, Range
 
 __all__ = [
     "CycleError",
     "condition",
-    "count",
-    "enumerate_configurations",
     "is_active",
+    "narrowed",
+    "required",
     "resolve_defaults",
     "sampling_order",
 ]
@@ -67,62 +66,38 @@ def resolve_defaults(domains: Mapping[str, Domain]) -> dict[str, Domain]:
     return resolved
 
 
-def count(domains: Mapping[str, Domain]) -> int | None:
-    """The number of distinct configurations, or None if they are uncountable.
-
-    Values that fulfil the same conditions are counted together, and so are the ways to the same
-    set of inactive parameters, so that large spaces are counted quickly.
-    """
-    sizes = {name: number for name, each in domains.items() if (number := size(each)) is not None}
-    if len(sizes) < len(domains):
-        return None
-    order = sampling_order(domains)
-    children: dict[str, dict[str, tuple[Scalar, ...]]] = {name: {} for name in order}
-    for name in order:
+def required(domains: Mapping[str, Domain], names: Iterable[str]) -> dict[str, list[Scalar]]:
+    """The values that the ancestors of these parameters need for all of them to be active."""
+    found: dict[str, list[Scalar]] = {}
+    pending, seen = list(names), set[str]()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         for parent, wanted in condition(domains[name]).items():
-            children[parent][name] = wanted
-    alike = {name: _alike(sizes[name], children[name]) for name in order}
-
-    @cache
-    def visit(index: int, inactive: frozenset[str]) -> int:
-        if index == len(order):
-            return 1
-        name, later = order[index], frozenset(order[index + 1 :])
-        groups = {frozenset[str](): 1} if name in inactive else alike[name]
-        return sum(
-            number * visit(index + 1, (inactive | (children[name].keys() - fulfilled)) & later)
-            for fulfilled, number in groups.items()
-        )
-
-    return visit(0, frozenset())
+            allowed = frozenset(wanted)
+            found[parent] = [value for value in found.get(parent, wanted) if value in allowed]
+            pending.append(parent)
+    return found
 
 
-def _alike(num_values: int, children: Mapping[str, tuple[Scalar, ...]]) -> Counter[frozenset[str]]:
-    """The number of a domain's values that fulfil the conditions of each set of children."""
-    sets = {child: frozenset(wanted) for child, wanted in children.items()}
-    in_conditions = frozenset[Scalar]().union(*sets.values())
-    groups = Counter(
-        frozenset(child for child, wanted in sets.items() if value in wanted)
-        for value in in_conditions
-    )
-    if num_values > len(in_conditions):
-        groups[frozenset()] += num_values - len(in_conditions)
-    return groups
-
-
-def enumerate_configurations(domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:
-    """All configurations of a finite space: its active sampled parameters."""
-    order = sampling_order(domains)
-
-    def visit(index: int, active: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:
-        if index == len(order):
-            yield {n: v for n, v in active.items() if isinstance(domains[n], Range | Choices)}
-            return
-        name = order[index]
-        if not is_active(domains[name], active):
-            yield from visit(index + 1, active)
-            return
-        for value in values(domains[name]):
-            yield from visit(index + 1, {**active, name: value})
-
-    return visit(0, {})
+def narrowed(domains: Mapping[str, Domain], given: Params) -> dict[str, Domain]:
+    """The domains of the configurations in which some sampled parameters have given values."""
+    kept = required(domains, given)
+    for name, value in given.items():
+        kept[name] = [each for each in kept.get(name, [value]) if each == value]
+    narrow = dict(domains)
+    for name, domain in domains.items():
+        if not isinstance(domain, Range | Choices):
+            continue
+        when: dict[str, Any] = {
+            parent: [each for each in wanted if parent not in kept or each in kept[parent]]
+            for parent, wanted in condition(domain).items()
+        }
+        if name in kept:
+            # Not validated: there may be no value at all, which no file may have.
+            narrow[name] = Choices[Any].model_construct(choices=kept[name], when=when)
+        elif when:
+            narrow[name] = domain.model_copy(update={"when": when})
+    return narrow

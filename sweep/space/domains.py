@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, Union, cast
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -16,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from sweep.definitions import (
     CategoricalParameter,
@@ -25,7 +28,17 @@ from sweep.definitions import (
     Scalar,
     parameters_of,
 )
-from sweep.space.base import Flag, Number, StrictModel, Text, WholeNumber, at_most, shorten
+from sweep.space.base import (
+    MAX_DIGITS,
+    Flag,
+    Number,
+    StrictModel,
+    Text,
+    WholeNumber,
+    at_most,
+    shorten,
+    text_number,
+)
 
 __all__ = [
     "Choices",
@@ -34,19 +47,37 @@ __all__ = [
     "Range",
     "default_words",
     "full_meaning",
+    "is_stepped",
     "max_epochs",
+    "nearest_step",
+    "own_value",
     "parameters_model",
     "size",
+    "step_value",
     "values",
     "why_outside",
 ]
 
 MAX_CHOICES = 1000
-MAX_STEPS = 1_000_000  # beyond it, rounding decides whether a value is a step
+MAX_STEPS = 1_000_000
+_ROUNDING = 1e-8  # in steps: Optuna takes a value within it for a step
 _MAX_SHOWN = 12
 
-ConditionValue = WholeNumber | Number | Text
-Condition = dict[str, Annotated[ConditionValue | list[ConditionValue], at_most(MAX_CHOICES)]]
+
+def _check_scalar(value: Any) -> Any:
+    """One error in place of one for each type that the value might have."""
+    is_scalar = isinstance(value, int | float | str) and not isinstance(value, bool)
+    if not is_scalar or (isinstance(value, float) and not math.isfinite(value)):
+        raise PydanticCustomError("scalar", "must be a number or text")
+    return value
+
+
+ConditionValue = Annotated[WholeNumber | Number | Text, BeforeValidator(_check_scalar)]
+_Wanted = Annotated[
+    Annotated[ConditionValue, Tag("value")] | Annotated[list[ConditionValue], Tag("values")],
+    Discriminator(lambda wanted: "values" if isinstance(wanted, list) else "value"),
+]
+Condition = dict[str, Annotated[_Wanted, at_most(MAX_CHOICES)]]
 _WHEN = Field(None, description="Other parameters and the values under which this one is sampled.")
 
 T = TypeVar("T")
@@ -73,13 +104,32 @@ class Range(StrictModel, Generic[T, S]):
         if self.log and step is not None:
             raise ValueError("log and step cannot be used together")
         if step is not None:
-            found = f"found low {low}, high {high}, step {step}"
-            steps = (high - low) / step
-            if steps > MAX_STEPS:
-                raise ValueError(f"a range may have at most {MAX_STEPS:,} steps; {found}")
-            if (high > low and steps < 0.5) or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-                raise ValueError(f"high - low must be a multiple of step; {found}")
+            self._check_steps(low, high, step)
+            if is_stepped(self):
+                return self.model_copy(update={"high": nearest_step(self, high)})
         return self
+
+    @staticmethod
+    def _check_steps(low: float, high: float, step: float) -> None:
+        found = f"found low {low}, high {high}, step {step}"
+        steps = (high - low) / step
+        if steps > MAX_STEPS:
+            raise ValueError(f"a range may have at most {MAX_STEPS:,} steps; {found}")
+        if isinstance(low, int):
+            is_multiple = (high - low) % step == 0
+            is_exact = True
+        else:
+            is_multiple = abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)
+            last = _exact(low) + round(steps) * _exact(step)
+            margin = math.ulp(max(abs(low), abs(high)))
+            is_exact = margin < _ROUNDING * step and _exact(float(last)) == last
+        if (high > low and steps < 0.5) or (is_exact and not is_multiple):
+            raise ValueError(f"high - low must be a multiple of step; {found}")
+        if not is_exact:
+            # Optuna would leave out the last value, or take a value for none.
+            raise ValueError(
+                f"low and step have too many digits to tell the steps apart; {found}; round them"
+            )
 
 
 class Choices(StrictModel, Generic[T]):
@@ -173,8 +223,9 @@ def size(domain: Domain) -> int | None:
         return len(domain.choices)
     if not isinstance(domain, Range) or domain.low == domain.high:
         return 1
-    step = domain.step or (1 if isinstance(domain.low, int) else None)
-    return None if step is None else round((domain.high - domain.low) / step) + 1
+    if domain.step is None and not isinstance(domain.low, int):
+        return None
+    return _num_steps(domain) + 1
 
 
 def values(domain: Domain) -> list[Any]:
@@ -182,10 +233,43 @@ def values(domain: Domain) -> list[Any]:
     if isinstance(domain, Choices):
         return list(domain.choices)
     if isinstance(domain, Range):
-        step = domain.step or 1
-        # Rounding may put the last float above `high`.
-        return [min(domain.low + i * step, domain.high) for i in range(size(domain) or 0)]
+        step, count = domain.step or 1, size(domain) or 0
+        return [step_value(domain.low, step, number) for number in range(count)]
     return [domain]
+
+
+def is_stepped(domain: Domain) -> TypeGuard[Range[Any, Any]]:
+    """Whether a domain's values are the steps of a range of floats."""
+    return isinstance(domain, Range) and domain.step is not None and not isinstance(domain.low, int)
+
+
+def step_value(low: T, step: Any, number: int) -> T:
+    """The value of a range after a number of steps.
+
+    Of floats, the sum of the decimal fractions that they are written as: 0.3, where adding up
+    floats gives 0.30000000000000004.
+    """
+    if isinstance(low, int):
+        return cast("T", low + number * step)
+    return cast("T", float(_exact(low) + number * _exact(step)))
+
+
+def nearest_step(domain: Range[Any, Any], value: float) -> Any:
+    """The value of a range with a step, or of whole numbers, that is nearest to another value."""
+    step = domain.step or 1
+    number = round((value - domain.low) / step)
+    return step_value(domain.low, step, min(max(number, 0), _num_steps(domain)))
+
+
+def _num_steps(domain: Range[Any, Any]) -> int:
+    steps: int = round((domain.high - domain.low) / (domain.step or 1))
+    return steps
+
+
+@lru_cache(1000)
+def _exact(number: Any) -> Fraction:
+    """The decimal fraction that a number is written as."""
+    return Fraction(repr(number))
 
 
 def max_epochs(domain: Domain) -> int:
@@ -195,31 +279,60 @@ def max_epochs(domain: Domain) -> int:
     return max(domain.choices) if isinstance(domain, Choices) else cast("int", domain)
 
 
+def own_value(domain: Domain, value: Scalar, *, from_python: bool = False) -> Scalar | None:
+    """The domain's value that is equal to this one up to rounding; None if there is none.
+
+    From Python, a number may be given as text.
+    """
+    if isinstance(domain, DefaultBy):
+        return None
+    allowed: list[Any] = domain.choices if isinstance(domain, Choices) else [domain]
+    may_be_text = from_python and not isinstance(allowed[0], str)
+    if may_be_text and isinstance(value, str) and len(value) <= MAX_DIGITS:
+        number = text_number(value)
+        value = value if number is None else number
+    if isinstance(domain, Range):
+        return _own_value_of_range(domain, value)
+    # 32.0 equals 32 but is not a number of units.
+    if isinstance(value, float) and not isinstance(allowed[0], float):
+        return None
+    if value in allowed:
+        return cast("Scalar", allowed[allowed.index(value)])
+    if not isinstance(value, float):
+        return None
+    return next((each for each in allowed if math.isclose(each, value, rel_tol=1e-12)), None)
+
+
+def _own_value_of_range(domain: Range[Any, Any], value: Scalar) -> Scalar | None:
+    is_whole = isinstance(domain.low, int)
+    if isinstance(value, str) or (isinstance(value, float) and is_whole):
+        return None
+    margin = _ROUNDING * (domain.step or 0.0) if is_stepped(domain) else 0
+    if not domain.low - margin <= value <= domain.high + margin:
+        return None
+    if domain.step is None:
+        return value if is_whole else float(value)
+    nearest = nearest_step(domain, value)
+    return nearest if abs(value - nearest) <= margin else None
+
+
 def why_outside(domain: Domain, name: str, value: Scalar) -> str | None:
     """Why a value is not in the domain of parameter `name`; None if it is."""
+    if own_value(domain, value) is not None:
+        return None
     found = f"found {shorten(repr(value))}"
     if isinstance(domain, DefaultBy):
         return f"{name} has a default that depends on {domain.parent}; give it values of its own"
-    if isinstance(domain, Range):
-        return _why_outside_range(domain, name, value, found)
-    allowed = domain.choices if isinstance(domain, Choices) else [domain]
-    # 32.0 equals 32 but is not a number of units.
-    if value in allowed and not (isinstance(value, float) and isinstance(allowed[0], int)):
-        return None
     if isinstance(domain, Choices):
-        return f"{name} is one of {_first_of(allowed)}; {found}"
-    return f"{name} is fixed at {domain!r}; {found}"
-
-
-def _why_outside_range(domain: Range[Any, Any], name: str, value: Any, found: str) -> str | None:
-    if not isinstance(value, int if isinstance(domain.low, int) else int | float):
-        return f"{name} is a number; {found}"
+        return f"{name} is one of {_first_of(domain.choices)}; {found}"
+    if not isinstance(domain, Range):
+        return f"{name} is fixed at {domain!r}; {found}"
+    is_whole = isinstance(domain.low, int)
+    if isinstance(value, str) or (isinstance(value, float) and is_whole):
+        return f"{name} is a {'whole number' if is_whole else 'number'}; {found}"
     if not domain.low <= value <= domain.high:
         return f"{name} is between {domain.low} and {domain.high}; {found}"
-    steps = (value - domain.low) / (domain.step or math.inf)
-    if not math.isclose(steps, round(steps), abs_tol=1e-8):
-        return f"{name} goes from {domain.low} in steps of {domain.step}; {found}"
-    return None
+    return f"{name} goes from {domain.low} in steps of {domain.step}; {found}"
 
 
 def _first_of(choices: Sequence[Scalar]) -> str:

@@ -33,6 +33,7 @@ _MESSAGES = {
     "list": "must be a list; {found}",
     "literal_error": "must be one of {allowed}; {found}{guess}{hint}",
     "model": _MAPPING,
+    "scalar": "must be a number or text; {found}",
     "string_pattern_mismatch": "must be 1 to 64 letters, digits, '.', '_' or '-'; {found}",
     "string_type": "must be text; {found}",
     "too_short": "must not be empty",

@@ -14,7 +14,9 @@ from sweep.definitions import DATASETS, FAMILIES
 from sweep.errors import InputError, SearchSpaceError, StoreError
 from sweep.records import StudyRecord
 from sweep.space import rules
+from sweep.space.base import MAX_DIGITS, text_number
 from sweep.space.error_messages import dotted, file_path, translate
+from sweep.space.python_reader import read_mapping
 from sweep.space.search_space import SearchSpace, space_type
 from sweep.space.yaml_reader import Document, Path, Position, read_yaml
 
@@ -42,7 +44,10 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
             `file:line:column`, the rule and the value found.
     """
     if isinstance(source, Mapping):
-        return _validate(Document(dict(source)), name=None)
+        return _validate(read_mapping(source), name=None)
+    if not isinstance(source, str | os.PathLike):
+        found = type(source).__name__
+        raise InputError(f"a search space is the path of a file or a mapping; found type {found}")
     path = pathlib.Path(source)
     try:
         with path.open("rb") as file:
@@ -122,9 +127,12 @@ def _examine(document: Document) -> tuple[SearchSpace | None, list[tuple[Positio
     while True:
         try:
             space = kind.model_validate(parts.rest)
+            space = space.with_own_values(from_python=document.from_python)
             break
         except ValidationError as error:
             details = error.errors(include_url=False)
+        if document.from_python and not parts.broken and _read_numbers(document.data, details):
+            continue
         if not parts.broken:
             unknown_model = any(detail["loc"] == ("model",) for detail in details)
             problems = [
@@ -139,6 +147,27 @@ def _examine(document: Document) -> tuple[SearchSpace | None, list[tuple[Positio
     for path, message in rules.check(space, parts.known, names):
         problems.append((document.position(path), f"{dotted(path)}: {message}"))
     return None if parts.broken else space, problems
+
+
+def _read_numbers(data: Any, details: Sequence[ErrorDetails]) -> bool:
+    """Put a number where one is expected and a text is one; whether there was such a text.
+
+    A mapping that PyYAML has read holds `3e-4` as text, as YAML 1.1 has it.
+    """
+    found = False
+    for detail in details:
+        text = detail["input"]
+        if detail["type"] not in ("int_type", "float_type") or not isinstance(text, str):
+            continue
+        number = text_number(text) if len(text) <= MAX_DIGITS else None
+        path = file_path(detail["loc"], data)
+        inner = data
+        for key in path[:-1]:
+            inner = inner[key]
+        if number is not None and path and inner[path[-1]] is text:
+            inner[path[-1]] = number
+            found = True
+    return found
 
 
 def _model(data: Any) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from sweep.definitions import DefaultBy, Scalar
 from sweep.space.base import shorten
-from sweep.space.conditions import CycleError, condition, count, resolve_defaults, sampling_order
+from sweep.space.conditions import (
+    CycleError,
+    condition,
+    required,
+    resolve_defaults,
+    sampling_order,
+)
 from sweep.space.domains import Choices, Domain, Range, max_epochs, size, why_outside
+from sweep.space.grid import count
 from sweep.space.search_space import SearchSpace
 from sweep.space.strategies import HyperbandPruner, PatientPruner, PrunerSpec
 from sweep.space.yaml_reader import Path
@@ -39,11 +46,12 @@ def check(
         if not isinstance(domain, DefaultBy) or domain.parent in domains
     }
     problems = list(islice(_check_conditions(names, domains), _MAX_PROBLEMS))
-    conditions = {} if problems else {name: condition(each) for name, each in domains.items()}
     yield from problems
-    yield from islice(_check_enqueued(names, domains, conditions, space.enqueue), _MAX_PROBLEMS)
+    parents = {parent for domain in domains.values() for parent in condition(domain)}
+    hold = not problems and parents <= domains.keys()
+    yield from islice(_check_enqueued(names, domains, space.enqueue, hold), _MAX_PROBLEMS)
     if space.sampler.type == "grid" and known("sampler"):
-        yield from _check_grid(domains, conditions)
+        yield from _check_grid(domains, hold)
     if "epochs" in domains and known("pruner"):
         yield from _check_resource(space.pruner, max_epochs(domains["epochs"]), ("pruner",))
     if space.budget.audit:
@@ -77,51 +85,68 @@ def _check_conditions(names: Collection[str], domains: Mapping[str, Domain]) -> 
 
 def _check_chains(domains: Mapping[str, Domain], order: Sequence[str]) -> Iterator[Problem]:
     """A parameter needs its own condition and those of its parents to hold at the same time."""
-    requirements: dict[str, dict[str, set[Scalar]]] = {}
     for name in order:
-        possible = requirements[name] = {}
-        for parent, wanted in condition(domains[name]).items():
-            for ancestor, values in [(parent, set(wanted)), *requirements[parent].items()]:
-                possible[ancestor] = possible.get(ancestor, values) & values
-        for parent in [parent for parent, values in possible.items() if not values][:1]:
+        never = "this condition can never hold"
+        contradictory = _contradictory(domains, [name])
+        for parent in contradictory[:1]:
             yield (
                 ("parameters", name, "when"),
-                f"this condition can never hold: together with the conditions of its parents, it "
-                f"asks for different values of {parent}",
+                f"{never}: together with the conditions of its parents, it asks for different "
+                f"values of {parent}",
             )
+        endless = [parent for parent in condition(domains[name]) if size(domains[parent]) is None]
+        for parent in [] if contradictory else endless:
+            yield (
+                ("parameters", name, "when", parent),
+                f"{never}: {parent} takes any number of its range, so never a certain one; give "
+                "it choices or a step",
+            )
+
+
+def _contradictory(domains: Mapping[str, Domain], names: Iterable[str]) -> list[str]:
+    """The ancestors that have no value with which all of these parameters are active."""
+    return [parent for parent, values in required(domains, names).items() if not values]
 
 
 def _check_enqueued(
     names: Collection[str],
     domains: Mapping[str, Domain],
-    conditions: Mapping[str, Mapping[str, Collection[Scalar]]],
     enqueue: Sequence[Mapping[str, Scalar]],
+    conditions_hold: bool,
 ) -> Iterator[Problem]:
     fixed = {n: d for n, d in domains.items() if not isinstance(d, Range | Choices | DefaultBy)}
+    needs = {name: required(domains, [name]) if conditions_hold else {} for name in domains}
     for index, configuration in enumerate(enqueue):
         values = {**fixed, **configuration}
+        is_possible = True
         for name, value in configuration.items():
             path = ("enqueue", index, name)
             if name not in names:
                 yield path, f"there is no parameter {shorten(repr(name))}"
             elif name in domains and (why_not := why_outside(domains[name], name, value)):
                 yield path, why_not
-            for parent, wanted in conditions.get(name, {}).items():
+            for parent, wanted in needs.get(name, {}).items():
                 if parent in values and values[parent] not in wanted:
+                    is_possible = False
                     found = shorten(repr(values[parent]))
                     yield path, f"{name} is not used when {parent} is {found}; leave it out"
+        conditional = frozenset(name for name in configuration if needs.get(name))
+        if is_possible and len(conditional) > 1:
+            for parent in _contradictory(domains, conditional)[:1]:
+                together = " and ".join(name for name in configuration if name in conditional)
+                yield (
+                    ("enqueue", index),
+                    f"{together} are never used together: their conditions ask for different "
+                    f"values of {parent}; leave one of them out",
+                )
 
 
-def _check_grid(
-    domains: Mapping[str, Domain], conditions: Mapping[str, Collection[str]]
-) -> Iterator[Problem]:
+def _check_grid(domains: Mapping[str, Domain], conditions_hold: bool) -> Iterator[Problem]:
     endless = [name for name, domain in domains.items() if size(domain) is None]
     for name in endless:
         message = "a grid needs a finite list of values: give choices, or low, high and step"
         yield ("parameters", name), message
-    if endless or not all(domains.keys() >= set(parents) for parents in conditions.values()):
-        return
-    if conditions and (number := count(domains) or 0) > MAX_GRID:
+    if not endless and conditions_hold and (number := count(domains) or 0) > MAX_GRID:
         yield ("sampler",), f"a grid may have at most {MAX_GRID:,} configurations; found {number:,}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Protocol
 
@@ -24,21 +24,18 @@ from sweep.definitions import (
 )
 from sweep.records import Objective
 from sweep.space.base import StrictModel, at_most, named, one_of
-from sweep.space.conditions import (
-    count,
-    enumerate_configurations,
-    is_active,
-    resolve_defaults,
-    sampling_order,
-)
+from sweep.space.conditions import is_active, resolve_defaults, sampling_order
 from sweep.space.domains import (
     Choices,
     ConditionValue,
     Domain,
     Range,
     max_epochs,
+    own_value,
     parameters_model,
+    size,
 )
+from sweep.space.grid import Configurations, GridOrder, count
 from sweep.space.sections import Budget, Dataset, ObjectiveSpec
 from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
@@ -131,12 +128,22 @@ class SearchSpace(StrictModel):
         return max_epochs(self.domains["epochs"])
 
     @property
+    def prunes_unequal_trials(self) -> bool:
+        """Whether a pruner ends trials that were to have different numbers of epochs."""
+        epochs = self.domains["epochs"]
+        is_sampled = isinstance(epochs, Range | Choices) and (size(epochs) != 1 or epochs.when)
+        return self.pruner.type != "none" and bool(is_sampled)
+
+    @property
     def num_trials(self) -> int | None:
         """The total number of trials, or None if only time limits the study."""
         if self.sampler.type == "grid":
-            size = self.num_configurations
-            assert size is not None  # noqa: S101 - a rule: grids are finite
-            return min(size, self.budget.trials or size)
+            # What is enqueued once more is run on top of the grid.
+            order = self.grid_order()
+            for configuration in self.enqueue:
+                order.take(configuration)
+            total = self.configurations().count + len(self.enqueue) - order.num_taken
+            return min(total, self.budget.trials or total)
         if self.budget.trials is None and self.budget.timeout is None:
             return max(_DEFAULT_TRIALS, len(self.enqueue))
         return self.budget.trials
@@ -146,9 +153,45 @@ class SearchSpace(StrictModel):
         """The number of distinct configurations, or None if they are uncountable."""
         return count(self.domains)
 
-    def configurations(self) -> Iterator[dict[str, Scalar]]:
+    def configurations(self) -> Configurations:
         """All configurations of a finite space: its active sampled parameters."""
-        return enumerate_configurations(self.domains)
+        return Configurations(self.domains)
+
+    def grid_order(self) -> GridOrder:
+        """The order in which a grid runs them."""
+        return GridOrder(self.domains, self.seed)
+
+    def with_own_values(self, *, from_python: bool = False) -> SearchSpace:
+        """The space in which conditions and enqueued configurations name the domains' own values.
+
+        They may be written otherwise: 0.30000000000000004 for the step 0.3, or, from Python, as
+        text. What is in no domain stays as it is.
+        """
+        domains = self.domains
+
+        def own(name: str, value: Scalar) -> Scalar:
+            found = None
+            if name in domains:
+                found = own_value(domains[name], value, from_python=from_python)
+            return value if found is None else found
+
+        changed: dict[str, Any] = {}
+        for name, domain in domains.items():
+            if isinstance(domain, Range | Choices) and domain.when:
+                when = {
+                    parent: list(dict.fromkeys(own(parent, value) for value in wanted))
+                    if isinstance(wanted, list)
+                    else own(parent, wanted)
+                    for parent, wanted in domain.when.items()
+                }
+                changed[name] = domain.model_copy(update={"when": when})
+        enqueue = [{name: own(name, v) for name, v in each.items()} for each in self.enqueue]
+        update: dict[str, Any] = {}
+        if changed:
+            update["parameters"] = self.parameters.model_copy(update=changed)
+        if self.enqueue:
+            update["enqueue"] = enqueue
+        return self.model_copy(update=update)
 
     def suggest(self, trial: Suggester) -> dict[str, Scalar]:
         """A value for every parameter; inactive ones are not asked for and take their default."""

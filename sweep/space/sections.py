@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,25 +11,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from sweep.definitions import DATASETS, OBJECTIVES
 from sweep.records import DataSettings
 from sweep.space.base import Number, StrictModel, WholeNumber, one_of, shorten
+from sweep.words import parse_duration
 
-__all__ = ["Budget", "Dataset", "ObjectiveSpec", "parse_duration"]
-
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-
-
-def parse_duration(value: Any) -> Any:
-    """Turn `1h30m` or `45s` into seconds; what is not text is left to the type check.
-
-    Raises `ValueError` for other text.
-    """
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.replace(" ", ""))
-    if match is None or not any(match.groups()):
-        found = shorten(repr(value))
-        raise ValueError(f"must be a duration such as 90s, 30m or 1h30m; found {found}")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
+__all__ = ["Budget", "Dataset", "ObjectiveSpec"]
 
 
 class Dataset(StrictModel):
@@ -106,8 +89,8 @@ class Budget(StrictModel):
     )
     timeout: Duration | None = Field(
         None,
-        description="Wall time of one command (90s, 30m, 1h30m), after which no new trial "
-        "starts; those under way are finished.",
+        description="Wall time of one command (90s, 30m, 1h30m; a number counts seconds), after "
+        "which no new trial starts; those under way are finished.",
     )
     trial_time_limit: Duration | None = Field(
         None,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from sweep.space.base import shorten
+from sweep.space.base import shorten, text_number
 
 __all__ = ["Document", "Path", "Position", "read_yaml"]
 
@@ -24,10 +24,6 @@ MAX_NODES = 40_000  # keys, values and lists
 Path = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# https://yaml.org/spec/1.2.2/#103-core-schema
-_INT = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 _WORDS = {
     form: value
     for word, value in {"null": None, "true": True, "false": False}.items()
@@ -36,7 +32,6 @@ _WORDS = {
 # https://yaml.org/spec/1.2.2/#51-character-set
 _NOT_ALLOWED = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
-_MAX_DIGITS = 400  # any float has fewer; Python refuses integers of over 4,300 digits
 _UNUSABLE = -1  # in a path: a key that cannot be used
 
 
@@ -58,6 +53,7 @@ class Document:
     keys: dict[Path, Position] = field(default_factory=dict)
     values: dict[Path, Position] = field(default_factory=dict)
     problems: list[tuple[Position, str]] = field(default_factory=list)
+    from_python: bool = False  # and not YAML: there are no positions
 
     def position(self, path: Path, *, of_key: bool = False) -> Position:
         """The position of a path, or of its longest prefix that is in the file."""
@@ -198,13 +194,9 @@ class _Reader:
         """The value of an unquoted scalar by the core schema."""
         if text in _WORDS:
             return _WORDS[text]
-        if text.lower() in _SPECIAL:
-            return float(_SPECIAL[text.lower()])
-        if not _FLOAT.fullmatch(text):
-            return text
-        if len(text) > _MAX_DIGITS:
-            self._problems.append(
-                (where, f"a number may have at most {_MAX_DIGITS} digits; found {len(text)}")
-            )
+        try:
+            number = text_number(text)
+        except ValueError as error:
+            self._problems.append((where, str(error)))
             return None
-        return int(text) if _INT.fullmatch(text) else float(text)
+        return text if number is None else number

@@ -7,7 +7,7 @@ A sampler that lives as long as its process draws other configurations after a r
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, T
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from sweep.space import Choices, SearchSpace
+from sweep.space import Choices, SearchSpace, is_stepped, nearest_step
 
 __all__ = ["build_sampler", "derive_seed", "distributions"]
 
@@ -55,8 +55,10 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     return found
 
 
-def build_sampler(space: SearchSpace) -> BaseSampler:
-    """The sampler that a search space names."""
+def build_sampler(space: SearchSpace, trials: Iterable[FrozenTrial]) -> BaseSampler:
+    """The sampler that a search space names, for a study that has these trials."""
+    if space.sampler.type == "grid":
+        return _GridSampler(space, trials)
     return _TrialSampler(space, _BUILDERS[space.sampler.type])
 
 
@@ -78,7 +80,6 @@ def _build_tpe(space: SearchSpace, seed: int) -> BaseSampler:
 _BUILDERS: dict[str, _Build] = {
     "tpe": _build_tpe,
     "random": lambda _, seed: RandomSampler(seed=seed),
-    "grid": lambda space, _: _ShuffledGridSampler(space),
     "gp": lambda space, seed: GPSampler(
         seed=seed, warn_independent_sampling=False, **_options(space)
     ),
@@ -102,6 +103,7 @@ class _TrialSampler(BaseSampler):
         self._build = build
         self._first = self._current = self._make(space.seed)
         self._first_infers = space.sampler.type == "tpe" and not _is_conditional(space)
+        self._stepped = {n: domain for n, domain in space.sampled.items() if is_stepped(domain)}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         seed = derive_seed(self._space.seed, trial.number, "sampler")
@@ -123,26 +125,39 @@ class _TrialSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._current.sample_relative(study, trial, search_space)
+        values = self._current.sample_relative(study, trial, search_space)
+        return {name: self._on_step(name, value) for name, value in values.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        return self._current.sample_independent(study, trial, param_name, param_distribution)
+        value = self._current.sample_independent(study, trial, param_name, param_distribution)
+        return self._on_step(param_name, value)
+
+    def _on_step(self, name: str, value: Any) -> Any:
+        """Optuna adds up floats: for 0.3 it samples 0.30000000000000004, which equals no choice."""
+        return nearest_step(self._stepped[name], value) if name in self._stepped else value
 
 
-class _ShuffledGridSampler(BaseSampler):
-    """Gives each trial the first configuration of the shuffled grid that no earlier trial has.
+class _GridSampler(BaseSampler):
+    """Gives each trial the next configuration that no earlier trial has.
 
     Optuna's `GridSampler` takes the product of all choices, which repeats configurations where
-    there are conditional parameters.
+    there are conditional parameters. It also asks the study which of them were tried, and with
+    Hyperband the study shows a sampler the trials of one bracket only.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        grid = list(space.configurations())
-        order = np.random.default_rng(space.seed).permutation(len(grid))
-        self._grid = [grid[index] for index in order]
+    def __init__(self, space: SearchSpace, trials: Iterable[FrozenTrial]) -> None:
         self._distributions = distributions(space)
+        self._order = space.grid_order()
+        self._configuration: dict[str, Any] = {}
+        for trial in trials:
+            if trial.params:
+                self._order.add(trial.params)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        if not trial.params:  # otherwise it has its configuration and goes on
+            self._configuration = self._order.take(trial.system_attrs.get("fixed_params", {}))
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -152,19 +167,12 @@ class _ShuffledGridSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        trials = study.get_trials(deepcopy=False)
-        tried = {frozenset(t.params.items()) for t in trials if t.number < trial.number}
-        enqueued = trial.system_attrs.get("fixed_params", {})
-        for configuration in self._grid:
-            wanted = {name: enqueued.get(name, value) for name, value in configuration.items()}
-            if wanted == configuration and frozenset(configuration.items()) not in tried:
-                return dict(configuration)
-        return {}
+        return self._configuration
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        # Only a configuration that was enqueued twice gets here: the grid is exhausted.
+        # Only a configuration that another program enqueued, and that is in no grid, gets here.
         return RandomSampler(seed=trial.number).sample_independent(
             study, trial, param_name, param_distribution
         )

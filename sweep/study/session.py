@@ -56,14 +56,15 @@ class StudySession:
             self._storage = StudyMirror(storage, name, trials)
         finally:
             optuna.logging.set_verbosity(verbosity)
+        self._study_id = self._storage.get_study_id_from_name(name)
+        known = self._storage.get_all_trials(self._study_id, deepcopy=False)
         self._study = optuna.load_study(
             study_name=name,
             storage=self._storage,
-            sampler=build_sampler(space),
+            sampler=build_sampler(space, known),
             pruner=build_pruner(space),
         )
         self._schedule = schedules.build_schedule(space)
-        self._study_id = self._storage.get_study_id_from_name(name)
         self._open: dict[int, optuna.Trial] = {}
         self._num_epochs: dict[int, int] = {}  # of the open trials
         # The last epoch that was reported of a trial, and what was decided; see `report`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from typing import Any
@@ -20,7 +21,7 @@ from sweep.definitions import (
     with_defaults,
 )
 from sweep.errors import SearchSpaceError
-from sweep.space import Choices, Range, load_space
+from sweep.space import Choices, Range, load_space, step_value
 
 PARAMETERS = parameters_of("mlp")
 
@@ -119,7 +120,8 @@ def is_active(space: Any, name: str, values: dict[str, Any]) -> bool:
     if not isinstance(domain, Range | Choices) or not domain.when:
         return True
     return all(
-        values[parent] in wanted and is_active(space, parent, values)
+        values[parent] in (wanted if isinstance(wanted, list) else [wanted])
+        and is_active(space, parent, values)
         for parent, wanted in domain.when.items()
     )
 
@@ -155,6 +157,80 @@ def test_counting_equals_listing(mapping):
     assume(count is not None)
     assume(count <= 2000)
     assert sum(1 for _ in space.configurations()) == count
+
+
+@st.composite
+def finite_spaces(draw: st.DrawFn) -> dict[str, Any]:
+    """A small grid: conditions on steps, whole numbers, choices and fixed values; a queue."""
+    step, count = draw(st.sampled_from([0.01, 0.03, 0.07, 0.1])), draw(st.integers(0, 4))
+    low = draw(st.sampled_from([0.0, 0.1, 0.25]))
+    values: dict[str, list[Any]] = {
+        "dropout": [low + number * step for number in range(count + 1)],
+        "num_layers": draw(st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True)),
+        "activation": draw(st.permutations(["relu", "tanh", "gelu"])),
+        "epochs": [3],
+        "label_smoothing": [0.1, 0.2],
+    }
+    parameters: dict[str, Any] = {name: {"choices": each} for name, each in values.items()}
+    parameters["dropout"] = {"low": low, "high": low + count * step, "step": step}
+    parameters["epochs"] = 3
+    order = draw(st.permutations(sorted(values)))
+    for index, child in enumerate(order):
+        parents = draw(st.lists(st.sampled_from(order), max_size=2, unique=True))
+        if parents := [parent for parent in parents if order.index(parent) < index]:
+            when = {parent: draw(st.sampled_from(values[parent])) for parent in parents}
+            if child != "epochs":
+                parameters[child]["when"] = when
+    enqueue = [
+        {name: draw(st.sampled_from(values[name])) for name in names}
+        for names in draw(st.lists(st.lists(st.sampled_from(order), unique=True), max_size=3))
+    ]
+    return {
+        "name": "x", "dataset": "digits", "parameters": parameters, "enqueue": enqueue,
+        "sampler": {"type": "grid", "seed": draw(st.integers(0, 3))},
+    }  # fmt: skip
+
+
+@examples()
+@given(finite_spaces())
+def test_a_grid_has_every_configuration_once_and_the_queue(mapping):
+    try:
+        space = load_space(mapping)
+    except SearchSpaceError:  # conditions or values that exclude each other
+        assume(False)
+    sampled = space.sampled
+    options = [[{name: value} for value in values_of(each)] for name, each in sampled.items()]
+    whole = set()
+    for parts in itertools.product(*options):
+        full = {name: value for part in parts for name, value in part.items()}
+        params = {**space.suggest(Dice(0)), **full}
+        whole.add(frozenset((n, full[n]) for n in sampled if is_active(space, n, params)))
+    listed = [frozenset(configuration.items()) for configuration in space.configurations()]
+    assert set(listed) == whole
+    assert space.num_configurations == len(listed) == len(whole)
+
+    order = space.grid_order()
+    given_out = [order.take(configuration) for configuration in space.enqueue]
+    for wanted, configuration in zip(space.enqueue, given_out, strict=True):
+        assert {n: v for n, v in wanted.items() if n in sampled}.items() <= configuration.items()
+    total = space.num_trials
+    assert total is not None
+    given_out += [order.take({}) for _ in range(total - len(given_out))]
+    assert {frozenset(configuration.items()) for configuration in given_out} == whole
+    again = space.grid_order()
+    for configuration in given_out[:-1]:
+        again.add(configuration)
+    assert len(given_out) == len(space.enqueue) or again.take({}) == given_out[-1]
+
+
+def values_of(domain: Any) -> list[Any]:
+    if isinstance(domain, Choices):
+        return domain.choices
+    return [
+        step_value(domain.low, domain.step or 1, n)
+        for n in range(1000)
+        if step_value(domain.low, domain.step or 1, n) <= domain.high
+    ]
 
 
 # ---------------------------------------------------------------- garbage

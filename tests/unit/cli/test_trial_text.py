@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from helpers import make_config, make_metrics, space_mapping
 
 from sweep.cli.study_text import headline, space_text, trial_text
@@ -73,6 +74,25 @@ def test_one_of_a_kind_is_singular():
     text = space_text(load_space(space_mapping(**changes)))
     assert "budget: 1 trial; at most 4 epochs in all" in text
     assert "sampler, no pruner, data set digits" in text
+
+
+@pytest.mark.parametrize(
+    ("pruner", "epochs", "warns"),
+    [
+        ("hyperband", {"low": 5, "high": 20}, True),
+        ("median", {"choices": [5, 20]}, True),
+        ({"type": "patient"}, {"choices": [20], "when": {"num_layers": 1}}, True),
+        ("hyperband", {"low": 5, "high": 5}, False),
+        ("hyperband", 5, False),
+        ("none", {"low": 5, "high": 20}, False),
+    ],
+)
+def test_a_pruner_of_trials_of_different_lengths_is_warned_of(pruner, epochs, warns):
+    parameters = {"epochs": epochs, "num_layers": {"choices": [1, 2]}}
+    text = space_text(load_space(space_mapping(pruner=pruner, parameters=parameters)))
+    last = text.splitlines()[-1]
+    assert last.startswith("warning: epochs is searched") == warns
+    assert ("fix epochs at the most (epochs: 20)" in last) == warns
 
 
 def test_a_star_is_explained_where_there_is_one():

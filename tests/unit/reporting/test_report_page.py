@@ -460,6 +460,27 @@ def test_a_single_trial_with_everything_fixed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("words_only")
+@pytest.mark.parametrize(
+    ("pruner", "epochs", "is_said"),
+    [
+        ("hyperband", {"low": 2, "high": 9}, True),
+        ("median", {"choices": [3, 9]}, True),
+        ("median", 2, False),
+        ("none", {"low": 2, "high": 9}, False),
+    ],
+)
+def test_a_pruner_of_trials_of_different_lengths_is_said(
+    tmp_path: Path, pruner: str, epochs: Any, is_said: bool
+) -> None:
+    space = load_space({**SPACE, "pruner": pruner, "parameters": {"epochs": epochs}})
+    trials = [make_trial(space, 0), make_trial(space, 1, 9, state=TrialState.PRUNED)]
+    text = page_of(tmp_path, make_study(trials, space), None)
+    words = f"Epochs is searched, and the {pruner} pruner favours trials with few"
+    assert text.count(words) == is_said
+    assert text.count("fix epochs at the most (epochs: 9)") == is_said
+
+
+@pytest.mark.usefixtures("words_only")
 def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     trials = [make_trial(by_loss, number, 3 + number) for number in range(2)]

@@ -1,0 +1,174 @@
+"""The configurations of a finite space by number, and the order in which a grid runs them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from sweep.definitions import DefaultBy, Params, Scalar
+from sweep.space.conditions import condition, is_active, narrowed, sampling_order
+from sweep.space.domains import Choices, Domain, Range, size, values
+
+__all__ = ["Configurations", "GridOrder", "count"]
+
+_Names = frozenset[str]
+
+
+class Configurations:
+    """The distinct configurations of a finite space: their active sampled parameters, by number.
+
+    Values that fulfil the same conditions are counted together, and so are the ways to the same
+    set of inactive parameters: large spaces are counted quickly, and nothing is listed.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self, domains: Mapping[str, Domain]) -> None:
+        self._domains = domains
+        self._order = sampling_order(domains)
+        # The values under which each child is sampled: as a set, but in the order of the file.
+        self._children: dict[str, dict[str, dict[Scalar, None]]] = {n: {} for n in self._order}
+        for name in self._order:
+            for parent, wanted in condition(domains[name]).items():
+                self._children[parent][name] = dict.fromkeys(wanted)
+        self._alike = {name: self._count_alike(name) for name in self._order}
+        self._later = [_Names(self._order[index + 1 :]) for index in range(len(self._order))]
+        self._count_from = cache(self._count)
+        self._members = cache(self._list_alike)
+        self.count = self._count_from(0, _Names())
+
+    def __getitem__(self, number: int) -> dict[str, Scalar]:
+        """Configuration `number`, from 0; the order is the same in every process."""
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        configuration: dict[str, Scalar] = {}
+        inactive = fulfilled = _Names()
+        for index, name in enumerate(self._order):
+            if name in inactive:
+                fulfilled = _Names()
+            else:
+                for fulfilled, many in self._alike[name].items():
+                    each = self._count_from(index + 1, self._inactive(index, inactive, fulfilled))
+                    if number < many * each:
+                        break
+                    number -= many * each
+                place, number = divmod(number, each)
+                if isinstance(self._domains[name], Range | Choices):
+                    configuration[name] = self._members(name)[fulfilled][place]
+            inactive = self._inactive(index, inactive, fulfilled)
+        return configuration
+
+    def _count(self, index: int, inactive: _Names) -> int:
+        """The number of ways to go on from a parameter, given which later ones are inactive."""
+        if index == len(self._order):
+            return 1
+        name = self._order[index]
+        groups = {_Names(): 1} if name in inactive else self._alike[name]
+        return sum(
+            many * self._count_from(index + 1, self._inactive(index, inactive, fulfilled))
+            for fulfilled, many in groups.items()
+        )
+
+    def _inactive(self, index: int, before: _Names, fulfilled: _Names) -> _Names:
+        """The inactive ones of the later parameters, if a parameter fulfils these conditions."""
+        return (before | (self._children[self._order[index]].keys() - fulfilled)) & self._later[
+            index
+        ]
+
+    def _count_alike(self, name: str) -> Counter[_Names]:
+        """The number of a domain's values that fulfil the conditions of each set of children."""
+        num_values = size(self._domains[name]) or 0
+        wanted = self._children[name].values()
+        # A set would have another order in each process.
+        in_conditions = dict.fromkeys(value for each in wanted for value in each)
+        groups = Counter(self._fulfilled_by(name, value) for value in in_conditions)
+        if num_values > len(in_conditions):
+            groups[_Names()] += num_values - len(in_conditions)
+        return groups
+
+    def _list_alike(self, name: str) -> dict[_Names, list[Any]]:
+        """These values themselves."""
+        groups: dict[_Names, list[Any]] = {}
+        for value in values(self._domains[name]):
+            groups.setdefault(self._fulfilled_by(name, value), []).append(value)
+        return groups
+
+    def _fulfilled_by(self, name: str, value: Any) -> _Names:
+        return _Names(child for child, wanted in self._children[name].items() if value in wanted)
+
+
+def count(domains: Mapping[str, Domain]) -> int | None:
+    """The number of distinct configurations, or None if they are uncountable."""
+    if any(size(domain) is None for domain in domains.values()):
+        return None
+    return Configurations(domains).count
+
+
+class GridOrder:
+    """Gives out every configuration of a space once, in an order shuffled by the seed.
+
+    It depends on nothing but what was run before, so that an interrupted study goes on in the same
+    order.
+    """
+
+    def __init__(self, domains: Mapping[str, Domain], seed: int) -> None:
+        self._domains = domains
+        self._seed = seed
+        self._times: Counter[frozenset[tuple[str, Scalar]]] = Counter()
+        self._orders: dict[frozenset[tuple[str, Scalar]], Iterator[dict[str, Scalar]]] = {}
+
+    @property
+    def num_taken(self) -> int:
+        """How many different configurations were given out or added."""
+        return len(self._times)
+
+    def add(self, configuration: Params) -> None:
+        """Count the active sampled parameters of a trial as run."""
+        self._times[frozenset(configuration.items())] += 1
+
+    def take(self, wanted: Params) -> dict[str, Scalar]:
+        """The next configuration with the values that are wanted, all of them active.
+
+        If all of these were run, they are given out once more. Empty if there is none.
+        """
+        configuration = self._completed(wanted)
+        if configuration is None:
+            sampled = (n for n in wanted if isinstance(self._domains.get(n), Range | Choices))
+            given = {name: wanted[name] for name in sampled}
+            key = frozenset(given.items())
+            if key not in self._orders:
+                self._orders[key] = self._shuffled(narrowed(self._domains, given))
+            configuration = next(self._orders[key], {})
+        self.add(configuration)
+        return configuration
+
+    def _completed(self, wanted: Params) -> dict[str, Scalar] | None:
+        """The sampled parameters that are active with the wanted values; None if one is missing."""
+        active: dict[str, Scalar] = {}
+        configuration: dict[str, Scalar] = {}
+        for name in sampling_order(self._domains):
+            domain = self._domains[name]
+            if not is_active(domain, active):
+                continue
+            if isinstance(domain, Range | Choices):
+                if name not in wanted:
+                    return None
+                active[name] = configuration[name] = wanted[name]
+            elif not isinstance(domain, DefaultBy):
+                active[name] = domain
+        return configuration
+
+    def _shuffled(self, domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:
+        configurations = Configurations(domains)
+        order = np.random.default_rng(self._seed).permutation(configurations.count)
+        for times in itertools.count() if configurations.count else ():
+            for number in order:
+                configuration = configurations[int(number)]
+                if self._times[frozenset(configuration.items())] <= times:
+                    yield configuration
