@@ -1,11 +1,13 @@
 """Hyperparameter sweeps for small networks.
 
-`load_space` reads a search space, `run` and `resume` search it, `report` writes the results,
-`reproduce` trains a trial again, `confirm` the best configurations on fresh seeds; `predict` uses
-the chosen network. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared options.
+`load_space` reads a search space, `run` and `resume` search it, `load_study` reads a study,
+`report` writes the results, `reproduce` trains a trial again, `confirm` the best configurations on
+fresh seeds; `predict` uses the chosen network. `StudyOptions`, `WorkOptions` and `PlaceOptions`
+document shared options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`,
+`Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
 
-Functions return values and print nothing. Importing this package imports neither torch nor
-matplotlib: each function imports what it needs when it is called.
+Functions return values and print nothing, unless `progress=True` is given. Importing this package
+imports neither torch nor matplotlib: each function imports what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.display import confirm, resume, run
     from sweep.errors import (
         DataError,
         DeviceError,
@@ -24,41 +27,61 @@ if TYPE_CHECKING:
         StudyLockedError,
         SweepError,
         SweepFailedError,
+        UnknownOptionError,
     )
     from sweep.evaluation import Prediction, predict
-    from sweep.fresh_seeds import confirm
-    from sweep.records import StudyRecord, TrialRecord
+    from sweep.provenance import __version__ as __version__
+    from sweep.records import (
+        Epoch,
+        Notice,
+        Paused,
+        Resumed,
+        StudyOpened,
+        StudyRecord,
+        TrialOutcome,
+        TrialRecord,
+        TrialStarted,
+    )
     from sweep.reporting import Report, report
     from sweep.reporting.candidates import Confirmation
+    from sweep.runner.deletion import delete
     from sweep.runner.options import PlaceOptions, StudyOptions, WorkOptions
     from sweep.runner.reproduction import Reproduction, reproduce
-    from sweep.runner.sweeps import resume, run
+    from sweep.runner.sweeps import load_study
     from sweep.space import SearchSpace, load_space
-    from sweep.store import delete
 
 __all__ = [
     "Confirmation",
     "DataError",
     "DeviceError",
+    "Epoch",
     "InputError",
     "Interrupted",
+    "Notice",
+    "Paused",
     "PlaceOptions",
     "Prediction",
     "Report",
     "Reproduction",
+    "Resumed",
     "SearchSpace",
     "SearchSpaceError",
     "StoreError",
     "StudyLockedError",
+    "StudyOpened",
     "StudyOptions",
     "StudyRecord",
     "SweepError",
     "SweepFailedError",
+    "TrialOutcome",
     "TrialRecord",
+    "TrialStarted",
+    "UnknownOptionError",
     "WorkOptions",
     "confirm",
     "delete",
     "load_space",
+    "load_study",
     "predict",
     "report",
     "reproduce",
@@ -67,25 +90,36 @@ __all__ = [
 ]
 
 _HOMES = {
+    "sweep.display": ("confirm", "resume", "run"),
     "sweep.evaluation": ("Prediction", "predict"),
-    "sweep.fresh_seeds": ("confirm",),
-    "sweep.records": ("StudyRecord", "TrialRecord"),
+    "sweep.provenance": ("__version__",),
+    "sweep.records": (
+        "Epoch",
+        "Notice",
+        "Paused",
+        "Resumed",
+        "StudyOpened",
+        "StudyRecord",
+        "TrialOutcome",
+        "TrialRecord",
+        "TrialStarted",
+    ),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.candidates": ("Confirmation",),
+    "sweep.runner.deletion": ("delete",),
     "sweep.runner.options": ("PlaceOptions", "StudyOptions", "WorkOptions"),
     "sweep.runner.reproduction": ("Reproduction", "reproduce"),
-    "sweep.runner.sweeps": ("resume", "run"),
+    "sweep.runner.sweeps": ("load_study",),
     "sweep.space": ("SearchSpace", "load_space"),
-    "sweep.store": ("delete",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
     homes = [home for home, names in _HOMES.items() if name in names]
+    if not homes and name not in __all__:
+        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
     return getattr(import_module(homes[0] if homes else "sweep.errors"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

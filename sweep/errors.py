@@ -4,6 +4,7 @@ A message says where, which rule, what was found and what to do next::
 
     SweepError                 everything that this package raises on purpose
     ├── InputError             bad input: nothing was created (exit code 2)
+    │   ├── UnknownOptionError a function has no option of this name; a TypeError, too
     │   ├── SearchSpaceError   the YAML file breaks a rule; carries every problem found
     │   ├── DataError          the data set is missing, damaged or not the study's own
     │   ├── DeviceError        the device asked for is not there
@@ -31,6 +32,7 @@ __all__ = [
     "StudyLockedError",
     "SweepError",
     "SweepFailedError",
+    "UnknownOptionError",
 ]
 
 
@@ -40,6 +42,10 @@ class SweepError(Exception):
 
 class InputError(SweepError):
     """The request cannot be carried out; nothing was created."""
+
+
+class UnknownOptionError(InputError, TypeError):
+    """A function has no option of this name; a `TypeError`, as everywhere in Python."""
 
 
 class SearchSpaceError(InputError):

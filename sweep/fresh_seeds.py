@@ -22,6 +22,7 @@ from sweep.records import (
     have_all_ended,
     rank_candidates,
 )
+from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import ctrl_c_interrupts
 from sweep.runner.options import DEFAULTS, WorkOptions, complete_options
 from sweep.runner.sweeps import Request
@@ -65,15 +66,16 @@ def confirm(
         SweepFailedError: all runs failed, workers do not start, or the disk is full.
         Interrupted: Ctrl-C, or `stop` returned True; the same call continues.
     """
-    storage = options.get("storage", DEFAULTS["storage"])
+    whole = complete_options("confirm", WorkOptions, options)
+    study, storage = read_argument("study", study), str(whole["storage"])
     with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` continues"):
-        train_confirmation(study, top=top, seeds=seeds, **options)
+        train_confirmation(study, top=top, seeds=seeds, **whole)
         # They need torch and SciPy, which the driver does without while it trains.
         from sweep.evaluation import read_test_split_of_winner
         from sweep.reporting.candidates import confirmation
 
         try:
-            runs = read_test_split_of_winner(storage, study, options.get("data_dir"))
+            runs = read_test_split_of_winner(storage, study, whole["data_dir"])
         except SweepFailedError as error:
             raise SweepFailedError(f"the test split was not read: {error}") from error
         found = confirmation(Store(storage, to_write=False).read_study(study), runs)
@@ -90,10 +92,10 @@ def train_confirmation(
 ) -> StudyRecord:
     """What `confirm` does before it opens the test split; the runs, which have all ended."""
     whole = complete_options("confirm", WorkOptions, options)
-    for name, number in (("top", top), ("seeds", seeds)):
-        if number is not None and number < 1:
-            raise InputError(f"{name} must be at least 1; found {number}")
-    store = Store(whole["storage"], to_write=True)
+    study = read_argument("study", study)
+    top = None if top is None else read_argument("top", top)
+    seeds = None if seeds is None else read_argument("seeds", seeds)
+    store = Store(str(whole["storage"]), to_write=True)
     search = store.read_study(study)
     plan = _plan(store, search, top, seeds)
     for notice in plan.notices:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 __all__ = ["package_versions", "project_commit"]
 
-_RECORDED = ("sweep", "torch", "numpy", "optuna")
+__version__ = "0.1.0"
+
+_RECORDED = ("torch", "numpy", "optuna")
 
 
 def package_versions() -> dict[str, str]:
     """Versions by package name, and Python's; does not import the packages."""
-    return {name: version(name) for name in _RECORDED} | {"python": platform.python_version()}
+    others = {name: version(name) for name in _RECORDED}
+    return {"sweep": __version__, **others, "python": platform.python_version()}
 
 
 def project_commit() -> str | None:

@@ -23,6 +23,7 @@ from sweep.cli.arguments import (
 )
 from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
 from sweep.errors import ForeignStudyError, InputError, StoreError
+from sweep.provenance import __version__
 from sweep.words import DEFAULT_STORAGE, columns, printable
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="sweep", prog_name="sweep")
+@click.version_option(__version__, prog_name="sweep")
 def cli() -> None:
     """Hyperparameter sweeps for small networks: YAML in, honest report out."""
 
@@ -132,13 +133,13 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
         return f"what was finished is in the store. Next: sweep confirm {words}"
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
-        from sweep import confirm as confirm_study
+        from sweep import fresh_seeds
         from sweep.cli.answer_text import confirmation_text
         from sweep.cli.json_output import confirmation_json
         from sweep.cli.progress import Progress
 
         with Progress() as progress:
-            found = confirm_study(
+            found = fresh_seeds.confirm(
                 study, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
     text = _output(

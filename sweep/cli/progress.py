@@ -155,7 +155,12 @@ class Progress:
         self.tally = Tally()
         console = Console(stderr=True)
         self._live = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
+            console=console,
+            get_renderable=self._draw,
+            refresh_per_second=4,
+            transient=True,
+            # What a script prints meanwhile must not end up on standard error.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._is_live = console.is_terminal
 

@@ -117,4 +117,5 @@ def fingerprint(*parts: Part) -> str:
 
 def default_data_dir() -> Path:
     """The default folder of data sets: `$SWEEP_DATA_DIR`, or `data/` if that is not set."""
-    return Path(os.environ.get("SWEEP_DATA_DIR") or "data")
+    folder = os.environ.get("SWEEP_DATA_DIR") or "data"
+    return Path(os.path.expanduser(folder))  # noqa: PTH111 - that of `Path` may raise

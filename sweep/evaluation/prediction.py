@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
 from sweep.records import StudyRecord, chosen_run
+from sweep.runner.argument_rules import read_argument
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
 
@@ -53,9 +54,9 @@ class Prediction:
 
 def predict(
     study: str,
-    images: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    images: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     *,
-    storage: str = DEFAULT_STORAGE,
+    storage: str | os.PathLike[str] = DEFAULT_STORAGE,
     trial: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> list[Prediction]:
@@ -68,7 +69,7 @@ def predict(
         study: Name of the study.
         images: Image files: bright strokes on a dark ground and centred, as in MNIST. They are
             resized to the data set's images, and made grey where those are.
-        storage: `sqlite:///` and a path.
+        storage: `sqlite:///` and a path, or a `Path`.
         trial: Use the network of this trial instead.
         data_dir: Folder of local data sets, for the normalisation; `$SWEEP_DATA_DIR` or `data/` if
             None.
@@ -78,10 +79,13 @@ def predict(
         StoreError: the network's weights are not kept.
         DataError: the data set is missing, damaged, or not the study's own.
     """
-    files = [images] if isinstance(images, str | os.PathLike) else list(images)
+    study, files = read_argument("study", study), read_argument("images", images)
+    url = read_argument("storage", storage)
+    trial = None if trial is None else read_argument("trial", trial)
+    data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     if not files:
         raise InputError("nothing to predict: name at least one image file")
-    store = Store(storage, to_write=False)
+    store = Store(url, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
     spec = record.data.spec
     if spec.kind != "image":

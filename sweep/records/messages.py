@@ -6,7 +6,7 @@ A worker receives `Train`, `Decide` and `Save`, and sends the others; a trial's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sweep.records.study import StudyRecord
@@ -26,7 +26,7 @@ class Checkpoint:
     trial: int
     epoch: int
     step: int
-    state: bytes
+    state: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,9 @@ Message = (
     | StudyOpened
     | TrialStarted
 )
+
+Event = StudyOpened | TrialStarted | Resumed | Epoch | Paused | TrialOutcome | Notice
+"""What observers are told."""
 
 M = TypeVar("M", bound=Message)
 

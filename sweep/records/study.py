@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 KEPT_WEIGHTS = 10
 """How many trials keep their weights by default."""
+
+_SHOWN_TRIALS = 10
 
 
 class StudyState(StrEnum):
@@ -51,7 +54,7 @@ class TrialRecord:
     number: int
     state: TrialState
     params: dict[str, int | float | str]
-    reports: dict[int, float]
+    reports: dict[int, float] = field(repr=False)
     outcome: TrialOutcome | None
     lost: tuple[Failure, ...] = ()
     retry_of: int | None = None
@@ -97,7 +100,7 @@ class Mistake:
     true: int
     predicted: int
     confidence: float
-    image: bytes
+    image: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,8 @@ class TestReading:
     confusion_matrix: ConfusionMatrix | None = None
     mistakes: tuple[Mistake, ...] = ()
     image_shape: tuple[int, ...] = ()
-    labels: bytes = b""
-    predictions: bytes = b""
+    labels: bytes = field(default=b"", repr=False)
+    predictions: bytes = field(default=b"", repr=False)
     calibration: tuple[CalibrationBin, ...] = ()
     loss: float | None = None
 
@@ -193,9 +196,9 @@ class WorkerChoices:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StudyRecord:
-    """A study as the store knows it.
+    """A study as the store knows it. `print`, and a notebook, show its best trials as a table.
 
     Attributes:
         space: The search space as plain data (see `sweep.space.SearchSpace`).
@@ -323,7 +326,59 @@ class StudyRecord:
             reason=[trial.reason for trial in self.trials],
         )
 
+    def __repr__(self) -> str:
+        return f"<{self._summary}>"
+
+    def __str__(self) -> str:
+        if not self.trials:
+            return self._summary
+        return f"{self._summary}\n{self._best_trials().to_string(index=False, line_width=100)}"
+
+    def _repr_html_(self) -> str:
+        table = self._best_trials().to_html(index=False, border=0)
+        return f"<p>{escape(self._summary)}</p>\n{table}"
+
+    @property
+    def _summary(self) -> str:
+        """The study in one line."""
+        total = "" if self.num_trials is None else f" of {self.num_trials:,}"
+        ended = self.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        parts = [f"study {self.name!r}: {self.state}", f"{ended:,}{total} trials ended"]
+        if self.best is not None:
+            value = f"{_cell(self.objective.metric)} {_cell(self.value(self.best))}"
+            parts.append(f"best trial {self.best.number}, {value}")
+        if len(self.trials) > _SHOWN_TRIALS:
+            parts.append(f"the table shows {_SHOWN_TRIALS} of {len(self.trials):,}")
+        return ", ".join(parts)
+
+    def _best_trials(self) -> DataFrame:
+        """A few trials, the best ones first, with the hyperparameters in which trials differ."""
+        import pandas as pd
+
+        ranked = self.ranked()
+        places = {trial.number for trial in ranked}
+        others = [trial for trial in self.trials if trial.number not in places]
+        names = dict.fromkeys(name for trial in self.trials for name in trial.params)
+        varied = [n for n in names if len({trial.params.get(n) for trial in self.trials}) > 1]
+        rows = [
+            [trial.number, trial.state, self.value(trial), *(trial.params.get(n) for n in varied)]
+            for trial in [*ranked, *others][:_SHOWN_TRIALS]
+        ]
+        columns = ["trial", "state", self.objective.metric, *varied]
+        cells = [[_cell(value) for value in row] for row in rows]
+        return pd.DataFrame(cells, columns=[_cell(name) for name in columns])
+
     def test_reading(self, trial: int) -> TestReading | None:
         """The finished reading of the test split for this trial, or None."""
         finished = (r for r in self.test_readings if r.confusion_matrix is not None)
         return next((r for r in finished if r.trial == trial), None)
+
+
+def _cell(value: float | str | None) -> str:
+    """A value as text: four significant digits, and no character that a terminal obeys.
+
+    A study may come from an untrusted store.
+    """
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else repr(str(value))[1:-1]

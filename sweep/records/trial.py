@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 ConfusionMatrix = tuple[tuple[int, ...], ...]
@@ -97,7 +97,7 @@ class DataFacts:
 
     spec: DataSpec
     fingerprint: str
-    validation_labels: bytes
+    validation_labels: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class TrialOutcome:
 
     trial: int
     state: TrialState
-    history: tuple[EpochMetrics, ...] = ()
+    history: tuple[EpochMetrics, ...] = field(default=(), repr=False)
     seconds: float = 0.0
     num_parameters: int = 0
     device: str = ""
@@ -228,10 +228,10 @@ class TrialOutcome:
     environment: dict[str, str] | None = None
     data_fingerprint: str = ""
     best_epoch: int | None = None
-    validation_predictions: bytes | None = None
-    validation_losses: bytes | None = None
+    validation_predictions: bytes | None = field(default=None, repr=False)
+    validation_losses: bytes | None = field(default=None, repr=False)
     failure: Failure | None = None
-    weights: bytes | None = None
+    weights: bytes | None = field(default=None, repr=False)
     worker: int | None = None
 
     @property

@@ -6,11 +6,12 @@ Drawing never computes; computing never draws. Must not import Matplotlib or tor
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.runner.argument_rules import read_argument
 from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["Report", "report"]
@@ -25,14 +26,14 @@ class Report:
 
     folder: Path
     html: Path
-    data: dict[str, Any]
+    data: dict[str, Any] = field(repr=False)
     notes: tuple[str, ...]
 
 
 def report(
-    studies: Sequence[str] | str,
+    studies: Iterable[str] | str,
     *,
-    storage: str = DEFAULT_STORAGE,
+    storage: str | os.PathLike[str] = DEFAULT_STORAGE,
     out: str | os.PathLike[str] | None = None,
     top: int = 10,
     data_dir: str | os.PathLike[str] | None = None,
@@ -44,7 +45,7 @@ def report(
 
     Args:
         studies: Their names.
-        storage: `sqlite:///` and a path.
+        storage: `sqlite:///` and a path, or a `Path`.
         out: Folder for `report.html`, `report.json`, `trials.csv`, `epochs.csv` and
             `figures/*.png`; `report` if None. Files of an earlier report are replaced.
         top: Trials on the leaderboard.
@@ -56,6 +57,8 @@ def report(
     """
     from sweep.reporting.writing import check_request, read_studies, write_report
 
-    names = [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
-    folder = check_request(names, out, top)
-    return write_report(folder, read_studies(names, storage, data_dir), top=top, storage=storage)
+    names = list(dict.fromkeys(read_argument("studies", studies)))
+    url, top = read_argument("storage", storage), read_argument("top", top)
+    data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
+    folder = check_request(names, None if out is None else read_argument("out", out))
+    return write_report(folder, read_studies(names, url, data_dir), top=top, storage=url)

@@ -43,7 +43,7 @@ class Source:
     notes: tuple[str, ...]
 
 
-def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top: int) -> Path:
+def check_request(names: Sequence[str], out: str | None) -> Path:
     """The folder to write into, checked without writing anything.
 
     Raises:
@@ -51,8 +51,6 @@ def check_request(names: Sequence[str], out: str | os.PathLike[str] | None, top:
     """
     if not names:
         raise InputError("a report needs at least one study; found none: name one")
-    if top < 1:
-        raise InputError(f"top must be at least 1; found {top}")
     folder = Path("report") if out is None else Path(out)
     existing = folder
     while not existing.exists() and existing != existing.parent:

@@ -15,6 +15,7 @@ from sweep.records import (
     Decision,
     Epoch,
     EpochMetrics,
+    Event,
     Failure,
     Lost,
     Message,
@@ -63,7 +64,7 @@ class Loop:
     fingerprint: str
     timeout: float | None
     command: str
-    on_event: Callable[[Message], None]
+    on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
     def __post_init__(self) -> None:

@@ -1,48 +1,60 @@
 """The options of `run`, `resume`, `confirm` and `reproduce`: documentation, defaults, rules.
 
-Importing this module is cheap: the command line shows these defaults in its help.
+Importing this module is cheap: the command line shows these defaults in its help. What an option
+or another argument may be is a rule of `sweep.runner.argument_rules`.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
-from sweep.errors import InputError
-from sweep.training import ENGINE_NAMES, PRECISION_NAMES
-from sweep.words import DEFAULT_STORAGE, parse_duration
+from sweep.errors import UnknownOptionError
+from sweep.runner.argument_rules import read_argument
+from sweep.words import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from sweep.execution import Launcher
-    from sweep.records import Message
+    from sweep.records import Event
 
-__all__ = ["DEFAULTS", "PlaceOptions", "StudyOptions", "WorkOptions", "complete_options"]
+__all__ = [
+    "DEFAULTS",
+    "PlaceOptions",
+    "StudyOptions",
+    "WorkOptions",
+    "complete_options",
+]
 
 Count = int | Literal["auto"] | None
+Duration = float | str | timedelta
 
 
 class PlaceOptions(TypedDict, total=False):
     """Where studies, data and workers are. `sweep.reproduce` takes these options.
 
     Keys:
-        storage: `sqlite:///` and a path. Default: `sqlite:///studies.db`.
+        storage: `sqlite:///` and a path, or a `Path`. Default: `sqlite:///studies.db`.
         device: `auto` (all GPUs, or the CPU where there is none), `cpu`, `cuda` or `cuda:0,1`.
             Default: `auto`; for `reproduce`, the kind of device that trained the trial if there
             is one.
         data_dir: Folder of local data sets. Default: `$SWEEP_DATA_DIR`, or `data/`.
         executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
             function that makes a `sweep.execution.Launcher`. Default: `processes`.
-        on_event: Called in the driver with everything that happens. Default: nothing.
+        on_event: Called with everything that happens, in the thread that called the function: a
+            `StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
+            What it raises ends the work and is raised by the function. Default: nothing.
         stop: Asked several times a second; True ends the work between two writes, and the function
             raises `sweep.Interrupted`. Default: never.
     """
 
-    storage: str
+    storage: str | os.PathLike[str]
     device: str
     data_dir: str | os.PathLike[str] | None
     executor: str | Callable[[], Launcher]
-    on_event: Callable[[Message], None]
+    on_event: Callable[[Event], None]
     stop: Callable[[], bool]
 
 
@@ -61,10 +73,12 @@ class WorkOptions(PlaceOptions, total=False):
             where the hardware multiplies it.
         lanes: Number of trials that a worker trains at once. `auto`: as many as pay, given the
             size of the networks and the number of trials.
-        checkpoint_every: Time between two checkpoints of a trial, in seconds or as `"5m"`.
-            Default: 10 s: less than a trial takes, and much more than a checkpoint costs.
-        trial_time_limit: Time that a trial may take, in seconds or as `"30m"`. Default: the limit
-            of the search space's budget.
+        checkpoint_every: Time between two checkpoints of a trial: seconds, text such as `30m`, or a
+            `timedelta`. Default: 10 seconds: less than a trial takes, and much more than a
+            checkpoint costs.
+        trial_time_limit: Time that a trial may take. Default: the limit of the search space's
+            budget.
+        progress: Whether to show on standard error what the command line shows. Default: False.
     """
 
     workers: Count
@@ -72,8 +86,9 @@ class WorkOptions(PlaceOptions, total=False):
     engine: str | None
     precision: str | None
     lanes: Count
-    checkpoint_every: float | str
-    trial_time_limit: float | str | None
+    checkpoint_every: Duration
+    trial_time_limit: Duration | None
+    progress: bool
 
 
 class StudyOptions(WorkOptions, total=False):
@@ -82,15 +97,15 @@ class StudyOptions(WorkOptions, total=False):
     Keys:
         trials: Total number of trials of the study. Default: that of the budget; for `resume`, the
             total so far.
-        timeout: Time after which no new trial starts, in seconds or as `"1h30m"`, for this call
-            only. Default: the limit of the budget.
+        timeout: Time after which no new trial starts, for this call only. Default: the limit of the
+            budget.
         max_failures: Number of failed trials that the study may have. Default: that of the budget.
         keep_weights: Number of best trials whose weights are kept. Default: as before; 10 for a
             new study.
     """
 
     trials: int | None
-    timeout: float | str | None
+    timeout: Duration | None
     max_failures: int | None
     keep_weights: int | None
 
@@ -105,61 +120,30 @@ DEFAULTS = cast(
         "on_event": lambda _: None,
         "stop": lambda: False,
         "checkpoint_every": 10.0,
+        "progress": False,
     },
 )
 
 _Options = TypeVar("_Options", bound=PlaceOptions)
 
-# The least value, and whether `auto` is allowed.
-_COUNTS = {
-    "workers": (1, True),
-    "threads": (1, True),
-    "lanes": (1, True),
-    "trials": (1, False),
-    "max_failures": (0, False),
-    "keep_weights": (1, False),
-}
-_DURATIONS = ("checkpoint_every", "trial_time_limit", "timeout")
-_NAMES = {"engine": ("auto", *ENGINE_NAMES), "precision": PRECISION_NAMES}
-
 
 def complete_options(function: str, kind: type[_Options], given: _Options) -> _Options:
-    """The options given to a function that takes this kind, and the defaults of the others.
-
-    `storage`, `device` and `executor` are checked where they are used.
+    """The options given to a function that takes this kind, as read, and the others' defaults.
 
     Raises:
-        TypeError: the function does not take one of them.
-        InputError: one of them breaks a rule.
+        UnknownOptionError: the function does not take one of them.
+        InputError: one of them is not what its rule asks for.
     """
     for name in given:
         if name not in kind.__annotations__:
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+            close = difflib.get_close_matches(name, kind.__annotations__, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UnknownOptionError(
+                f"{function}() got an unexpected keyword argument {name!r}{hint}"
+            )
     defaults: Mapping[str, Any] = DEFAULTS
     whole = {name: defaults[name] for name in kind.__annotations__} | {**given}
     for name, value in whole.items():
         if value is not None or defaults[name] is not None:
-            whole[name] = _checked(name, value)
+            whole[name] = read_argument(name, value)
     return cast(_Options, whole)
-
-
-def _checked(name: str, value: Any) -> Any:
-    """A valid option; a duration in seconds."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _COUNTS:
-        least, may_be_auto = _COUNTS[name]
-        if may_be_auto and value == "auto":
-            return value
-        or_auto = " or auto" if may_be_auto else ""
-        if not is_number or isinstance(value, float):
-            raise InputError(f"{name} must be a whole number{or_auto}; found {value!r}")
-        if value < least:
-            raise InputError(f"{name} must be at least {least}{or_auto}; found {value}")
-    if name in _DURATIONS:
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            raise InputError(f"{name} {error}") from None
-    if name in _NAMES and value not in _NAMES[name]:
-        raise InputError(f"{name} must be one of {', '.join(_NAMES[name])}; found {value!r}")
-    return value

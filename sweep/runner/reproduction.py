@@ -20,6 +20,7 @@ from sweep.records import (
     TrialOutcome,
     TrialState,
 )
+from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import ctrl_c_interrupts
 from sweep.runner.options import DEFAULTS, PlaceOptions, StudyOptions, complete_options
 from sweep.runner.workers import precision_option, prepare_workers
@@ -118,12 +119,14 @@ def reproduce(study: str, trial: int, **options: Unpack[PlaceOptions]) -> Reprod
         Interrupted: Ctrl-C, or `stop` returned True.
     """
     whole = complete_options("reproduce", PlaceOptions, options)
+    study, trial = read_argument("study", study), read_argument("trial", trial)
+    device = whole["device"] if "device" in options else None
     with ctrl_c_interrupts(_NOTHING_WRITTEN):
-        store = Store(whole["storage"], to_write=False)
+        store = Store(str(whole["storage"]), to_write=False)
         record = store.read_study(study)
         recorded = _ended(record, trial)
         config = store.trials(study).read_config(trial, record.space["model"])
-        as_then = _as_then(recorded, whole, options.get("device"))
+        as_then = _as_then(recorded, whole, device)
         with prepare_workers(as_then, stored_space(record)) as workers:
             repeated = _train(workers.pool, config, recorded, as_then)
         weights = store.trials(study).recorded_weights(trial)

@@ -1,4 +1,4 @@
-"""`run` and `resume`: everything is checked first, then made, then trained."""
+"""`run` and `resume`: everything is checked first, then made, then trained. `load_study` reads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sweep.errors import (
     SweepFailedError,
 )
 from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
+from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import Failures, ctrl_c_interrupts
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
@@ -23,9 +24,9 @@ from sweep.runner.workers import Workers, prepare_workers
 from sweep.space import SearchSpace, load_space, override_space, stored_space
 from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
-from sweep.words import command_words, counted
+from sweep.words import DEFAULT_STORAGE, command_words, counted
 
-__all__ = ["Request", "resume", "run"]
+__all__ = ["Request", "load_study", "resume", "run"]
 
 
 def run(
@@ -52,11 +53,13 @@ def run(
         Interrupted: Ctrl-C, or `stop` returned True; `resume` finishes the study.
     """
     whole = complete_options("run", StudyOptions, options)
+    study = None if study is None else read_argument("study", study)
+    seed = None if seed is None else read_argument("seed", seed)
     with ctrl_c_interrupts("run the search again: a study that was begun continues"):
         if not isinstance(space, SearchSpace):
             space = load_space(space)
         space = override_space(space, name=study, seed=seed, trials=whole["trials"])
-        store = Store(whole["storage"], to_write=True)
+        store = Store(str(whole["storage"]), to_write=True)
         return Request(name=space.name, store=store, options=whole, space=space).carry_out()
 
 
@@ -77,11 +80,28 @@ def resume(
         Interrupted: Ctrl-C, or `stop` returned True; the same call continues.
     """
     whole = complete_options("resume", StudyOptions, options)
-    with ctrl_c_interrupts(f"`{command_words('resume', study, whole['storage'])}` continues"):
-        store = Store(whole["storage"], to_write=True)
+    study = read_argument("study", study)
+    retry_failed = read_argument("retry_failed", retry_failed)
+    storage = str(whole["storage"])
+    with ctrl_c_interrupts(f"`{command_words('resume', study, storage)}` continues"):
+        store = Store(storage, to_write=True)
         store.require_study(study)
         request = Request(name=study, store=store, options=whole, retry_failed=retry_failed)
         return request.carry_out()
+
+
+def load_study(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> StudyRecord:
+    """Read a study as it is now; another process may be working on it. Changes nothing.
+
+    Args:
+        study: Name of the study.
+        storage: `sqlite:///` and a path, or a `Path`.
+
+    Raises:
+        InputError: there is no such study, or it is damaged.
+    """
+    study, url = read_argument("study", study), read_argument("storage", storage)
+    return Store(url, to_write=False).read_study(study)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +204,7 @@ class Request:
             space,
             recorded,
             is_new=is_new,
-            save_every=cast("float", self.options["checkpoint_every"]),  # in seconds by now
+            save_every=cast(float, self.options["checkpoint_every"]),
             time_limit=self._limit("trial_time_limit", space),
         )
 

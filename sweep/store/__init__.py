@@ -1,6 +1,5 @@
 """The only room that knows how things are named on disk: URLs, lock, records, artifacts."""
 
-from sweep.store.deletion import Deletion, delete, plan_deletion
 from sweep.store.diagnosis import STORE_FAILURES, describe_failure
 from sweep.store.examination import Examination, examine
 from sweep.store.lock import network_warning
@@ -9,13 +8,10 @@ from sweep.store.stored import StoredStudy
 
 __all__ = [
     "STORE_FAILURES",
-    "Deletion",
     "Examination",
     "Store",
     "StoredStudy",
-    "delete",
     "describe_failure",
     "examine",
     "network_warning",
-    "plan_deletion",
 ]

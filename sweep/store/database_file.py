@@ -56,7 +56,7 @@ OPTUNA_TABLES = {
 
 
 def database_path(url: str) -> Path:
-    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` names.
+    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` names; `~` is the home.
 
     Raises:
         StoreError: the URL names something else, or a path that is not UTF-8.
@@ -74,7 +74,7 @@ def database_path(url: str) -> Path:
             f"the store's path must be UTF-8, because SQLite opens no other; found {match[1]!r}: "
             "rename the file or folder, or name another with --storage"
         ) from None
-    return Path(match[1])
+    return Path(os.path.expanduser(match[1]))  # noqa: PTH111 - that of `Path` may raise
 
 
 def real_path(path: Path) -> Path:

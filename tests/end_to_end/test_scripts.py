@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,3 +99,35 @@ def test_each_worker_has_its_share_of_the_cores_and_says_so(tmp_path, workers):
     for trial in read_study(tmp_path).trials:
         assert trial.outcome is not None
         assert trial.outcome.num_threads == max(1, cores // workers)
+
+
+FROM_A_PIPE = """
+import asyncio, threading
+import sweep
+
+def run(name):
+    return sweep.run({space!r}, storage=f"sqlite:///{{name}}.db", workers=1, device="cpu").state
+
+async def main():
+    return run("loop")
+
+found = {{}}
+threads = [threading.Thread(target=lambda name=name: found.update({{name: run(name)}}))
+           for name in ("first", "second")]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+found["loop"] = asyncio.run(main())
+print(*(f"{{name}} {{found[name]}}" for name in sorted(found)))
+"""
+
+
+def test_sweeps_run_from_a_pipe_in_threads_and_in_an_event_loop(tmp_path):
+    with start_interpreter(
+        cwd=tmp_path, program=[sys.executable, "-"], stdin=subprocess.PIPE
+    ) as run:
+        output, errors = run.communicate(FROM_A_PIPE.format(space=SPACE), timeout=600)
+    assert (run.returncode, errors) == (0, "")
+    assert output == "first finished loop finished second finished\n"
+    check_gone(tmp_path)

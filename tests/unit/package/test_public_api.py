@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import sweep
 from sweep import errors
+from sweep.provenance import package_versions
 
 PROBE = """
 import sys
@@ -53,6 +59,26 @@ def test_every_public_name_is_there(name):
     assert name in dir(sweep)
 
 
+def test_the_version_is_known_where_the_package_is_not_installed(monkeypatch):
+    def version(name: str) -> str:
+        if name == "sweep":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr("sweep.provenance.version", version)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", sweep.__version__)
+    assert package_versions()["sweep"] == sweep.__version__
+    assert "__version__" in dir(sweep)
+
+
+def test_the_package_is_built_with_this_version():
+    project = Path(sweep.__file__).parents[1] / "pyproject.toml"
+    settings = tomllib.loads(project.read_text())
+    assert "version" in settings["project"]["dynamic"]
+    module, _, name = settings["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
+    assert getattr(import_module(module), name) == sweep.__version__
+
+
 def test_other_names_are_not():
     with pytest.raises(AttributeError, match="module 'sweep' has no attribute 'runn'"):
         sweep.runn  # noqa: B018
@@ -65,3 +91,5 @@ def test_errors_are_related_as_drawn():
         assert issubclass(getattr(errors, name), sweep.InputError)
     assert issubclass(sweep.StudyLockedError, sweep.StoreError)
     assert not issubclass(sweep.SweepFailedError, sweep.InputError)
+    assert issubclass(sweep.UnknownOptionError, sweep.InputError)
+    assert issubclass(sweep.UnknownOptionError, TypeError)

@@ -6,10 +6,10 @@ import sqlite3
 from typing import Any
 
 import pytest
-from helpers import HERE, space_mapping
+from helpers import HERE, space_mapping, workers
 
 import sweep
-from sweep.records import Epoch, StudyState
+from sweep.records import Epoch, StudyState, TrialState
 from sweep.store import Store
 from sweep.store.trials import Trials
 
@@ -64,3 +64,55 @@ def test_a_repetition_is_interrupted_with_nothing_written(finished):
         sweep.reproduce("small", 0, storage=finished, executor="inline", on_event=press_ctrl_c)
     with pytest.raises(sweep.Interrupted, match="nothing was written: reproduce the trial again"):
         sweep.reproduce("small", 0, storage=finished, executor="inline", stop=lambda: True)
+
+
+# ---------------------------------------------------------------- what the caller gives
+
+
+def test_stop_leaves_a_study_that_can_be_read_and_resumed_but_not_confirmed(storage):
+    epochs: list[Epoch] = []
+    with pytest.raises(sweep.Interrupted, match=f"`sweep resume small --storage {storage}`"):
+        sweep.run(
+            space_mapping(),
+            storage=storage,
+            on_event=lambda event: epochs.append(event) if isinstance(event, Epoch) else None,
+            stop=lambda: len(epochs) > 5,
+            **HERE,
+        )
+    so_far = sweep.load_study("small", storage=storage)
+    assert so_far.state is StudyState.INTERRUPTED
+    assert so_far.count(TrialState.COMPLETE) == 1
+    with pytest.raises(sweep.StoreError, match=f"`sweep resume small --storage {storage}`"):
+        sweep.confirm("small", storage=storage)
+    study = sweep.resume("small", storage=storage, **HERE)
+    assert study.state is StudyState.FINISHED
+    assert study.trials[0] == so_far.trials[0]
+    confirmed = sweep.confirm("small", top=1, seeds=1, storage=storage, **HERE)
+    assert confirmed.finished
+
+
+def test_the_command_line_resumes_what_stop_ended(storage, main):
+    with pytest.raises(sweep.Interrupted, match="what was trained is saved"):
+        sweep.run(space_mapping(), storage=storage, stop=lambda: True, **HERE)
+    output, _ = main(f"resume small --storage {storage} --workers 1 --device cpu", code=0)
+    assert output.startswith("study small: finished")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("on_event", ValueError), ("on_event", SystemExit), ("stop", StopIteration)]
+)
+def test_what_a_function_of_the_caller_raises_is_raised(storage, in_a_process, name, kind):
+    before, calls, error = workers(), [], kind("mine")
+
+    def function(*_: Any) -> bool:
+        calls.append(workers() - before)
+        if any(calls) and len(calls) > 3:
+            raise error
+        return False
+
+    with pytest.raises(kind, match="mine") as caught:
+        sweep.run(space_mapping(), storage=storage, **in_a_process, **{name: function})
+    assert caught.value is error
+    assert workers() == before
+    study = sweep.resume("small", storage=storage, **HERE)
+    assert [study.state, len(study.trials)] == [StudyState.FINISHED, 3]

@@ -20,15 +20,15 @@ FUNCTIONS: list[tuple[Any, tuple[Any, ...], list[Any]]] = [
     (sweep.confirm, ("small",), KINDS[:2]),
     (sweep.reproduce, ("small", 0), KINDS[:1]),
 ]
-IN_PYTHON_ONLY = {"executor", "on_event", "stop"}
+IN_PYTHON_ONLY = {"executor", "on_event", "progress", "stop"}
 
 
 @pytest.mark.parametrize(("function", "arguments", "_"), FUNCTIONS)
-def test_an_unknown_option_is_refused_as_python_does(function, arguments, _, tmp_path):
-    with pytest.raises(
-        TypeError, match=rf"^{function.__name__}\(\) got an unexpected keyword argument 'wrokers'$"
-    ):
-        function(*arguments, storage=f"sqlite:///{tmp_path / 'studies.db'}", wrokers=2)
+@pytest.mark.parametrize("error", [TypeError, sweep.InputError])
+def test_an_unknown_option_is_refused_as_python_does(function, arguments, _, error, tmp_path):
+    words = rf"^{function.__name__}\(\) got an unexpected keyword argument 'stroage'"
+    with pytest.raises(error, match=words + r"; did you mean 'storage'\?$"):
+        function(*arguments, stroage=f"sqlite:///{tmp_path / 'studies.db'}")
     assert list(tmp_path.iterdir()) == []
 
 

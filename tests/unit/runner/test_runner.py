@@ -300,11 +300,7 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
         ({"trials": 0}, InputError, "trials must be at least 1; found 0"),
         ({"trials": 1_000_001}, SearchSpaceError, r"budget\.trials: must be at most 1000000"),
         ({"keep_weights": True}, InputError, "keep_weights must be a whole number; found True"),
-        (
-            {"checkpoint_every": "soon"},
-            InputError,
-            "checkpoint_every must be a duration such as 90s",
-        ),
+        ({"checkpoint_every": "soon"}, InputError, "checkpoint_every must be a duration"),
         ({"timeout": -1.0}, InputError, "timeout must be above 0 seconds; found -1.0"),
         ({"study": "a/b"}, SearchSpaceError, "name: must be 1 to 64 letters.*'a/b'"),
         ({"study": ".."}, SearchSpaceError, "name: must be"),

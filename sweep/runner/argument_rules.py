@@ -1,0 +1,182 @@
+"""What the arguments of the public functions may be: one rule for each name.
+
+A function reads all its arguments before it does anything else, so that a wrong one is a line that
+names it, whatever its type, and nothing was created. Importing this module is cheap.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from numbers import Integral, Real
+from typing import Any
+
+from sweep.errors import InputError
+from sweep.training import ENGINE_NAMES, PRECISION_NAMES
+from sweep.words import parse_duration
+
+__all__ = ["read_argument"]
+
+_MAX_SHOWN = 60
+
+
+def read_argument(name: str, value: Any) -> Any:
+    """The value of an argument of this name as a plain value of Python.
+
+    A scalar of NumPy or PyTorch becomes Python's, a `Path` text, and a duration seconds.
+
+    Raises `InputError` if the value is not what the argument's rule asks for.
+    """
+    if getattr(value, "shape", None) == ():
+        value = value.item()
+    try:
+        return _READERS[name](value)
+    except ValueError as error:
+        raise InputError(f"{name} {error}") from None
+
+
+def _wrong(rule: str, value: Any) -> ValueError:
+    try:
+        found = " ".join(repr(value).split())
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        found = f"a {type(value).__name__} that is too long to show"
+    if len(found) > _MAX_SHOWN:
+        found = found[: _MAX_SHOWN - 3] + "..."
+    return ValueError(f"must be {rule}; found {found}")
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+# ---------------------------------------------------------------- readers
+
+
+def _count(
+    least: int = -(2**63), most: int = 2**63 - 1, *, or_auto: bool = False
+) -> Callable[[Any], int | str]:
+    """A reader of whole numbers, or `auto` in place of one."""
+    words = " or auto" if or_auto else ""
+
+    def read(value: Any) -> int | str:
+        if or_auto and isinstance(value, str) and value == "auto":
+            return value
+        if not _is_number(value, Integral):
+            raise _wrong(f"a whole number{words}", value)
+        if value < least:
+            raise _wrong(f"at least {least}{words}", value)
+        if value > most:
+            raise _wrong(f"at most {most}{words}", value)
+        return int(value)
+
+    return read
+
+
+def _seconds(value: Any) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else parse_duration(value)
+    if not _is_number(seconds, Real):
+        raise _wrong("a number of seconds, a duration such as 30m, or a timedelta", value)
+    if not seconds > 0:
+        raise _wrong("above 0 seconds", value)
+    if seconds == math.inf:
+        raise _wrong("finite", value)
+    return float(seconds)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong("text", value)
+    return value
+
+
+def _list_of(
+    read: Callable[[Any], str], types: tuple[type, ...], what: str
+) -> Callable[[Any], list[str]]:
+    """A reader of one value of these types, or any number of them."""
+
+    def read_all(value: Any) -> list[str]:
+        if isinstance(value, types):
+            return [read(value)]
+        if not isinstance(value, Iterable) or isinstance(value, bytes):
+            raise _wrong(what, value)
+        return [read(each) for each in value]
+
+    return read_all
+
+
+def _one_of(*names: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise _wrong(f"one of {', '.join(names)}", value)
+        return value
+
+    return read
+
+
+def _path(value: Any) -> str:
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or "\0" in path:
+        raise _wrong("a path", value)
+    return os.path.expanduser(path)  # noqa: PTH111 - that of `Path` may raise
+
+
+def _storage(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, os.PathLike):
+        raise _wrong("sqlite:/// and a path, or a Path", value)
+    return f"sqlite:///{_path(value)}"
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong("True or False", value)
+    return value
+
+
+def _function(value: Any) -> Any:
+    if not callable(value):
+        raise _wrong("a function", value)
+    return value
+
+
+def _executor(value: Any) -> Any:
+    if not isinstance(value, str) and not callable(value):
+        raise _wrong("processes, inline, or a function that makes a launcher", value)
+    return value
+
+
+_MOST = 1_000_000  # as many trials as a search space may have
+_MOST_AT_ONCE = 1024  # a process or thread each; more are a slip of the keyboard
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "checkpoint_every": _seconds,
+    "data_dir": _path,
+    "device": _text,
+    "engine": _one_of("auto", *ENGINE_NAMES),
+    "executor": _executor,
+    "images": _list_of(_path, (str, os.PathLike), "a path or several"),
+    "keep_weights": _count(1, _MOST),
+    "lanes": _count(1, _MOST_AT_ONCE, or_auto=True),
+    "max_failures": _count(0, _MOST),
+    "on_event": _function,
+    "out": _path,
+    "precision": _one_of(*PRECISION_NAMES),
+    "progress": _flag,
+    "retry_failed": _flag,
+    "seed": _count(),  # the space has its limits
+    "seeds": _count(1, _MOST),
+    "stop": _function,
+    "storage": _storage,
+    "studies": _list_of(_text, (str,), "a name or several"),
+    "study": _text,
+    "threads": _count(1, _MOST_AT_ONCE, or_auto=True),
+    "timeout": _seconds,
+    "top": _count(1, _MOST),
+    "trial": _count(),  # the study has its limits
+    "trial_time_limit": _seconds,
+    "trials": _count(1),  # the space has its limit
+    "workers": _count(1, _MOST_AT_ONCE, or_auto=True),
+}

@@ -1,0 +1,46 @@
+"""The Python examples of the documentation run as they are written."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import space_mapping
+
+import sweep
+from sweep.execution import LAUNCHERS, InlineLauncher
+
+ROOT = Path(sweep.__file__).parents[1]
+# The search spaces that they name, in small.
+SPACES = {"README.md": "my-study.yaml", "docs/guide.md": "search_spaces/digits.yaml"}
+
+
+def examples(document: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), re.M | re.S)
+
+
+def test_every_document_with_examples_is_tried():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")]
+    names = {str(path.relative_to(ROOT)) for path in documents}
+    assert {name for name in names if examples(name)} == SPACES.keys()
+
+
+@pytest.mark.parametrize("document", SPACES)
+def test_examples_run(document, tmp_path, monkeypatch, capfd, words_only):
+    monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / SPACES[document]
+    path.parent.mkdir(exist_ok=True)
+    space = space_mapping(name=path.stem, sampler="tpe", budget={"trials": 5})
+    path.write_text(json.dumps(space))
+    names: dict[str, Any] = {}
+    for example in examples(document):
+        exec(example, names)  # noqa: S102
+    output, _ = capfd.readouterr()
+    assert names["report"].html.exists()
+    if document == "docs/guide.md":
+        assert names["study"].state == "interrupted"
+        assert "what was trained is saved: `sweep resume watched" in output
