@@ -241,7 +241,7 @@ def _space_of_runs(
 ) -> SearchSpace:
     """A space of the chosen configurations alone, each of them enqueued `seeds` times.
 
-    Its seed differs from the search's, and so do initial weights and the order of images.
+    Its seed differs from the search's, and so do initial weights and the orders of the examples.
     """
     values = {
         name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))

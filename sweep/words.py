@@ -12,6 +12,7 @@ from sweep.definitions import Scalar, is_share
 
 __all__ = [
     "DEFAULT_STORAGE",
+    "LUCK_OF_THE_SEED",
     "capital",
     "columns",
     "command_words",
@@ -37,6 +38,9 @@ __all__ = [
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
+
+LUCK_OF_THE_SEED = "initial weights, dropout and the order of the examples"
+"""What differs between the runs of one configuration in a confirmation."""
 
 _NOTHING = "–"
 

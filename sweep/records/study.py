@@ -157,7 +157,8 @@ class TestReading:
 class Confirms:
     """What a study of repeated runs confirms: the best trials of a search, on fresh seeds.
 
-    Run number `r` of the study repeats `trials[r // num_seeds]`.
+    Run number `r` of the study repeats `trials[r // num_seeds]`, with the order of the training
+    examples that belongs to seed `r % num_seeds`.
 
     Attributes:
         trials: Each has another configuration, best first.

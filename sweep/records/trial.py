@@ -123,11 +123,14 @@ class TrialConfig:
     Attributes:
         seed: Of the initial weights and of dropout.
         params: A value for every hyperparameter of the model family and of the recipe.
+        order: Which order of the training examples: trials with the same number share it. It is
+            the same for all trials of a search, and the seed's index in a confirmation.
     """
 
     number: int
     seed: int
     params: Mapping[str, int | float | str]
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class TrainingSettings:
     """What a worker needs to know and all trials of a study share.
 
     Attributes:
-        order_seed: Of the order of the training examples.
+        order_seed: Of the orders of the training examples.
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
         num_threads: CPU threads of one worker.

@@ -31,7 +31,8 @@ class StudySession:
     """Opens a study, or creates it. Hold the study's lock while it is in use.
 
     The study is read once, here: what other programs write later is not seen. If `trials` is given,
-    they replace reading all at once; nothing is taken from it before the study exists.
+    they replace reading all at once; nothing is taken from it before the study exists. The trials
+    take turns with `num_orders` orders of the training examples.
     """
 
     def __init__(
@@ -40,8 +41,11 @@ class StudySession:
         name: str,
         space: SearchSpace,
         trials: Iterable[FrozenTrial] | None = None,
+        *,
+        num_orders: int = 1,
     ) -> None:
         self._space = space
+        self._num_orders = num_orders
         self._objective = space.trial_objective
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # or a new study would be logged
@@ -226,6 +230,6 @@ class StudySession:
         values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
-        config = TrialConfig(trial.number, seed, values)
+        config = TrialConfig(trial.number, seed, values, trial.number % self._num_orders)
         self._num_epochs[trial.number] = view(Recipe, values).epochs
         return config
