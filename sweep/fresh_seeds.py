@@ -28,7 +28,7 @@ from sweep.runner.sweeps import Request
 from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
-from sweep.words import command_words, counted
+from sweep.words import command_words, counted, equal_words
 
 if TYPE_CHECKING:
     from sweep.reporting.candidates import Confirmation
@@ -217,6 +217,10 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
     numbers = tuple(trial.number for trial in chosen)
     confirms = Confirms(search.name, numbers, seeds, num_trials=_num_ended(search))
     notices = []
+    if search.num_best > len(chosen):
+        notices.append(
+            f"study {search.name}: {equal_words(search.num_best, space.objective.metric)}"
+        )
     if len(chosen) < top:
         which = counted(len(chosen), "configuration")
         notices.append(

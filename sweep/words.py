@@ -22,6 +22,7 @@ __all__ = [
     "difference_interval_words",
     "difference_words",
     "duration",
+    "equal_words",
     "interval_words",
     "metric_words",
     "number_words",
@@ -177,6 +178,15 @@ def tie_words(num_tied: int, num_others: int, noun: str) -> str:
     if num_tied == num_others:
         return f"none {others} can"
     return f"{num_tied:,} {others} cannot" if num_tied else f"each {others} can"
+
+
+def equal_words(num_equal: int, metric: str, noun: str = "trial") -> str:
+    """How many, more than one, share the best value, and which of them comes first."""
+    by_loss = "" if metric == "validation_loss" else "lower validation loss, then "
+    return (
+        f"{counted(num_equal, noun)} share the best {metric_words(metric)}; they are ranked by "
+        f"{by_loss}fewer parameters, then their order"
+    )
 
 
 # ---------------------------------------------------------------- lines of a terminal

@@ -244,14 +244,15 @@ class StudyRecord:
         return self.objective.value(best) if best else None
 
     def ranked(self) -> list[TrialRecord]:
-        """COMPLETE trials with a value, best first; equal ones in the order of their numbers."""
-        sign = -1 if self.objective.goal == "maximize" else 1
-        valued = [
-            (sign * value, trial.number, trial)
+        """COMPLETE trials with a value, best first (see `Objective.rank`)."""
+        complete = [
+            (rank, trial)
             for trial in self.trials
-            if trial.state is TrialState.COMPLETE and (value := self.value(trial)) is not None
+            if trial.state is TrialState.COMPLETE
+            and trial.outcome is not None
+            and (rank := self.objective.rank(trial.outcome)) is not None
         ]
-        return [trial for *_, trial in sorted(valued, key=lambda entry: entry[:2])]
+        return [trial for _, trial in sorted(complete, key=lambda entry: entry[0])]
 
     @property
     def with_weights(self) -> frozenset[int]:
@@ -263,6 +264,12 @@ class StudyRecord:
         """The trial that validation chose, or None while no trial is COMPLETE."""
         ranked = self.ranked()
         return ranked[0] if ranked else None
+
+    @property
+    def num_best(self) -> int:
+        """How many COMPLETE trials have the best value, the best trial included."""
+        values = [self.value(trial) for trial in self.ranked()]
+        return values.count(values[0]) if values else 0
 
     @property
     def failed(self) -> list[TrialRecord]:

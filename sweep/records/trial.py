@@ -10,6 +10,9 @@ from enum import StrEnum
 ConfusionMatrix = tuple[tuple[int, ...], ...]
 """Counts, true classes in rows, predicted classes in columns."""
 
+Rank = tuple[float, float, int, int]
+"""What a trial is ranked by, the best first: see `Objective.rank`."""
+
 
 class TrialState(StrEnum):
     """The state of a trial, in Optuna's words; PAUSED is ours, and RUNNING to Optuna."""
@@ -114,6 +117,23 @@ class Objective:
     def is_better(self, value: float, than: float) -> bool:
         """Whether `value` is strictly better than `than`."""
         return value > than if self.goal == "maximize" else value < than
+
+    def rank(self, outcome: TrialOutcome) -> Rank | None:
+        """What all trials are ranked by, ascending; None for a trial without a value.
+
+        The better value comes first. Of equal values the lower validation loss does, of equal
+        losses the network with fewer parameters, and of equal networks the lower number.
+        """
+        best = outcome.best
+        if best is None:
+            return None
+        value = self.value(best)
+        return (
+            -value if self.goal == "maximize" else value,
+            best.values.get("validation_loss", math.inf),
+            outcome.num_parameters,
+            outcome.trial,
+        )
 
 
 @dataclass(frozen=True, slots=True)
