@@ -129,6 +129,9 @@ class TestReading:
         predictions: Predicted class of each test example, packed likewise.
         calibration: Bins of equal width from probability 0 to 1.
         loss: Mean cross-entropy in nats.
+        validation_predictions: Predicted class of each validation example, measured again in the
+            reading's own precision, float32; like the next, None if the trial had that precision.
+        validation_loss: Mean cross-entropy of the validation examples, measured again.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -145,6 +148,8 @@ class TestReading:
     predictions: bytes = b""
     calibration: tuple[CalibrationBin, ...] = ()
     loss: float | None = None
+    validation_predictions: bytes | None = None
+    validation_loss: float | None = None
 
     @property
     def num_correct(self) -> int:
