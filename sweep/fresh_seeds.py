@@ -29,7 +29,7 @@ from sweep.runner.sweeps import Request
 from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
-from sweep.words import command_words, counted
+from sweep.words import command_words, counted, equal_words
 
 if TYPE_CHECKING:
     from sweep.reporting.candidates import Confirmation
@@ -220,6 +220,10 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
     assert search.identity is not None  # noqa: S101 - for the type checker: it is in the store
     confirms = Confirms(search.name, numbers, seeds, _num_ended(search), search.identity)
     notices = []
+    if search.num_best > len(chosen):
+        notices.append(
+            f"study {search.name}: {equal_words(search.num_best, space.objective.metric)}"
+        )
     if len(chosen) < top:
         which = counted(len(chosen), "configuration")
         notices.append(
@@ -244,7 +248,7 @@ def _space_of_runs(
 ) -> SearchSpace:
     """A space of the chosen configurations alone, each of them enqueued `seeds` times.
 
-    Its seed differs from the search's, and so do initial weights and the order of images.
+    Its seed differs from the search's, and so do initial weights and the orders of the examples.
     """
     values = {
         name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))

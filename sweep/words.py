@@ -16,6 +16,7 @@ from sweep.definitions import Scalar, is_share
 
 __all__ = [
     "DEFAULT_STORAGE",
+    "LUCK_OF_THE_SEED",
     "capital",
     "columns",
     "command_words",
@@ -25,6 +26,7 @@ __all__ = [
     "difference_interval_words",
     "difference_words",
     "duration",
+    "equal_words",
     "foreign_words",
     "interval_words",
     "metric_words",
@@ -44,6 +46,9 @@ __all__ = [
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
+
+LUCK_OF_THE_SEED = "initial weights, dropout and the order of the examples"
+"""What differs between the runs of one configuration in a confirmation."""
 
 _NOTHING = "–"
 _SHOWN = 10
@@ -241,6 +246,15 @@ def tie_words(num_tied: int, num_others: int, noun: str) -> str:
     if num_tied == num_others:
         return f"none {others} can"
     return f"{num_tied:,} {others} cannot" if num_tied else f"each {others} can"
+
+
+def equal_words(num_equal: int, metric: str, noun: str = "trial") -> str:
+    """How many, more than one, share the best value, and which of them comes first."""
+    by_loss = "" if metric == "validation_loss" else "lower validation loss, then "
+    return (
+        f"{counted(num_equal, noun)} share the best {metric_words(metric)}; they are ranked by "
+        f"{by_loss}fewer parameters, then their order"
+    )
 
 
 # ---------------------------------------------------------------- lines of a terminal

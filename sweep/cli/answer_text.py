@@ -20,6 +20,7 @@ from sweep.words import (
     difference_interval_words,
     difference_words,
     duration,
+    equal_words,
     foreign_words,
     interval_words,
     metric_words,
@@ -180,6 +181,8 @@ def _leaderboard(study: Reported) -> list[str]:
         fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
         table.append([*fixed, str(trial.epochs_run), *params])
     lines = columns(table)
+    if study.record.num_best > 1:
+        lines.append(equal_words(study.record.num_best, metric))
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())
         name = next(iter(comparisons.values())).test.name
@@ -211,6 +214,10 @@ def confirmation_text(study: str, found: Confirmation) -> str:
         f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95% interval"
     )
     lines = [heading, "", *columns(rows), ""]
+    if found.num_best > 1:
+        lines.append(f"in the search {equal_words(found.num_best, found.metric)}")
+    if found.num_best_means > 1:
+        lines.append(equal_words(found.num_best_means, f"mean {found.metric}", "configuration"))
     if any(candidate.p_value_holm is not None for candidate in candidates):
         lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
     if found.test_mean is not None:

@@ -323,8 +323,9 @@ def check(space: Path) -> None:
 def delete(study: str, yes: bool, storage: str) -> None:
     """Delete a study for good, with its confirmation, weights and checkpoints. Asks first."""
     from sweep.cli.study_text import deletion_text
-    from sweep.store import Store, plan_deletion
-    from sweep.store import delete as delete_study
+    from sweep.runner.deletion import delete as delete_study
+    from sweep.runner.deletion import plan_deletion
+    from sweep.store import Store
 
     with handle_errors(), interruptible(lambda: "nothing was deleted"):
         if not yes:

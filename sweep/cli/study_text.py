@@ -9,12 +9,13 @@ from typing import Any
 from sweep.definitions import DefaultBy
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
+from sweep.runner.deletion import Deletion
 from sweep.space import Choices, Range, SearchSpace, default_words, stored_space
-from sweep.store import Deletion
 from sweep.words import (
     columns,
     counted,
     duration,
+    equal_words,
     number_words,
     percent_or_number,
     unequal_epochs_words,
@@ -193,10 +194,8 @@ def _best_lines(study: StudyRecord) -> list[str]:
     epoch = f"epoch {best.outcome.best_epoch} of {best.params['epochs']}"
     lines = [f"best trial {best.number}: {metric} {value} ({epoch})"]
     lines += columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
-    equals = sum(study.value(trial) == study.value(best) for trial in study.ranked()) - 1
-    if equals:
-        others = counted(equals, "other trial")
-        lines.append(f"{others} reached the same {metric}; the first one counts as best")
+    if study.num_best > 1:
+        lines.append(equal_words(study.num_best, metric))
     return lines
 
 

@@ -20,7 +20,10 @@ from sweep.records import StudyRecord, TrialConfig
 from sweep.space import stored_space
 from sweep.store import Store
 
-__all__ = ["compute_logits", "load_networks"]
+__all__ = ["PRECISION", "compute_logits", "load_networks"]
+
+PRECISION = "float32"
+"""Of `compute_logits`, on any machine; a name as in `TrialOutcome.precision`."""
 
 _BATCH = 4096
 

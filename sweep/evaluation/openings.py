@@ -11,8 +11,8 @@ from pathlib import Path
 from sweep.data import default_data_dir
 from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError, SweepFailedError
-from sweep.evaluation.measuring import measure
-from sweep.evaluation.networks import load_networks
+from sweep.evaluation.measuring import measure, measure_validation
+from sweep.evaluation.networks import PRECISION, load_networks
 from sweep.records import (
     StudyRecord,
     TestReading,
@@ -168,6 +168,13 @@ def _read(
         # To the microsecond: the time identifies an opening, and the next may follow soon.
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
         openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
+        openings = [
+            opening
+            if _precision(record, opening.trial) == PRECISION
+            # Before the opening: it may fail.
+            else measure_validation(opening, model, data)
+            for opening, model in zip(openings, models, strict=True)
+        ]
         _write(store, record.name, openings)
         test = open_test_split(settings)
         pairs = zip(openings, models, strict=True)
@@ -175,6 +182,11 @@ def _read(
         _write(store, record.name, done)
         known |= {reading.trial: reading for reading in done}
     return [reading for reading in known.values() if reading is not None]
+
+
+def _precision(record: StudyRecord, trial: int) -> str:
+    outcome = record.trial(trial).outcome
+    return outcome.precision if outcome else ""
 
 
 def _write(store: Store, study: str, readings: Sequence[TestReading]) -> None:

@@ -132,6 +132,9 @@ class TestReading:
         predictions: Predicted class of each test example, packed likewise.
         calibration: Bins of equal width from probability 0 to 1.
         loss: Mean cross-entropy in nats.
+        validation_predictions: Predicted class of each validation example, measured again in the
+            reading's own precision, float32; like the next, None if the trial had that precision.
+        validation_loss: Mean cross-entropy of the validation examples, measured again.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -148,6 +151,8 @@ class TestReading:
     predictions: bytes = field(default=b"", repr=False)
     calibration: tuple[CalibrationBin, ...] = ()
     loss: float | None = None
+    validation_predictions: bytes | None = None
+    validation_loss: float | None = None
 
     @property
     def num_correct(self) -> int:
@@ -160,7 +165,8 @@ class TestReading:
 class Confirms:
     """What a study of repeated runs confirms: the best trials of a search, on fresh seeds.
 
-    Run number `r` of the study repeats `trials[r // num_seeds]`.
+    Run number `r` of the study repeats `trials[r // num_seeds]`, with the order of the training
+    examples that belongs to seed `r % num_seeds`.
 
     Attributes:
         trials: Each has another configuration, best first.
@@ -256,14 +262,15 @@ class StudyRecord:
         return self.objective.value(best) if best else None
 
     def ranked(self) -> list[TrialRecord]:
-        """COMPLETE trials with a value, best first; equal ones in the order of their numbers."""
-        sign = -1 if self.objective.goal == "maximize" else 1
-        valued = [
-            (sign * value, trial.number, trial)
+        """COMPLETE trials with a value, best first (see `Objective.rank`)."""
+        complete = [
+            (rank, trial)
             for trial in self.trials
-            if trial.state is TrialState.COMPLETE and (value := self.value(trial)) is not None
+            if trial.state is TrialState.COMPLETE
+            and trial.outcome is not None
+            and (rank := self.objective.rank(trial.outcome)) is not None
         ]
-        return [trial for *_, trial in sorted(valued, key=lambda entry: entry[:2])]
+        return [trial for _, trial in sorted(complete, key=lambda entry: entry[0])]
 
     @property
     def with_weights(self) -> frozenset[int]:
@@ -275,6 +282,12 @@ class StudyRecord:
         """The trial that validation chose, or None while no trial is COMPLETE."""
         ranked = self.ranked()
         return ranked[0] if ranked else None
+
+    @property
+    def num_best(self) -> int:
+        """How many COMPLETE trials have the best value, the best trial included."""
+        values = [self.value(trial) for trial in self.ranked()]
+        return values.count(values[0]) if values else 0
 
     @property
     def failed(self) -> list[TrialRecord]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import InputError, StoreError
+from sweep.runner.argument_rules import read_argument
+from sweep.store import Store
 from sweep.store.artifacts import delete_folder
-from sweep.store.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["Deletion", "delete", "plan_deletion"]
@@ -25,14 +27,14 @@ class Deletion:
     files: tuple[Path, ...]
 
 
-def delete(study: str, *, storage: str = DEFAULT_STORAGE) -> Deletion:
+def delete(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> Deletion:
     """Delete a study for good, with its confirmation, weights and checkpoints.
 
     A study that is damaged, or that Optuna copied, can be deleted, too.
 
     Args:
         study: Name of the study.
-        storage: `sqlite:///` and a path.
+        storage: `sqlite:///` and a path, or a `Path`.
 
     Returns:
         What was deleted.
@@ -42,6 +44,7 @@ def delete(study: str, *, storage: str = DEFAULT_STORAGE) -> Deletion:
         StoreError: there is no such study, or another program made it.
         StudyLockedError: a driver works on one of the studies.
     """
+    study, storage = read_argument("study", study), read_argument("storage", storage)
     store = Store(storage, to_write=True)
     store.require_own(study)  # a lock would make its folder
     with ExitStack() as held:

@@ -21,6 +21,7 @@ from sweep.records import (
     Message,
     Notice,
     Paused,
+    Rank,
     Resumed,
     StudyOpened,
     StudyRecord,
@@ -76,7 +77,7 @@ class Loop:
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = self.session.num_started
-        self._leaders: dict[int, float] = {}  # the best trials' values, by number
+        self._leaders: dict[int, Rank] = {}  # the best trials, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
         self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
 
@@ -103,9 +104,9 @@ class Loop:
         failures = {config.number: study.trial(config.number).lost for config in orphans}
         self._keep_weights = study.keep_weights
         self._leaders = {
-            trial.number: value
+            trial.number: rank
             for trial in study.ranked()[: self._keep_weights]
-            if (value := study.value(trial)) is not None
+            if trial.outcome is not None and (rank := study.objective.rank(trial.outcome))
         }
         waiting = [*failures, *self.session.paused]
         self._trials.delete_strays(running=waiting, keep=self._leaders)
@@ -313,9 +314,9 @@ class Loop:
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
         outcome = self._close(outcome)
-        value = self.space.trial_objective.value(outcome.best) if outcome.best else None
-        if outcome.state is TrialState.COMPLETE and value is not None:
-            self._add_leader(outcome.trial, value)
+        rank = self.space.trial_objective.rank(outcome)
+        if outcome.state is TrialState.COMPLETE and rank is not None:
+            self._add_leader(outcome.trial, rank)
         with self.store.transaction():
             self._trials.write_outcome(outcome, keep=set(self._leaders))
             self.session.tell(outcome)
@@ -339,9 +340,8 @@ class Loop:
             return outcome
         return replace(outcome, environment={**(outcome.environment or {}), "commit": self._commit})
 
-    def _add_leader(self, trial: int, value: float) -> None:
+    def _add_leader(self, trial: int, rank: Rank) -> None:
         """Add a trial to the best ones, whose weights are kept, if it belongs there."""
-        sign = -1 if self.space.objective.goal == "maximize" else 1
-        leaders = {**self._leaders, trial: value}
-        ranked = sorted(leaders, key=lambda number: (sign * leaders[number], number))
+        leaders = {**self._leaders, trial: rank}
+        ranked = sorted(leaders, key=leaders.__getitem__)
         self._leaders = {number: leaders[number] for number in ranked[: self._keep_weights]}

@@ -157,7 +157,9 @@ class Request:
                 if store.has_study(name):
                     return None
                 with store.transaction():  # it is made whole or not at all
-                    session = StudySession(storage, name, space, ())
+                    session = StudySession(
+                        storage, name, space, (), num_orders=_num_orders(self.confirms)
+                    )
                     session.enqueue()
                     total = self._total(session, space, asked=self.options["trials"])
                     record = StoredStudy(space.to_json(), workers.data, self.confirms)
@@ -180,7 +182,8 @@ class Request:
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
                 with store.transaction():  # it continues whole or not at all
-                    session = StudySession(store.storage, name, space, trials)
+                    orders = _num_orders(study.confirms)
+                    session = StudySession(store.storage, name, space, trials, num_orders=orders)
                     for trial in again:
                         number = session.enqueue_again(trial.params)
                         store.trials(name).change(number, retry_of=trial.number)
@@ -332,6 +335,11 @@ class Request:
         if self.confirms is not None:
             return command_words("confirm", self.confirms.study, self.store.url)
         return command_words("resume", self.name, self.store.url)
+
+
+def _num_orders(confirms: Confirms | None) -> int:
+    """How many orders of the examples there are: one for each seed of a confirmation."""
+    return 1 if confirms is None else confirms.num_seeds
 
 
 def _require_same_data(study: StudyRecord, found: str) -> None:

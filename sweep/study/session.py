@@ -32,7 +32,8 @@ class StudySession:
 
     The study is read once, here: of what other programs write later, only the numbers of their
     trials are seen. If `trials` is given, they replace reading all at once; nothing is taken from
-    it before the study exists.
+    it before the study exists. The trials take turns with `num_orders` orders of the training
+    examples.
     """
 
     def __init__(
@@ -41,8 +42,11 @@ class StudySession:
         name: str,
         space: SearchSpace,
         trials: Iterable[FrozenTrial] | None = None,
+        *,
+        num_orders: int = 1,
     ) -> None:
         self._space = space
+        self._num_orders = num_orders
         self._objective = space.trial_objective
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # or a new study would be logged
@@ -230,6 +234,6 @@ class StudySession:
         values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
-        config = TrialConfig(trial.number, seed, values)
+        config = TrialConfig(trial.number, seed, values, trial.number % self._num_orders)
         self._num_epochs[trial.number] = view(Recipe, values).epochs
         return config

@@ -90,6 +90,37 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
     assert sum(found.num_images for found in reading.calibration) == 360
 
 
+def test_a_network_validated_in_another_precision_is_validated_again_in_the_tests_own(storage):
+    space = space_mapping(budget={"trials": 2})
+    sweep.run(space, storage=storage, precision="bfloat16", **HERE)
+    reading = read_test_split(storage, "small")
+    store = Store(storage, to_write=False)
+    study = store.read_study("small")
+    (model,), data = networks.load_networks(store, study, [study.best.number], None)
+    logits = networks.compute_logits(model, data.validation.inputs, data)
+    labels = torch.tensor(data.validation.labels)
+    assert reading.validation_predictions == bytes(logits.argmax(1).tolist())
+    loss = float(torch.nn.functional.cross_entropy(logits, labels))
+    assert reading.validation_loss == pytest.approx(loss, rel=1e-6)
+    assert loss != study.best.outcome.best.values["validation_loss"], "two precisions"
+
+    found = sweep.report("small", storage=storage, out=Path(store.path).parent / "report").data
+    best = found["studies"]["small"]["best"]
+    accuracy = float((logits.argmax(1) == labels).double().mean())
+    (promise,) = best["promises"]
+    assert promise["difference"] == pytest.approx(accuracy - best["test_accuracy"], abs=1e-12)
+    assert promise["promised"] == (
+        f"the validation accuracy of the network to use (in float32, like the test split, "
+        f"{accuracy:.2%})"
+    )
+    assert best["validation_accuracy"] == study.value(study.best), "the study ranks by this one"
+
+
+def test_a_network_validated_in_the_tests_precision_is_not_validated_again(finished):
+    reading = read_test_split(finished, "small")
+    assert (reading.validation_predictions, reading.validation_loss) == (None, None)
+
+
 def test_bins_have_their_upper_end(monkeypatch):
     """A third is the upper end of the fifth bin of 15, and 1 that of the last."""
     logits = torch.tensor([[0.0, 0, 0], [9, 9, -1000], [-1000, 9, 9], [1000, 0, 0], [1000, 0, 0]])

@@ -268,6 +268,15 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
         "None of the other 2 complete trials can be told apart from the best of the search" in text
     )
     assert "The test split was opened for the winner alone." in text
+    assert (
+        "each trained again 2 times with other initial weights, other dropout and another order of "
+        "the examples for each seed, which the candidates share" in text
+    )
+    assert (
+        "they cover the luck of the seed, that is, of initial weights, dropout and the order of "
+        "the examples. Neither covers the choice among trials, the choice of the validation split, "
+        "or data from elsewhere." in text
+    )
     assert "1, 1 failed" in text
     assert "get 90.00% right over 2 fresh seeds" in text
     # 95 ± 31.77% reaches beyond what an accuracy can be.

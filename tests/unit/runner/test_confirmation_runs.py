@@ -151,6 +151,22 @@ def test_images_come_in_another_order_than_in_the_search(confirmed):
     assert len(orders) == 2
 
 
+def test_each_seed_has_its_own_order_of_images_and_a_search_has_one(confirmed):
+    store = Store(confirmed, to_write=False)
+    orders = {
+        name: [store.trials(name).read_config(n, "mlp").order for n in range(num)]
+        for name, num in (("small", 3), ("small.confirm", 4))
+    }
+    assert orders == {"small": [0, 0, 0], "small.confirm": [0, 1, 0, 1]}
+
+
+@pytest.mark.parametrize("run", [0, 3])
+def test_a_run_of_a_confirmation_is_reproduced_to_the_last_bit(confirmed, run):
+    found = sweep.reproduce("small.confirm", run, storage=confirmed, executor="inline")
+    assert found.is_identical
+    assert found.weights
+
+
 def test_a_finished_confirmation_trains_nothing(confirmed, monkeypatch):
     monkeypatch.setattr("sweep.fresh_seeds.Request", None)
     monkeypatch.setattr("sweep.runner.workers.read_data", None)

@@ -92,7 +92,7 @@ def test_a_folder_that_is_left_from_a_crash_is_named(finished, tmp_path, monkeyp
     def die(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sweep.store.deletion.delete_folder", die)
+    monkeypatch.setattr("sweep.runner.deletion.delete_folder", die)
     with pytest.raises(KeyboardInterrupt):
         sweep.delete("small", storage=finished)
     assert names(finished) == []
