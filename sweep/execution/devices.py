@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from sweep.errors import DeviceError, InputError
+from sweep.training import load_torch
 from sweep.training.control_groups import available_cores
 
 __all__ = ["Placement", "place_workers"]
@@ -73,6 +74,7 @@ def _count_gpus() -> int:
     """GPUs that torch can use."""
     if not _gpu_driver_present():
         return 0
+    load_torch()
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

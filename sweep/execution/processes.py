@@ -138,6 +138,7 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
+                cwd=None if _current_folder() else os.sep,
                 # A signal to the driver's process group is the driver's to handle.
                 start_new_session=True,
                 env=os.environ
