@@ -146,6 +146,8 @@ class ForkServer:
                     # Libraries that start threads when they are loaded would make forks unsafe.
                     "OMP_NUM_THREADS": "1",
                     "OPENBLAS_NUM_THREADS": "1",
+                    # Else the server takes one core, and its workers have only that.
+                    "OMP_PROC_BIND": "false",
                     # Relative entries would count from the folder that is current now.
                     "PYTHONPATH": os.pathsep.join(path),
                 },

@@ -167,6 +167,19 @@ def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
         launcher.close()
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="there is no affinity")
+def test_workers_have_all_cores_of_their_driver(monkeypatch) -> None:
+    """OpenMP would bind the server to one core, and the workers with it."""
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    launcher = ProcessLauncher()
+    try:
+        ready(launcher)
+        (worker,) = children(launcher._server._process.pid)
+        assert os.sched_getaffinity(worker) == os.sched_getaffinity(0)
+    finally:
+        launcher.close()
+
+
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_worker_that_was_stopped_by_somebody_is_innocent(monkeypatch, number) -> None:
     """What it trains may have made it obey. In place of the server, the test says how it ended."""
