@@ -43,7 +43,7 @@ def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
 
 
 class Interruption:
-    """Handles SIGINT and SIGTERM while a command works.
+    """Handles SIGINT, SIGTERM and SIGHUP while a command works.
 
     The first signal unwinds the command; once the command polls `requested`, the signal is only
     noted, so that no write is cut short. The second one exits at once, as does a watchdog some
@@ -109,13 +109,15 @@ class Interruption:
 
 @contextmanager
 def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
-    """Handle SIGINT and SIGTERM; on the way out say what to do next.
+    """Handle SIGINT, SIGTERM and, unless `nohup` ignores it, SIGHUP; then say what to do next.
 
     Use it inside `handle_errors`: SQLAlchemy may turn what a signal raises into one of our errors,
     which is still an interruption.
     """
     interruption = Interruption(next_step)
-    handled = (signal.SIGINT, signal.SIGTERM)
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
     before = {each: signal.getsignal(each) for each in handled}
     try:
         for each in handled:

@@ -44,8 +44,8 @@ def delete(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> 
         StoreError: there is no such study, or another program made it.
         StudyLockedError: a driver works on one of the studies.
     """
-    study, storage = read_argument("study", study), read_argument("storage", storage)
-    store = Store(storage, to_write=True)
+    study, url = read_argument("study", study), read_argument("storage", storage)
+    store = Store(url, to_write=True)
     store.require_own(study)  # a lock would make its folder
     with ExitStack() as held:
         held.enter_context(store.lock(study))

@@ -242,6 +242,11 @@ class Loop:
                 consequence = f"continues from the one before, after {epochs}"
             text = f"trial {trial}: its checkpoint is missing or damaged; the trial {consequence}"
             self.on_event(Notice(text))
+            return whole
+        lost = self.session.last_epoch(trial) - (whole.epoch if whole else 0)
+        if lost > 0:
+            epochs = counted(lost, "epoch")
+            self.on_event(Notice(f"trial {trial} repeats {epochs} that had not been saved"))
         return whole
 
     def _admit(self, worker: WorkerReady) -> None:
@@ -287,7 +292,12 @@ class Loop:
         return decisions
 
     def _lose(self, lost: Lost) -> None:
-        """Try a trial again that its worker no longer trains, or record that it failed."""
+        """Try a trial again that its worker no longer trains, or record that it failed.
+
+        After a stop was asked for, its worker was stopped, too: the next command continues it.
+        """
+        if self.stop():
+            return
         history = tuple(self._histories.pop(lost.trial, ()))
         if lost.is_over:
             self._finish(

@@ -177,6 +177,10 @@ class StudySession:
         self._decided[metrics.trial] = (metrics.epoch, decision)
         return decision
 
+    def last_epoch(self, trial: int) -> int:
+        """The last epoch that a trial under way has reported, or 0."""
+        return self._decided.get(trial, (0, Decision.CONTINUE))[0]
+
     def tell(self, outcome: TrialOutcome) -> None:
         """Finish a trial that is under way or paused. Write its outcome to the store first."""
         if outcome.trial in self._storage.paused:
