@@ -21,9 +21,18 @@ from sweep.cli.arguments import (
     trial_number,
     work_options,
 )
-from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
+from sweep.cli.exits import (
+    FAILED,
+    INPUT,
+    fail,
+    handle_errors,
+    interruptible,
+    print_result,
+    require_output,
+)
+from sweep.cli.streams import open_streams
 from sweep.errors import InputError
-from sweep.words import DEFAULT_STORAGE, columns, printable
+from sweep.words import DEFAULT_STORAGE, columns, command_words, printable
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally
@@ -33,6 +42,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the command `sweep`."""
+    open_streams()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -45,6 +55,7 @@ def main() -> None:
         fail(error.format_message(), INPUT)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    require_output()  # help, for one, is click's to print
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -112,7 +123,9 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
             study = work(
                 what, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
-    click.echo(printable(summarize(study, tally.seconds, words)))
+    command = command_words("show", study.name, options["storage"])
+    text = printable(summarize(study, tally.seconds, words))
+    print_result(text, kept=f"the study is in the store: `{command}` shows it")
     return 0 if study.best is not None else FAILED
 
 
@@ -146,7 +159,7 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
         lambda: confirmation_json(study, found),
         lambda: f"{confirmation_text(study, found)}\nnext: sweep report {words}",
     )
-    click.echo(text)
+    print_result(text, kept=f"the confirmation is in the store: `sweep confirm {words}` shows it")
 
 
 @cli.command()
@@ -181,7 +194,7 @@ def report(
         written = write_report(list(studies), storage=storage, out=out, top=top, data_dir=data_dir)
     for note in written.notes:
         click.echo(printable(f"sweep: {note}"), err=True)
-    click.echo(str(written.html))
+    print_result(printable(str(written.html)), kept=f"the report is in {str(written.folder)!r}")
 
 
 @cli.command()
@@ -201,7 +214,9 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
         from sweep.runner import reproduction
 
         found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
-    click.echo(_output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found)))
+    print_result(
+        _output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found))
+    )
     return 0 if found.is_identical else FAILED
 
 
@@ -226,7 +241,7 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
         note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
         click.echo(printable(note), err=True)
     rows = [[each.file, each.class_name, f"{each.probability:.2%}"] for each in found]
-    click.echo(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
+    print_result(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
 
 
 @cli.command(name="list")
@@ -248,7 +263,7 @@ def list_studies(as_json: bool, storage: str) -> None:
         lambda: [study_json(study, with_trials=False) for study in studies],
         lambda: study_rows(studies),
     )
-    click.echo(text)
+    print_result(text)
 
 
 @cli.command()
@@ -286,7 +301,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                     lambda: study_json(record, with_trials=True) | answer_json(whole),
                     lambda: answer_text(whole, storage),
                 )
-    click.echo(text)
+    print_result(text)
 
 
 @cli.command()
@@ -298,7 +313,7 @@ def check(space: Path) -> None:
         from sweep.space import load_space
 
         text = space_text(load_space(space))
-    click.echo(text)
+    print_result(text)
 
 
 @cli.command()
@@ -314,5 +329,5 @@ def doctor(store: str, as_json: bool) -> int:
         from sweep.store import examine
 
         found = examine(store if "://" in store else f"sqlite:///{store}")
-    click.echo(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
+    print_result(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
     return FAILED if found.is_damaged else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -157,7 +158,9 @@ class Progress:
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
         )
-        self._is_live = console.is_terminal
+        # Rich draws into a file where FORCE_COLOR is set, and nothing at all on a dumb terminal.
+        can_draw = console.is_terminal and not console.is_dumb_terminal
+        self._is_live = can_draw and sys.stderr.isatty() and bool(os.environ.get("TERM"))
 
     def __enter__(self) -> Self:
         if self._is_live:
