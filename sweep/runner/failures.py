@@ -1,19 +1,38 @@
-"""What ends a sweep early: failed trials, and Ctrl-C."""
+"""What ends a sweep early: failed trials, Ctrl-C, and errors of the caller's own functions."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 from sweep.errors import Interrupted, SweepError
 from sweep.records import Failure, FailureKind, TrialOutcome
 from sweep.store import STORE_FAILURES
 from sweep.words import counted
 
-__all__ = ["Failures", "ctrl_c_interrupts"]
+__all__ = ["Failures", "ctrl_c_interrupts", "remember_errors"]
 
 _ALIKE_FAILURES = 5
+
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
+
+
+def remember_errors(
+    function: Callable[_Given, _Returned], errors: list[BaseException]
+) -> Callable[_Given, _Returned]:
+    """A caller's function; what it raises is added to `errors`, and is no failure of the store."""
+
+    def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Returned:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    return call
 
 
 class Failures:

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from sweep.errors import DataError, InputError, StoreError, SweepFailedError
 from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
-from sweep.runner.failures import Failures, ctrl_c_interrupts
+from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
 from sweep.runner.workers import Workers, prepare_workers
@@ -20,6 +20,9 @@ from sweep.study import StudySession
 from sweep.words import command_words, counted
 
 __all__ = ["Request", "resume", "run"]
+
+_DAMAGE = (LookupError, AssertionError, TypeError, ValueError)
+"""What Optuna raises for damaged rows."""
 
 
 def run(
@@ -103,20 +106,30 @@ class Request:
 
         Everything is checked before the first write: a refusal changes nothing.
         """
-        store, name = self.store, self.name
-        study = None
+        callers: list[BaseException] = []
+        options: StudyOptions = {
+            **self.options,
+            "on_event": remember_errors(self.options["on_event"], callers),
+            "stop": remember_errors(self.options["stop"], callers),
+        }
         try:
-            while study is None:
-                study = self._go_on() if store.has_study(name) else self._make()
-        except STORE_FAILURES as error:
-            raise SweepFailedError(
-                f"the sweep cannot continue: {describe_failure(error)}"
-            ) from error
-        except (LookupError, AssertionError, TypeError, ValueError):
+            return replace(self, options=options)._make_or_go_on()
+        except (*STORE_FAILURES, *_DAMAGE) as error:
+            if any(error is raised for raised in callers):
+                raise
+            if isinstance(error, STORE_FAILURES):
+                raise SweepFailedError(
+                    f"the sweep cannot continue: {describe_failure(error)}"
+                ) from error
             # Optuna may have met a damaged row: reading the study explains that better.
-            if store.has_study(name):
-                Store(store.url, to_write=False).read_study(name)
+            if self.store.has_study(self.name):
+                Store(self.store.url, to_write=False).read_study(self.name)
             raise
+
+    def _make_or_go_on(self) -> StudyRecord:
+        study = None
+        while study is None:
+            study = self._go_on() if self.store.has_study(self.name) else self._make()
         return study
 
     def _make(self) -> StudyRecord | None:
