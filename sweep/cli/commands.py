@@ -114,7 +114,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     with handle_errors(next_step), interruptible(next_step) as interruption:
         # The imports take a second, in which a signal may come.
         from sweep.cli.progress import Progress
-        from sweep.cli.study_text import summarize
+        from sweep.cli.study_text import nothing_to_do, summarize
         from sweep.runner import sweeps
 
         with Progress() as progress:
@@ -124,8 +124,11 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
                 what, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
     command = command_words("show", study.name, options["storage"])
-    text = printable(summarize(study, tally.seconds, words))
-    print_result(text, kept=f"the study is in the store: `{command}` shows it")
+    if tally.study is None:
+        text = nothing_to_do(study, words)
+    else:
+        text = summarize(study, tally.seconds, options["storage"], words)
+    print_result(printable(text), kept=f"the study is in the store: `{command}` shows it")
     return 0 if study.best is not None else FAILED
 
 

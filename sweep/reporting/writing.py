@@ -23,9 +23,9 @@ from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
 from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
-from sweep.space import stored_space
+from sweep.space import advice_lines, stored_space
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, command_words, counted
+from sweep.words import DEFAULT_STORAGE, capital, command_words, counted
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
@@ -105,7 +105,8 @@ def _tested(
             "No trial is COMPLETE: there is nothing to choose from, and the test split stays "
             "sealed."
         )
-        return Source(record, runs, (note,))
+        advice = (f"{capital(line)}." for line in advice_lines(record, stored_space(record)))
+        return Source(record, runs, (" ".join([note, *advice]),))
     if runs is not None and runs.state is not StudyState.FINISHED:
         was_opened = record.test_readings or runs.test_readings
         note = (

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from sweep.errors import Interrupted, SweepError
 from sweep.records import Failure, FailureKind, TrialOutcome
+from sweep.space import SearchSpace, advice
 from sweep.store import STORE_FAILURES
 from sweep.words import counted
 
@@ -36,10 +37,11 @@ def remember_errors(
 
 
 class Failures:
-    """Counts the failed trials of a study: `count` so far, of which there may be `most`."""
+    """Counts a study's failed trials: `count` so far, of which there may be `most`."""
 
-    def __init__(self, most: int | None, count: int) -> None:
+    def __init__(self, most: int | None, count: int, space: SearchSpace) -> None:
         self._most = most
+        self._space = space
         self._count = count
         self._last: Failure | None = None
         self._num_now = 0  # failures of this command
@@ -64,7 +66,9 @@ class Failures:
         example = f"the last one with {self._last.kind}: {self._last.reason}"
         alike = len(self._kinds) == 1 and not self._any_success
         if alike and self._num_now >= _ALIKE_FAILURES:
-            return f"the first {self._num_now} trials all failed alike; {example}"
+            words = advice(self._last.kind, self._space)
+            what_to_do = f"; {words}" if words else ""
+            return f"the first {self._num_now} trials all failed alike; {example}{what_to_do}"
         if self._most is not None and self._count > self._most:
             failed = counted(self._count, "trial")
             return f"{failed} failed, and max_failures is {self._most}; {example}"

@@ -160,6 +160,8 @@ class Request:
         with store.lock(name):
             study, trials = store.open_study(name)
             space, asked = self._space_of(study)
+            if self.space is None and self._is_done(study, space, asked):
+                return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
@@ -227,6 +229,13 @@ class Request:
                 f"`{command_words('confirm', confirms.study, store.url)}`"
             )
 
+    def _is_done(self, study: StudyRecord, space: SearchSpace, asked: int | None) -> bool:
+        """Whether a study has ended by its number of trials, and nothing more is asked of it."""
+        if study.finished_by != "trials" or asked is None or asked > len(study.trials):
+            return False
+        changes_weights = self.options["keep_weights"] not in (None, study.keep_weights)
+        return not (self._failed_to_retry(study, space) or changes_weights)
+
     def _failed_to_retry(self, study: StudyRecord, space: SearchSpace) -> list[TrialRecord]:
         """The failed trials to run again, unless the others exceed `max_failures`."""
         failed = study.unrepeated
@@ -289,7 +298,7 @@ class Request:
             store=self.store,
             session=session,
             study=study,
-            failures=Failures(self._limit("max_failures", space), num_failed),
+            failures=Failures(self._limit("max_failures", space), num_failed, space),
             pool=workers.pool,
             fingerprint=workers.data.fingerprint,
             timeout=self._limit("timeout", space),

@@ -1,6 +1,7 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
-from sweep.space.domains import Choices, Range, default_words
+from sweep.space.advice import advice, advice_lines
+from sweep.space.domains import Choices, Range, default_words, domain_words
 from sweep.space.loading import load_space, override_space, stored_space
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import (
@@ -17,7 +18,10 @@ __all__ = [
     "Range",
     "SearchSpace",
     "Suggester",
+    "advice",
+    "advice_lines",
     "default_words",
+    "domain_words",
     "effective_parameters",
     "load_space",
     "override_space",
