@@ -26,7 +26,6 @@ from sweep.words import (
     metric_words,
     number_words,
     percent_or_number,
-    storage_words,
     tie_words,
 )
 
@@ -39,7 +38,7 @@ _SHOWN_FAILURES = 5
 def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
     """The configuration to use and how good it is; `storage` is for the commands that it names."""
     found = answer(study)
-    failures = failure_lines(study.record, storage_words(storage))
+    failures = failure_lines(study.record, storage)
     lines = [headline(study.record), *training_line(study.record)]
     if study.record.foreign:
         lines.append(foreign_words(study.record.foreign))

@@ -42,7 +42,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
     failure = outcome.failure if outcome else None
     data: dict[str, Any] = {
         "number": trial.number,
-        "state": str(trial.state),
+        "state": str(study.state_of(trial)),
         "params": trial.params,
         "value": study.value(trial),
         "epochs_run": trial.epochs_run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -157,7 +158,9 @@ class Progress:
             # What a script prints meanwhile must not end up on standard error.
             redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
-        self._is_live = console.is_terminal
+        # Rich draws into a file where FORCE_COLOR is set, and nothing at all on a dumb terminal.
+        can_draw = console.is_terminal and not console.is_dumb_terminal
+        self._is_live = can_draw and sys.stderr.isatty() and bool(os.environ.get("TERM"))
 
     def __enter__(self) -> Self:
         if self._is_live:

@@ -302,9 +302,20 @@ class StudyRecord:
         repeated = {t.retry_of for t in self.trials}
         return [t for t in self.failed if t.number not in repeated]
 
+    def state_of(self, trial: TrialRecord) -> TrialState:
+        """A trial's state for readers: without a driver nothing runs, and what was begun waits."""
+        if trial.state is TrialState.RUNNING and self.state is not StudyState.RUNNING:
+            return TrialState.WAITING
+        return trial.state
+
+    @property
+    def num_to_finish(self) -> int:
+        """How many trials were under way when their driver stopped; `resume` continues them."""
+        return sum(self.state_of(trial) is not trial.state for trial in self.trials)
+
     def count(self, *states: TrialState) -> int:
-        """How many trials are in one of these states."""
-        return sum(trial.state in states for trial in self.trials)
+        """How many trials are in one of these states, as `state_of` has it."""
+        return sum(self.state_of(trial) in states for trial in self.trials)
 
     def to_dataframe(self) -> DataFrame:
         """One row per trial, by number; columns as in Optuna's `trials_dataframe`, and some more.
@@ -319,7 +330,7 @@ class StudyRecord:
         frame = pd.DataFrame(
             {
                 "number": [trial.number for trial in self.trials],
-                "state": [trial.state.value for trial in self.trials],
+                "state": [self.state_of(trial).value for trial in self.trials],
                 "value": pd.Series([self.value(trial) for trial in self.trials], dtype=float),
                 **{f"params_{n}": [trial.params.get(n) for trial in self.trials] for n in names},
                 "datetime_start": pd.to_datetime(

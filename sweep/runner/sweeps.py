@@ -17,7 +17,7 @@ from sweep.errors import (
 )
 from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
 from sweep.runner.argument_rules import read_argument
-from sweep.runner.failures import Failures, ctrl_c_interrupts
+from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
 from sweep.runner.workers import Workers, prepare_workers
@@ -27,6 +27,9 @@ from sweep.study import StudySession
 from sweep.words import DEFAULT_STORAGE, command_words, counted
 
 __all__ = ["Request", "load_study", "resume", "run"]
+
+_DAMAGE = (LookupError, AssertionError, TypeError, ValueError)
+"""What Optuna raises for damaged rows."""
 
 
 def run(
@@ -129,20 +132,30 @@ class Request:
 
         Everything is checked before the first write: a refusal changes nothing.
         """
-        store, name = self.store, self.name
-        study = None
+        callers: list[BaseException] = []
+        options: StudyOptions = {
+            **self.options,
+            "on_event": remember_errors(self.options["on_event"], callers),
+            "stop": remember_errors(self.options["stop"], callers),
+        }
         try:
-            while study is None:
-                study = self._go_on() if store.has_study(name) else self._make()
-        except STORE_FAILURES as error:
-            raise SweepFailedError(
-                f"the sweep cannot continue: {describe_failure(error)}"
-            ) from error
-        except (LookupError, AssertionError, TypeError, ValueError):
+            return replace(self, options=options)._make_or_go_on()
+        except (*STORE_FAILURES, *_DAMAGE) as error:
+            if any(error is raised for raised in callers):
+                raise
+            if isinstance(error, STORE_FAILURES):
+                raise SweepFailedError(
+                    f"the sweep cannot continue: {describe_failure(error)}"
+                ) from error
             # Optuna may have met a damaged row: reading the study explains that better.
-            if store.has_study(name):
-                Store(store.url, to_write=False).read_study(name)
+            if self.store.has_study(self.name):
+                Store(self.store.url, to_write=False).read_study(self.name)
             raise
+
+    def _make_or_go_on(self) -> StudyRecord:
+        study = None
+        while study is None:
+            study = self._go_on() if self.store.has_study(self.name) else self._make()
         return study
 
     def _make(self) -> StudyRecord | None:
@@ -178,6 +191,8 @@ class Request:
         with store.lock(name):
             study, trials = store.open_study(name)
             space, asked = self._space_of(study)
+            if self.space is None and self._is_done(study, space, asked):
+                return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
@@ -247,6 +262,13 @@ class Request:
                 f"`{command_words('confirm', confirms.study, store.url)}`"
             )
 
+    def _is_done(self, study: StudyRecord, space: SearchSpace, asked: int | None) -> bool:
+        """Whether a study has ended by its number of trials, and nothing more is asked of it."""
+        if study.finished_by != "trials" or asked is None or asked > len(study.trials):
+            return False
+        changes_weights = self.options["keep_weights"] not in (None, study.keep_weights)
+        return not (self._failed_to_retry(study, space) or changes_weights)
+
     def _failed_to_retry(self, study: StudyRecord, space: SearchSpace) -> list[TrialRecord]:
         """The failed trials to run again, unless the others exceed `max_failures`."""
         failed = study.unrepeated
@@ -309,7 +331,7 @@ class Request:
             store=self.store,
             session=session,
             study=study,
-            failures=Failures(self._limit("max_failures", space), num_failed),
+            failures=Failures(self._limit("max_failures", space), num_failed, space),
             pool=workers.pool,
             fingerprint=workers.data.fingerprint,
             timeout=self._limit("timeout", space),

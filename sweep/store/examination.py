@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -285,9 +285,11 @@ def _readable(path: Path) -> Iterator[tuple[Path, str]]:
     if not has_unfinished_write(path):
         yield path, ""
         return
-    with tempfile.TemporaryDirectory(prefix="sweep-doctor-") as folder:
-        copy, problem = Path(folder) / "copy.db", ""
+    with ExitStack() as stack:
+        copy, problem = path, ""
         try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sweep-doctor-"))
+            copy = Path(folder) / "copy.db"
             shutil.copyfile(path, copy)
             shutil.copyfile(f"{path}-journal", f"{copy}-journal")
             with open_file(copy, "rw") as connection:

@@ -18,7 +18,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.errors import StoreError, StudyLockedError
-from sweep.store.artifacts import is_link, open_plain_file, read_plain_file, write_plain_file
+from sweep.store.artifacts import (
+    artifacts_root,
+    is_link,
+    open_plain_file,
+    read_plain_file,
+    write_plain_file,
+)
+from sweep.store.diagnosis import is_full
 
 __all__ = ["is_locked", "making_lock", "network_warning", "study_lock"]
 
@@ -44,6 +51,7 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
     Raises:
         StudyLockedError: another driver holds the study.
         StoreError: the folder cannot be written, or the lock's file is a link.
+        OSError: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,6 +64,8 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
             "--study NAME` makes another study)"
         ) from None
     except OSError as error:
+        if is_full(error):
+            raise
         raise StoreError(
             f"the study's folder {str(folder)!r} cannot be written: {error.strerror}; name "
             "another place with --storage"
@@ -101,16 +111,21 @@ def is_locked(folder: Path) -> bool:
 
 
 def network_warning(path: Path) -> str | None:
-    """A warning if a store, which need not exist yet, is on a network file system."""
-    kind = _file_system(path)
-    if kind is None or kind not in _NETWORK:
-        return None
-    return (
-        f"the store {str(path)!r} is on a network file system ({kind}), where locks and writes are "
-        "often unreliable: two drivers could work on one study at the same time, and a crash could "
-        "damage the file; put the store on a local disk with --storage and copy it when the sweep "
-        "is done"
-    )
+    """A warning if a store, or its folder with the locks, is on a network file system.
+
+    Neither need exist yet, and the folder may be a link or a mount of its own.
+    """
+    places = {"store": path, "store's folder": artifacts_root(Path(os.path.realpath(path)))}
+    for what, place in places.items():
+        kind = _file_system(place)
+        if kind in _NETWORK:
+            return (
+                f"the {what} {str(place)!r} is on a network file system ({kind}), where locks and "
+                "writes are often unreliable: two drivers could work on one study at the same "
+                "time, and a crash could damage the file; put the store on a local disk with "
+                "--storage and copy it when the sweep is done"
+            )
+    return None
 
 
 def _refuse_link(path: Path) -> None:

@@ -28,7 +28,7 @@ from pages import Page, page_of, write
 import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
 from sweep.cli.answer_text import answer_text, confirmation_text
-from sweep.errors import DataError, InputError, StoreError
+from sweep.errors import DataError, InputError, StoreError, SweepFailedError
 from sweep.records import (
     CalibrationBin,
     DataFacts,
@@ -665,6 +665,27 @@ def test_a_folder_in_the_way_is_said(tmp_path: Path, space: SearchSpace) -> None
     (tmp_path / "figures").write_text("in the way")
     with pytest.raises(InputError, match="cannot be written to"):
         write(tmp_path, make_study([], space))
+
+
+def test_a_full_disk_is_a_failure_that_says_what_is_there(
+    tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def fill(path: Path, content: bytes) -> int:
+        if path.name == "report.json":
+            write_bytes(path, content[:10])
+            raise OSError(28, "No space left on device", str(path))
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    said = (
+        r"No space left on device \(.*report.json\); written: (\d+ figures?, )?trials.csv, "
+        r"epochs.csv; not written: report.json, report.html; make room"
+    )
+    with pytest.raises(SweepFailedError, match=said):
+        write(tmp_path, make_study([], space))
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "trials.csv", "epochs.csv"}
 
 
 def test_importing_the_room_is_light() -> None:

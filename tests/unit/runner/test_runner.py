@@ -106,6 +106,19 @@ def test_running_the_same_space_again_does_nothing_new(finished, monkeypatch):
     assert [type(event) for event in events] == [StudyOpened]
 
 
+def test_a_resume_with_nothing_to_do_needs_no_data_and_no_launcher(finished, monkeypatch):
+    def start(*_args: Any, **_options: Any) -> None:
+        raise AssertionError("nothing is needed")
+
+    monkeypatch.setattr("sweep.runner.sweeps.prepare_workers", start)
+    before = Store(finished, to_write=False).read_study("small")
+    events: list[Any] = []
+    for options in ({}, {"trials": 3}, {"trials": 1}, {"retry_failed": True}):
+        again = sweep.resume("small", storage=finished, on_event=events.append, **HERE, **options)
+        assert again == before
+    assert events == []
+
+
 def test_a_resume_reads_the_study_and_validates_its_space_once(finished, monkeypatch):
     counts: Counter[str] = Counter()
 
@@ -445,7 +458,8 @@ def test_a_stopped_study_is_resumed_as_if_nothing_had_happened(tmp_path, finishe
         run(storage, stop.on_event, stop=stop)
     half = Store(storage, to_write=False).read_study("small")
     assert half.state is StudyState.INTERRUPTED
-    assert half.count(TrialState.RUNNING) == 1
+    assert (half.num_to_finish, half.count(TrialState.RUNNING)) == (1, 0)
+    assert half.count(TrialState.WAITING) == 1
     assert half.trials[-1].started_at is not None
     assert half.trials[-1].ended_at is None
 
