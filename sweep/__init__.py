@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from sweep.reporting import Report, report
     from sweep.reporting.candidates import Confirmation
+    from sweep.runner.deletion import delete
     from sweep.runner.options import PlaceOptions, StudyOptions, WorkOptions
     from sweep.runner.reproduction import Reproduction, reproduce
     from sweep.runner.sweeps import load_study
@@ -78,6 +79,7 @@ __all__ = [
     "UnknownOptionError",
     "WorkOptions",
     "confirm",
+    "delete",
     "load_space",
     "load_study",
     "predict",
@@ -104,6 +106,7 @@ _HOMES = {
     ),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.candidates": ("Confirmation",),
+    "sweep.runner.deletion": ("delete",),
     "sweep.runner.options": ("PlaceOptions", "StudyOptions", "WorkOptions"),
     "sweep.runner.reproduction": ("Reproduction", "reproduce"),
     "sweep.runner.sweeps": ("load_study",),

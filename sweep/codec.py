@@ -67,8 +67,16 @@ def from_plain(kind: type[T], plain: object) -> T:
 
 
 def pack_labels(labels: ArrayLike, num_classes: int) -> bytes:
-    """Labels as bytes: one each for up to 256 classes, otherwise two, little-endian."""
-    return np.asarray(labels).astype(_label_type(num_classes)).tobytes()
+    """Labels as bytes: one each for up to 256 classes, two for up to 65,536, otherwise four.
+
+    Little-endian. Raises a `ValueError` if there is no such class: it would read as another one.
+    """
+    found = np.asarray(labels)
+    if found.size and not 0 <= found.min() <= found.max() < num_classes:
+        raise ValueError(
+            f"labels must be from 0 to {num_classes - 1}; found {found.min()} to {found.max()}"
+        )
+    return found.astype(_label_type(num_classes)).tobytes()
 
 
 def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
@@ -81,4 +89,4 @@ def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
 
 
 def _label_type(num_classes: int) -> str:
-    return "u1" if num_classes <= 256 else "<u2"
+    return "u1" if num_classes <= 2**8 else "<u2" if num_classes <= 2**16 else "<u4"

@@ -9,6 +9,7 @@ A message says where, which rule, what was found and what to do next::
     │   ├── DataError          the data set is missing, damaged or not the study's own
     │   ├── DeviceError        the device asked for is not there
     │   └── StoreError         the store or the study in it cannot be used
+    │       ├── ForeignStudyError  another program or version made the study
     │       └── StudyLockedError   another driver holds the study
     ├── SweepFailedError       the work itself failed (exit code 1)
     ├── Interrupted            the caller or a signal ended the work, which can go on (130, 143)
@@ -23,6 +24,7 @@ __all__ = [
     "ContradictionError",
     "DataError",
     "DeviceError",
+    "ForeignStudyError",
     "InputError",
     "Interrupted",
     "SearchSpaceError",
@@ -64,6 +66,10 @@ class DeviceError(InputError):
 
 class StoreError(InputError):
     """The store, or the study in it, cannot be used."""
+
+
+class ForeignStudyError(StoreError):
+    """Another program or version made or copied the study, which is left out; it is no damage."""
 
 
 class StudyLockedError(StoreError):

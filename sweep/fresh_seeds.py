@@ -29,7 +29,7 @@ from sweep.runner.sweeps import Request
 from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
-from sweep.words import command_words, counted
+from sweep.words import command_words, counted, equal_words
 
 if TYPE_CHECKING:
     from sweep.reporting.candidates import Confirmation
@@ -164,12 +164,12 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
             f"`{command_words('confirm', search.confirms.study, store.url)}` continues it"
         )
     space = stored_space(search)
-    runs = store.read_confirmation(search.name)
-    name = confirmation_name(search.name)
-    if runs is None and store.has_study(name):
+    runs, why_not = store.read_confirmation(search)
+    if why_not is not None:
         raise StoreError(
-            f"study {name!r} in {str(store.path)!r} does not confirm {search.name!r}, and the runs "
-            "need its name; run the search again under another name with --study"
+            f"{why_not}; the runs that confirm {search.name!r} need the name "
+            f"{confirmation_name(search.name)!r}: delete that study, or run the search again under "
+            "another name with --study"
         )
     if runs is None or not have_all_ended(runs):
         _require_finished(search, store.url)
@@ -217,8 +217,13 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
             f"--top {top:,} --seeds {seeds:,}"
         )
     numbers = tuple(trial.number for trial in chosen)
-    confirms = Confirms(search.name, numbers, seeds, num_trials=_num_ended(search))
+    assert search.identity is not None  # noqa: S101 - for the type checker: it is in the store
+    confirms = Confirms(search.name, numbers, seeds, _num_ended(search), search.identity)
     notices = []
+    if search.num_best > len(chosen):
+        notices.append(
+            f"study {search.name}: {equal_words(search.num_best, space.objective.metric)}"
+        )
     if len(chosen) < top:
         which = counted(len(chosen), "configuration")
         notices.append(
@@ -243,7 +248,7 @@ def _space_of_runs(
 ) -> SearchSpace:
     """A space of the chosen configurations alone, each of them enqueued `seeds` times.
 
-    Its seed differs from the search's, and so do initial weights and the order of images.
+    Its seed differs from the search's, and so do initial weights and the orders of the examples.
     """
     values = {
         name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))

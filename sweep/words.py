@@ -16,6 +16,7 @@ from sweep.definitions import Scalar, is_share
 
 __all__ = [
     "DEFAULT_STORAGE",
+    "LUCK_OF_THE_SEED",
     "capital",
     "columns",
     "command_words",
@@ -25,6 +26,8 @@ __all__ = [
     "difference_interval_words",
     "difference_words",
     "duration",
+    "equal_words",
+    "foreign_words",
     "interval_words",
     "metric_words",
     "number_words",
@@ -44,7 +47,11 @@ __all__ = [
 DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
 
+LUCK_OF_THE_SEED = "initial weights, dropout and the order of the examples"
+"""What differs between the runs of one configuration in a confirmation."""
+
 _NOTHING = "–"
+_SHOWN = 10
 _MAX_DAYS = 366
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(rf"(?:{_NUMBER} *h)? *(?:{_NUMBER} *m)? *(?:{_NUMBER} *s)?")
@@ -80,6 +87,14 @@ def capital(words: str) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def foreign_words(trials: Sequence[int]) -> str:
+    """That some trials are another program's, of which there is at least one."""
+    if len(trials) == 1:
+        return f"trial {trials[0]} was not made by sweep: it is left out"
+    shown = ", ".join(map(str, trials[:_SHOWN])) + (", …" if len(trials) > _SHOWN else "")
+    return f"{len(trials):,} trials were not made by sweep: they are left out ({shown})"
 
 
 def count_words(number: int | None) -> str:
@@ -232,6 +247,15 @@ def tie_words(num_tied: int, num_others: int, noun: str) -> str:
     if num_tied == num_others:
         return f"none {others} can"
     return f"{num_tied:,} {others} cannot" if num_tied else f"each {others} can"
+
+
+def equal_words(num_equal: int, metric: str, noun: str = "trial") -> str:
+    """How many, more than one, share the best value, and which of them comes first."""
+    by_loss = "" if metric == "validation_loss" else "lower validation loss, then "
+    return (
+        f"{counted(num_equal, noun)} share the best {metric_words(metric)}; they are ranked by "
+        f"{by_loss}fewer parameters, then their order"
+    )
 
 
 # ---------------------------------------------------------------- lines of a terminal

@@ -125,7 +125,7 @@ def confirmed_folder(
                 event,
                 *(
                     reading
-                    for name in store.study_names()
+                    for name in store.all_names()
                     for reading in store.read_study(name).test_readings
                 ),
             ]

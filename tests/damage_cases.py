@@ -19,7 +19,7 @@ Truth = dict[str, StudyRecord]
 def read_all(url: str) -> Truth:
     """Everything in a store except weights and Optuna's clock, which is only displayed."""
     store = Store(url, to_write=False)
-    return {name: without_clock(store.read_study(name)) for name in store.study_names()}
+    return {name: without_clock(store.read_study(name)) for name in store.all_names()}
 
 
 def flip(content: bytearray, draw: random.Random) -> str:

@@ -31,14 +31,17 @@ def forge(
     *,
     study: Change = lambda plain: plain,
     trial: Callable[[int, Plain], Plain] = lambda _, plain: plain,
+    of: str | None = None,
 ) -> None:
-    """Change all records of the studies and of the trials, given their numbers.
+    """Change all records of the studies, or of one, and of their trials, given their numbers.
 
     Records get new digests for their owners as they are named now.
     """
     with closing(sqlite3.connect(folder / "studies.db")) as database, database:
         for kind, query in OWNERS.items():
             for row, name, number in database.execute(query).fetchall():
+                if of not in (None, name):
+                    continue
                 found = database.execute(
                     f"SELECT value_json FROM {kind}_system_attributes "  # noqa: S608
                     f"WHERE {kind}_id = ? AND key = ?",
@@ -46,9 +49,10 @@ def forge(
                 ).fetchone()
                 if found is None:
                     continue
-                plain = json.loads(found[0])["record"]
+                stored = json.loads(found[0])
+                plain = stored["record"]
                 plain = study(plain) if kind == "study" else trial(number, plain)
-                owner = [name] if kind == "study" else [name, number]
+                owner = [stored["owner"][0], name if kind == "study" else number]
                 _set(database, f"{kind}_system", row, {RECORD: with_digest(owner, plain)})
                 _set(database, f"{kind}_user", row, summary(kind, plain))
 

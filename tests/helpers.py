@@ -84,6 +84,12 @@ def begin(store: Store, study: str, session: StudySession) -> TrialConfig:
     return config
 
 
+def read_confirmation(storage: str, search: str) -> StudyRecord | None:
+    """The confirmation of a search in a store."""
+    store = Store(storage, to_write=False)
+    return store.read_confirmation(store.read_study(search))[0]
+
+
 def changed(config: TrialConfig, **changes: Any) -> TrialConfig:
     """The configuration with some parameters replaced."""
     assert not changes.keys() - config.params.keys()

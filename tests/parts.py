@@ -117,26 +117,54 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int
     return len(lost)
 
 
-def stop_the_job(folder: Path, engine: str) -> None:
-    """Send SIGTERM to every process of a job, as a shutdown does: no trial is blamed.
+def _stop_all(driver: Driver, number: int) -> None:
+    """All at once, workers first."""
+    for process in children(driver.pid, recursive=True):
+        os.kill(process, number)
+    driver.send_signal(number)
 
-    The first driver gets it together with the others, the second one some epochs later.
-    """
-    for is_late in (False, True):
+
+def _stop_all_and_kill_workers(driver: Driver, number: int) -> None:
+    """As systemd does when its patience is over; the driver sees both at once."""
+    driver.send_signal(signal.SIGSTOP)
+    driver.send_signal(number)
+    for worker in workers(driver.pid):
+        os.kill(worker, signal.SIGKILL)
+    driver.send_signal(signal.SIGCONT)
+
+
+def _suspend_all_and_stop(driver: Driver, number: int) -> None:
+    """Ctrl-Z, fg, and then the stop."""
+    everybody = [*children(driver.pid, recursive=True), driver.pid]
+    for action in (signal.SIGTSTP, signal.SIGCONT):
+        for process in everybody:
+            os.kill(process, action)
+        time.sleep(_PAUSE_SECONDS / 2)
+    _stop_all(driver, number)
+
+
+STOPS = (
+    (_stop_all, signal.SIGTERM),
+    (_stop_all_and_kill_workers, signal.SIGTERM),
+    (_stop_all, signal.SIGHUP),
+    (_suspend_all_and_stop, signal.SIGINT),
+    (_stop_all_and_kill_workers, signal.SIGINT),
+)
+
+
+def stop_the_job(folder: Path, engine: str) -> None:
+    """Stop every process of a job, as a shutdown does, five times: no trial is blamed."""
+    for stop, number in STOPS:
         before = len(read_ledger(folder))
         with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
             try:
                 wait_for_lines(folder, driver, before + 3)
-                for process in children(driver.pid, recursive=True):
-                    os.kill(process, signal.SIGTERM)
-                if is_late:
-                    wait_for_lines(folder, driver, before + 6)
-                driver.terminate()
+                stop(driver, number)
                 _, errors = driver.communicate()
             except BaseException:
                 kill_all(driver)
                 raise
-        assert driver.returncode == 128 + signal.SIGTERM, errors
+        assert driver.returncode == 128 + number, errors
         check_gone(folder)
         study = read_study(folder)
         assert not any(trial.lost for trial in study.trials)

@@ -20,11 +20,12 @@ from sweep.words import (
     difference_interval_words,
     difference_words,
     duration,
+    equal_words,
+    foreign_words,
     interval_words,
     metric_words,
     number_words,
     percent_or_number,
-    storage_words,
     tie_words,
 )
 
@@ -37,8 +38,10 @@ _SHOWN_FAILURES = 5
 def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
     """The configuration to use and how good it is; `storage` is for the commands that it names."""
     found = answer(study)
-    failures = failure_lines(study.record, storage_words(storage))
+    failures = failure_lines(study.record, storage)
     lines = [headline(study.record), *training_line(study.record)]
+    if study.record.foreign:
+        lines.append(foreign_words(study.record.foreign))
     if study.record.confirms is not None:  # a mean chooses there, not a run
         search = study.record.confirms.study
         command = command_words("show", search, storage)
@@ -177,6 +180,8 @@ def _leaderboard(study: Reported) -> list[str]:
         fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
         table.append([*fixed, str(trial.epochs_run), *params])
     lines = columns(table)
+    if study.record.num_best > 1:
+        lines.append(equal_words(study.record.num_best, metric))
     if comparisons:
         tied = sum(comparison.tied for comparison in comparisons.values())
         name = next(iter(comparisons.values())).test.name
@@ -208,6 +213,10 @@ def confirmation_text(study: str, found: Confirmation) -> str:
         f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95% interval"
     )
     lines = [heading, "", *columns(rows), ""]
+    if found.num_best > 1:
+        lines.append(f"in the search {equal_words(found.num_best, found.metric)}")
+    if found.num_best_means > 1:
+        lines.append(equal_words(found.num_best_means, f"mean {found.metric}", "configuration"))
     if any(candidate.p_value_holm is not None for candidate in candidates):
         lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
     if found.test_mean is not None:

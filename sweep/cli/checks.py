@@ -20,7 +20,7 @@ def examination_text(found: Examination) -> str:
     lines += [f"  {problem}" for problem in found.integrity]
     for study in found.studies:
         if not study.is_ours:
-            words = "not made by sweep"
+            words = "left out, see below"
         elif study.state is None:
             words = "CANNOT BE READ"
         else:

@@ -21,10 +21,19 @@ from sweep.cli.arguments import (
     trial_number,
     work_options,
 )
-from sweep.cli.exits import FAILED, INPUT, fail, handle_errors, interruptible
-from sweep.errors import InputError
+from sweep.cli.exits import (
+    FAILED,
+    INPUT,
+    fail,
+    handle_errors,
+    interruptible,
+    print_result,
+    require_output,
+)
+from sweep.cli.streams import open_streams
+from sweep.errors import ForeignStudyError, InputError, StoreError
 from sweep.provenance import __version__
-from sweep.words import DEFAULT_STORAGE, columns, printable
+from sweep.words import DEFAULT_STORAGE, columns, command_words, printable
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally
@@ -34,6 +43,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the command `sweep`."""
+    open_streams()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -46,6 +56,7 @@ def main() -> None:
         fail(error.format_message(), INPUT)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    require_output()  # help, for one, is click's to print
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -104,7 +115,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     with handle_errors(next_step), interruptible(next_step) as interruption:
         # The imports take a second, in which a signal may come.
         from sweep.cli.progress import Progress
-        from sweep.cli.study_text import summarize
+        from sweep.cli.study_text import nothing_to_do, summarize
         from sweep.runner import sweeps
 
         with Progress() as progress:
@@ -113,7 +124,12 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
             study = work(
                 what, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
-    click.echo(printable(summarize(study, tally.seconds, words)))
+    command = command_words("show", study.name, options["storage"])
+    if tally.study is None:
+        text = nothing_to_do(study, words)
+    else:
+        text = summarize(study, tally.seconds, options["storage"], words)
+    print_result(printable(text), kept=f"the study is in the store: `{command}` shows it")
     return 0 if study.best is not None else FAILED
 
 
@@ -147,7 +163,7 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
         lambda: confirmation_json(study, found),
         lambda: f"{confirmation_text(study, found)}\nnext: sweep report {words}",
     )
-    click.echo(text)
+    print_result(text, kept=f"the confirmation is in the store: `sweep confirm {words}` shows it")
 
 
 @cli.command()
@@ -182,7 +198,7 @@ def report(
         written = write_report(list(studies), storage=storage, out=out, top=top, data_dir=data_dir)
     for note in written.notes:
         click.echo(printable(f"sweep: {note}"), err=True)
-    click.echo(str(written.html))
+    print_result(printable(str(written.html)), kept=f"the report is in {str(written.folder)!r}")
 
 
 @cli.command()
@@ -202,7 +218,9 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
         from sweep.runner import reproduction
 
         found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
-    click.echo(_output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found)))
+    print_result(
+        _output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found))
+    )
     return 0 if found.is_identical else FAILED
 
 
@@ -227,14 +245,17 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
         note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
         click.echo(printable(note), err=True)
     rows = [[each.file, each.class_name, f"{each.probability:.2%}"] for each in found]
-    click.echo(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
+    print_result(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
 
 
 @cli.command(name="list")
 @json_option
 @storage_option
-def list_studies(as_json: bool, storage: str) -> None:
-    """List the studies of a store."""
+def list_studies(as_json: bool, storage: str) -> int:
+    """List the studies of a store.
+
+    What cannot be listed is named on standard error. The exit code is 1 if a study is damaged.
+    """
     from sweep.cli.json_output import study_json
     from sweep.cli.study_text import study_rows
     from sweep.store import Store
@@ -243,13 +264,22 @@ def list_studies(as_json: bool, storage: str) -> None:
         store = Store(storage, to_write=False)
         if not store.path.exists():
             raise InputError(f"there is no store {str(store.path)!r}; name one with --storage")
-        studies = [store.read_study(name) for name in store.study_names()]
+        studies, unread = [], []
+        for name in store.all_names():
+            try:
+                studies.append(store.read_study(name))
+            except StoreError as error:
+                unread.append(error)
     text = _output(
         as_json,
         lambda: [study_json(study, with_trials=False) for study in studies],
         lambda: study_rows(studies),
     )
-    click.echo(text)
+    if as_json or studies or not unread:
+        print_result(text)
+    for each in unread:
+        click.echo(printable(f"sweep: {each}"), err=True)
+    return FAILED if any(not isinstance(each, ForeignStudyError) for each in unread) else 0
 
 
 @cli.command()
@@ -279,7 +309,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                 lambda: trial_text(record, found, has_weights=kept),
             )
         else:
-            runs = store.read_confirmation(study)
+            runs, unused = store.read_confirmation(record)
             with understood(study):
                 whole = reported(record, stored_space(record), runs)
                 text = _output(
@@ -287,7 +317,9 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                     lambda: study_json(record, with_trials=True) | answer_json(whole),
                     lambda: answer_text(whole, storage),
                 )
-    click.echo(text)
+            if unused is not None:
+                click.echo(printable(f"sweep: {unused}"), err=True)
+    print_result(text)
 
 
 @cli.command()
@@ -299,7 +331,32 @@ def check(space: Path) -> None:
         from sweep.space import load_space
 
         text = space_text(load_space(space))
-    click.echo(text)
+    print_result(text)
+
+
+@cli.command()
+@click.argument("study")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@storage_option
+def delete(study: str, yes: bool, storage: str) -> None:
+    """Delete a study for good, with its confirmation, weights and checkpoints. Asks first."""
+    from sweep.cli.study_text import deletion_text
+    from sweep.runner.deletion import delete as delete_study
+    from sweep.runner.deletion import plan_deletion
+    from sweep.store import Store
+
+    with handle_errors(), interruptible(lambda: "nothing was deleted"):
+        if not yes:
+            planned = plan_deletion(Store(storage, to_write=False), study)
+            if not sys.stdin.isatty():
+                raise InputError(
+                    f"this deletes {deletion_text(planned)}, and nobody can be asked: give --yes"
+                )
+            question = printable(f"delete {deletion_text(planned)} for good?")
+            if not click.confirm(question, err=True):
+                raise InputError("nothing was deleted")
+        deleted = delete_study(study, storage=storage)
+    print_result(printable(f"deleted {deletion_text(deleted)}"))
 
 
 @cli.command()
@@ -315,5 +372,5 @@ def doctor(store: str, as_json: bool) -> int:
         from sweep.store import examine
 
         found = examine(store if "://" in store else f"sqlite:///{store}")
-    click.echo(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
+    print_result(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
     return FAILED if found.is_damaged else 0

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 import click
 
+from sweep.cli.streams import output_failure
 from sweep.errors import InputError, Interrupted, SweepError
 from sweep.words import printable
 
-__all__ = ["FAILED", "INPUT", "Interruption", "fail", "handle_errors", "interruptible"]
+__all__ = [
+    "FAILED",
+    "INPUT",
+    "Interruption",
+    "fail",
+    "handle_errors",
+    "interruptible",
+    "print_result",
+    "require_output",
+]
 
 FAILED = 1
 INPUT = 2
@@ -29,6 +40,27 @@ def fail(message: str, code: int) -> NoReturn:
     """Print an error and exit."""
     click.echo(printable(f"sweep: {message}"), err=True)
     sys.exit(code)
+
+
+def print_result(text: str, *, kept: str = "") -> None:
+    """Write a command's result to standard output, or exit as `require_output` does."""
+    click.echo(text)
+    require_output(kept)
+
+
+def require_output(kept: str = "") -> None:
+    """Exit if standard output took less than it was given.
+
+    Where its reader has gone (`sweep list | head -1`), that is as silent as for other programs and
+    has the exit code that a shell shows for them. `kept` says where the result still is.
+    """
+    failure = output_failure()
+    if isinstance(failure, BrokenPipeError):
+        sys.exit(128 + signal.SIGPIPE)
+    if failure is not None:
+        rest = f"; {kept}" if kept else ""
+        why = "it is closed" if failure.errno == errno.EBADF else failure.strerror
+        fail(f"standard output cannot be written: {why}{rest}", FAILED)
 
 
 @contextmanager
@@ -43,7 +75,7 @@ def handle_errors(next_step: Callable[[], str] | None = None) -> Iterator[None]:
 
 
 class Interruption:
-    """Handles SIGINT and SIGTERM while a command works.
+    """Handles SIGINT, SIGTERM and SIGHUP while a command works.
 
     The first signal unwinds the command; once the command polls `requested`, the signal is only
     noted, so that no write is cut short. The second one exits at once, as does a watchdog some
@@ -109,13 +141,15 @@ class Interruption:
 
 @contextmanager
 def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
-    """Handle SIGINT and SIGTERM; on the way out say what to do next.
+    """Handle SIGINT, SIGTERM and, unless `nohup` ignores it, SIGHUP; then say what to do next.
 
     Use it inside `handle_errors`: SQLAlchemy may turn what a signal raises into one of our errors,
     which is still an interruption.
     """
     interruption = Interruption(next_step)
-    handled = (signal.SIGINT, signal.SIGTERM)
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
     before = {each: signal.getsignal(each) for each in handled}
     try:
         for each in handled:
@@ -125,9 +159,8 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
         is_error = isinstance(error, SweepError) and not isinstance(error, Interrupted)
         if is_error and not interruption.has_unwound:
             raise
-        with suppress(OSError, ValueError):  # standard error may be closed
-            click.echo(printable(f"sweep: {interruption.words}"), err=True)
-            sys.stdout.flush()
+        click.echo(printable(f"sweep: {interruption.words}"), err=True)
+        sys.stdout.flush()
         # Everything is unwound. Shutting down PyTorch would take seconds on a busy machine.
         os._exit(interruption.exit_code)
     finally:

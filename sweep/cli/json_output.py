@@ -27,6 +27,7 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
         "training": study.workers,
         "best": trial_json(study, study.best) if study.best else None,
         "failures": failure_kinds(study),
+        "foreign_trials": study.foreign,
     }
     if with_trials:
         data["trials"] = [trial_json(study, trial) for trial in study.trials]
@@ -41,7 +42,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
     failure = outcome.failure if outcome else None
     data: dict[str, Any] = {
         "number": trial.number,
-        "state": str(trial.state),
+        "state": str(study.state_of(trial)),
         "params": trial.params,
         "value": study.value(trial),
         "epochs_run": trial.epochs_run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Tally:
         num_known: Trials that had ended when the study was opened.
         deadline: On the monotonic clock, in seconds; or None.
         finished: Number of trials that have ended, by state.
-        best: Number and value of the best trial.
+        best: The best trial so far (see `Objective.rank`).
         params: Configurations of all trials that were under way, by number.
         running: Epoch and value of each trial under way.
         paused: Epoch of each paused trial.
@@ -56,7 +57,7 @@ class Tally:
     sampled: tuple[str, ...] = ()
     finished: dict[TrialState, int] = field(default_factory=dict)
     epochs: int = 0
-    best: tuple[int, float] | None = None
+    best: TrialOutcome | None = None
     params: dict[int, Params] = field(default_factory=dict)
     running: dict[int, tuple[int, float | None]] = field(default_factory=dict)
     paused: dict[int, int] = field(default_factory=dict)
@@ -98,9 +99,8 @@ class Tally:
                 self.running.pop(event.trial, None)
                 self.paused.pop(event.trial, None)
                 self.finished[event.state] += 1
-                value = self.value(event)
-                if event.state is TrialState.COMPLETE and value is not None:
-                    self._compare(event.trial, value)
+                if event.state is TrialState.COMPLETE:
+                    self._compare(event)
 
     def _open(self, study: StudyRecord) -> None:
         self.study, self.num_trials, self.objective = study.name, study.num_trials, study.objective
@@ -113,16 +113,12 @@ class Tally:
             if trial.state is TrialState.PAUSED:
                 self.params[trial.number] = trial.params
                 self.paused[trial.number] = trial.epochs_run
-        if study.best is not None:
-            self.best = (study.best.number, study.value(study.best) or 0.0)
+        self.best = study.best.outcome if study.best else None
 
-    def _compare(self, number: int, value: float) -> None:
-        if self.best is not None:
-            best, best_value = self.best
-            is_first = value == best_value and number < best
-            if not (is_first or self.objective.is_better(value, best_value)):
-                return
-        self.best = (number, value)
+    def _compare(self, outcome: TrialOutcome) -> None:
+        rank, best = (self.objective.rank(each) if each else None for each in (outcome, self.best))
+        if rank is not None and (best is None or rank < best):
+            self.best = outcome
 
     def value(self, outcome: TrialOutcome) -> float | None:
         """The objective of a trial's best epoch, or None if it has none."""
@@ -162,7 +158,9 @@ class Progress:
             # What a script prints meanwhile must not end up on standard error.
             redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
-        self._is_live = console.is_terminal
+        # Rich draws into a file where FORCE_COLOR is set, and nothing at all on a dumb terminal.
+        can_draw = console.is_terminal and not console.is_dumb_terminal
+        self._is_live = can_draw and sys.stderr.isatty() and bool(os.environ.get("TERM"))
 
     def __enter__(self) -> Self:
         if self._is_live:
@@ -231,8 +229,8 @@ class Progress:
         counts = ", ".join(f"{count} {state.lower()}" for state, count in numbers.items() if count)
         metric, best = tally.objective.metric, "no best trial yet"
         if tally.best is not None:
-            number, value = tally.best
-            best = f"best so far: trial {number}, {metric} {tally.words(value, '')}"
+            value = tally.words(tally.value(tally.best), "")
+            best = f"best so far: trial {tally.best.trial}, {metric} {value}"
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for header in ("trial", "epoch", metric, "configuration"):
             table.add_column(header, no_wrap=True, overflow="ellipsis")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from typing import Any
 
-from sweep.definitions import DefaultBy
 from sweep.estimate import estimate, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
-from sweep.space import Choices, Range, SearchSpace, default_words, stored_space
+from sweep.runner.deletion import Deletion
+from sweep.space import SearchSpace, advice_lines, domain_words, stored_space
 from sweep.words import (
+    DEFAULT_STORAGE,
     columns,
+    command_words,
     counted,
     duration,
+    equal_words,
     number_words,
     percent_or_number,
     unequal_epochs_words,
@@ -21,9 +23,11 @@ from sweep.words import (
 
 __all__ = [
     "dataset_name",
+    "deletion_text",
     "failure_kinds",
     "failure_lines",
     "headline",
+    "nothing_to_do",
     "space_text",
     "study_rows",
     "summarize",
@@ -34,8 +38,10 @@ __all__ = [
 _SHOWN_FAILURES = 5
 
 
-def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
-    """What `run` and `resume` print at the end."""
+def summarize(
+    study: StudyRecord, seconds: float, storage: str = DEFAULT_STORAGE, places: str = ""
+) -> str:
+    """What `run` and `resume` print at the end; `places` are options for the next command."""
     lines = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
@@ -44,16 +50,25 @@ def summarize(study: StudyRecord, seconds: float, storage_words: str) -> str:
             f"pruned: {counted(len(pruned), 'trial')}, which saved {counted(saved, 'epoch')}"
         )
     lines += _audit_lines(study)
-    lines += failure_lines(study, storage_words)
-    lines.append(f"next: sweep report {shlex.quote(study.name)}{storage_words}")
+    lines += failure_lines(study, storage)
+    lines.append(f"next: sweep report {shlex.quote(study.name)}{places}")
     return "\n".join(lines)
+
+
+def nothing_to_do(study: StudyRecord, places: str) -> str:
+    """What `resume` prints for a study that was finished before."""
+    more = f"sweep resume {shlex.quote(study.name)}{places} --trials {2 * len(study.trials)}"
+    return f"{headline(study)}: there is nothing to do; more trials with `{more}`"
 
 
 def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> str:
     """One trial: configuration, outcome and history."""
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(trial))
-    lines = [f"trial {trial.number} of study {study.name}: {trial.state}, {metric} {value}"]
+    state = study.state_of(trial)
+    lines = [f"trial {trial.number} of study {study.name}: {state}, {metric} {value}"]
+    if state is not trial.state:
+        lines.append(f"interrupted after epoch {trial.epochs_run}; `sweep resume` continues it")
     if trial.reason:
         is_pruned = trial.state is TrialState.PRUNED
         by = f" by the {stored_space(study).pruner.type} pruner" if is_pruned else ""
@@ -121,7 +136,7 @@ def _space_lines(space: SearchSpace) -> list[str]:
     size = estimate(space)
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
     rows = [
-        [f"  {name}", _domain_words(domain), "(default)" if space.is_at_default(name) else ""]
+        [f"  {name}", domain_words(domain), "(default)" if space.is_at_default(name) else ""]
         for name, domain in space.domains.items()
     ]
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
@@ -158,6 +173,7 @@ def headline(study: StudyRecord) -> str:
         for state in TrialState
         if state is not TrialState.WAITING and (count := study.count(state))
     ]
+    counts += [f"{study.num_to_finish} to finish"] if study.num_to_finish else []
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     of = "" if study.num_trials is None else f"{done:,} of "
     trials = counted(done if study.num_trials is None else study.num_trials, "trial")
@@ -191,10 +207,8 @@ def _best_lines(study: StudyRecord) -> list[str]:
     epoch = f"epoch {best.outcome.best_epoch} of {best.params['epochs']}"
     lines = [f"best trial {best.number}: {metric} {value} ({epoch})"]
     lines += columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
-    equals = sum(study.value(trial) == study.value(best) for trial in study.ranked()) - 1
-    if equals:
-        others = counted(equals, "other trial")
-        lines.append(f"{others} reached the same {metric}; the first one counts as best")
+    if study.num_best > 1:
+        lines.append(equal_words(study.num_best, metric))
     return lines
 
 
@@ -216,12 +230,11 @@ def _audit_lines(study: StudyRecord) -> list[str]:
     ]
 
 
-def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
+def failure_lines(study: StudyRecord, storage: str) -> list[str]:
     """How many trials failed and why, except those that were run again, and what to do."""
     failed = study.failed
     if not failed:
         return []
-    study_words = f"{shlex.quote(study.name)}{storage_words}"
     counts = ", ".join(f"{count} {kind}" for kind, count in failure_kinds(study).items())
     again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
     lines = [f"failed{again}: {counted(len(failed), 'trial')}: {counts}"]
@@ -229,9 +242,12 @@ def failure_lines(study: StudyRecord, storage_words: str) -> list[str]:
     lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
     if len(failed) > len(shown):
         more = len(failed) - len(shown)
-        lines.append(f"  and {more} more (`sweep show {study_words} --json`)")
+        command = command_words("show", study.name, storage)
+        lines.append(f"  and {more} more (`{command} --json`)")
     if study.confirms is None:
-        lines.append(f"  run them again with `sweep resume {study_words} --retry-failed`")
+        command = command_words("resume", study.name, storage)
+        lines += advice_lines(study, stored_space(study))
+        lines.append(f"  run them again with `{command} --retry-failed`")
     return lines
 
 
@@ -241,24 +257,17 @@ def failure_kinds(study: StudyRecord) -> dict[str, int]:
     return dict(Counter(str(f.kind) if f else "not recorded" for f in failures).most_common())
 
 
+def deletion_text(deletion: Deletion) -> str:
+    """The studies and files of a deletion."""
+    said = [
+        f"study {name!r} ({'unreadable' if num is None else counted(num, 'trial')})"
+        for name, num in deletion.studies.items()
+    ]
+    return f"{', '.join(said)} and {counted(len(deletion.files), 'file')}"
+
+
 def dataset_name(study: StudyRecord) -> str:
     """Name of the data set, even where the search space is not valid."""
     dataset = study.space.get("dataset")
     name = dataset.get("name") if isinstance(dataset, dict) else dataset
     return str(name or "unknown")
-
-
-def _domain_words(domain: Any) -> str:
-    if isinstance(domain, Choices):
-        words = "one of " + ", ".join(map(number_words, domain.choices))
-    elif isinstance(domain, Range):
-        words = f"{number_words(domain.low)} to {number_words(domain.high)}"
-        words += f" in steps of {number_words(domain.step)}" if domain.step else ""
-        words += ", logarithmic" if domain.log else ""
-    elif isinstance(domain, DefaultBy):
-        return default_words(domain)
-    else:
-        return number_words(domain)
-    if domain.when:
-        words += " when " + " and ".join(f"{k} is {v}" for k, v in domain.when.items())
-    return words

@@ -1,4 +1,4 @@
-"""Measures one network on the test split."""
+"""Measures one network on the test split and, where training did so otherwise, on validation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,26 @@ from sweep.data import Part, TrainingData, fingerprint
 from sweep.evaluation.networks import compute_logits
 from sweep.records import CalibrationBin, Mistake, TestReading
 
-__all__ = ["NUM_BINS", "measure"]
+__all__ = ["NUM_BINS", "measure", "measure_validation"]
 
 NUM_BINS = 15
 """Bins of the calibration, as in Guo et al. (2017), `On Calibration of Modern Neural Networks`."""
 
 _KEPT_MISTAKES = 40
+
+
+def measure_validation(reading: TestReading, model: nn.Module, data: TrainingData) -> TestReading:
+    """Add what a model predicts for the validation examples, measured as `measure` does.
+
+    Training may have measured them in another precision, and what is compared is measured alike.
+    """
+    labels = data.validation.labels
+    logits = compute_logits(model, data.validation.inputs, data).to(torch.float64)
+    return replace(
+        reading,
+        validation_predictions=pack_labels(logits.argmax(1).numpy(), data.spec.num_classes),
+        validation_loss=float(functional.cross_entropy(logits, torch.tensor(labels))),
+    )
 
 
 def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Part) -> TestReading:

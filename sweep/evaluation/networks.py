@@ -19,9 +19,11 @@ from sweep.families import load_family
 from sweep.records import StudyRecord, TrialConfig
 from sweep.space import stored_space
 from sweep.store import Store
-from sweep.store.artifacts import artifacts_root
 
-__all__ = ["compute_logits", "load_networks"]
+__all__ = ["PRECISION", "compute_logits", "load_networks"]
+
+PRECISION = "float32"
+"""Of `compute_logits`, on any machine; a name as in `TrialOutcome.precision`."""
 
 _BATCH = 4096
 
@@ -85,7 +87,7 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
         if is_recorded and trial in record.with_weights:
             raise StoreError(
                 f"the weights of trial {trial} of study {record.name!r} are gone from "
-                f"{str(artifacts_root(store.path))!r}, or are not the recorded ones; restore them "
+                f"{str(trials.folder)!r}, or are not the recorded ones; restore them "
                 "from a copy, or run the search space again under another name with --study"
             )
         num = record.keep_weights

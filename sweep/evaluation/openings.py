@@ -11,8 +11,8 @@ from pathlib import Path
 from sweep.data import default_data_dir
 from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError, SweepFailedError
-from sweep.evaluation.measuring import measure
-from sweep.evaluation.networks import load_networks
+from sweep.evaluation.measuring import measure, measure_validation
+from sweep.evaluation.networks import PRECISION, load_networks
 from sweep.records import (
     StudyRecord,
     TestReading,
@@ -77,8 +77,8 @@ def read_test_split(
         )
     store = Store(storage, to_write=True)
     with store.lock(study):
-        _require_unconfirmed(store, study)
         record = store.read_study(study)
+        _require_unconfirmed(store, record)
         best = _best(record)
         if record.finished_by is None:
             raise StoreError(f"study {study!r} went on meanwhile: its test split stays sealed")
@@ -92,14 +92,14 @@ def _best(record: StudyRecord) -> int:
     return record.best.number
 
 
-def _require_unconfirmed(store: Store, study: str) -> None:
+def _require_unconfirmed(store: Store, search: StudyRecord) -> None:
     """Refuse a study with a confirmation, unless all of its runs failed."""
-    runs = store.read_confirmation(study)
+    runs, _ = store.read_confirmation(search)
     if runs is None or (have_all_ended(runs) and rank_candidates(runs)[0][1] is None):
         return
     raise StoreError(
-        f"study {study!r} has a confirmation: the test split is opened for its winner alone; "
-        f"`{command_words('confirm', study, store.url)}` continues"
+        f"study {search.name!r} has a confirmation: the test split is opened for its winner alone; "
+        f"`{command_words('confirm', search.name, store.url)}` continues"
     )
 
 
@@ -134,7 +134,7 @@ def read_test_split_of_winner(
 
 def _winning_runs(store: Store, study: str) -> tuple[StudyRecord, list[int]]:
     """The confirmation of a search, and the numbers of the winner's COMPLETE runs."""
-    runs = store.read_confirmation(study)
+    runs, _ = store.read_confirmation(store.read_study(study))
     if runs is None or not have_all_ended(runs):
         what = "is not confirmed" if runs is None else "has runs of its confirmation that wait"
         raise StoreError(
@@ -168,6 +168,13 @@ def _read(
         # To the microsecond: the time identifies an opening, and the next may follow soon.
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
         openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
+        openings = [
+            opening
+            if _precision(record, opening.trial) == PRECISION
+            # Before the opening: it may fail.
+            else measure_validation(opening, model, data)
+            for opening, model in zip(openings, models, strict=True)
+        ]
         _write(store, record.name, openings)
         test = open_test_split(settings)
         pairs = zip(openings, models, strict=True)
@@ -175,6 +182,11 @@ def _read(
         _write(store, record.name, done)
         known |= {reading.trial: reading for reading in done}
     return [reading for reading in known.values() if reading is not None]
+
+
+def _precision(record: StudyRecord, trial: int) -> str:
+    outcome = record.trial(trial).outcome
+    return outcome.precision if outcome else ""
 
 
 def _write(store: Store, study: str, readings: Sequence[TestReading]) -> None:

@@ -112,7 +112,7 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     """The study and the trial whose network is used."""
     if trial is not None:
         return record, record.trial(trial).number
-    runs = store.read_confirmation(record.name) if record.confirms is None else record
+    runs = store.read_confirmation(record)[0] if record.confirms is None else record
     run = chosen_run(runs) if runs is not None else None
     if runs is not None and run is not None:
         return runs, run.number

@@ -51,16 +51,16 @@ class Capacity:
         return max(len(configs) / self.lanes, min(work, len(configs) / 2))
 
     def stacks(self, configs: Sequence[TrialConfig]) -> list[list[TrialConfig]]:
-        """Divide trials into stacks of one batch size, similar networks together.
+        """Divide trials into stacks that share each batch, similar networks together.
 
         A stack with enough work takes no further lane.
         """
         alike = FAMILIES[self.model].stack_key
         if alike is None:
             return [[config] for config in configs]
-        ordered = sorted(configs, key=lambda c: (_batch_size(c), alike(c.params), c.number))
+        ordered = sorted(configs, key=lambda c: (_batches(c), alike(c.params), c.number))
         stacks: list[list[TrialConfig]] = []
-        for _, group in itertools.groupby(ordered, key=_batch_size):
+        for _, group in itertools.groupby(ordered, key=_batches):
             stack: list[TrialConfig] = []
             for config in group:
                 work = sum(self.step_flops(member) for member in stack)
@@ -88,6 +88,11 @@ class Capacity:
 
     def _cost(self, config: TrialConfig) -> Cost:
         return FAMILIES[self.model].cost(config.params, self.spec)
+
+
+def _batches(config: TrialConfig) -> tuple[int, int]:
+    """What decides which examples are in a trial's batches."""
+    return _batch_size(config), config.order
 
 
 def _batch_size(config: TrialConfig) -> int:

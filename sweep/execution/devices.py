@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import re
 from dataclasses import dataclass
 
 from sweep.errors import DeviceError, InputError
+from sweep.training import load_torch
+from sweep.training.control_groups import available_cores
 
 __all__ = ["Placement", "place_workers"]
 
@@ -28,7 +29,7 @@ def place_workers(device: str, num_workers: int | None) -> list[Placement]:
     """A placement for each worker; GPUs are dealt out in turn.
 
     `device` is `auto`, `cpu`, `cuda` (all GPUs) or `cuda:0,1` (these GPUs). Without `num_workers`
-    there is one worker per CPU core or per GPU.
+    there is one worker per CPU core (see `available_cores`) or per GPU.
 
     Raises:
         DeviceError: the device does not exist.
@@ -36,8 +37,7 @@ def place_workers(device: str, num_workers: int | None) -> list[Placement]:
     """
     if num_workers is not None and num_workers < 1:
         raise InputError(f"workers must be at least 1; found {num_workers}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
+    cores = available_cores()
     gpus = _choose_gpus(device)
     if not gpus:
         count = num_workers or cores
@@ -74,6 +74,7 @@ def _count_gpus() -> int:
     """GPUs that torch can use."""
     if not _gpu_driver_present():
         return 0
+    load_torch()
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

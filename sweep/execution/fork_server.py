@@ -27,20 +27,22 @@ from typing import Any, NoReturn
 from sweep.codec import from_plain
 from sweep.records import TrainingSettings
 
-__all__ = ["Server", "main", "receive", "send"]
+__all__ = ["STOP_SIGNALS", "Server", "main", "receive", "send"]
 
 _LENGTH = struct.Struct("<I")  # bytes of the message that follows
 _MAX_FILES = 8  # sent with one request
 
-# What a signal to all processes of a job means is up to the driver.
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What stops all processes of a job. Workers leave it to the driver, and end with it."""
+
 _PR_SET_PDEATHSIG = 1
 
 
 def main(file_descriptor: int) -> None:
-    """Fork workers until the driver is gone."""
-    for each in _IGNORED:
+    """Fork workers until the driver is gone. It has blocked `STOP_SIGNALS` until here."""
+    for each in STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     # Everything that a worker needs, loaded before the first fork.
     import sweep.execution.worker
     import sweep.training.engine

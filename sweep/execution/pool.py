@@ -16,7 +16,7 @@ from sweep.errors import SweepFailedError
 from sweep.execution.capacity import Capacity
 from sweep.execution.launcher import Ended, Launcher, Link
 from sweep.execution.wire import pack, unpack
-from sweep.execution.workload import Submission, Wave, Workload
+from sweep.execution.workload import DriverClock, Submission, Wave, Workload
 from sweep.records import (
     Checkpoint,
     CheckpointRefused,
@@ -79,7 +79,8 @@ class Pool:
         launcher: Starts them.
         settings: One entry for each worker.
         save_every: Seconds between checkpoints of a trial, more if they are slow; None for none.
-        time_limit: Seconds after which a trial fails and its worker is killed, or None.
+        time_limit: Seconds after which a trial fails and its worker is killed, or None. Time in
+            which the driver was stopped, or waited for its store, does not count.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Pool:
         self._waiting: deque[Submission] = deque()  # for a place
         self._num_leases = 0
         self._trouble: SweepFailedError | None = None
+        self._clock = DriverClock()
 
     def __enter__(self) -> Self:
         return self
@@ -308,7 +310,8 @@ class Pool:
 
     def _start_worker(self, index: int, settings: TrainingSettings, num_starts: int = 1) -> _Worker:
         link = self._launcher.start(settings)
-        return _Worker(index, settings, link, Workload(Capacity.of(settings)), num_starts)
+        load = Workload(Capacity.of(settings), self._clock)
+        return _Worker(index, settings, link, load, num_starts)
 
     def _ask_for_checkpoints(self) -> None:
         for worker in self._workers:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -23,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from sweep.codec import to_plain
-from sweep.execution.fork_server import receive, send
+from sweep.execution.fork_server import STOP_SIGNALS, receive, send
 from sweep.execution.launcher import Ended
 from sweep.records import TrainingSettings
 
@@ -32,14 +33,15 @@ __all__ = ["ForkServer", "ProcessLauncher", "ProcessLink"]
 _EXIT_SECONDS = 5.0  # from the end of a worker's pipe to the news of its exit
 _CLOSE_SECONDS = 1.0  # of the five that an interrupted command has to end
 _LAST_WORDS = 4000  # bytes
-_PACKAGE = Path(__file__).absolute().parents[1] / "__init__.py"
+_HOME = str(Path(__file__).absolute().parents[2])  # a folder, or a zip file
 
-# Loads the driver's own package, whatever is in the current folder.
+# Loads the driver's own package, whatever else of its name is on the path.
 _CODE = """
 import sys
 sys.path[:] = {path!r}
-from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location("sweep", {file!r})
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+spec = PathFinder.find_spec("sweep", [{home!r}])
 sys.modules["sweep"] = module_from_spec(spec)
 spec.loader.exec_module(sys.modules["sweep"])
 from sweep.execution.fork_server import main
@@ -92,8 +94,8 @@ class ForkServer:
             "fork": child.number,
             "settings": to_plain(settings),
             "environment": os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-            "path": [entry for entry in sys.path if isinstance(entry, str)],
-            "folder": _current_folder(),
+            "path": import_path(),
+            "folder": _current_folder() or os.sep,
         }
         self._send(request, (pipe.fileno(), output.fileno()))
         return child
@@ -126,22 +128,30 @@ class ForkServer:
             send(self._socket, request, files)
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        code = _CODE.format(
-            path=[entry for entry in sys.path if isinstance(entry, str)],
-            file=str(_PACKAGE),
-            descriptor=theirs.fileno(),
-        )
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-c", code],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
-            stderr=self._errors,
-            # A signal to the driver's process group is the driver's to handle.
-            start_new_session=True,
-            # Libraries that start threads when they are loaded would make forks unsafe.
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+        path = import_path()
+        code = _CODE.format(path=path, home=_HOME, descriptor=theirs.fileno())
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        with _stop_signals_blocked():  # the new process inherits that
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, *flags, "-P", "-c", code],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                cwd=None if _current_folder() else os.sep,
+                # A signal to the driver's process group is the driver's to handle.
+                start_new_session=True,
+                env=os.environ
+                | {
+                    # Libraries that start threads when they are loaded would make forks unsafe.
+                    "OMP_NUM_THREADS": "1",
+                    "OPENBLAS_NUM_THREADS": "1",
+                    # Else the server takes one core, and its workers have only that.
+                    "OMP_PROC_BIND": "false",
+                    # Relative entries would count from the folder that is current now.
+                    "PYTHONPATH": os.pathsep.join(path),
+                },
+            )
 
     def _listen(self) -> None:
         """Note which workers ended; with the end of the server, all have."""
@@ -264,9 +274,31 @@ class ProcessLauncher:
         return self._owned[-1]
 
 
+def import_path() -> list[str]:
+    """The driver's `sys.path`, made absolute, for its workers.
+
+    Without '', which lets an interactive driver import from its current folder.
+    """
+    entries = [entry for entry in sys.path if isinstance(entry, str) and entry]
+    folder = _current_folder()
+    if folder is None:
+        return [entry for entry in entries if Path(entry).is_absolute()]
+    return [str(Path(folder, entry)) for entry in entries]
+
+
+@contextlib.contextmanager
+def _stop_signals_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ended(code: int) -> Ended:
     reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return Ended(reason, by_itself=code > 0)
+    # These are sent by somebody who stops a job; crashes and a lack of memory have others.
+    return Ended(reason, by_itself=code > 0, is_innocent=-code in STOP_SIGNALS)
 
 
 def _read_end(output: IO[bytes]) -> str:
@@ -275,8 +307,8 @@ def _read_end(output: IO[bytes]) -> str:
     return output.read().decode(errors="replace").strip()
 
 
-def _current_folder() -> str:
+def _current_folder() -> str | None:
     try:
         return str(Path.cwd())
     except OSError:
-        return os.sep  # it has been deleted
+        return None  # it has been deleted

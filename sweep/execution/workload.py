@@ -10,12 +10,14 @@ from sweep.definitions import Recipe, view
 from sweep.execution.capacity import Capacity
 from sweep.records import Assignment, Checkpoint, EpochMetrics, Failure, TrialConfig
 
-__all__ = ["Submission", "Wave", "Workload"]
+__all__ = ["DriverClock", "Submission", "Wave", "Workload"]
 
 _REFILL = 0.5
 # After a wave of checkpoints that takes this long, wait at least the ratio times as long.
 _LONG_WAVE_SECONDS = 0.5
 _LONG_WAVE_RATIO = 10.0
+_LONGEST_WAIT_SECONDS = 300.0  # the driver may have been stopped during a wave
+_LONGEST_TURN_SECONDS = 0.5  # more than the driver waits for messages at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,25 @@ class Submission:
         return bool(self.failures)
 
 
+class DriverClock:
+    """Counts the seconds in which the driver was ready to listen; read at least once a turn.
+
+    While it is stopped, or its store is held by another program, workers wait for its decisions: of
+    that time only a moment counts.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._read_at = time.monotonic()
+
+    def read(self) -> float:
+        """Seconds until now."""
+        now = time.monotonic()
+        self._seconds += min(now - self._read_at, _LONGEST_TURN_SECONDS)
+        self._read_at = now
+        return self._seconds
+
+
 @dataclass(slots=True)
 class Wave:
     """Paces the saving of a worker's trials, so that it costs little time.
@@ -61,7 +82,8 @@ class Wave:
     def is_due(self, every: float) -> bool:
         """Whether it is time for the next one."""
         cost = self.ended_at - self.began_at
-        wait = every if cost < _LONG_WAVE_SECONDS else max(every, _LONG_WAVE_RATIO * cost)
+        wait = min(_LONG_WAVE_RATIO * cost, _LONGEST_WAIT_SECONDS)
+        wait = every if cost < _LONG_WAVE_SECONDS else max(every, wait)
         return not self.is_open and time.monotonic() - self.ended_at >= wait
 
     def begin(self) -> None:
@@ -83,12 +105,12 @@ class _Place:
     submission: Submission
     checkpoint: Checkpoint | None  # dropped once it has started
     num_bytes: int  # of memory that it takes
-    started_at: float | None = None  # value of `time.monotonic`
+    started_at: float | None = None  # by the workload's clock
     is_ending: bool = False  # its last epoch has been reported
 
 
 class Workload:
-    """The trials of one worker.
+    """The trials of one worker, whose time `clock` counts.
 
     Attributes:
         has_room: Whether it can take another trial.
@@ -96,8 +118,9 @@ class Workload:
         memory_bytes: What its trials may take, or None if unknown.
     """
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity, clock: DriverClock | None = None) -> None:
         self._capacity = capacity
+        self._clock = clock or DriverClock()
         self._max_lanes = capacity.lanes  # of one stack
         self._places: dict[int, _Place] = {}
         self.has_room = True
@@ -190,7 +213,7 @@ class Workload:
 
         A trial past its last epoch only waits for others, and is not to blame while there are any.
         """
-        earliest = time.monotonic() - limit
+        earliest = self._clock.read() - limit
         started = self._started()
         late = {trial for trial, p in started.items() if (p.started_at or 0.0) < earliest}
         others = {trial for trial, p in started.items() if not p.is_ending}
@@ -217,7 +240,7 @@ class Workload:
             needed = taken + place.num_bytes
             if is_first or self.memory_bytes is None or needed <= self.memory_bytes:
                 is_first, taken = False, needed
-                place.started_at = time.monotonic()
+                place.started_at = self._clock.read()
                 lease = place.submission.lease
                 assignments.append(Assignment(lease, config, place.checkpoint))
                 place.checkpoint = None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from statistics import fmean
 
 from sweep.records.study import StudyRecord, TrialRecord
-from sweep.records.trial import TrialState
+from sweep.records.trial import Rank, TrialState
 
 _SUFFIX = ".confirm"
 _MAX_NAME = 64  # of a study's name, by the rules of a search space
 _LARGEST = 1e100
+_DIGITS = 12  # means that differ beyond them are equal, but for rounding
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -28,8 +30,10 @@ def candidate_runs(runs: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
     if confirms is None:
         return {}
     num = confirms.num_seeds
+    numbers = [run.number for run in runs.trials]
+    first = [bisect_left(numbers, index * num) for index in range(len(confirms.trials) + 1)]
     return {
-        trial: runs.trials[index * num : (index + 1) * num]
+        trial: runs.trials[first[index] : first[index + 1]]
         for index, trial in enumerate(confirms.trials)
     }
 
@@ -40,19 +44,27 @@ def have_all_ended(runs: StudyRecord) -> bool:
     if confirms is None:
         return False
     total = len(confirms.trials) * confirms.num_seeds
-    return len(runs.trials) >= total and all(run.state in _ENDED for run in runs.trials[:total])
+    of_candidates = [run for run in runs.trials if run.number < total]
+    return len(of_candidates) == total and all(run.state in _ENDED for run in of_candidates)
 
 
 def run_values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:
     """The objective of each COMPLETE run."""
-    return tuple(
-        value
+    sign = -1 if runs.objective.goal == "maximize" else 1
+    return tuple(sign * value for value, *_ in _ranks(runs, repeated))
+
+
+def _ranks(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> list[Rank]:
+    """What each COMPLETE run is ranked by."""
+    return [
+        rank
         for run in repeated
         if run.state is TrialState.COMPLETE
-        and (value := runs.value(run)) is not None
+        and run.outcome is not None
+        and (rank := runs.objective.rank(run.outcome)) is not None
         # A stranger's store may hold numbers that no training gives and whose mean overflows.
-        and abs(value) < _LARGEST
-    )
+        and abs(rank[0]) < _LARGEST
+    ]
 
 
 def num_failed(repeated: Sequence[TrialRecord]) -> int:
@@ -64,19 +76,33 @@ def rank_candidates(runs: StudyRecord) -> list[tuple[int, float | None]]:
     """The candidates with the mean objective of their COMPLETE runs, best first.
 
     Fewer failed runs rank above a better mean, which ignores runs that a user of the configuration
-    may meet. Ties keep the order of the search. Without a COMPLETE run a candidate comes last, with
-    None.
+    may meet. Equal means are ranked as single trials are (see `Objective.rank`): by the mean
+    validation loss, the number of parameters, and the order of the search. Without a COMPLETE run
+    a candidate comes last, with None.
     """
-    sign = -1 if runs.objective.goal == "maximize" else 1
     all_runs = candidate_runs(runs)
-    values = {trial: run_values(runs, repeated) for trial, repeated in all_runs.items()}
-    means = [(trial, fmean(found) if found else None) for trial, found in values.items()]
 
-    def place(entry: tuple[int, float | None]) -> tuple[bool, int, float]:
-        trial, mean = entry
-        return mean is None, num_failed(all_runs[trial]), sign * (mean or 0.0)
+    def place(trial: int) -> tuple[int, int, float, float, int]:
+        ranks, failed = _ranks(runs, all_runs[trial]), num_failed(all_runs[trial])
+        if not ranks:
+            return 1, failed, 0.0, 0.0, 0
+        values, losses, parameters, _ = zip(*ranks, strict=True)
+        mean_loss = round(sum(losses) / len(losses), _DIGITS)
+        return 0, failed, round(fmean(values), _DIGITS), mean_loss, parameters[0]
 
-    return sorted(means, key=place)  # the sort is stable
+    ranked = sorted(all_runs, key=place)  # the sort is stable
+    values = {trial: run_values(runs, all_runs[trial]) for trial in ranked}
+    return [(trial, fmean(found) if found else None) for trial, found in values.items()]
+
+
+def num_best_means(runs: StudyRecord) -> int:
+    """How many candidates share the first one's mean and its number of failed runs."""
+    all_runs = candidate_runs(runs)
+    found = [
+        (num_failed(all_runs[trial]), None if mean is None else round(mean, _DIGITS))
+        for trial, mean in rank_candidates(runs)
+    ]
+    return found.count(found[0])
 
 
 def chosen_run(runs: StudyRecord) -> TrialRecord | None:

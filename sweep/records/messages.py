@@ -43,7 +43,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """To a worker: train these as one stack, with one batch size, from the same step and epoch."""
+    """To a worker: train these as one stack.
+
+    They have one batch size and one order of the examples, and start at the same step and epoch.
+    """
 
     assignments: tuple[Assignment, ...]
 

@@ -79,7 +79,7 @@ class TrialRecord:
         if self.state is TrialState.PAUSED:
             return f"paused after epoch {self.epochs_run} of {planned}"
         if self.outcome is None:
-            return "not recorded by sweep" if self.state is TrialState.FAIL else None
+            return "ended by another program" if self.state is TrialState.FAIL else None
         if self.outcome.failure is not None:
             return f"{self.outcome.failure.kind}: {self.outcome.failure.reason}"
         if self.state is TrialState.PRUNED:
@@ -132,6 +132,9 @@ class TestReading:
         predictions: Predicted class of each test example, packed likewise.
         calibration: Bins of equal width from probability 0 to 1.
         loss: Mean cross-entropy in nats.
+        validation_predictions: Predicted class of each validation example, measured again in the
+            reading's own precision, float32; like the next, None if the trial had that precision.
+        validation_loss: Mean cross-entropy of the validation examples, measured again.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -148,6 +151,8 @@ class TestReading:
     predictions: bytes = field(default=b"", repr=False)
     calibration: tuple[CalibrationBin, ...] = ()
     loss: float | None = None
+    validation_predictions: bytes | None = None
+    validation_loss: float | None = None
 
     @property
     def num_correct(self) -> int:
@@ -160,17 +165,20 @@ class TestReading:
 class Confirms:
     """What a study of repeated runs confirms: the best trials of a search, on fresh seeds.
 
-    Run number `r` of the study repeats `trials[r // num_seeds]`.
+    Run number `r` of the study repeats `trials[r // num_seeds]`, with the order of the training
+    examples that belongs to seed `r % num_seeds`.
 
     Attributes:
         trials: Each has another configuration, best first.
         num_trials: Trials of the search that had ended by then.
+        identity: Of the search: another one of the same name may follow it.
     """
 
     study: str
     trials: tuple[int, ...]
     num_seeds: int
     num_trials: int
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,9 @@ class StudyRecord:
         space: The search space as plain data (see `sweep.space.SearchSpace`).
         num_trials: Total number of trials of the budget.
         timeout_seconds: Time limit of one command.
-        trials: By number.
+        trials: In the order of their numbers.
+        identity: Random, given when the study was made; None for a study that is not in a store.
+        foreign: Numbers of the Optuna study's other trials, which another program made or ended.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget, such as `trials`; None while it is not used up.
         keep_weights: How many of the best trials keep their weights.
@@ -225,6 +235,8 @@ class StudyRecord:
     confirms: Confirms | None = None
     num_audits: int = 0
     workers: WorkerChoices | None = None
+    identity: str | None = None
+    foreign: tuple[int, ...] = ()
 
     @property
     def state_at_rest(self) -> StudyState:
@@ -233,12 +245,16 @@ class StudyRecord:
 
     def trial(self, number: int) -> TrialRecord:
         """The trial of this number; raises an `InputError` if there is none."""
-        if not 0 <= number < len(self.trials):
+        if number in self.foreign:
             raise InputError(
-                f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered "
-                "from 0"
+                f"trial {number} of study {self.name!r} was not made by sweep, which leaves it out"
             )
-        return self.trials[number]
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        raise InputError(
+            f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered from 0"
+        )
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""
@@ -246,14 +262,15 @@ class StudyRecord:
         return self.objective.value(best) if best else None
 
     def ranked(self) -> list[TrialRecord]:
-        """COMPLETE trials with a value, best first; equal ones in the order of their numbers."""
-        sign = -1 if self.objective.goal == "maximize" else 1
-        valued = [
-            (sign * value, trial.number, trial)
+        """COMPLETE trials with a value, best first (see `Objective.rank`)."""
+        complete = [
+            (rank, trial)
             for trial in self.trials
-            if trial.state is TrialState.COMPLETE and (value := self.value(trial)) is not None
+            if trial.state is TrialState.COMPLETE
+            and trial.outcome is not None
+            and (rank := self.objective.rank(trial.outcome)) is not None
         ]
-        return [trial for *_, trial in sorted(valued, key=lambda entry: entry[:2])]
+        return [trial for _, trial in sorted(complete, key=lambda entry: entry[0])]
 
     @property
     def with_weights(self) -> frozenset[int]:
@@ -265,6 +282,12 @@ class StudyRecord:
         """The trial that validation chose, or None while no trial is COMPLETE."""
         ranked = self.ranked()
         return ranked[0] if ranked else None
+
+    @property
+    def num_best(self) -> int:
+        """How many COMPLETE trials have the best value, the best trial included."""
+        values = [self.value(trial) for trial in self.ranked()]
+        return values.count(values[0]) if values else 0
 
     @property
     def failed(self) -> list[TrialRecord]:
@@ -279,9 +302,20 @@ class StudyRecord:
         repeated = {t.retry_of for t in self.trials}
         return [t for t in self.failed if t.number not in repeated]
 
+    def state_of(self, trial: TrialRecord) -> TrialState:
+        """A trial's state for readers: without a driver nothing runs, and what was begun waits."""
+        if trial.state is TrialState.RUNNING and self.state is not StudyState.RUNNING:
+            return TrialState.WAITING
+        return trial.state
+
+    @property
+    def num_to_finish(self) -> int:
+        """How many trials were under way when their driver stopped; `resume` continues them."""
+        return sum(self.state_of(trial) is not trial.state for trial in self.trials)
+
     def count(self, *states: TrialState) -> int:
-        """How many trials are in one of these states."""
-        return sum(trial.state in states for trial in self.trials)
+        """How many trials are in one of these states, as `state_of` has it."""
+        return sum(self.state_of(trial) in states for trial in self.trials)
 
     def to_dataframe(self) -> DataFrame:
         """One row per trial, by number; columns as in Optuna's `trials_dataframe`, and some more.
@@ -296,7 +330,7 @@ class StudyRecord:
         frame = pd.DataFrame(
             {
                 "number": [trial.number for trial in self.trials],
-                "state": [trial.state.value for trial in self.trials],
+                "state": [self.state_of(trial).value for trial in self.trials],
                 "value": pd.Series([self.value(trial) for trial in self.trials], dtype=float),
                 **{f"params_{n}": [trial.params.get(n) for trial in self.trials] for n in names},
                 "datetime_start": pd.to_datetime(

@@ -10,6 +10,9 @@ from enum import StrEnum
 ConfusionMatrix = tuple[tuple[int, ...], ...]
 """Counts, true classes in rows, predicted classes in columns."""
 
+Rank = tuple[float, float, int, int]
+"""What a trial is ranked by, the best first: see `Objective.rank`."""
+
 
 class TrialState(StrEnum):
     """The state of a trial, in Optuna's words; PAUSED is ours, and RUNNING to Optuna."""
@@ -115,6 +118,23 @@ class Objective:
         """Whether `value` is strictly better than `than`."""
         return value > than if self.goal == "maximize" else value < than
 
+    def rank(self, outcome: TrialOutcome) -> Rank | None:
+        """What all trials are ranked by, ascending; None for a trial without a value.
+
+        The better value comes first. Of equal values the lower validation loss does, of equal
+        losses the network with fewer parameters, and of equal networks the lower number.
+        """
+        best = outcome.best
+        if best is None:
+            return None
+        value = self.value(best)
+        return (
+            -value if self.goal == "maximize" else value,
+            best.values.get("validation_loss", math.inf),
+            outcome.num_parameters,
+            outcome.trial,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
@@ -123,11 +143,14 @@ class TrialConfig:
     Attributes:
         seed: Of the initial weights and of dropout.
         params: A value for every hyperparameter of the model family and of the recipe.
+        order: Which order of the training examples: trials with the same number share it. It is
+            the same for all trials of a search, and the seed's index in a confirmation.
     """
 
     number: int
     seed: int
     params: Mapping[str, int | float | str]
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +158,7 @@ class TrainingSettings:
     """What a worker needs to know and all trials of a study share.
 
     Attributes:
-        order_seed: Of the order of the training examples.
+        order_seed: Of the orders of the training examples.
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
         num_threads: CPU threads of one worker.

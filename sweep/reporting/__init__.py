@@ -53,7 +53,7 @@ def report(
 
     Raises:
         InputError: the request cannot be carried out, or a store is damaged.
-        SweepFailedError: a study cannot be shown.
+        SweepFailedError: a study cannot be shown, or the disk is full.
     """
     from sweep.reporting.writing import check_request, read_studies, write_report
 

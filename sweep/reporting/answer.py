@@ -13,11 +13,12 @@ from sweep.reporting.statistics import (
     reading_interval,
     reading_value,
     unsplit_metric,
+    validated_as_tested,
     validation_intervals,
     wilson_interval,
 )
 from sweep.reporting.tables import TrialRow, trial_row
-from sweep.words import metric_words
+from sweep.words import metric_words, percent_or_number
 
 __all__ = ["Answer", "Promise", "answer"]
 
@@ -138,21 +139,25 @@ def _optimism_of_search(study: Reported) -> list[Promise]:
 
 
 def _optimism_of_validation(study: Reported) -> list[Promise]:
-    """What the network loses on the test split."""
+    """What the network loses on the test split, both measured in one precision."""
     network, reading = study.network, study.reading
     if network is None or reading is None or not reading.num_images:
         return []
     objective, metric = study.record.objective.metric, unsplit_metric(study.record)
-    validated = study.record.value(network.trial)
-    tested = reading_value(reading, metric)
+    trial = validated_as_tested(study.record, network.trial, reading)
+    validated, tested = study.record.value(trial), reading_value(reading, metric)
     if validated is None or tested is None:
         return []
+    again = ""
+    if trial is not network.trial:
+        value = percent_or_number(objective, validated)
+        again = f" (in float32, like the test split, {value})"
     return [
         Promise(
             objective,
-            f"the {metric_words(objective)} of the network to use",
+            f"the {metric_words(objective)} of the network to use{again}",
             f"its test {metric_words(metric)}",
             _sign(study) * (validated - tested),
-            optimism_interval(study.record, network.trial, reading),
+            optimism_interval(study.record, trial, reading),
         )
     ]

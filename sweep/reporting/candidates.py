@@ -12,6 +12,7 @@ from sweep.records import (
     TrialState,
     candidate_runs,
     have_all_ended,
+    num_best_means,
     num_failed,
     rank_candidates,
     run_values,
@@ -79,6 +80,8 @@ class Confirmation:
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
         chosen_from: What the candidates are the best of, in words: the search, or as many of its
             trials as it had then. A later trial may lead the search, but was no candidate.
+        num_best: How many trials of the search share its best value.
+        num_best_means: How many candidates share the best mean.
     """
 
     study: str
@@ -93,6 +96,8 @@ class Confirmation:
     num_later: int = 0
     failed: bool = False
     chosen_from: str = "the search"
+    num_best: int = 1
+    num_best_means: int = 1
 
 
 def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
@@ -133,6 +138,8 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         num_later=num_later,
         failed=ended and best_mean is None,
         chosen_from=f"the search's first {first_trials}" if num_later else "the search",
+        num_best=record.num_best,
+        num_best_means=num_best_means(runs) if finished else 1,
     )
 
 
@@ -156,7 +163,7 @@ def _candidate(
     rank: int,
     tested: tuple[MeanDifference, float] | None,
 ) -> Candidate:
-    searched = record.trials[trial] if trial < len(record.trials) else None
+    searched = next((each for each in record.trials if each.number == trial), None)
     search_value = record.value(searched) if searched is not None else None
     if searched is None or search_value is None or not math.isfinite(search_value):
         raise StoreError(

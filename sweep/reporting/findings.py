@@ -36,6 +36,7 @@ class Ties:
     """How many COMPLETE trials were compared with the best of the search, and by which test.
 
     `pairs` of trials could have been compared; the data cannot tell the `tied` ones from the best.
+    `num_best` trials, the best included, have its very value.
     """
 
     resamples: int
@@ -43,6 +44,7 @@ class Ties:
     compared: int
     pairs: int
     tied: int
+    num_best: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def findings(
         commands=_commands(record, found, storage) if found else {},
         counts=tables.counts(record),
         confirmation_counts=tables.counts(study.runs) if study.runs else None,
-        ties=_ties(comparisons),
+        ties=_ties(record, comparisons),
         leaderboard=tables.leaderboard(record, space, comparisons, top),
         failures=tuple(tables.trial_row(record, space, trial) for trial in failed),
         importances=importances(record, space),
@@ -143,13 +145,14 @@ def _commands(record: StudyRecord, found: Answer, storage: str) -> dict[str, str
     return commands
 
 
-def _ties(comparisons: Mapping[int, Comparison]) -> Ties:
+def _ties(record: StudyRecord, comparisons: Mapping[int, Comparison]) -> Ties:
     return Ties(
         resamples=NUM_RESAMPLES,
         test=next((comparison.test.name for comparison in comparisons.values()), None),
         compared=len(comparisons),
         pairs=math.comb(len(comparisons) + 1, 2),
         tied=sum(comparison.tied for comparison in comparisons.values()),
+        num_best=record.num_best,
     )
 
 

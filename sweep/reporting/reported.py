@@ -74,7 +74,7 @@ def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) 
     found = confirmation(record, runs)
     chosen, home, trial = record.best, record, record.best
     if runs is not None and found is not None and found.winner is not None:
-        chosen, home, trial = record.trials[found.winner], runs, chosen_run(runs)
+        chosen, home, trial = record.trial(found.winner), runs, chosen_run(runs)
     network = Network(home.name, trial, home.test_reading(trial.number)) if trial else None
     return Reported(record, space, runs, found, chosen, network)
 

@@ -139,7 +139,7 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
     effective = {name for name, _ in effective_parameters(space, trial.params)}
     return TrialRow(
         number=trial.number,
-        state=trial.state.value,
+        state=record.state_of(trial).value,
         value=_finite(record.value(trial)),
         params=dict(trial.params),
         unused_params=tuple(name for name in trial.params if name not in effective),

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
 from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
-from sweep.space import stored_space
+from sweep.space import advice_lines, stored_space
 from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, command_words, counted
+from sweep.words import DEFAULT_STORAGE, capital, command_words, counted, foreign_words
 
 __all__ = ["Source", "check_request", "read_studies", "write_report"]
 
+_IN_THE_WAY = (FileExistsError, NotADirectoryError, PermissionError)
 _MAX_PREFIX = 64  # as long as a study's name may be, unless its store is a stranger's
 
 
@@ -95,13 +97,17 @@ def _tested(
     store: Store, record: StudyRecord, storage: str, data_dir: str | os.PathLike[str] | None
 ) -> Source:
     """A study with the test split read for what was chosen, or with a note why it was not."""
-    runs = store.read_confirmation(record.name)
+    runs, unused = store.read_confirmation(record)
+    left_out = [unused] if unused else []
+    left_out += [foreign_words(record.foreign)] if record.foreign else []
+    notes = tuple(f"{capital(each)}." for each in left_out)
     if record.best is None:
         note = (
             "No trial is COMPLETE: there is nothing to choose from, and the test split stays "
             "sealed."
         )
-        return Source(record, runs, (note,))
+        advice = (f"{capital(line)}." for line in advice_lines(record, stored_space(record)))
+        return Source(record, runs, (*notes, " ".join([note, *advice])))
     if runs is not None and runs.state is not StudyState.FINISHED:
         was_opened = record.test_readings or runs.test_readings
         note = (
@@ -109,13 +115,13 @@ def _tested(
             f"`{command_words('confirm', record.name, storage)}` continues it. Until then the "
             f"test split {'is not opened again' if was_opened else 'stays sealed'}."
         )
-        return Source(record, runs, (note,))
+        return Source(record, runs, (*notes, note))
     with understood(record.name):
         study = reported(record, stored_space(record), runs)
     later = study.confirmation.num_later if study.confirmation is not None else 0
-    notes: tuple[str, ...] = ()
     if later:
         notes = (
+            *notes,
             f"{counted(later, 'trial')} of the search ended after its confirmation began: none of "
             "them was a candidate, however good it looks.",
         )
@@ -135,7 +141,8 @@ def _tested(
     except (InputError, SweepFailedError) as error:
         notes = (*notes, f"Test split not read: {error}")
         # It may have been opened all the same, and every opening is shown.
-        record, runs = store.read_study(record.name), store.read_confirmation(record.name)
+        record = store.read_study(record.name)
+        runs, _ = store.read_confirmation(record)
     return Source(record, runs, notes)
 
 
@@ -213,12 +220,34 @@ def _json(data: dict[str, Any]) -> bytes:
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files; one that cannot be written whole is removed, and those after it are not begun.
+
+    Raises:
+        InputError: something is in the way, and nothing was written.
+        SweepFailedError: some files may have been written.
+    """
+    rest = list(files)
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        while rest:
+            (folder / rest[0]).write_bytes(files[rest[0]])
+            del rest[0]
     except OSError as error:
-        raise InputError(
-            f"the report cannot be written to {str(folder)!r}: {error.strerror} "
-            f"({error.filename}); name another folder with --out"
+        reason = f"cannot be written to {str(folder)!r}: {error.strerror} ({error.filename})"
+        written = [name for name in files if name not in rest]
+        if not written and isinstance(error, _IN_THE_WAY):
+            raise InputError(f"the report {reason}; name another folder with --out") from None
+        with suppress(OSError):
+            (folder / rest[0]).unlink()
+        raise SweepFailedError(
+            f"the report {reason}; written: {_listed(written)}; not written: {_listed(rest)}; make "
+            "room or name another folder with --out, and run the report again"
         ) from None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of files in one line, figures as their number."""
+    others = [name for name in names if not name.startswith("figures/")]
+    num_figures = len(names) - len(others)
+    figures = [counted(num_figures, "figure")] if num_figures else []
+    return ", ".join(figures + others) or "nothing"

@@ -21,6 +21,7 @@ from sweep.records import (
     Message,
     Notice,
     Paused,
+    Rank,
     Resumed,
     StudyOpened,
     StudyRecord,
@@ -35,7 +36,7 @@ from sweep.runner.workers import precision_option
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
-from sweep.words import counted
+from sweep.words import counted, foreign_words
 
 __all__ = ["Loop"]
 
@@ -76,7 +77,7 @@ class Loop:
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
         self._num_started = self.session.num_started
-        self._leaders: dict[int, float] = {}  # the best trials' values, by number
+        self._leaders: dict[int, Rank] = {}  # the best trials, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
         self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
 
@@ -99,12 +100,13 @@ class Loop:
         self.session.plan_audits(self._total, audited)
         sampled = tuple(self.space.sampled)
         self.on_event(StudyOpened(study, self.pool.devices, self._deadline, sampled))
-        failures = {config.number: study.trials[config.number].lost for config in orphans}
+        self._name_foreign(study.foreign)
+        failures = {config.number: study.trial(config.number).lost for config in orphans}
         self._keep_weights = study.keep_weights
         self._leaders = {
-            trial.number: value
+            trial.number: rank
             for trial in study.ranked()[: self._keep_weights]
-            if (value := study.value(trial)) is not None
+            if trial.outcome is not None and (rank := study.objective.rank(trial.outcome))
         }
         waiting = [*failures, *self.session.paused]
         self._trials.delete_strays(running=waiting, keep=self._leaders)
@@ -183,12 +185,18 @@ class Loop:
         if not self.pool.has_room or self._budget_used() is not None:
             return False
         with self.store.transaction():
+            known = len(self.session.foreign)
             config = self.session.ask()
             self._num_started += 1
             self._trials.change(config.number, config=config)
+        self._name_foreign(self.session.foreign[known:])
         self._begin(config)
         self.pool.submit(config)
         return True
+
+    def _name_foreign(self, trials: Sequence[int]) -> None:
+        if trials:
+            self.on_event(Notice(foreign_words(trials)))
 
     def _go_on_with(self, config: TrialConfig, failures: tuple[Failure, ...]) -> None:
         """Submit a trial that was begun before."""
@@ -234,6 +242,11 @@ class Loop:
                 consequence = f"continues from the one before, after {epochs}"
             text = f"trial {trial}: its checkpoint is missing or damaged; the trial {consequence}"
             self.on_event(Notice(text))
+            return whole
+        lost = self.session.last_epoch(trial) - (whole.epoch if whole else 0)
+        if lost > 0:
+            epochs = counted(lost, "epoch")
+            self.on_event(Notice(f"trial {trial} repeats {epochs} that had not been saved"))
         return whole
 
     def _admit(self, worker: WorkerReady) -> None:
@@ -279,7 +292,12 @@ class Loop:
         return decisions
 
     def _lose(self, lost: Lost) -> None:
-        """Try a trial again that its worker no longer trains, or record that it failed."""
+        """Try a trial again that its worker no longer trains, or record that it failed.
+
+        After a stop was asked for, its worker was stopped, too: the next command continues it.
+        """
+        if self.stop():
+            return
         history = tuple(self._histories.pop(lost.trial, ()))
         if lost.is_over:
             self._finish(
@@ -306,9 +324,9 @@ class Loop:
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
         outcome = self._close(outcome)
-        value = self.space.trial_objective.value(outcome.best) if outcome.best else None
-        if outcome.state is TrialState.COMPLETE and value is not None:
-            self._add_leader(outcome.trial, value)
+        rank = self.space.trial_objective.rank(outcome)
+        if outcome.state is TrialState.COMPLETE and rank is not None:
+            self._add_leader(outcome.trial, rank)
         with self.store.transaction():
             self._trials.write_outcome(outcome, keep=set(self._leaders))
             self.session.tell(outcome)
@@ -332,9 +350,8 @@ class Loop:
             return outcome
         return replace(outcome, environment={**(outcome.environment or {}), "commit": self._commit})
 
-    def _add_leader(self, trial: int, value: float) -> None:
+    def _add_leader(self, trial: int, rank: Rank) -> None:
         """Add a trial to the best ones, whose weights are kept, if it belongs there."""
-        sign = -1 if self.space.objective.goal == "maximize" else 1
-        leaders = {**self._leaders, trial: value}
-        ranked = sorted(leaders, key=lambda number: (sign * leaders[number], number))
+        leaders = {**self._leaders, trial: rank}
+        ranked = sorted(leaders, key=leaders.__getitem__)
         self._leaders = {number: leaders[number] for number in ranked[: self._keep_weights]}

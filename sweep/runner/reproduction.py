@@ -191,8 +191,10 @@ def _train(
                     options["on_event"](message)
                 case TrialOutcome():
                     return message
-                case Lost(failure=failure) if failure is not None:
-                    raise SweepFailedError(f"trial {config.number}: {failure.reason}")
+                case Lost(failure=failure):
+                    if failure is not None and not options["stop"]():
+                        raise SweepFailedError(f"trial {config.number}: {failure.reason}")
+                    pool.resubmit(config, lambda: None)
     raise Interrupted(f"interrupted; {_NOTHING_WRITTEN}")
 
 

@@ -8,10 +8,16 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
-from sweep.errors import DataError, InputError, StoreError, SweepFailedError
+from sweep.errors import (
+    DataError,
+    ForeignStudyError,
+    InputError,
+    StoreError,
+    SweepFailedError,
+)
 from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
 from sweep.runner.argument_rules import read_argument
-from sweep.runner.failures import Failures, ctrl_c_interrupts
+from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
 from sweep.runner.workers import Workers, prepare_workers
@@ -21,6 +27,9 @@ from sweep.study import StudySession
 from sweep.words import DEFAULT_STORAGE, command_words, counted
 
 __all__ = ["Request", "load_study", "resume", "run"]
+
+_DAMAGE = (LookupError, AssertionError, TypeError, ValueError)
+"""What Optuna raises for damaged rows."""
 
 
 def run(
@@ -123,20 +132,30 @@ class Request:
 
         Everything is checked before the first write: a refusal changes nothing.
         """
-        store, name = self.store, self.name
-        study = None
+        callers: list[BaseException] = []
+        options: StudyOptions = {
+            **self.options,
+            "on_event": remember_errors(self.options["on_event"], callers),
+            "stop": remember_errors(self.options["stop"], callers),
+        }
         try:
-            while study is None:
-                study = self._go_on() if store.has_study(name) else self._make()
-        except STORE_FAILURES as error:
-            raise SweepFailedError(
-                f"the sweep cannot continue: {describe_failure(error)}"
-            ) from error
-        except (LookupError, AssertionError, TypeError, ValueError):
+            return replace(self, options=options)._make_or_go_on()
+        except (*STORE_FAILURES, *_DAMAGE) as error:
+            if any(error is raised for raised in callers):
+                raise
+            if isinstance(error, STORE_FAILURES):
+                raise SweepFailedError(
+                    f"the sweep cannot continue: {describe_failure(error)}"
+                ) from error
             # Optuna may have met a damaged row: reading the study explains that better.
-            if store.has_study(name):
-                Store(store.url, to_write=False).read_study(name)
+            if self.store.has_study(self.name):
+                Store(self.store.url, to_write=False).read_study(self.name)
             raise
+
+    def _make_or_go_on(self) -> StudyRecord:
+        study = None
+        while study is None:
+            study = self._go_on() if self.store.has_study(self.name) else self._make()
         return study
 
     def _make(self) -> StudyRecord | None:
@@ -151,12 +170,17 @@ class Request:
                 if store.has_study(name):
                     return None
                 with store.transaction():  # it is made whole or not at all
-                    session = StudySession(storage, name, space, ())
+                    session = StudySession(
+                        storage, name, space, (), num_orders=_num_orders(self.confirms)
+                    )
                     session.enqueue()
                     total = self._total(session, space, asked=self.options["trials"])
                     record = StoredStudy(space.to_json(), workers.data, self.confirms)
                     store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
+                _, unused = store.read_confirmation(study)
+                if unused is not None:
+                    self.options["on_event"](Notice(unused))
                 held.close()
                 return self._train(self._loop(space, study, session, workers))
 
@@ -167,12 +191,14 @@ class Request:
         with store.lock(name):
             study, trials = store.open_study(name)
             space, asked = self._space_of(study)
+            if self.space is None and self._is_done(study, space, asked):
+                return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
                 with store.transaction():  # it continues whole or not at all
-                    session = StudySession(store.storage, name, space, trials)
-                    session.enqueue()
+                    orders = _num_orders(study.confirms)
+                    session = StudySession(store.storage, name, space, trials, num_orders=orders)
                     for trial in again:
                         number = session.enqueue_again(trial.params)
                         store.trials(name).change(number, retry_of=trial.number)
@@ -196,7 +222,7 @@ class Request:
             space,
             recorded,
             is_new=is_new,
-            save_every=cast("float", self.options["checkpoint_every"]),  # in seconds by now
+            save_every=cast(float, self.options["checkpoint_every"]),
             time_limit=self._limit("trial_time_limit", space),
         )
 
@@ -222,17 +248,26 @@ class Request:
     def _require_right_command(self) -> None:
         """Refuse a confirmation, which only `confirm` continues, and a study that is not ours."""
         store, name = self.store, self.name
-        if not store.study_names([name]):
-            raise StoreError(
-                f"study {name!r} is already in {str(store.path)!r} and was not made by sweep, "
-                "or its creation was interrupted; choose another name with --study"
-            )
-        confirms = store.read_confirms(name)
+        try:
+            confirms = store.read_confirms(name)
+        except ForeignStudyError as error:
+            if self.space is None:
+                raise
+            raise ForeignStudyError(
+                f"{error}; choose another name with --study, or another store with --storage"
+            ) from None
         if confirms is not None and self.confirms is None:
             raise InputError(
                 f"study {name!r} confirms {confirms.study!r}: continue with "
                 f"`{command_words('confirm', confirms.study, store.url)}`"
             )
+
+    def _is_done(self, study: StudyRecord, space: SearchSpace, asked: int | None) -> bool:
+        """Whether a study has ended by its number of trials, and nothing more is asked of it."""
+        if study.finished_by != "trials" or asked is None or asked > len(study.trials):
+            return False
+        changes_weights = self.options["keep_weights"] not in (None, study.keep_weights)
+        return not (self._failed_to_retry(study, space) or changes_weights)
 
     def _failed_to_retry(self, study: StudyRecord, space: SearchSpace) -> list[TrialRecord]:
         """The failed trials to run again, unless the others exceed `max_failures`."""
@@ -296,7 +331,7 @@ class Request:
             store=self.store,
             session=session,
             study=study,
-            failures=Failures(self._limit("max_failures", space), num_failed),
+            failures=Failures(self._limit("max_failures", space), num_failed, space),
             pool=workers.pool,
             fingerprint=workers.data.fingerprint,
             timeout=self._limit("timeout", space),
@@ -322,6 +357,11 @@ class Request:
         if self.confirms is not None:
             return command_words("confirm", self.confirms.study, self.store.url)
         return command_words("resume", self.name, self.store.url)
+
+
+def _num_orders(confirms: Confirms | None) -> int:
+    """How many orders of the examples there are: one for each seed of a confirmation."""
+    return 1 if confirms is None else confirms.num_seeds
 
 
 def _require_same_data(study: StudyRecord, found: str) -> None:

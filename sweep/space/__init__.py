@@ -1,9 +1,11 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
+from sweep.space.advice import advice, advice_lines
 from sweep.space.domains import (
     Choices,
     Range,
     default_words,
+    domain_words,
     is_stepped,
     nearest_step,
     step_value,
@@ -24,7 +26,10 @@ __all__ = [
     "Range",
     "SearchSpace",
     "Suggester",
+    "advice",
+    "advice_lines",
     "default_words",
+    "domain_words",
     "effective_parameters",
     "is_stepped",
     "load_space",

@@ -39,6 +39,7 @@ from sweep.space.base import (
     shorten,
     text_number,
 )
+from sweep.words import number_words
 
 __all__ = [
     "Choices",
@@ -46,6 +47,7 @@ __all__ = [
     "Domain",
     "Range",
     "default_words",
+    "domain_words",
     "full_meaning",
     "is_stepped",
     "max_epochs",
@@ -215,6 +217,23 @@ def default_words(default: DefaultBy) -> str:
     """A dependent default in words: `0.001 with optimizer adamw, 0.05 with sgd`."""
     cases = ", ".join(f"{value:g} with {name}" for name, value in default.values.items())
     return cases.replace("with ", f"with {default.parent} ", 1)
+
+
+def domain_words(domain: Domain) -> str:
+    """A domain in words: `0.01 to 1, logarithmic`."""
+    if isinstance(domain, Choices):
+        words = "one of " + ", ".join(map(number_words, domain.choices))
+    elif isinstance(domain, Range):
+        words = f"{number_words(domain.low)} to {number_words(domain.high)}"
+        words += f" in steps of {number_words(domain.step)}" if domain.step else ""
+        words += ", logarithmic" if domain.log else ""
+    elif isinstance(domain, DefaultBy):
+        return default_words(domain)
+    else:
+        return number_words(domain)
+    if domain.when:
+        words += " when " + " and ".join(f"{k} is {v}" for k, v in domain.when.items())
+    return words
 
 
 def size(domain: Domain) -> int | None:

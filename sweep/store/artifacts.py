@@ -8,10 +8,13 @@ written, and no symbolic link in it is followed. Only the folder of all studies 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import shutil
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from sweep.errors import StoreError
@@ -22,7 +25,9 @@ __all__ = [
     "checkpoint_file",
     "checkpoint_files",
     "delete_files",
+    "delete_folder",
     "is_link",
+    "open_plain_file",
     "read_file",
     "read_plain_file",
     "stray_files",
@@ -123,23 +128,35 @@ def write_plain_file(path: Path, content: bytes) -> None:
 
 
 def read_file(path: Path, sha256: str) -> bytes | None:
-    """A file's content, or None if it is missing or differs from its digest."""
-    try:
-        content = read_plain_file(path)
-    except OSError:
-        return None
-    return content if hashlib.sha256(content).hexdigest() == sha256 else None
+    """The content with this digest, or None if neither the file nor a copy of it has it.
+
+    A store that was renamed or copied finds what stayed in the folder of another one beside it.
+    """
+    study, beside = path.parent, path.parents[2]
+    others = beside.glob(f"*.artifacts/{escape(study.name)}/{path.name}")
+    for file in itertools.chain([path], (f for f in others if not is_link(f.parent))):
+        with suppress(OSError):
+            content = read_plain_file(file)
+            if hashlib.sha256(content).hexdigest() == sha256:
+                return content
+    return None
 
 
 def read_plain_file(path: Path) -> bytes:
     """A file's content; raises an `OSError` if it is missing or not a regular file."""
+    with os.fdopen(open_plain_file(path), "rb") as file:
+        return file.read()
+
+
+def open_plain_file(path: Path) -> int:
+    """A descriptor for reading; raises an `OSError` if it is missing or not a regular file."""
     if is_link(path):
         raise OSError(f"{str(path)!r} is a symbolic link")
     descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT | _BINARY)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{str(path)!r} is not a regular file")
-        return file.read()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{str(path)!r} is not a regular file")
+    return descriptor
 
 
 def delete_files(files: Iterator[Path], *, keep: Collection[Path] = ()) -> None:
@@ -147,6 +164,12 @@ def delete_files(files: Iterator[Path], *, keep: Collection[Path] = ()) -> None:
     for file in list(files):
         if file not in keep and (is_link(file) or not file.is_dir()):
             file.unlink(missing_ok=True)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a study's folder, which may be missing. Links in it are deleted, not followed."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def _sync_names(folder: Path) -> None:

@@ -5,9 +5,8 @@ These repeat part of the records without a digest, so that only a comparison fin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields, replace
-from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
@@ -31,7 +30,9 @@ from sweep.store.digests import checked
 from sweep.store.stored import StoredStudy, StoredTrial, differences, trial_summary
 from sweep.study import PRUNED
 
-__all__ = ["complete_config", "require_summary", "study_record"]
+__all__ = ["complete_config", "study_record"]
+
+_OF_OURS = {"seed", "epochs_run"}  # user attributes of every trial that sweep has ended
 
 
 def study_record(
@@ -44,6 +45,9 @@ def study_record(
 ) -> StudyRecord:
     """A study: its record, and what Optuna stores of it and its trials.
 
+    A trial without a record of its own is another program's. Only what the space enqueues has none
+    before it is asked for.
+
     Raises:
         LookupError | TypeError | ValueError: something is not what was written.
     """
@@ -53,38 +57,64 @@ def study_record(
     if stored.confirms is not None:
         _check_confirms(stored.confirms, name)
     values = {field.name: getattr(stored, field.name) for field in fields(stored)}
-    records = _trial_records(trials, name, objective, stored.space["model"])
+    records, foreign = _trial_records(trials, stored, objective)
     record = StudyRecord(
-        name=name, state=StudyState.RUNNING, objective=objective, trials=records, **values
+        name=name,
+        state=StudyState.RUNNING,
+        objective=objective,
+        trials=records,
+        foreign=foreign,
+        **values,
     )
     return record if is_locked else replace(record, state=record.state_at_rest)
 
 
 def _trial_records(
-    trials: Iterable[FrozenTrial], owner: str, objective: Objective, model: str
-) -> tuple[TrialRecord, ...]:
+    trials: Iterable[FrozenTrial], study: StoredStudy, objective: Objective
+) -> tuple[tuple[TrialRecord, ...], tuple[int, ...]]:
+    """The study's own trials, and the numbers of the others."""
     ranges: dict[str, BaseDistribution] = {}
     records: list[TrialRecord] = []
+    foreign: list[int] = []
     for number, trial in enumerate(trials):
         try:
             _compare("number", trial.number, number)
+            record = _own_record(trial, study)
+            if record is None:
+                foreign.append(number)
+                continue
             for name, distribution in trial.distributions.items():
                 known = ranges.setdefault(name, distribution)
                 _compare(f"range of {name}", distribution, known)
-            records.append(_trial_record(trial, owner, objective, model))
+            records.append(_trial_record(trial, record, objective, study.space["model"]))
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"trial {number}: {one_line(error)}") from None
-    return tuple(records)
+    return tuple(records), tuple(foreign)
 
 
-def _trial_record(trial: FrozenTrial, owner: str, objective: Objective, model: str) -> TrialRecord:
-    stored = checked((owner, trial.number), StoredTrial, trial.system_attrs) or StoredTrial()
+def _own_record(trial: FrozenTrial, study: StoredStudy) -> StoredTrial | None:
+    """The record of a trial, or None if the trial is not this study's."""
+    found = checked(StoredTrial, trial.system_attrs)
+    if found is not None:
+        owner, record = found
+        return record if owner == [study.identity, trial.number] else None
+    if trial.user_attrs.keys() >= _OF_OURS:
+        raise ValueError("its record is missing")
+    is_enqueued = trial.number < len(study.space["enqueue"])
+    return StoredTrial() if is_enqueued and trial.state is OptunaState.WAITING else None
+
+
+def _trial_record(
+    trial: FrozenTrial, stored: StoredTrial, objective: Objective, model: str
+) -> TrialRecord:
     config = complete_config(stored.config, model) if stored.config else None
     state = TrialState[trial.state.name]
+    if _was_ended_by_another(trial, stored):
+        stored, state = replace(stored, outcome=None, paused_at=None), TrialState.FAIL
     if stored.paused_at is not None:
         _compare_paused(trial, stored, stored.paused_at)
         state = TrialState.PAUSED if state is TrialState.RUNNING else state
-    if trial.state.is_finished():
+    if state is TrialState[trial.state.name] and trial.state.is_finished():
         _compare_ended(trial, state, stored, objective)
     if config is not None:
         _compare("number", config.number, trial.number)
@@ -119,18 +149,19 @@ def complete_config(config: TrialConfig, model: str) -> TrialConfig:
     return replace(config, params=params)
 
 
-def require_summary(
-    summary: Mapping[str, str | int | float | None], attributes: Mapping[str, Any]
-) -> None:
-    """Raise a `ValueError` unless user attributes repeat what the record says."""
-    for key, value in differences(summary, attributes).items():
-        raise ValueError(_contradiction(key, attributes.get(key), value))
+def _was_ended_by_another(trial: FrozenTrial, stored: StoredTrial) -> bool:
+    """Whether another program told Optuna how a trial ended that was waiting, running or paused."""
+    state = trial.state
+    if stored.outcome is None:
+        return state in (OptunaState.COMPLETE, OptunaState.PRUNED)
+    is_paused = stored.paused_at is not None and stored.outcome.state is TrialState.PRUNED
+    return is_paused and state in (OptunaState.COMPLETE, OptunaState.FAIL)
 
 
 def _compare_paused(trial: FrozenTrial, stored: StoredTrial, epoch: int) -> None:
     outcome = stored.outcome
-    if trial.state not in (OptunaState.RUNNING, OptunaState.PRUNED):
-        raise ValueError(f"it is {trial.state.name} and paused")
+    if trial.state is OptunaState.WAITING:
+        raise ValueError("it is WAITING and paused")
     if epoch not in trial.intermediate_values:
         raise ValueError(f"it was paused after epoch {epoch!r}, which it did not report")
     if outcome is None or not outcome.history:
@@ -157,9 +188,8 @@ def _compare_ended(
     if stored.outcome is not None:
         _compare_outcome(trial, state, stored.outcome, objective)
         _compare("reports", dict(sorted(trial.intermediate_values.items())), stored.reports)
-    elif state is not TrialState.FAIL:
-        raise ValueError(f"it is {state} and has no outcome")
-    require_summary(trial_summary(stored), trial.user_attrs)
+    for key, value in differences(trial_summary(stored), trial.user_attrs).items():
+        raise ValueError(_contradiction(key, trial.user_attrs.get(key), value))
 
 
 def _compare_outcome(

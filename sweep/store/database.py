@@ -19,7 +19,7 @@ from sqlalchemy.pool import StaticPool
 from sweep.errors import StoreError
 from sweep.store.connection import BatchConnection
 from sweep.store.database_file import LOCK_WAIT_SECONDS
-from sweep.store.diagnosis import STORE_FAILURES, describe_failure, reading
+from sweep.store.diagnosis import STORE_FAILURES, describe_failure, is_full, reading
 from sweep.store.lock import making_lock
 
 __all__ = ["Database"]
@@ -49,11 +49,13 @@ class Database:
 
         Raises:
             StoreError: the file is not one that this version of Optuna can use.
+            OSError | sqlite3.Error | SQLAlchemyError: the disk is full.
         """
-        with reading(self.path, f"the store {str(self.path)!r}"):
+        is_making = self.to_write and not self.exists
+        with reading(self.path, f"the store {str(self.path)!r}", to_write=is_making):
             try:
                 # Two processes that create the tables at the same time would both fail.
-                if self.to_write and not self.exists:
+                if is_making:
                     # All or none: Optuna skips a table that exists, and with it the index that
                     # keeps the names of studies unique.
                     with making_lock(self._root), self.connection.batch():
@@ -61,6 +63,8 @@ class Database:
                 else:
                     storage = self._open()
             except STORE_FAILURES as error:
+                if is_making and is_full(error):
+                    raise
                 raise StoreError(
                     f"the store {str(self.path)!r} cannot be used: {describe_failure(error)}"
                 ) from None

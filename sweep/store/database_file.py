@@ -30,6 +30,7 @@ __all__ = [
     "made_tables",
     "open_file",
     "read_header",
+    "real_path",
     "require_free",
     "tables_of",
 ]
@@ -76,6 +77,23 @@ def database_path(url: str) -> Path:
     return Path(os.path.expanduser(match[1]))  # noqa: PTH111 - that of `Path` may raise
 
 
+def real_path(path: Path) -> Path:
+    """The absolute path of a store's file, which need not exist, with all links resolved.
+
+    Lock, weights and checkpoints lie beside it, whatever the file is called.
+
+    Raises:
+        StoreError: the current folder, which a relative path starts from, is gone.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except FileNotFoundError:
+        raise StoreError(
+            f"the store {str(path)!r} cannot be found: the current folder was deleted; change to "
+            "another one, or name an absolute path with --storage"
+        ) from None
+
+
 def check_file(path: Path, *, to_write: bool) -> bool:
     """Whether there is a store, which can be used. To write, it may be missing.
 
@@ -98,6 +116,12 @@ def check_file(path: Path, *, to_write: bool) -> bool:
         raise StoreError(
             f"the store {str(path)!r} is a database of another program (its tables: {shown}); "
             "name another with --storage"
+        )
+    if to_write and path.stat().st_nlink > 1:
+        # Locks and SQLite's journal lie beside one name: writes through two would damage the file.
+        raise StoreError(
+            f"the store {str(path)!r} has a second name (a hard link), under which another driver "
+            f"could write to it; make it a file of its own: copy it, and move the copy to its place"
         )
     if to_write and not os.access(path, os.W_OK):
         raise StoreError(f"the store {str(path)!r} is read-only; name another with --storage")

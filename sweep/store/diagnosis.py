@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweep.errors import StoreError
 from sweep.store.connection import LostTransactionError
 
-__all__ = ["STORE_FAILURES", "describe_failure", "is_busy", "one_line", "reading"]
+__all__ = ["STORE_FAILURES", "describe_failure", "is_busy", "is_full", "one_line", "reading"]
 
 STORE_FAILURES = (OSError, sqlite3.Error, SQLAlchemyError, StorageInternalError)
 """What a store raises when it can no longer be read or written: a full disk, a lost folder."""
@@ -94,6 +94,13 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
         ) from None
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk is full: the work fails, whatever was asked for."""
+    return _has_code(error, {sqlite3.SQLITE_FULL}) or any(
+        isinstance(cause, OSError) and cause.errno in _NO_ROOM for cause in _causes(error)
+    )
 
 
 def is_busy(error: BaseException) -> bool:

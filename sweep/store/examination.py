@@ -7,11 +7,11 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.errors import StoreError
+from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import artifacts
 from sweep.store.database_file import (
@@ -23,6 +23,7 @@ from sweep.store.database_file import (
     made_tables,
     open_file,
     read_header,
+    real_path,
     require_free,
     tables_of,
 )
@@ -30,6 +31,7 @@ from sweep.store.diagnosis import one_line
 from sweep.store.lock import network_warning
 from sweep.store.store import Store
 from sweep.store.trials import Trials
+from sweep.words import command_words, foreign_words
 
 __all__ = ["Examination", "Finding", "StudyExamination", "examine"]
 
@@ -111,6 +113,7 @@ class _Examiner:
     def __init__(self, url: str) -> None:
         self.url = url
         self.path = database_path(url)
+        self._file = real_path(self.path)
         self.integrity: list[str] = []
         self.schema: str | None = None
         self.studies: list[StudyExamination] = []
@@ -131,8 +134,8 @@ class _Examiner:
                 "damaged"
             )
         else:
-            with _readable(self.path) as (file, problem):
-                if file != self.path or problem:
+            with _readable(self._file) as (file, problem):
+                if file != self._file or problem:
                     yield Finding(
                         "a driver died in the middle of a write",
                         "nothing: the next command that opens the store rolls that write back",
@@ -197,7 +200,7 @@ class _Examiner:
                 yield replace(finding, study=name)
         if self.integrity:
             return  # a folder may belong to a study that cannot be read
-        folders, problems = _listed(artifacts.artifacts_root(self.path))
+        folders, problems = _listed(artifacts.artifacts_root(self._file))
         for folder in folders:
             if folder.name not in names and (folder.is_dir() or artifacts.is_link(folder)):
                 yield Finding(
@@ -208,15 +211,21 @@ class _Examiner:
 
     def _examine_study(self, store: Store, name: str) -> Iterator[Finding]:
         try:
-            if not store.study_names([name]):
-                self.studies.append(StudyExamination(name, None, None, is_ours=False))
-                return
             record, trials = store.read_study(name), store.trials(name)
+        except ForeignStudyError as error:
+            self.studies.append(StudyExamination(name, None, None, is_ours=False))
+            yield Finding(str(error), "nothing: the other studies do not need it")
+            return
         except StoreError as error:
             self.studies.append(StudyExamination(name, None, None))
             yield self._broken(str(error).split("; `sweep doctor")[0])
             return
         self.studies.append(StudyExamination(name, record.state, len(record.trials)))
+        if record.foreign:
+            yield Finding(
+                foreign_words(record.foreign), "nothing: no command takes them into account"
+            )
+        yield from self._examine_ties(store, record)
         yield from _examine_weights(trials, record)
         if record.state is StudyState.RUNNING:
             return  # a driver needs what would otherwise be orphaned or left over
@@ -250,6 +259,25 @@ class _Examiner:
                 )
         yield from problems
 
+    def _examine_ties(self, store: Store, record: StudyRecord) -> Iterator[Finding]:
+        """User attributes and a confirmation that do not fit the study."""
+        changed = store.changed_attributes(record.name)
+        if changed:
+            yield Finding(
+                f"another program changed what the study shows of itself: {', '.join(changed)}",
+                "nothing: sweep reads its own record, and the next `sweep resume` shows it again",
+            )
+        if record.confirms is None:
+            with suppress(StoreError):  # one that is damaged is examined by itself
+                _, unused = store.read_confirmation(record)
+                if unused is not None:
+                    yield Finding(unused, "delete that study if it is not needed")
+        elif record.confirms.study not in store.all_names():
+            yield Finding(
+                f"it confirms study {record.confirms.study!r}, which is not in the store",
+                f"`{command_words('delete', record.name, self.url)}` deletes it",
+            )
+
 
 @contextmanager
 def _readable(path: Path) -> Iterator[tuple[Path, str]]:
@@ -257,9 +285,11 @@ def _readable(path: Path) -> Iterator[tuple[Path, str]]:
     if not has_unfinished_write(path):
         yield path, ""
         return
-    with tempfile.TemporaryDirectory(prefix="sweep-doctor-") as folder:
-        copy, problem = Path(folder) / "copy.db", ""
+    with ExitStack() as stack:
+        copy, problem = path, ""
         try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sweep-doctor-"))
+            copy = Path(folder) / "copy.db"
             shutil.copyfile(path, copy)
             shutil.copyfile(f"{path}-journal", f"{copy}-journal")
             with open_file(copy, "rw") as connection:
@@ -272,18 +302,23 @@ def _readable(path: Path) -> Iterator[tuple[Path, str]]:
 def _examine_weights(trials: Trials, record: StudyRecord) -> Iterator[Finding]:
     """Weights of the best trials that are missing, and weights that differ from the record."""
     files = sorted(artifacts.weights_files(trials.folder))
-    recorded = [n for n in record.with_weights if trials.recorded_weights(n)]
-    if recorded and not files:
+    recorded = sorted(n for n in record.with_weights if trials.recorded_weights(n))
+    missing = [
+        number
+        for number in recorded
+        if artifacts.weights_file(trials.folder, number) not in files
+        and trials.read_weights(number) is None
+    ]
+    if missing == recorded and recorded and not files:
         yield Finding(
             f"there are no weights beside the store in {str(trials.folder)!r}",
-            "nothing, if the store was copied without them: no figure or report needs them",
+            "nothing, if they are not needed, as for reports; if the store was moved or copied, "
+            "move or copy the folder that lay beside it, too: its name ends in .artifacts",
         )
         return
-    for number in sorted(recorded):
-        file = artifacts.weights_file(trials.folder, number)
-        if not artifacts.is_link(file) and not file.exists():
-            what = f"the weights of trial {number} are missing"
-            yield Finding(what, _WEIGHTS_ADVICE, is_damage=True)
+    for number in missing:
+        what = f"the weights of trial {number} are missing"
+        yield Finding(what, _WEIGHTS_ADVICE, is_damage=True)
     for file in files:
         digits = file.name.removeprefix("trial-").removesuffix(".safetensors")
         number = int(digits) if digits.isdecimal() else -1

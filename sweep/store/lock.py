@@ -5,6 +5,7 @@ On network file systems such locks are unreliable, which a warning says.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -17,7 +18,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.errors import StoreError, StudyLockedError
-from sweep.store.artifacts import is_link, read_plain_file, write_plain_file
+from sweep.store.artifacts import (
+    artifacts_root,
+    is_link,
+    open_plain_file,
+    read_plain_file,
+    write_plain_file,
+)
+from sweep.store.diagnosis import is_full
 
 __all__ = ["is_locked", "making_lock", "network_warning", "study_lock"]
 
@@ -25,7 +33,7 @@ _LOCK = "driver.lock"
 _HOLDER = "driver.json"
 _MAKING = "making.lock"
 _MOUNTS = Path("/proc/self/mounts")
-_PATIENCE_SECONDS = 0.5  # `is_locked` of another process holds the lock for an instant
+_PATIENCE_SECONDS = 0.5  # `is_locked` of another process shares the lock for an instant
 
 _NETWORK = {
     "9p", "acfs", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "davfs", "drvfs", "gfs", "gfs2",
@@ -43,6 +51,7 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
     Raises:
         StudyLockedError: another driver holds the study.
         StoreError: the folder cannot be written, or the lock's file is a link.
+        OSError: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,6 +64,8 @@ def study_lock(folder: Path, study: str) -> Iterator[None]:
             "--study NAME` makes another study)"
         ) from None
     except OSError as error:
+        if is_full(error):
+            raise
         raise StoreError(
             f"the study's folder {str(folder)!r} cannot be written: {error.strerror}; name "
             "another place with --storage"
@@ -86,30 +97,35 @@ def making_lock(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a driver holds the study now."""
-    if is_link(folder / _LOCK) or not (folder / _LOCK).exists():
-        return False  # no driver locks through a link
-    lock = FileLock(folder / _LOCK)
+    """Whether a driver holds the study now. Any number of processes may ask at the same time."""
     try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
+        descriptor = open_plain_file(folder / _LOCK)
     except OSError:
-        return False  # a folder that cannot be written holds no driver
+        return False  # there is none, and no driver locks through a link
+    with os.fdopen(descriptor):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
 
 
 def network_warning(path: Path) -> str | None:
-    """A warning if a store, which need not exist yet, is on a network file system."""
-    kind = _file_system(path)
-    if kind is None or kind not in _NETWORK:
-        return None
-    return (
-        f"the store {str(path)!r} is on a network file system ({kind}), where locks and writes are "
-        "often unreliable: two drivers could work on one study at the same time, and a crash could "
-        "damage the file; put the store on a local disk with --storage and copy it when the sweep "
-        "is done"
-    )
+    """A warning if a store, or its folder with the locks, is on a network file system.
+
+    Neither need exist yet, and the folder may be a link or a mount of its own.
+    """
+    places = {"store": path, "store's folder": artifacts_root(Path(os.path.realpath(path)))}
+    for what, place in places.items():
+        kind = _file_system(place)
+        if kind in _NETWORK:
+            return (
+                f"the {what} {str(place)!r} is on a network file system ({kind}), where locks and "
+                "writes are often unreliable: two drivers could work on one study at the same "
+                "time, and a crash could damage the file; put the store on a local disk with "
+                "--storage and copy it when the sweep is done"
+            )
+    return None
 
 
 def _refuse_link(path: Path) -> None:

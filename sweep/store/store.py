@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +14,25 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from sweep.codec import to_plain
-from sweep.errors import StoreError
-from sweep.records import Confirms, StudyRecord, TestReading, confirmation_name
+from sweep.errors import ForeignStudyError, StoreError
+from sweep.records import (
+    Confirms,
+    StudyRecord,
+    TestReading,
+    candidate_runs,
+    confirmation_name,
+)
 from sweep.store import artifacts
-from sweep.store.consistency import require_summary, study_record
+from sweep.store.consistency import study_record
 from sweep.store.database import Database
-from sweep.store.database_file import check_file, database_path
+from sweep.store.database_file import check_file, database_path, real_path
 from sweep.store.diagnosis import reading
 from sweep.store.digests import checked, with_digest
 from sweep.store.lock import is_locked, study_lock
 from sweep.store.stored import FORMAT, FORMAT_VERSION, StoredStudy, differences, study_summary
 from sweep.store.trials import Trials
-from sweep.study import RECORD
+from sweep.study import RECORD, left_out
+from sweep.words import command_words
 
 __all__ = ["Store"]
 
@@ -45,9 +52,10 @@ class Store:
     def __init__(self, url: str, *, to_write: bool, unchecked: Path | None = None) -> None:
         self.url = url
         self.path = database_path(url)
+        self._file = real_path(self.path)
         self._database = Database(
-            unchecked or self.path,
-            artifacts.artifacts_root(self.path),
+            unchecked or self._file,
+            artifacts.artifacts_root(self._file),
             to_write=to_write,
             exists=unchecked is not None or check_file(self.path, to_write=to_write),
         )
@@ -92,15 +100,6 @@ class Store:
         with reading(self.path, what, to_write=self._database.to_write):
             return sorted(optuna.get_all_study_names(self.storage))
 
-    def study_names(self, among: Collection[str] | None = None) -> list[str]:
-        """Names of the studies that sweep made, in order; only of some if these are given.
-
-        Raises:
-            StoreError: one of them is damaged, or made by another version.
-        """
-        names = self.all_names() if among is None else sorted(among)
-        return [name for name in names if self._stored(name) is not None]
-
     def has_study(self, name: str) -> bool:
         """Whether there is a study of this name, of sweep or not."""
         return name in self.all_names()
@@ -109,17 +108,12 @@ class Store:
         """The record of a study of sweep.
 
         Raises:
+            ForeignStudyError: another program made it, or copied it under this name.
             StoreError: there is none of this name, or it is damaged.
         """
-        if self.has_study(name):
-            stored = self._stored(name)
-            if stored is not None:
-                return stored
-            raise StoreError(
-                f"study {name!r} in {str(self.path)!r} was not made by sweep: it has no search "
-                "space"
-            )
-        names = self.study_names()
+        names = self.all_names()
+        if name in names:
+            return self._stored(name)
         there = f"it has {', '.join(names)}" if names else "it has none"
         if not self.path.exists():
             there = "there is no such file"
@@ -135,7 +129,8 @@ class Store:
             shown, _ = self._database.study_attributes(study_id)
             missing = differences(study_summary(study), shown)
             self._database.set_user_attributes("study", study_id, missing)
-            storage.set_study_system_attr(study_id, RECORD, with_digest([name], to_plain(study)))
+            record = with_digest([study.identity, name], to_plain(study))
+            storage.set_study_system_attr(study_id, RECORD, record)
 
     def change_study(self, name: str, **changes: Any) -> None:
         """Change fields of a study's `StoredStudy`."""
@@ -163,6 +158,7 @@ class Store:
         """Everything about a study, and its trials for a `StudySession`, without our records.
 
         Raises:
+            ForeignStudyError: another program made it, or copied it under this name.
             StoreError: there is no such study, or what it holds cannot be understood.
         """
         stored = self.require_study(name)
@@ -176,30 +172,90 @@ class Store:
                 _keep_bare(self._whole_trials(study_id), bare),
                 is_locked=is_locked(self._folder(name)),
             )
-            return record, bare
+        own = {trial.number: trial.state.name for trial in record.trials}
+        for number, trial in enumerate(bare):
+            is_foreign = number not in own
+            if is_foreign or (own[number] == "FAIL" != trial.state.name):
+                bare[number] = left_out(number, is_foreign=is_foreign)
+        return record, bare
 
-    def read_confirmation(self, search: str) -> StudyRecord | None:
-        """The study that confirms a search, or None; raises what `open_study` raises."""
-        name = confirmation_name(search)
-        if not (self.has_study(name) and self.study_names([name])):
-            return None
-        runs = self.read_study(name)
-        return runs if runs.confirms is not None and runs.confirms.study == search else None
+    def read_confirmation(self, search: StudyRecord) -> tuple[StudyRecord | None, str | None]:
+        """The study that confirms a search, and why a study of its name is not used.
+
+        Names alone prove nothing: another search may have had this one's.
+
+        Raises:
+            StoreError: what `open_study` raises.
+        """
+        name = confirmation_name(search.name)
+        if not self.has_study(name):
+            return None, None
+        try:
+            runs = self.read_study(name)
+        except ForeignStudyError as error:
+            return None, f"{error}; it is not used"
+        confirms = runs.confirms
+        if confirms is None:
+            return None, f"study {name!r} is a search of its own, and confirms nothing"
+        if confirms.study != search.name:
+            return None, f"study {name!r} confirms study {confirms.study!r}"
+        if confirms.identity != search.identity:
+            return None, (
+                f"study {name!r} confirms an earlier study named {search.name!r}, not this one; it "
+                f"is not used, and `{command_words('delete', name, self.url)}` deletes it"
+            )
+        if not _repeats(runs, search):
+            return None, (
+                f"study {name!r} repeats other configurations than study {search.name!r} has; it "
+                "is not used"
+            )
+        return runs, None
+
+    def require_own(self, name: str) -> None:
+        """Raise a `StoreError` unless there is a study with anything that sweep writes."""
+        if self.has_study(name):
+            with self._reading(name):
+                study_id = self.storage.get_study_id_from_name(name)
+                shown, system = self._database.study_attributes(study_id)
+            if RECORD in system or any(key.startswith("sweep_") for key in shown):
+                return
+        self.require_study(name)
+
+    def delete_studies(self, names: Iterable[str]) -> None:
+        """Delete studies, all or none. Hold their locks."""
+        with self.transaction():
+            for name in names:
+                self.storage.delete_study(self.storage.get_study_id_from_name(name))
+
+    def changed_attributes(self, name: str) -> list[str]:
+        """Keys of the user attributes of a study that do not repeat what its record says."""
+        study_id = self.storage.get_study_id_from_name(name)
+        shown, _ = self._database.study_attributes(study_id)
+        return sorted(differences(study_summary(self.require_study(name)), shown))
 
     # ------------------------------------------------------------ plumbing
 
-    def _stored(self, name: str) -> StoredStudy | None:
-        """The record of a study, or None if another program made the study."""
+    def _stored(self, name: str) -> StoredStudy:
         with self._reading(name):
             study_id = self.storage.get_study_id_from_name(name)
             shown, system = self._database.study_attributes(study_id)
             self._check_format(name, shown, RECORD in system)
-            stored = checked([name], StoredStudy, system)
-            if stored is not None:
-                require_summary(study_summary(stored), shown)
-            elif FORMAT in shown:
+            found = checked(StoredStudy, system)
+            if found is None and FORMAT in shown:
                 raise ValueError("its record is missing")
-            return stored
+        if found is None:
+            raise ForeignStudyError(
+                f"study {name!r} in {str(self.path)!r} was not made by sweep: it has no search "
+                "space"
+            )
+        (_, original), stored = found
+        if original != name:
+            raise ForeignStudyError(
+                f"study {name!r} in {str(self.path)!r} is a copy of study {original!r} that "
+                f"another program made; sweep leaves it out: use {original!r} or, if that is gone, "
+                f"give the copy its name with optuna.copy_study"
+            )
+        return stored
 
     def _check_format(self, name: str, shown: dict[str, Any], has_record: bool) -> None:
         version = shown.get(FORMAT, FORMAT_VERSION)
@@ -209,10 +265,9 @@ class Store:
             raise ValueError(f"{FORMAT!r} must be a number; found {version!r}")  # noqa: TRY004
         if version != FORMAT_VERSION:
             age = "a newer" if version > FORMAT_VERSION else "an earlier"
-            raise StoreError(
+            raise ForeignStudyError(
                 f"study {name!r} in {str(self.path)!r} was made by {age} version of sweep (format "
-                f"{version}; this one reads {FORMAT_VERSION}); use that version, or another store "
-                "with --storage"
+                f"{version}; this one reads {FORMAT_VERSION}); use that version"
             )
 
     def _whole_trials(self, study_id: int) -> Iterator[FrozenTrial]:
@@ -229,7 +284,7 @@ class Store:
         return reading(self.path, what, to_write=self._database.to_write)
 
     def _folder(self, study: str) -> Path:
-        return artifacts.artifacts_folder(self.path, study)
+        return artifacts.artifacts_folder(self._file, study)
 
 
 def _keep_bare(trials: Iterable[FrozenTrial], kept: list[FrozenTrial]) -> Iterator[FrozenTrial]:
@@ -240,3 +295,13 @@ def _keep_bare(trials: Iterable[FrozenTrial], kept: list[FrozenTrial]) -> Iterat
         lean.system_attrs = {k: v for k, v in trial.system_attrs.items() if k != RECORD}
         kept.append(lean)
         yield trial
+
+
+def _repeats(runs: StudyRecord, search: StudyRecord) -> bool:
+    """Whether each run of a confirmation has the configuration of its candidate."""
+    params = {trial.number: trial.params for trial in search.trials}
+    return all(
+        not run.params or run.params == params.get(candidate)
+        for candidate, repeated in candidate_runs(runs).items()
+        for run in repeated
+    )

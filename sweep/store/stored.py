@@ -7,8 +7,9 @@ summarise it for those tools.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from sweep.records import (
     KEPT_WEIGHTS,
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 FORMAT = "sweep_format"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 Plain = str | int | float | None
 
@@ -52,6 +53,7 @@ class StoredStudy:
     workers: WorkerChoices | None = None
     finished_by: str | None = None
     test_readings: tuple[TestReading, ...] = ()
+    identity: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)

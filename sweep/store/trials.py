@@ -19,7 +19,13 @@ from sweep.store import artifacts
 from sweep.store.consistency import complete_config
 from sweep.store.database import Database
 from sweep.store.digests import checked, with_digest
-from sweep.store.stored import StoredCheckpoint, StoredTrial, differences, trial_summary
+from sweep.store.stored import (
+    StoredCheckpoint,
+    StoredStudy,
+    StoredTrial,
+    differences,
+    trial_summary,
+)
 from sweep.study import RECORD
 
 __all__ = ["Trials"]
@@ -168,15 +174,18 @@ class Trials:
         self._database.set_user_attributes("trial", self._id(outcome.trial), shown)
 
     def _write(self, trial: int, record: StoredTrial) -> None:
-        stored = with_digest((self._name, trial), to_plain(record))
+        stored = with_digest((self._identity, trial), to_plain(record))
         self._database.storage.set_trial_system_attr(self._id(trial), RECORD, stored)
 
     def _record(self, trial: int) -> StoredTrial:
         attributes = self._database.storage.get_trial_system_attrs(self._id(trial))
         try:
-            return checked((self._name, trial), StoredTrial, attributes) or StoredTrial()
+            owner, record = checked(StoredTrial, attributes) or (None, StoredTrial())
         except ValueError as error:
             raise ValueError(f"trial {trial}: {error}") from None
+        if owner not in (None, [self._identity, trial]):
+            raise ValueError(f"trial {trial}: its record is that of another trial")
+        return record
 
     def _id(self, trial: int) -> int:
         if trial not in self._ids:
@@ -189,6 +198,13 @@ class Trials:
     @cached_property
     def _study_id(self) -> int:
         return self._database.storage.get_study_id_from_name(self._name)
+
+    @cached_property
+    def _identity(self) -> str:
+        found = checked(StoredStudy, self._database.study_attributes(self._study_id)[1])
+        if found is None:
+            raise ValueError(f"study {self._name!r} has no record")
+        return found[1].identity
 
     def _checkpoint_file(self, trial: int, entry: StoredCheckpoint) -> Path:
         return artifacts.checkpoint_file(self.folder, trial, entry.sha256)

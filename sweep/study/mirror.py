@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -16,10 +17,30 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepFailedError
 
-__all__ = ["RECORD", "StudyMirror"]
+__all__ = ["FOREIGN", "RECORD", "StudyMirror", "left_out"]
 
 RECORD = "sweep:record"
 """The system attribute in which the store keeps its record of a study or a trial."""
+
+FOREIGN = "sweep:foreign"
+"""The system attribute that marks another program's trials, in memory only."""
+
+
+def left_out(number: int, *, is_foreign: bool) -> FrozenTrial:
+    """A trial that holds a number, and from which nothing is learnt."""
+    return FrozenTrial(
+        number=number,
+        trial_id=-1,
+        state=TrialState.FAIL,
+        value=None,
+        datetime_start=None,
+        datetime_complete=datetime.now(),
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={FOREIGN: True} if is_foreign else {},
+        intermediate_values={},
+    )
 
 
 class StudyMirror(InMemoryStorage):
@@ -56,17 +77,13 @@ class StudyMirror(InMemoryStorage):
     # ------------------------------------------------------------ writes: the store first
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Create a trial; raises a `SweepFailedError` if another program has added some."""
+        """Create a trial, after those that another program has added meanwhile."""
         store_id = self._store.create_new_trial(self._store_study, template_trial)
-        trial_id = super().create_new_trial(study_id, template_trial)
-        if self._store_id(trial_id) != store_id:
-            number = self.get_trial_number_from_id(trial_id)
-            name = self.get_study_name_from_id(study_id)
-            raise SweepFailedError(
-                f"another program added trial {number} to study {name!r} while this driver works "
-                f"on the study; stop that program, then resume the study"
-            )
-        return trial_id
+        number = len(super().get_all_trials(study_id, deepcopy=False))
+        while self._store_id_of(number) != store_id:
+            super().create_new_trial(study_id, left_out(number, is_foreign=True))
+            number += 1
+        return super().create_new_trial(study_id, template_trial)
 
     def set_trial_param(
         self,
@@ -75,9 +92,19 @@ class StudyMirror(InMemoryStorage):
         param_value_internal: float,
         distribution: BaseDistribution,
     ) -> None:
-        """Set a parameter of a trial."""
+        """Set a parameter of a trial.
+
+        Raises:
+            SweepFailedError: another program's trial samples it in another way.
+        """
         value = (param_name, param_value_internal, distribution)
-        self._store.set_trial_param(self._store_id(trial_id), *value)
+        try:
+            self._store.set_trial_param(self._store_id(trial_id), *value)
+        except ValueError as error:
+            raise SweepFailedError(
+                f"another program uses {param_name!r} in this study in another way, which Optuna "
+                f"does not allow ({error}); run the search under another name with --study"
+            ) from None
         super().set_trial_param(trial_id, *value)
 
     def set_trial_state_values(
@@ -117,11 +144,11 @@ class StudyMirror(InMemoryStorage):
 
     def _store_id(self, trial_id: int) -> int:
         if trial_id not in self._store_ids:
-            number = self.get_trial_number_from_id(trial_id)
-            self._store_ids[trial_id] = self._store.get_trial_id_from_study_id_trial_number(
-                self._store_study, number
-            )
+            self._store_ids[trial_id] = self._store_id_of(self.get_trial_number_from_id(trial_id))
         return self._store_ids[trial_id]
+
+    def _store_id_of(self, number: int) -> int:
+        return self._store.get_trial_id_from_study_id_trial_number(self._store_study, number)
 
     # ------------------------------------------------------------ paused trials
 

@@ -17,7 +17,7 @@ from sweep.definitions import Recipe, view
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
 from sweep.study import schedules
-from sweep.study.mirror import StudyMirror
+from sweep.study.mirror import FOREIGN, StudyMirror
 from sweep.study.samplers import build_sampler, derive_seed
 from sweep.study.schedules import Audits, build_pruner
 
@@ -30,8 +30,10 @@ _PAUSED = "sweep:paused"  # the epoch after which it was told to pause; None onc
 class StudySession:
     """Opens a study, or creates it. Hold the study's lock while it is in use.
 
-    The study is read once, here: what other programs write later is not seen. If `trials` is given,
-    they replace reading all at once; nothing is taken from it before the study exists.
+    The study is read once, here: of what other programs write later, only the numbers of their
+    trials are seen. If `trials` is given, they replace reading all at once; nothing is taken from
+    it before the study exists. The trials take turns with `num_orders` orders of the training
+    examples.
     """
 
     def __init__(
@@ -40,8 +42,11 @@ class StudySession:
         name: str,
         space: SearchSpace,
         trials: Iterable[FrozenTrial] | None = None,
+        *,
+        num_orders: int = 1,
     ) -> None:
         self._space = space
+        self._num_orders = num_orders
         self._objective = space.trial_objective
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # or a new study would be logged
@@ -71,19 +76,15 @@ class StudySession:
         self._audits = Audits(0, None, {})
 
     def enqueue(self) -> None:
-        """Enqueue the space's configurations that are not in the study yet.
-
-        They are its first trials, so that their number tells where an interruption left off.
-        """
+        """Enqueue the space's configurations that are not in the study yet: its first trials."""
         for configuration in self._space.enqueue[len(self._trials) :]:
             self._study.enqueue_trial(configuration)
 
     def enqueue_again(self, params: dict[str, int | float | str]) -> int:
         """Enqueue a configuration once more; returns the number of its trial."""
-        number = len(self._trials)
         names = self._space.sampled
         self._study.enqueue_trial({k: v for k, v in params.items() if k in names})
-        return number
+        return self._trials[-1].number
 
     def recover(self, paused: Collection[int] = ()) -> list[TrialConfig]:
         """Take up the trials that an earlier driver left RUNNING; returns their configurations.
@@ -121,7 +122,13 @@ class StudySession:
     @property
     def num_started(self) -> int:
         """How many trials have been asked for, ended or not."""
-        return sum(trial.state is not OptunaState.WAITING for trial in self._trials)
+        started = sum(trial.state is not OptunaState.WAITING for trial in self._trials)
+        return started - len(self.foreign)
+
+    @property
+    def foreign(self) -> list[int]:
+        """Numbers of another program's trials, as far as they are known."""
+        return [trial.number for trial in self._trials if FOREIGN in trial.system_attrs]
 
     @property
     def num_promised(self) -> int:
@@ -169,6 +176,10 @@ class StudySession:
             self._storage.set_trial_system_attr(self._trial_id(trial.number), key, metrics.epoch)
         self._decided[metrics.trial] = (metrics.epoch, decision)
         return decision
+
+    def last_epoch(self, trial: int) -> int:
+        """The last epoch that a trial under way has reported, or 0."""
+        return self._decided.get(trial, (0, Decision.CONTINUE))[0]
 
     def tell(self, outcome: TrialOutcome) -> None:
         """Finish a trial that is under way or paused. Write its outcome to the store first."""
@@ -227,6 +238,6 @@ class StudySession:
         values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
-        config = TrialConfig(trial.number, seed, values)
+        config = TrialConfig(trial.number, seed, values, trial.number % self._num_orders)
         self._num_epochs[trial.number] = view(Recipe, values).epochs
         return config

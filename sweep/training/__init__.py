@@ -1,11 +1,13 @@
 """Engines: configurations and data in, per-epoch metrics and outcomes out.
 
-Importing this package does not import torch; `load_engine` does.
+Importing this package does not import torch; `load_torch` and `load_engine` do.
 """
 
 from __future__ import annotations
 
+import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,13 +15,27 @@ if TYPE_CHECKING:
     from sweep.records import TrainingSettings
     from sweep.training.engine import Engine
 
-__all__ = ["ENGINE_NAMES", "PRECISION_NAMES", "VALIDATION_BATCH", "load_engine"]
+__all__ = ["ENGINE_NAMES", "PRECISION_NAMES", "VALIDATION_BATCH", "load_engine", "load_torch"]
 
 ENGINE_NAMES = ("sequential", "stacked")
 PRECISION_NAMES = ("auto", "float32", "bfloat16")
 
 VALIDATION_BATCH = 1024
 """Examples per validation batch: enough to fill a matrix product, few enough for caches."""
+
+
+def load_torch() -> None:
+    """Import torch, also where the current folder was deleted: there oneMKL ends the process."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        folder = os.open(".", os.O_RDONLY)
+        os.chdir(os.sep)
+        try:
+            import torch  # noqa: F401
+        finally:
+            os.fchdir(folder)
+            os.close(folder)
 
 
 def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:

@@ -1,6 +1,6 @@
 """The training data on the device. Batches are gathered, converted and normalised there.
 
-All trials of a study see the same order of examples in an epoch.
+Trials whose configurations name the same order see the same batches in an epoch.
 
 Shape legend: N examples, B batch, D numbers of one example.
 """
@@ -40,7 +40,7 @@ class Split:
 class Batches:
     """The training and validation splits on one device.
 
-    `order_seed` fixes the order of the training examples; `fingerprint` is the SHA-256 of the
+    `order_seed` fixes the orders of the training examples; `fingerprint` is the SHA-256 of the
     training pool and its split.
     """
 
@@ -57,9 +57,13 @@ class Batches:
         self._mean = torch.tensor(data.mean, dtype=precision.weights, device=device)
         self._scale = torch.tensor(1.0 / data.std, dtype=precision.weights, device=device)
 
-    def order(self, epoch: int) -> Tensor:
-        """The order of the training examples in an epoch, int64, shape (N,)."""
-        seed = np.random.SeedSequence((self._order_seed, epoch)).generate_state(1)[0]
+    def order(self, which: int, epoch: int) -> Tensor:
+        """The training examples of an epoch in order, int64, shape (N,).
+
+        `which` is the `order` of a trial's configuration.
+        """
+        entropy = (self._order_seed, epoch, which)
+        seed = np.random.SeedSequence(entropy).generate_state(1)[0]
         order = np.random.default_rng(seed).permutation(len(self.train))
         return torch.from_numpy(order).to(self.device)
 

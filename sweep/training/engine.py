@@ -77,7 +77,7 @@ class Engine:
     def add(
         self, configs: Sequence[TrialConfig], checkpoints: Mapping[int, Checkpoint] | None = None
     ) -> list[Message]:
-        """Start or resume trials of one batch size, to be trained together.
+        """Start or resume trials that share each batch, to be trained together.
 
         Checkpoints are given by trial number, all at the same step of the same epoch. One that
         cannot be used is refused, together with its trial.

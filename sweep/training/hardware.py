@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from sweep.training.control_groups import available_host_bytes
+
 __all__ = [
     "PRECISIONS",
     "Precision",
@@ -65,7 +67,7 @@ def describe_device(device: torch.device) -> str:
 
 def available_bytes(device: torch.device, num_sharing: int) -> int | None:
     """Memory that one of `num_sharing` workers may take on a device; None if unknown."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _available_on_host()
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_host_bytes()
     return None if free is None else int(_SHARE * free / num_sharing)
 
 
@@ -82,27 +84,11 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     return not {"amx_tile", "avx512_bf16"}.isdisjoint(_cpu_field("flags").split())
 
 
-def _available_on_host() -> int | None:
-    """What Linux reports as available, within the limit of the process's control group."""
-    limits = [
-        int(line.split()[1]) * 1024
-        for line in _lines("/proc/meminfo")
-        if line.startswith("MemAvailable:")
-    ]
-    limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
-    if limit and used and limit[0].isdigit():
-        limits.append(int(limit[0]) - int(used[0]))
-    return min(limits, default=None)
-
-
 def _cpu_field(name: str) -> str:
     """What Linux reports of the first processor under this name; otherwise empty."""
-    fields = (line.partition(":") for line in _lines("/proc/cpuinfo"))
-    return next((value.strip() for key, _, value in fields if key.strip() == name), "")
-
-
-def _lines(path: str) -> list[str]:
     try:
-        return Path(path).read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return []
+        return ""
+    fields = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in fields if key.strip() == name), "")

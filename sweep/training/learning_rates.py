@@ -11,7 +11,7 @@ from sweep.definitions import Recipe
 
 __all__ = ["SCHEDULES", "learning_rates"]
 
-# The constants of torch.optim.lr_scheduler.OneCycleLR, after Smith and Topin (2018).
+# The constants of torch.optim.lr_scheduler.OneCycleLR, after Smith and Topin (2019).
 _WARM_UP = 0.3
 _START = 1 / 25
 _END = _START / 1e4

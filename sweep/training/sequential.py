@@ -48,7 +48,7 @@ class SequentialGroup:
         """Shuffle the training examples."""
         (lane,) = self.lanes
         self._model.train()
-        order = self._batches.order(lane.epoch + 1)
+        order = self._batches.order(lane.config.order, lane.epoch + 1)
         self._rows = order.split(lane.recipe.batch_size)
         self._rates = learning_rates(lane.recipe, lane.epoch, self.num_steps, self._batches.device)
         self._sums.zero_()

@@ -40,12 +40,14 @@ class _Seat(NamedTuple):
 
 
 class StackedGroup:
-    """Trials of one batch size, trained together (see `sweep.training.groups.Group`)."""
+    """Trials that share each batch, trained together (see `sweep.training.groups.Group`)."""
 
     def __init__(self, lanes: Sequence[Lane], batches: Batches, family: Family) -> None:
-        sizes = {lane.recipe.batch_size for lane in lanes}
-        if len(sizes) > 1:
-            raise ValueError(f"lanes of a stack share their batches; found sizes {sorted(sizes)}")
+        kinds = {(lane.recipe.batch_size, lane.config.order) for lane in lanes}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"lanes of a stack share their batches; found sizes and orders {sorted(kinds)}"
+            )
         self._batches = batches
         self._family = family
         self._batch_size = lanes[0].recipe.batch_size
@@ -63,7 +65,8 @@ class StackedGroup:
     def begin_epoch(self) -> None:
         """Shuffle the training examples."""
         device = self._batches.device
-        self._order = self._batches.order(self.lanes[0].epoch + 1)
+        lane = self.lanes[0]
+        self._order = self._batches.order(lane.config.order, lane.epoch + 1)
         self._rates = torch.stack(
             [
                 learning_rates(lane.recipe, lane.epoch, self.num_steps, device)

@@ -10,17 +10,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from helpers import read_until, sqlite_url, timeless, wait_for
+from helpers import read_confirmation, read_until, sqlite_url, timeless, wait_for
 from killing import ENGINES, check_gone, small_space, start_driver, undisturbed_study
 
 from sweep.records import StudyRecord, have_all_ended
-from sweep.store import Store
 
 CONFIRM = ("confirm", "small", "--top", 2, "--seeds", 2, *ENGINES["sequential"])
 
 
 def read_runs(folder: Path) -> StudyRecord | None:
-    return Store(sqlite_url(folder), to_write=False).read_confirmation("small")
+    return read_confirmation(sqlite_url(folder), "small")
 
 
 def num_reports(folder: Path) -> int:

@@ -66,8 +66,8 @@ def test_a_disk_that_fills_up_ends_the_sweep_and_a_resume_finishes_it(folder):
 def test_a_disk_that_is_full_from_the_start_leaves_no_half_made_study(folder):
     with SmallDisk(folder, "64k") as disk:
         first = disk.run(*RUN)
-        assert first.returncode in (1, 2)
-        assert problem_of(first.stderr)
+        assert first.returncode == 1
+        assert "the disk is full" in problem_of(first.stderr)
         disk.make_room()
         assert disk.run(*RUN).returncode == 0
         assert_finished(disk.run(*SHOW).stdout)
@@ -78,12 +78,23 @@ def test_a_report_on_a_full_disk_is_one_line(folder, finished):
     report = ("report", "small", "--out", "disk/report", "--storage", finished)
     with SmallDisk(folder, "40k") as disk:
         full = disk.run(*report)
-        assert full.returncode == 2
+        assert full.returncode == 1
         problem = problem_of(full.stderr)
         assert "cannot be written to 'disk/report': No space left on device" in problem
+        assert "; not written: " in problem
         disk.make_room()
         assert disk.run(*report).returncode == 0
     assert (folder / "kept" / "report" / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("place", ["lock.FileLock.acquire", "database.Database._open"])
+def test_a_disk_that_is_full_before_the_study_is_made_is_no_bad_input(folder, monkeypatch, place):
+    def fail(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"sweep.store.{place}", fail)
+    with pytest.raises(sweep.SweepFailedError, match="the disk is full"):
+        sweep.run(folder / "space.yaml", storage=sqlite_url(folder), **HERE)
 
 
 def test_a_study_whose_making_fails_is_not_there(folder, monkeypatch):

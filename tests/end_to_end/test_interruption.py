@@ -92,7 +92,11 @@ def test_a_trial_that_ends_its_worker_three_times_fails(endless):
         "killed: its worker process ended with signal 9, as it did 2 times before"
     )
     assert study["trials"][0]["epochs_run"] >= 3
-    assert study["trials"][1]["state"] == "RUNNING"
+    assert study["trials"][1]["state"] == "WAITING"
+    assert study["trials"][1]["epochs_run"] >= 1
+    shown = run_cli("show", "small", cwd=endless).stdout
+    assert "1 to finish" in shown
+    assert "running" not in shown
     check_gone(endless)
 
 

@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from helpers import HERE, sqlite_url, wait_for
+from helpers import HERE, read_confirmation, sqlite_url, wait_for
 from killing import Accident, kill_all, read_study, start_driver
 
 import sweep
@@ -56,7 +56,7 @@ def test_a_confirmation_that_is_killed_while_it_is_made_is_there_or_not(
     with start_driver(tmp_path, *CONFIRM, accidents=(accident,)) as driver:
         driver.communicate()
     assert driver.returncode == -signal.SIGKILL
-    runs = Store(sqlite_url(tmp_path), to_write=False).read_confirmation("small")
+    runs = read_confirmation(sqlite_url(tmp_path), "small")
     if accident.point == "recover":
         assert len(runs.trials) == runs.num_trials == 2
         made = sweep.report("small", storage=finished, out=tmp_path / "report")

@@ -11,6 +11,7 @@ import struct
 import termios
 from pathlib import Path
 
+import pytest
 from helpers import PARAMETERS, cli_environment, space_mapping
 from killing import start_interpreter
 
@@ -53,3 +54,20 @@ def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
     assert "2 of 3 trials" in text
     assert "\x1b" not in output
     assert output.startswith("study small: finished")
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_terminal_that_goes_away_takes_the_progress_and_not_the_sweep(tmp_path: Path, term):
+    (tmp_path / "space.yaml").write_text(json.dumps(space_mapping()))
+    ours, theirs = pty.openpty()
+    with start_interpreter(
+        "run", "space.yaml", "--workers", 1, "--engine", "sequential",
+        cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": term},
+    ) as driver:  # fmt: skip
+        os.close(theirs)
+        shown = os.read(ours, 65536)
+        os.close(ours)
+        output, _ = driver.communicate(timeout=600)
+    assert driver.returncode == 0
+    assert output.startswith("study small: finished, 3 of 3 trials (3 complete)")
+    assert (b"\x1b" in shown) == (term == "xterm")

@@ -29,6 +29,7 @@ from sweep.reporting.statistics.values import (
     reading_interval,
     reading_value,
     unsplit_metric,
+    validated_as_tested,
     validation_intervals,
     validation_matrix,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "reading_interval",
     "reading_value",
     "unsplit_metric",
+    "validated_as_tested",
     "validation_intervals",
     "validation_matrix",
     "wilson_interval",

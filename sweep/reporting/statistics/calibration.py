@@ -48,7 +48,9 @@ class Calibration:
 
 
 def calibration(reading: TestReading) -> Calibration | None:
-    """Expected calibration error (Guo et al., ICML 2017) of one reading of the test split.
+    """Expected calibration error of one reading of the test split.
+
+    Naeini, Cooper & Hauskrecht (AAAI 2015), with the bins of Guo et al. (ICML 2017).
 
     None if the reading holds no bins or no examples.
 

@@ -48,7 +48,7 @@ class Importances:
 
 
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:
-    """Importance of each sampled hyperparameter by PED-ANOVA (Watanabe et al., IJCAI 2023).
+    """Importance of each sampled hyperparameter by PED-ANOVA (see `divergences`).
 
     The best COMPLETE trials are compared with all COMPLETE and pruned ones. A pruned trial counts
     as not among the best; its value is not used. Without the pruned trials, what every survivor

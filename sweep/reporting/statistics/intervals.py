@@ -32,7 +32,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over runs that differ only in their seeds.
+    """A mean over runs that differ in initial weights, dropout and the order of the examples alone.
 
     `interval` is Student's 95% interval, cut to the possible values; None for a single run, and if
     all runs are alike, because then their spread is unknown. `deviation` is the runs' standard

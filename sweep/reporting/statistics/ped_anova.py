@@ -98,8 +98,11 @@ def _cells(domain: Range[Any, Any], values: Floats, num_cells: int) -> NDArray[n
 def divergences(grids: Sequence[Grid], weights: Floats, top: Floats) -> Floats:
     """How differently the best trials chose each hyperparameter from all trials.
 
-    Pearson divergence of the two densities, by the shares of trials that used it: theorem 4.2 of
-    conditional PED-ANOVA (Watanabe et al., IJCAI 2023; https://arxiv.org/abs/2601.20800).
+    Pearson divergence of the two densities: PED-ANOVA (Watanabe, Bansal & Hutter, "PED-ANOVA:
+    Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023;
+    https://arxiv.org/abs/2304.10255). A hyperparameter that only some trials used counts by the
+    shares that used it: theorem 4.2 of conditional PED-ANOVA (Baba, Ozaki & Watanabe, KDD 2026;
+    https://arxiv.org/abs/2601.20800).
 
     `weights[resample, trial]` says how often each trial counts (one row may serve all resamples);
     `top` is the same for the best trials of each resample, and 0 for the others. Returns

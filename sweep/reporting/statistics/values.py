@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "reading_interval",
     "reading_value",
     "unsplit_metric",
+    "validated_as_tested",
     "validation_intervals",
     "validation_labels",
     "validation_matrix",
@@ -169,6 +171,31 @@ def _test_replicate(reading: TestReading, metric: str) -> Replicate | None:
     labels, predicted = answers
     num_classes = len(reading.confusion_matrix or ())
     return replicates_of_predictions(metric, labels, {0: predicted}, num_classes)[0]
+
+
+def validated_as_tested(
+    record: StudyRecord, trial: TrialRecord, reading: TestReading
+) -> TrialRecord:
+    """The trial with the validation values that were measured as those of its reading were.
+
+    Raises:
+        ContradictionError: what was measured again is not of these examples and classes.
+    """
+    outcome, loss = trial.outcome, reading.validation_loss
+    if outcome is None or outcome.best is None or loss is None:
+        return trial
+    again = replace(
+        outcome, validation_predictions=reading.validation_predictions, validation_losses=None
+    )
+    matrix = validation_matrix(record, replace(trial, outcome=again))
+    if matrix is None:
+        raise ContradictionError(f"trial {trial.number} was validated again on other examples")
+    cells = np.array(matrix, float)
+    values = class_metrics(cells.diagonal(), cells.sum(1), cells.sum(0)) | {"loss": loss}
+    named = {f"validation_{name}": float(value) for name, value in values.items()}
+    best = replace(outcome.best, values={**outcome.best.values, **named})
+    history = tuple(best if each.epoch == best.epoch else each for each in outcome.history)
+    return replace(trial, outcome=replace(again, history=history))
 
 
 def optimism_interval(

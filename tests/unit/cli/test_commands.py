@@ -144,9 +144,11 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(cli, folde
     assert not any(name.endswith((".tmp", "-journal", "-wal")) for name in tree(folder))
 
     again = cli("resume", "small", "--workers", 1)
-    assert (again.returncode, again.stderr) == (
+    assert (again.returncode, again.stderr, again.stdout) == (
         0,
-        "study small: 3/3 trials done; 1 worker on cpu\n",
+        "",
+        "study small: finished, 3 of 3 trials (3 complete): there is nothing to do; more trials "
+        "with `sweep resume small --trials 6`\n",
     )
 
 
@@ -161,6 +163,12 @@ def test_a_sweep_whose_trials_all_fail_is_exit_code_1(main, tmp_path):
     assert output == ""
     last = errors.splitlines()[-1]
     assert last.startswith("sweep: the first 5 trials all failed alike; the last one with nan")
+    assert "; lower learning_rate, now 10; what was finished is in the store." in last
+    shown, _ = main("show small", code=0)
+    assert "all 5 trials ended with nan: lower learning_rate, now 10\n" in shown
+    main("report small", code=0)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "All 5 trials ended with nan: lower learning_rate, now 10." in page
 
 
 def test_show_prints_json_for_programs(main, finished):

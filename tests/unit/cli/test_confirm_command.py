@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from helpers import read_confirmation
 
 from sweep.cli.answer_text import confirmation_text
 from sweep.records import confirmation_name
@@ -95,7 +96,7 @@ def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirm
     output, errors = main("confirm small", code=0)
     assert errors == ""
     store = Store(confirmed, to_write=False)
-    runs = store.read_confirmation("small")
+    runs = read_confirmation(store.url, "small")
     assert len(runs.test_readings) == 2
     assert "winner" in output
     assert "test accuracy of trial " in output
@@ -108,7 +109,7 @@ def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirm
     assert data["study"] == confirmation_name("small")
     assert data["winner"] == data["candidates"][0]["trial"]
     assert data["test_mean"]["num_runs"] == 2
-    assert store.read_confirmation("small") == runs
+    assert read_confirmation(store.url, "small") == runs
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_an_error_after_a_signal_that_was_only_noted_is_an_error():
     assert ended(body) == (1, "taken down\n", "sweep: the disk is full; resume\n")
 
 
-@pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interruption_that_was_asked_for_has_the_code_of_its_signal(signal, code):
     body = f"""
     interruption.requested()
@@ -57,6 +57,13 @@ def test_an_interruption_that_was_asked_for_has_the_code_of_its_signal(signal, c
     raise Interrupted("interrupted; by `stop`")
     """
     assert ended(body) == (code, "", "sweep: interrupted; go on\n")
+
+
+def test_a_command_under_nohup_outlives_its_terminal():
+    body = "os.kill(os.getpid(), signal.SIGHUP); print('done')"
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + CODE.format(body=body)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\ntaken down\n", "")
 
 
 def test_without_a_signal_errors_are_errors():

@@ -91,7 +91,8 @@ def test_a_parameter_keeps_its_type(value):
 
 
 @pytest.mark.parametrize(
-    ("num_classes", "size"), [(2, 1), (256, 1), (257, 2), (300, 2), (65536, 2)]
+    ("num_classes", "size"),
+    [(2, 1), (256, 1), (257, 2), (300, 2), (65_536, 2), (65_537, 4), (70_000, 4)],
 )
 def test_labels_survive_both_ways(num_classes, size):
     labels = np.random.default_rng(0).integers(0, num_classes, 1000)
@@ -105,6 +106,14 @@ def test_labels_survive_both_ways(num_classes, size):
 
 def test_labels_of_two_bytes_are_written_alike_on_every_machine():
     assert pack_labels([1, 299], 300) == b"\1\0\x2b\1"
+
+
+@pytest.mark.parametrize("labels", [[0, 300], [-1, 0], [2**16], [2**32]])
+def test_a_label_that_would_read_as_another_is_refused(labels):
+    for num_classes in (10, 300):
+        with pytest.raises(ValueError, match=rf"from 0 to {num_classes - 1}; found -?\d+ to \d+"):
+            pack_labels(labels, num_classes)
+    assert pack_labels([], 10) == b""
 
 
 def test_half_a_label_is_refused():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from helpers import DIGITS, HERE, PARAMETERS, space_mapping
+from helpers import DIGITS, HERE, PARAMETERS, read_confirmation, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
@@ -88,6 +88,37 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
         assert found.num_correct == right[inside].sum()
         assert found.confidence_sum == pytest.approx(sure[inside].sum(), rel=1e-5)
     assert sum(found.num_images for found in reading.calibration) == 360
+
+
+def test_a_network_validated_in_another_precision_is_validated_again_in_the_tests_own(storage):
+    space = space_mapping(budget={"trials": 2})
+    sweep.run(space, storage=storage, precision="bfloat16", **HERE)
+    reading = read_test_split(storage, "small")
+    store = Store(storage, to_write=False)
+    study = store.read_study("small")
+    (model,), data = networks.load_networks(store, study, [study.best.number], None)
+    logits = networks.compute_logits(model, data.validation.inputs, data)
+    labels = torch.tensor(data.validation.labels)
+    assert reading.validation_predictions == bytes(logits.argmax(1).tolist())
+    loss = float(torch.nn.functional.cross_entropy(logits, labels))
+    assert reading.validation_loss == pytest.approx(loss, rel=1e-6)
+    assert loss != study.best.outcome.best.values["validation_loss"], "two precisions"
+
+    found = sweep.report("small", storage=storage, out=Path(store.path).parent / "report").data
+    best = found["studies"]["small"]["best"]
+    accuracy = float((logits.argmax(1) == labels).double().mean())
+    (promise,) = best["promises"]
+    assert promise["difference"] == pytest.approx(accuracy - best["test_accuracy"], abs=1e-12)
+    assert promise["promised"] == (
+        f"the validation accuracy of the network to use (in float32, like the test split, "
+        f"{accuracy:.2%})"
+    )
+    assert best["validation_accuracy"] == study.value(study.best), "the study ranks by this one"
+
+
+def test_a_network_validated_in_the_tests_precision_is_not_validated_again(finished):
+    reading = read_test_split(finished, "small")
+    assert (reading.validation_predictions, reading.validation_loss) == (None, None)
 
 
 def test_bins_have_their_upper_end(monkeypatch):
@@ -251,7 +282,7 @@ def test_no_confirmation_begins_while_the_best_trial_is_tested(finished, tmp_pat
     assert readings(finished) == (reading,)
     holder = f"study 'small' is held by process {os.getpid()} on "
     assert re.fullmatch(rf"{holder}\S+ since \S+; wait for it or stop it .*", refused[0])
-    assert Store(finished, to_write=False).read_confirmation("small") is None
+    assert read_confirmation(finished, "small") is None
 
 
 def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import DIGITS, HERE, space_mapping
+from helpers import DIGITS, HERE, read_confirmation, space_mapping
 from PIL import Image
 
 import sweep
@@ -59,7 +59,7 @@ def test_a_search_answers_with_its_best_trial(finished, digits, monkeypatch):
 
 
 def test_a_confirmed_search_answers_with_the_winners_best_run(confirmed, digits):
-    runs = Store(confirmed, to_write=False).read_confirmation("small")
+    runs = read_confirmation(confirmed, "small")
     winner, _ = rank_candidates(runs)[0]
     best = max(candidate_runs(runs)[winner], key=lambda run: (runs.value(run), -run.number))
     for study in ("small", "small.confirm"):

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import HERE
+from helpers import HERE, read_confirmation
 
 import sweep
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
@@ -21,7 +21,7 @@ def readings(storage: str, study: str = "small.confirm"):
 
 
 def winning_runs(storage: str) -> list[int]:
-    runs = Store(storage, to_write=False).read_confirmation("small")
+    runs = read_confirmation(storage, "small")
     winner, _ = rank_candidates(runs)[0]
     return [run.number for run in candidate_runs(runs)[winner]]
 

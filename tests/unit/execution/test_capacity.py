@@ -124,6 +124,11 @@ def test_a_stack_has_one_batch_size():
     assert numbers(capacity().stacks(configs)) == [[0, 2, 4], [1, 3, 5]]
 
 
+def test_a_stack_has_one_order_of_the_examples():
+    configs = [replace(make_config(number=n), order=n % 3) for n in range(6)]
+    assert numbers(capacity().stacks(configs)) == [[0, 3], [1, 4], [2, 5]]
+
+
 def test_a_stack_has_no_more_lanes_than_allowed():
     configs = [make_config(number=n) for n in range(9)]
     assert numbers(capacity(lanes=4).stacks(configs)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]

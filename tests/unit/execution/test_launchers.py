@@ -19,6 +19,8 @@ from helpers import children, is_alive, make_config, make_settings, wait_for
 from launcher_contract import LauncherContract, next_of, ready, train
 
 from sweep.execution import Ended, ForkServer, InlineLauncher, ProcessLauncher, fork_server
+from sweep.execution.fork_server import STOP_SIGNALS
+from sweep.execution.processes import import_path
 from sweep.execution.wire import pack
 from sweep.records import Assignment, Checkpoint, Train
 
@@ -80,6 +82,15 @@ class TestProcesses(LauncherContract):
         train(link, 1, lease=1, epochs=1)
         assert isinstance(next_of(launcher)[1], bytes)
         ready(launcher)
+
+    def test_so_are_those_that_come_while_the_server_starts(self) -> None:
+        launcher = ProcessLauncher()
+        try:
+            for number in STOP_SIGNALS:
+                os.kill(launcher._server._process.pid, number)
+            ready(launcher)
+        finally:
+            launcher.close()
 
     def test_a_worker_that_reads_nothing_holds_up_nobody(self, launcher, process) -> None:
         link, pid = process
@@ -143,7 +154,7 @@ def test_a_worker_takes_on_the_environment_of_its_driver(tmp_path: Path) -> None
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
-    monkeypatch.setattr("sweep.execution.processes._PACKAGE", Path("nowhere/__init__.py"))
+    monkeypatch.setattr("sweep.execution.processes._HOME", "nowhere")
     launcher = ProcessLauncher()
     try:
         link = launcher.start(make_settings())
@@ -151,9 +162,54 @@ def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
         assert speaker is link
         assert isinstance(ended, Ended)
         assert (ended.reason, ended.by_itself) == ("exit code 1", True)
-        assert "nowhere" in ended.last_words
+        assert "Error" in ended.last_words
     finally:
         launcher.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="there is no affinity")
+def test_workers_have_all_cores_of_their_driver(monkeypatch) -> None:
+    """OpenMP would bind the server to one core, and the workers with it."""
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    launcher = ProcessLauncher()
+    try:
+        ready(launcher)
+        (worker,) = children(launcher._server._process.pid)
+        assert os.sched_getaffinity(worker) == os.sched_getaffinity(0)
+    finally:
+        launcher.close()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_worker_that_was_stopped_by_somebody_is_innocent(monkeypatch, number) -> None:
+    """What it trains may have made it obey. In place of the server, the test says how it ended."""
+    servers: list[socket.socket] = []
+
+    def spawn(_server: ForkServer, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        servers.append(theirs.dup())
+        return subprocess.Popen(["sleep", "600"])
+
+    monkeypatch.setattr(ForkServer, "_spawn", spawn)
+    launcher = ProcessLauncher()
+    link = launcher.start(make_settings())
+    request, files = fork_server.receive(servers[0])
+    for file in files:
+        os.close(file)
+    fork_server.send(servers[0], {"ended": request["fork"], "code": -number})
+    ended = Ended(f"signal {number:d}", by_itself=False, is_innocent=True)
+    assert next_of(launcher) == (link, ended)
+    servers[0].close()
+    launcher.close()
+
+
+def test_a_driver_tells_its_workers_where_it_imports_from(monkeypatch, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setattr(sys, "path", ["", ".", "beside", "/lib.zip", Path("/no text")])
+    assert import_path() == [str(gone), str(gone / "beside"), "/lib.zip"]
+    gone.rmdir()
+    assert import_path() == ["/lib.zip"]
 
 
 def test_a_server_that_stands_still_is_ended_with_its_workers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -49,8 +50,16 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def real_turns(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock with which a turn of the driver counts no more than it does in use."""
     return Clock(monkeypatch)
+
+
+@pytest.fixture
+def clock(real_turns: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock with which the driver listens all the time, however far it jumps."""
+    monkeypatch.setattr("sweep.execution.workload._LONGEST_TURN_SECONDS", math.inf)
+    return real_turns
 
 
 class Workers:
@@ -545,6 +554,40 @@ def test_a_trial_that_waits_for_its_neighbour_is_not_the_one_that_takes_too_long
     clock.now += 21
     found = lost(workers.pool.messages(0))
     assert (found[0].failure, found[1].failure.kind) == (None, FailureKind.TIME_LIMIT)
+
+
+@pytest.mark.parametrize("num_trials", [1, 3])
+def test_a_driver_that_is_held_up_takes_no_time_from_its_trials(real_turns: Clock, num_trials):
+    """Stopped, asleep with its machine, or kept waiting by its store; several times."""
+    clock = real_turns
+    workers = Workers(time_limit=20)
+    workers.submit(*range(num_trials))
+    workers.pool.flush()
+    for _ in range(10):
+        clock.now += 3600
+        assert workers.pool.messages(0.2) == []
+    for _ in range(60):
+        clock.now += 0.2
+        assert workers.pool.messages(0.2) == []
+    for _ in range(60):
+        clock.now += 0.2
+        workers.pool.messages(0.2)
+    assert workers.pool.running == [], "the time in which the driver listens counts"
+
+
+def test_a_driver_that_is_held_up_while_it_saves_saves_again_soon(clock: Clock):
+    workers = Workers(save_every=10)
+    workers.submit(0)
+    workers.pool.flush()
+    clock.now += 11
+    workers.pool.messages(0)
+    clock.now += 100_000
+    workers[0].say(Saved())
+    workers.pool.messages(0)
+    workers.pool.messages(0)
+    clock.now += 301
+    workers.pool.messages(0)
+    assert workers[0].num_saves == 2
 
 
 def test_without_a_neighbour_it_is(clock: Clock):

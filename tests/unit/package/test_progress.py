@@ -37,8 +37,10 @@ def test_lines_are_shown_where_there_is_no_terminal(storage, main, capfd):
     assert isinstance(events[0], sweep.StudyOpened)
     assert sum(isinstance(event, sweep.TrialOutcome) for event in events) == 3
 
-    sweep.resume("small", **options)
-    assert capfd.readouterr() == ("", "study small: 3/3 trials done; 1 worker on cpu\n")
+    sweep.resume("small", trials=4, **options)
+    output, shown = capfd.readouterr()
+    assert output == ""
+    assert shown.startswith("study small: 3/4 trials done; 1 worker on cpu\n[4/4] trial 3 ")
     sweep.confirm("small", top=1, seeds=1, **options)
     output, shown = capfd.readouterr()
     assert output == ""

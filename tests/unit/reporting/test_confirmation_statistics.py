@@ -19,8 +19,9 @@ from hand_made import (
 )
 from scipy import stats
 
+from sweep.cli.answer_text import confirmation_text
 from sweep.errors import StoreError
-from sweep.records import StudyRecord, TrialState, chosen_run, have_all_ended
+from sweep.records import StudyRecord, TrialState, chosen_run, have_all_ended, rank_candidates
 from sweep.reporting.candidates import confirmation
 from sweep.reporting.statistics import SIGNIFICANCE, holm
 from sweep.space import load_space
@@ -135,6 +136,29 @@ def test_failed_runs_do_not_count_and_none_left_cannot_win():
     assert nothing is not None
     assert (nothing.finished, nothing.winner, nothing.survived) == (False, None, None)
     assert (found.failed, nothing.failed) == (False, True)
+
+
+def test_equal_means_are_ranked_by_loss_then_size_then_the_order_of_the_search():
+    runs = study_of_runs([[4, 6], [5, 5], [3, 7], [6, 4], [8, 9]], [11, 22, 33, 44, 55])
+    losses = [0.4, 0.3, 0.2, 0.5, 0.3, 0.3, 0.2, 0.4, 0.1, 0.1]
+    sizes = [9, 9, 9, 9, 7, 7, 6, 6, 1, 1]
+    changed = []
+    for run, loss, size in zip(runs.trials, losses, sizes, strict=True):
+        first, last = run.outcome.history
+        history = (first, with_values(last, validation_loss=loss))
+        outcome = replace(run.outcome, history=history, num_parameters=size)
+        changed.append(replace(run, outcome=outcome))
+    runs = replace(runs, trials=tuple(changed))
+    assert [trial for trial, _ in rank_candidates(runs)] == [44, 33, 11, 22, 55]
+    assert chosen_run(runs).number == 7  # the better of its two values
+    searched = make_study(
+        [make_trial(SPACE_OF_ALL, number, 3) for number in range(56)], SPACE_OF_ALL
+    )
+    found = confirmation(searched, runs)
+    assert (found.winner, found.num_best, found.num_best_means) == (44, 56, 4)
+    text = confirmation_text("x", found)
+    assert "in the search 56 trials share the best validation accuracy; they are ranked by" in text
+    assert "4 configurations share the best mean validation accuracy; they are ranked by" in text
 
 
 def test_one_lucky_run_does_not_win():

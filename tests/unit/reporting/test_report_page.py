@@ -28,7 +28,7 @@ from pages import Page, page_of, write
 import sweep.reporting.findings as findings_module
 import sweep.reporting.writing as writing
 from sweep.cli.answer_text import answer_text, confirmation_text
-from sweep.errors import DataError, InputError, StoreError
+from sweep.errors import DataError, InputError, StoreError, SweepFailedError
 from sweep.records import (
     CalibrationBin,
     DataFacts,
@@ -63,8 +63,8 @@ class FakeStore:
     def read_study(self, name: str) -> StudyRecord:
         return self.studies[name]
 
-    def read_confirmation(self, name: str) -> StudyRecord | None:
-        return self.studies.get(f"{name}.confirm")
+    def read_confirmation(self, search: StudyRecord) -> tuple[StudyRecord | None, str | None]:
+        return self.studies.get(f"{search.name}.confirm"), None
 
 
 @pytest.fixture
@@ -268,6 +268,15 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
         "None of the other 2 complete trials can be told apart from the best of the search" in text
     )
     assert "The test split was opened for the winner alone." in text
+    assert (
+        "each trained again 2 times with other initial weights, other dropout and another order of "
+        "the examples for each seed, which the candidates share" in text
+    )
+    assert (
+        "they cover the luck of the seed, that is, of initial weights, dropout and the order of "
+        "the examples. Neither covers the choice among trials, the choice of the validation split, "
+        "or data from elsewhere." in text
+    )
     assert "1, 1 failed" in text
     assert "get 90.00% right over 2 fresh seeds" in text
     # 95 ± 31.77% reaches beyond what an accuracy can be.
@@ -656,6 +665,27 @@ def test_a_folder_in_the_way_is_said(tmp_path: Path, space: SearchSpace) -> None
     (tmp_path / "figures").write_text("in the way")
     with pytest.raises(InputError, match="cannot be written to"):
         write(tmp_path, make_study([], space))
+
+
+def test_a_full_disk_is_a_failure_that_says_what_is_there(
+    tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def fill(path: Path, content: bytes) -> int:
+        if path.name == "report.json":
+            write_bytes(path, content[:10])
+            raise OSError(28, "No space left on device", str(path))
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    said = (
+        r"No space left on device \(.*report.json\); written: (\d+ figures?, )?trials.csv, "
+        r"epochs.csv; not written: report.json, report.html; make room"
+    )
+    with pytest.raises(SweepFailedError, match=said):
+        write(tmp_path, make_study([], space))
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "trials.csv", "epochs.csv"}
 
 
 def test_importing_the_room_is_light() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(workload, "time", found)
+    monkeypatch.setattr(workload, "_LONGEST_TURN_SECONDS", math.inf)
     return found
 
 

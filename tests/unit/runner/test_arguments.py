@@ -170,7 +170,8 @@ def test_the_home_may_be_written_short(finished, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "value"), [("device", "gpu"), ("executor", "ray")])
 def test_a_wrong_value_changes_nothing(finished, tmp_path, function, name, value):
     needed, _ = FUNCTIONS[function]
+    work_left = {"trials": 9} if function == "resume" else {}
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(sweep.InputError, match=f"^{name} must be .*; found '{value}'$"):
-        getattr(sweep, function)(**needed, storage=finished, **{name: value})
+        getattr(sweep, function)(**needed, **work_left, storage=finished, **{name: value})
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

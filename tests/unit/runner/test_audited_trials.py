@@ -75,7 +75,7 @@ def test_it_is_shown(whole):
     assert trial_json(whole, whole.trials[first])["audited"] == epoch
     found = pruning(whole).audit
     assert (found.num_planned, found.num_complete) == (2, 2)
-    line = next(line for line in summarize(whole, 1.0, "").splitlines() if "audited" in line)
+    line = next(line for line in summarize(whole, 1.0).splitlines() if "audited" in line)
     assert line.startswith(f"2 trials audited: {found.num_better_than_best} of 2 would have beaten")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import DIGITS, HERE, make_metrics, space_mapping
+from helpers import DIGITS, HERE, make_metrics, read_confirmation, space_mapping
 
 import sweep
 from sweep.data import load_training_data
@@ -60,7 +60,9 @@ def write_study(
     facts = load_training_data(DIGITS).facts
     store = Store(storage, to_write=True)
     session = StudySession(store.storage, space.name, space)
-    store.write_study(space.name, StoredStudy(space=space.to_json(), data=facts, confirms=confirms))
+    identity = "x" if confirms is None else "runs"
+    record = StoredStudy(space.to_json(), facts, confirms, identity=identity)
+    store.write_study(space.name, record)
     session.enqueue()
     for accuracy in accuracies:
         config = session.ask()
@@ -91,7 +93,7 @@ def plan(storage: str, **options: Any) -> tuple[StudyRecord, list[str]]:
         train_confirmation(
             "small", storage=storage, on_event=note, stop=lambda: True, **HERE, **options
         )  # fmt: skip
-    runs = Store(storage, to_write=False).read_confirmation("small")
+    runs = read_confirmation(storage, "small")
     assert runs is not None
     return runs, notices
 
@@ -111,9 +113,9 @@ def refusal(storage: str, error: type[Exception] = InputError, **options: Any) -
 
 def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
     store = Store(confirmed, to_write=False)
-    search, runs = store.read_study("small"), store.read_confirmation("small")
+    search, runs = store.read_study("small"), read_confirmation(store.url, "small")
     best, second, _ = search.ranked()
-    assert runs.confirms == Confirms("small", (best.number, second.number), 2, num_trials=3)
+    assert runs.confirms == Confirms("small", (best.number, second.number), 2, 3, search.identity)
     assert search.confirms is None
     assert runs.state is StudyState.FINISHED
     assert [run.state for run in runs.trials] == [TrialState.COMPLETE] * 4
@@ -149,10 +151,26 @@ def test_images_come_in_another_order_than_in_the_search(confirmed):
     assert len(orders) == 2
 
 
+def test_each_seed_has_its_own_order_of_images_and_a_search_has_one(confirmed):
+    store = Store(confirmed, to_write=False)
+    orders = {
+        name: [store.trials(name).read_config(n, "mlp").order for n in range(num)]
+        for name, num in (("small", 3), ("small.confirm", 4))
+    }
+    assert orders == {"small": [0, 0, 0], "small.confirm": [0, 1, 0, 1]}
+
+
+@pytest.mark.parametrize("run", [0, 3])
+def test_a_run_of_a_confirmation_is_reproduced_to_the_last_bit(confirmed, run):
+    found = sweep.reproduce("small.confirm", run, storage=confirmed, executor="inline")
+    assert found.is_identical
+    assert found.weights
+
+
 def test_a_finished_confirmation_trains_nothing(confirmed, monkeypatch):
     monkeypatch.setattr("sweep.fresh_seeds.Request", None)
     monkeypatch.setattr("sweep.runner.workers.read_data", None)
-    runs = Store(confirmed, to_write=False).read_confirmation("small")
+    runs = read_confirmation(confirmed, "small")
     for options in ({}, {"top": 2, "seeds": 2}, {"top": 2}, {"seeds": 2}):
         assert train_confirmation("small", storage=confirmed, **options) == runs
 
@@ -171,7 +189,7 @@ def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
         [0.9, 0.95, 0.8, 0.7, 0.85, 0.6],
     )
     runs, notices = plan(storage, top=9, seeds=3)
-    assert runs.confirms == Confirms("small", (1, 4, 2, 5), 3, num_trials=6)
+    assert runs.confirms == Confirms("small", (1, 4, 2, 5), 3, 6, "x")
     assert notices == [
         "study small has only 4 configurations to confirm, not 9: no more COMPLETE trials differ"
     ]
@@ -188,7 +206,7 @@ def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
 def test_a_search_of_one_configuration_is_confirmed_alone(storage):
     write_study(storage, [configuration(2, 16)], [0.9])
     runs, notices = plan(storage)
-    assert runs.confirms == Confirms("small", (0,), 5, num_trials=1)
+    assert runs.confirms == Confirms("small", (0,), 5, 1, "x")
     assert load_space(runs.space).sampled == {}
     assert len(runs.trials) == 5
     assert notices == [
@@ -300,7 +318,7 @@ def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
             keep_weights=1,
             **HERE,
         )
-    runs = store.read_confirmation("small")
+    runs = read_confirmation(store.url, "small")
     assert len(runs.trials) == runs.keep_weights == 4
 
 
@@ -312,8 +330,11 @@ def test_a_search_that_is_not_there_is_refused(finished):
 def test_another_study_of_the_runs_name_is_left_alone(storage):
     write_study(storage, [configuration(2, 16)], [0.9])
     write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm")
-    assert "does not confirm 'small', and the runs need its name" in refusal(storage, StoreError)
-    assert Store(storage, to_write=False).read_confirmation("small") is None
+    assert refusal(storage, StoreError).startswith(
+        "study 'small.confirm' is a search of its own, and confirms nothing; the runs that confirm "
+        "'small' need the name 'small.confirm': "
+    )
+    assert read_confirmation(storage, "small") is None
 
 
 def test_a_long_name_is_cut(storage):
@@ -322,12 +343,12 @@ def test_a_long_name_is_cut(storage):
     with pytest.raises(Interrupted, match="interrupted; "):
         train_confirmation(name, storage=storage, **HERE, stop=lambda: True)
     store = Store(storage, to_write=False)
-    assert store.read_confirmation(name).name == "x" * 56 + ".confirm"
+    assert read_confirmation(store.url, name).name == "x" * 56 + ".confirm"
     longer = "x" * 61
-    assert store.read_confirmation(longer) is None
     write_study(storage, [configuration(2, 16)], [0.9], name=longer)
+    assert read_confirmation(store.url, longer) is None
     with pytest.raises(
-        StoreError, match=r"\.confirm' in .* does not confirm 'x{61}', and the runs"
+        StoreError, match=r"\.confirm' confirms study 'x{60}'; the runs that confirm 'x{61}' need"
     ):
         train_confirmation(longer, storage=storage)
 
@@ -345,7 +366,7 @@ def test_if_all_runs_fail_there_is_no_winner(storage):
         [configuration(2, 16)] * 2,
         [math.nan] * 2,
         name="small.confirm",
-        confirms=Confirms("small", (0,), 2, 1),
+        confirms=Confirms("small", (0,), 2, 1, "x"),
     )
     assert refusal(storage, SweepFailedError) == (
         "all runs that confirm study 'small' failed, the last one with nan: loss became nan in "
@@ -356,11 +377,11 @@ def test_if_all_runs_fail_there_is_no_winner(storage):
 @pytest.mark.parametrize(
     ("confirms", "words"),
     [
-        (Confirms("small", (), 2, 1), "it repeats trials ()"),
-        (Confirms("small", (0, 0), 1, 1), "it repeats trials (0, 0)"),
-        (Confirms("small", (-1,), 1, 1), "it repeats trials (-1,)"),
-        (Confirms("small", (0,), 0, 1), "each 0 times"),
-        (Confirms("other\n", (0,), 1, 1), r"it says that it confirms 'other\n'"),
+        (Confirms("small", (), 2, 1, "x"), "it repeats trials ()"),
+        (Confirms("small", (0, 0), 1, 1, "x"), "it repeats trials (0, 0)"),
+        (Confirms("small", (-1,), 1, 1, "x"), "it repeats trials (-1,)"),
+        (Confirms("small", (0,), 0, 1, "x"), "each 0 times"),
+        (Confirms("other\n", (0,), 1, 1, "x"), r"it says that it confirms 'other\n'"),
     ],
 )
 def test_a_confirmation_that_cannot_be_is_damaged(storage, confirms, words):
@@ -374,8 +395,8 @@ def test_a_confirmation_that_cannot_be_is_damaged(storage, confirms, words):
 def test_a_confirmation_of_very_many_runs_waits(storage):
     """A stranger's store may promise any number."""
     write_study(storage, [configuration(2, 16)], [0.9])
-    confirms = Confirms("small", (0,), 10**30, 1)
+    confirms = Confirms("small", (0,), 10**30, 1, "x")
     write_study(storage, [configuration(2, 16)], [0.9], name="small.confirm", confirms=confirms)
-    runs = Store(storage, to_write=False).read_confirmation("small")
+    runs = read_confirmation(storage, "small")
     assert not have_all_ended(runs)
     assert rank_candidates(runs) == [(0, 0.9)]

@@ -349,6 +349,32 @@ def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage, in_a_pr
     assert sorted(ended) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("num_lost", [0, 2])
+def test_a_worker_that_is_killed_after_a_stop_blames_no_trial(storage, num_lost):
+    """As systemd does, if it takes too long; also a trial that must not lose another worker."""
+    space = space_mapping(budget={"trials": 1})
+    events: list[Any] = []
+
+    class Dying(DiesInAnEpoch):
+        num_deaths = num_lost + 1
+
+    def stop() -> bool:
+        return sum(isinstance(event, Epoch) for event in events) > num_lost
+
+    options = {**HERE, "executor": Dying, "checkpoint_every": 1000.0}
+    with pytest.raises(Interrupted, match="interrupted; "):
+        sweep.run(space, storage=storage, stop=stop, on_event=events.append, **options)
+    study = Store(storage, to_write=False).read_study("small")
+    assert study.trials[0].state is TrialState.RUNNING
+    assert len(study.trials[0].lost) == num_lost
+
+    events.clear()
+    study = sweep.resume("small", storage=storage, on_event=events.append, **HERE)
+    assert study.trials[0].state is TrialState.COMPLETE
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert notices == ["trial 0 repeats 1 epoch that had not been saved"]
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Any:
     """The study of one trial that nothing happened to."""
@@ -425,6 +451,35 @@ def resume_with(storage: str, notices: list[str]):
 
 def losses(study) -> list[float]:
     return [metrics.values["train_loss"] for metrics in study.trials[0].outcome.history]
+
+
+class DiesInAnEpoch:
+    """In line; a worker is killed after its first epoch, as often as `num_deaths` says."""
+
+    num_deaths = 1
+
+    def __init__(self) -> None:
+        self._inline = InlineLauncher()
+        self._dying: list[Any] = []
+        self._left = self.num_deaths
+
+    def start(self, settings: TrainingSettings) -> Any:
+        return self._inline.start(settings)
+
+    def close(self) -> None:
+        self._inline.close()
+
+    def receive(self, timeout: float) -> tuple[Any, bytes | Ended] | None:
+        if self._dying:
+            return self._dying.pop(), Ended("signal 9", by_itself=False)
+        received = self._inline.receive(timeout)
+        if received is None or self._left == 0:
+            return received
+        link, data = received
+        if isinstance(data, bytes) and isinstance(unpack(data)[0], Epoch):
+            self._left -= 1
+            self._dying.append(link)
+        return received
 
 
 class DiesOnceSaved:

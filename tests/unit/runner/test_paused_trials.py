@@ -371,7 +371,7 @@ def test_it_is_shown(half):
     assert num >= 4
     assert f"{num} paused" in headline(study)
     assert f"of {TRIALS}, {num} paused" in study_rows([study])
-    assert f"{num} paused" in summarize(study, 1.0, "")
+    assert f"{num} paused" in summarize(study, 1.0)
     shown = [t for t in study_json(study, with_trials=True)["trials"] if t["state"] == "PAUSED"]
     assert len(shown) == num
     assert {(t["value"], t["epochs_run"]) for t in shown} <= {(None, epoch) for epoch in RUNGS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from helpers import HERE, space_mapping
 
 import sweep
-from sweep.errors import InputError, Interrupted, StoreError
-from sweep.records import EpochMetrics, FailureKind, TrialOutcome
+from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
+from sweep.execution import Ended, InlineLauncher
+from sweep.execution.wire import unpack
+from sweep.records import Epoch, EpochMetrics, FailureKind, TrialOutcome
 from sweep.runner import reproduction
 from sweep.store import Store
 from sweep.store.trials import Trials
@@ -176,6 +179,43 @@ def test_a_trial_that_was_killed_is_trained_as_far_as_it_came(
     assert [m.epoch for m in found.repeated.history] == [1, 2]
     assert found.is_identical
     assert any(line.startswith("device: cuda:7 (gone) then, cpu") for line in found.conditions)
+
+
+class LosesAWorker(InlineLauncher):
+    """In line; the first worker ends with its first epoch, in this way."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__()
+        self._ended: Ended | None = ended
+
+    def receive(self, timeout: float) -> Any:
+        received = super().receive(timeout)
+        if received is None or not isinstance(unpack(received[1])[0], Epoch):
+            return received
+        ended, self._ended = self._ended, None
+        return (received[0], ended) if ended else received
+
+
+def test_a_worker_that_somebody_stopped_is_replaced(made):
+    started = time.monotonic()
+    found = sweep.reproduce(
+        "small",
+        0,
+        storage=made,
+        executor=lambda: LosesAWorker(Ended("signal 15", by_itself=False, is_innocent=True)),
+        stop=lambda: time.monotonic() - started > 600,  # only so that a test that failed ends
+    )
+    assert found.is_identical
+
+
+def test_a_worker_that_is_killed_after_a_stop_is_an_interruption(made):
+    launcher = LosesAWorker(Ended("signal 9", by_itself=False))
+    options = {"storage": made, "executor": lambda: launcher}
+    with pytest.raises(Interrupted, match="nothing was written"):
+        sweep.reproduce("small", 0, stop=lambda: launcher._ended is None, **options)
+    launcher = LosesAWorker(Ended("signal 9", by_itself=False))
+    with pytest.raises(SweepFailedError, match="trial 0: its worker process ended with signal 9"):
+        sweep.reproduce("small", 0, **options)
 
 
 def test_how_a_trial_ended_is_said_beside_how_its_repetition_did(made, main):

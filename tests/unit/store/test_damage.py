@@ -59,14 +59,10 @@ SILENT = [
     ("UPDATE study_system_attributes SET value_json = replace(value_json, '\"mlp\"', '\"mlq\"')",
      "digest"),
     ("DELETE FROM study_system_attributes", "record is missing"),
+    ("DELETE FROM trial_system_attributes WHERE trial_id = 2", "trial 1: its record is missing"),
     ("UPDATE trial_system_attributes SET key = 'sweep;record' WHERE trial_id = 1", "digest"),
     ("UPDATE trial_system_attributes SET value_json = replace(value_json, '\"seed\"', '\"sfed\"')",
      "trial 0: 'sweep:record' is not what was written there"),
-    ("UPDATE studies SET study_name = 'smaml'", "digest"),
-    ("UPDATE study_user_attributes SET key = 'sweep_formau' WHERE key = 'sweep_format'", "differ"),
-    ("UPDATE study_user_attributes SET key = 'dat' WHERE key = 'dataset'", "its dataset differ"),
-    ("UPDATE study_user_attributes SET value_json = '\"cnn\"' WHERE key = 'model'", "model differ"),
-    ("DELETE FROM study_user_attributes WHERE key = 'finished_by'", "finished_by differ"),
     ("UPDATE trial_user_attributes SET value_json = '3' WHERE key = 'best_epoch' AND trial_id = 1",
      "trial 0: its best_epoch differ"),
     ("UPDATE trial_user_attributes SET key = 'seee' WHERE key = 'seed'", "0: its seed differ"),
@@ -86,10 +82,10 @@ def test_what_sqlite_does_not_notice_is_noticed(finished, tmp_path, statement, r
 def test_a_record_that_moves_to_another_trial_is_noticed(finished, tmp_path):
     edit(tmp_path, "DELETE FROM trial_system_attributes WHERE trial_id = 2")
     edit(tmp_path, "UPDATE trial_system_attributes SET trial_id = 2 WHERE trial_id = 1")
-    with pytest.raises(StoreError, match=r"trial 0: it is COMPLETE and has no outcome"):
+    with pytest.raises(StoreError, match=r"trial 0: its record is missing"):
         read_all(finished)
     edit(tmp_path, "UPDATE trial_system_attributes SET trial_id = 1 WHERE trial_id = 3")
-    with pytest.raises(StoreError, match=r"trial 0: 'sweep:record' is not what was written there"):
+    with pytest.raises(StoreError, match=r"trial 2: its record is missing"):
         read_all(finished)
     edit(tmp_path, "DELETE FROM trials WHERE trial_id = 1")
     with pytest.raises(StoreError, match=r"cannot be understood"):
@@ -107,8 +103,8 @@ def test_a_range_that_is_another_one_in_one_trial_is_noticed(finished, tmp_path)
 
 
 def test_a_newer_format_is_refused_by_name(finished, tmp_path):
-    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '5' WHERE key = 'sweep_format'")
-    with pytest.raises(StoreError, match=r"newer version of sweep \(format 5; this one reads 4\)"):
+    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '6' WHERE key = 'sweep_format'")
+    with pytest.raises(StoreError, match=r"newer version of sweep \(format 6; this one reads 5\)"):
         read_all(finished)
 
 
@@ -138,7 +134,7 @@ def as_format(folder: Path, version: int) -> None:
         )
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
     finished, tmp_path, main, version
 ):
@@ -151,8 +147,8 @@ def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
         assert errors.count("\n") == 1
         assert "'small' in " in errors
         assert (
-            f"was made by an earlier version of sweep (format {version}; this one reads 4); use "
-            "that version, or another store with --storage\n"
+            f"was made by an earlier version of sweep (format {version}; this one reads 5); use "
+            "that version"
         ) in errors
         assert files(tmp_path) == before
 
@@ -167,6 +163,28 @@ def test_attributes_of_other_programs_are_left_alone(finished, tmp_path):
     assert list(read_all(finished)) == ["small"]
 
 
+CHANGED = [
+    ("UPDATE study_user_attributes SET key = 'sweep_formau' WHERE key = 'sweep_format'",
+     "sweep_format"),
+    ("UPDATE study_user_attributes SET key = 'dat' WHERE key = 'dataset'", "dataset"),
+    ("UPDATE study_user_attributes SET value_json = '\"cnn\"' WHERE key = 'model'", "model"),
+    ("DELETE FROM study_user_attributes WHERE key = 'finished_by'", "finished_by"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "key"), CHANGED)
+def test_what_another_program_shows_of_a_study_is_named_and_not_read(
+    finished, tmp_path, main, statement, key
+):
+    truth = read_all(finished)
+    edit(tmp_path, statement)
+    assert read_all(finished) == truth
+    output, _ = main(f"doctor {finished}", code=0)
+    assert f"another program changed what the study shows of itself: {key}\n" in output
+    main(f"resume small --trials 4 --workers 1 --storage {finished}", code=0)
+    assert "another program" not in main(f"doctor {finished}", code=0)[0]
+
+
 def test_a_digest_does_not_fit_another_owner_or_value():
     owners = [["a", 1], ["a", 2], ["b", 1], ["a"], ["a1"], ["a", "1"]]
     digests = [with_digest(owner, value)["sha256"] for owner in owners for value in (0.5, 0.25)]
@@ -178,8 +196,9 @@ def test_a_digest_does_not_fit_another_owner_or_value():
 
 def test_commands_on_a_damaged_store_say_one_line(finished, tmp_path, main):
     edit(tmp_path, "UPDATE trial_values SET value = 0.99 WHERE trial_id = 1")
-    for line in ("list", "show small", "resume small", "report small"):
-        output, errors = main(f"{line} --storage {finished}", code=2)
+    lines = {"list": 1, "show small": 2, "resume small": 2, "report small": 2}
+    for line, code in lines.items():
+        output, errors = main(f"{line} --storage {finished}", code=code)
         assert output == ""
         assert errors.count("\n") == 1
         assert "trial 0: its value differ" in errors
@@ -207,4 +226,4 @@ def test_a_table_that_the_schema_has_lost_is_damage_and_no_empty_store(finished,
     assert content.count(entry) == 1
     path.write_bytes(content.replace(entry, b"tA" + entry[2:]))
     with pytest.raises(StoreError, match="is damaged"):
-        Store(finished, to_write=False).study_names()
+        Store(finished, to_write=False).all_names()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sweep.store.lock import is_locked, study_lock
 
 HOLDER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from sweep.store.lock import study_lock
 with study_lock(Path(sys.argv[1]), "x"):
@@ -67,6 +69,16 @@ def test_the_lock_is_released_by_an_exception(tmp_path):
 def test_asking_creates_nothing(tmp_path):
     assert not is_locked(tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_those_who_look_do_not_disturb_each_other(tmp_path):
+    """An exclusive lock, taken to look, made others see a driver."""
+    with study_lock(tmp_path, "x"):
+        pass
+    with ThreadPoolExecutor(8) as threads:
+        assert not any(threads.map(is_locked, [tmp_path] * 4000))
+    with study_lock(tmp_path, "x"), ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(is_locked, [tmp_path] * 400))
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

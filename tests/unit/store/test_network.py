@@ -60,3 +60,14 @@ def test_there_is_no_warning_where_the_file_system_is_unknown(tmp_path, mounted)
 @pytest.mark.skipif(not lock._MOUNTS.exists(), reason="needs Linux")
 def test_the_list_of_mounts_of_this_machine_is_understood():
     assert lock._file_system(Path("/proc/self")) == "proc"
+
+
+def test_the_folder_of_the_locks_may_be_elsewhere(tmp_path, mounted):
+    mounted(("/", "ext4"), (tmp_path / "server", "nfs4"), (tmp_path / "a.artifacts", "cifs"))
+    (tmp_path / "b.artifacts").symlink_to(tmp_path / "server")
+    for name, kind in (("a", "cifs"), ("b", "nfs4")):
+        warning = network_warning(tmp_path / f"{name}.db")
+        assert warning is not None
+        place = str(tmp_path / f"{name}.artifacts")
+        assert f"the store's folder {place!r} is on a network file system ({kind})" in warning
+    assert network_warning(tmp_path / "c.db") is None

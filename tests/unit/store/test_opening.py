@@ -109,7 +109,7 @@ def test_a_store_whose_making_was_cut_off_is_empty_and_can_be_made(tmp_path, mai
     with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
         database.execute("DELETE FROM alembic_version")
         database.execute("DELETE FROM version_info")
-    assert Store(url, to_write=False).study_names() == []
+    assert Store(url, to_write=False).all_names() == []
     output, _ = main("doctor", code=0)
     assert "it has no tables yet" in output
     _ = Store(url, to_write=True).storage

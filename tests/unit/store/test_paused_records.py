@@ -97,7 +97,6 @@ def test_an_epoch_that_is_no_whole_number_is_noticed(store, epoch):
     ("statement", "reason"),
     [
         ("UPDATE trial_intermediate_values SET intermediate_value = 0.99", "reports differ"),
-        ("UPDATE trials SET state = 'COMPLETE'", "it is COMPLETE and paused"),
         ("UPDATE trials SET state = 'WAITING'", "it is WAITING and paused"),
         (
             "UPDATE trial_system_attributes SET value_json = replace(value_json, '_at', '_au') "

@@ -33,4 +33,4 @@ def test_processes_that_make_a_store_at_the_same_time_all_succeed(tmp_path):
         errors = [maker.communicate()[1] for maker in makers]
     assert [maker.returncode for maker in makers] == [0] * 3, errors
     store = Store(sqlite_url(tmp_path), to_write=False)
-    assert sorted(store.study_names()) == names
+    assert sorted(store.all_names()) == names

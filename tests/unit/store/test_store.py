@@ -15,7 +15,7 @@ from forging import forge
 from helpers import begin, make_metrics
 
 from sweep.definitions import DATASETS
-from sweep.errors import StoreError
+from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import (
     DataFacts,
     Failure,
@@ -186,9 +186,8 @@ def test_without_a_file_the_message_says_so(storage):
 def test_studies_of_stock_optuna_are_told_apart(store):
     optuna.create_study(study_name="theirs", storage=store.url)
     fresh = Store(store.url, to_write=False)
-    assert fresh.study_names() == ["made"]
-    assert fresh.has_study("theirs")
-    with pytest.raises(StoreError, match=r"'theirs' in .* was not made by sweep"):
+    assert fresh.all_names() == ["made", "theirs"]
+    with pytest.raises(ForeignStudyError, match=r"'theirs' in .* was not made by sweep"):
         fresh.read_study("theirs")
 
 
@@ -196,7 +195,7 @@ def test_a_store_of_another_optuna_version_is_refused(store, tmp_path):
     with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
     with pytest.raises(StoreError, match=r"the store .* cannot be used: "):
-        Store(store.url, to_write=False).study_names()
+        Store(store.url, to_write=False).all_names()
 
 
 # ---------------------------------------------------------------- damage

@@ -97,7 +97,7 @@ def test_a_transaction_may_be_the_first_thing_that_happens(storage):
     with store.transaction():
         StudySession(store.storage, "made", SPACE)
         store.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS))
-    assert Store(storage, to_write=False).study_names() == ["made"]
+    assert Store(storage, to_write=False).all_names() == ["made"]
 
 
 def test_journal_and_synchronisation_are_sqlites_own(store, session):
@@ -269,7 +269,7 @@ def test_another_process_reads_all_of_it_or_nothing(store, session):
         with store.transaction():
             whole_trial(store, session)
             assert read() == "[]"
-            session.ask()
+            begin(store, "made", session)
             assert read() == "[]"
         assert read() == "['COMPLETE', 'RUNNING']"
     reader.wait()
@@ -308,7 +308,7 @@ def test_a_commit_waits_for_a_reader(store, session):
         reader.execute("SELECT * FROM studies").fetchall()  # and keeps a lock on the file
         started = time.monotonic()
         with store.transaction():
-            session.ask()
+            begin(store, "made", session)
             ended = later(reader.rollback)
         assert time.monotonic() - started > 0.25
         ended.join()
@@ -322,7 +322,7 @@ def test_another_writer_waits_for_a_transaction(store, session, field):
         target=lambda: Store(store.url, to_write=True).change_study("made", **{field: 5})
     )
     with store.transaction():
-        session.ask()
+        begin(store, "made", session)
         other.start()
         time.sleep(0.3)
         assert other.is_alive()
@@ -339,7 +339,7 @@ def run_lanes(url: str, *, apart: bool) -> tuple[list[TrialConfig], list[Decisio
     """Twelve trials, three under way at a time; reports of an epoch together or one by one."""
     store = Store(url, to_write=True)
     session = StudySession(store.storage, "made", SPACE)
-    store.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS))
+    store.write_study("made", StoredStudy(space=SPACE.to_json(), data=FACTS, identity="x"))
     transaction = nullcontext if apart else store.transaction
     configs: list[TrialConfig] = []
     decisions: list[Decision] = []

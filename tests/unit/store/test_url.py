@@ -101,7 +101,7 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path, make, reason, to_w
     make(path)
     content = None if path.is_dir() else path.read_bytes()
     with pytest.raises(StoreError, match=reason):
-        Store(sqlite_url(tmp_path), to_write=to_write).study_names()
+        Store(sqlite_url(tmp_path), to_write=to_write).all_names()
     assert [p.name for p in tmp_path.iterdir()] == ["studies.db"]
     assert content is None or path.read_bytes() == content
 
@@ -109,7 +109,7 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path, make, reason, to_w
 @pytest.mark.parametrize("to_write", [False, True])
 def test_asking_creates_nothing(tmp_path, to_write):
     store = Store(sqlite_url(tmp_path), to_write=to_write)
-    assert store.study_names() == []
+    assert store.all_names() == []
     assert not store.has_study("x")
     assert list(tmp_path.iterdir()) == []
 
@@ -117,7 +117,7 @@ def test_asking_creates_nothing(tmp_path, to_write):
 def test_an_empty_file_is_an_empty_store(tmp_path):
     (tmp_path / "studies.db").touch()
     store = Store(sqlite_url(tmp_path), to_write=True)
-    assert store.study_names() == []
+    assert store.all_names() == []
     assert (tmp_path / "studies.db").read_bytes() == b""
 
 
@@ -141,6 +141,6 @@ def test_a_read_only_place_is_refused_for_writing_only(finished, tmp_path, monke
     monkeypatch.setattr(
         os, "access", lambda path, mode: Path(path).resolve() != closed and real(path, mode)
     )
-    assert Store(finished, to_write=False).study_names() == ["small"]
+    assert Store(finished, to_write=False).all_names() == ["small"]
     with pytest.raises(StoreError, match="is read-only; name another"):
         Store(finished, to_write=True)

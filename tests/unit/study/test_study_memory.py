@@ -11,7 +11,6 @@ from helpers import make_metrics, space_mapping
 from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
-from sweep.errors import SweepFailedError
 from sweep.records import Decision, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, derive_seed
@@ -166,12 +165,20 @@ def test_trials_under_way_are_never_read_again(storage, monkeypatch):
     assert session.num_started == 6
 
 
-def test_trials_of_another_program_are_refused(storage):
+def test_trials_that_another_program_adds_meanwhile_only_take_numbers(storage):
     session = StudySession(RDBStorage(storage), "x", make_space())
     session.ask()
-    optuna.load_study(study_name="x", storage=storage).ask()
-    with pytest.raises(SweepFailedError, match=r"another program added trial 1 to study 'x'"):
-        session.ask()
+    other = optuna.load_study(study_name="x", storage=storage)
+    other.ask()
+    other.enqueue_trial({"num_layers": 99})
+    config = session.ask()
+    assert config.number == 3
+    assert session.foreign == [1, 2]
+    assert session.num_started == 2
+    alone = StudySession(InMemoryStorage(), "x", make_space())
+    assert [alone.ask().number for _ in range(4)] == [0, 1, 2, 3]
+    session.tell(TrialOutcome(3, TrialState.FAIL))
+    assert [trial.state.name for trial in other.trials] == ["RUNNING", "RUNNING", "WAITING", "FAIL"]
 
 
 def fill(storage: str, count: int, size: int = 0) -> BaseStorage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,29 +15,45 @@ from sweep.training.batches import Batches
 
 def test_the_order_of_images_belongs_to_study_and_epoch(digits):
     batches = make_batches(digits, order_seed=3)
-    first = batches.order(1)
+    first = batches.order(0, 1)
     assert sorted(first.tolist()) == list(range(len(digits.train)))
-    assert torch.equal(first, batches.order(1))
-    assert torch.equal(first, make_batches(digits, order_seed=3).order(1))
-    assert not torch.equal(first, batches.order(2))
-    assert not torch.equal(first, make_batches(digits, order_seed=4).order(1))
+    assert torch.equal(first, batches.order(0, 1))
+    assert torch.equal(first, make_batches(digits, order_seed=3).order(0, 1))
+    assert not torch.equal(first, batches.order(0, 2))
+    assert not torch.equal(first, batches.order(1, 1))
+    assert not torch.equal(first, make_batches(digits, order_seed=4).order(0, 1))
 
 
 @pytest.mark.parametrize("name", ["sequential", "stacked"])
-def test_a_trial_reads_the_order_of_its_epoch_whatever_its_seed(small, monkeypatch, name):
+def test_a_trial_reads_its_order_of_each_epoch_whatever_its_seed(small, monkeypatch, name):
     asked = []
     real = Batches.order
-    monkeypatch.setattr(Batches, "order", lambda s, epoch: asked.append(epoch) or real(s, epoch))
-    for seed in (1, 2):
-        train(small, make_config(seed=seed, epochs=3), name=name)
-    assert asked == [1, 2, 3, 1, 2, 3]
+
+    def spy(self, which, epoch):
+        asked.append((which, epoch))
+        return real(self, which, epoch)
+
+    monkeypatch.setattr(Batches, "order", spy)
+    for seed, order in ((1, 0), (2, 0), (1, 4)):
+        train(small, replace(make_config(seed=seed, epochs=2), order=order), name=name)
+    assert asked == [(0, 1), (0, 2), (0, 1), (0, 2), (4, 1), (4, 2)]
 
 
-def test_another_order_gives_another_trial(small):
-    (one,), (other,) = (
-        train(small, make_config(epochs=1), name="sequential", order_seed=seed) for seed in (0, 1)
-    )
-    assert one.weights != other.weights
+@pytest.mark.parametrize("name", ["sequential", "stacked"])
+def test_another_order_gives_another_trial(small, name):
+    config = make_config(epochs=1)
+    outcomes = [
+        train(small, config, name=name),
+        train(small, config, name=name, order_seed=1),
+        train(small, replace(config, order=1), name=name),
+    ]
+    assert len({outcome.weights for (outcome,) in outcomes}) == 3
+
+
+def test_lanes_of_different_orders_cannot_share_a_stack(small):
+    configs = [replace(make_config(number=number), order=number) for number in (0, 1)]
+    with pytest.raises(ValueError, match=r"share their batches; .* \[\(32, 0\), \(32, 1\)\]"):
+        make_group("stacked", configs, small)
 
 
 def test_an_epoch_reads_every_image_once(small, monkeypatch):
@@ -54,7 +72,7 @@ def test_an_epoch_reads_every_image_once(small, monkeypatch):
     for step in range(group.num_steps):
         group.step(step)
     assert [len(rows) for rows in seen] == [32, 32, 32, 24]
-    assert [row for rows in seen for row in rows] == make_batches(small).order(1).tolist()
+    assert [row for rows in seen for row in rows] == make_batches(small).order(0, 1).tolist()
 
 
 @pytest.mark.parametrize(

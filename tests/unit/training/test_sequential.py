@@ -68,7 +68,7 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
     for epoch in (1, 2):
         model.train()
         losses, num_correct = [], 0
-        for rows in batches.order(epoch).split(recipe.batch_size):
+        for rows in batches.order(config.order, epoch).split(recipe.batch_size):
             known.param_groups[0]["lr"] = recipe.learning_rate * SCHEDULES[schedule](step, 8)
             logits = model(pixels[rows])
             loss = functional.cross_entropy(logits, batches.train.labels[rows])

@@ -1,0 +1,85 @@
+"""`delete`: a study with its confirmation, weights and checkpoints."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.errors import InputError, StoreError
+from sweep.runner.argument_rules import read_argument
+from sweep.store import Store
+from sweep.store.artifacts import delete_folder
+from sweep.words import DEFAULT_STORAGE, command_words
+
+__all__ = ["Deletion", "delete", "plan_deletion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What is deleted: studies, by name with their numbers of trials, and their files.
+
+    A number is None if the study cannot be read.
+    """
+
+    studies: dict[str, int | None]
+    files: tuple[Path, ...]
+
+
+def delete(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> Deletion:
+    """Delete a study for good, with its confirmation, weights and checkpoints.
+
+    A study that is damaged, or that Optuna copied, can be deleted, too.
+
+    Args:
+        study: Name of the study.
+        storage: `sqlite:///` and a path, or a `Path`.
+
+    Returns:
+        What was deleted.
+
+    Raises:
+        InputError: it is the confirmation of a study of the store.
+        StoreError: there is no such study, or another program made it.
+        StudyLockedError: a driver works on one of the studies.
+    """
+    study, url = read_argument("study", study), read_argument("storage", storage)
+    store = Store(url, to_write=True)
+    store.require_own(study)  # a lock would make its folder
+    with ExitStack() as held:
+        held.enter_context(store.lock(study))
+        planned = plan_deletion(store, study)
+        for name in planned.studies:
+            if name != study:
+                held.enter_context(store.lock(name))
+        store.delete_studies(planned.studies)
+        # Only now: a study in the store keeps its files. Another driver may make it anew.
+        for name in planned.studies:
+            delete_folder(store.trials(name).folder)
+    return planned
+
+
+def plan_deletion(store: Store, study: str) -> Deletion:
+    """What `delete` would delete; raises what it raises."""
+    store.require_own(study)
+    studies: dict[str, int | None] = {study: None}
+    try:
+        record = store.read_study(study)
+        studies[study] = len(record.trials)
+        runs, _ = store.read_confirmation(record)
+        if runs is not None:
+            studies[runs.name] = len(runs.trials)
+        confirms = record.confirms
+    except StoreError:
+        confirms = None  # it is damaged, a copy, or of another version
+    if confirms is not None and confirms.study in store.all_names():
+        runs, _ = store.read_confirmation(store.read_study(confirms.study))
+        if runs is not None:
+            raise InputError(
+                f"study {study!r} confirms study {confirms.study!r}, and a search is confirmed "
+                f"once; `{command_words('delete', confirms.study, store.url)}` deletes both"
+            )
+    folders = [store.trials(name).folder for name in studies]
+    files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return Deletion(studies, tuple(files))
