@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -120,9 +122,10 @@ class Range(StrictModel, Generic[T, S]):
             is_exact = True
         else:
             is_multiple = abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)
-            last = _exact(low) + round(steps) * _exact(step)
+            exact_low, exact_step = (Fraction(*_as_written(number)) for number in (low, step))
+            last = exact_low + round(steps) * exact_step
             margin = math.ulp(max(abs(low), abs(high)))
-            is_exact = margin < _ROUNDING * step and _exact(float(last)) == last
+            is_exact = margin < _ROUNDING * step and Fraction(repr(float(last))) == last
         if (high > low and steps < 0.5) or (is_exact and not is_multiple):
             raise ValueError(f"high - low must be a multiple of step; {found}")
         if not is_exact:
@@ -143,9 +146,11 @@ class Choices(StrictModel, Generic[T]):
     @field_validator("choices")
     @classmethod
     def _check(cls, choices: list[T]) -> list[T]:
-        for index, value in enumerate(choices):
-            if value in choices[:index]:
-                raise ValueError(f"choices must differ; found {value!r} twice")
+        ordered: list[Any] = sorted(cast("list[Any]", choices))
+        for one, other in itertools.pairwise(ordered):
+            if _are_same(one, other):
+                twice = f"{one!r} twice" if one == other else f"{one!r} and {other!r}"
+                raise ValueError(f"choices must differ; found {twice}")
         return choices
 
 
@@ -233,8 +238,10 @@ def values(domain: Domain) -> list[Any]:
     if isinstance(domain, Choices):
         return list(domain.choices)
     if isinstance(domain, Range):
-        step, count = domain.step or 1, size(domain) or 0
-        return [step_value(domain.low, step, number) for number in range(count)]
+        step = domain.step or 1
+        if isinstance(domain.low, int):
+            return list(range(domain.low, domain.high + 1, step))
+        return [step_value(domain.low, step, number) for number in range(size(domain) or 0)]
     return [domain]
 
 
@@ -251,7 +258,8 @@ def step_value(low: T, step: Any, number: int) -> T:
     """
     if isinstance(low, int):
         return cast("T", low + number * step)
-    return cast("T", float(_exact(low) + number * _exact(step)))
+    (a, b), (c, d) = _as_written(low), _as_written(step)
+    return cast("T", (a * d + number * c * b) / (b * d))
 
 
 def nearest_step(domain: Range[Any, Any], value: float) -> Any:
@@ -267,9 +275,9 @@ def _num_steps(domain: Range[Any, Any]) -> int:
 
 
 @lru_cache(1000)
-def _exact(number: Any) -> Fraction:
-    """The decimal fraction that a number is written as."""
-    return Fraction(repr(number))
+def _as_written(number: Any) -> tuple[int, int]:
+    """Numerator and denominator of the decimal fraction that a number is written as."""
+    return Fraction(repr(number)).as_integer_ratio()
 
 
 def max_epochs(domain: Domain) -> int:
@@ -300,7 +308,17 @@ def own_value(domain: Domain, value: Scalar, *, from_python: bool = False) -> Sc
         return cast("Scalar", allowed[allowed.index(value)])
     if not isinstance(value, float):
         return None
-    return next((each for each in allowed if math.isclose(each, value, rel_tol=1e-12)), None)
+    ordered = sorted(allowed)
+    index = bisect(ordered, value)
+    near = ordered[max(0, index - 1) : index + 1]
+    return next((each for each in near if _are_same(each, value)), None)
+
+
+def _are_same(one: Scalar, other: Scalar) -> bool:
+    """Whether two values are equal up to rounding."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-12)
+    return one == other
 
 
 def _own_value_of_range(domain: Range[Any, Any], value: Scalar) -> Scalar | None:
