@@ -8,7 +8,6 @@ from sweep.space.domains import (
     domain_words,
     is_stepped,
     nearest_step,
-    step_value,
 )
 from sweep.space.loading import load_space, override_space, stored_space
 from sweep.space.schema import search_space_schema
@@ -19,6 +18,7 @@ from sweep.space.search_space import (
     used_parameters,
 )
 from sweep.space.sections import Dataset
+from sweep.space.steps import step_value
 
 __all__ = [
     "Choices",

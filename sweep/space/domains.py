@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, Union, cast
 
 from pydantic import (
@@ -25,8 +26,10 @@ from sweep.definitions import (
     DefaultBy,
     IntParameter,
     Parameter,
+    Recipe,
     Scalar,
     parameters_of,
+    view,
 )
 from sweep.space.base import (
     MAX_DIGITS,
@@ -39,6 +42,7 @@ from sweep.space.base import (
     shorten,
     text_number,
 )
+from sweep.space.steps import ROUNDING, check_steps, step_value
 from sweep.words import number_words
 
 __all__ = [
@@ -55,14 +59,11 @@ __all__ = [
     "own_value",
     "parameters_model",
     "size",
-    "step_value",
     "values",
     "why_outside",
 ]
 
 MAX_CHOICES = 1000
-MAX_STEPS = 1_000_000
-_ROUNDING = 1e-8  # in steps: Optuna takes a value within it for a step
 _MAX_SHOWN = 12
 
 
@@ -106,32 +107,10 @@ class Range(StrictModel, Generic[T, S]):
         if self.log and step is not None:
             raise ValueError("log and step cannot be used together")
         if step is not None:
-            self._check_steps(low, high, step)
+            check_steps(low, high, step)
             if is_stepped(self):
                 return self.model_copy(update={"high": nearest_step(self, high)})
         return self
-
-    @staticmethod
-    def _check_steps(low: float, high: float, step: float) -> None:
-        found = f"found low {low}, high {high}, step {step}"
-        steps = (high - low) / step
-        if steps > MAX_STEPS:
-            raise ValueError(f"a range may have at most {MAX_STEPS:,} steps; {found}")
-        if isinstance(low, int):
-            is_multiple = (high - low) % step == 0
-            is_exact = True
-        else:
-            is_multiple = abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)
-            last = _exact(low) + round(steps) * _exact(step)
-            margin = math.ulp(max(abs(low), abs(high)))
-            is_exact = margin < _ROUNDING * step and _exact(float(last)) == last
-        if (high > low and steps < 0.5) or (is_exact and not is_multiple):
-            raise ValueError(f"high - low must be a multiple of step; {found}")
-        if not is_exact:
-            # Optuna would leave out the last value, or take a value for none.
-            raise ValueError(
-                f"low and step have too many digits to tell the steps apart; {found}; round them"
-            )
 
 
 class Choices(StrictModel, Generic[T]):
@@ -145,9 +124,11 @@ class Choices(StrictModel, Generic[T]):
     @field_validator("choices")
     @classmethod
     def _check(cls, choices: list[T]) -> list[T]:
-        for index, value in enumerate(choices):
-            if value in choices[:index]:
-                raise ValueError(f"choices must differ; found {value!r} twice")
+        ordered: list[Any] = sorted(cast("list[Any]", choices))
+        for one, other in itertools.pairwise(ordered):
+            if _are_same(one, other):
+                twice = f"{one!r} twice" if one == other else f"{one!r} and {other!r}"
+                raise ValueError(f"choices must differ; found {twice}")
         return choices
 
 
@@ -252,25 +233,16 @@ def values(domain: Domain) -> list[Any]:
     if isinstance(domain, Choices):
         return list(domain.choices)
     if isinstance(domain, Range):
-        step, count = domain.step or 1, size(domain) or 0
-        return [step_value(domain.low, step, number) for number in range(count)]
+        step = domain.step or 1
+        if isinstance(domain.low, int):
+            return list(range(domain.low, domain.high + 1, step))
+        return [step_value(domain.low, step, number) for number in range(size(domain) or 0)]
     return [domain]
 
 
 def is_stepped(domain: Domain) -> TypeGuard[Range[Any, Any]]:
     """Whether a domain's values are the steps of a range of floats."""
     return isinstance(domain, Range) and domain.step is not None and not isinstance(domain.low, int)
-
-
-def step_value(low: T, step: Any, number: int) -> T:
-    """The value of a range after a number of steps.
-
-    Of floats, the sum of the decimal fractions that they are written as: 0.3, where adding up
-    floats gives 0.30000000000000004.
-    """
-    if isinstance(low, int):
-        return cast("T", low + number * step)
-    return cast("T", float(_exact(low) + number * _exact(step)))
 
 
 def nearest_step(domain: Range[Any, Any], value: float) -> Any:
@@ -285,17 +257,12 @@ def _num_steps(domain: Range[Any, Any]) -> int:
     return steps
 
 
-@lru_cache(1000)
-def _exact(number: Any) -> Fraction:
-    """The decimal fraction that a number is written as."""
-    return Fraction(repr(number))
-
-
 def max_epochs(domain: Domain) -> int:
-    """The largest value of the domain of `epochs`."""
-    if isinstance(domain, Range):
-        return int(domain.high)
-    return max(domain.choices) if isinstance(domain, Choices) else cast("int", domain)
+    """The largest value of the domain of `epochs`, and of its default where that may be used."""
+    if not isinstance(domain, Range | Choices):
+        return cast("int", domain)
+    most = domain.high if isinstance(domain, Range) else max(domain.choices)
+    return max(most, view(Recipe, {}).epochs) if domain.when else cast("int", most)
 
 
 def own_value(domain: Domain, value: Scalar, *, from_python: bool = False) -> Scalar | None:
@@ -319,14 +286,24 @@ def own_value(domain: Domain, value: Scalar, *, from_python: bool = False) -> Sc
         return cast("Scalar", allowed[allowed.index(value)])
     if not isinstance(value, float):
         return None
-    return next((each for each in allowed if math.isclose(each, value, rel_tol=1e-12)), None)
+    ordered = sorted(allowed)
+    index = bisect(ordered, value)
+    near = ordered[max(0, index - 1) : index + 1]
+    return next((each for each in near if _are_same(each, value)), None)
+
+
+def _are_same(one: Scalar, other: Scalar) -> bool:
+    """Whether two values are equal up to rounding."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-12)
+    return one == other
 
 
 def _own_value_of_range(domain: Range[Any, Any], value: Scalar) -> Scalar | None:
     is_whole = isinstance(domain.low, int)
     if isinstance(value, str) or (isinstance(value, float) and is_whole):
         return None
-    margin = _ROUNDING * (domain.step or 0.0) if is_stepped(domain) else 0
+    margin = ROUNDING * (domain.step or 0.0) if is_stepped(domain) else 0
     if not domain.low - margin <= value <= domain.high + margin:
         return None
     if domain.step is None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.definitions import DefaultBy, Params, Scalar
-from sweep.space.conditions import condition, is_active, narrowed, sampling_order
+from sweep.definitions import Params, Scalar
+from sweep.space.conditions import condition, narrowed, sampling_order
 from sweep.space.domains import Choices, Domain, Range, size, values
 
 __all__ = ["Configurations", "GridOrder", "count"]
@@ -83,24 +83,29 @@ class Configurations:
 
     def _count_alike(self, name: str) -> Counter[_Names]:
         """The number of a domain's values that fulfil the conditions of each set of children."""
-        num_values = size(self._domains[name]) or 0
-        wanted = self._children[name].values()
-        # A set would have another order in each process.
-        in_conditions = dict.fromkeys(value for each in wanted for value in each)
-        groups = Counter(self._fulfilled_by(name, value) for value in in_conditions)
-        if num_values > len(in_conditions):
-            groups[_Names()] += num_values - len(in_conditions)
+        num_values, known = size(self._domains[name]) or 0, self._in_conditions(name)
+        groups = Counter(known.values())
+        if num_values > len(known):
+            groups[_Names()] += num_values - len(known)
         return groups
 
     def _list_alike(self, name: str) -> dict[_Names, list[Any]]:
         """These values themselves."""
-        groups: dict[_Names, list[Any]] = {}
-        for value in values(self._domains[name]):
-            groups.setdefault(self._fulfilled_by(name, value), []).append(value)
+        known, groups = self._in_conditions(name), dict[_Names, list[Any]]()
+        for value, fulfilled in known.items():
+            groups.setdefault(fulfilled, []).append(value)
+        others = [value for value in values(self._domains[name]) if value not in known]
+        groups.setdefault(_Names(), []).extend(others)
         return groups
 
-    def _fulfilled_by(self, name: str, value: Any) -> _Names:
-        return _Names(child for child, wanted in self._children[name].items() if value in wanted)
+    def _in_conditions(self, name: str) -> dict[Scalar, _Names]:
+        """The values that children ask for, with these children; the same order everywhere."""
+        children = self._children[name]
+        asked_for = dict.fromkeys(value for wanted in children.values() for value in wanted)
+        return {
+            value: _Names(child for child, wanted in children.items() if value in wanted)
+            for value in asked_for
+        }
 
 
 def count(domains: Mapping[str, Domain]) -> int | None:
@@ -119,6 +124,12 @@ class GridOrder:
 
     def __init__(self, domains: Mapping[str, Domain], seed: int) -> None:
         self._domains = domains
+        self._conditions = {
+            name: condition(domains[name])
+            for name in sampling_order(domains)
+            if isinstance(domains[name], Range | Choices)
+        }
+        self._fixed = {n: d for n, d in domains.items() if isinstance(d, int | float | str)}
         self._seed = seed
         self._times: Counter[frozenset[tuple[str, Scalar]]] = Counter()
         self._orders: dict[frozenset[tuple[str, Scalar]], Iterator[dict[str, Scalar]]] = {}
@@ -139,8 +150,7 @@ class GridOrder:
         """
         configuration = self._completed(wanted)
         if configuration is None:
-            sampled = (n for n in wanted if isinstance(self._domains.get(n), Range | Choices))
-            given = {name: wanted[name] for name in sampled}
+            given = {name: wanted[name] for name in self._conditions if name in wanted}
             key = frozenset(given.items())
             if key not in self._orders:
                 self._orders[key] = self._shuffled(narrowed(self._domains, given))
@@ -148,20 +158,14 @@ class GridOrder:
         self.add(configuration)
         return configuration
 
-    def _completed(self, wanted: Params) -> dict[str, Scalar] | None:
-        """The sampled parameters that are active with the wanted values; None if one is missing."""
-        active: dict[str, Scalar] = {}
-        configuration: dict[str, Scalar] = {}
-        for name in sampling_order(self._domains):
-            domain = self._domains[name]
-            if not is_active(domain, active):
-                continue
-            if isinstance(domain, Range | Choices):
-                if name not in wanted:
+    def _completed(self, given: Params) -> dict[str, Scalar] | None:
+        """The sampled parameters that are active with the given values; None if one is missing."""
+        active, configuration = {**self._fixed}, dict[str, Scalar]()
+        for name, conditions in self._conditions.items():
+            if all(active.get(parent) in wanted for parent, wanted in conditions.items()):
+                if name not in given:
                     return None
-                active[name] = configuration[name] = wanted[name]
-            elif not isinstance(domain, DefaultBy):
-                active[name] = domain
+                active[name] = configuration[name] = given[name]
         return configuration
 
     def _shuffled(self, domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:

@@ -183,6 +183,14 @@ def test_the_most_epochs_of_a_trial(epochs, most):
     assert make({"epochs": epochs}).max_epochs == most
 
 
+def test_a_trial_without_a_value_of_its_own_has_the_default_number_of_epochs():
+    for epochs, most in (({"low": 2, "high": 9}, 20), ({"choices": [30, 40]}, 40)):
+        space = make({"epochs": {**epochs, "when": {"optimizer": "sgd"}},
+                      "optimizer": {"choices": ["adam", "sgd"]}})  # fmt: skip
+        assert space.max_epochs == most
+        assert space.suggest(Scripted(optimizer="adam"))["epochs"] == 20
+
+
 @pytest.mark.parametrize(
     ("metric", "goal"),
     [

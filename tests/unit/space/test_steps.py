@@ -112,6 +112,11 @@ def test_a_whole_number_is_a_float_where_the_domain_has_floats():
     assert [type(value) for value in space.enqueue[0].values()] == [float]
 
 
+def test_choices_differ_by_more_than_rounding():
+    with pytest.raises(SearchSpaceError, match=r"differ; found 0\.3 and 0\.30000000000000004$"):
+        make({"dropout": {"choices": [THREE_TENTHS, 0.1, 0.3]}})
+
+
 # ---------------------------------------------------------------- conditions that never hold
 
 NEVER = "this condition can never hold"
