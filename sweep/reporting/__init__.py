@@ -54,8 +54,12 @@ def report(
         InputError: the request cannot be carried out, or a store is damaged.
         SweepFailedError: a study cannot be shown.
     """
-    from sweep.reporting.writing import check_request, read_studies, write_report
+    from sweep.reporting.surroundings import undisturbed
 
-    names = [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
-    folder = check_request(names, out, top)
-    return write_report(folder, read_studies(names, storage, data_dir), top=top, storage=storage)
+    with undisturbed():
+        from sweep.reporting.writing import check_request, read_studies, write_report
+
+        names = [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
+        folder = check_request(names, out, top)
+        sources = read_studies(names, storage, data_dir)
+        return write_report(folder, sources, top=top, storage=storage)
