@@ -89,4 +89,4 @@ def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
 
 
 def _label_type(num_classes: int) -> str:
-    return "u1" if num_classes <= 2**8 else "<u2" if num_classes <= 2**16 else "<u4"
+    return "u1" if num_classes <= 256 else "<u2" if num_classes <= 65_536 else "<u4"

@@ -228,14 +228,20 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 @click.argument("study")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--trial", type=trial_number, help="Use the network of this trial.")
+@click.option(
+    "--invert/--no-invert",
+    default=None,
+    help="Exchange bright and dark; if unset, where an image's ground is not the data set's.",
+)
 @json_option
 @data_dir_option
 @storage_option
 def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Classify image files with a study's chosen network: bright strokes on a dark ground.
+    """Classify image files with a study's chosen network.
 
     That is the best trial's, or the best run's of the winner once the study is confirmed. Images
-    are resized to the data set's, and made grey where those are.
+    are resized to the data set's, made grey where those are, and inverted if they are dark on
+    bright and those are bright on dark.
     """
     with handle_errors(), interruptible(lambda: "nothing was written"):
         from sweep.evaluation import predict as predict_images
@@ -244,7 +250,10 @@ def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) 
     if not as_json:
         note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
         click.echo(printable(note), err=True)
-    rows = [[each.file, each.class_name, f"{each.probability:.2%}"] for each in found]
+    rows = [
+        [each.file, each.class_name, f"{each.probability:.2%}", "inverted" * each.inverted]
+        for each in found
+    ]
     print_result(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
@@ -28,6 +28,8 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _MAX_PIXELS = 50_000_000
 _TOO_LARGE = f"it has more than {_MAX_PIXELS:,} pixels; make it smaller"
+_DARK = 1 / 3  # of white
+_COMMON = 0.95  # share of the training images
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
 """What Pillow raises for files that are not what they seem; SyntaxError is one for PNG."""
 
@@ -42,6 +44,7 @@ class Prediction:
         probabilities: Of all classes, by name.
         study: The study whose network it is: the search, or its confirmation.
         trial: The network's trial there.
+        inverted: Whether bright and dark were exchanged first.
     """
 
     file: str
@@ -50,6 +53,7 @@ class Prediction:
     probabilities: dict[str, float]
     study: str
     trial: int
+    inverted: bool
 
 
 def predict(
@@ -58,6 +62,7 @@ def predict(
     *,
     storage: str | os.PathLike[str] = DEFAULT_STORAGE,
     trial: int | None = None,
+    invert: bool | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> list[Prediction]:
     """Classify image files with the chosen network of a study.
@@ -67,10 +72,12 @@ def predict(
 
     Args:
         study: Name of the study.
-        images: Image files: bright strokes on a dark ground and centred, as in MNIST. They are
-            resized to the data set's images, and made grey where those are.
+        images: Image files, centred as in MNIST. They are resized to the data set's images, and
+            made grey where those are.
         storage: `sqlite:///` and a path, or a `Path`.
         trial: Use the network of this trial instead.
+        invert: Whether to exchange bright and dark. If None, an image is inverted if its ground, as
+            its border shows it, is bright and that of the training images is dark, or the reverse.
         data_dir: Folder of local data sets, for the normalisation; `$SWEEP_DATA_DIR` or `data/` if
             None.
 
@@ -82,6 +89,7 @@ def predict(
     study, files = read_argument("study", study), read_argument("images", images)
     url = read_argument("storage", storage)
     trial = None if trial is None else read_argument("trial", trial)
+    invert = None if invert is None else read_argument("invert", invert)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     if not files:
         raise InputError("nothing to predict: name at least one image file")
@@ -93,7 +101,15 @@ def predict(
     pictures = np.stack([read_picture(file, spec.input_shape) for file in files])
     (model,), data = load_networks(store, record, [number], data_dir)
     # Pixels range from 0 to 16 in digits, and to 255 elsewhere.
-    scaled = np.rint(pictures * (data.train.inputs.max() / 255)).astype(np.uint8)
+    brightest = data.train.inputs.max()
+    if invert is None:
+        inverted = _have_other_ground(
+            _grounds(pictures) / 255, _grounds(data.train.inputs) / brightest
+        )
+    else:
+        inverted = np.full(len(files), invert)
+    pictures[inverted] = 255 - pictures[inverted]
+    scaled = np.rint(pictures * (brightest / 255)).astype(np.uint8)
     logits = compute_logits(model, scaled, data)
     return [
         Prediction(
@@ -103,8 +119,11 @@ def predict(
             probabilities=dict(zip(spec.class_names, row.tolist(), strict=True)),
             study=record.name,
             trial=number,
+            inverted=bool(was_inverted),
         )
-        for file, row in zip(files, logits.to(torch.float64).softmax(1), strict=True)
+        for file, row, was_inverted in zip(
+            files, logits.to(torch.float64).softmax(1), inverted, strict=True
+        )
     ]
 
 
@@ -124,8 +143,33 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     return record, record.best.number
 
 
+def _have_other_ground(
+    grounds: NDArray[np.float64], usual: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which pictures are dark on bright where the training images are bright on dark, or reversed.
+
+    Both are brightnesses of grounds, from 0 (black) to 1: of the pictures, shape (N,), and of the
+    training images. If these have no common one, as photographs do not, no picture has another.
+    """
+    if (usual < _DARK).mean() >= _COMMON:
+        return grounds > 1 - _DARK
+    if (usual > 1 - _DARK).mean() >= _COMMON:
+        return grounds < _DARK
+    return np.zeros(len(grounds), bool)
+
+
+def _grounds(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The median brightness of each image's outermost pixels, shape (N,): strokes may cross it."""
+    border = np.ones(images.shape[-2:], bool)
+    border[1:-1, 1:-1] = False
+    found: NDArray[np.float64] = np.median(images[..., border].reshape(len(images), -1), axis=1)
+    return found
+
+
 def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read an image file as uint8 pixels, 0 to 255; transparent ones become black.
+    """Read an image file as uint8 pixels, 0 to 255.
+
+    Transparent ones become black or, behind dark strokes, white.
 
     Args:
         path: The file.
@@ -174,5 +218,8 @@ def _why_not(image: Image.Image) -> str:
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
     upright = ImageOps.exif_transpose(image).convert("RGBA")
-    ground = Image.new("RGBA", upright.size, "black")
+    alpha = upright.getchannel("A")
+    opaque = ImageStat.Stat(upright.convert("L"), alpha)
+    is_dark = any(alpha.histogram()[:255]) and opaque.count[0] and opaque.mean[0] < 128
+    ground = Image.new("RGBA", upright.size, "white" if is_dark else "black")
     return Image.alpha_composite(ground, upright).convert(mode)

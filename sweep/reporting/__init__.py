@@ -55,10 +55,13 @@ def report(
         InputError: the request cannot be carried out, or a store is damaged.
         SweepFailedError: a study cannot be shown, or the disk is full.
     """
-    from sweep.reporting.writing import check_request, read_studies, write_report
+    from sweep.reporting.surroundings import undisturbed
 
     names = list(dict.fromkeys(read_argument("studies", studies)))
     url, top = read_argument("storage", storage), read_argument("top", top)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
-    folder = check_request(names, None if out is None else read_argument("out", out))
-    return write_report(folder, read_studies(names, url, data_dir), top=top, storage=url)
+    with undisturbed():
+        from sweep.reporting.writing import check_request, read_studies, write_report
+
+        folder = check_request(names, None if out is None else read_argument("out", out))
+        return write_report(folder, read_studies(names, url, data_dir), top=top, storage=url)

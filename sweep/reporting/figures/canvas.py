@@ -8,6 +8,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -58,11 +59,21 @@ _STYLE: Any = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The style of all figures, needed both to make and to save one."""
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    """The style of all figures, needed both to make and to save one.
+
+    Only Matplotlib's own defaults and ours count, whatever a user has set; no backend is needed.
+    """
+    with mpl.rc_context({**_defaults(), **_STYLE}), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes: no reason to stop.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
+
+
+@cache
+def _defaults() -> Any:
+    # Not by `[]`, which warns of settings that are about to go. A context restores all but the
+    # backend.
+    return {key: value for key, value in dict.items(mpl.rcParamsDefault) if key != "backend"}
 
 
 def to_png(figure: Figure) -> bytes:

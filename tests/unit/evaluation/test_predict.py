@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import DIGITS, HERE, read_confirmation, space_mapping
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import sweep
 from sweep.data import load_training_data
 from sweep.errors import InputError, StoreError
 from sweep.evaluation import openings
-from sweep.evaluation.prediction import read_picture
+from sweep.evaluation.prediction import _have_other_ground, read_picture
 from sweep.records import candidate_runs, rank_candidates
 from sweep.store import Store
 
@@ -76,6 +76,63 @@ def test_another_trial_can_be_asked(finished, digits):
 
 def test_one_file_is_enough(finished, digits):
     assert len(sweep.predict("small", digits[0], storage=finished)) == 1
+
+
+def drawn(path: Path, digit: int, strokes: str, ground: str) -> Path:
+    image = Image.new("RGBA", (64, 64), ground)
+    ImageDraw.Draw(image).text(
+        (32, 32), str(digit), fill=strokes, anchor="mm", font=ImageFont.load_default(60)
+    )
+    image.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("strokes", "ground", "inverted"),
+    [
+        ("white", "black", False),
+        ("black", "white", True),
+        ("#202020", "#e0e0e0", True),
+        ("white", "#00000000", False),
+        ("black", "#00000000", True),
+    ],
+)
+def test_a_digit_is_recognised_whichever_is_dark_strokes_or_ground(
+    finished, tmp_path, strokes, ground, inverted
+):
+    usual = [drawn(tmp_path / f"usual{n}.png", n, "white", "black") for n in range(10)]
+    files = [drawn(tmp_path / f"{n}.png", n, strokes, ground) for n in range(10)]
+    expected = sweep.predict("small", usual, storage=finished)
+    found = sweep.predict("small", files, storage=finished)
+    assert {each.inverted for each in found} == {inverted}
+    names = [each.class_name for each in found]
+    same = [name == each.class_name for name, each in zip(names, expected, strict=True)]
+    assert sum(same) >= (10 if ground != "#e0e0e0" else 8)  # paper is not quite black when inverted
+    assert len(set(names)) > 4, "the network tells digits apart"
+
+
+def test_whether_to_invert_can_be_decided(finished, digits, tmp_path):
+    dark = []
+    for file in digits[:3]:
+        dark.append(tmp_path / f"dark-{file.name}")
+        ImageOps.invert(Image.open(file).convert("L")).save(dark[-1])
+    expected = sweep.predict("small", digits[:3], storage=finished)
+    found = sweep.predict("small", dark, storage=finished)
+    assert [e.probabilities for e in found] == [
+        pytest.approx(e.probabilities, abs=0.05) for e in expected
+    ]
+    for invert in (False, True):
+        decided = sweep.predict("small", dark, storage=finished, invert=invert)
+        assert {each.inverted for each in decided} == {invert}
+        assert ([e.probabilities for e in decided] == [e.probabilities for e in found]) is invert
+
+
+def test_only_a_common_ground_tells_what_is_inverted():
+    dark, bright, mixed = np.full(100, 0.1), np.full(100, 0.9), np.linspace(0, 1, 100)
+    pictures = np.array([0.0, 0.3, 0.5, 0.7, 1.0])
+    assert _have_other_ground(pictures, dark).tolist() == [False] * 3 + [True] * 2
+    assert _have_other_ground(pictures, bright).tolist() == [True] * 2 + [False] * 3
+    assert not _have_other_ground(pictures, mixed).any()
 
 
 @pytest.mark.parametrize(
@@ -228,6 +285,13 @@ def test_the_command_for_people_and_for_programs(main, finished, digits):
     assert [row[1] for row in rows] == recorded(finished, "small", best)
     data = json.loads(main(f"predict small {names} --json", code=0)[0])
     assert [f"{each['probability']:.2%}" for each in data] == [row[2] for row in rows]
+
+    ImageOps.invert(Image.open(digits[0]).convert("L")).save("dark.png")
+    output, _ = main(f"predict small {digits[0].name} dark.png", code=0)
+    usual, dark = (line.split() for line in output.splitlines())
+    assert (usual[1:2], dark[1:2], usual[3:], dark[3:]) == (dark[1:2], usual[1:2], [], ["inverted"])
+    (found,) = json.loads(main("predict small dark.png --json --no-invert", code=0)[0])
+    assert found["inverted"] is False
 
     output, errors = main(f"predict small {names} nope.png", code=2)
     assert output == ""
