@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 __all__ = ["package_versions", "project_commit"]
@@ -14,14 +14,7 @@ _RECORDED = ("sweep", "torch", "numpy", "optuna")
 
 def package_versions() -> dict[str, str]:
     """Versions by package name, and Python's; does not import the packages."""
-    return {name: _version(name) for name in _RECORDED} | {"python": platform.python_version()}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"  # a checkout on `sys.path`: its commit is recorded, too
+    return {name: version(name) for name in _RECORDED} | {"python": platform.python_version()}
 
 
 def project_commit() -> str | None:
