@@ -22,10 +22,11 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "reproduce": ({"study": "small", "trial": 0}, [*sweep.PlaceOptions.__annotations__]),
     "load_study": ({"study": "small"}, ["storage"]),
     "report": ({"studies": "small"}, ["storage", "out", "top", "data_dir"]),
-    "predict": ({"study": "small", "images": "x.png"}, ["storage", "trial", "data_dir"]),
+    "predict": ({"study": "small", "images": "x.png"}, ["storage", "trial", "invert", "data_dir"]),
+    "delete": ({"study": "small"}, ["storage"]),
 }
 MAY_BE_NONE = {
-    *("data_dir", "out", "study", "seed", "seeds", "top", "trial", "trials", "timeout"),
+    *("data_dir", "invert", "out", "study", "seed", "seeds", "top", "trial", "trials", "timeout"),
     *("max_failures", "keep_weights", "trial_time_limit"),
     *("workers", "threads", "lanes", "engine", "precision"),
 }
@@ -52,7 +53,7 @@ WRONG: dict[str, list[Any]] = {
     **dict.fromkeys(["data_dir", "out"], NO_PATH),
     "images": [*NO_PATH, ["x.png", 3]],
     "storage": NO_PATH[:-1],
-    **dict.fromkeys(["progress", "retry_failed"], NO_FLAG),
+    **dict.fromkeys(["invert", "progress", "retry_failed"], NO_FLAG),
 }
 
 
