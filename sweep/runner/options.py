@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
 from sweep.errors import InputError
 from sweep.training import ENGINE_NAMES, PRECISION_NAMES
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, did_you_mean
 
 if TYPE_CHECKING:
     from sweep.execution import Launcher
@@ -134,7 +134,8 @@ def complete_options(function: str, kind: type[_Options], given: _Options) -> _O
     """
     for name in given:
         if name not in kind.__annotations__:
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+            guess = did_you_mean(name, kind.__annotations__)
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{guess}")
     defaults: Mapping[str, Any] = DEFAULTS
     whole = {name: defaults[name] for name in kind.__annotations__} | {**given}
     for name, value in whole.items():

@@ -26,6 +26,7 @@ from sweep.store.lock import is_locked, study_lock
 from sweep.store.stored import FORMAT, FORMAT_VERSION, StoredStudy, differences, study_summary
 from sweep.store.trials import Trials
 from sweep.study import RECORD
+from sweep.words import did_you_mean
 
 __all__ = ["Store"]
 
@@ -121,6 +122,7 @@ class Store:
             )
         names = self.study_names()
         there = f"it has {', '.join(names)}" if names else "it has none"
+        there += did_you_mean(name, names)
         if not self.path.exists():
             there = "there is no such file"
         raise StoreError(f"no study {name!r} in {str(self.path)!r}: {there}")
