@@ -5,11 +5,12 @@ Imports the standard library and `sweep.definitions` only.
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.definitions import Scalar, is_share
@@ -23,6 +24,7 @@ __all__ = [
     "confidence_words",
     "count_words",
     "counted",
+    "did_you_mean",
     "difference_interval_words",
     "difference_words",
     "duration",
@@ -69,6 +71,13 @@ def command_words(command: str, study: str, storage: str, arguments: str = "") -
     """A command on a study, ready to paste: `sweep resume mine --storage URL`."""
     words = f"sweep {command} {shlex.quote(study)} {arguments}".rstrip()
     return words + storage_words(storage)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known name, to follow a message; empty if none is near."""
+    names = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word[:64].lower(), names, n=1)
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""
 
 
 # ---------------------------------------------------------------- names and numbers; None is a dash

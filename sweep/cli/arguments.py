@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sweep.cli.completion import complete_study
 from sweep.runner.options import DEFAULTS
 from sweep.words import parse_duration, storage_words
 
@@ -21,6 +22,7 @@ __all__ = [
     "same_places",
     "space_argument",
     "storage_option",
+    "study_argument",
     "trial_number",
     "work_options",
 ]
@@ -79,6 +81,7 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 
 
 space_argument = click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+study_argument = click.argument("study", shell_complete=complete_study)
 trial_number = click.IntRange(min=0)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 storage_option = click.option(

@@ -18,9 +18,11 @@ from sweep.cli.arguments import (
     same_places,
     space_argument,
     storage_option,
+    study_argument,
     trial_number,
     work_options,
 )
+from sweep.cli.completion import COMPLETE_VARIABLE, SHELLS, complete_study
 from sweep.cli.exits import (
     FAILED,
     INPUT,
@@ -45,7 +47,7 @@ def main() -> None:
     """Entry point of the command `sweep`."""
     open_streams()
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False, complete_var=COMPLETE_VARIABLE)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(INPUT)
@@ -89,7 +91,7 @@ def run(space: Path, **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("study")
+@study_argument
 @click.option(
     "--retry-failed",
     is_flag=True,
@@ -134,7 +136,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
 
 
 @cli.command()
-@click.argument("study")
+@study_argument
 @json_option
 @confirm_options
 def confirm(study: str, as_json: bool, **options: Any) -> None:
@@ -167,7 +169,9 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("studies", metavar="STUDY...", nargs=-1, required=True)
+@click.argument(
+    "studies", metavar="STUDY...", nargs=-1, required=True, shell_complete=complete_study
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -202,7 +206,7 @@ def report(
 
 
 @cli.command()
-@click.argument("study")
+@study_argument
 @click.argument("trial", type=trial_number)
 @click.option("--device", help="Where to train; where it was then if unset, or auto.")
 @json_option
@@ -225,8 +229,8 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("study")
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@study_argument
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
 @click.option("--trial", type=trial_number, help="Use the network of this trial.")
 @click.option(
     "--invert/--no-invert",
@@ -292,7 +296,7 @@ def list_studies(as_json: bool, storage: str) -> int:
 
 
 @cli.command()
-@click.argument("study")
+@study_argument
 @click.argument("trial", type=trial_number, required=False)
 @json_option
 @storage_option
@@ -344,7 +348,7 @@ def check(space: Path) -> None:
 
 
 @cli.command()
-@click.argument("study")
+@study_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @storage_option
 def delete(study: str, yes: bool, storage: str) -> None:
@@ -369,7 +373,7 @@ def delete(study: str, yes: bool, storage: str) -> None:
 
 
 @cli.command()
-@click.argument("store", metavar="[STORE]", default=DEFAULT_STORAGE)
+@click.argument("store", metavar="[STORE]", default=DEFAULT_STORAGE, type=click.Path())
 @json_option
 def doctor(store: str, as_json: bool) -> int:
     """Examine a store, given by its path or URL, and advise what to do. Changes nothing.
@@ -383,3 +387,18 @@ def doctor(store: str, as_json: bool) -> int:
         found = examine(store if "://" in store else f"sqlite:///{store}")
     print_result(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
     return FAILED if found.is_damaged else 0
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print a script with which a shell completes commands, options, files and studies.
+
+    In ~/.bashrc: eval "$(sweep completion bash)", and likewise in ~/.zshrc. For fish:
+    sweep completion fish > ~/.config/fish/completions/sweep.fish.
+    """
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    assert made is not None  # noqa: S101 - for the type checker: these three are click's own
+    print_result(made(cli, {}, "sweep", COMPLETE_VARIABLE).source())

@@ -28,7 +28,7 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.words import counted, duration, params_words, percent_or_number, printable
+from sweep.words import columns, counted, duration, params_words, percent_or_number, printable
 
 __all__ = ["Progress", "Tally"]
 
@@ -216,26 +216,42 @@ class Progress:
         if tally.study is None:
             return Text("reading the data …", style="dim")
         total = tally.num_trials
-        head = Table.grid(padding=(0, 2))
-        head.add_row(
-            Text(printable(tally.study), style="bold"),
-            ProgressBar(total=total, completed=tally.num_finished, width=30),
-            Text(f"{tally.num_finished} of {total if total is not None else '?'} trials"),
-            Text(f"{tally.epochs} epochs"),
-            Text(duration(tally.seconds)),
-            Text(tally.time_left(), style="dim"),
+        done = (
+            f"{tally.num_finished} of {total if total is not None else '?'} trials",
+            f"{tally.epochs} epochs",
+            duration(tally.seconds),
+            tally.time_left(),
         )
+        bar = Table.grid()  # alone, a bar does not end its line
+        bar.add_row(ProgressBar(total=total, completed=tally.num_finished, width=30))
         numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
         counts = ", ".join(f"{count} {state.lower()}" for state, count in numbers.items() if count)
         metric, best = tally.objective.metric, "no best trial yet"
         if tally.best is not None:
             value = tally.words(tally.value(tally.best), "")
             best = f"best so far: trial {tally.best.trial}, {metric} {value}"
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for header in ("trial", "epoch", metric, "configuration"):
-            table.add_column(header, no_wrap=True, overflow="ellipsis")
-        for number, (epoch, current) in sorted(tally.running.items()):
-            epochs = f"{epoch}/{tally.params[number]['epochs']}"
-            configuration = printable(tally.configuration(number))
-            table.add_row(str(number), epochs, tally.words(current, "starting"), configuration)
-        return Group(head, Text(f"{best}   {counts}"), table)
+        header, *rows = columns(
+            [["trial", "epoch", "value", "configuration"]]
+            + [
+                [
+                    str(number),
+                    f"{epoch}/{tally.params[number]['epochs']}",
+                    tally.words(current, "starting"),
+                    printable(tally.configuration(number)),
+                ]
+                for number, (epoch, current) in sorted(tally.running.items())
+            ]
+        )
+        return Group(
+            _line(printable(tally.study), "bold"),
+            bar,
+            _line("  ".join(done)),
+            _line(f"{best}   {counts}"),
+            _line(header, "dim"),
+            *map(_line, rows),
+        )
+
+
+def _line(text: str, style: str = "") -> Text:
+    """One line, which a narrow terminal cuts at its end: what matters most comes first."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")

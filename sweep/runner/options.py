@@ -6,7 +6,6 @@ or another argument may be is a rule of `sweep.runner.argument_rules`.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
 from sweep.errors import UnknownOptionError
 from sweep.runner.argument_rules import read_argument
-from sweep.words import DEFAULT_STORAGE
+from sweep.words import DEFAULT_STORAGE, did_you_mean
 
 if TYPE_CHECKING:
     from sweep.execution import Launcher
@@ -136,8 +135,7 @@ def complete_options(function: str, kind: type[_Options], given: _Options) -> _O
     """
     for name in given:
         if name not in kind.__annotations__:
-            close = difflib.get_close_matches(name, kind.__annotations__, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(name, kind.__annotations__)
             raise UnknownOptionError(
                 f"{function}() got an unexpected keyword argument {name!r}{hint}"
             )

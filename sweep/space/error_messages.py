@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from sweep.space.base import shorten
 from sweep.space.yaml_reader import Document, Path, Position
+from sweep.words import did_you_mean
 
 __all__ = ["dotted", "file_path", "translate"]
 
@@ -53,7 +53,7 @@ def translate(
     if kind == "extra_forbidden":
         key, allowed = str(path[-1]), _allowed_keys(model, location[:-1])
         where, path = document.position(path, of_key=True), path[:-1]
-        guess = _did_you_mean(key, allowed)
+        guess = did_you_mean(key, allowed)
         message = f"unknown key {_show(key)}{guess}; allowed: {', '.join(allowed)}"
     elif kind == "missing":
         missing = dotted((*path, location[-1]))
@@ -94,7 +94,7 @@ def _message(detail: ErrorDetails) -> str:
     return message.format(
         allowed=", ".join(allowed),
         found=f"found {_show(found)}",
-        guess=_did_you_mean(found, allowed) if isinstance(found, str) else "",
+        guess=did_you_mean(found, allowed) if isinstance(found, str) else "",
         hint=_LIST_HINT if isinstance(found, list) else "",
         **context,
     )
@@ -114,11 +114,6 @@ def _show(value: Any) -> str:
             return repr(shorten(value))
         case _:
             return shorten(repr(value))
-
-
-def _did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word[:64], list(allowed), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 @cache

@@ -32,7 +32,7 @@ from sweep.store.lock import is_locked, study_lock
 from sweep.store.stored import FORMAT, FORMAT_VERSION, StoredStudy, differences, study_summary
 from sweep.store.trials import Trials
 from sweep.study import RECORD, left_out
-from sweep.words import command_words
+from sweep.words import command_words, did_you_mean
 
 __all__ = ["Store"]
 
@@ -115,6 +115,7 @@ class Store:
         if name in names:
             return self._stored(name)
         there = f"it has {', '.join(names)}" if names else "it has none"
+        there += did_you_mean(name, names)
         if not self.path.exists():
             there = "there is no such file"
         raise StoreError(f"no study {name!r} in {str(self.path)!r}: {there}")

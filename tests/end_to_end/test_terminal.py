@@ -71,3 +71,27 @@ def test_a_terminal_that_goes_away_takes_the_progress_and_not_the_sweep(tmp_path
     assert driver.returncode == 0
     assert output.startswith("study small: finished, 3 of 3 trials (3 complete)")
     assert (b"\x1b" in shown) == (term == "xterm")
+
+
+def test_a_terminal_may_be_resized(tmp_path: Path):
+    space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
+    (tmp_path / "space.yaml").write_text(json.dumps(space))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+    try:
+        with start_interpreter(
+            "run", "space.yaml", "--workers", 1, "--engine", "sequential",
+            cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": "xterm"},
+        ) as driver:  # fmt: skip
+            os.close(theirs)
+            os.read(ours, 1)  # it has begun to draw
+            fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 24, 0, 0))
+            shown = read_all(ours)
+            driver.communicate(timeout=600)
+    finally:
+        os.close(ours)
+    assert driver.returncode == 0
+    frames = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", shown).splitlines()
+    rows = [line for line in frames if re.match(r"\d +\d+/80", line)]
+    assert rows
+    assert all(len(row) <= 24 for row in rows[-3:])

@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "good.yaml").write_text(GOOD)
     (tmp_path / "bad.yaml").write_text("name: [")
     (tmp_path / "typo.yaml").write_text("name: x\ndataset: digits\nsamler: tpe\n")
+    (tmp_path / "digit.yaml").write_text("name: x\ndataset: digit\n")
     mnist = space_mapping(dataset="mnist")
     (tmp_path / "mnist.yaml").write_text(json.dumps(mnist))
     (tmp_path / "folder").mkdir()
@@ -44,6 +45,8 @@ BAD = [
     ("run folder", "cannot read the search space 'folder': Is a directory"),
     ("run bad.yaml", "bad.yaml:2:1: is not YAML"),
     ("run typo.yaml", "typo.yaml:3:1: unknown key 'samler' (did you mean 'sampler'?)"),
+    ("check digit.yaml", "digit.yaml:2:10: dataset: must be one of "),
+    ("check digit.yaml", "(did you mean 'digits'?)"),
     ("check typo.yaml", "typo.yaml:3:1: unknown key 'samler' (did you mean 'sampler'?)"),
     ("run good.yaml --workers 0", "workers must be at least 1 or auto; found 0"),
     ("run good.yaml --workers many", "--workers"),
@@ -66,7 +69,8 @@ BAD = [
     ("run good.yaml --storage sqlite:///nowhere/a.db", "there is no directory 'nowhere'"),
     ("run good.yaml --storage sqlite:////proc/a.db", "cannot be written"),
     ("run mnist.yaml --data-dir damaged", "train-images-idx3-ubyte: is damaged"),
-    ("run good.yaml --wrokers 2", "No such option"),
+    ("run good.yaml --wrokers 2", "No such option '--wrokers'. Did you mean '--workers'?"),
+    ("shwo small", "No such command 'shwo'. Did you mean 'show'?"),
     ("run", "Missing argument"),
     ("rnu good.yaml", "No such command 'rnu'"),
     ("resume small", "no study 'small' in 'studies.db': there is no such file"),
@@ -90,7 +94,12 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(main, folder, line, word
 
 
 STRANGERS = [
-    ("resume smal", "no study 'smal' in 'studies.db': it has small"),
+    ("resume smal", "no study 'smal' in 'studies.db': it has small (did you mean 'small'?)"),
+    ("show SMALL", "(did you mean 'small'?)"),
+    ("confirm smal", "(did you mean 'small'?)"),
+    ("report smal", "(did you mean 'small'?)"),
+    ("reproduce smal 0", "(did you mean 'small'?)"),
+    ("predict smal a.png", "(did you mean 'small'?)"),
     ("resume ..", "no study '..' in 'studies.db': it has small"),
     (f"resume {'x' * 300}", "it has small"),
     ("show smal", "it has small"),

@@ -1,0 +1,81 @@
+"""The live table at every width: trials, their epochs and the study's progress stay in sight."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep.cli.progress import Progress
+from sweep.records import (
+    DataFacts,
+    DataSpec,
+    Epoch,
+    EpochMetrics,
+    Objective,
+    StudyOpened,
+    StudyRecord,
+    StudyState,
+    TrialConfig,
+    TrialStarted,
+)
+
+NAMES = tuple(f"a_long_hyperparameter_{number}" for number in range(12))
+
+
+def shown(width: int, *, name: str = "digits", num_lanes: int = 3, height: int = 50) -> list[str]:
+    """What a terminal shows of a study with trials under way."""
+    progress = Progress()
+    facts = DataFacts(DataSpec("image", (1, 8, 8), ("0", "1"), 10, 10), "", b"")
+    study = StudyRecord(
+        name=name,
+        state=StudyState.RUNNING,
+        space={},
+        objective=Objective("validation_accuracy", "maximize"),
+        num_trials=200,
+        timeout_seconds=None,
+        data=facts,
+        trials=(),
+        test_readings=(),
+    )
+    progress.tally.update(StudyOpened(study, ("cpu",), None, NAMES))
+    for number in range(num_lanes):
+        params: dict[str, Any] = {**dict.fromkeys(NAMES, 0.123456), "epochs": 500}
+        progress.tally.update(TrialStarted(TrialConfig(100 + number, 0, params)))
+        values = {"validation_accuracy": 0.875}
+        progress.tally.update(Epoch((EpochMetrics(100 + number, 123, values, 0.1, 0.1),)))
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True)
+    with console.capture() as capture:
+        console.print(progress._draw())
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capture.get())
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("width", [160, 80, 60, 40, 20])
+def test_trials_and_epochs_are_in_sight_at_every_width(width):
+    for name in ("digits", "x" * 64):
+        lines = shown(width, name=name)
+        assert all(len(line) <= width for line in lines)
+        assert lines[0].startswith(name[: width - 1])
+        assert lines[2].startswith("0 of 200 trials")
+        rows = [line.split() for line in lines if line.startswith("10")]
+        assert [row[:2] for row in rows] == [[str(100 + n), "123/500"] for n in range(3)]
+
+
+@pytest.mark.parametrize("width", [160, 80, 60, 40])
+def test_values_are_in_sight_where_there_is_room(width):
+    rows = [line.split() for line in shown(width) if line.startswith("10")]
+    assert [row[2] for row in rows] == ["87.50%"] * 3
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_no_width_is_too_small_to_draw(width):
+    assert shown(width, num_lanes=64)
+
+
+def test_many_lanes_are_all_drawn():
+    rows = [line for line in shown(80, num_lanes=64) if "123/500" in line]
+    assert len(rows) == 64
