@@ -17,7 +17,6 @@ from sweep.definitions import Scalar, is_share
 
 __all__ = [
     "DEFAULT_STORAGE",
-    "LUCK_OF_THE_SEED",
     "capital",
     "columns",
     "command_words",
@@ -48,9 +47,6 @@ __all__ = [
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
 """The store of a command that names none."""
-
-LUCK_OF_THE_SEED = "initial weights, dropout and the order of the examples"
-"""What differs between the runs of one configuration in a confirmation."""
 
 _NOTHING = "–"
 _SHOWN = 10

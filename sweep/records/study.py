@@ -47,6 +47,7 @@ class TrialRecord:
         retry_of: Number of the failed trial that this one repeats.
         audited: The epoch after which the pruner would have ended it, had it not been chosen to
             show what pruning misses.
+        order: Which order of the training examples it saw (see `TrialConfig`).
         started_at: When it was asked for, by this machine's clock.
         ended_at: When it was told to Optuna.
     """
@@ -59,6 +60,7 @@ class TrialRecord:
     lost: tuple[Failure, ...] = ()
     retry_of: int | None = None
     audited: int | None = None
+    order: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
 

@@ -76,6 +76,7 @@ class Confirmation:
         winner: Number of the winner's trial in the search; like `survived`, None until finished.
         survived: Whether the winner was also the best candidate in the search.
         test_values: Test metric of each of the winner's runs; empty while the test split is sealed.
+        orders_differ: Whether the seeds of a candidate saw the examples in different orders.
         num_later: Trials of the search that ended after the confirmation began.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
         chosen_from: What the candidates are the best of, in words: the search, or as many of its
@@ -96,6 +97,15 @@ class Confirmation:
     num_later: int = 0
     failed: bool = False
     chosen_from: str = "the search"
+    orders_differ: bool = True
+
+    @property
+    def luck(self) -> str:
+        """What differs between the runs of one candidate, in words."""
+        return "initial weights" + (
+            ", dropout and the order of the examples" if self.orders_differ else " and dropout"
+        )
+
     num_best: int = 1
     num_best_means: int = 1
 
@@ -135,6 +145,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         survived=first == runs.confirms.trials[0] if finished else None,
         test_values=test_values,
         test_mean=_mean(runs, test_values),
+        orders_differ=len({run.order for run in runs.trials}) > 1,
         num_later=num_later,
         failed=ended and best_mean is None,
         chosen_from=f"the search's first {first_trials}" if num_later else "the search",

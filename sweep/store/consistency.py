@@ -130,6 +130,7 @@ def _trial_record(
         lost=stored.lost,
         retry_of=stored.retry_of,
         audited=stored.audited,
+        order=config.order if config else 0,
         started_at=trial.datetime_start,
         ended_at=trial.datetime_complete,
     )

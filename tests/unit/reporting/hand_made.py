@@ -198,5 +198,6 @@ def study_of_runs(
         )
         for number, mistakes in enumerate(m for of in wrong for m in of)
     ]  # fmt: skip
+    runs = [replace(run, order=run.number % len(wrong[0])) for run in runs]
     study = make_study(runs, space, name="hand-made.confirm", readings=tuple(readings))
     return replace(study, confirms=Confirms("hand-made", tuple(trials), len(wrong[0]), 3, "x"))

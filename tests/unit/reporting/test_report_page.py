@@ -273,8 +273,8 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
         "the examples for each seed, which the candidates share" in text
     )
     assert (
-        "they cover the luck of the seed, that is, of initial weights, dropout and the order of "
-        "the examples. Neither covers the choice among trials, the choice of the validation split, "
+        "they cover the luck of the seed, which the answer names. Neither covers the choice among "
+        "trials, the choice of the validation split, "
         "or data from elsewhere." in text
     )
     assert "1, 1 failed" in text
