@@ -33,7 +33,7 @@ def measure_validation(reading: TestReading, model: nn.Module, data: TrainingDat
     return replace(
         reading,
         validation_predictions=pack_labels(logits.argmax(1).numpy(), data.spec.num_classes),
-        validation_loss=float(functional.cross_entropy(logits, torch.tensor(labels))),
+        validation_loss=float(functional.cross_entropy(logits, torch.from_numpy(labels))),
     )
 
 
@@ -54,7 +54,7 @@ def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Pa
         labels=pack_labels(test.labels, num_classes),
         predictions=pack_labels(predicted, num_classes),
         calibration=_calibration(confidences, predicted == test.labels),
-        loss=float(functional.cross_entropy(logits, torch.tensor(test.labels))),
+        loss=float(functional.cross_entropy(logits, torch.from_numpy(test.labels))),
     )
 
 

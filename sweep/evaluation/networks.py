@@ -64,13 +64,14 @@ def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -
     Raises:
         StoreError: they are not finite, as no COMPLETE trial's are.
     """
-    mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
-    logits = torch.cat(
-        [
-            model(((batch.flatten(1).to(torch.float32) - mean) / std).view(batch.shape))
-            for batch in torch.tensor(inputs).split(_BATCH)
-        ]
-    )
+    with torch.device("cpu"):
+        mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
+        logits = torch.cat(
+            [
+                model(((batch.flatten(1).to(torch.float32) - mean) / std).view(batch.shape))
+                for batch in torch.tensor(inputs).split(_BATCH)
+            ]
+        )
     if not logits.isfinite().all():
         raise StoreError(
             "the network answers with numbers that are not finite: its weights are damaged; "
@@ -130,6 +131,7 @@ def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) 
             "restore them from a copy, or run the search space again under another name with "
             "--study"
         )
-    network = family.build(config.params, data.spec)
+    with torch.device("cpu"):  # a caller may have set other defaults, of the type of numbers, too
+        network = family.build(config.params, data.spec).to(torch.float32)
     network.load_state_dict(state)
     return network.eval()

@@ -121,6 +121,20 @@ def test_a_network_validated_in_the_tests_precision_is_not_validated_again(finis
     assert (reading.validation_predictions, reading.validation_loss) == (None, None)
 
 
+def test_a_callers_defaults_for_tensors_change_nothing(finished, tmp_path):
+    shutil.copytree(tmp_path, tmp_path / "copy", ignore=shutil.ignore_patterns("copy"))
+    again = f"sqlite:///{tmp_path / 'copy' / 'studies.db'}"
+    expected = read_test_split(finished, "small")
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        found = read_test_split(again, "small")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert replace(found, opened_at="") == replace(expected, opened_at="")
+
+
 def test_bins_have_their_upper_end(monkeypatch):
     """A third is the upper end of the fifth bin of 15, and 1 that of the last."""
     logits = torch.tensor([[0.0, 0, 0], [9, 9, -1000], [-1000, 9, 9], [1000, 0, 0], [1000, 0, 0]])
