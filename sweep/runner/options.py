@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
 from sweep.errors import InputError
 from sweep.training import ENGINE_NAMES, PRECISION_NAMES
-from sweep.words import DEFAULT_STORAGE, did_you_mean
+from sweep.words import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from sweep.execution import Launcher
@@ -35,7 +35,8 @@ class PlaceOptions(TypedDict, total=False):
             function that makes a `sweep.execution.Launcher`. Default: `processes`.
         on_event: Called in the driver with everything that happens. Default: nothing.
         stop: Asked several times a second; True ends the work between two writes, and the function
-            raises `sweep.Interrupted`. Default: never.
+            raises `sweep.Interrupted`. Default: never. What `on_event` and `stop` raise ends the
+            work, too, and comes out as it is; the study can be resumed.
     """
 
     storage: str
@@ -134,8 +135,7 @@ def complete_options(function: str, kind: type[_Options], given: _Options) -> _O
     """
     for name in given:
         if name not in kind.__annotations__:
-            guess = did_you_mean(name, kind.__annotations__)
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{guess}")
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
     defaults: Mapping[str, Any] = DEFAULTS
     whole = {name: defaults[name] for name in kind.__annotations__} | {**given}
     for name, value in whole.items():
