@@ -68,7 +68,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
     state = study.state_of(trial)
     lines = [f"trial {trial.number} of study {study.name}: {state}, {metric} {value}"]
     if state is not trial.state:
-        lines.append(f"interrupted after epoch {trial.epochs_run}; `sweep resume` continues it")
+        lines.append(f"interrupted after epoch {trial.epochs_run}: it continues with its study")
     if trial.reason:
         is_pruned = trial.state is TrialState.PRUNED
         by = f" by the {stored_space(study).pruner.type} pruner" if is_pruned else ""

@@ -46,7 +46,7 @@ class PlaceOptions(TypedDict, total=False):
             `StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
             What it raises ends the work and is raised by the function. Default: nothing.
         stop: Asked several times a second; True ends the work between two writes, and the function
-            raises `sweep.Interrupted`. Default: never.
+            raises `sweep.Interrupted`. Default: never. What it raises is raised by the function.
     """
 
     storage: str | os.PathLike[str]

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from helpers import make_config, make_metrics, space_mapping
 
-from sweep.cli.study_text import headline, space_text, trial_text
+from sweep.cli.json_output import study_json
+from sweep.cli.study_text import headline, space_text, study_rows, trial_text
 from sweep.definitions import DATASETS
 from sweep.records import (
     DataFacts,
@@ -133,3 +134,20 @@ def test_a_pruned_trial_names_its_pruner():
     study = replace(study_of(trial), space=load_space(space).to_json())
     _, reason, *_ = trial_text(study, trial, has_weights=False).splitlines()
     assert reason == f"{trial.reason} by the median pruner"
+
+
+def test_without_a_driver_nothing_is_running():
+    trial = TrialRecord(0, TrialState.RUNNING, {"epochs": 4}, {1: 0.5, 2: 0.6}, None)
+    held = replace(study_of(trial), state=StudyState.RUNNING)
+    assert headline(held) == "study x: running, 0 of 1 trial (1 running)"
+    assert study_json(held, with_trials=True)["trials"][0]["state"] == "RUNNING"
+
+    left = replace(held, state=StudyState.INTERRUPTED)
+    assert headline(left) == "study x: interrupted, 0 of 1 trial (1 to finish)"
+    shown = study_json(left, with_trials=True)["trials"][0]
+    assert (shown["state"], shown["epochs_run"]) == ("WAITING", 2)
+    assert list(left.to_dataframe()["state"]) == ["WAITING"]
+    text = trial_text(left, trial, has_weights=False)
+    assert text.startswith("trial 0 of study x: WAITING")
+    assert "interrupted after epoch 2: it continues with its study" in text
+    assert "running" not in (text + study_rows([left])).lower()
