@@ -20,7 +20,7 @@ from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
-from sweep.runner.workers import Workers, prepare_workers
+from sweep.runner.workers import Workers, choose_workers, prepare_workers
 from sweep.space import SearchSpace, load_space, override_space, stored_space
 from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
@@ -192,6 +192,8 @@ class Request:
             study, trials = store.open_study(name)
             space, asked = self._space_of(study)
             if self.space is None and self._is_done(study, space, asked):
+                # An option that cannot be met is refused all the same.
+                choose_workers(self.options, space, study.workers, is_new=False)
                 return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:
                 _require_same_data(study, workers.data.fingerprint)
