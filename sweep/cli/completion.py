@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -27,6 +26,8 @@ def complete_study(
 
     It reads the file itself: `sweep.store` takes a second to import.
     """
+    import sqlite3  # not with every command: what comes before its signals are handled is short
+
     storage = context.params.get("storage")
     path = Path((storage if isinstance(storage, str) else DEFAULT_STORAGE)[len("sqlite:///") :])
     try:

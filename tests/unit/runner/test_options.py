@@ -27,7 +27,7 @@ IN_PYTHON_ONLY = {"executor", "on_event", "progress", "stop"}
 @pytest.mark.parametrize("error", [TypeError, sweep.InputError])
 def test_an_unknown_option_is_refused_as_python_does(function, arguments, _, error, tmp_path):
     words = rf"^{function.__name__}\(\) got an unexpected keyword argument 'stroage'"
-    with pytest.raises(error, match=words + r"; did you mean 'storage'\?$"):
+    with pytest.raises(error, match=words + r" \(did you mean 'storage'\?\)$"):
         function(*arguments, stroage=f"sqlite:///{tmp_path / 'studies.db'}")
     assert list(tmp_path.iterdir()) == []
 

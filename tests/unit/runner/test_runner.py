@@ -293,7 +293,10 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
     import optuna
 
     optuna.create_study(study_name="small", storage=storage)
-    with pytest.raises(StoreError, match=r"'small' is already in .* was not made by sweep"):
+    with pytest.raises(
+        StoreError,
+        match=r"'small' in .* was not made by sweep: .*; choose another name with --study",
+    ):
         run(storage)
     assert optuna.load_study(study_name="small", storage=storage).trials == []
 

@@ -174,7 +174,7 @@ def test_a_store_with_odd_characters_in_its_name(tmp_path):
 
 
 def test_unknown_studies_are_refused_with_those_that_exist(store):
-    with pytest.raises(StoreError, match=r"no study 'mode' in .*: it has made$"):
+    with pytest.raises(StoreError, match=r"no study 'mode' in .*: it has made \(did you mean"):
         store.read_study("mode")
 
 

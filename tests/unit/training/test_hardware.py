@@ -28,10 +28,7 @@ def host(monkeypatch, tmp_path):
 
     def pretend(**files: str) -> None:
         paths = {
-            "meminfo": "proc/meminfo",
             "cpuinfo": "proc/cpuinfo",
-            "limit": "sys/fs/cgroup/memory.max",
-            "used": "sys/fs/cgroup/memory.current",
         }
         for name, text in files.items():
             path: Path = tmp_path / paths[name]
@@ -155,45 +152,15 @@ def test_without_a_kernel_that_says_it_a_processor_has_the_name_of_its_kind(host
 
 # ---------------------------------------------------------------- memory
 
-MEMINFO = f"""MemTotal:       {64 * GIB // 1024} kB
-MemFree:         1000000 kB
-MemAvailable:   {10 * GIB // 1024} kB
-SwapTotal:             0 kB
-"""
 
-
-def test_the_host_gives_most_of_what_is_available(host):
-    host(meminfo=MEMINFO)
+def test_the_host_gives_most_of_what_is_available(monkeypatch):
+    monkeypatch.setattr(hardware, "available_host_bytes", lambda: 10 * GIB)
     assert 0.5 * 10 * GIB <= available_bytes(CPU, 1) <= 0.9 * 10 * GIB
-
-
-def test_workers_share_it(host):
-    host(meminfo=MEMINFO)
     assert available_bytes(CPU, 4) == available_bytes(CPU, 1) // 4
 
 
-def test_a_control_group_limits_it(host):
-    host(meminfo=MEMINFO)
-    free = available_bytes(CPU, 1)
-    host(limit=f"{6 * GIB}\n", used=f"{2 * GIB}\n")
-    assert available_bytes(CPU, 1) == pytest.approx(free * 4 / 10)
-
-
-@pytest.mark.parametrize(("limit", "used"), [("max\n", "5\n"), (f"{50 * GIB}\n", "5\n")])
-def test_a_control_group_may_be_wider_than_the_host(host, limit, used):
-    host(meminfo=MEMINFO)
-    free = available_bytes(CPU, 1)
-    host(limit=limit, used=used)
-    assert available_bytes(CPU, 1) == free
-
-
-def test_a_control_group_alone_is_enough(host):
-    host(limit=f"{6 * GIB}\n", used=f"{2 * GIB}\n")
-    assert 2 * GIB <= available_bytes(CPU, 1) <= 4 * GIB
-
-
-def test_what_nobody_says_is_not_limited(host):
-    host()
+def test_what_nobody_says_is_not_limited(monkeypatch):
+    monkeypatch.setattr(hardware, "available_host_bytes", lambda: None)
     assert available_bytes(CPU, 3) is None
 
 
@@ -202,8 +169,7 @@ def test_this_machine_says_something():
     assert 2**20 < available_bytes(CPU, 1) < 2**50
 
 
-def test_a_gpu_says_what_is_free_on_it(monkeypatch, host):
-    host(meminfo=MEMINFO)
+def test_a_gpu_says_what_is_free_on_it(monkeypatch):
     asked = []
     monkeypatch.setattr(
         torch.cuda, "mem_get_info", lambda device: asked.append(device) or (40 * GIB, 80 * GIB)
