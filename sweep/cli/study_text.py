@@ -263,7 +263,9 @@ def deletion_text(deletion: Deletion) -> str:
         f"study {name!r} ({'unreadable' if num is None else counted(num, 'trial')})"
         for name, num in deletion.studies.items()
     ]
-    return f"{', '.join(said)} and {counted(len(deletion.files), 'file')}"
+    unread = any(num is None for num in deletion.studies.values())
+    rest = "; what may confirm it stays" if unread else ""
+    return f"{', '.join(said)} and {counted(len(deletion.files), 'file')}{rest}"
 
 
 def dataset_name(study: StudyRecord) -> str:

@@ -256,6 +256,7 @@ class StudyRecord:
                 return trial
         raise InputError(
             f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered from 0"
+            + (" with gaps" if self.foreign else "")
         )
 
     def value(self, trial: TrialRecord) -> float | None:

@@ -55,8 +55,14 @@ def check_request(names: Sequence[str], out: str | None) -> Path:
         raise InputError("a report needs at least one study; found none: name one")
     folder = Path("report") if out is None else Path(out)
     existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+    except OSError as error:  # the name is too long, or links form a circle
+        raise InputError(
+            f"the report cannot be written to {str(folder)!r}: {error.strerror}; name another "
+            "folder with --out"
+        ) from None
     if not existing.is_dir():
         raise InputError(
             f"the report cannot be written to {str(folder)!r}: {str(existing)!r} is a file; "

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.errors import InputError, StoreError
+from sweep.errors import ForeignStudyError, InputError, StoreError
 from sweep.runner.argument_rules import read_argument
 from sweep.store import Store
 from sweep.store.artifacts import delete_folder
@@ -18,12 +18,14 @@ __all__ = ["Deletion", "delete", "plan_deletion"]
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What is deleted: studies, by name with their numbers of trials, and their files.
+    """What is deleted: studies, by name with their numbers of trials, and their folders' files.
 
-    A number is None if the study cannot be read.
+    A number is None if the study cannot be read; what confirms it stays then, as nothing ties them.
+    A copy that Optuna made has no folder: what lies under its name is not its own.
     """
 
     studies: dict[str, int | None]
+    folders: tuple[Path, ...]
     files: tuple[Path, ...]
 
 
@@ -54,9 +56,9 @@ def delete(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> 
             if name != study:
                 held.enter_context(store.lock(name))
         store.delete_studies(planned.studies)
-        # Only now: a study in the store keeps its files. Another driver may make it anew.
-        for name in planned.studies:
-            delete_folder(store.trials(name).folder)
+        # Only now: a study in the store keeps its files.
+        for folder in planned.folders:
+            delete_folder(folder)
     return planned
 
 
@@ -64,6 +66,7 @@ def plan_deletion(store: Store, study: str) -> Deletion:
     """What `delete` would delete; raises what it raises."""
     store.require_own(study)
     studies: dict[str, int | None] = {study: None}
+    confirms, is_copy = None, False
     try:
         record = store.read_study(study)
         studies[study] = len(record.trials)
@@ -71,15 +74,22 @@ def plan_deletion(store: Store, study: str) -> Deletion:
         if runs is not None:
             studies[runs.name] = len(runs.trials)
         confirms = record.confirms
+    except ForeignStudyError:
+        is_copy = True
     except StoreError:
-        confirms = None  # it is damaged, a copy, or of another version
-    if confirms is not None and confirms.study in store.all_names():
-        runs, _ = store.read_confirmation(store.read_study(confirms.study))
-        if runs is not None:
-            raise InputError(
-                f"study {study!r} confirms study {confirms.study!r}, and a search is confirmed "
-                f"once; `{command_words('delete', confirms.study, store.url)}` deletes both"
-            )
-    folders = [store.trials(name).folder for name in studies]
+        pass  # it is damaged
+    if confirms is not None and _is_confirmed(store, confirms.study):
+        raise InputError(
+            f"study {study!r} confirms study {confirms.study!r}, and a search is confirmed once; "
+            f"`{command_words('delete', confirms.study, store.url)}` deletes both"
+        )
+    folders = () if is_copy else tuple(store.trials(name).folder for name in studies)
     files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return Deletion(studies, tuple(files))
+    return Deletion(studies, folders, tuple(files))
+
+
+def _is_confirmed(store: Store, search: str) -> bool:
+    try:
+        return store.read_confirmation(store.read_study(search))[0] is not None
+    except StoreError:
+        return False  # it is gone, damaged, or another program's

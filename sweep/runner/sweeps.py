@@ -148,8 +148,9 @@ class Request:
                     f"the sweep cannot continue: {describe_failure(error)}"
                 ) from error
             # Optuna may have met a damaged row: reading the study explains that better.
-            if self.store.has_study(self.name):
-                Store(self.store.url, to_write=False).read_study(self.name)
+            store = Store(self.store.url, to_write=False)
+            if store.has_study(self.name):
+                store.read_study(self.name)
             raise
 
     def _make_or_go_on(self) -> StudyRecord:
@@ -348,8 +349,15 @@ class Request:
         if warning is not None:
             self.options["on_event"](Notice(warning))
         with ctrl_c_interrupts(f"`{self._command}` continues"):
-            with loop.pool:  # its workers end before the study is free again
-                finished = loop.run()
+            try:
+                with loop.pool:  # its workers end before the study is free again
+                    finished = loop.run()
+            except LookupError:
+                if Store(self.store.url, to_write=False).has_study(self.name):
+                    raise
+                raise SweepFailedError(
+                    f"another program deleted study {self.name!r} while this driver worked on it"
+                ) from None
             study = finished if finished is not None else self.store.read_study(self.name)
         return replace(study, state=study.state_at_rest)
 

@@ -45,8 +45,7 @@ def study_record(
 ) -> StudyRecord:
     """A study: its record, and what Optuna stores of it and its trials.
 
-    A trial without a record of its own is another program's. Only what the space enqueues has none
-    before it is asked for.
+    A trial without a record of its own is another program's, unless the space enqueues it.
 
     Raises:
         LookupError | TypeError | ValueError: something is not what was written.
@@ -100,8 +99,8 @@ def _own_record(trial: FrozenTrial, study: StoredStudy) -> StoredTrial | None:
         return record if owner == [study.identity, trial.number] else None
     if trial.user_attrs.keys() >= _OF_OURS:
         raise ValueError("its record is missing")
-    is_enqueued = trial.number < len(study.space["enqueue"])
-    return StoredTrial() if is_enqueued and trial.state is OptunaState.WAITING else None
+    # What the space enqueues has none before it is asked for; another program may have asked.
+    return StoredTrial() if trial.number < len(study.space["enqueue"]) else None
 
 
 def _trial_record(

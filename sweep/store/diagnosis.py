@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import StoreError
@@ -18,7 +18,13 @@ from sweep.store.connection import LostTransactionError
 
 __all__ = ["STORE_FAILURES", "describe_failure", "is_busy", "is_full", "one_line", "reading"]
 
-STORE_FAILURES = (OSError, sqlite3.Error, SQLAlchemyError, StorageInternalError)
+STORE_FAILURES = (
+    OSError,
+    sqlite3.Error,
+    SQLAlchemyError,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
 """What a store raises when it can no longer be read or written: a full disk, a lost folder."""
 
 _DAMAGE = (
@@ -65,6 +71,11 @@ def describe_failure(error: BaseException) -> str:
             if code & 0xFF in _BUSY:
                 return f"another process does not let go of the file ({one_line(cause)}): try again"
             return one_line(cause)
+        if isinstance(cause, UpdateFinishedTrialError):
+            return (
+                f"another program ended a trial that was under way ({one_line(cause)}); stop that "
+                "program, then resume the study"
+            )
     if isinstance(error, StorageInternalError) and error.__cause__ is not None:
         return one_line(error.__cause__)  # Optuna's own message is the same for every cause
     return one_line(error)

@@ -319,10 +319,11 @@ def _examine_weights(trials: Trials, record: StudyRecord) -> Iterator[Finding]:
     for number in missing:
         what = f"the weights of trial {number} are missing"
         yield Finding(what, _WEIGHTS_ADVICE, is_damage=True)
+    own = {trial.number for trial in record.trials}
     for file in files:
         digits = file.name.removeprefix("trial-").removesuffix(".safetensors")
         number = int(digits) if digits.isdecimal() else -1
-        if not 0 <= number < len(record.trials) or not trials.recorded_weights(number):
+        if number not in own or not trials.recorded_weights(number):
             yield Finding(
                 f"the file {str(file)!r} belongs to no trial that has weights",
                 "delete it if it is not needed",

@@ -111,8 +111,8 @@ class StudyMirror(InMemoryStorage):
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         """Set state and value of a trial."""
-        if not self._store.set_trial_state_values(self._store_id(trial_id), state, values):
-            return False
+        # An enqueued trial that another program has asked for is this driver's all the same.
+        self._store.set_trial_state_values(self._store_id(trial_id), state, values)
         if state.is_finished():
             del self._store_ids[trial_id]
         return super().set_trial_state_values(trial_id, state, values)

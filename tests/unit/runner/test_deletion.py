@@ -129,3 +129,20 @@ def test_yes_needs_no_answer(finished, main):
     assert json.loads(main("list --json", code=0)[0]) == []
     assert "no study 'small'" in main("delete small --yes", code=2)[1]
     assert sqlite_url(Path.cwd()) == finished
+
+
+def test_an_orphan_confirmation_can_be_deleted_whoever_has_its_searchs_name(confirmed):
+    optuna.delete_study(study_name="small", storage=confirmed)
+    optuna.create_study(study_name="small", storage=confirmed, directions=["minimize", "maximize"])
+    assert sweep.delete("small.confirm", storage=confirmed).studies == {"small.confirm": 4}
+
+
+def test_a_copys_name_gives_no_right_to_the_files_of_another_study(finished):
+    sweep.run({**SMALL, "name": "other"}, storage=finished, trials=1, **HERE)
+    places = {"from_storage": finished, "to_storage": finished}
+    optuna.copy_study(from_study_name="small", to_study_name="kept", **places)
+    optuna.delete_study(study_name="small", storage=finished)
+    optuna.copy_study(from_study_name="other", to_study_name="small", **places)
+    assert sweep.delete("small", storage=finished).files == ()
+    optuna.copy_study(from_study_name="kept", to_study_name="small", **places)
+    assert Store(finished, to_write=False).trials("small").read_weights(0) is not None

@@ -295,3 +295,62 @@ def test_runs_of_other_configurations_confirm_nothing(confirmed, main):
         "study 'small.confirm' repeats other configurations than study 'small' has; it is not used"
     )
     assert why_not in main("show small", code=0)[1]
+
+
+# ---------------------------------------------------------------- while a driver works
+
+
+def during(storage: str, act: Any, number: int = 1) -> Any:
+    """An `on_event` that calls `act` with stock Optuna's study after so many epochs."""
+    seen = 0
+
+    def on_event(event: Any) -> None:
+        nonlocal seen
+        seen += type(event).__name__ == "Epoch"
+        if seen == number:
+            seen += 1
+            act(optuna.load_study(study_name="small", storage=storage))
+
+    return on_event
+
+
+def test_a_trial_that_another_program_ends_meanwhile_ends_the_sweep_in_one_line(storage):
+    act = during(storage, lambda other: other.tell(0, 0.99))
+    with pytest.raises(sweep.SweepFailedError, match="another program ended a trial that was und"):
+        sweep.run(SMALL, storage=storage, on_event=act, **HERE)
+    record = sweep.resume("small", storage=storage, **HERE)
+    assert [trial.state.name for trial in record.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+
+
+def test_a_study_that_another_program_deletes_meanwhile_ends_the_sweep_in_one_line(storage):
+    def delete(_: optuna.Study) -> None:
+        optuna.delete_study(study_name="small", storage=storage)
+
+    act = during(storage, delete)
+    with pytest.raises(sweep.SweepError, match=r"^[^\n]+$") as caught:
+        sweep.run(SMALL, storage=storage, on_event=act, **HERE)
+    assert "deleted" in str(caught.value)
+
+
+def test_an_enqueued_trial_that_another_program_asks_for_is_run_all_the_same(storage):
+    space = {**SMALL, "enqueue": [{"layer_size": 16}, {"layer_size": 32}]}
+    with pytest.raises(sweep.Interrupted, match="interrupted"):
+        sweep.run(space, storage=storage, stop=lambda: True, **HERE)
+    optuna.load_study(study_name="small", storage=storage).ask()
+    record = sweep.resume("small", storage=storage, **HERE)
+    assert record.foreign == ()
+    assert [trial.params["layer_size"] for trial in record.trials[:2]] == [16, 32]
+    assert record.count(TrialState.COMPLETE) == 3
+
+    (Path(storage.removeprefix("sqlite:///"))).unlink()
+    act = during(storage, lambda other: other.ask())
+    record = sweep.run(space, storage=storage, on_event=act, **{**HERE, "lanes": 1})
+    assert [trial.params["layer_size"] for trial in record.trials[:2]] == [16, 32]
+    assert record.count(TrialState.COMPLETE) == 3
+
+
+def test_the_doctor_knows_weights_behind_numbers_of_other_programs(finished, study, main):
+    fail(study)
+    sweep.resume("small", storage=finished, trials=5, **HERE)
+    output, _ = main("doctor", code=0)
+    assert "belongs to no trial" not in output
