@@ -655,7 +655,7 @@ def test_bad_requests_write_nothing(tmp_path: Path) -> None:
         report("hand-made", out=file)
     with pytest.raises(InputError, match="file' is a file; name a folder"):
         report("hand-made", out=file / "below")
-    with pytest.raises(InputError, match="cannot be written to 'x+': File name too long; name"):
+    with pytest.raises(InputError, match=r"cannot be written to 'x+': File name too long; name"):
         report("hand-made", out="x" * 300)
     with pytest.raises(InputError, match="at least one study"):
         report([], out=tmp_path / "out")
