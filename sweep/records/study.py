@@ -214,7 +214,7 @@ class StudyRecord:
         timeout_seconds: Time limit of one command.
         trials: In the order of their numbers.
         identity: Random, given when the study was made; None for a study that is not in a store.
-        foreign: Numbers of the Optuna study's other trials, which another program made or ended.
+        foreign: Numbers of the Optuna study's other trials, which another program made.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget, such as `trials`; None while it is not used up.
         keep_weights: How many of the best trials keep their weights.
