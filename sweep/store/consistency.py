@@ -96,7 +96,14 @@ def _own_record(trial: FrozenTrial, study: StoredStudy) -> StoredTrial | None:
     found = checked(StoredTrial, trial.system_attrs)
     if found is not None:
         owner, record = found
-        return record if owner == [study.identity, trial.number] else None
+        if owner == [study.identity, trial.number]:
+            return record
+        # Optuna copies a trial whole. A record that only landed here does not fit the trial.
+        config = record.config.params if record.config else {}
+        _compare("parameters", trial.params, {name: config.get(name) for name in trial.params})
+        if trial.state.is_finished():
+            _compare("reports", dict(sorted(trial.intermediate_values.items())), record.reports)
+        return None
     if trial.user_attrs.keys() >= _OF_OURS:
         raise ValueError("its record is missing")
     # What the space enqueues has none before it is asked for; another program may have asked.

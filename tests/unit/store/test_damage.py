@@ -85,7 +85,7 @@ def test_a_record_that_moves_to_another_trial_is_noticed(finished, tmp_path):
     with pytest.raises(StoreError, match=r"trial 0: its record is missing"):
         read_all(finished)
     edit(tmp_path, "UPDATE trial_system_attributes SET trial_id = 1 WHERE trial_id = 3")
-    with pytest.raises(StoreError, match=r"trial 2: its record is missing"):
+    with pytest.raises(StoreError, match=r"trial 0: its parameters differ"):
         read_all(finished)
     edit(tmp_path, "DELETE FROM trials WHERE trial_id = 1")
     with pytest.raises(StoreError, match=r"cannot be understood"):
