@@ -58,7 +58,8 @@ def test_the_command_line_says_one_line_of_a_damaged_store(original, tmp_path):
                 assert done.returncode in (0, 1), words
                 assert file.read_bytes() == damaged, words
             elif done.returncode:
-                assert done.returncode == (1 if line == "list" else 2), (words, line)
+                # `list` goes on without a study that is damaged.
+                assert done.returncode in ((1, 2) if line == "list" else (2,)), (words, line)
                 assert done.stderr.count("\n") == 1, (words, line, done.stderr)
             elif line.startswith("show"):
                 assert json.loads(done.stdout) == json.loads(truth), words
