@@ -100,16 +100,7 @@ def predict(
         raise InputError(f"study {record.name!r} was made with a table, and only images are read")
     pictures = np.stack([read_picture(file, spec.input_shape) for file in files])
     (model,), data = load_networks(store, record, [number], data_dir)
-    # Pixels range from 0 to 16 in digits, and to 255 elsewhere.
-    brightest = data.train.inputs.max()
-    if invert is None:
-        inverted = _have_other_ground(
-            _grounds(pictures) / 255, _grounds(data.train.inputs) / brightest
-        )
-    else:
-        inverted = np.full(len(files), invert)
-    pictures[inverted] = 255 - pictures[inverted]
-    scaled = np.rint(pictures * (brightest / 255)).astype(np.uint8)
+    scaled, inverted = _as_trained(pictures, data.train.inputs, invert)
     logits = compute_logits(model, scaled, data)
     return [
         Prediction(
@@ -141,6 +132,19 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     if record.best is None:
         raise StoreError(f"study {record.name!r} has no COMPLETE trial whose network could be used")
     return record, record.best.number
+
+
+def _as_trained(
+    pictures: NDArray[np.uint8], trained: NDArray[np.uint8], invert: bool | None
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Pictures with the training images' ground and range, and which of them were inverted."""
+    brightest = trained.max()  # 16 in digits, 255 elsewhere
+    if invert is None:
+        inverted = _have_other_ground(_grounds(pictures) / 255, _grounds(trained) / brightest)
+    else:
+        inverted = np.full(len(pictures), invert)
+    bright = np.where(inverted[:, None, None, None], 255 - pictures, pictures)
+    return np.rint(bright * (brightest / 255)).astype(np.uint8), inverted
 
 
 def _have_other_ground(

@@ -76,11 +76,11 @@ class Confirmation:
         winner: Number of the winner's trial in the search; like `survived`, None until finished.
         survived: Whether the winner was also the best candidate in the search.
         test_values: Test metric of each of the winner's runs; empty while the test split is sealed.
-        orders_differ: Whether the seeds of a candidate saw the examples in different orders.
         num_later: Trials of the search that ended after the confirmation began.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
         chosen_from: What the candidates are the best of, in words: the search, or as many of its
             trials as it had then. A later trial may lead the search, but was no candidate.
+        orders_differ: Whether the seeds of a candidate saw the examples in different orders.
         num_best: How many trials of the search share its best value.
         num_best_means: How many candidates share the best mean.
     """
@@ -98,16 +98,15 @@ class Confirmation:
     failed: bool = False
     chosen_from: str = "the search"
     orders_differ: bool = True
+    num_best: int = 1
+    num_best_means: int = 1
 
     @property
     def luck(self) -> str:
         """What differs between the runs of one candidate, in words."""
-        return "initial weights" + (
-            ", dropout and the order of the examples" if self.orders_differ else " and dropout"
-        )
-
-    num_best: int = 1
-    num_best_means: int = 1
+        if self.orders_differ:
+            return "initial weights, dropout and the order of the examples"
+        return "initial weights and dropout"
 
 
 def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
