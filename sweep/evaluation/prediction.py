@@ -6,7 +6,6 @@ A file may be untrusted: only plain picture formats are opened, and none that wo
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
+from sweep.quiet import without_warnings
 from sweep.records import StudyRecord, chosen_run
 from sweep.runner.argument_rules import read_argument
 from sweep.store import Store
@@ -189,14 +189,13 @@ def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArra
         reason = "it is no plain file" if os.path.lexists(path) else "there is no such file"
         raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's size limit is above ours
-            with Image.open(path, formats=_FORMATS) as image:
-                reason = _why_not(image)
-                if not reason:
-                    picture = _convert(image, "L" if channels == 1 else "RGB").resize(
-                        (width, height), Image.Resampling.BOX
-                    )
+        # Pillow warns of sizes above its limit, and ours is lower.
+        with without_warnings(), Image.open(path, formats=_FORMATS) as image:
+            reason = _why_not(image)
+            if not reason:
+                picture = _convert(image, "L" if channels == 1 else "RGB").resize(
+                    (width, height), Image.Resampling.BOX
+                )
     except Image.DecompressionBombError:
         reason = _TOO_LARGE
     except MemoryError:  # Pillow allocates what a damaged header asks for

@@ -9,13 +9,14 @@ import importlib
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+
+from sweep.quiet import without_warnings
 
 __all__ = ["undisturbed"]
 
@@ -26,10 +27,10 @@ def undisturbed() -> Iterator[None]:
 
     Figures set Matplotlib's themselves (see `sweep.reporting.figures.drawing`).
     """
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
     calculations = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
-    with calculations, warnings.catch_warnings(action="ignore"):
+    with calculations, without_warnings():  # threads take turns
+        logger = logging.getLogger("matplotlib")
+        level = logger.level
         logger.setLevel(logging.CRITICAL)
         try:
             _import_matplotlib()

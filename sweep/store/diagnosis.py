@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
+import logging
 import shlex
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import StoreError
+from sweep.quiet import without_optuna_messages
 from sweep.store.connection import LostTransactionError
 
 __all__ = ["STORE_FAILURES", "describe_failure", "is_busy", "is_full", "one_line", "reading"]
@@ -88,10 +89,9 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
     If the caller also writes, a full disk or a lost folder is raised as it is: the work fails, and
     the file need not be damaged.
     """
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings say less
     try:
-        yield
+        with without_optuna_messages(logging.ERROR):  # its warnings say less
+            yield
     except _DAMAGE as error:
         if is_busy(error):
             raise StoreError(f"{what} cannot be read now: {describe_failure(error)}") from None
@@ -103,8 +103,6 @@ def reading(path: Path, what: str, *, to_write: bool = False) -> Iterator[None]:
             f"{what} cannot be understood: {describe_failure(error)}; it is damaged or was made by "
             f"another version; `sweep doctor {shlex.quote(str(path))}` says what can be done"
         ) from None
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def is_full(error: BaseException) -> bool:

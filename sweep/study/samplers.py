@@ -6,7 +6,6 @@ A sampler that lives as long as its process draws other configurations after a r
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +21,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, T
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from sweep.quiet import without_warnings
 from sweep.space import Choices, SearchSpace, is_stepped, nearest_step
 
 __all__ = ["build_sampler", "derive_seed", "distributions"]
@@ -111,9 +111,8 @@ class _TrialSampler(BaseSampler):
         self._current.before_trial(study, trial)
 
     def _make(self, seed: int) -> BaseSampler:
-        with warnings.catch_warnings():
-            # The user chose the sampler by name; that it is experimental need not be said.
-            warnings.simplefilter("ignore", ExperimentalWarning)
+        # The user chose the sampler by name; that it is experimental need not be said.
+        with without_warnings(ExperimentalWarning):
             return self._build(self._space, seed)
 
     def infer_relative_search_space(

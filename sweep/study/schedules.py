@@ -5,7 +5,6 @@ Pruners by name, and audits: some trials that the pruner would end run on, to sh
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ import optuna
 from optuna import pruners
 from optuna.exceptions import ExperimentalWarning
 
+from sweep.quiet import without_warnings
 from sweep.records import Decision
 from sweep.space import SearchSpace
 from sweep.space.strategies import PatientPruner
@@ -107,9 +107,8 @@ def build_pruner(space: SearchSpace) -> pruners.BasePruner:
     spec = space.pruner
     if isinstance(spec, PatientPruner):
         wrapped = None if spec.pruner.type == "none" else _build(spec.pruner, space.max_epochs)
-        with warnings.catch_warnings():
-            # The user chose the pruner by name; that it is experimental need not be said.
-            warnings.simplefilter("ignore", ExperimentalWarning)
+        # The user chose the pruner by name; that it is experimental need not be said.
+        with without_warnings(ExperimentalWarning):
             return pruners.PatientPruner(wrapped, spec.patience, spec.min_delta)
     return _build(spec, space.max_epochs)
 

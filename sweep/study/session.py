@@ -5,6 +5,7 @@ Uses Optuna's public interface only. A trial keeps its number over any interrupt
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 
 import optuna
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from sweep.definitions import Recipe, view
+from sweep.quiet import without_optuna_messages
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
 from sweep.study import schedules
@@ -48,9 +50,7 @@ class StudySession:
         self._space = space
         self._num_orders = num_orders
         self._objective = space.trial_objective
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # or a new study would be logged
-        try:
+        with without_optuna_messages(logging.WARNING):  # or a new study would be logged
             optuna.create_study(
                 study_name=name,
                 storage=storage,
@@ -58,8 +58,6 @@ class StudySession:
                 load_if_exists=True,
             )
             self._storage = StudyMirror(storage, name, trials)
-        finally:
-            optuna.logging.set_verbosity(verbosity)
         self._study_id = self._storage.get_study_id_from_name(name)
         known = self._storage.get_all_trials(self._study_id, deepcopy=False)
         self._study = optuna.load_study(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+
+from sweep.quiet import without_warnings
 
 __all__ = [
     "Interval",
@@ -108,7 +109,7 @@ def compare_means(first: Sequence[float], second: Sequence[float]) -> MeanDiffer
         return None
     if min(first) == max(first) and min(second) == max(second):
         return None
-    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+    with np.errstate(all="ignore"), without_warnings():
         test = stats.ttest_ind(first, second, equal_var=False)
         low, high = map(float, test.confidence_interval())
         difference, p_value = float(np.mean(first) - np.mean(second)), float(test.pvalue)
