@@ -1,5 +1,6 @@
 # make sweep   install, run the quick-start sweep, write its report
-# make test    install, run the tests
+# make test    install, run the quick tests
+# make slow    install, run the tests that take seconds each: processes killed, terminals, a browser
 # make soak    install, run the long tests: kills, damaged stores, full disks, strange files,
 #              and property tests with fresh examples
 # make mutants install, plant each described fault in a copy; its tests must fail
@@ -13,7 +14,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 STORAGE := sqlite:///out/studies.db
 
-.PHONY: sweep test soak mutants check bench schema clean
+.PHONY: sweep test slow soak mutants check bench schema clean
 
 sweep: out/report/report.html
 	@echo "report: $(CURDIR)/out/report/report.html"
@@ -26,6 +27,9 @@ out/report/report.html: $(INSTALLED) search_spaces/digits.yaml
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 soak: $(INSTALLED)
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist worksteal -m soak

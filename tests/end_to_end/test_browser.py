@@ -22,9 +22,12 @@ from sweep.reporting.writing import Source, write_report
 from sweep.space import load_space
 
 CHROMIUM = find_browser()
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="the report is opened in Chromium, and none is on the path"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="the report is opened in Chromium, and none is on the path"
+    ),
+]
 
 WIDTHS = (390, 768, 1280)
 SCHEMES = ("light", "dark")

@@ -148,6 +148,7 @@ def plant_attributes(folder: Path, canary: Path) -> None:
                     )
 
 
+@pytest.mark.slow
 def test_pickles_among_the_attributes_stay_text(finished, tmp_path, canary, run_all):
     (tmp_path / "space.yaml").write_text(json.dumps(SMALL))
     plant_attributes(tmp_path, canary)

@@ -53,6 +53,7 @@ def undisturbed(searched, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_confirmation_that_was_killed_is_the_same_one(searched, undisturbed, tmp_path):
     shutil.copytree(searched, tmp_path, dirs_exist_ok=True)
     with start_driver(tmp_path, *CONFIRM) as driver:

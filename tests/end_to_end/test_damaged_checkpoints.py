@@ -42,6 +42,7 @@ def test_no_damaged_checkpoint_is_read(cut_off, tmp_path):
     assert check_refused(folder, flipped(newest, 10)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_damaged", [1, 2])
 def test_the_last_whole_checkpoint_is_used_and_the_result_is_the_same(
     cut_off, undisturbed, tmp_path, num_damaged

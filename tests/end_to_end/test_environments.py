@@ -33,6 +33,7 @@ def succeed(*arguments: object, **options: object) -> tuple[str, str]:
     return output, errors
 
 
+@pytest.mark.slow
 def test_files_in_the_current_folder_are_not_imported(tmp_path, space):
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -45,6 +46,7 @@ def test_files_in_the_current_folder_are_not_imported(tmp_path, space):
     assert "1 of 1 trial" in output
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_deleted_is_not_needed(tmp_path, space):
     where = ("--storage", sqlite_url(tmp_path))
     environment = {**cli_environment(), "PYTHONPATH": PACKAGE}
@@ -57,6 +59,7 @@ def test_a_folder_that_was_deleted_is_not_needed(tmp_path, space):
     assert (tmp_path / "r" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_standard_input_may_be_closed(tmp_path, space):
     line = [sys.executable, "-m", "sweep", "run", str(space), "--workers", "1"]
     program = ["sh", "-c", 'exec "$@" <&-', "sh"]

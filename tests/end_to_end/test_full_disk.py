@@ -32,6 +32,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_limit_on_files_ends_the_sweep_and_a_resume_finishes_it(folder):
     (folder / "disk").mkdir()
     with start_driver(folder, *RUN, limit=128 * 1024) as limited:
@@ -45,6 +46,7 @@ def test_a_limit_on_files_ends_the_sweep_and_a_resume_finishes_it(folder):
     assert_finished(run_cli(*SHOW, cwd=folder).stdout)
 
 
+@pytest.mark.slow
 @needs_mount
 def test_a_disk_that_fills_up_ends_the_sweep_and_a_resume_finishes_it(folder):
     with SmallDisk(folder, "176k") as disk:
@@ -73,6 +75,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_half_made_study(folder):
         assert_finished(disk.run(*SHOW).stdout)
 
 
+@pytest.mark.slow
 @needs_mount
 def test_a_report_on_a_full_disk_is_one_line(folder, finished):
     report = ("report", "small", "--out", "disk/report", "--storage", finished)

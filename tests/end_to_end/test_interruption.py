@@ -54,6 +54,7 @@ def wait_for_epochs(folder: Path, more: int = 1) -> None:
     wait_for(lambda: num_epochs(folder) >= least)
 
 
+@pytest.mark.slow
 def test_brackets_of_hyperband_survive_kills(tmp_path):
     space = small_space(6, pruner={"type": "hyperband"})
     undisturbed = undisturbed_study(tmp_path / "undisturbed", space)
@@ -114,6 +115,7 @@ def test_a_folder_that_goes_away_ends_the_sweep_with_one_line(endless):
     check_gone(endless)
 
 
+@pytest.mark.slow
 def test_a_standard_error_that_nobody_reads_does_not_hold_up_the_end(endless):
     """As with `2>&1 | less`: the pipe is full, and there is no room for the last messages."""
     with start_cli("run", "space.yaml", *ONE_WORKER, cwd=endless) as driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from killing import (
     PARAMETERS,
     Accident,
@@ -40,6 +41,7 @@ ACCIDENTS = [
 ]
 
 
+@pytest.mark.slow
 def test_killed_around_its_audits_it_ends_as_if_nothing_had_happened(tmp_path):
     undisturbed = undisturbed_study(tmp_path / "undisturbed", SPACE)
     folder = prepare(tmp_path / "killed", SPACE)

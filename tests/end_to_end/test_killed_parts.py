@@ -7,6 +7,7 @@ from killing import TRIALS, check_same, check_whole, finish, prepare, processes_
 from parts import befall, orphan_a_starting_server, stop_the_job
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("disaster", "num_lost"),
     [
@@ -27,6 +28,7 @@ def test_a_part_fails_and_the_study_ends_as_if_nothing_had_happened(
     check_same(folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_with_many_trials_under_way(tmp_path):
     folder = prepare(tmp_path, small_space(TRIALS))
     assert befall(folder, "worker killed", "stacked", after_lines=8) > 1
@@ -40,6 +42,7 @@ def test_stopping_every_process_of_a_job_blames_no_trial(tmp_path, undisturbed):
     check_same(folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_server_that_still_imports_ends_with_its_driver(tmp_path):
     folder = prepare(tmp_path, small_space(TRIALS))
     orphan_a_starting_server(folder, "sequential")

@@ -70,6 +70,7 @@ def test_undisturbed_it_pauses_promotes_and_prunes(halved):
     assert len(paused) > TRIALS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "accidents",
     [AROUND_A_PAUSE, AROUND_A_PROMOTION, AT_THE_END],
@@ -85,6 +86,7 @@ def test_killed_at_one_moment_after_the_other_it_ends_as_if_nothing_had_happened
     check_same(folder, halved)
 
 
+@pytest.mark.slow
 def test_stacked_it_loses_nothing_either(tmp_path):
     folder = prepare(tmp_path, SPACE)
     accidents = [AROUND_A_PAUSE[2], AROUND_A_PAUSE[4], *AROUND_A_PROMOTION[:3], AT_THE_END[1]]
@@ -93,6 +95,7 @@ def test_stacked_it_loses_nothing_either(tmp_path):
     check_whole(folder, TRIALS, to_the_last_bit=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, engine):
     folder = prepare(tmp_path, SPACE)

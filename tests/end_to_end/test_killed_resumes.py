@@ -53,6 +53,7 @@ def resume(folder: Path, *options: object, accident: Accident | None = None) -> 
     return driver.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "when"),
     [
@@ -81,6 +82,7 @@ def test_a_failure_of_a_grid_is_run_again_once(used_up, point, when):
     assert "finished  3 of 3" in run_cli("list", cwd=used_up).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accident", "found"),
     [

@@ -19,6 +19,7 @@ from killing import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, engine):
     folder = prepare(tmp_path, small_space(TRIALS))
@@ -27,6 +28,7 @@ def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, engine
     assert check_whole(folder, num_trials, to_the_last_bit=engine == "sequential") > num_trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "accidents",
     [
@@ -58,6 +60,7 @@ def test_killed_at_one_write_after_the_other_it_ends_as_if_nothing_had_happened(
     check_same(folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_enqueued_configurations_run_once_each_through_three_kills(tmp_path):
     rates = [0.001 + 0.0001 * index for index in range(20)]
     space = small_space(

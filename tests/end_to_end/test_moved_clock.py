@@ -70,6 +70,7 @@ def test_the_shim_moves_the_wall_clock_and_no_other(clock):
         assert monotonic == pytest.approx(time.monotonic(), abs=60)
 
 
+@pytest.mark.slow
 def test_nothing_changes_when_the_clock_jumps(tmp_path, clock, tmp_path_factory):
     undisturbed = prepare(tmp_path_factory.mktemp("undisturbed"), SPACE)
     finish(undisturbed, "sequential")

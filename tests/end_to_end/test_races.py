@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from killing import check_whole, finish, prepare, small_space
 from races import RACE, race
 
 
+@pytest.mark.slow
 def test_one_of_two_works_and_the_other_names_it(tmp_path):
     folder = prepare(tmp_path, small_space(1, parameters=RACE, pruner={"type": "none"}))
     finish(folder, "stacked")

@@ -62,6 +62,7 @@ def stranger(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_script_run_its_package_in_its_environment(tmp_path, stranger):
     package = tmp_path / "checkout"
     shutil.copytree(
@@ -90,6 +91,7 @@ def test_the_workers_of_a_script_run_its_package_in_its_environment(tmp_path, st
     check_gone(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_worker_has_its_share_of_the_cores_and_says_so(tmp_path, workers):
     (tmp_path / "space.yaml").write_text(json.dumps(SPACE))
@@ -123,6 +125,7 @@ print(*(f"{{name}} {{found[name]}}" for name in sorted(found)))
 """
 
 
+@pytest.mark.slow
 def test_sweeps_run_from_a_pipe_in_threads_and_in_an_event_loop(tmp_path):
     with start_interpreter(
         cwd=tmp_path, program=[sys.executable, "-"], stdin=subprocess.PIPE

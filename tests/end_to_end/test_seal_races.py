@@ -16,6 +16,7 @@ CONFIRM = ("confirm", "small", "--top", 2, "--seeds", 1, "--workers", 1, "--engi
 REPORT = ("report", "small", "--out", "report")
 
 
+@pytest.mark.slow
 def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished, tmp_path):
     until = tmp_path / "until"
     held = Accident("write_test_reading", action="hold", held=str(tmp_path / "h"), until=str(until))
@@ -41,6 +42,7 @@ def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished,
     assert reading.confusion_matrix is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "accident",
     [

@@ -14,6 +14,7 @@ from signalling import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "signals"),
     [
@@ -33,10 +34,12 @@ def test_a_signal_while_importing_says_that_no_trial_was_started(tmp_path):
     interrupt_imports(prepare(tmp_path, small_space(TRIALS)), "SIGTERM")
 
 
+@pytest.mark.slow
 def test_a_signal_while_reporting_asks_to_run_the_report_again(finished, tmp_path):
     interrupt_report(tmp_path, "SIGTERM")
 
 
+@pytest.mark.slow
 def test_a_stop_that_is_stuck_ends_with_a_second_signal_and_a_deaf_worker_delays_none(tmp_path):
     folder = prepare(tmp_path, small_space(TRIALS))
     interrupt_with_a_deaf_worker(folder, "SIGTERM", "stacked")

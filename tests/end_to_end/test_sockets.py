@@ -58,6 +58,7 @@ def test_sockets_are_seen_where_there_are_some(tmp_path):
         assert len(listening_sockets(os.getpid())) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_has_no_network_and_listens_nowhere(tmp_path):
     parameters = {**space_mapping()["parameters"], "epochs": 1000}
     space = space_mapping(parameters=parameters, budget={"trials": 8})

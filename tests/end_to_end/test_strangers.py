@@ -140,6 +140,7 @@ def assert_harmless(page: Page) -> None:
             assert (attributes.get(name) or "#").startswith(("#", "data:image/png")), attributes
 
 
+@pytest.mark.slow
 def test_the_page_escapes_every_text_of_the_store(folder):
     make_hostile(folder, SCRIPT)
     rename(folder, MARKUP)
@@ -161,6 +162,7 @@ def test_the_checks_of_the_page_would_find_what_they_look_for():
             assert_harmless(Page(f"<script></script><p>{text}</p>"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [MARKUP, "..", "x" * 3000, "=1+1", "_hidden", "Ünï ☃", ".git"])
 def test_files_of_a_report_stay_in_their_folder(folder, sketched, name):
     if name == "..":
@@ -177,6 +179,7 @@ def test_files_of_a_report_stay_in_their_folder(folder, sketched, name):
     assert studies == {f"'{name}" if name.startswith("=") else name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../outside", "..", "", "/etc/x", "a\\b", SCRIPT])
 def test_a_name_that_leaves_its_folder_is_refused_in_one_line(folder, run, name):
     rename(folder, name)
@@ -189,6 +192,7 @@ def test_a_name_that_leaves_its_folder_is_refused_in_one_line(folder, run, name)
     assert set(folder.parent.iterdir()) == outside
 
 
+@pytest.mark.slow
 def test_the_terminal_is_told_nothing(folder, sketched, run):
     make_hostile(folder, TERMINAL)
     rename(folder, TERMINAL)
@@ -225,6 +229,7 @@ def in_mistakes(**changes: Any) -> Callable[[Any], Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "change"),
     [

@@ -30,6 +30,7 @@ def read_all(descriptor: int) -> str:
     return b"".join(pieces).decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
     # Long enough to be drawn several times, even where training is fast.
     space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
@@ -56,6 +57,7 @@ def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
     assert output.startswith("study small: finished")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
 def test_a_terminal_that_goes_away_takes_the_progress_and_not_the_sweep(tmp_path: Path, term):
     (tmp_path / "space.yaml").write_text(json.dumps(space_mapping()))
@@ -73,6 +75,7 @@ def test_a_terminal_that_goes_away_takes_the_progress_and_not_the_sweep(tmp_path
     assert (b"\x1b" in shown) == (term == "xterm")
 
 
+@pytest.mark.slow
 def test_a_terminal_may_be_resized(tmp_path: Path):
     space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
     (tmp_path / "space.yaml").write_text(json.dumps(space))

@@ -202,7 +202,7 @@ def run_tests(tests: Sequence[str], tree: Path, folder: Path) -> tuple[int | Non
         pytest's exit code, or None after a hang, and what it printed.
     """
     log = folder / "output.txt"
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--basetemp", str(folder / "tmp")]
+    options = ["-x", "-q", "-m", "", "-p", "no:cacheprovider", "--basetemp", str(folder / "tmp")]
     # Into a file: what a hung test leaves behind would hold a pipe open.
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -92,6 +92,7 @@ def test_a_loss_is_no_percentage():
     assert "test loss of trial 12: 0.9550 ± 0.0635 (2 runs)" in text
 
 
+@pytest.mark.slow
 def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirmed):
     output, errors = main("confirm small", code=0)
     assert errors == ""

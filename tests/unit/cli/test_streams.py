@@ -168,6 +168,7 @@ print_result("x" * 1_000_000)
 # ---------------------------------------------------------------- the end of a real process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirection", "code", "errors"),
     [

@@ -33,6 +33,7 @@ def readings(storage: str):
     return Store(storage, to_write=False).read_study("small").test_readings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_the_reading_equals_an_independent_computation(storage, dropout):
     parameters = {**PARAMETERS, "num_layers": 2, "layer_size": 32, "dropout": dropout}
@@ -90,6 +91,7 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
     assert sum(found.num_images for found in reading.calibration) == 360
 
 
+@pytest.mark.slow
 def test_a_network_validated_in_another_precision_is_validated_again_in_the_tests_own(storage):
     space = space_mapping(budget={"trials": 2})
     sweep.run(space, storage=storage, precision="bfloat16", **HERE)
@@ -219,6 +221,7 @@ def test_a_store_that_cannot_be_written_is_one_line_and_leaves_the_seal(
     assert read_test_split(finished, "small").confusion_matrix is not None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(("fails", "words"), FAILURES, ids=["held", "full"])
 def test_a_report_is_written_on_a_store_that_cannot_be(
@@ -381,6 +384,7 @@ def test_a_reading_of_another_trial_does_not_count(finished):
     assert readings(finished) == (earlier, later)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_reading_knows_how_many_trials_there_were(finished):
     reading = read_test_split(finished, "small")

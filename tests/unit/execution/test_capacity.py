@@ -242,6 +242,7 @@ def bytes_at_the_peak(count: int, data: TrainingData, precision: str, **changes)
     return held_bytes(group, best) + allocated_at_the_peak(epoch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 def test_another_lane_takes_no_more_than_was_estimated(many_images, changes, precision):

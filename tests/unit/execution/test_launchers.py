@@ -83,6 +83,7 @@ class TestProcesses(LauncherContract):
         assert isinstance(next_of(launcher)[1], bytes)
         ready(launcher)
 
+    @pytest.mark.slow
     def test_so_are_those_that_come_while_the_server_starts(self) -> None:
         launcher = ProcessLauncher()
         try:
@@ -115,6 +116,7 @@ class TestProcesses(LauncherContract):
         assert Path(f"/proc/{pid}/cwd").readlink() == tmp_path
         assert os.getsid(pid) == pid, "a signal to the driver's terminal does not reach it"
 
+    @pytest.mark.slow
     def test_workers_end_with_their_server_and_the_next_one_has_another(self) -> None:
         launcher = ProcessLauncher()
         try:
@@ -167,6 +169,7 @@ def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
         launcher.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="there is no affinity")
 def test_workers_have_all_cores_of_their_driver(monkeypatch) -> None:
     """OpenMP would bind the server to one core, and the workers with it."""
@@ -180,6 +183,7 @@ def test_workers_have_all_cores_of_their_driver(monkeypatch) -> None:
         launcher.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_worker_that_was_stopped_by_somebody_is_innocent(monkeypatch, number) -> None:
     """What it trains may have made it obey. In place of the server, the test says how it ended."""
@@ -212,6 +216,7 @@ def test_a_driver_tells_its_workers_where_it_imports_from(monkeypatch, tmp_path:
     assert import_path() == ["/lib.zip"]
 
 
+@pytest.mark.slow
 def test_a_server_that_stands_still_is_ended_with_its_workers() -> None:
     launcher = ProcessLauncher()
     ready(launcher)

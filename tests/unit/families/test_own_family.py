@@ -49,6 +49,7 @@ def test_its_hyperparameters_are_its_own_and_the_recipes(monkeypatch: pytest.Mon
     assert "scale" in str(search_space_schema())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stackable", [True, False])
 def test_it_is_searched_resumed_tested_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stackable: bool

@@ -266,6 +266,7 @@ def test_lanes_are_contiguous_disjoint_and_all_there_is(what):
 # ---------------------------------------------------------------- padding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
 def test_padding_stays_exactly_zero(optimizer, bfloat16):
@@ -303,6 +304,7 @@ def test_padding_stays_exactly_zero(optimizer, bfloat16):
 # ---------------------------------------------------------------- neighbours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf, 3e38])
 def test_a_lane_that_is_not_finite_never_touches_its_neighbours(poison):
     """Each lane in turn; all others stay what they are, to the last bit."""

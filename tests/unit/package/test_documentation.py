@@ -28,6 +28,7 @@ def test_every_document_with_examples_is_tried():
     assert {name for name in names if examples(name)} == SPACES.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", SPACES)
 def test_examples_run(document, tmp_path, monkeypatch, capfd, words_only):
     monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)

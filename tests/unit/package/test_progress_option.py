@@ -23,6 +23,7 @@ def test_nothing_is_shown_by_default(storage, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_lines_are_shown_where_there_is_no_terminal(storage, main, capfd):
     events: list[Any] = []
     options = {"storage": storage, "progress": True, **HERE}

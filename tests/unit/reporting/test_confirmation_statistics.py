@@ -174,6 +174,7 @@ def test_one_lucky_run_does_not_win():
     assert chosen.number == 0, "the winner's best run: 3 mistakes"
 
 
+@pytest.mark.slow
 def test_equal_configurations_are_seldom_called_different():
     """Five candidates of five runs each; any could have had the best mean."""
     random = np.random.default_rng(0)

@@ -132,6 +132,7 @@ def missing(*_: object) -> None:
     _.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     ("home", "name", "fault", "words"),

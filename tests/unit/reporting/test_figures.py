@@ -261,6 +261,7 @@ def drawn(name: str) -> Figure:
         return CASES[name].draw(*CASES[name].arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_figure_is_drawn_whole_and_refers_to_nothing(name: str) -> None:
     figure = drawn(name)
@@ -291,6 +292,7 @@ def test_every_figure_is_drawn_whole_and_refers_to_nothing(name: str) -> None:
     assert box.y1 < high + 0.03
 
 
+@pytest.mark.slow
 def test_no_figure_stays_registered() -> None:
     from matplotlib import pyplot
 
@@ -368,6 +370,7 @@ def test_text_in_cells_keeps_its_colour() -> None:
 # ---------------------------------------------------------------- sizes and content
 
 
+@pytest.mark.slow
 def test_many_trials_make_no_heavy_figures() -> None:
     heights = tuple(1 + number % 97 for number in range(5_000))
     many = thinned(samples(5_000, *"abcdefghijk"))
@@ -381,6 +384,7 @@ def test_many_trials_make_no_heavy_figures() -> None:
         assert len(figures.to_svg(figure, name="x", description="")) < most
 
 
+@pytest.mark.slow
 def test_the_same_figure_is_the_same_picture() -> None:
     first, second = (figures.to_svg(drawn("slices"), name="x", description="") for _ in range(2))
     assert first == second

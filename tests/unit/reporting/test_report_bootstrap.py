@@ -62,6 +62,7 @@ def ranked_by(metric: str, space: SearchSpace) -> SearchSpace:
 # ---------------------------------------------------------------- against slow references
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("num_classes", [2, 5])
 def test_resamples_are_scikit_learns_metrics_of_the_drawn_examples(
@@ -171,6 +172,7 @@ def drawn_pair(random: np.random.Generator, metric: str, second: float) -> tuple
     return tuple(replicates_of_predictions(metric, labels, same, 4).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1_macro", "loss"])
 def test_equal_networks_are_seldom_called_different(metric: str) -> None:
     random = np.random.default_rng(5)
@@ -278,6 +280,7 @@ def test_a_trial_without_losses_is_not_compared(space: SearchSpace) -> None:
     assert compare_with_best(without(order[0], None)) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1_macro", "loss"])
 def test_intervals_are_those_of_the_metric(metric: str, space: SearchSpace) -> None:
     by_metric = ranked_by(metric, space)

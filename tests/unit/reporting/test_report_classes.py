@@ -50,6 +50,7 @@ def test_the_interval_of_f1_is_that_of_the_jaccard_index() -> None:
     assert high == pytest.approx(2 * jaccard.high / (1 + jaccard.high))
 
 
+@pytest.mark.slow
 def test_the_interval_of_f1_covers_as_often_as_it_says() -> None:
     # Images are of the class, taken for it, both or neither, independently of each other.
     random = np.random.default_rng(0)

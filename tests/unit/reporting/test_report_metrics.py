@@ -59,6 +59,7 @@ def whole_reading(num_wrong: int, **changes: Any) -> TestReading:
 # ---------------------------------------------------------------- what the study ranks by
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_png")
 @pytest.mark.parametrize(
     ("metric", "words"), [("balanced_accuracy", "balanced accuracy"), ("f1_macro", "macro F1")]
@@ -114,6 +115,7 @@ def test_a_page_on_a_loss(tmp_path: Path, space: SearchSpace) -> None:
     assert "infinitely many resamples" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_confirmation_speaks_of_the_same_metric(tmp_path: Path, space: SearchSpace) -> None:
     by_f1 = ranked_by("f1_macro", space)
@@ -133,6 +135,7 @@ def test_a_confirmation_speaks_of_the_same_metric(tmp_path: Path, space: SearchS
     assert "Welch's t-test" in confirmation_text("hand-made", found)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_studies_that_rank_by_other_metrics_are_not_held_against_each_other(
     tmp_path: Path, space: SearchSpace
@@ -210,6 +213,7 @@ def test_mistakes_are_shown_in_colour(
         assert np.array_equal(shown, expected * 255 // max(pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_png")
 def test_hundreds_of_classes_with_long_names(tmp_path: Path, space: SearchSpace) -> None:
     by_f1 = ranked_by("f1_macro", space)
@@ -247,6 +251,7 @@ class Later(StrEnum):
     PAUSED = "PAUSED"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_png")
 def test_a_trial_that_has_not_ended_and_does_not_run(study: StudyRecord, tmp_path: Path) -> None:
     state: Any = Later.PAUSED

@@ -216,6 +216,7 @@ def test_an_accuracy_to_reach_may_belong_to_another_data_set(
     assert "chosen for each split: a column’s may belong to another than a row’s" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     ("changes", "heading"),
@@ -232,6 +233,7 @@ def test_the_heading_says_that_a_timeout_ended_the_study(
     assert f">{heading}</span></h2>" in html
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_page(tmp_path: Path, space: SearchSpace) -> None:
     study = make_study([make_trial(space, 0)], space, readings=(make_reading(0),))
     first, second = write(tmp_path / "a", study), write(tmp_path / "b", study)
@@ -243,6 +245,7 @@ def test_the_same_study_gives_the_same_page(tmp_path: Path, space: SearchSpace) 
 # ---------------------------------------------------------------- studies with little in them
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_png")
 def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(3)], space)
@@ -315,6 +318,7 @@ def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpac
     assert "continues" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failed", [False, True])
 @pytest.mark.usefixtures("no_png")
 def test_what_led_the_search_then_is_not_called_its_best(
@@ -370,6 +374,7 @@ def test_one_seed_each_proves_little(tmp_path: Path, space: SearchSpace) -> None
     assert "interval –" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     ("right_at_90", "words"),
@@ -431,6 +436,7 @@ def test_exact_values_can_be_copied(tmp_path: Path, space: SearchSpace) -> None:
     assert "weight_decay1.2345678901234568e-05searched" in page_of(tmp_path, search, None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_png")
 def test_ranked_by_loss_and_confirmed(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
@@ -498,6 +504,7 @@ def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     assert "The losses on the validation split are not recorded" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_png")
 def test_many_classes_and_unknown_labels(tmp_path: Path, space: SearchSpace) -> None:
     matrix = tuple(tuple(9 if row == column else 0 for column in range(47)) for row in range(47))
@@ -557,6 +564,7 @@ def test_the_test_split_is_read_once_if_it_was_not(
     assert result.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_confirmation_decides_what_is_opened(
     tmp_path: Path,
@@ -598,6 +606,7 @@ def test_a_confirmation_decides_what_is_opened(
         report("hand-made.confirm", out=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_trials_that_no_confirmation_saw_are_said(
     tmp_path: Path, fake_store: dict[str, StudyRecord], space: SearchSpace

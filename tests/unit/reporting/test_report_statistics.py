@@ -146,6 +146,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.04, 0.01, 0.03], 6) == pytest.approx([0.16, 0.06, 0.15])
 
 
+@pytest.mark.slow
 def test_tests_that_were_not_made_make_none_of_the_others_bolder() -> None:
     random = np.random.default_rng(0)
     for _ in range(8):

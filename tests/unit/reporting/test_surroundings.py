@@ -96,6 +96,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_callers_settings_change_no_byte_and_stay(finished, strange, monkeypatch, tmp_path):
     monkeypatch.setattr("sweep.reporting.figures.to_svg", lambda *_, **__: "<svg/>")  # saves time
     sweep.report("small", storage=finished, out=tmp_path / "plain")
@@ -123,6 +124,7 @@ print(json.dumps([matplotlib.rcParams["font.size"], backend]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "environment", "size", "backend"),
     [

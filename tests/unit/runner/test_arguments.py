@@ -144,6 +144,7 @@ def test_a_study_runs_with_numbers_of_numpy_and_a_path(tmp_path):
     assert [len(study.trials), study.keep_weights, study.space["sampler"]["seed"]] == [2, 1, 3]
 
 
+@pytest.mark.slow
 def test_a_path_names_the_store_for_every_function(finished, tmp_path, words_only):
     picture = tmp_path / "seven.png"
     store = tmp_path / "studies.db"

@@ -53,6 +53,7 @@ def whole(tmp_path_factory, events) -> StudyRecord:
     return run(sqlite_url(tmp_path_factory.mktemp("whole")), on_event=events.append)
 
 
+@pytest.mark.slow
 def test_one_trial_of_each_slice_runs_to_its_end(whole, events):
     found = audits(whole)
     assert list(found) == [2, 6], "the first poor one of each half"
@@ -93,6 +94,7 @@ class StopAfter:
         return self._has_come
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", [-1, 0, 1])
 def test_a_stopped_study_audits_the_same_trials(tmp_path: Path, whole, later):
     """Stopped before, at and after the epoch at which an audit was decided."""

@@ -33,6 +33,7 @@ def stopped_by(error: Exception, storage: str, **functions: Any) -> None:
     assert (again.state, len(again.trials)) == (StudyState.FINISHED, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_of_on_event_is_the_callers(storage, error):
     def on_event(event: Any) -> None:
@@ -42,6 +43,7 @@ def test_an_error_of_on_event_is_the_callers(storage, error):
     stopped_by(error, storage, on_event=on_event)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [StudyOpened, TrialStarted, TrialOutcome])
 def test_an_error_at_any_event_is_the_callers(storage, kind):
     error = BrokenPipeError(32, "Broken pipe")

@@ -252,6 +252,7 @@ def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, tmp_path):
     """It could not write any more that the budget is used up, which the report waits for."""
@@ -374,6 +375,7 @@ def test_if_all_runs_fail_there_is_no_winner(storage):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("confirms", "words"),
     [

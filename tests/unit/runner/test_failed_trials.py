@@ -265,6 +265,7 @@ def stopped(stopped_folder, tmp_path) -> str:
     return copy_of(stopped_folder, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "resume"])
 def test_an_interrupted_repetition_takes_no_configuration_from_the_grid(stopped, command):
     """Only two trials were run when the failure was to be repeated."""

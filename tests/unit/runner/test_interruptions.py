@@ -19,6 +19,7 @@ def press_ctrl_c(event: Any) -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_an_interruption_of_this_package(storage):
     goes_on = f"^interrupted; `sweep resume small --storage {storage}` continues$"
     with pytest.raises(sweep.Interrupted, match=goes_on) as caught:
@@ -98,6 +99,7 @@ def test_the_command_line_resumes_what_stop_ended(storage, main):
     assert output.startswith("study small: finished")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"), [("on_event", ValueError), ("on_event", SystemExit), ("stop", StopIteration)]
 )

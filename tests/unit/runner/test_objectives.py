@@ -73,6 +73,7 @@ def choices(study: StudyRecord, metric: str) -> list[int | None]:
     return [*epochs, min(tied, key=lambda number: losses[number])]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unbalanced")
 @pytest.mark.parametrize("engine", ["sequential", "stacked"])
 @pytest.mark.parametrize("metric", OBJECTIVES)

@@ -92,6 +92,7 @@ def results(study: StudyRecord) -> list[Any]:
     return [(trial.params, timeless(trial.outcome)) for trial in study.trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_sweep_learns_them_and_keeps_what_it_answered(storage, source, engine):
     study = sweep.run(space(), storage=storage, **options(engine))
@@ -112,6 +113,7 @@ def test_a_sweep_learns_them_and_keeps_what_it_answered(storage, source, engine)
     assert Store(storage, to_write=False).read_study("small") == study
 
 
+@pytest.mark.slow
 def test_both_engines_learn_the_same(tmp_path, source):
     found = []
     for engine in ENGINES:
@@ -134,6 +136,7 @@ def stop_in_the_second_epoch() -> tuple[Callable[[Any], None], Callable[[], bool
     return watch, lambda: 2 in seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_sweep_goes_on_where_it_was_stopped(tmp_path, source, engine):
     for name in ("whole", "halved"):
@@ -150,6 +153,7 @@ def test_a_sweep_goes_on_where_it_was_stopped(tmp_path, source, engine):
     assert results(halved) == results(whole)
 
 
+@pytest.mark.slow
 def test_the_test_part_is_read_once_and_kept(storage, source):
     study = sweep.run(space(), storage=storage, **options("sequential"))
     reading = read_test_split(storage, "small")
@@ -171,11 +175,13 @@ def test_the_test_part_is_read_once_and_kept(storage, source):
     assert kept == reading
 
 
+@pytest.mark.slow
 def test_a_trial_is_reproduced(storage, source):
     sweep.run(space(budget={"trials": 1}), storage=storage, **options("stacked"))
     assert sweep.reproduce("small", 0, storage=storage, executor="inline").is_identical
 
 
+@pytest.mark.slow
 def test_a_picture_is_told_by_its_colours_and_a_table_is_none(storage, source, tmp_path):
     sweep.run(space(), storage=storage, **options("sequential"))
     files = []
@@ -190,6 +196,7 @@ def test_a_picture_is_told_by_its_colours_and_a_table_is_none(storage, source, t
             sweep.predict("small", files, storage=storage)
 
 
+@pytest.mark.slow
 def test_the_commands_know_them(main, source, tmp_path):
     (tmp_path / "space.yaml").write_text(json.dumps(space()))
     assert "data set mine" in main("check space.yaml", code=0)[0]
@@ -201,6 +208,7 @@ def test_the_commands_know_them(main, source, tmp_path):
     main("doctor", code=0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_report_shows_them(storage, source, tmp_path):
     study = sweep.run(space(), storage=storage, **options("sequential"))

@@ -115,6 +115,7 @@ def made(makes, request) -> Made:
 # ---------------------------------------------------------------- to the end
 
 
+@pytest.mark.slow
 def test_the_best_are_promoted_and_the_others_pruned_where_they_stood(made):
     study = made.record
     assert (study.state, study.finished_by) == (StudyState.FINISHED, "trials")
@@ -195,6 +196,7 @@ class StopAt:
         return self._left <= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
@@ -258,6 +260,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 def test_a_driver_that_dies_at_this_moment_changes_nothing(makes, tmp_path, monkeypatch, moment):
     owner, name, call = moment
@@ -296,6 +299,7 @@ def test_a_lost_checkpoint_costs_time_and_nothing_else(makes, tmp_path):
 # ---------------------------------------------------------------- time
 
 
+@pytest.mark.slow
 def test_after_the_timeout_nothing_is_promoted_and_the_study_can_go_on(tmp_path, monkeypatch):
     """All trials have been started, the last to arrive is promoted by the next command."""
     storage, total = sqlite_url(tmp_path), 8

@@ -62,6 +62,7 @@ def without(metrics: EpochMetrics, name: str) -> EpochMetrics:
     return replace(metrics, values={n: v for n, v in metrics.values.items() if n != name})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(3))
 def test_a_trial_is_reproduced_to_the_last_bit(made, trial):
     found = sweep.reproduce("small", trial, storage=made, executor="inline")
@@ -74,6 +75,7 @@ def test_a_trial_is_reproduced_to_the_last_bit(made, trial):
     assert found.repeated.engine == found.recorded.engine
 
 
+@pytest.mark.slow
 def test_nothing_is_written(made):
     path = Store(made, to_write=False).path
     before = path.read_bytes()
@@ -251,6 +253,7 @@ def test_a_failure_that_is_not_repeated_is_said(
     assert f"\ntrial 0 itself failed: {kind}: too much; {again}\n" in output
 
 
+@pytest.mark.slow
 def test_other_predictions_are_not_called_weights(made, recorded_otherwise, main):
     recorded_otherwise(validation_predictions=b"")
     output, _ = main(f"reproduce small 0 --storage {made}", code=1)

@@ -213,6 +213,7 @@ def test_every_engine_gives_the_same_study(finished, tmp_path):
     assert [t.params for t in sequential.trials] == [t.params for t in stacked.trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"workers": 2, "lanes": 3}])
 def test_a_stacked_sweep_with_pruning_runs_exactly_its_budget(storage, options):
     events: list[Any] = []
@@ -500,6 +501,7 @@ def test_trials_that_were_left_before_their_first_report_are_all_taken_up(storag
     assert [trial.params for trial in whole.trials] == [trial.params for trial in left.trials]
 
 
+@pytest.mark.slow
 def test_no_worker_outlives_an_exception_of_the_caller(storage, in_a_process):
     class Mine(Exception):  # noqa: N818
         pass
@@ -527,6 +529,7 @@ def test_a_timeout_is_for_one_call_only(storage):
     assert (len(study.trials), study.finished_by) == (4, "trials")
 
 
+@pytest.mark.slow
 def test_a_killed_trial_keeps_what_it_reported(storage, in_a_process):
     lives: list[list[int]] = [[]]  # the epochs of each; one more may come after the kill
     before = workers()

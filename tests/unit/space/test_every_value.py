@@ -205,6 +205,7 @@ def test_every_place_of_a_file_takes_every_value(tmp_path, text):
             assert_have_places(error.problems, file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", PYTHON.values(), ids=PYTHON)
 def test_every_place_of_a_mapping_takes_every_value(value):
     for space, path in PLACES:

@@ -46,6 +46,7 @@ def test_editors_accept_every_shorthand():
     jsonschema.validate(GOOD, search_space_schema())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [

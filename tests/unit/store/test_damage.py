@@ -172,6 +172,7 @@ CHANGED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("statement", "key"), CHANGED)
 def test_what_another_program_shows_of_a_study_is_named_and_not_read(
     finished, tmp_path, main, statement, key
@@ -204,6 +205,7 @@ def test_commands_on_a_damaged_store_say_one_line(finished, tmp_path, main):
         assert "trial 0: its value differ" in errors
 
 
+@pytest.mark.slow
 def test_text_that_is_no_text_is_one_line_without_optunas_warnings(finished, tmp_path):
     edit(
         tmp_path,

@@ -58,6 +58,7 @@ def id_of(store: Store, name: str) -> int:
     return store.storage.get_study_id_from_name(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [1, 2, 3, 7, 500])
 @pytest.mark.parametrize("to_write", [False, True])
 def test_they_are_what_optuna_reads(store, monkeypatch, window, to_write):

@@ -89,6 +89,7 @@ def own_trials(url: str) -> list[Any]:
     return list(Store(url, to_write=False).read_study("small").trials)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_every_command_names_a_trial_of_another_program_and_goes_on(finished, study, main):
     add_complete(study)
@@ -108,6 +109,7 @@ def test_every_command_names_a_trial_of_another_program_and_goes_on(finished, st
     assert errors == "sweep: trial 3 of study 'small' was not made by sweep, which leaves it out\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("add", ADD, ids=lambda add: add.__name__)
 def test_a_trial_of_another_program_is_named_and_left_out(finished, study, main, add):
     before = own_trials(finished)
@@ -121,6 +123,7 @@ def test_a_trial_of_another_program_is_named_and_left_out(finished, study, main,
     assert study.trials[3] == theirs
 
 
+@pytest.mark.slow
 def test_trials_that_come_meanwhile_are_named_and_left_out(storage):
     said: list[str] = []
 
@@ -158,6 +161,7 @@ def test_nothing_is_learnt_from_a_trial_of_another_program(storage, tmp_path):
     assert draw(sqlite_url(tmp_path / "b"), disturb=True) == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["COMPLETE", "PRUNED", "FAIL"])
 def test_a_trial_that_another_program_ended_has_failed(storage, main, state):
     def stop_at_once(event: Any) -> None:

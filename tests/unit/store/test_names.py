@@ -56,6 +56,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name.__name__)
 def test_a_file_has_one_lock_and_one_folder_however_it_is_called(finished, tmp_path, name):
     url = name(tmp_path)

@@ -54,6 +54,7 @@ def test_where_nothing_can_be_written_the_message_says_what_to_do(cut_off, tmp_p
     assert {path: path.read_bytes() for path in tmp_path.glob("studies.db*")} == before
 
 
+@pytest.mark.slow
 def test_the_command_line_reads_on_after_a_write_that_was_cut_off(cut_off, tmp_path):
     done = run_cli("list", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 
+import pytest
 from helpers import space_mapping, sqlite_url, start_cli
 
 from sweep.store import Store
@@ -18,6 +19,7 @@ def test_stores_that_differ_in_their_ending_share_no_folder(tmp_path):
     assert artifacts_folder(tmp_path / "x.db", "study") == tmp_path / "x.artifacts" / "study"
 
 
+@pytest.mark.slow
 def test_processes_that_make_a_store_at_the_same_time_all_succeed(tmp_path):
     space = space_mapping(parameters={"num_layers": 1, "epochs": 1}, budget={"trials": 1})
     (tmp_path / "space.yaml").write_text(json.dumps(space))

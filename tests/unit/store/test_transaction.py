@@ -256,6 +256,7 @@ def start(code: str, url: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_another_process_reads_all_of_it_or_nothing(store, session):
     code = "for _ in sys.stdin: print([s.name for s in states(sys.argv[1])], flush=True)"
     reader = start(code, store.url)
@@ -368,6 +369,7 @@ def run_lanes(url: str, *, apart: bool) -> tuple[list[TrialConfig], list[Decisio
     return configs, decisions
 
 
+@pytest.mark.slow
 def test_transactions_change_nothing_but_the_number_of_commits(tmp_path):
     urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("apart", "together")]
     apart, together = (run_lanes(url, apart=index == 0) for index, url in enumerate(urls))

@@ -78,6 +78,7 @@ def run_all(space: SearchSpace, *, restart: bool) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", PRUNERS, ids=str)
 @pytest.mark.parametrize("enqueue", ENQUEUED, ids=str)
 def test_every_configuration_is_run_once(pruner, enqueue):

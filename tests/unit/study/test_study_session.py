@@ -100,6 +100,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", SAMPLERS.values(), ids=SAMPLERS)
 def test_restarts_change_no_configuration(storage, changes):
     space = make_space(**{"parameters": CONDITIONAL, "pruner": "median", **changes})

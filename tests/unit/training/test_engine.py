@@ -289,6 +289,7 @@ def unstable(**changes) -> TrialConfig:
 OBJECTIVES = [Objective(name, metric.goal) for name, metric in METRICS.items()]
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.metric)
 def test_an_outcome_holds_the_best_epoch(digits, name, objective):
@@ -477,6 +478,7 @@ class Reporting(WatchedGroup):
         ]
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("loss", ["train_loss", "validation_loss"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])

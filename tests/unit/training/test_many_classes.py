@@ -29,6 +29,7 @@ def many_classes(num_classes: int) -> TrainingData:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [300, 70_000])
 @pytest.mark.parametrize("name", ["sequential", "stacked"])
 def test_predictions_name_the_class_that_the_network_chose(name, num_classes):

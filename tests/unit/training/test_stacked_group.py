@@ -248,6 +248,7 @@ def test_what_leaves_and_what_stays_may_be_anywhere(small, assert_as_alone):
         assert_as_alone(course.go(4), "float64")
 
 
+@pytest.mark.slow
 def test_float32_goes_on_after_a_lane_has_left(small, assert_as_alone):
     course = stacked(MIXTURE, small, "float32").go(100)
     course.group.keep([n for n in range(len(MIXTURE)) if n % 3])
@@ -312,6 +313,7 @@ def test_the_memory_of_a_group_goes_with_it(small):
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
 def test_the_same_seeds_give_the_same_bits(small, precision):
     first, second = (stacked(MIXTURE, small, precision).go(20).result() for _ in range(2))
@@ -405,6 +407,7 @@ def step_calls(course: Course) -> Calls:
 WAITING = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "_unique2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_a_step_finds_and_leaves_never_moves(small, precision):
     """A captured graph reads and writes where tensors were; it has memory for those it makes."""
