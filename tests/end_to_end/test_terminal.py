@@ -9,19 +9,22 @@ import pty
 import re
 import struct
 import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import pytest
 from helpers import PARAMETERS, cli_environment, space_mapping
-from killing import start_interpreter
+from killing import Interpreter, start_interpreter
 
 
-def read_all(descriptor: int) -> str:
+def read_all(terminal: FileIO) -> str:
     """Everything written to a terminal until its other end is closed."""
     pieces = []
     while True:
         try:
-            piece = os.read(descriptor, 65536)
+            piece = terminal.read(65536)
         except OSError:  # Linux raises EIO at the end
             break
         if not piece:
@@ -30,23 +33,33 @@ def read_all(descriptor: int) -> str:
     return b"".join(pieces).decode()
 
 
+@contextmanager
+def in_a_terminal(folder: Path, term: str = "xterm") -> Iterator[tuple[Interpreter, FileIO]]:
+    """A sweep whose standard error is a terminal of 160 columns: the driver, and our end of it.
+
+    It lasts long enough to be drawn several times, even where training is fast.
+    """
+    space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
+    (folder / "space.yaml").write_text(json.dumps(space))
+    ours, theirs = pty.openpty()
+    resize(ours, rows=50, columns=160)
+    with start_interpreter(
+        "run", "space.yaml", "--workers", 1, "--engine", "sequential",
+        cwd=folder, stderr=theirs, env=cli_environment() | {"TERM": term},
+    ) as driver, FileIO(ours) as terminal:  # fmt: skip
+        os.close(theirs)
+        yield driver, terminal
+
+
+def resize(descriptor: int, *, rows: int, columns: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 @pytest.mark.slow
 def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
-    # Long enough to be drawn several times, even where training is fast.
-    space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
-    (tmp_path / "space.yaml").write_text(json.dumps(space))
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
-    try:
-        with start_interpreter(
-            "run", "space.yaml", "--workers", 1, "--engine", "sequential",
-            cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": "xterm"},
-        ) as driver:  # fmt: skip
-            os.close(theirs)
-            shown = read_all(ours)
-            output, _ = driver.communicate(timeout=600)
-    finally:
-        os.close(ours)
+    with in_a_terminal(tmp_path) as (driver, terminal):
+        shown = read_all(terminal)
+        output, _ = driver.communicate(timeout=600)
     assert driver.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "small" in text
@@ -60,15 +73,9 @@ def test_a_terminal_shows_trials_and_the_best_so_far(tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
 def test_a_terminal_that_goes_away_takes_the_progress_and_not_the_sweep(tmp_path: Path, term):
-    (tmp_path / "space.yaml").write_text(json.dumps(space_mapping()))
-    ours, theirs = pty.openpty()
-    with start_interpreter(
-        "run", "space.yaml", "--workers", 1, "--engine", "sequential",
-        cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": term},
-    ) as driver:  # fmt: skip
-        os.close(theirs)
-        shown = os.read(ours, 65536)
-        os.close(ours)
+    with in_a_terminal(tmp_path, term) as (driver, terminal):
+        shown = terminal.read(65536)
+        terminal.close()
         output, _ = driver.communicate(timeout=600)
     assert driver.returncode == 0
     assert output.startswith("study small: finished, 3 of 3 trials (3 complete)")
@@ -77,22 +84,11 @@ def test_a_terminal_that_goes_away_takes_the_progress_and_not_the_sweep(tmp_path
 
 @pytest.mark.slow
 def test_a_terminal_may_be_resized(tmp_path: Path):
-    space = space_mapping(parameters={**PARAMETERS, "epochs": 80})
-    (tmp_path / "space.yaml").write_text(json.dumps(space))
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
-    try:
-        with start_interpreter(
-            "run", "space.yaml", "--workers", 1, "--engine", "sequential",
-            cwd=tmp_path, stderr=theirs, env=cli_environment() | {"TERM": "xterm"},
-        ) as driver:  # fmt: skip
-            os.close(theirs)
-            os.read(ours, 1)  # it has begun to draw
-            fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 24, 0, 0))
-            shown = read_all(ours)
-            driver.communicate(timeout=600)
-    finally:
-        os.close(ours)
+    with in_a_terminal(tmp_path) as (driver, terminal):
+        terminal.read(1)  # it has begun to draw
+        resize(terminal.fileno(), rows=12, columns=24)
+        shown = read_all(terminal)
+        driver.communicate(timeout=600)
     assert driver.returncode == 0
     frames = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", shown).splitlines()
     rows = [line for line in frames if re.match(r"\d +\d+/80", line)]

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 
 import sweep
+from sweep.reporting.surroundings import undisturbed
 
 STRANGE: dict[str, Any] = {
     "text.usetex": True,
@@ -155,3 +157,20 @@ def test_damaged_settings_of_matplotlib_neither_end_nor_fill_the_terminal(
     font_size, chosen = json.loads(found.stdout)
     assert font_size == size
     assert backend is None or chosen == backend
+
+
+def test_reports_in_threads_leave_matplotlibs_messages_as_they_were():
+    logger = logging.getLogger("matplotlib")
+    before, second_is_in = logger.level, threading.Event()
+
+    def second() -> None:
+        with undisturbed():
+            second_is_in.set()
+
+    thread = threading.Thread(target=second)
+    with undisturbed():
+        thread.start()
+        assert not second_is_in.wait(0.2)
+    thread.join()
+    assert second_is_in.is_set()
+    assert logger.level == before
