@@ -57,7 +57,7 @@ def train(
     """Train the network with each seed; the test accuracies in the order of the seeds."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as workers do
-    where = DataSettings("mnist", None, 0, str(data_dir))
+    where = DataSettings("builtin", "mnist", str(data_dir))
     data = load_training_data(where)
     together = len(seeds) if engine == "stacked" else 1
     settings = TrainingSettings(

@@ -66,7 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as workers do
-    data = load_training_data(DataSettings("mnist", None, 0, str(arguments.data_dir)))
+    data = load_training_data(DataSettings("builtin", "mnist", str(arguments.data_dir)))
     precision = choose_precision(arguments.precision, CPU)
     batches = Batches(data, 0, CPU, precision)
     print(f"{precision.name}, milliseconds of a step per lane")

@@ -20,7 +20,7 @@ from sweep.records import DataSettings, Objective, TrainingSettings
 
 SETTINGS = TrainingSettings(
     model="mlp",
-    data=DataSettings("digits", None, 0, "."),
+    data=DataSettings("builtin", "digits", "."),
     spec=DATASETS["digits"],
     order_seed=0,
     objective=Objective("validation_accuracy", "maximize"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import statistics
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data import data_spec, default_data_dir, num_validation
+from sweep.data import data_settings, data_sizes
 from sweep.definitions import FAMILIES, Recipe, view
 from sweep.space import SearchSpace, step_value
 
@@ -33,14 +34,12 @@ class Estimate:
     flops_per_trial: float  # mean of the matrix products of a trial that is not pruned
 
 
-def estimate(space: SearchSpace) -> Estimate:
+def estimate(space: SearchSpace, data_dir: str | os.PathLike[str] | None = None) -> Estimate:
     """Estimate a sweep from configurations drawn at random from the space.
 
-    Raises `DataError` if the validation split leaves nothing to train on.
+    Raises `DataError` if own data cannot be used.
     """
-    settings = space.dataset.settings(default_data_dir())
-    spec = data_spec(settings)
-    num_train = spec.num_pool - num_validation(settings, spec.num_pool)
+    spec, num_train = data_sizes(data_settings(space.dataset, data_dir))
     draw = _Random(0)
     sizes, flops = [], []
     for _ in range(_SAMPLES):

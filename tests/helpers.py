@@ -50,7 +50,7 @@ SMALL: dict[str, Any] = {
 """A search space that takes about a second of training."""
 
 
-DIGITS = DataSettings("digits", None, 0, "data")
+DIGITS = DataSettings("builtin", "digits", "data")
 
 HERE: dict[str, Any] = {
     "workers": 1,

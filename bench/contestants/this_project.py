@@ -46,7 +46,7 @@ def build_config(number: int, width: int) -> TrialConfig:
 def prepare(settings: Settings) -> Prepared:
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)  # as workers do
-    data = load_training_data(DataSettings("mnist", None, 0, settings.data_dir))
+    data = load_training_data(DataSettings("builtin", "mnist", settings.data_dir))
     assert len(data.train) == workload.NUM_IMAGES
     device = torch.device("cpu")
     batches = Batches(data, 0, device, choose_precision(settings.precision, device))

@@ -22,7 +22,7 @@ def unpacked_mnist(data_dir: Path) -> Iterator[str]:
     Raises:
         DataError: the data set cannot be downloaded or is damaged.
     """
-    load_training_data(DataSettings("mnist", None, 0, str(data_dir)))
+    load_training_data(DataSettings("builtin", "mnist", str(data_dir)))
     with tempfile.TemporaryDirectory(prefix="mnist-") as folder:
         target = Path(folder) / "MNIST" / "raw"
         target.mkdir(parents=True)

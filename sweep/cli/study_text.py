@@ -142,7 +142,7 @@ def _space_lines(space: SearchSpace) -> list[str]:
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
-        f"data set {space.dataset.name}",
+        f"data set {space.dataset.title}",
         *columns(rows),
         f"different configurations: {count}",
         f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
@@ -271,5 +271,7 @@ def deletion_text(deletion: Deletion) -> str:
 def dataset_name(study: StudyRecord) -> str:
     """Name of the data set, even where the search space is not valid."""
     dataset = study.space.get("dataset")
-    name = dataset.get("name") if isinstance(dataset, dict) else dataset
-    return str(name or "unknown")
+    if not isinstance(dataset, dict):
+        return str(dataset or "unknown")
+    forms = ("name", "folder", "arrays", "table")
+    return str(next((dataset[form] for form in forms if form in dataset), "unknown"))

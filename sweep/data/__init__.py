@@ -4,21 +4,15 @@ Imports no torch, because the driver imports this.
 """
 
 from sweep.data.parts import Part
-from sweep.data.splits import (
-    TrainingData,
-    data_spec,
-    default_data_dir,
-    fingerprint,
-    load_training_data,
-    num_validation,
-)
+from sweep.data.settings import data_settings, default_data_dir
+from sweep.data.splits import TrainingData, data_sizes, fingerprint, load_training_data
 
 __all__ = [
     "Part",
     "TrainingData",
-    "data_spec",
+    "data_settings",
+    "data_sizes",
     "default_data_dir",
     "fingerprint",
     "load_training_data",
-    "num_validation",
 ]

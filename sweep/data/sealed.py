@@ -14,4 +14,4 @@ __all__ = ["open_test_split"]
 
 def open_test_split(settings: DataSettings) -> Part:
     """Read the test part in the data set's order; `DataError` if it is missing or damaged."""
-    return open_source(settings).read("test")
+    return open_source(settings).test()

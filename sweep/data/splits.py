@@ -6,35 +6,37 @@ The test part cannot be reached from here: see `sweep.data.sealed`.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.codec import pack_labels
-from sweep.data.parts import Part
+from sweep.data.holding_out import hold_out, size_of
+from sweep.data.parts import Part, Pool
 from sweep.data.sources import open_source
+from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataFacts, DataSettings, DataSpec
 
-__all__ = [
-    "TrainingData",
-    "data_spec",
-    "default_data_dir",
-    "fingerprint",
-    "load_training_data",
-    "num_validation",
-]
+if TYPE_CHECKING:
+    from sweep.data.encoding import TableEncoder
+
+__all__ = ["TrainingData", "data_sizes", "fingerprint", "load_training_data"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
     """What engines may see: two disjoint splits and how to normalise them.
 
-    `mean` and `std` (1 where it would be 0) are those of each input over the training split before
-    any scaling, float64 of shape (inputs,); an image's inputs share those of their channel.
+    Attributes:
+        mean: Of each input over the training split before any scaling, float64 of shape (inputs,);
+            an image's inputs share those of their channel.
+        std: Likewise; 1 where it would be 0.
+        fingerprint: SHA-256 of both splits, in their order; of own data, of the test part, too.
+        encoder: Of a table, as learnt on the training split.
+        notes: What was left out or converted, a sentence each.
     """
 
     spec: DataSpec
@@ -42,48 +44,98 @@ class TrainingData:
     validation: Part
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
-    fingerprint: str  # SHA-256 of both splits, in their order
+    fingerprint: str
+    encoder: TableEncoder | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def facts(self) -> DataFacts:
         """What a study remembers of its data."""
         labels = pack_labels(self.validation.labels, self.spec.num_classes)
-        return DataFacts(self.spec, self.fingerprint, labels)
+        return DataFacts(self.spec, self.fingerprint, labels, self.notes)
+
+    def encoded(self, part: Part) -> Part:
+        """Other examples of the same source, as a network takes them."""
+        if part.is_encoded or self.encoder is None:
+            return part
+        return Part(self.encoder.transform(part.inputs), part.labels)
 
 
-def data_spec(settings: DataSettings) -> DataSpec:
-    """What is known of a data set without reading its examples.
+def data_sizes(settings: DataSettings) -> tuple[DataSpec, int]:
+    """Form and size of a data set, and of its training split; a built-in one is not read.
 
-    Raises `DataError` if the data set is missing or damaged.
+    Raises `DataError` if own data are missing or cannot be used.
     """
-    return open_source(settings).spec()
+    if settings.kind == "builtin":
+        spec = DATASETS[settings.name]
+        return spec, spec.num_pool - _num_validation(settings, spec.num_pool)
+    data = load_training_data(settings)
+    return data.spec, len(data.train)
 
 
 def load_training_data(settings: DataSettings) -> TrainingData:
     """Read a data set's training pool and split it.
 
-    The split depends only on its seed and the sizes, so that all trials of a study see the same one
-    on any machine. Raises `DataError` if the data set is missing or damaged, or if the validation
-    split leaves nothing to train on.
+    The split depends only on its seed, the sizes and, for own data, the labels, so that all trials
+    of a study see the same one on any machine. Raises `DataError` if the data set is missing or
+    damaged, or if a split is left without examples.
     """
-    source = open_source(settings)
-    spec, pool = source.spec(), source.read("pool")
-    size = num_validation(settings, len(pool))
-    order = np.random.default_rng(settings.split_seed).permutation(len(pool))
-    validation, train = pool.take(order[:size]), pool.take(order[size:])
-    mean, std = _moments(spec, train)
-    return TrainingData(spec, train, validation, mean, std, fingerprint(train, validation))
+    pool = open_source(settings).pool()
+    raw_train, raw_validation, held_out = _split(settings, pool)
+    encoder = None
+    if not raw_train.is_encoded:
+        from sweep.data.encoding import TableEncoder  # scikit-learn takes a second
+
+        encoder = TableEncoder.fit(raw_train.inputs)
+    train, validation = (
+        part if encoder is None else Part(encoder.transform(part.inputs), part.labels)
+        for part in (raw_train, raw_validation)
+    )
+    kind = "image" if train.inputs.dtype == np.uint8 else "table"
+    shape = train.inputs.shape[1:]
+    num_pool = len(train) + len(validation)
+    spec = DataSpec(kind, shape, pool.class_names, num_pool, pool.num_test)
+    if encoder is None:
+        mean, std = _moments(spec, train)
+    else:  # it has scaled them
+        mean, std = np.zeros(spec.num_inputs), np.ones(spec.num_inputs)
+    if pool.content:
+        digest = hashlib.sha256(pool.content.encode() + np.packbits(held_out).tobytes()).hexdigest()
+    else:
+        digest = fingerprint(train, validation)
+    return TrainingData(spec, train, validation, mean, std, digest, encoder, pool.notes)
 
 
-def num_validation(settings: DataSettings, num_pool: int) -> int:
-    """Examples held out for validation; `DataError` if they leave nothing to train on."""
-    size = num_pool // 6 if settings.num_validation is None else settings.num_validation
-    if size >= num_pool:
-        raise DataError(
-            f"dataset.validation must be below {num_pool:,}, the size of the training pool of "
-            f"{settings.name}; found {size:,}"
-        )
-    return size
+def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.bool_]]:
+    """Training and validation examples, and which of the pool are held out for validation."""
+    examples = pool.examples
+    if pool.validation is not None:
+        if settings.validation is not None:
+            raise DataError(
+                f"{settings.name} has a validation split of its own: leave out dataset.validation"
+            )
+        return examples, pool.validation, np.zeros(len(examples), bool)
+    total = len(examples)
+    size = _num_validation(settings, total)
+    if settings.kind == "builtin":
+        order = np.random.default_rng(settings.split_seed).permutation(total)
+        held_out = np.zeros(total, bool)
+        held_out[order[:size]] = True
+        return examples.take(order[size:]), examples.take(order[:size]), held_out
+    held_out = hold_out(
+        examples.labels,
+        size,
+        settings.split_seed,
+        class_names=pool.class_names,
+        what="validation",
+        groups=pool.groups,
+    )
+    train, validation = (examples.take(np.flatnonzero(each)) for each in (~held_out, held_out))
+    return train, validation, held_out
+
+
+def _num_validation(settings: DataSettings, num_pool: int) -> int:
+    return size_of(settings.validation, num_pool, default=num_pool // 6, what="validation")
 
 
 def _moments(spec: DataSpec, train: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -113,9 +165,3 @@ def fingerprint(*parts: Part) -> str:
         digest.update(np.ascontiguousarray(part.inputs).tobytes())
         digest.update(part.labels.astype("<i8").tobytes())
     return digest.hexdigest()
-
-
-def default_data_dir() -> Path:
-    """The default folder of data sets: `$SWEEP_DATA_DIR`, or `data/` if that is not set."""
-    folder = os.environ.get("SWEEP_DATA_DIR") or "data"
-    return Path(os.path.expanduser(folder))  # noqa: PTH111 - that of `Path` may raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from sweep.data import TrainingData, default_data_dir, load_training_data
+from sweep.data import TrainingData, data_settings, load_training_data
 from sweep.definitions import FAMILIES, parameters_of, require_valid
 from sweep.errors import DataError, StoreError
 from sweep.families import load_family
@@ -42,11 +41,11 @@ def load_networks(
     """
     found = [_read(store, record, trial) for trial in trials]
     space = stored_space(record)
-    folder = Path(data_dir or default_data_dir())
-    data = load_training_data(space.dataset.settings(folder))
+    settings = data_settings(space.dataset, data_dir, store.kept_data)
+    data = load_training_data(settings)
     if data.fingerprint != record.data.fingerprint:
         raise DataError(
-            f"the data under {str(folder)!r} are not those of study {record.name!r}: "
+            f"the data under {settings.path!r} are not those of study {record.name!r}: "
             f"fingerprint {data.fingerprint[:12]}, recorded {record.data.fingerprint[:12]}"
         )
     return [_build(space.model, config, weights, data) for config, weights in found], data

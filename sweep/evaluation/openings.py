@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
-from sweep.data import default_data_dir
+from sweep.data import data_settings
 from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError, SweepFailedError
 from sweep.evaluation.measuring import measure, measure_validation
@@ -162,8 +161,7 @@ def _read(
     unread = [trial for trial, reading in known.items() if reading is None]
     if unread:
         models, data = load_networks(store, record, unread, data_dir)
-        folder = Path(data_dir or default_data_dir())
-        settings = stored_space(record).dataset.settings(folder)
+        settings = data_settings(stored_space(record).dataset, data_dir, store.kept_data)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         # To the microsecond: the time identifies an opening, and the next may follow soon.
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -176,7 +174,7 @@ def _read(
             for opening, model in zip(openings, models, strict=True)
         ]
         _write(store, record.name, openings)
-        test = open_test_split(settings)
+        test = data.encoded(open_test_split(settings))
         pairs = zip(openings, models, strict=True)
         done = [measure(opening, model, data, test) for opening, model in pairs]
         _write(store, record.name, done)

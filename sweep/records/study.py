@@ -96,6 +96,7 @@ class Mistake:
     Attributes:
         confidence: The probability of the predicted class.
         image: Pixels, one byte each, row by row and channel after channel; empty for a table.
+        row: A table's values as text, in the order of `TestReading.columns`.
     """
 
     index: int
@@ -103,6 +104,7 @@ class Mistake:
     predicted: int
     confidence: float
     image: bytes = field(repr=False)
+    row: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class TestReading:
         validation_predictions: Predicted class of each validation example, measured again in the
             reading's own precision, float32; like the next, None if the trial had that precision.
         validation_loss: Mean cross-entropy of the validation examples, measured again.
+        columns: Names of a table's columns; empty for images.
+        num_in_training: Test examples whose inputs also stand in the training pool.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -155,6 +159,8 @@ class TestReading:
     loss: float | None = None
     validation_predictions: bytes | None = None
     validation_loss: float | None = None
+    columns: tuple[str, ...] = ()
+    num_in_training: int | None = None
 
     @property
     def num_correct(self) -> int:

@@ -45,20 +45,40 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """Which data set to use, and how to split its training pool.
+    """Which data set to use, where it lies, and how to split it.
 
-    A sixth of the pool is held out if `num_validation` is None. Downloads go to `data_dir`.
+    A number of examples below 1 is a share.
+
+    Attributes:
+        kind: How it is read: `builtin`, `folder`, `arrays` or `table`.
+        name: Of a built-in data set; of own data, what the search space names.
+        path: The folder of local data sets, or own data's own folder or file.
+        validation: Examples of the training pool to hold out; a sixth if None.
+        split_seed: Of the split.
+        test: Examples of own data without a test part to seal; a fifth if None.
+        image_size: (height, width) to which images of a folder are brought; None for as they are.
+        channels: `grey` or `colour`; None for what a folder's images have.
+        target: A table's column of classes.
+        test_path: A table's test part; empty if it has none.
+        group: A table's column whose rows of one value stay in one split; empty for none.
     """
 
+    kind: str
     name: str
-    num_validation: int | None
-    split_seed: int
-    data_dir: str
+    path: str
+    validation: int | float | None = None
+    split_seed: int = 0
+    test: int | float | None = None
+    image_size: tuple[int, int] | None = None
+    channels: str | None = None
+    target: str = ""
+    test_path: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSpec:
-    """What is known of a data set without reading its examples.
+    """The form and size of a data set; of a built-in one, known without reading it.
 
     Attributes:
         kind: `image` (bytes) or `table` (float32 columns).
@@ -94,13 +114,15 @@ class DataFacts:
     """What a study remembers of its data, so that a report needs only the store.
 
     Attributes:
-        fingerprint: SHA-256 of the training pool and its split.
+        fingerprint: SHA-256 of the training pool and its split; of own data, of the test part, too.
         validation_labels: True class of each validation example (see `sweep.codec.pack_labels`).
+        notes: What was left out or converted when own data were read, a sentence each.
     """
 
     spec: DataSpec
     fingerprint: str
     validation_labels: bytes = field(repr=False)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

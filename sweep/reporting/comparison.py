@@ -166,7 +166,7 @@ def _summary(study: Reported, values: Sequence[float]) -> StudySummary:
     best = record.best
     return StudySummary(
         name=record.name,
-        dataset=space.dataset.name,
+        dataset=space.dataset.title,
         sampler=space.sampler.type,
         pruner=space.pruner.type,
         num_trials=counted.trials,

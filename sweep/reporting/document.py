@@ -21,7 +21,7 @@ def study_document(found: Findings) -> dict[str, Any]:
     document: dict[str, Any] = plain(
         {
             "state": record.state,
-            "dataset": space.dataset.name,
+            "dataset": space.dataset.title,
             "objective": record.objective,
             "budget": {"trials": record.num_trials, "timeout_seconds": record.timeout_seconds},
             "sampler": space.sampler.type,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from sweep.data import data_spec, default_data_dir, load_training_data
+from sweep.data import data_settings, load_training_data
 from sweep.definitions import FAMILIES
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
@@ -21,9 +20,10 @@ from sweep.execution import (
     Pool,
     place_workers,
 )
-from sweep.records import DataFacts, TrainingSettings, WorkerChoices
+from sweep.records import DataFacts, DataSettings, DataSpec, TrainingSettings, WorkerChoices
 from sweep.runner.options import WorkOptions
 from sweep.space import SearchSpace
+from sweep.store import Store
 from sweep.study import schedules
 
 __all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
@@ -63,17 +63,20 @@ def prepare_workers(
         DataError: the data are missing or damaged.
         SweepFailedError: the system refuses a process or a temporary file.
     """
-    data_dir = Path(options["data_dir"] or default_data_dir())
+    store = Store(str(options["storage"]), to_write=False)
     choices, placements = choose_workers(options, space, recorded, is_new=is_new)
-    settings = worker_settings(space, choices, placements, data_dir)
-    launcher = _launcher(options["executor"])
-    with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
-        yield Workers(choices, pool, read_data(space, data_dir))  # while the launcher gets ready
+    # The launcher gets ready while the data are read.
+    with closing(_launcher(options["executor"])) as launcher:
+        data = data_settings(space.dataset, options["data_dir"], store.kept_data)
+        facts = read_data(data)
+        settings = worker_settings(space, choices, placements, data, facts.spec)
+        with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
+            yield Workers(choices, pool, facts)
 
 
-def read_data(space: SearchSpace, data_dir: Path) -> DataFacts:
+def read_data(settings: DataSettings) -> DataFacts:
     """Facts about the training data; the driver does not keep the examples."""
-    return load_training_data(space.dataset.settings(data_dir)).facts
+    return load_training_data(settings).facts
 
 
 def choose_workers(
@@ -167,16 +170,19 @@ def precision_option(name: str) -> str:
 
 
 def worker_settings(
-    space: SearchSpace, choices: WorkerChoices, placements: Sequence[Placement], data_dir: Path
+    space: SearchSpace,
+    choices: WorkerChoices,
+    placements: Sequence[Placement],
+    data: DataSettings,
+    spec: DataSpec,
 ) -> list[TrainingSettings]:
     """The settings of each worker."""
-    data = space.dataset.settings(data_dir)
     sharing = Counter(placement.device for placement in placements)
     return [
         TrainingSettings(
             model=space.model,
             data=data,
-            spec=data_spec(data),
+            spec=spec,
             order_seed=space.seed,
             objective=space.trial_objective,
             device=placement.device,

@@ -1,6 +1,7 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
 from sweep.space.advice import advice, advice_lines
+from sweep.space.datasets import KEPT, ArraysFile, BuiltIn, DatasetSpec, ImageFolder, TableFile
 from sweep.space.domains import (
     Choices,
     Range,
@@ -17,15 +18,19 @@ from sweep.space.search_space import (
     effective_parameters,
     used_parameters,
 )
-from sweep.space.sections import Dataset
 from sweep.space.steps import step_value
 
 __all__ = [
+    "KEPT",
+    "ArraysFile",
+    "BuiltIn",
     "Choices",
-    "Dataset",
+    "DatasetSpec",
+    "ImageFolder",
     "Range",
     "SearchSpace",
     "Suggester",
+    "TableFile",
     "advice",
     "advice_lines",
     "default_words",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from sweep.space.base import shorten
+from sweep.space.datasets import DATASET_FORMS
 from sweep.space.yaml_reader import Document, Path, Position
 from sweep.words import did_you_mean
 
@@ -38,7 +39,7 @@ _MESSAGES = {
     "string_type": "must be text; {found}",
     "too_short": "must not be empty",
     "union_tag_invalid": "type must be one of {allowed}; {found}{guess}",
-    "union_tag_not_found": "needs a type; {found}",
+    "union_tag_not_found": "must be a name, or a mapping of keys to values; {found}",
     "value_error": "{error}",
 }
 _LIST_HINT = "; to choose from a list write {choices: [...]}"
@@ -88,7 +89,10 @@ def _message(detail: ErrorDetails) -> str:
     if message is None:
         return detail["msg"]
     if kind == "union_tag_not_found" and isinstance(found, Mapping):
-        return "type is missing"
+        if detail["loc"] != ("dataset",):
+            return "type is missing"
+        guesses = [did_you_mean(str(key), DATASET_FORMS) for key in found]
+        return f"needs one of {', '.join(DATASET_FORMS)}{next(filter(None, guesses), '')}"
     # Pydantic lists what it expected as text: 'a', 'b' or 'c'.
     allowed = re.findall("'([^']*)'", context.get("expected") or context.get("expected_tags", ""))
     return message.format(
@@ -138,7 +142,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _branch(model: type[BaseModel]) -> str:
-    """Pydantic's name of a union's branch: its `type`, or the form of a domain."""
+    """Pydantic's name of a union's branch: its `type`, or the form of a domain or a data set."""
     if field := model.model_fields.get("type"):
         return str(get_args(field.annotation)[0])
+    if form := next((form for form in DATASET_FORMS if form in model.model_fields), None):
+        return DATASET_FORMS[form]
     return "choices" if "choices" in model.model_fields else "range"

@@ -15,6 +15,7 @@ from sweep.errors import InputError, SearchSpaceError, StoreError
 from sweep.records import StudyRecord
 from sweep.space import rules
 from sweep.space.base import MAX_DIGITS, text_number
+from sweep.space.datasets import OwnData
 from sweep.space.error_messages import dotted, file_path, translate
 from sweep.space.python_reader import read_mapping
 from sweep.space.search_space import SearchSpace, space_type
@@ -44,7 +45,7 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
             `file:line:column`, the rule and the value found.
     """
     if isinstance(source, Mapping):
-        return _validate(read_mapping(source), name=None)
+        return _placed(_validate(read_mapping(source), name=None), pathlib.Path())
     if not isinstance(source, str | os.PathLike):
         found = type(source).__name__
         raise InputError(f"a search space is the path of a file or a mapping; found type {found}")
@@ -61,7 +62,16 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
         raise SearchSpaceError(
             [f"{path}:1:1: a search space may have at most {limit} KiB; found {found} KiB"]
         )
-    return _validate(read_yaml(text), name=str(path))
+    return _placed(_validate(read_yaml(text), name=str(path)), path.parent)
+
+
+def _placed(space: SearchSpace, folder: pathlib.Path) -> SearchSpace:
+    """The space, whose own data lie in this folder unless it says otherwise."""
+    dataset = space.dataset
+    if not isinstance(dataset, OwnData) or dataset.relative_to is not None:
+        return space
+    placed = dataset.model_copy(update={"relative_to": os.path.abspath(folder)})  # noqa: PTH100
+    return space.model_copy(update={"dataset": placed})
 
 
 def stored_space(study: StudyRecord) -> SearchSpace:

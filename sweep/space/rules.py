@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from sweep.definitions import DefaultBy, Scalar
+from sweep.definitions import DATASETS, DefaultBy, Scalar
 from sweep.space.base import shorten
 from sweep.space.conditions import (
     CycleError,
@@ -14,6 +14,7 @@ from sweep.space.conditions import (
     resolve_defaults,
     sampling_order,
 )
+from sweep.space.datasets import BuiltIn
 from sweep.space.domains import Choices, Domain, Range, max_epochs, size, why_outside
 from sweep.space.grid import count
 from sweep.space.search_space import SearchSpace
@@ -56,6 +57,18 @@ def check(
         yield from _check_resource(space.pruner, max_epochs(domains["epochs"]), ("pruner",))
     if space.budget.audit:
         yield from _check_audit(space, known)
+    if isinstance(space.dataset, BuiltIn) and known("dataset"):
+        yield from _check_validation(space.dataset)
+
+
+def _check_validation(dataset: BuiltIn) -> Iterator[Problem]:
+    num_pool, found = DATASETS[dataset.name].num_pool, dataset.validation
+    if found is not None and found >= num_pool:
+        yield (
+            ("dataset", "validation"),
+            f"must be below {num_pool:,}, the size of the training pool of {dataset.name}; found "
+            f"{shorten(f'{found:,}')}",
+        )
 
 
 def _check_conditions(names: Collection[str], domains: Mapping[str, Domain]) -> Iterator[Problem]:

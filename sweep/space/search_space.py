@@ -11,7 +11,6 @@ from typing import Annotated, Any, Protocol
 from pydantic import Discriminator, Field, create_model
 
 from sweep.definitions import (
-    DATASETS,
     FAMILIES,
     OBJECTIVES,
     DefaultBy,
@@ -25,6 +24,7 @@ from sweep.definitions import (
 from sweep.records import Objective
 from sweep.space.base import StrictModel, at_most, named, one_of
 from sweep.space.conditions import is_active, resolve_defaults, sampling_order
+from sweep.space.datasets import Dataset
 from sweep.space.domains import (
     Choices,
     ConditionValue,
@@ -36,7 +36,7 @@ from sweep.space.domains import (
     size,
 )
 from sweep.space.grid import Configurations, GridOrder, count
-from sweep.space.sections import Budget, Dataset, ObjectiveSpec
+from sweep.space.sections import Budget, ObjectiveSpec
 from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
 __all__ = ["SearchSpace", "Suggester", "effective_parameters", "space_type", "used_parameters"]
@@ -70,8 +70,8 @@ class SearchSpace(StrictModel):
     name: Annotated[str, Field(pattern=STUDY_NAME_PATTERN)] = Field(
         description="Name of the study, unless the command line gives another."
     )
-    dataset: Annotated[Dataset, named("name", Dataset, DATASETS)] = Field(
-        description="The data set, by name or with its split."
+    dataset: Dataset = Field(
+        description="The data set: the name of a built-in one, or own data, and how to split it."
     )
     model: one_of(FAMILIES) = Field(  # type: ignore[valid-type]
         "mlp", description="The kind of network."
@@ -214,8 +214,12 @@ class SearchSpace(StrictModel):
         return {**self.model_dump(mode="json", exclude={"parameters"}), "parameters": parameters}
 
     def beyond_defaults(self) -> dict[str, Any]:
-        """The space as plain data without defaults."""
-        plain = self.model_dump(mode="json", exclude={"parameters"}, exclude_defaults=True)
+        """The space as plain data without defaults, and without the folder it was read from."""
+        plain = self.model_dump(
+            mode="json",
+            exclude={"parameters": True, "dataset": {"relative_to": True}},
+            exclude_defaults=True,
+        )
         parameters = self._parameters_beyond_defaults()
         return {**plain, "parameters": parameters} if parameters else plain
 
@@ -247,8 +251,10 @@ class SearchSpace(StrictModel):
         ]
 
     def _identity(self) -> dict[str, Any]:
-        """Everything that may not change over a study's life: all but name and budget."""
-        return {k: v for k, v in self.to_json().items() if k not in ("name", "budget")}
+        """Everything that may not change over a study's life: all but name, budget and place."""
+        whole = self.to_json()
+        whole["dataset"].pop("relative_to", None)
+        return {k: v for k, v in whole.items() if k not in ("name", "budget")}
 
 
 @cache

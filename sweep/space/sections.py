@@ -1,49 +1,17 @@
-"""The remaining sections of the file: data set, objective and budget."""
+"""The sections `objective` and `budget`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from sweep.definitions import DATASETS, OBJECTIVES
-from sweep.records import DataSettings
-from sweep.space.base import Number, StrictModel, WholeNumber, one_of, shorten
+from sweep.definitions import OBJECTIVES
+from sweep.space.base import Number, StrictModel, WholeNumber, one_of
 from sweep.words import parse_duration
 
-__all__ = ["Budget", "Dataset", "ObjectiveSpec"]
-
-
-class Dataset(StrictModel):
-    """The data set and how its training pool is split."""
-
-    name: one_of(DATASETS) = Field(  # type: ignore[valid-type]
-        description="mnist, fashion-mnist, kmnist and emnist-balanced are read from the data "
-        "directory or downloaded; digits comes with scikit-learn."
-    )
-    validation: Annotated[WholeNumber, Field(ge=1)] | None = Field(
-        None, description="Examples held out for validation; a sixth of the training pool if unset."
-    )
-    split_seed: Annotated[WholeNumber, Field(ge=0, lt=2**63)] = Field(
-        0, description="Seed of the split into training and validation examples."
-    )
-
-    @field_validator("validation")
-    @classmethod
-    def _check(cls, validation: int | None, info: ValidationInfo) -> int | None:
-        spec = DATASETS.get(info.data.get("name", ""))
-        if validation is not None and spec is not None and validation >= spec.num_pool:
-            raise ValueError(
-                f"must be below {spec.num_pool:,}, the size of the training pool of "
-                f"{info.data['name']}; found {shorten(f'{validation:,}')}"
-            )
-        return validation
-
-    def settings(self, data_dir: str | os.PathLike[str]) -> DataSettings:
-        """The record for data sources, with the folder of local data sets."""
-        return DataSettings(self.name, self.validation, self.split_seed, os.fspath(data_dir))
+__all__ = ["Budget", "ObjectiveSpec"]
 
 
 class ObjectiveSpec(StrictModel):

@@ -27,6 +27,7 @@ __all__ = [
     "delete_files",
     "delete_folder",
     "is_link",
+    "kept_data_folder",
     "open_plain_file",
     "read_file",
     "read_plain_file",
@@ -67,6 +68,11 @@ def artifacts_folder(database: Path, study: str) -> Path:
             f"{str(folder.parent)!r}, instead"
         )
     return folder
+
+
+def kept_data_folder(database: Path) -> Path:
+    """The folder of the arrays that Python gave; no study's name starts with a dot."""
+    return artifacts_root(database) / ".data"
 
 
 def is_link(path: Path) -> bool:

@@ -65,6 +65,11 @@ class Store:
         """Optuna's storage; see `Database.storage`."""
         return self._database.storage
 
+    @property
+    def kept_data(self) -> Path:
+        """The folder beside the store of the arrays that Python gave."""
+        return artifacts.kept_data_folder(self._file)
+
     def transaction(self) -> AbstractContextManager[None]:
         """Commit what is written inside once, at the end; an error rolls all of it back.
 

@@ -1,29 +1,34 @@
 """How each kind of data set is read: one module each.
 
-Sources read the test part, too: only `sweep.data.splits` and `sweep.data.sealed` may import them.
+Sources read the test part, too: only `sweep.data.splits`, `sweep.data.sealed` and
+`sweep.data.overview` may import them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
-from sweep.data.parts import Part
+from sweep.data.parts import Part, Pool
 from sweep.data.sources.digits import Digits
 from sweep.data.sources.mnist_family import MnistFamily
-from sweep.records import DataSettings, DataSpec
+from sweep.records import DataSettings
 
-__all__ = ["SOURCES", "DataSource", "open_source"]
+__all__ = ["OWN_SOURCES", "SOURCES", "DataSource", "open_source"]
 
 
 class DataSource(Protocol):
-    """Reads one data set; both methods raise `DataError` if it is missing or damaged."""
+    """Reads one data set; both methods raise `DataError` if it is missing, damaged or unusable.
 
-    def spec(self) -> DataSpec:
-        """What is known of the data set, at the lowest cost."""
+    Own data are examined whole, the test part included, by `pool`: nothing that can be wrong with
+    the test part is left to be found when it is opened.
+    """
 
-    def read(self, part: Literal["pool", "test"]) -> Part:
-        """The training pool or the test part."""
+    def pool(self) -> Pool:
+        """What is there for training and validation."""
+
+    def test(self) -> Part:
+        """The test part."""
 
 
 SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
@@ -35,9 +40,14 @@ SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
     ),
     "digits": Digits,
 }
-"""The source of each data set, by name."""
+"""The source of each built-in data set, by name."""
+
+OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {}
+"""The source of each kind of own data."""
 
 
 def open_source(settings: DataSettings) -> DataSource:
     """The source of the data set that the settings name."""
-    return SOURCES[settings.name](settings)
+    if settings.kind == "builtin":
+        return SOURCES[settings.name](settings)
+    return OWN_SOURCES[settings.kind](settings)

@@ -6,14 +6,13 @@ import csv
 import gzip
 import importlib.util
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from sweep.data.parts import Part
+from sweep.data.parts import Part, Pool
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
-from sweep.records import DataSettings, DataSpec
+from sweep.records import DataSettings
 
 __all__ = ["Digits"]
 
@@ -26,12 +25,16 @@ class Digits:
     def __init__(self, settings: DataSettings) -> None:
         self._spec = DATASETS[settings.name]
 
-    def spec(self) -> DataSpec:
-        """What is known of the data set."""
-        return self._spec
+    def pool(self) -> Pool:
+        """What is there for training and validation."""
+        spec = self._spec
+        return Pool(self._read(is_test=False), spec.class_names, spec.num_test)
 
-    def read(self, part: Literal["pool", "test"]) -> Part:
-        """The training pool or the test part."""
+    def test(self) -> Part:
+        """The test part."""
+        return self._read(is_test=True)
+
+    def _read(self, *, is_test: bool) -> Part:
         # Importing scikit-learn takes two seconds; reading its file does not.
         package = importlib.util.find_spec("sklearn")
         if package is None or not package.submodule_search_locations:
@@ -49,4 +52,4 @@ class Digits:
         digits = Part(images, rows[:, 64].astype(np.int64))
         order = np.random.default_rng(_TEST_SEED).permutation(len(digits))
         num_test = self._spec.num_test
-        return digits.take(order[:num_test] if part == "test" else order[num_test:])
+        return digits.take(order[:num_test] if is_test else order[num_test:])

@@ -21,10 +21,10 @@ from typing import IO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.parts import Part
+from sweep.data.parts import Part, Pool
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
-from sweep.records import DataSettings, DataSpec
+from sweep.records import DataSettings
 
 __all__ = ["MAX_BYTES", "MnistFamily", "find_idx", "read_idx"]
 
@@ -50,18 +50,21 @@ class MnistFamily:
         transposed: bool = False,
     ) -> None:
         self._spec = DATASETS[settings.name]
-        self._data_dir = Path(settings.data_dir)
+        self._data_dir = Path(settings.path)
         self._class = torchvision_class
         self._folder = self._data_dir / torchvision_class / "raw"
         self._stems = {"pool": f"{prefix}train", "test": f"{prefix}{test}"}
         self._transposed = transposed
 
-    def spec(self) -> DataSpec:
-        """What is known of the data set."""
-        return self._spec
+    def pool(self) -> Pool:
+        """What is there for training and validation."""
+        return Pool(self._read("pool"), self._spec.class_names, self._spec.num_test)
 
-    def read(self, part: Literal["pool", "test"]) -> Part:
-        """The training pool or the test part."""
+    def test(self) -> Part:
+        """The test part."""
+        return self._read("test")
+
+    def _read(self, part: Literal["pool", "test"]) -> Part:
         stem = self._stems[part]
         names = [f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"]
         if any(find_idx(self._folder, name) is None for name in names):

@@ -77,7 +77,7 @@ def test_a_file_with_another_checksum_is_refused_before_it_is_parsed(
 ):
     asked = mirror(good_looking_file)
     with pytest.raises(DataError, match=r"could it be downloaded \(.*--data-dir"):
-        load_training_data(DataSettings(name, None, 0, str(tmp_path / "data")))
+        load_training_data(DataSettings("builtin", name, str(tmp_path / "data")))
     assert asked
     assert parsed == []
     assert list(tmp_path.iterdir()) == []
@@ -89,7 +89,7 @@ def test_a_download_that_breaks_off_leaves_nothing(tmp_path, mirror, parsed):
 
     mirror(break_off)
     with pytest.raises(DataError, match="MNIST is neither under"):
-        load_training_data(DataSettings("mnist", None, 0, str(tmp_path / "data")))
+        load_training_data(DataSettings("builtin", "mnist", str(tmp_path / "data")))
     assert parsed == []
     assert list(tmp_path.iterdir()) == []
 
@@ -108,7 +108,7 @@ def test_a_file_with_its_checksum_is_taken(tmp_path, mirror, parsed, monkeypatch
     resources = [(name, sums[name]) for name, _ in torchvision.datasets.MNIST.resources]
     monkeypatch.setattr(torchvision.datasets.MNIST, "resources", resources)
     mirror(lambda url: contents[url.rsplit("/", 1)[1]])
-    data = load_training_data(DataSettings("mnist", None, 0, str(tmp_path / "data")))
+    data = load_training_data(DataSettings("builtin", "mnist", str(tmp_path / "data")))
     assert len(data.train) == 50_000
     assert parsed
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["MNIST"]

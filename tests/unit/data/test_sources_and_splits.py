@@ -11,7 +11,8 @@ import pytest
 from helpers import DIGITS, write_idx
 
 from sweep.codec import unpack_labels
-from sweep.data import Part, data_spec, default_data_dir, fingerprint, load_training_data
+from sweep.data import Part, data_sizes, default_data_dir, fingerprint, load_training_data
+from sweep.data.parts import Pool
 from sweep.data.sealed import open_test_split
 from sweep.data.sources import SOURCES
 from sweep.definitions import DATASETS
@@ -19,8 +20,8 @@ from sweep.errors import DataError
 from sweep.records import DataSettings, DataSpec
 
 
-def digits(num_validation: int | None = None, split_seed: int = 0):
-    return load_training_data(DataSettings("digits", num_validation, split_seed, "nowhere"))
+def digits(validation: float | None = None, split_seed: int = 0):
+    return load_training_data(DataSettings("builtin", "digits", "nowhere", validation, split_seed))
 
 
 def labelled(*parts) -> Counter:
@@ -87,22 +88,24 @@ def test_every_class_is_in_every_part():
         assert set(part.labels.tolist()) == set(range(10))
 
 
-@pytest.mark.parametrize(("asked", "size"), [(None, 239), (1, 1), (400, 400), (1436, 1436)])
+@pytest.mark.parametrize(
+    ("asked", "size"), [(None, 239), (1, 1), (400, 400), (1436, 1436), (0.1, 144)]
+)
 def test_the_validation_split_has_the_size_asked_for(asked, size):
-    data = digits(num_validation=asked)
+    data = digits(validation=asked)
     assert (len(data.validation), len(data.train)) == (size, 1437 - size)
 
 
 @pytest.mark.parametrize("size", [1437, 5000])
 def test_a_validation_split_that_leaves_nothing_is_refused(size):
-    with pytest.raises(DataError, match=rf"must be below 1,437, .* digits; found {size:,}"):
-        digits(num_validation=size)
+    with pytest.raises(DataError, match=rf"must be below 1,437, .*; found {size:,}"):
+        digits(validation=size)
 
 
 def test_the_fingerprint_changes_with_data_and_split():
     data = digits()
     assert digits(split_seed=1).fingerprint != data.fingerprint
-    assert digits(num_validation=200).fingerprint != data.fingerprint
+    assert digits(validation=200).fingerprint != data.fingerprint
     images = data.train.inputs.copy()
     images[0, 0, 0, 0] ^= 1
     labels = np.roll(data.train.labels, 1)
@@ -146,14 +149,14 @@ def small_mnist(tmp_path, monkeypatch):
 
 
 def load_small(folder: Path):
-    return load_training_data(DataSettings("mnist", None, 0, str(folder)))
+    return load_training_data(DataSettings("builtin", "mnist", str(folder)))
 
 
 def test_files_in_torchvisions_layout_are_read(small_mnist):
     data = load_small(small_mnist)
     assert (len(data.train), len(data.validation)) == (10, 2)
     assert data.train.inputs.shape == (10, 1, 28, 28)
-    assert len(open_test_split(DataSettings("mnist", None, 0, str(small_mnist)))) == 3
+    assert len(open_test_split(DataSettings("builtin", "mnist", str(small_mnist)))) == 3
 
 
 def test_training_does_not_need_the_test_files(small_mnist):
@@ -221,12 +224,8 @@ class Given:
     def __init__(self, spec: DataSpec, pool: Part) -> None:
         self._spec, self._pool = spec, pool
 
-    def spec(self) -> DataSpec:
-        return self._spec
-
-    def read(self, part: str) -> Part:
-        assert part == "pool"
-        return self._pool
+    def pool(self) -> Pool:
+        return Pool(self._pool, self._spec.class_names, self._spec.num_test)
 
 
 @pytest.fixture
@@ -236,7 +235,7 @@ def load_given(monkeypatch):
     def load(spec: DataSpec, inputs: np.ndarray, labels: np.ndarray):
         source = Given(spec, Part(inputs, labels))
         monkeypatch.setitem(SOURCES, "given", lambda _settings: source)
-        return load_training_data(DataSettings("given", 10, 0, "nowhere"))
+        return load_training_data(DataSettings("builtin", "given", "nowhere", 10))
 
     return load
 
@@ -298,8 +297,9 @@ def test_the_fingerprint_tells_kinds_and_shapes_apart():
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_what_is_known_of_a_data_set_is_known_without_its_files(name, tmp_path):
-    settings = DataSettings(name, None, 0, str(tmp_path / "nothing"))
-    assert data_spec(settings) == DATASETS[name]
+    settings = DataSettings("builtin", name, str(tmp_path / "nothing"))
+    spec = DATASETS[name]
+    assert data_sizes(settings) == (spec, spec.num_pool - spec.num_pool // 6)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -312,7 +312,7 @@ def test_every_data_set_has_a_source():
 
 def test_mnist_is_the_known_one(mnist_dir):
     data = load_small(mnist_dir)
-    test = open_test_split(DataSettings("mnist", None, 0, str(mnist_dir)))
+    test = open_test_split(DataSettings("builtin", "mnist", str(mnist_dir)))
     assert (len(data.train), len(data.validation), len(test)) == (50_000, 10_000, 10_000)
     assert data.mean == pytest.approx(np.full(784, 33.3), abs=0.1)
     assert data.std == pytest.approx(np.full(784, 78.6), abs=0.1)

@@ -141,7 +141,7 @@ class LauncherContract:
         assert next_of(launcher)[0] is other
 
     def test_a_worker_that_cannot_load_its_data_says_why(self, launcher: Launcher) -> None:
-        link = launcher.start(make_settings(data=replace(DIGITS, num_validation=1_000_000)))
+        link = launcher.start(make_settings(data=replace(DIGITS, validation=1_000_000)))
         speaker, ended = next_of(launcher)
         assert speaker is link
         assert isinstance(ended, Ended)

@@ -69,7 +69,7 @@ def test_the_data_room_hands_out_no_reader_of_the_test_part():
     names = {name for name in sweep.data.__all__ if callable(getattr(sweep.data, name))}
     assert names == {
         "Part", "TrainingData",
-        "data_spec", "default_data_dir", "fingerprint", "load_training_data", "num_validation",
+        "data_settings", "data_sizes", "default_data_dir", "fingerprint", "load_training_data",
     }  # fmt: skip
     assert names == set(sweep.data.__all__)
     for spec in DATASETS.values():

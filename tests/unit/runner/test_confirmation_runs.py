@@ -11,6 +11,7 @@ from helpers import DIGITS, HERE, make_metrics, read_confirmation, space_mapping
 
 import sweep
 from sweep.data import load_training_data
+from sweep.definitions import DATASETS
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.fresh_seeds import train_confirmation
 from sweep.records import (
@@ -145,7 +146,9 @@ def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
 def test_images_come_in_another_order_than_in_the_search(confirmed):
     store = Store(confirmed, to_write=False)
     orders = {
-        worker_settings(space, *choose_workers({**DEFAULTS, **HERE}, space), Path())[0].order_seed
+        worker_settings(
+            space, *choose_workers({**DEFAULTS, **HERE}, space), DIGITS, DATASETS["digits"]
+        )[0].order_seed
         for space in (stored_space(store.read_study(name)) for name in ("small", "small.confirm"))
     }
     assert len(orders) == 2

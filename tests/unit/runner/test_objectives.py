@@ -12,7 +12,8 @@ from helpers import HERE, best_epoch, space_mapping
 
 import sweep
 from sweep import definitions
-from sweep.data import Part, sources
+from sweep.data import sources
+from sweep.data.parts import Part, Pool
 from sweep.definitions import OBJECTIVES
 from sweep.records import DataSpec, Objective, StudyRecord, TrialState
 from sweep.store import Store
@@ -33,15 +34,11 @@ SPEC = DataSpec("table", (4,), ("common", "rare", "rarest"), 480, 0)
 class Unbalanced:
     """Classes of 80, 15 and 5 per cent that overlap: to guess the common one is often right."""
 
-    def spec(self) -> DataSpec:
-        return SPEC
-
-    def read(self, part: str) -> Part:
-        assert part == "pool"
+    def pool(self) -> Pool:
         generator = np.random.default_rng(0)
         labels = generator.choice(3, SPEC.num_pool, p=[0.8, 0.15, 0.05])
         inputs = generator.normal(size=(SPEC.num_pool, 4)) + np.eye(3, 4)[labels] * 1.2
-        return Part(inputs.astype(np.float32), labels)
+        return Pool(Part(inputs.astype(np.float32), labels), SPEC.class_names, SPEC.num_test)
 
 
 @pytest.fixture

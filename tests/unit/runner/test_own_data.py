@@ -16,7 +16,8 @@ from PIL import Image
 import sweep
 from sweep import definitions
 from sweep.codec import unpack_labels
-from sweep.data import Part, sources
+from sweep.data import sources
+from sweep.data.parts import Part, Pool
 from sweep.errors import InputError, Interrupted
 from sweep.evaluation import read_test_split
 from sweep.records import DataSpec, Epoch, Resumed, StudyRecord, TrialState
@@ -30,16 +31,18 @@ ENGINES = ("sequential", "stacked")
 class Made:
     """A source of examples that are made up: each class has a centre of its own."""
 
-    settings_spec: DataSpec
+    spec: DataSpec
     centres: np.ndarray
     noise: float
 
-    def spec(self) -> DataSpec:
-        return self.settings_spec
+    def pool(self) -> Pool:
+        return Pool(self._make(self.spec.num_pool, 0), self.spec.class_names, self.spec.num_test)
 
-    def read(self, part: str) -> Part:
-        spec = self.settings_spec
-        number, seed = (spec.num_pool, 0) if part == "pool" else (spec.num_test, 1)
+    def test(self) -> Part:
+        return self._make(self.spec.num_test, 1)
+
+    def _make(self, number: int, seed: int) -> Part:
+        spec = self.spec
         generator = np.random.default_rng(seed)
         labels = generator.permutation(np.arange(number) % spec.num_classes)
         values = self.centres[labels] + generator.normal(0, self.noise, (number, spec.num_inputs))
@@ -75,7 +78,7 @@ PARAMETERS = {
 def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Made:
     """A data set `mine`, known to this process alone."""
     found = made(request.param)
-    monkeypatch.setitem(definitions.DATASETS, "mine", found.settings_spec)
+    monkeypatch.setitem(definitions.DATASETS, "mine", found.spec)
     monkeypatch.setitem(sources.SOURCES, "mine", lambda _settings: found)
     return found
 
@@ -96,7 +99,7 @@ def results(study: StudyRecord) -> list[Any]:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_sweep_learns_them_and_keeps_what_it_answered(storage, source, engine):
     study = sweep.run(space(), storage=storage, **options(engine))
-    spec = source.spec()
+    spec = source.spec
     labels = unpack_labels(study.data.validation_labels, spec.num_classes)
     assert study.data.spec == spec
     assert len(labels) == spec.num_pool // 6
@@ -157,7 +160,7 @@ def test_a_sweep_goes_on_where_it_was_stopped(tmp_path, source, engine):
 def test_the_test_part_is_read_once_and_kept(storage, source):
     study = sweep.run(space(), storage=storage, **options("sequential"))
     reading = read_test_split(storage, "small")
-    spec, test = source.spec(), source.read("test")
+    spec, test = source.spec, source.test()
     truth = unpack_labels(reading.labels, spec.num_classes)
     answers = unpack_labels(reading.predictions, spec.num_classes)
     assert (reading.trial, reading.num_images) == (study.best.number, spec.num_test)
@@ -188,7 +191,7 @@ def test_a_picture_is_told_by_its_colours_and_a_table_is_none(storage, source, t
     for colour in ("red", "lime", "blue"):
         files.append(tmp_path / f"{colour}.png")
         Image.new("RGB", (40, 40), colour).save(files[-1])
-    if source.spec().kind == "image":
+    if source.spec.kind == "image":
         found = sweep.predict("small", files, storage=storage)
         assert [each.class_name for each in found] == ["kind 0", "kind 1", "kind 2"]
     else:
@@ -217,5 +220,5 @@ def test_a_report_shows_them(storage, source, tmp_path):
     assert "kind 0" in page
     assert f"{study.value(study.best):.2%}"[:4] in page
     (reading,) = Store(storage, to_write=False).read_study("small").test_readings
-    assert reading.num_images == source.spec().num_test
+    assert reading.num_images == source.spec.num_test
     assert Path(tmp_path / "report" / "trials.csv").exists()

@@ -8,14 +8,14 @@ import os
 import re
 import signal
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 from forging import forge, in_part
-from helpers import HERE, children, space_mapping, sqlite_url, timeless, workers
+from helpers import DIGITS, HERE, children, space_mapping, sqlite_url, timeless, workers
 
 import sweep
+from sweep.definitions import DATASETS
 from sweep.errors import (
     DataError,
     DeviceError,
@@ -254,7 +254,7 @@ def test_lanes_leave_the_search_something_to_learn_from(changes, options, expect
     space = load_space(space_mapping(**{"budget": {"trials": 40}, **changes}))
     given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto"}
     choices, placements = choose_workers({**DEFAULTS, **given, **options}, space)
-    settings = worker_settings(space, choices, placements, Path("data"))
+    settings = worker_settings(space, choices, placements, DIGITS, DATASETS["digits"])
     assert [(each.lanes, each.stack_flops) for each in settings] == [expected] * 2
     assert {each.num_sharing for each in settings} == {2}
 

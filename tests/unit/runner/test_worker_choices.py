@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import space_mapping
+from helpers import DIGITS, space_mapping
 
 import sweep
+from sweep.definitions import DATASETS
 from sweep.errors import InputError
 from sweep.execution import Placement
 from sweep.fresh_seeds import train_confirmation
@@ -139,7 +139,7 @@ def test_a_resume_fills_its_stacks_as_before(machine, automatic, flops):
     options = {**DEFAULTS, "device": "auto"}
     found = replace(AUTOMATIC, automatic=automatic, lanes=5)
     choices, placements = choose_workers(options, SPACE, found, is_new=False)
-    settings = worker_settings(SPACE, choices, placements, Path("data"))
+    settings = worker_settings(SPACE, choices, placements, DIGITS, DATASETS["digits"])
     assert {(each.lanes, each.stack_flops) for each in settings} == {(5, flops)}
 
 

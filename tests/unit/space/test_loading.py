@@ -272,7 +272,7 @@ GRID_TOO_LARGE = "  epochs: {low: 1, high: 1000}\n  layer_size: {low: 1, high: 1
         ),
         pytest.param(
             "dataset: {nam: digits}\nbudget: {audit: 2}\n",
-            {"1:1": "is missing", "1:11": "'name'?", "2:17": "needs a pruner"},
+            {"1:1": "is missing", "1:10": "'name'?", "2:17": "needs a pruner"},
             id="no name and no data set",
         ),
     ],
