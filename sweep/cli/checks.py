@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweep.data.cache import CacheState, gibibytes
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
 from sweep.store import Examination
@@ -26,6 +27,7 @@ def examination_text(found: Examination) -> str:
         else:
             words = f"{study.state}, {counted(study.num_trials or 0, 'trial')}"
         lines.append(f"study {_shown(study.name)}: {words}")
+    lines.append(_cache_words(found.cache))
     for finding in found.findings:
         kind = "DAMAGED" if finding.is_damage else "note"
         where = "" if finding.study is None else f"study {_shown(finding.study)}: "
@@ -33,6 +35,13 @@ def examination_text(found: Examination) -> str:
     if not found.is_damaged:
         lines += ["", "nothing is damaged"]
     return "\n".join(lines)
+
+
+def _cache_words(cache: CacheState) -> str:
+    held = f"{counted(cache.num_entries, 'set')} of decoded images, {gibibytes(cache.num_bytes)}"
+    bound = f"at most {gibibytes(cache.max_bytes)}"
+    problem = f"; it is not used: {cache.problem}" if cache.problem else ""
+    return f"cache {cache.folder}: {held} ({bound}){problem}"
 
 
 def _shown(name: str) -> str:
@@ -57,6 +66,7 @@ def examination_json(found: Examination) -> dict[str, Any]:
             for study in found.studies
         ],
         "findings": found.findings,
+        "cache": found.cache,
     }
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sweep.data.cache import CacheState, cache_state
 from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import artifacts
@@ -76,9 +77,11 @@ class Examination:
         schema: The version of Optuna's tables, or None if it cannot be read.
         studies: By name.
         findings: Damage first.
+        cache: Of decoded images; all stores of this machine share it.
     """
 
     path: Path
+    cache: CacheState
     integrity: tuple[str, ...] = ()
     schema: str | None = None
     studies: tuple[StudyExamination, ...] = ()
@@ -100,6 +103,7 @@ def examine(url: str) -> Examination:
     findings = sorted(examiner.examine(), key=lambda finding: not finding.is_damage)
     return Examination(
         examiner.path,
+        cache_state(),
         tuple(examiner.integrity),
         examiner.schema,
         tuple(examiner.studies),

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sweep.data.parts import Part, Pool
 from sweep.data.sources.digits import Digits
+from sweep.data.sources.image_folder import ImageFolder
 from sweep.data.sources.mnist_family import MnistFamily
 from sweep.records import DataSettings
 
@@ -42,7 +43,9 @@ SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
 }
 """The source of each built-in data set, by name."""
 
-OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {}
+OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
+    "folder": ImageFolder,
+}
 """The source of each kind of own data."""
 
 
