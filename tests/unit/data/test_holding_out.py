@@ -64,7 +64,7 @@ def test_a_class_of_one_example_is_refused_by_name():
 
 
 def test_a_class_without_examples_is_refused_by_name():
-    with pytest.raises(DataError, match="^class 'd' has 0 examples"):
+    with pytest.raises(DataError, match=r"^class 'd' has 0 examples"):
         held(3, names=(*NAMES, "d"))
 
 
@@ -88,7 +88,7 @@ def test_groups_of_one_class_each_are_divided():
 def test_a_class_whose_group_cannot_be_divided_is_refused():
     labels = np.repeat([0, 1], [90, 10])
     groups = np.where(labels == 1, 9, np.arange(100) // 10)
-    with pytest.raises(DataError, match="no example of class 'b' would be .* its groups cannot"):
+    with pytest.raises(DataError, match=r"no example of class 'b' would be .* its groups cannot"):
         held(20, labels=labels, names=("a", "b"), groups=groups)
 
 
