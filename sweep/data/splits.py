@@ -103,7 +103,8 @@ def load_training_data(settings: DataSettings) -> TrainingData:
         digest = hashlib.sha256(pool.content.encode() + np.packbits(held_out).tobytes()).hexdigest()
     else:
         digest = fingerprint(train, validation)
-    return TrainingData(spec, train, validation, mean, std, digest, encoder, pool.notes)
+    notes = pool.notes + (encoder.notes if encoder else ())
+    return TrainingData(spec, train, validation, mean, std, digest, encoder, notes)
 
 
 def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.bool_]]:

@@ -42,7 +42,14 @@ SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
 }
 """The source of each built-in data set, by name."""
 
-OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {}
+
+def _open_table(settings: DataSettings) -> DataSource:
+    from sweep.data.sources.table import Table  # pandas takes half a second
+
+    return Table(settings)
+
+
+OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {"table": _open_table}
 """The source of each kind of own data."""
 
 
