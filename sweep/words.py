@@ -97,7 +97,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def data_words(spec: DataSpec, num_columns: int | None = None) -> str:
-    """The form of the examples: `grey images of 28 x 28`, `rows of 4 columns, encoded as 9 numbers`.
+    """Their form: `grey images of 28 x 28`, `rows of 4 columns, encoded as 9 numbers`.
 
     `num_columns` is a table's, before they are encoded.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ __all__ = ["column_names", "row_texts"]
 
 _MAX_COLUMNS = 30
 _MAX_LENGTH = 60  # characters of a name or a value
+_EXACT = 2**53  # a float counts no further
 
 
 def column_names(rows: Any) -> tuple[str, ...]:
@@ -28,15 +28,14 @@ def row_texts(rows: Any, indices: NDArray[np.int64]) -> list[tuple[str, ...]]:
     return list(zip(*columns[:_MAX_COLUMNS], strict=True))
 
 
-def _texts(column: Any, indices: NDArray[np.int64]) -> Sequence[str]:
-    """Values of a column; whole numbers without a decimal point, which missing ones give them."""
-    known = column.dropna()
-    if known.dtype.kind == "f" and bool((known % 1 == 0).all()):
-        column = column.astype("Int64")
-    elif known.dtype.kind == "f":
-        column = column.map(lambda value: f"{value:.10g}", na_action="ignore")
+def _texts(column: Any, indices: NDArray[np.int64]) -> list[str]:
+    """Values of a column; a missing one gives whole numbers no decimal point."""
+    known, form = column.dropna(), ""
+    if known.dtype.kind == "f":
+        form = ".0f" if bool(((known % 1 == 0) & (abs(known) < _EXACT)).all()) else ".10g"
     chosen = column.iloc[indices]
-    return ["" if missing else _short(str(v)) for v, missing in zip(chosen, chosen.isna())]
+    pairs = zip(chosen, chosen.isna(), strict=True)
+    return ["" if is_missing else _short(f"{value:{form}}") for value, is_missing in pairs]
 
 
 def _short(text: str) -> str:

@@ -96,7 +96,7 @@ class Mistake:
     Attributes:
         confidence: The probability of the predicted class.
         image: Pixels, one byte each, row by row and channel after channel; empty for a table.
-        row: A table's values as text, in the order of `TestReading.columns`; empty for missing ones.
+        row: A table's values as text, in the order of `TestReading.columns`; empty if missing.
     """
 
     index: int

@@ -87,6 +87,4 @@ def _check_mistake(mistake: Mistake, reading: TestReading, num_classes: int, wha
         size = " by ".join(map(str, shape)) or "none"
         raise ContradictionError(f"{where} of {len(mistake.image)} bytes in place of {size}")
     if len(mistake.row) != num_columns:
-        raise ContradictionError(
-            f"{where} of {len(mistake.row)} values in place of {num_columns}"
-        )
+        raise ContradictionError(f"{where} of {len(mistake.row)} values in place of {num_columns}")
