@@ -1,7 +1,6 @@
 """How each kind of data set is read: one module each.
 
-Sources read the test part, too: only `sweep.data.splits`, `sweep.data.sealed` and
-`sweep.data.overview` may import them.
+Sources read the test part, too: only `sweep.data.splits` and `sweep.data.sealed` may import them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from sweep.data.sources.digits import Digits
 from sweep.data.sources.mnist_family import MnistFamily
 from sweep.records import DataSettings
 
-__all__ = ["OWN_SOURCES", "SOURCES", "DataSource", "open_source"]
+__all__ = ["OWN_SOURCES", "SOURCES", "BuiltInSource", "DataSource", "open_source"]
 
 
 class DataSource(Protocol):
@@ -31,7 +30,14 @@ class DataSource(Protocol):
         """The test part."""
 
 
-SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
+class BuiltInSource(DataSource, Protocol):
+    """Reads a built-in data set, which is downloaded if it is not on this machine."""
+
+    def is_here(self) -> bool:
+        """Whether both parts can be read without a download."""
+
+
+SOURCES: dict[str, Callable[[DataSettings], BuiltInSource]] = {
     "mnist": lambda settings: MnistFamily(settings, "MNIST"),
     "fashion-mnist": lambda settings: MnistFamily(settings, "FashionMNIST"),
     "kmnist": lambda settings: MnistFamily(settings, "KMNIST"),
