@@ -37,6 +37,7 @@ _MESSAGES = {
     "scalar": "must be a number or text; {found}",
     "string_pattern_mismatch": "must be 1 to 64 letters, digits, '.', '_' or '-'; {found}",
     "string_type": "must be text; {found}",
+    "string_too_short": "must not be empty",
     "too_short": "must not be empty",
     "union_tag_invalid": "type must be one of {allowed}; {found}{guess}",
     "union_tag_not_found": "must be a name, or a mapping of keys to values; {found}",
