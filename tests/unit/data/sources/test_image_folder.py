@@ -491,7 +491,7 @@ def test_without_a_cache_the_images_are_read_all_the_same(root, cache_dir):
     assert note.startswith("the images of photos are decoded again by each worker: ")
     assert ("reading photos: 20 of 20 images", True) in said
     state = cache.cache_state()
-    assert (state.folder, state.num_entries, bool(state.problem)) == (cache_dir, 0, True)
+    assert (state.folder, state.num_entries, bool(state.problem)) == (str(cache_dir), 0, True)
 
 
 def test_what_was_used_least_recently_makes_way(root, cache_dir, monkeypatch):
