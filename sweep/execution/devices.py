@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep.errors import DeviceError, InputError
 from sweep.training import load_torch
-from sweep.training.control_groups import available_cores
+from sweep.control_groups import available_cores
 
 __all__ = ["Placement", "place_workers"]
 
