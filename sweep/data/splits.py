@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.codec import pack_labels
+from sweep.data.arrays import GivenArrays
 from sweep.data.holding_out import hold_out, size_of
 from sweep.data.parts import Part, Pool
 from sweep.data.sources import open_source
@@ -73,14 +74,14 @@ def data_sizes(settings: DataSettings) -> tuple[DataSpec, int]:
     return data.spec, len(data.train)
 
 
-def load_training_data(settings: DataSettings) -> TrainingData:
-    """Read a data set's training pool and split it.
+def load_training_data(settings: DataSettings, given: GivenArrays | None = None) -> TrainingData:
+    """Read a data set's training pool, or that of the given arrays, and split it.
 
     The split depends only on its seed, the sizes and, for own data, the labels, so that all trials
     of a study see the same one on any machine. Raises `DataError` if the data set is missing or
     damaged, or if a split is left without examples.
     """
-    pool = open_source(settings).pool()
+    pool = open_source(settings, given).pool()
     raw_train, raw_validation, held_out = _split(settings, pool)
     encoder = None
     if not raw_train.is_encoded:
