@@ -3,13 +3,11 @@
 Imports no torch, because the driver imports this.
 """
 
-from sweep.data.arrays import GivenArrays, read_given, read_inputs
 from sweep.data.parts import Part
 from sweep.data.settings import data_settings, default_data_dir
 from sweep.data.splits import TrainingData, data_sizes, fingerprint, load_training_data
 
 __all__ = [
-    "GivenArrays",
     "Part",
     "TrainingData",
     "data_settings",
@@ -17,6 +15,4 @@ __all__ = [
     "default_data_dir",
     "fingerprint",
     "load_training_data",
-    "read_given",
-    "read_inputs",
 ]

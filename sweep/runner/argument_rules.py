@@ -135,7 +135,7 @@ def _function(value: Any) -> Any:
 
 
 def _arrays(value: Any) -> Any:
-    from sweep.data import read_given
+    from sweep.data.arrays import read_given
 
     return read_given(value)
 

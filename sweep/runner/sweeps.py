@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
-from sweep.data import GivenArrays
+from sweep.data.arrays import GivenArrays
 from sweep.errors import (
     DataError,
     ForeignStudyError,

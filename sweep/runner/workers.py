@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
-from sweep.data import GivenArrays, data_settings, load_training_data
+from sweep.data import data_settings, load_training_data
+from sweep.data.arrays import GivenArrays
 from sweep.definitions import FAMILIES
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (

@@ -49,7 +49,7 @@ def test_the_key_tells_the_form(value, kind, title):
         ({"name": "digits", "validation": 1437}, "must be below 1,437, .* of digits; found 1,437"),
         (
             {"arrays": "sha256:../ab"},
-            "arrays: must be a file, or sha256: and the 64 digits .* found",
+            "must be a file, or sha256: and the 64 digits .* found",
         ),
         (7, "must be a name, or a mapping of keys to values; found 7"),
         ("mnst", r"must be one of .*; found 'mnst' \(did you mean 'mnist'\?\)"),
