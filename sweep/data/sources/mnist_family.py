@@ -56,6 +56,12 @@ class MnistFamily:
         self._stems = {"pool": f"{prefix}train", "test": f"{prefix}{test}"}
         self._transposed = transposed
 
+    def is_here(self) -> bool:
+        """Whether all four files are in the data directory."""
+        return all(
+            find_idx(self._folder, n) for part in ("pool", "test") for n in self._names(part)
+        )
+
     def pool(self) -> Pool:
         """What is there for training and validation."""
         return Pool(self._read("pool"), self._spec.class_names, self._spec.num_test)
@@ -64,9 +70,13 @@ class MnistFamily:
         """The test part."""
         return self._read("test")
 
-    def _read(self, part: Literal["pool", "test"]) -> Part:
+    def _names(self, part: str) -> tuple[str, str]:
+        """The file of images and that of labels."""
         stem = self._stems[part]
-        names = [f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"]
+        return f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"
+
+    def _read(self, part: Literal["pool", "test"]) -> Part:
+        names = self._names(part)
         if any(find_idx(self._folder, name) is None for name in names):
             self._download()
         image_path, label_path = (find_idx(self._folder, name) for name in names)
