@@ -82,8 +82,8 @@ def _warnings(data: DataOverview) -> list[str]:
         of = f"{data.num_in_training:,} of {data.spec.num_test:,} test examples ({share})"
         verb = "stands" if data.num_in_training == 1 else "stand"
         warnings.append(
-            f"{of} also {verb} in the training pool: a test result is too good by what a network "
-            "remembers of them"
+            f"{of} also {verb} in the training pool: a test result may be too good by what a "
+            "network remembers of them"
         )
     return warnings
 

@@ -275,8 +275,8 @@ def test_what_check_says_of_a_table(main, people, tmp_path):
         "missing values: " + lines[4].removeprefix("missing values: "),
         "warning: every row has its own value of 'id', or nearly every one: if it identifies rows, "
         "leave it out, for it tells nothing about new ones",
-        "warning: 3 of 60 test examples (5.0%) also stand in the training pool: a test result is "
-        "too good by what a network remembers of them",
+        "warning: 3 of 60 test examples (5.0%) also stand in the training pool: a test result "
+        "may be too good by what a network remembers of them",
         "note: 7 rows without a class were left out",
     ]
     assert lines[2].startswith("classes: 2; 'no' 5")
