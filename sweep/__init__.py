@@ -1,10 +1,10 @@
 """Hyperparameter sweeps for small networks.
 
-`load_space` reads a search space, `run` and `resume` search it, `load_study` reads a study,
-`report` writes the results, `reproduce` trains a trial again, `confirm` the best configurations on
-fresh seeds; `predict` uses the chosen network. `StudyOptions`, `WorkOptions` and `PlaceOptions`
-document shared options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`,
-`Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
+`load_space` reads a search space, `check` describes its data and cost, `run` and `resume` search
+it, `load_study` reads a study, `report` writes the results, `reproduce` trains a trial again,
+`confirm` the best configurations on fresh seeds; `predict` uses the chosen network. `StudyOptions`,
+`WorkOptions` and `PlaceOptions` document shared options; the option `on_event` is called with a
+`StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
 
 Functions return values and print nothing, unless `progress=True` is given. Importing this package
 imports neither torch nor matplotlib: each function imports what it needs when it is called.
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         SweepFailedError,
         UnknownOptionError,
     )
+    from sweep.estimate import Check, check
     from sweep.evaluation import Prediction, predict
     from sweep.provenance import __version__ as __version__
     from sweep.records import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from sweep.space import SearchSpace, load_space
 
 __all__ = [
+    "Check",
     "Confirmation",
     "DataError",
     "DeviceError",
@@ -78,6 +80,7 @@ __all__ = [
     "TrialStarted",
     "UnknownOptionError",
     "WorkOptions",
+    "check",
     "confirm",
     "delete",
     "load_space",
@@ -91,6 +94,7 @@ __all__ = [
 
 _HOMES = {
     "sweep.display": ("confirm", "resume", "run"),
+    "sweep.estimate": ("Check", "check"),
     "sweep.evaluation": ("Prediction", "predict"),
     "sweep.provenance": ("__version__",),
     "sweep.records": (

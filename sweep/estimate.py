@@ -1,4 +1,4 @@
-"""The cost of a search space, estimated without training."""
+"""What `sweep check` says: the data, and the cost of a search space estimated without training."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sweep.data import data_settings, data_sizes
+from sweep.data import DataOverview, data_overview, data_settings
 from sweep.definitions import FAMILIES, Recipe, view
-from sweep.space import SearchSpace, step_value
+from sweep.records import DataSpec
+from sweep.runner.argument_rules import read_argument
+from sweep.space import SearchSpace, load_space, step_value
 
-__all__ = ["Estimate", "estimate", "measure_throughput"]
+__all__ = ["Check", "Estimate", "check", "estimate", "measure_throughput"]
 
 _SAMPLES = 512
 
@@ -34,12 +36,41 @@ class Estimate:
     flops_per_trial: float  # mean of the matrix products of a trial that is not pruned
 
 
-def estimate(space: SearchSpace, data_dir: str | os.PathLike[str] | None = None) -> Estimate:
-    """Estimate a sweep from configurations drawn at random from the space.
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A valid search space, its data, and its cost."""
 
-    Raises `DataError` if own data cannot be used.
+    space: SearchSpace
+    data: DataOverview
+    cost: Estimate
+
+
+def check(
+    space: SearchSpace | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Check:
+    """Validate a search space, describe its data and estimate its cost. Trains nothing.
+
+    Nothing is downloaded: a data set that is not on this machine is not read.
+
+    Args:
+        space: A search space, the path of its YAML file, or the file's content as a mapping.
+        data_dir: Folder of local data sets, and what the paths of own data start from; if None,
+            `$SWEEP_DATA_DIR` or `data/`, and the folder of the search space.
+
+    Raises:
+        InputError: the search space is invalid, or the data cannot be used.
     """
-    spec, num_train = data_sizes(data_settings(space.dataset, data_dir))
+    data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
+    if not isinstance(space, SearchSpace):
+        space = load_space(space)
+    data = data_overview(data_settings(space.dataset, data_dir))
+    return Check(space, data, estimate(space, data.spec, data.num_train))
+
+
+def estimate(space: SearchSpace, spec: DataSpec, num_train: int) -> Estimate:
+    """Estimate a sweep on so many training examples from configurations drawn at random."""
     draw = _Random(0)
     sizes, flops = [], []
     for _ in range(_SAMPLES):

@@ -1,6 +1,6 @@
 """Wording of commands, quantities and configurations, on the terminal and on the page alike.
 
-Imports the standard library and `sweep.definitions` only.
+Imports the standard library, `sweep.definitions` and `sweep.records` only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.definitions import Scalar, is_share
+from sweep.records import DataSpec
 
 __all__ = [
     "DEFAULT_STORAGE",
@@ -23,6 +24,7 @@ __all__ = [
     "confidence_words",
     "count_words",
     "counted",
+    "data_words",
     "did_you_mean",
     "difference_interval_words",
     "difference_words",
@@ -92,6 +94,20 @@ def capital(words: str) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def data_words(spec: DataSpec, num_columns: int | None = None) -> str:
+    """Their form: `grey images of 28 x 28`, `rows of 4 columns, encoded as 9 numbers`.
+
+    `num_columns` is a table's, before they are encoded.
+    """
+    if spec.kind == "image":
+        channels, height, width = spec.input_shape
+        return f"{'grey' if channels == 1 else 'colour'} images of {height} x {width}"
+    numbers = counted(spec.num_inputs, "number")
+    if num_columns is None or num_columns == spec.num_inputs:
+        return f"rows of {numbers}"
+    return f"rows of {counted(num_columns, 'column')}, encoded as {numbers}"
 
 
 def foreign_words(trials: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ from patience import calls_of_a_load, counted_calls
 
 from sweep.cli import study_text
 from sweep.errors import InputError, SearchSpaceError
-from sweep.space import load_space
+from sweep.estimate import check
 
 _SECONDS_UNCOUNTED = 0.1
 
@@ -28,7 +28,7 @@ _SECONDS_UNCOUNTED = 0.1
 def judge(path: Path) -> dict[str, Any]:
     """The verdict of `sweep check`: `valid`, `refused` with the problems, or `broken`."""
     try:
-        text = study_text.space_text(load_space(path))
+        text = study_text.check_text(check(path))
         text.encode()
     except SearchSpaceError as error:
         return {"verdict": "refused", "problems": error.problems}

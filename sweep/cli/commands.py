@@ -337,14 +337,19 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
 
 @cli.command()
 @space_argument
-def check(space: Path) -> None:
-    """Validate a search space, count its configurations and estimate its cost. Trains nothing."""
-    with handle_errors():
-        from sweep.cli.study_text import space_text
-        from sweep.space import load_space
+@data_dir_option
+def check(space: Path, data_dir: Path | None) -> None:
+    """Validate a search space, describe its data and estimate its cost.
 
-        text = space_text(load_space(space))
-    print_result(text)
+    Trains nothing and downloads nothing. Test examples that also stand in the training pool are
+    counted; nothing else of the test split is looked at, and it stays sealed.
+    """
+    with handle_errors():
+        from sweep import estimate
+        from sweep.cli.study_text import check_text
+
+        text = check_text(estimate.check(space, data_dir=data_dir))
+    print_result(printable(text))
 
 
 @cli.command()

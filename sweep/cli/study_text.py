@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 
-from sweep.estimate import estimate, measure_throughput
+from sweep.cli.data_text import data_lines
+from sweep.estimate import Check, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.runner.deletion import Deletion
-from sweep.space import SearchSpace, advice_lines, domain_words, stored_space
+from sweep.space import DATASET_FORMS, KEPT, advice_lines, domain_words, stored_space
 from sweep.words import (
     DEFAULT_STORAGE,
     columns,
@@ -22,13 +23,13 @@ from sweep.words import (
 )
 
 __all__ = [
+    "check_text",
     "dataset_name",
     "deletion_text",
     "failure_kinds",
     "failure_lines",
     "headline",
     "nothing_to_do",
-    "space_text",
     "study_rows",
     "summarize",
     "training_line",
@@ -123,17 +124,18 @@ def study_rows(studies: list[StudyRecord]) -> str:
     return "\n".join(columns(rows))
 
 
-def space_text(space: SearchSpace) -> str:
-    """A valid search space: what is searched, how much, what it costs at least; warnings."""
-    lines = _space_lines(space)
+def check_text(found: Check) -> str:
+    """A valid search space: its data, what is searched, what it costs at least; warnings."""
+    space = found.space
+    lines = _space_lines(found)
     if space.prunes_unequal_trials:
         words = unequal_epochs_words(space.pruner.type, space.max_epochs)
         lines.append(f"warning: {words}")
     return "\n".join(lines)
 
 
-def _space_lines(space: SearchSpace) -> list[str]:
-    size = estimate(space)
+def _space_lines(found: Check) -> list[str]:
+    space, size = found.space, found.cost
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
     rows = [
         [f"  {name}", domain_words(domain), "(default)" if space.is_at_default(name) else ""]
@@ -143,6 +145,7 @@ def _space_lines(space: SearchSpace) -> list[str]:
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
         f"data set {space.dataset.title}",
+        *data_lines(found.data),
         *columns(rows),
         f"different configurations: {count}",
         f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
@@ -273,5 +276,5 @@ def dataset_name(study: StudyRecord) -> str:
     dataset = study.space.get("dataset")
     if not isinstance(dataset, dict):
         return str(dataset or "unknown")
-    forms = ("name", "folder", "arrays", "table")
-    return str(next((dataset[form] for form in forms if form in dataset), "unknown"))
+    name = next((str(dataset[form]) for form in DATASET_FORMS if form in dataset), "unknown")
+    return "arrays from Python" if name.startswith(KEPT) else name

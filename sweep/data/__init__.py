@@ -3,16 +3,21 @@
 Imports no torch, because the driver imports this.
 """
 
-from sweep.data.parts import Part
+from sweep.data.overview import DataOverview, MissingValues, data_overview
+from sweep.data.parts import Part, Pool
 from sweep.data.settings import data_settings, default_data_dir
-from sweep.data.splits import TrainingData, data_sizes, fingerprint, load_training_data
+from sweep.data.splits import TrainingData, fingerprint, load_training_data, read_pool
 
 __all__ = [
+    "DataOverview",
+    "MissingValues",
     "Part",
+    "Pool",
     "TrainingData",
+    "data_overview",
     "data_settings",
-    "data_sizes",
     "default_data_dir",
     "fingerprint",
     "load_training_data",
+    "read_pool",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,30 +13,54 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from sweep.control_groups import available_host_bytes
+from sweep.data.tables import is_text, listed
+from sweep.errors import DataError
+from sweep.words import did_you_mean
+
 __all__ = ["TableEncoder"]
 
-_RARE = 10  # rows of the training split; categories with fewer share one column
+_RARE = 10  # rows of the training split; categories with fewer share one input
+_MOST_CATEGORIES = 100  # inputs of one column
+_FAR = 1e4  # standard deviations; what is farther from the mean counts as this far
+_ROWS_AT_ONCE = 2**15  # scikit-learn computes in float64 and copies
+_SHARE_OF_MEMORY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TableEncoder:
     """Encodes the rows of a table as float32.
 
-    Numbers are standardised, with the median for missing ones and a column that flags them. Text
-    becomes a column for each category; rare categories, and those that the training split does not
-    have, share one.
+    Numbers are standardised, with the median for missing ones and an input that flags them. Text
+    becomes an input for each category, missing values included; rare categories, and those that
+    the training split does not have, share one.
+
+    Attributes:
+        numbers: The columns of numbers that are used.
+        texts: The columns of text that are used.
+        notes: What was left out or put together, a sentence each.
     """
 
-    transformer: ColumnTransformer
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...]
+    notes: tuple[str, ...]
+    _transformer: ColumnTransformer
 
     @classmethod
     def fit(cls, rows: pd.DataFrame) -> TableEncoder:
-        """Learn medians, scales and categories from the training split."""
-        numbers = [name for name in rows if pd.api.types.is_numeric_dtype(rows[name])]
-        texts = [name for name in rows if name not in numbers]
-        categories = OneHotEncoder(
-            handle_unknown="infrequent_if_exist", min_frequency=_RARE, sparse_output=False
-        )
+        """Learn medians, scales and categories from the training split.
+
+        Raises:
+            DataError: no column has anything to learn from.
+        """
+        useful, notes = _useful_columns(rows)
+        if not useful:
+            raise DataError(
+                "no column of the table can be an input: in the training split each has one value "
+                f"only, or none in {_RARE} rows"
+            )
+        texts = [name for name in useful if is_text(rows[name])]
+        numbers = [name for name in useful if name not in texts]
         transformer = ColumnTransformer(
             [
                 (
@@ -44,11 +69,97 @@ class TableEncoder:
                     numbers,
                 ),
                 ("missing", MissingIndicator(error_on_new=False), numbers),
-                ("categories", categories, texts),
+                (
+                    "categories",
+                    OneHotEncoder(
+                        handle_unknown="infrequent_if_exist",
+                        min_frequency=_RARE,
+                        max_categories=_MOST_CATEGORIES,
+                        sparse_output=False,
+                    ),
+                    texts,
+                ),
             ]
         )
-        return cls(transformer.fit(rows))
+        transformer.fit(_selected(rows, numbers, texts))
+        return cls(tuple(numbers), tuple(texts), tuple(notes), transformer)
+
+    @property
+    def num_inputs(self) -> int:
+        """How many numbers a row becomes."""
+        return len(self._transformer.get_feature_names_out())
 
     def transform(self, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Rows of the same columns as numbers, shape (N, inputs)."""
-        return np.asarray(self.transformer.transform(rows), np.float32)
+        """Rows as numbers, all finite, shape (N, inputs); columns that are not used may be there.
+
+        Raises:
+            DataError: a column is missing or has text in place of numbers, or memory is short.
+        """
+        self._check(rows)
+        encoded = np.empty((len(rows), self.num_inputs), np.float32)
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            part = _selected(rows.iloc[first : first + _ROWS_AT_ONCE], self.numbers, self.texts)
+            values = np.asarray(self._transformer.transform(part), np.float64)
+            encoded[first : first + len(part)] = np.clip(values, -_FAR, _FAR)
+        return encoded
+
+    def _check(self, rows: pd.DataFrame) -> None:
+        for name in (*self.numbers, *self.texts):
+            if name not in rows:
+                raise DataError(
+                    f"the table has no column {name!r}{did_you_mean(name, rows)}, which the "
+                    "training split has"
+                )
+        for name in self.numbers:
+            if is_text(rows[name]) and rows[name].notna().any():
+                raise DataError(
+                    f"column {name!r} must hold numbers, as in the training split; found "
+                    f"{rows[name].dropna().iloc[0]!r}"
+                )
+        needed, there = 4 * len(rows) * self.num_inputs, available_host_bytes()
+        if there is not None and needed > _SHARE_OF_MEMORY * there:
+            raise DataError(
+                f"{len(rows):,} rows of {self.num_inputs:,} numbers each take "
+                f"{needed / 2**30:.1f} GiB, more than half of the {there / 2**30:.1f} GiB of "
+                "memory that are available; leave out rows, or columns with many categories"
+            )
+
+
+def _selected(rows: pd.DataFrame, numbers: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+    """These columns, as scikit-learn takes them whatever file they were read from."""
+    columns = {name: rows[name].astype(np.float64) for name in numbers}
+    for name in texts:
+        known = rows[name].notna()
+        columns[name] = rows[name].astype(str).astype(object).where(known, np.nan)
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def _useful_columns(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Names of the columns that tell rows apart, and what is to be said about the others."""
+    useful, notes = [], []
+    constant, rare = [], []
+    for name in rows:
+        counts = rows[name].value_counts(dropna=False)
+        if len(counts) < 2:
+            constant.append(name)
+        elif is_text(rows[name]) and counts.iloc[0] < _RARE:
+            rare.append(name)
+        else:
+            useful.append(name)
+            if is_text(rows[name]) and (counts >= _RARE).sum() >= _MOST_CATEGORIES:
+                notes.append(
+                    f"Column {name!r} has {len(counts):,} categories: the "
+                    f"{_MOST_CATEGORIES - 1} most frequent ones have an input each, the others one "
+                    "together."
+                )
+    if constant:
+        notes.append(
+            f"Left out as inputs, since they have one value only in the training split: "
+            f"{listed(constant)}."
+        )
+    if rare:
+        notes.append(
+            f"Left out as inputs, since no value stands in {_RARE} rows of the training split: "
+            f"{listed(rare)}."
+        )
+    return useful, notes

@@ -1,6 +1,7 @@
 """The test part of a data set.
 
-Only `sweep.evaluation.openings` may import this; it records each reading before it reads.
+Only `sweep.evaluation.openings` may import this, which records each reading before it reads, and
+`sweep.data.overlap`, which hands out nothing but a count.
 """
 
 from __future__ import annotations

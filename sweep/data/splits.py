@@ -15,15 +15,22 @@ from numpy.typing import NDArray
 from sweep.codec import pack_labels
 from sweep.data.holding_out import hold_out, size_of
 from sweep.data.parts import Part, Pool
-from sweep.data.sources import open_source
-from sweep.definitions import DATASETS
+from sweep.data.sources import SOURCES, open_source
 from sweep.errors import DataError
 from sweep.records import DataFacts, DataSettings, DataSpec
 
 if TYPE_CHECKING:
     from sweep.data.encoding import TableEncoder
 
-__all__ = ["TrainingData", "data_sizes", "fingerprint", "load_training_data"]
+__all__ = [
+    "TrainingData",
+    "fingerprint",
+    "is_here",
+    "load_training_data",
+    "num_validation",
+    "read_pool",
+    "split_pool",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,14 @@ class TrainingData:
         return Part(self.encoder.transform(part.inputs), part.labels)
 
 
-def data_sizes(settings: DataSettings) -> tuple[DataSpec, int]:
-    """Form and size of a data set, and of its training split; a built-in one is not read.
+def is_here(settings: DataSettings) -> bool:
+    """Whether nothing has to be downloaded to read the data set."""
+    return settings.kind != "builtin" or SOURCES[settings.name](settings).is_here()
 
-    Raises `DataError` if own data are missing or cannot be used.
-    """
-    if settings.kind == "builtin":
-        spec = DATASETS[settings.name]
-        return spec, spec.num_pool - _num_validation(settings, spec.num_pool)
-    data = load_training_data(settings)
-    return data.spec, len(data.train)
+
+def read_pool(settings: DataSettings) -> Pool:
+    """The training pool, before it is split; `DataError` if it is missing, damaged or unusable."""
+    return open_source(settings).pool()
 
 
 def load_training_data(settings: DataSettings) -> TrainingData:
@@ -80,7 +85,11 @@ def load_training_data(settings: DataSettings) -> TrainingData:
     of a study see the same one on any machine. Raises `DataError` if the data set is missing or
     damaged, or if a split is left without examples.
     """
-    pool = open_source(settings).pool()
+    return split_pool(settings, read_pool(settings))
+
+
+def split_pool(settings: DataSettings, pool: Pool) -> TrainingData:
+    """Split a training pool, and encode the rows of a table; raises as `load_training_data`."""
     raw_train, raw_validation, held_out = _split(settings, pool)
     encoder = None
     if not raw_train.is_encoded:
@@ -103,7 +112,8 @@ def load_training_data(settings: DataSettings) -> TrainingData:
         digest = hashlib.sha256(pool.content.encode() + np.packbits(held_out).tobytes()).hexdigest()
     else:
         digest = fingerprint(train, validation)
-    return TrainingData(spec, train, validation, mean, std, digest, encoder, pool.notes)
+    notes = pool.notes + (encoder.notes if encoder else ())
+    return TrainingData(spec, train, validation, mean, std, digest, encoder, notes)
 
 
 def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.bool_]]:
@@ -116,7 +126,7 @@ def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.b
             )
         return examples, pool.validation, np.zeros(len(examples), bool)
     total = len(examples)
-    size = _num_validation(settings, total)
+    size = num_validation(settings, total)
     if settings.kind == "builtin":
         order = np.random.default_rng(settings.split_seed).permutation(total)
         held_out = np.zeros(total, bool)
@@ -134,7 +144,8 @@ def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.b
     return train, validation, held_out
 
 
-def _num_validation(settings: DataSettings, num_pool: int) -> int:
+def num_validation(settings: DataSettings, num_pool: int) -> int:
+    """How many examples of the training pool are held out; `DataError` if that leaves none."""
     return size_of(settings.validation, num_pool, default=num_pool // 6, what="validation")
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from sweep.codec import pack_labels
 from sweep.data import Part, TrainingData, fingerprint
 from sweep.evaluation.networks import compute_logits
+from sweep.evaluation.rows import column_names, row_texts
 from sweep.records import CalibrationBin, Mistake, TestReading
 
 __all__ = ["NUM_BINS", "measure", "measure_validation"]
@@ -38,8 +39,12 @@ def measure_validation(reading: TestReading, model: nn.Module, data: TrainingDat
 
 
 def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Part) -> TestReading:
-    """Complete the record of an opening with what a model trained on `data` predicts."""
-    logits = compute_logits(model, test.inputs, data).to(torch.float64)
+    """Complete the record of an opening with what a model trained on `data` predicts.
+
+    The rows of a table are given as they stand in its file: `data` encodes them.
+    """
+    encoded = data.encoded(test)
+    logits = compute_logits(model, encoded.inputs, data).to(torch.float64)
     confidences, predicted = (part.numpy() for part in logits.softmax(1).max(1))
     num_classes = data.spec.num_classes
     cells = np.zeros((num_classes, num_classes), np.int64)
@@ -47,10 +52,11 @@ def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Pa
     return replace(
         reading,
         num_images=len(test),
-        fingerprint=fingerprint(test),
+        fingerprint=fingerprint(encoded),
         confusion_matrix=tuple(tuple(map(int, row)) for row in cells),
         mistakes=_mistakes(test, predicted, confidences),
         image_shape=data.spec.input_shape if data.spec.kind == "image" else (),
+        columns=() if data.spec.kind == "image" else column_names(test.inputs),
         labels=pack_labels(test.labels, num_classes),
         predictions=pack_labels(predicted, num_classes),
         calibration=_calibration(confidences, predicted == test.labels),
@@ -64,15 +70,18 @@ def _mistakes(
     """The most confident mistakes, the first of equals first."""
     wrong = np.flatnonzero(predicted != test.labels)
     wrong = wrong[np.argsort(-confidences[wrong], kind="stable")][:_KEPT_MISTAKES]
+    is_image = test.is_encoded and test.inputs.dtype == np.uint8
+    rows = [()] * len(wrong) if is_image else row_texts(test.inputs, wrong)
     return tuple(
         Mistake(
             index=int(index),
             true=int(test.labels[index]),
             predicted=int(predicted[index]),
             confidence=float(confidences[index]),
-            image=test.inputs[index].tobytes() if test.inputs.dtype == np.uint8 else b"",
+            image=test.inputs[index].tobytes() if is_image else b"",
+            row=row,
         )
-        for index in wrong
+        for index, row in zip(wrong, rows, strict=True)
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from sweep.data import data_settings
+from sweep.data import data_settings, read_pool
+from sweep.data.overlap import num_shared
 from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError, SweepFailedError
 from sweep.evaluation.measuring import measure, measure_validation
@@ -174,9 +176,13 @@ def _read(
             for opening, model in zip(openings, models, strict=True)
         ]
         _write(store, record.name, openings)
-        test = data.encoded(open_test_split(settings))
+        test = open_test_split(settings)
+        shared = num_shared(read_pool(settings), test)
         pairs = zip(openings, models, strict=True)
-        done = [measure(opening, model, data, test) for opening, model in pairs]
+        done = [
+            replace(measure(opening, model, data, test), num_in_training=shared)
+            for opening, model in pairs
+        ]
         _write(store, record.name, done)
         known |= {reading.trial: reading for reading in done}
     return [reading for reading in known.values() if reading is not None]

@@ -10,9 +10,9 @@ import ctypes
 import re
 from dataclasses import dataclass
 
+from sweep.control_groups import available_cores
 from sweep.errors import DeviceError, InputError
 from sweep.training import load_torch
-from sweep.training.control_groups import available_cores
 
 __all__ = ["Placement", "place_workers"]
 

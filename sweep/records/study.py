@@ -96,7 +96,7 @@ class Mistake:
     Attributes:
         confidence: The probability of the predicted class.
         image: Pixels, one byte each, row by row and channel after channel; empty for a table.
-        row: A table's values as text, in the order of `TestReading.columns`.
+        row: A table's values as text, in the order of `TestReading.columns`; empty if missing.
     """
 
     index: int
@@ -139,7 +139,7 @@ class TestReading:
         validation_predictions: Predicted class of each validation example, measured again in the
             reading's own precision, float32; like the next, None if the trial had that precision.
         validation_loss: Mean cross-entropy of the validation examples, measured again.
-        columns: Names of a table's columns; empty for images.
+        columns: Names of a table's first 30 columns; empty for images.
         num_in_training: Test examples whose inputs also stand in the training pool.
     """
 

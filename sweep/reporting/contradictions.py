@@ -53,8 +53,12 @@ def _check_reading(reading: TestReading, matrix: ConfusionMatrix) -> None:
         raise ContradictionError(
             f"{what} has {reading.num_images} images and a confusion matrix of {num_images}"
         )
+    if not 0 <= (reading.num_in_training or 0) <= num_images:
+        raise ContradictionError(
+            f"{what} has {reading.num_in_training} of {num_images} examples in the training pool"
+        )
     for mistake in reading.mistakes:
-        _check_mistake(mistake, reading.image_shape, len(matrix), what)
+        _check_mistake(mistake, reading, len(matrix), what)
 
 
 def _count(matrix: ConfusionMatrix, what: str) -> int:
@@ -70,7 +74,8 @@ def _count(matrix: ConfusionMatrix, what: str) -> int:
     return num_images
 
 
-def _check_mistake(mistake: Mistake, shape: tuple[int, ...], num_classes: int, what: str) -> None:
+def _check_mistake(mistake: Mistake, reading: TestReading, num_classes: int, what: str) -> None:
+    shape, num_columns = reading.image_shape, len(reading.columns)
     where = f"{what} has a mistake, image {mistake.index},"
     if not (0 <= mistake.true < num_classes and 0 <= mistake.predicted < num_classes):
         raise ContradictionError(
@@ -81,3 +86,5 @@ def _check_mistake(mistake: Mistake, shape: tuple[int, ...], num_classes: int, w
     if min(shape, default=1) < 1 or len(mistake.image) != expected:
         size = " by ".join(map(str, shape)) or "none"
         raise ContradictionError(f"{where} of {len(mistake.image)} bytes in place of {size}")
+    if len(mistake.row) != num_columns:
+        raise ContradictionError(f"{where} of {len(mistake.row)} values in place of {num_columns}")

@@ -1,7 +1,15 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
 from sweep.space.advice import advice, advice_lines
-from sweep.space.datasets import KEPT, ArraysFile, BuiltIn, DatasetSpec, ImageFolder, TableFile
+from sweep.space.datasets import (
+    DATASET_FORMS,
+    KEPT,
+    ArraysFile,
+    BuiltIn,
+    DatasetSpec,
+    ImageFolder,
+    TableFile,
+)
 from sweep.space.domains import (
     Choices,
     Range,
@@ -21,6 +29,7 @@ from sweep.space.search_space import (
 from sweep.space.steps import step_value
 
 __all__ = [
+    "DATASET_FORMS",
     "KEPT",
     "ArraysFile",
     "BuiltIn",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sweep.training.control_groups import available_host_bytes
+from sweep.control_groups import available_host_bytes
 
 __all__ = [
     "PRECISIONS",

@@ -1,7 +1,6 @@
 """How each kind of data set is read: one module each.
 
-Sources read the test part, too: only `sweep.data.splits`, `sweep.data.sealed` and
-`sweep.data.overview` may import them.
+Sources read the test part, too: only `sweep.data.splits` and `sweep.data.sealed` may import them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from sweep.data.sources.mnist_family import MnistFamily
 from sweep.data.sources.svhn import Svhn
 from sweep.records import DataSettings
 
-__all__ = ["OWN_SOURCES", "SOURCES", "DataSource", "open_source"]
+__all__ = ["OWN_SOURCES", "SOURCES", "BuiltInSource", "DataSource", "open_source"]
 
 
 class DataSource(Protocol):
@@ -33,7 +32,14 @@ class DataSource(Protocol):
         """The test part."""
 
 
-SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
+class BuiltInSource(DataSource, Protocol):
+    """Reads a built-in data set, which is downloaded if it is not on this machine."""
+
+    def is_here(self) -> bool:
+        """Whether both parts can be read without a download."""
+
+
+SOURCES: dict[str, Callable[[DataSettings], BuiltInSource]] = {
     "mnist": lambda settings: MnistFamily(settings, "MNIST"),
     "fashion-mnist": lambda settings: MnistFamily(settings, "FashionMNIST"),
     "kmnist": lambda settings: MnistFamily(settings, "KMNIST"),
@@ -48,7 +54,14 @@ SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
 }
 """The source of each built-in data set, by name."""
 
-OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {}
+
+def _open_table(settings: DataSettings) -> DataSource:
+    from sweep.data.sources.table import Table  # pandas takes half a second
+
+    return Table(settings)
+
+
+OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {"table": _open_table}
 """The source of each kind of own data."""
 
 

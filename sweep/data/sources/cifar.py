@@ -71,6 +71,11 @@ class Cifar:
         self._layout = layout
         self._folder = self._data_dir / layout.folder
 
+    def is_here(self) -> bool:
+        """Whether all files are in the data directory."""
+        names = (*self._layout.pool, *self._layout.test)
+        return all((self._folder / name).is_file() for name in names)
+
     def pool(self) -> Pool:
         """What is there for training and validation."""
         return Pool(self._read("pool"), self._spec.class_names, self._spec.num_test)

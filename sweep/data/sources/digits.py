@@ -25,6 +25,10 @@ class Digits:
     def __init__(self, settings: DataSettings) -> None:
         self._spec = DATASETS[settings.name]
 
+    def is_here(self) -> bool:
+        """Always: it comes with scikit-learn."""
+        return True
+
     def pool(self) -> Pool:
         """What is there for training and validation."""
         spec = self._spec

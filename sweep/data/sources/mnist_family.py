@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.parts import Part, Pool
-from sweep.data.sources.files import MAX_BYTES, PartName, built_in_part, download, missing
+from sweep.data.sources.files import MAX_BYTES, PARTS, PartName, built_in_part, download, missing
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataSettings
@@ -46,6 +46,10 @@ class MnistFamily:
         self._split = split
         self._first_label = first_label
 
+    def is_here(self) -> bool:
+        """Whether all four files are in the data directory."""
+        return all(find_idx(self._folder, name) for part in PARTS for name in self._names(part))
+
     def pool(self) -> Pool:
         """What is there for training and validation."""
         return Pool(self._read("pool"), self._spec.class_names, self._spec.num_test)
@@ -54,12 +58,16 @@ class MnistFamily:
         """The test part."""
         return self._read("test")
 
-    def _read(self, part: PartName) -> Part:
+    def _names(self, part: PartName) -> tuple[str, str]:
+        """The file of images and that of labels."""
         if self._split:
             stem = f"emnist-{self._split}-{'test' if part == 'test' else 'train'}"
         else:
             stem = "t10k" if part == "test" else "train"
-        names = [f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"]
+        return f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"
+
+    def _read(self, part: PartName) -> Part:
+        names = self._names(part)
         if any(find_idx(self._folder, name) is None for name in names):
             download(self._class, self._data_dir, self._folder, self._fetch)
         image_path, label_path = (find_idx(self._folder, name) for name in names)

@@ -31,6 +31,10 @@ class Svhn:
         self._spec = DATASETS[settings.name]
         self._data_dir = Path(settings.path)
 
+    def is_here(self) -> bool:
+        """Whether both files are in the data directory."""
+        return all((self._data_dir / name).is_file() for name, _ in _FILES.values())
+
     def pool(self) -> Pool:
         """What is there for training and validation."""
         return Pool(self._read("pool"), self._spec.class_names, self._spec.num_test)

@@ -8,8 +8,9 @@ import pytest
 from helpers import make_config, make_metrics, space_mapping
 
 from sweep.cli.json_output import study_json
-from sweep.cli.study_text import headline, space_text, study_rows, trial_text
+from sweep.cli.study_text import check_text, headline, study_rows, trial_text
 from sweep.definitions import DATASETS
+from sweep.estimate import check
 from sweep.records import (
     DataFacts,
     EpochMetrics,
@@ -72,7 +73,7 @@ def test_one_of_a_kind_is_singular():
     trial = TrialRecord(0, TrialState.COMPLETE, make_config().params, {}, None)
     assert headline(study_of(trial)) == "study x: finished, 1 of 1 trial (1 complete)"
     changes = {"budget": {"trials": 1}, "pruner": {"type": "none"}}
-    text = space_text(load_space(space_mapping(**changes)))
+    text = check_text(check(space_mapping(**changes)))
     assert "budget: 1 trial; at most 4 epochs in all" in text
     assert "sampler, no pruner, data set digits" in text
 
@@ -90,7 +91,7 @@ def test_one_of_a_kind_is_singular():
 )
 def test_a_pruner_of_trials_of_different_lengths_is_warned_of(pruner, epochs, warns):
     parameters = {"epochs": epochs, "num_layers": {"choices": [1, 2]}}
-    text = space_text(load_space(space_mapping(pruner=pruner, parameters=parameters)))
+    text = check_text(check(space_mapping(pruner=pruner, parameters=parameters)))
     last = text.splitlines()[-1]
     assert last.startswith("warning: epochs is searched") == warns
     assert ("fix epochs at the most (epochs: 20)" in last) == warns

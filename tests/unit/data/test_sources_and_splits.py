@@ -11,7 +11,7 @@ import pytest
 from helpers import DIGITS, write_idx
 
 from sweep.codec import unpack_labels
-from sweep.data import Part, data_sizes, default_data_dir, fingerprint, load_training_data
+from sweep.data import Part, data_overview, default_data_dir, fingerprint, load_training_data
 from sweep.data.parts import Pool
 from sweep.data.sealed import open_test_split
 from sweep.data.sources import SOURCES
@@ -297,9 +297,11 @@ def test_the_fingerprint_tells_kinds_and_shapes_apart():
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_what_is_known_of_a_data_set_is_known_without_its_files(name, tmp_path):
-    settings = DataSettings("builtin", name, str(tmp_path / "nothing"))
-    spec = DATASETS[name]
-    assert data_sizes(settings) == (spec, spec.num_pool - spec.num_pool // 6)
+    found = data_overview(DataSettings("builtin", name, str(tmp_path / "nothing")))
+    held_out = DATASETS[name].num_pool // 6
+    assert found.spec == DATASETS[name]
+    assert (found.num_train, found.num_validation) == (found.spec.num_pool - held_out, held_out)
+    assert found.is_here == (name == "digits")
     assert list(tmp_path.iterdir()) == []
 
 

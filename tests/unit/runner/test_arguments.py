@@ -20,6 +20,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "resume": ({"study": "small"}, ["retry_failed", *sweep.StudyOptions.__annotations__]),
     "confirm": ({"study": "small"}, ["top", "seeds", *sweep.WorkOptions.__annotations__]),
     "reproduce": ({"study": "small", "trial": 0}, [*sweep.PlaceOptions.__annotations__]),
+    "check": ({"space": SMALL}, ["data_dir"]),
     "load_study": ({"study": "small"}, ["storage"]),
     "report": ({"studies": "small"}, ["storage", "out", "top", "data_dir"]),
     "predict": ({"study": "small", "images": "x.png"}, ["storage", "trial", "invert", "data_dir"]),

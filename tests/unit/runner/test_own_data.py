@@ -38,6 +38,9 @@ class Made:
     def pool(self) -> Pool:
         return Pool(self._make(self.spec.num_pool, 0), self.spec.class_names, self.spec.num_test)
 
+    def is_here(self) -> bool:
+        return True
+
     def test(self) -> Part:
         return self._make(self.spec.num_test, 1)
 

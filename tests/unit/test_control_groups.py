@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sweep import control_groups
+from sweep.control_groups import available_cores, available_host_bytes
 from sweep.execution import Placement, place_workers
-from sweep.training import control_groups
-from sweep.training.control_groups import available_cores, available_host_bytes
 
 MOUNT_2 = "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw\n"
 MOUNT_1 = (
