@@ -70,8 +70,8 @@ def _share(count: int, total: int) -> str:
 
 def _warnings(data: DataOverview) -> list[str]:
     warnings = [
-        f"nearly every row has its own value of {_name(column)}: if it identifies rows, leave it "
-        "out, for it tells nothing about new ones"
+        f"every row has its own value of {_name(column)}, or nearly every one: if it identifies "
+        "rows, leave it out, for it tells nothing about new ones"
         for column in data.identifiers[:_WORST]
     ]
     more = len(data.identifiers) - _WORST

@@ -23,7 +23,7 @@ from sweep.reporting.statistics import (
     importances,
     validation_matrix,
 )
-from sweep.space import ArraysFile, TableFile
+from sweep.space import ArraysFile
 from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["Findings", "Opening", "Ties", "findings"]
@@ -149,12 +149,9 @@ def _commands(study: Reported, found: Answer, storage: str) -> dict[str, str]:
 
 def _inputs(study: Reported) -> str:
     """What the study's networks classify, as an argument of a command."""
-    match study.space.dataset:
-        case TableFile():
-            return "ROWS.csv"
-        case ArraysFile():
-            return "INPUTS.npy"
-    return "IMAGE.png"
+    if isinstance(study.space.dataset, ArraysFile):
+        return "INPUTS.npy"
+    return "IMAGE.png" if study.record.data.spec.kind == "image" else "ROWS.csv"
 
 
 def _ties(record: StudyRecord, comparisons: Mapping[int, Comparison]) -> Ties:
