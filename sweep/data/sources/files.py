@@ -20,11 +20,20 @@ from sweep.data.parts import Part
 from sweep.errors import DataError
 from sweep.records import DataSpec
 
-__all__ = ["MAX_BYTES", "PartName", "built_in_part", "download", "missing", "read_verified"]
+__all__ = [
+    "MAX_BYTES",
+    "PARTS",
+    "PartName",
+    "built_in_part",
+    "download",
+    "missing",
+    "read_verified",
+]
 
 MAX_BYTES = 2**28  # half as much again as the largest file
 
 PartName = Literal["pool", "test"]
+PARTS: tuple[PartName, ...] = ("pool", "test")
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.parts import Part, Pool
-from sweep.data.sources.files import MAX_BYTES, PartName, built_in_part, download, missing
+from sweep.data.sources.files import MAX_BYTES, PARTS, PartName, built_in_part, download, missing
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataSettings
@@ -48,8 +48,7 @@ class MnistFamily:
 
     def is_here(self) -> bool:
         """Whether all four files are in the data directory."""
-        names = (*self._names("pool"), *self._names("test"))
-        return all(find_idx(self._folder, name) for name in names)
+        return all(find_idx(self._folder, name) for part in PARTS for name in self._names(part))
 
     def pool(self) -> Pool:
         """What is there for training and validation."""
