@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.data.cache import CacheState, gibibytes
+from sweep.data.cache import CacheState, bytes_words
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
 from sweep.store import Examination
@@ -42,8 +42,8 @@ def examination_text(found: Examination) -> str:
 
 
 def _cache_words(cache: CacheState) -> str:
-    held = f"{counted(cache.num_entries, 'set')} of decoded images, {gibibytes(cache.num_bytes)}"
-    bound = f"at most {gibibytes(cache.max_bytes)}"
+    held = f"{counted(cache.num_entries, 'set')} of decoded images, {bytes_words(cache.num_bytes)}"
+    bound = f"at most {bytes_words(cache.max_bytes)}"
     problem = f"; it is not used: {cache.problem}" if cache.problem else ""
     return f"cache {cache.folder}: {held} ({bound}){problem}"
 

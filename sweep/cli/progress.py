@@ -153,6 +153,7 @@ class Progress:
     def __init__(self) -> None:
         self.tally = Tally()
         self._reading = "reading the data …"  # before `Live`, which asks what to draw at once
+        self._said_at = time.monotonic()
         console = Console(stderr=True)
         self._live = Live(
             console=console,
@@ -165,7 +166,6 @@ class Progress:
         # Rich draws into a file where FORCE_COLOR is set, and nothing at all on a dumb terminal.
         can_draw = console.is_terminal and not console.is_dumb_terminal
         self._is_live = can_draw and sys.stderr.isatty() and bool(os.environ.get("TERM"))
-        self._said_at = time.monotonic()
         self._listening = listening(self._on_reading)
 
     def __enter__(self) -> Self:

@@ -26,10 +26,10 @@ __all__ = [
     "MAX_BYTES",
     "CacheState",
     "Entry",
+    "bytes_words",
     "cache_folder",
     "cache_state",
     "find",
-    "gibibytes",
     "load",
     "remember",
     "store",
@@ -55,7 +55,7 @@ class Entry:
 class CacheState:
     """What the cache holds; `problem` says why it cannot be used, and is empty if it can."""
 
-    folder: Path
+    folder: str
     num_entries: int
     num_bytes: int
     max_bytes: int
@@ -77,7 +77,7 @@ def cache_state() -> CacheState:
     can_write = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
     entries = _entries()
     return CacheState(
-        folder,
+        str(folder),
         sum(entry.suffix != _UNFINISHED for entry in entries),
         sum(map(_num_bytes, entries)),
         MAX_BYTES,
@@ -131,7 +131,8 @@ def store(key: str, entry: Entry) -> str:
     """
     num_bytes = sum(array.nbytes for array in entry.arrays.values())
     if num_bytes > MAX_BYTES:
-        return f"they take {gibibytes(num_bytes)}, more than the cache may, {gibibytes(MAX_BYTES)}"
+        most = bytes_words(MAX_BYTES)
+        return f"they take {bytes_words(num_bytes)}, more than the cache may, {most}"
     folder = cache_folder() / "entries"
     unfinished = None
     try:
@@ -153,9 +154,10 @@ def store(key: str, entry: Entry) -> str:
     return ""
 
 
-def gibibytes(num_bytes: int) -> str:
-    """A number of bytes in words."""
-    return f"{num_bytes / 2**30:.1f} GiB"
+def bytes_words(num_bytes: int) -> str:
+    """`10.0 GiB`, `45.0 MiB`."""
+    unit, size = ("GiB", 2**30) if num_bytes >= 2**30 else ("MiB", 2**20)
+    return f"{num_bytes / size:.1f} {unit}"
 
 
 def _make_room(num_bytes: int) -> None:
