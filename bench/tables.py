@@ -68,7 +68,9 @@ def run_sweep(space: dict[str, Any], data_dir: Path, top: int, seeds: int) -> fl
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         storage = f"sqlite:///{folder}/studies.db"
         study = sweep.run(space, storage=storage, data_dir=data_dir)
-        confirmed = sweep.confirm(study.name, top=top, seeds=seeds, storage=storage)
+        confirmed = sweep.confirm(
+            study.name, top=top, seeds=seeds, storage=storage, data_dir=data_dir
+        )
         readings = Store(storage, to_write=False).read_study(confirmed.study).test_readings
     return statistics.mean(each.num_correct / each.num_images for each in readings)
 
