@@ -215,7 +215,8 @@ class EpochMetrics:
 
     Attributes:
         epoch: From 1.
-        values: By name. `train_loss` (the mean of what the epoch's steps minimised, in nats) and
+        values: By name. `train_loss` (the mean of what the epoch's steps minimised, in nats, with
+            the recipe's label smoothing and class weights) and
             `train_accuracy` are measured during training, with dropout; each name of
             `sweep.definitions.OBJECTIVES` on the validation split after the epoch.
         learning_rate: At the epoch's last step.

@@ -11,8 +11,10 @@ from typing import Protocol
 from sweep.data.arrays import GivenArrays
 from sweep.data.parts import Part, Pool
 from sweep.data.sources.arrays import Arrays
+from sweep.data.sources.cifar import CIFAR10, CIFAR100, Cifar
 from sweep.data.sources.digits import Digits
 from sweep.data.sources.mnist_family import MnistFamily
+from sweep.data.sources.svhn import Svhn
 from sweep.records import DataSettings
 
 __all__ = ["OWN_SOURCES", "SOURCES", "BuiltInSource", "DataSource", "open_source"]
@@ -43,12 +45,22 @@ SOURCES: dict[str, Callable[[DataSettings], BuiltInSource]] = {
     "mnist": lambda settings: MnistFamily(settings, "MNIST"),
     "fashion-mnist": lambda settings: MnistFamily(settings, "FashionMNIST"),
     "kmnist": lambda settings: MnistFamily(settings, "KMNIST"),
-    "emnist-balanced": lambda settings: MnistFamily(
-        settings, "EMNIST", prefix="emnist-balanced-", test="test", transposed=True
+    "emnist-balanced": lambda settings: MnistFamily(settings, "EMNIST", split="balanced"),
+    "emnist-letters": lambda settings: MnistFamily(
+        settings, "EMNIST", split="letters", first_label=1
     ),
+    "cifar10": lambda settings: Cifar(settings, CIFAR10),
+    "cifar100": lambda settings: Cifar(settings, CIFAR100),
+    "svhn": Svhn,
     "digits": Digits,
 }
 """The source of each built-in data set, by name."""
+
+
+def _open_folder(settings: DataSettings) -> DataSource:
+    from sweep.data.sources.image_folder import ImageFolder  # Pillow
+
+    return ImageFolder(settings)
 
 
 def _open_table(settings: DataSettings) -> DataSource:
@@ -59,6 +71,7 @@ def _open_table(settings: DataSettings) -> DataSource:
 
 OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
     "arrays": Arrays,
+    "folder": _open_folder,
     "table": _open_table,
 }
 """The source of each kind of own data."""
