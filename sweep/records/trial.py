@@ -61,6 +61,7 @@ class DataSettings:
         target: A table's column of classes.
         test_path: A table's test part; empty if it has none.
         group: A table's column whose rows of one value stay in one split; empty for none.
+        sha256: Of the arrays that Python gave, which the file must hold; empty for other data.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class DataSettings:
     target: str = ""
     test_path: str = ""
     group: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

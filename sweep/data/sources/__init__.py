@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from sweep.data.arrays import GivenArrays
 from sweep.data.parts import Part, Pool
+from sweep.data.sources.arrays import Arrays
 from sweep.data.sources.cifar import CIFAR10, CIFAR100, Cifar
 from sweep.data.sources.digits import Digits
 from sweep.data.sources.mnist_family import MnistFamily
@@ -61,12 +63,17 @@ def _open_table(settings: DataSettings) -> DataSource:
     return Table(settings)
 
 
-OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {"table": _open_table}
+OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
+    "arrays": Arrays,
+    "table": _open_table,
+}
 """The source of each kind of own data."""
 
 
-def open_source(settings: DataSettings) -> DataSource:
-    """The source of the data set that the settings name."""
+def open_source(settings: DataSettings, given: GivenArrays | None = None) -> DataSource:
+    """The source of the data set that the settings name, or of arrays that Python gives."""
+    if given is not None:
+        return Arrays(settings, given)
     if settings.kind == "builtin":
         return SOURCES[settings.name](settings)
     return OWN_SOURCES[settings.kind](settings)
