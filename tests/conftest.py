@@ -53,6 +53,14 @@ def _read_migrations_once() -> None:
     read_migrations_once()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images are cached in a folder of the test run, never in the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWEEP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def storage(tmp_path: Path) -> str:
     return sqlite_url(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweep.data.cache import CacheState, gibibytes
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
 from sweep.store import Examination
@@ -30,6 +31,7 @@ def examination_text(found: Examination) -> str:
         users = ", ".join(map(_shown, kept.studies)) or "no study"
         size = f"{kept.num_bytes / 1e6:,.1f} MB"
         lines.append(f"arrays from Python {kept.sha256[:12]} ({size}): used by {users}")
+    lines.append(_cache_words(found.cache))
     for finding in found.findings:
         kind = "DAMAGED" if finding.is_damage else "note"
         where = "" if finding.study is None else f"study {_shown(finding.study)}: "
@@ -37,6 +39,13 @@ def examination_text(found: Examination) -> str:
     if not found.is_damaged:
         lines += ["", "nothing is damaged"]
     return "\n".join(lines)
+
+
+def _cache_words(cache: CacheState) -> str:
+    held = f"{counted(cache.num_entries, 'set')} of decoded images, {gibibytes(cache.num_bytes)}"
+    bound = f"at most {gibibytes(cache.max_bytes)}"
+    problem = f"; it is not used: {cache.problem}" if cache.problem else ""
+    return f"cache {cache.folder}: {held} ({bound}){problem}"
 
 
 def _shown(name: str) -> str:
@@ -62,6 +71,7 @@ def examination_json(found: Examination) -> dict[str, Any]:
         ],
         "kept_data": found.kept_data,
         "findings": found.findings,
+        "cache": found.cache,
     }
 
 

@@ -353,9 +353,12 @@ def check(space: Path, data_dir: Path | None) -> None:
     """
     with handle_errors():
         from sweep import estimate
+        from sweep.cli.progress import Progress
         from sweep.cli.study_text import check_text
 
-        text = check_text(estimate.check(space, data_dir=data_dir))
+        with Progress():  # images may take a minute to read
+            found = estimate.check(space, data_dir=data_dir)
+    text = check_text(found)
     print_result(printable(text))
 
 

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweep.data.telling import listening
 from sweep.definitions import Params
 from sweep.records import (
     Epoch,
@@ -31,6 +32,8 @@ from sweep.records import (
 from sweep.words import columns, counted, duration, params_words, percent_or_number, printable
 
 __all__ = ["Progress", "Tally"]
+
+_QUIET_SECONDS = 5.0  # between lines on how far the data are read, where they are not redrawn
 
 
 @dataclass(slots=True)
@@ -161,14 +164,30 @@ class Progress:
         # Rich draws into a file where FORCE_COLOR is set, and nothing at all on a dumb terminal.
         can_draw = console.is_terminal and not console.is_dumb_terminal
         self._is_live = can_draw and sys.stderr.isatty() and bool(os.environ.get("TERM"))
+        self._reading = "reading the data …"
+        self._said_at = time.monotonic()
+        self._listening = listening(self._on_reading)
 
     def __enter__(self) -> Self:
+        self._listening.__enter__()
         if self._is_live:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._listening.__exit__(None, None, None)
         self._live.stop()
+
+    def _on_reading(self, text: str, passing: bool) -> None:
+        """Show what is said while data are read; what passes only now and then."""
+        if not passing:
+            self.on_event(Notice(text))
+        elif self._is_live:
+            self._reading = text
+        elif time.monotonic() - self._said_at >= _QUIET_SECONDS:
+            self._said_at = time.monotonic()
+            sys.stderr.write(printable(text) + "\n")
+            sys.stderr.flush()
 
     def on_event(self, event: Message) -> None:
         """Show an event."""
@@ -214,7 +233,7 @@ class Progress:
     def _draw(self) -> Group | Text:
         tally = self.tally
         if tally.study is None:
-            return Text("reading the data …", style="dim")
+            return _line(printable(self._reading), "dim")
         total = tally.num_trials
         done = (
             f"{tally.num_finished} of {total if total is not None else '?'} trials",

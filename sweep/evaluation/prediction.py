@@ -1,7 +1,4 @@
-"""`predict`: classify pictures, rows of tables, or arrays with the chosen network of a study.
-
-A file may be untrusted: only plain picture formats are opened, and none that would fill the memory.
-"""
+"""`predict`: classify pictures, rows of tables, or arrays with the chosen network of a study."""
 
 from __future__ import annotations
 
@@ -13,29 +10,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from sweep.data import TrainingData
+from sweep.data.pictures import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
 from sweep.evaluation.reading import files_below, read_rows
-from sweep.quiet import without_warnings
 from sweep.records import StudyRecord, chosen_run
 from sweep.runner.argument_rules import read_argument
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
 
-__all__ = ["Prediction", "predict", "read_picture"]
+__all__ = ["Prediction", "predict"]
 
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-_MAX_PIXELS = 50_000_000
-_TOO_LARGE = f"it has more than {_MAX_PIXELS:,} pixels; make it smaller"
 _DARK = 1 / 3  # of white
 _COMMON = 0.95  # share of the training images
 _PICTURES = 256  # that are decoded before the network sees them
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
-"""What Pillow raises for files that are not what they seem; SyntaxError is one for PNG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,61 +219,3 @@ def _grounds(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     border[1:-1, 1:-1] = False
     found: NDArray[np.float64] = np.median(images[..., border].reshape(len(images), -1), axis=1)
     return found
-
-
-def read_picture(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read an image file as uint8 pixels, 0 to 255.
-
-    Transparent ones become black or, behind dark strokes, white.
-
-    Args:
-        path: The file.
-        shape: Channels (1 for grey, 3 for RGB), height and width of the result.
-
-    Raises:
-        InputError: the file cannot be read as such an image.
-    """
-    channels, height, width = shape
-    picture = None
-    # Opening a pipe would wait for its other end. Unlike `Path.is_file`, this never raises.
-    if not os.path.isfile(path):  # noqa: PTH113
-        reason = "it is no plain file" if os.path.lexists(path) else "there is no such file"
-        raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
-    try:
-        # Pillow warns of sizes above its limit, and ours is lower.
-        with without_warnings(), Image.open(path, formats=_FORMATS) as image:
-            reason = _why_not(image)
-            if not reason:
-                picture = _convert(image, "L" if channels == 1 else "RGB").resize(
-                    (width, height), Image.Resampling.BOX
-                )
-    except Image.DecompressionBombError:
-        reason = _TOO_LARGE
-    except MemoryError:  # Pillow allocates what a damaged header asks for
-        reason = "there is not enough memory for it"
-    except UnidentifiedImageError:
-        reason = f"it is none of {', '.join(_FORMATS)}"
-    except _BROKEN as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-    if picture is None:
-        raise InputError(f"cannot read the image {os.fspath(path)!r}: {reason}")
-    pixels = np.asarray(picture, np.uint8).reshape(height, width, channels)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _why_not(image: Image.Image) -> str:
-    """Why an image whose header was read is not decoded; empty if it may be."""
-    if image.width * image.height > _MAX_PIXELS:
-        return _TOO_LARGE
-    if image.mode not in _MODES:  # Pillow would cut off what is above 8 bits
-        return f"its pixels are of mode {image.mode}; save it as grey or RGB with 8 bits"
-    return ""
-
-
-def _convert(image: Image.Image, mode: str) -> Image.Image:
-    upright = ImageOps.exif_transpose(image).convert("RGBA")
-    alpha = upright.getchannel("A")
-    opaque = ImageStat.Stat(upright.convert("L"), alpha)
-    is_dark = any(alpha.histogram()[:255]) and opaque.count[0] and opaque.mean[0] < 128
-    ground = Image.new("RGBA", upright.size, "white" if is_dark else "black")
-    return Image.alpha_composite(ground, upright).convert(mode)

@@ -200,6 +200,9 @@ class Request:
                     record = StoredStudy(space.to_json(), workers.data, self.confirms)
                     store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
+                if self.confirms is None:  # a confirmation's search has said them
+                    for note in workers.data.notes:
+                        self.options["on_event"](Notice(note))
                 _, unused = store.read_confirmation(study)
                 if unused is not None:
                     self.options["on_event"](Notice(unused))

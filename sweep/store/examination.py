@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.data.arrays import has_content
+from sweep.data.cache import CacheState, cache_state
 from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import StudyRecord, StudyState, TrialState
 from sweep.store import artifacts, kept_data
@@ -87,9 +88,11 @@ class Examination:
         studies: By name.
         kept_data: In the folder beside the store.
         findings: Damage first.
+        cache: Of decoded images; all stores of this machine share it.
     """
 
     path: Path
+    cache: CacheState
     integrity: tuple[str, ...] = ()
     schema: str | None = None
     studies: tuple[StudyExamination, ...] = ()
@@ -112,6 +115,7 @@ def examine(url: str) -> Examination:
     findings = sorted(examiner.examine(), key=lambda finding: not finding.is_damage)
     return Examination(
         examiner.path,
+        cache_state(),
         tuple(examiner.integrity),
         examiner.schema,
         tuple(examiner.studies),

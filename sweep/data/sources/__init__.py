@@ -57,6 +57,12 @@ SOURCES: dict[str, Callable[[DataSettings], BuiltInSource]] = {
 """The source of each built-in data set, by name."""
 
 
+def _open_folder(settings: DataSettings) -> DataSource:
+    from sweep.data.sources.image_folder import ImageFolder  # Pillow
+
+    return ImageFolder(settings)
+
+
 def _open_table(settings: DataSettings) -> DataSource:
     from sweep.data.sources.table import Table  # pandas takes half a second
 
@@ -65,6 +71,7 @@ def _open_table(settings: DataSettings) -> DataSource:
 
 OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
     "arrays": Arrays,
+    "folder": _open_folder,
     "table": _open_table,
 }
 """The source of each kind of own data."""

@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import sweep
 from sweep.data import load_training_data
+from sweep.data.pictures import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation import openings
-from sweep.evaluation.prediction import _have_other_ground, read_picture
+from sweep.evaluation.prediction import _have_other_ground
 from sweep.records import candidate_runs, rank_candidates
 from sweep.store import Store
 
@@ -254,7 +255,7 @@ def test_files_that_are_no_pictures_are_one_line_each(tmp_path):
         "page.eps": "it is none of BMP",
         "cut.png": "",
         "broken.png": "",
-        "deep.png": "its pixels are of mode I;16; save it as grey or RGB with 8 bits",
+        "deep.png": "its pixels have 16 bits; save it as grey or RGB with 8 bits",
         "large.png": "it has more than 50,000,000 pixels; make it smaller",
         "bomb.png": "it has more than 50,000,000 pixels; make it smaller",
     }
