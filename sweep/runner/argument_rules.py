@@ -156,7 +156,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "device": _text,
     "engine": _one_of("auto", *ENGINE_NAMES),
     "executor": _executor,
-    "images": _list_of(_path, (str, os.PathLike), "a path or several"),
+    "inputs": _list_of(_path, (str, os.PathLike), "a path or several"),
     "invert": _flag,
     "keep_weights": _count(1, _MOST),
     "lanes": _count(1, _MOST_AT_ONCE, or_auto=True),

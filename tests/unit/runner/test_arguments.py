@@ -23,7 +23,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "check": ({"space": SMALL}, ["data_dir"]),
     "load_study": ({"study": "small"}, ["storage"]),
     "report": ({"studies": "small"}, ["storage", "out", "top", "data_dir"]),
-    "predict": ({"study": "small", "images": "x.png"}, ["storage", "trial", "invert", "data_dir"]),
+    "predict": ({"study": "small", "inputs": "x.png"}, ["storage", "trial", "invert", "data_dir"]),
     "delete": ({"study": "small"}, ["storage"]),
 }
 MAY_BE_NONE = {
@@ -66,7 +66,7 @@ WRONG: dict[str, list[Any]] = {
     "data": NO_DATA,
     "executor": NO_FUNCTION[:-1],
     **dict.fromkeys(["data_dir", "out"], NO_PATH),
-    "images": [*NO_PATH, ["x.png", 3]],
+    "inputs": [*NO_PATH, ["x.png", 3]],
     "storage": NO_PATH[:-1],
     **dict.fromkeys(["invert", "progress", "retry_failed"], NO_FLAG),
 }
@@ -74,7 +74,7 @@ WRONG: dict[str, list[Any]] = {
 
 def wrong_values(function: str, name: str) -> list[Any]:
     values = [*WRONG[name], *WRONG_FOR_ALL]
-    if name not in ("studies", "images"):
+    if name not in ("studies", "inputs"):
         values += [[], {}]
     if name not in MAY_BE_NONE or (function, name) in NEEDED:
         values.append(None)
@@ -132,7 +132,7 @@ def test_every_argument_of_every_function_is_tried():
         ("data_dir", "~/data", "/home/me/data"),
         ("storage", Path("~/studies.db"), "sqlite:////home/me/studies.db"),
         ("studies", ("a", "b"), ["a", "b"]),
-        ("images", iter([Path("a.png"), "~/b.png"]), ["a.png", "/home/me/b.png"]),
+        ("inputs", iter([Path("a.png"), "~/b.png"]), ["a.png", "/home/me/b.png"]),
     ],
     ids=lambda value: type(value).__name__,
 )

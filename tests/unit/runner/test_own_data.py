@@ -203,7 +203,7 @@ def test_a_picture_is_told_by_its_colours_and_a_table_is_none(storage, source, t
         found = sweep.predict("small", files, storage=storage)
         assert [each.class_name for each in found] == ["kind 0", "kind 1", "kind 2"]
     else:
-        with pytest.raises(InputError, match="'small' was made with a table, and only images are"):
+        with pytest.raises(InputError, match="the network was trained on arrays of rows; give an"):
             sweep.predict("small", files, storage=storage)
 
 
