@@ -101,7 +101,7 @@ def data_words(spec: DataSpec, num_columns: int | None = None) -> str:
 
     `num_columns` is a table's, before they are encoded.
     """
-    if spec.kind == "image":
+    if spec.kind == "image" and len(spec.input_shape) == 3:  # a stranger's may be another
         channels, height, width = spec.input_shape
         return f"{'grey' if channels == 1 else 'colour'} images of {height} x {width}"
     numbers = counted(spec.num_inputs, "number")

@@ -135,6 +135,20 @@ def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str
         words = _with_interval(metric, found.test_value, found.test_value_interval)
         rows.append((f"  its {metric_words(metric)}", words))
     rows.append(("  its test accuracy", _test_words(study, found, storage)))
+    rows += [
+        (
+            f"  its {metric_words(each.metric)}",
+            _with_interval(each.metric, each.value, each.interval),
+        )
+        for each in found.class_averages
+    ]
+    baseline = found.baseline
+    if baseline is not None and baseline.test_accuracy is not None:
+        words = percent_or_number("test_accuracy", baseline.test_accuracy)
+        rows.append((f"  always saying {baseline.class_name!r}", f"{words} of the test examples"))
+    if study.reading is not None and study.reading.num_in_training:
+        of = f"{study.reading.num_in_training:,} of {study.reading.num_images:,} test examples"
+        rows.append(("  not unseen", f"{of} also stand in the training pool"))
     return rows
 
 

@@ -27,6 +27,10 @@ def examination_text(found: Examination) -> str:
         else:
             words = f"{study.state}, {counted(study.num_trials or 0, 'trial')}"
         lines.append(f"study {_shown(study.name)}: {words}")
+    for kept in found.kept_data:
+        users = ", ".join(map(_shown, kept.studies)) or "no study"
+        size = f"{kept.num_bytes / 1e6:,.1f} MB"
+        lines.append(f"arrays from Python {kept.sha256[:12]} ({size}): used by {users}")
     lines.append(_cache_words(found.cache))
     for finding in found.findings:
         kind = "DAMAGED" if finding.is_damage else "note"
@@ -65,6 +69,7 @@ def examination_json(found: Examination) -> dict[str, Any]:
             }
             for study in found.studies
         ],
+        "kept_data": found.kept_data,
         "findings": found.findings,
         "cache": found.cache,
     }

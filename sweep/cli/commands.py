@@ -230,32 +230,39 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 
 @cli.command()
 @study_argument
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @click.option("--trial", type=trial_number, help="Use the network of this trial.")
 @click.option(
     "--invert/--no-invert",
     default=None,
-    help="Exchange bright and dark; if unset, where an image's ground is not the data set's.",
+    help="Exchange bright and dark; if unset, where a grey image's ground is not the data set's.",
 )
 @json_option
 @data_dir_option
 @storage_option
-def predict(study: str, images: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Classify image files with a study's chosen network.
+def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Classify images, folders of them, tables or arrays with a study's chosen network.
 
-    That is the best trial's, or the best run's of the winner once the study is confirmed. Images
-    are resized to the data set's, made grey where those are, and inverted if they are dark on
-    bright and those are bright on dark.
+    That is the best trial's, or the best run's of the winner once the study is confirmed. The files
+    are of the kind that the study was made with. Images are resized to the data set's, made grey
+    where those are, and inverted if they are dark on bright and those are bright on dark. A table
+    (.csv, .parquet) needs the columns that the network uses, and not the target; arrays are .npy
+    files, or x in .npz files. Rows are counted from 0.
     """
     with handle_errors(), interruptible(lambda: "nothing was written"):
-        from sweep.evaluation import predict as predict_images
+        from sweep.evaluation import predict as predict_inputs
 
-        found = predict_images(study, images, **options)
+        found = predict_inputs(study, inputs, **options)
     if not as_json:
         note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
         click.echo(printable(note), err=True)
     rows = [
-        [each.file, each.class_name, f"{each.probability:.2%}", "inverted" * each.inverted]
+        [
+            each.file if each.row is None else f"{each.file} row {each.row}",
+            each.class_name,
+            f"{each.probability:.2%}",
+            "inverted" * each.inverted,
+        ]
         for each in found
     ]
     print_result(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))

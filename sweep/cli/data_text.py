@@ -57,29 +57,33 @@ def _missing_lines(data: DataOverview) -> list[str]:
         return [] if data.num_columns is None else ["missing values: none"]
     total = sum(data.class_counts)
     worst = ", ".join(
-        f"{_name(each.column)} {percent(each.count / total, 1)}" for each in data.missing[:_WORST]
+        f"{_name(each.column)} {_share(each.count, total)}" for each in data.missing[:_WORST]
     )
     more = len(data.missing) - _WORST
     rest = f", and {counted(more, 'other column')}" if more > 0 else ""
     return [f"missing values: {worst}{rest}"]
 
 
+def _share(count: int, total: int) -> str:
+    return percent(count / total, 1) if count / total >= 0.0005 else "< 0.1%"
+
+
 def _warnings(data: DataOverview) -> list[str]:
     warnings = [
-        f"nearly every row has its own value of {_name(column)}: if it identifies rows, leave it "
-        "out, for it tells nothing about new ones"
+        f"every row has its own value of {_name(column)}, or nearly every one: if it identifies "
+        "rows, leave it out, for it tells nothing about new ones"
         for column in data.identifiers[:_WORST]
     ]
     more = len(data.identifiers) - _WORST
     if more > 0:
         warnings.append(f"so it is with {counted(more, 'other column')}")
     if data.num_in_training:
-        share = percent(data.num_in_training / data.spec.num_test, 1)
+        share = _share(data.num_in_training, data.spec.num_test)
         of = f"{data.num_in_training:,} of {data.spec.num_test:,} test examples ({share})"
         verb = "stands" if data.num_in_training == 1 else "stand"
         warnings.append(
-            f"{of} also {verb} in the training pool: a test result is too good by what a network "
-            "remembers of them"
+            f"{of} also {verb} in the training pool: a test result may be too good by what a "
+            "network remembers of them"
         )
     return warnings
 

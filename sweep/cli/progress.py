@@ -152,7 +152,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self._reading = "reading the data …"
+        self._reading = "reading the data …"  # before `Live`, which asks what to draw at once
         self._said_at = time.monotonic()
         console = Console(stderr=True)
         self._live = Live(

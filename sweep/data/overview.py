@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataOverview", "MissingValues", "data_overview"]
 
-_DIFFERENT = 0.95  # share of different values from which a column is said to identify rows
+_DIFFERENT = 0.95  # share of different texts from which a column is said to identify rows
 _FEW = 20  # rows: among fewer, values differ by chance
 
 
@@ -42,8 +42,8 @@ class DataOverview:
         class_counts: Examples of each class in the training pool, in the order of the labels.
         num_columns: Of a table, before they are encoded.
         missing: Columns of a table's training pool with missing values, most first.
-        identifiers: Columns that tell nearly every row of the training pool from all others and are
-            text or whole numbers: a network learns the rows by them, not the classes.
+        identifiers: Columns of text that differs in nearly every row of the training pool, or of
+            whole numbers that differ in every one: a network learns rows by them, not classes.
         num_in_training: Test examples whose inputs also stand in the training pool.
         notes: What was left out or converted, a sentence each.
     """
@@ -113,6 +113,8 @@ def _identifiers(rows: DataFrame) -> tuple[str, ...]:
 
 def _identifies(values: Series[Any]) -> bool:
     """Whether nearly all of a column's values differ and none of them was measured."""
-    if len(values) < _FEW or values.nunique() < _DIFFERENT * len(values):
+    is_number = values.dtype.kind in "iuf"
+    least = len(values) if is_number else _DIFFERENT * len(values)
+    if len(values) < _FEW or values.nunique() < least:
         return False
-    return values.dtype.kind not in "fc" or bool((values % 1 == 0).all())
+    return not is_number or bool((values % 1 == 0).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def default_data_dir() -> Path:
 def data_settings(
     dataset: DatasetSpec,
     data_dir: str | os.PathLike[str] | None = None,
-    kept: Path | None = None,
+    kept: Callable[[str], Path] | None = None,
 ) -> DataSettings:
     """How to read a data set.
 
@@ -30,7 +31,7 @@ def data_settings(
         dataset: The section of the search space.
         data_dir: Folder of local data sets, and what the paths of own data start from; if None,
             `default_data_dir`, and the folder of the search space.
-        kept: Folder beside the store with the arrays that Python gave.
+        kept: The file beside the store that keeps the arrays of this SHA-256.
 
     Raises:
         DataError: the arrays were given from Python, and there is no store.
@@ -50,14 +51,14 @@ def data_settings(
             **own,
         )
     if isinstance(dataset, ArraysFile):
-        if not dataset.arrays.startswith(KEPT):
+        if not dataset.is_kept:
             return DataSettings("arrays", path=_place(root, dataset.arrays), **own)
         if kept is None:
             raise DataError(
                 "the arrays of this search space were given from Python and lie beside its store"
             )
-        path = kept / f"{dataset.arrays.removeprefix(KEPT)}.npz"
-        return DataSettings("arrays", path=str(path), **own)
+        sha256 = dataset.arrays.removeprefix(KEPT)
+        return DataSettings("arrays", path=str(kept(sha256)), sha256=sha256, **own)
     return DataSettings(
         "table",
         path=_place(root, dataset.table),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.codec import pack_labels
+from sweep.data.arrays import GivenArrays
 from sweep.data.holding_out import hold_out, size_of
 from sweep.data.parts import Part, Pool
 from sweep.data.sources import SOURCES, open_source
@@ -78,14 +79,14 @@ def read_pool(settings: DataSettings) -> Pool:
     return open_source(settings).pool()
 
 
-def load_training_data(settings: DataSettings) -> TrainingData:
-    """Read a data set's training pool and split it.
+def load_training_data(settings: DataSettings, given: GivenArrays | None = None) -> TrainingData:
+    """Read a data set's training pool, or that of the given arrays, and split it.
 
     The split depends only on its seed, the sizes and, for own data, the labels, so that all trials
     of a study see the same one on any machine. Raises `DataError` if the data set is missing or
     damaged, or if a split is left without examples.
     """
-    return split_pool(settings, read_pool(settings))
+    return split_pool(settings, open_source(settings, given).pool())
 
 
 def split_pool(settings: DataSettings, pool: Pool) -> TrainingData:

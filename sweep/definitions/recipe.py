@@ -50,6 +50,12 @@ class Recipe:
         minimum=0.0,
         maximum=0.9,
     )
+    class_weights: str = choice(
+        "balanced weights each training example by N / (C n): N examples, C classes, n examples of "
+        "its class. Validation is not weighted.",
+        "none",
+        ("none", "balanced"),
+    )
 
 
 def idle_in_recipe(params: Params) -> frozenset[str]:

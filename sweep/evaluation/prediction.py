@@ -1,18 +1,21 @@
-"""`predict`: classify image files with the chosen network of a study."""
+"""`predict`: classify pictures, rows of tables, or arrays with the chosen network of a study."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sweep.data import TrainingData
 from sweep.data.pictures import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
+from sweep.evaluation.reading import files_below, read_rows
 from sweep.records import StudyRecord, chosen_run
 from sweep.runner.argument_rules import read_argument
 from sweep.store import Store
@@ -22,13 +25,15 @@ __all__ = ["Prediction", "predict"]
 
 _DARK = 1 / 3  # of white
 _COMMON = 0.95  # share of the training images
+_PICTURES = 256  # that are decoded before the network sees them
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A network's prediction for an image.
+    """A network's prediction for one example.
 
     Attributes:
+        row: Of a table or of arrays, counted from 0 in its file; None for a picture.
         class_name: The most probable class.
         probability: Its probability, 0 to 1.
         probabilities: Of all classes, by name.
@@ -38,6 +43,7 @@ class Prediction:
     """
 
     file: str
+    row: int | None
     class_name: str
     probability: float
     probabilities: dict[str, float]
@@ -48,64 +54,102 @@ class Prediction:
 
 def predict(
     study: str,
-    images: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     *,
     storage: str | os.PathLike[str] = DEFAULT_STORAGE,
     trial: int | None = None,
     invert: bool | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> list[Prediction]:
-    """Classify image files with the chosen network of a study.
+    """Classify files with the chosen network of a study.
 
     The chosen network is the best trial's or, once the study is confirmed, that of the winner's
     run with the best validation metric. The test split has no part in it.
 
     Args:
         study: Name of the study.
-        images: Image files, centred as in MNIST. They are resized to the data set's images, and
-            made grey where those are.
+        inputs: Of the kind that the study was made with. Pictures, or folders of them, are resized
+            to the data set's images, and made grey where those are. Tables are CSV or Parquet files
+            with the columns of the study's own; the target may be missing and is ignored, like any
+            other column that the network does not use. Arrays are .npy files, or the `x` of .npz
+            files, in the data set's scale.
         storage: `sqlite:///` and a path, or a `Path`.
         trial: Use the network of this trial instead.
-        invert: Whether to exchange bright and dark. If None, an image is inverted if its ground, as
-            its border shows it, is bright and that of the training images is dark, or the reverse.
+        invert: Whether to exchange bright and dark in pictures. If None, a grey one is inverted if
+            its ground, as its border shows it, is bright and that of the training images is dark,
+            or the reverse.
         data_dir: Folder of local data sets, for the normalisation; `$SWEEP_DATA_DIR` or `data/` if
             None.
 
+    Returns:
+        A prediction for each picture and row, in order.
+
     Raises:
-        InputError: there is no such study or trial, or a file is no image.
+        InputError: there is no such study or trial, or a file is not of that kind.
         StoreError: the network's weights are not kept.
-        DataError: the data set is missing, damaged, or not the study's own.
+        DataError: the data set is missing, damaged, or not the study's own; a table lacks a column.
     """
-    study, files = read_argument("study", study), read_argument("images", images)
+    study, paths = read_argument("study", study), read_argument("inputs", inputs)
     url = read_argument("storage", storage)
     trial = None if trial is None else read_argument("trial", trial)
     invert = None if invert is None else read_argument("invert", invert)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
-    if not files:
-        raise InputError("nothing to predict: name at least one image file")
+    if not paths:
+        raise InputError("nothing to predict: name at least one file")
     store = Store(url, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
-    spec = record.data.spec
-    if spec.kind != "image":
-        raise InputError(f"study {record.name!r} was made with a table, and only images are read")
-    pictures = np.stack([read_picture(file, spec.input_shape) for file in files])
     (model,), data = load_networks(store, record, [number], data_dir)
-    scaled, inverted = _as_trained(pictures, data.train.inputs, invert)
-    logits = compute_logits(model, scaled, data)
+    names = data.spec.class_names
     return [
         Prediction(
-            file=os.fspath(file),
-            class_name=spec.class_names[int(row.argmax())],
-            probability=float(row.max()),
-            probabilities=dict(zip(spec.class_names, row.tolist(), strict=True)),
+            file=batch.files[place],
+            row=batch.rows[place],
+            class_name=names[int(probabilities.argmax())],
+            probability=float(probabilities.max()),
+            probabilities=dict(zip(names, probabilities.tolist(), strict=True)),
             study=record.name,
             trial=number,
-            inverted=bool(was_inverted),
+            inverted=bool(batch.inverted[place]),
         )
-        for file, row, was_inverted in zip(
-            files, logits.to(torch.float64).softmax(1), inverted, strict=True
+        for batch in _batches(paths, data, invert)
+        for place, probabilities in enumerate(
+            compute_logits(model, batch.inputs, data).to(torch.float64).softmax(1)
         )
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Inputs as a network takes them, and where each of them is from."""
+
+    inputs: NDArray[Any]
+    files: Sequence[str]
+    rows: Sequence[int | None]
+    inverted: Sequence[bool] | NDArray[np.bool_]
+
+
+def _batches(paths: Sequence[str], data: TrainingData, invert: bool | None) -> Iterator[_Batch]:
+    """What the files hold, in their order; a few hundred pictures at once."""
+    look = None
+    pictures: list[str] = []
+    files = list(files_below(paths))
+    for position, file in enumerate(files):
+        rows = read_rows(file, data)
+        if rows is None:
+            pictures.append(file)
+        elif invert is not None:
+            raise InputError(f"invert is for pictures; {file!r} is none: leave it out")
+        if pictures and (
+            rows is not None or len(pictures) == _PICTURES or position == len(files) - 1
+        ):
+            look = look or _Look.of(data.train.inputs)
+            decoded = np.stack([read_picture(each, data.spec.input_shape) for each in pictures])
+            scaled, inverted = _as_trained(decoded, look, invert)
+            yield _Batch(scaled, pictures, [None] * len(pictures), inverted)
+            pictures = []
+        if rows is not None:
+            count = len(rows)
+            yield _Batch(rows, [file] * count, range(count), [False] * count)
 
 
 def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[StudyRecord, int]:
@@ -124,17 +168,34 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     return record, record.best.number
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The highest value of the training images (16 in digits, 255 elsewhere), and their grounds.
+
+    These are brightnesses from 0 to 1, shape (N,); None for images in colour, which have no strokes
+    that could be dark or bright.
+    """
+
+    brightest: int
+    grounds: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, trained: NDArray[np.uint8]) -> _Look:
+        """That of images of shape (N, C, H, W)."""
+        brightest = int(trained.max())
+        return cls(brightest, _grounds(trained) / brightest if trained.shape[1] == 1 else None)
+
+
 def _as_trained(
-    pictures: NDArray[np.uint8], trained: NDArray[np.uint8], invert: bool | None
+    pictures: NDArray[np.uint8], look: _Look, invert: bool | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Pictures with the training images' ground and range, and which of them were inverted."""
-    brightest = trained.max()  # 16 in digits, 255 elsewhere
-    if invert is None:
-        inverted = _have_other_ground(_grounds(pictures) / 255, _grounds(trained) / brightest)
+    if invert is not None or look.grounds is None:
+        inverted = np.full(len(pictures), bool(invert))
     else:
-        inverted = np.full(len(pictures), invert)
+        inverted = _have_other_ground(_grounds(pictures) / 255, look.grounds)
     bright = np.where(inverted[:, None, None, None], 255 - pictures, pictures)
-    return np.rint(bright * (brightest / 255)).astype(np.uint8), inverted
+    return np.rint(bright * (look.brightest / 255)).astype(np.uint8), inverted
 
 
 def _have_other_ground(

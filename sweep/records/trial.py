@@ -61,6 +61,7 @@ class DataSettings:
         target: A table's column of classes.
         test_path: A table's test part; empty if it has none.
         group: A table's column whose rows of one value stay in one split; empty for none.
+        sha256: Of the arrays that Python gave, which the file must hold; empty for other data.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class DataSettings:
     target: str = ""
     test_path: str = ""
     group: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ class EpochMetrics:
 
     Attributes:
         epoch: From 1.
-        values: By name. `train_loss` (the mean of what the epoch's steps minimised, in nats) and
+        values: By name. `train_loss` (the mean of what the epoch's steps minimised, in nats, with
+            the recipe's label smoothing and class weights) and
             `train_accuracy` are measured during training, with dropout; each name of
             `sweep.definitions.OBJECTIVES` on the validation split after the epoch.
         learning_rate: At the epoch's last step.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.records import ConfusionMatrix
+from sweep.records import ConfusionMatrix, TestReading
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import (
+    Baseline,
     Interval,
+    baseline,
     num_validation_images,
     optimism_interval,
     reading_interval,
@@ -20,7 +22,7 @@ from sweep.reporting.statistics import (
 from sweep.reporting.tables import TrialRow, trial_row
 from sweep.words import metric_words, percent_or_number
 
-__all__ = ["Answer", "Promise", "answer"]
+__all__ = ["Answer", "ClassAverage", "Promise", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ class Promise:
     promised: str
     kept: str
     difference: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAverage:
+    """A metric of the test split that counts all classes alike, with its 95% interval."""
+
+    metric: str
+    value: float
     interval: Interval | None
 
 
@@ -56,6 +67,9 @@ class Answer:
         test_errors: Number of misclassified test examples.
         test_accuracy_interval: 95%, Wilson.
         test_loss: Mean cross-entropy in nats.
+        baseline: What always saying the commonest class gets; None if the classes are unknown.
+        class_averages: Balanced accuracy and macro F1 on the test split, without the metric that
+            the study ranks by; empty unless the classes are unbalanced.
         promises: The optimism of the search, then of validation, as far as each is known.
     """
 
@@ -74,6 +88,8 @@ class Answer:
     test_accuracy_interval: Interval | None
     test_loss: float | None
     test_confusion_matrix: ConfusionMatrix | None
+    baseline: Baseline | None
+    class_averages: tuple[ClassAverage, ...]
     promises: tuple[Promise, ...]
 
 
@@ -86,6 +102,7 @@ def answer(study: Reported) -> Answer | None:
     network = trial_row(record, space, trial)
     metric = unsplit_metric(record)
     tested = reading if reading is not None and reading.num_images else None
+    lowest = baseline(record, tested)
     correct, total = (tested.num_correct, tested.num_images) if tested else (0, 0)
     return Answer(
         trial=trial_row(record, space, study.chosen),
@@ -103,7 +120,19 @@ def answer(study: Reported) -> Answer | None:
         test_accuracy_interval=wilson_interval(correct, total) if tested else None,
         test_loss=tested.loss if tested else None,
         test_confusion_matrix=tested.confusion_matrix if tested else None,
+        baseline=lowest,
+        class_averages=_class_averages(tested, metric) if lowest and lowest.is_unbalanced else (),
         promises=(*_optimism_of_search(study), *_optimism_of_validation(study)),
+    )
+
+
+def _class_averages(reading: TestReading | None, shown: str) -> tuple[ClassAverage, ...]:
+    if reading is None:
+        return ()
+    return tuple(
+        ClassAverage(f"test_{metric}", value, reading_interval(reading, metric))
+        for metric in ("balanced_accuracy", "f1_macro")
+        if metric != shown and (value := reading_value(reading, metric)) is not None
     )
 
 

@@ -22,6 +22,7 @@ def study_document(found: Findings) -> dict[str, Any]:
         {
             "state": record.state,
             "dataset": space.dataset.title,
+            "data": found.data,
             "objective": record.objective,
             "budget": {"trials": record.num_trials, "timeout_seconds": record.timeout_seconds},
             "sampler": space.sampler.type,
@@ -116,12 +117,14 @@ def _leaderboard_row(row: LeaderboardRow) -> dict[str, Any]:
 
 def _mistakes(found: Findings) -> list[dict[str, Any]]:
     names, reading = found.class_names, found.study.reading
+    columns = reading.columns if reading else ()
     return [
         {
             "index": mistake.index,
             "true": names[mistake.true],
             "predicted": names[mistake.predicted],
             "confidence": mistake.confidence,
+            **({"row": dict(zip(columns, mistake.row, strict=True))} if columns else {}),
         }
         for mistake in (reading.mistakes if reading else ())
     ]

@@ -23,12 +23,13 @@ from sweep.reporting.statistics import (
     importances,
     validation_matrix,
 )
+from sweep.space import ArraysFile
 from sweep.words import DEFAULT_STORAGE, command_words
 
 __all__ = ["Findings", "Opening", "Ties", "findings"]
 
 _SHOWN_MATRICES = 4
-_MAX_CLASSES = 60  # in a matrix of more nobody finds a cell; the tables name what is confused
+_MAX_CLASSES = 120  # in a matrix of more nobody finds a cell; the tables name what is confused
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Findings:
 
     study: Reported
     notes: tuple[str, ...]
+    data: tables.DataSummary
     answer: Answer | None
     commands: dict[str, str]
     counts: tables.Counts
@@ -112,8 +114,9 @@ def findings(
     return Findings(
         study=study,
         notes=tuple(notes),
+        data=tables.data_summary(record, reading),
         answer=found,
-        commands=_commands(record, found, storage) if found else {},
+        commands=_commands(study, found, storage) if found else {},
         counts=tables.counts(record),
         confirmation_counts=tables.counts(study.runs) if study.runs else None,
         ties=_ties(record, comparisons),
@@ -134,15 +137,21 @@ def findings(
     )
 
 
-def _commands(record: StudyRecord, found: Answer, storage: str) -> dict[str, str]:
+def _commands(study: Reported, found: Answer, storage: str) -> dict[str, str]:
+    record = study.record
     home, number = found.network_study, found.network.number
-    commands = {
+    return {
         "confirm": command_words("confirm", record.name, storage),
         "reproduce": command_words("reproduce", home, storage, str(number)),
+        "use": command_words("predict", home, storage, f"{_inputs(study)} --trial {number}"),
     }
-    if record.data.spec.kind == "image":
-        commands["use"] = command_words("predict", home, storage, f"IMAGE.png --trial {number}")
-    return commands
+
+
+def _inputs(study: Reported) -> str:
+    """What the study's networks classify, as an argument of a command."""
+    if isinstance(study.space.dataset, ArraysFile):
+        return "INPUTS.npy"
+    return "IMAGE.png" if study.record.data.spec.kind == "image" else "ROWS.csv"
 
 
 def _ties(record: StudyRecord, comparisons: Mapping[int, Comparison]) -> Ties:

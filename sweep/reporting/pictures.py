@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["comparison_pictures", "study_pictures", "thumbnails"]
 
 
+_TINY = 64  # pixels of a side: the page shows it larger than it is
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A figure before it is rendered: its kind, which names its file, and its `Picture`'s texts."""
@@ -90,6 +93,7 @@ def thumbnails(record: StudyRecord, reading: TestReading | None) -> tuple[Thumbn
     return tuple(
         Thumbnail(
             png=figures.image_png(mistake.image, reading.image_shape, brightest=brightest),
+            is_tiny=max(reading.image_shape[1:]) <= _TINY,
             true=names[mistake.true],
             predicted=names[mistake.predicted],
             confidence=mistake.confidence,

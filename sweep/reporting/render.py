@@ -39,9 +39,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A misclassified image as a PNG file."""
+    """A misclassified image as a PNG file; a tiny one is enlarged with sharp pixels."""
 
     png: bytes
+    is_tiny: bool
     true: str
     predicted: str
     confidence: float

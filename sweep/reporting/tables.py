@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.definitions import OBJECTIVES, Scalar
-from sweep.records import ConfusionMatrix, StudyRecord, TrialRecord, TrialState
+from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialRecord, TrialState
 from sweep.reporting.statistics import (
     Comparison,
     Interval,
@@ -21,12 +21,14 @@ __all__ = [
     "FLAT",
     "Confusion",
     "Counts",
+    "DataSummary",
     "LeaderboardRow",
     "Provenance",
     "TrialRow",
     "class_names",
     "confusions",
     "counts",
+    "data_summary",
     "leaderboard",
     "provenance",
     "trial_row",
@@ -116,6 +118,28 @@ class Confusion:
     predicted: str
     count: int
     num_true: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """Form and size of the data.
+
+    Attributes:
+        kind: `image` or `table`.
+        input_shape: Of one example, as a network takes it.
+        num_in_training: Test examples whose inputs also stand in the training pool; None if the
+            test split was not read or they were not counted.
+        notes: What was left out or converted, a sentence each.
+    """
+
+    kind: str
+    input_shape: tuple[int, ...]
+    num_classes: int
+    num_train: int | None
+    num_validation: int | None
+    num_test: int
+    num_in_training: int | None
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +257,21 @@ def confusions(names: Sequence[str], matrix: ConfusionMatrix) -> tuple[Confusion
         if true != predicted and count
     ]
     return tuple(sorted(found, key=lambda confusion: -confusion.count)[:_MAX_CONFUSIONS])
+
+
+def data_summary(record: StudyRecord, reading: TestReading | None) -> DataSummary:
+    """Form and size of a study's data."""
+    spec, num_validation = record.data.spec, num_validation_images(record)
+    return DataSummary(
+        kind=spec.kind,
+        input_shape=spec.input_shape,
+        num_classes=spec.num_classes,
+        num_train=None if num_validation is None else spec.num_pool - num_validation,
+        num_validation=num_validation,
+        num_test=spec.num_test,
+        num_in_training=reading.num_in_training if reading else None,
+        notes=record.data.notes,
+    )
 
 
 def provenance(record: StudyRecord, space: SearchSpace) -> Provenance:

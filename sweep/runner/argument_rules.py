@@ -134,6 +134,12 @@ def _function(value: Any) -> Any:
     return value
 
 
+def _arrays(value: Any) -> Any:
+    from sweep.data.arrays import read_given
+
+    return read_given(value)
+
+
 def _executor(value: Any) -> Any:
     if not isinstance(value, str) and not callable(value):
         raise _wrong("processes, inline, or a function that makes a launcher", value)
@@ -145,11 +151,12 @@ _MOST_AT_ONCE = 1024  # a process or thread each; more are a slip of the keyboar
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "checkpoint_every": _seconds,
+    "data": _arrays,
     "data_dir": _path,
     "device": _text,
     "engine": _one_of("auto", *ENGINE_NAMES),
     "executor": _executor,
-    "images": _list_of(_path, (str, os.PathLike), "a path or several"),
+    "inputs": _list_of(_path, (str, os.PathLike), "a path or several"),
     "invert": _flag,
     "keep_weights": _count(1, _MOST),
     "lanes": _count(1, _MOST_AT_ONCE, or_auto=True),

@@ -18,7 +18,9 @@ __all__ = ["Deletion", "delete", "plan_deletion"]
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What is deleted: studies, by name with their numbers of trials, and their folders' files.
+    """What is deleted: studies, by name with their numbers of trials, and their files.
+
+    Arrays from Python are among these if no other study uses them.
 
     A number is None if the study cannot be read; what confirms it stays then, as nothing ties them.
     A copy that Optuna made has no folder: what lies under its name is not its own.
@@ -85,7 +87,7 @@ def plan_deletion(store: Store, study: str) -> Deletion:
         )
     folders = () if is_copy else tuple(store.trials(name).folder for name in studies)
     files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return Deletion(studies, folders, tuple(files))
+    return Deletion(studies, folders, (*files, *store.data_files(studies)))
 
 
 def _is_confirmed(store: Store, search: str) -> bool:

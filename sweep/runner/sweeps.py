@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
+from sweep.data.arrays import GivenArrays
 from sweep.errors import (
     DataError,
     ForeignStudyError,
@@ -21,7 +22,13 @@ from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
 from sweep.runner.workers import Workers, choose_workers, prepare_workers
-from sweep.space import SearchSpace, load_space, override_space, stored_space
+from sweep.space import (
+    SearchSpace,
+    load_space,
+    load_space_of_arrays,
+    override_space,
+    stored_space,
+)
 from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
 from sweep.words import DEFAULT_STORAGE, command_words, counted
@@ -35,6 +42,7 @@ _DAMAGE = (LookupError, AssertionError, TypeError, ValueError)
 def run(
     space: SearchSpace | str | os.PathLike[str] | Mapping[str, Any],
     *,
+    data: Any = None,
     study: str | None = None,
     seed: int | None = None,
     **options: Unpack[StudyOptions],
@@ -45,6 +53,12 @@ def run(
 
     Args:
         space: A search space, the path of its YAML file, or the file's content as a mapping.
+        data: Arrays, in place of the space's data set, which may be left out; its `validation`,
+            `test` and `split_seed` stay. `(x, y)`, `(x_train, y_train, x_test, y_test)`, or a
+            mapping with such names, perhaps with `x_validation` and `y_validation`. Each is an
+            array of NumPy or PyTorch, a list, or a `DataFrame` or `Series`: x holds rows of shape
+            (N, D), or images of shape (N, H, W), (N, H, W, C) or (N, C, H, W), and y whole numbers,
+            text or booleans. The store keeps them beside it: other calls need only the store.
         study: Name of the study, in place of the space's.
         seed: The study's seed, in place of the sampler's.
         **options: See `help(sweep.StudyOptions)`, `help(sweep.WorkOptions)` and
@@ -58,12 +72,16 @@ def run(
     whole = complete_options("run", StudyOptions, options)
     study = None if study is None else read_argument("study", study)
     seed = None if seed is None else read_argument("seed", seed)
+    given = None if data is None else read_argument("data", data)
     with ctrl_c_interrupts("run the search again: a study that was begun continues"):
-        if not isinstance(space, SearchSpace):
+        if given is not None:
+            space = load_space_of_arrays(space, given.sha256)
+        elif not isinstance(space, SearchSpace):
             space = load_space(space)
         space = override_space(space, name=study, seed=seed, trials=whole["trials"])
         store = Store(str(whole["storage"]), to_write=True)
-        return Request(name=space.name, store=store, options=whole, space=space).carry_out()
+        request = Request(name=space.name, store=store, options=whole, space=space, given=given)
+        return request.carry_out()
 
 
 def resume(
@@ -113,6 +131,7 @@ class Request:
 
     Attributes:
         space: The study's search space; None for the recorded one.
+        given: The study's data, if they come from Python.
         confirms: What a new study confirms.
         workers: Choices that a new study takes over.
         holding: Locks what must not change until a new study is in the store.
@@ -123,6 +142,7 @@ class Request:
     options: StudyOptions
     space: SearchSpace | None = None
     retry_failed: bool = False
+    given: GivenArrays | None = None
     confirms: Confirms | None = None
     workers: WorkerChoices | None = None
     holding: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -170,7 +190,8 @@ class Request:
                 storage = store.storage
                 if store.has_study(name):
                     return None
-                with store.transaction():  # it is made whole or not at all
+                # It is made whole or not at all, and only once its data are there.
+                with store.keeping(self.given), store.transaction():
                     session = StudySession(
                         storage, name, space, (), num_orders=_num_orders(self.confirms)
                     )
@@ -179,6 +200,9 @@ class Request:
                     record = StoredStudy(space.to_json(), workers.data, self.confirms)
                     store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
+                if self.confirms is None:  # a confirmation's search has said them
+                    for note in workers.data.notes:
+                        self.options["on_event"](Notice(note))
                 _, unused = store.read_confirmation(study)
                 if unused is not None:
                     self.options["on_event"](Notice(unused))
@@ -199,7 +223,8 @@ class Request:
             with self._prepare(space, study.workers, is_new=False) as workers:
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
-                with store.transaction():  # it continues whole or not at all
+                # It continues whole or not at all.
+                with store.keeping(self.given), store.transaction():
                     orders = _num_orders(study.confirms)
                     session = StudySession(store.storage, name, space, trials, num_orders=orders)
                     for trial in again:
@@ -227,6 +252,7 @@ class Request:
             is_new=is_new,
             save_every=cast(float, self.options["checkpoint_every"]),
             time_limit=self._limit("trial_time_limit", space),
+            given=self.given,
         )
 
     def _space_of(self, study: StudyRecord) -> tuple[SearchSpace, int | None]:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from sweep.data import data_settings, load_training_data
+from sweep.data.arrays import GivenArrays
 from sweep.definitions import FAMILIES
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
@@ -52,11 +53,12 @@ def prepare_workers(
     is_new: bool = True,
     save_every: float | None = None,
     time_limit: float | None = None,
+    given: GivenArrays | None = None,
 ) -> Iterator[Workers]:
     """Check all that workers need, and read the data; at the end, end what was started.
 
     The first arguments are those of `choose_workers`. A trial is saved every `save_every` seconds
-    (None: never) and may take `time_limit` seconds.
+    (None: never) and may take `time_limit` seconds. `given` are the data, before a file keeps them.
 
     Raises:
         InputError: an option, or what is recorded, cannot be met.
@@ -67,16 +69,17 @@ def prepare_workers(
     choices, placements = choose_workers(options, space, recorded, is_new=is_new)
     # The launcher gets ready while the data are read.
     with closing(_launcher(options["executor"])) as launcher:
-        data = data_settings(space.dataset, options["data_dir"], store.kept_data)
-        facts = read_data(data)
+        kept = store.kept_data if given is None else store.data_file
+        data = data_settings(space.dataset, options["data_dir"], kept)
+        facts = read_data(data, given)
         settings = worker_settings(space, choices, placements, data, facts.spec)
         with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
             yield Workers(choices, pool, facts)
 
 
-def read_data(settings: DataSettings) -> DataFacts:
+def read_data(settings: DataSettings, given: GivenArrays | None = None) -> DataFacts:
     """Facts about the training data; the driver does not keep the examples."""
-    return load_training_data(settings).facts
+    return load_training_data(settings, given).facts
 
 
 def choose_workers(

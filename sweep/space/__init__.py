@@ -18,7 +18,7 @@ from sweep.space.domains import (
     is_stepped,
     nearest_step,
 )
-from sweep.space.loading import load_space, override_space, stored_space
+from sweep.space.loading import load_space, load_space_of_arrays, override_space, stored_space
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import (
     SearchSpace,
@@ -47,6 +47,7 @@ __all__ = [
     "effective_parameters",
     "is_stepped",
     "load_space",
+    "load_space_of_arrays",
     "nearest_step",
     "override_space",
     "search_space_schema",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,7 @@ DATASET_FORMS = {
 }
 """The key that tells a form of the section, and the form's tag, which is no key of the file."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_PIXELS = 4096  # of a side: larger images are not for small networks
 
 
@@ -163,10 +165,20 @@ class ImageFolder(OwnData):
         return self.folder
 
 
+def _read_arrays(value: Any) -> Any:
+    is_kept = isinstance(value, str) and value.startswith(KEPT)
+    if is_kept and not _SHA256.fullmatch(value.removeprefix(KEPT)):
+        raise ValueError(
+            f"must be a file, or {KEPT} and the 64 digits of arrays that a store keeps; found "
+            f"{shorten(repr(value))}"
+        )
+    return value
+
+
 class ArraysFile(OwnData):
     """NumPy arrays in one file."""
 
-    arrays: Text = Field(
+    arrays: Annotated[Text, BeforeValidator(_read_arrays)] = Field(
         min_length=1,
         description="An .npz file with x and y, or x_train, y_train, x_test and y_test, and "
         "perhaps x_validation and y_validation.",
@@ -175,7 +187,12 @@ class ArraysFile(OwnData):
     @property
     def title(self) -> str:
         """What the data set is called: its path, as written."""
-        return "arrays from Python" if self.arrays.startswith(KEPT) else self.arrays
+        return "arrays from Python" if self.is_kept else self.arrays
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether Python gave the arrays, which the store keeps beside it."""
+        return self.arrays.startswith(KEPT)
 
 
 class TableFile(OwnData):
@@ -212,6 +229,6 @@ Dataset = Annotated[
     | Annotated[ArraysFile, Tag(DATASET_FORMS["arrays"])]
     | Annotated[TableFile, Tag(DATASET_FORMS["table"])],
     Discriminator(_form),
-    named("name", BuiltIn, DATASETS),
+    named("name", DatasetSpec, DATASETS),
 ]
 """The section's type."""

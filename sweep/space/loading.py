@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,17 +16,31 @@ from sweep.errors import InputError, SearchSpaceError, StoreError
 from sweep.records import StudyRecord
 from sweep.space import rules
 from sweep.space.base import MAX_DIGITS, text_number
-from sweep.space.datasets import OwnData
+from sweep.space.datasets import (
+    KEPT,
+    ArraysFile,
+    BuiltIn,
+    ImageFolder,
+    OwnData,
+    TableFile,
+)
 from sweep.space.error_messages import dotted, file_path, translate
 from sweep.space.python_reader import read_mapping
 from sweep.space.search_space import SearchSpace, space_type
 from sweep.space.yaml_reader import Document, Path, Position, read_yaml
 
-__all__ = ["load_space", "override_space", "stored_space"]
+__all__ = ["load_space", "load_space_of_arrays", "override_space", "stored_space"]
 
 MAX_BYTES = 256 * 1024
 _MAX_PROBLEMS = 100
 _MAX_MESSAGE = 1000
+_SPLIT_KEYS = ("validation", "test", "split_seed")
+_SOURCE_KEYS = {
+    key
+    for form in (BuiltIn, ImageFolder, ArraysFile, TableFile)
+    for key in form.model_fields
+    if key not in _SPLIT_KEYS
+}
 _DEFAULT_MODEL = SearchSpace.model_fields["model"].default
 # What stands for a part that is needed and malformed.
 _PLACEHOLDERS = {"name": "x", "dataset": next(iter(DATASETS))}
@@ -44,8 +59,15 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
         SearchSpaceError: the search space is invalid; the error lists every problem with
             `file:line:column`, the rule and the value found.
     """
+    return _load(source)
+
+
+def _load(
+    source: str | os.PathLike[str] | Mapping[str, Any], sha256: str | None = None
+) -> SearchSpace:
     if isinstance(source, Mapping):
-        return _placed(_validate(read_mapping(source), name=None), pathlib.Path())
+        document = read_mapping(source)
+        return _placed(_validate(document, None, sha256), pathlib.Path())
     if not isinstance(source, str | os.PathLike):
         found = type(source).__name__
         raise InputError(f"a search space is the path of a file or a mapping; found type {found}")
@@ -62,13 +84,44 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
         raise SearchSpaceError(
             [f"{path}:1:1: a search space may have at most {limit} KiB; found {found} KiB"]
         )
-    return _placed(_validate(read_yaml(text), name=str(path)), path.parent)
+    return _placed(_validate(read_yaml(text), str(path), sha256), path.parent)
+
+
+def load_space_of_arrays(
+    source: SearchSpace | str | os.PathLike[str] | Mapping[str, Any], sha256: str
+) -> SearchSpace:
+    """A search space for the arrays of this SHA-256, whatever data it names, or none.
+
+    Its `validation`, `test` and `split_seed` stay. Raises what `load_space` raises.
+    """
+    if isinstance(source, SearchSpace):
+        dataset = source.dataset
+        split = {key: getattr(dataset, key, None) for key in _SPLIT_KEYS}
+        arrays = ArraysFile(arrays=KEPT + sha256, **split)
+        return source.model_copy(update={"dataset": arrays})
+    return _load(source, sha256)
+
+
+def _with_arrays(document: Document, sha256: str) -> Document:
+    """The document, in which the arrays take the place of a data set."""
+    data = document.data
+    if not isinstance(data, Mapping):
+        return document
+    section = data.get("dataset")
+    if section is None or isinstance(section, str):
+        section = {}
+    if isinstance(section, Mapping):
+        kept = {key: value for key, value in section.items() if key not in _SOURCE_KEYS}
+        section = {"arrays": KEPT + sha256, **kept}
+    return replace(document, data={**data, "dataset": section})
 
 
 def _placed(space: SearchSpace, folder: pathlib.Path) -> SearchSpace:
     """The space, whose own data lie in this folder unless it says otherwise."""
     dataset = space.dataset
     if not isinstance(dataset, OwnData) or dataset.relative_to is not None:
+        return space
+    if isinstance(dataset, ArraysFile) and dataset.is_kept:
         return space
     placed = dataset.model_copy(update={"relative_to": os.path.abspath(folder)})  # noqa: PTH100
     return space.model_copy(update={"dataset": placed})
@@ -106,7 +159,9 @@ def override_space(
     return space if whole == space.to_json() else load_space(whole)
 
 
-def _validate(document: Document, name: str | None) -> SearchSpace:
+def _validate(document: Document, name: str | None, sha256: str | None) -> SearchSpace:
+    if sha256 is not None:
+        document = _with_arrays(document, sha256)
     found = set(document.problems)
     space = None
     if document.data is not None or not found:

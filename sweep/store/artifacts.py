@@ -12,10 +12,12 @@ import itertools
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
+from secrets import token_hex
+from typing import IO
 
 from sweep.errors import StoreError
 
@@ -27,7 +29,6 @@ __all__ = [
     "delete_files",
     "delete_folder",
     "is_link",
-    "kept_data_folder",
     "open_plain_file",
     "read_file",
     "read_plain_file",
@@ -36,6 +37,7 @@ __all__ = [
     "weights_files",
     "write_file",
     "write_plain_file",
+    "write_shared_file",
 ]
 
 # Windows lacks the first two, other systems the third.
@@ -68,11 +70,6 @@ def artifacts_folder(database: Path, study: str) -> Path:
             f"{str(folder.parent)!r}, instead"
         )
     return folder
-
-
-def kept_data_folder(database: Path) -> Path:
-    """The folder of the arrays that Python gave; no study's name starts with a dot."""
-    return artifacts_root(database) / ".data"
 
 
 def is_link(path: Path) -> bool:
@@ -111,10 +108,18 @@ def stray_files(folder: Path) -> Iterator[Path]:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file atomically; on disk, name and all, on return, and gone after an `OSError`."""
-    temporary = path.with_suffix(".tmp")
+    _write_by(path, path.with_suffix(".tmp"), lambda file: file.write(content))
+
+
+def write_shared_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Likewise by a function, where several processes may write equal files at the same time."""
+    _write_by(path, path.with_name(f"{path.stem}-{token_hex(8)}.tmp"), write)
+
+
+def _write_by(path: Path, temporary: Path, write: Callable[[IO[bytes]], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write_plain_file(temporary, content)
+        _write_plain(temporary, write)
         temporary.replace(path)
     except OSError:
         with suppress(OSError):
@@ -125,10 +130,14 @@ def write_file(path: Path, content: bytes) -> None:
 
 def write_plain_file(path: Path, content: bytes) -> None:
     """Replace a file without following a link."""
+    _write_plain(path, lambda file: file.write(content))
+
+
+def _write_plain(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     path.unlink(missing_ok=True)  # removes a link itself, not its target
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
-        file.write(content)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
 

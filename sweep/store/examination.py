@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sweep.data.arrays import has_content
 from sweep.data.cache import CacheState, cache_state
 from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import StudyRecord, StudyState, TrialState
-from sweep.store import artifacts
+from sweep.store import artifacts, kept_data
 from sweep.store.database_file import (
     OPTUNA_TABLES,
     SQLITE_HEADER,
@@ -34,7 +35,7 @@ from sweep.store.store import Store
 from sweep.store.trials import Trials
 from sweep.words import command_words, foreign_words
 
-__all__ = ["Examination", "Finding", "StudyExamination", "examine"]
+__all__ = ["Examination", "Finding", "KeptData", "StudyExamination", "examine"]
 
 _MAX_DAMAGE = 10
 _WEIGHTS_ADVICE = (
@@ -69,6 +70,15 @@ class StudyExamination:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptData:
+    """Arrays that Python gave, and the studies that use them."""
+
+    sha256: str
+    num_bytes: int
+    studies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Examination:
     """A store.
 
@@ -76,6 +86,7 @@ class Examination:
         integrity: What SQLite's integrity check found; empty if it passed.
         schema: The version of Optuna's tables, or None if it cannot be read.
         studies: By name.
+        kept_data: In the folder beside the store.
         findings: Damage first.
         cache: Of decoded images; all stores of this machine share it.
     """
@@ -85,6 +96,7 @@ class Examination:
     integrity: tuple[str, ...] = ()
     schema: str | None = None
     studies: tuple[StudyExamination, ...] = ()
+    kept_data: tuple[KeptData, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -107,6 +119,7 @@ def examine(url: str) -> Examination:
         tuple(examiner.integrity),
         examiner.schema,
         tuple(examiner.studies),
+        tuple(examiner.kept_data),
         tuple(findings),
     )
 
@@ -121,6 +134,7 @@ class _Examiner:
         self.integrity: list[str] = []
         self.schema: str | None = None
         self.studies: list[StudyExamination] = []
+        self.kept_data: list[KeptData] = []
 
     def examine(self) -> Iterator[Finding]:
         header = read_header(self.path)
@@ -202,14 +216,45 @@ class _Examiner:
         for name in names:
             for finding in self._examine_study(store, name):
                 yield replace(finding, study=name)
+        root = artifacts.artifacts_root(self._file)
+        yield from self._examine_kept_data(store, root)
         if self.integrity:
             return  # a folder may belong to a study that cannot be read
-        folders, problems = _listed(artifacts.artifacts_root(self._file))
+        folders, problems = _listed(root)
+        own = {*names, kept_data.data_folder(root).name}
         for folder in folders:
-            if folder.name not in names and (folder.is_dir() or artifacts.is_link(folder)):
+            if folder.name not in own and (folder.is_dir() or artifacts.is_link(folder)):
                 yield Finding(
                     f"the folder {str(folder)!r} belongs to no study of this store",
                     "delete it if nothing in it is needed",
+                )
+        yield from problems
+
+    def _examine_kept_data(self, store: Store, root: Path) -> Iterator[Finding]:
+        """Arrays from Python: missing or damaged ones, and those that no study uses."""
+        readable = [study.name for study in self.studies if study.state is not None]
+        uses = {name: store.data_of(name) for name in readable}
+        for name, sha256 in uses.items():
+            if sha256 is not None and not has_content(store.kept_data(sha256), sha256):
+                file = store.kept_data(sha256)
+                yield Finding(
+                    f"the arrays that Python gave it, {str(file)!r}, are "
+                    + ("damaged: they are not what was written" if file.exists() else "missing"),
+                    "restore the file from a copy, or call sweep.run again with the same data",
+                    is_damage=True,
+                    study=name,
+                )
+        are_all_known = len(readable) == sum(study.is_ours for study in self.studies)
+        files, problems = _listed(kept_data.data_folder(root))
+        for file in files:
+            studies = tuple(name for name, sha256 in uses.items() if sha256 == file.stem)
+            is_data = file in kept_data.kept_files(root)
+            if is_data:
+                self.kept_data.append(KeptData(file.stem, file.stat().st_size, studies))
+            if are_all_known and not studies and (is_data or file.suffix == ".tmp"):
+                yield Finding(
+                    f"the file {str(file)!r} belongs to no study of this store",
+                    "delete it, unless a sweep is about to start",
                 )
         yield from problems
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from sweep.codec import to_plain
+from sweep.data.arrays import GivenArrays
 from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import (
     Confirms,
@@ -22,13 +23,13 @@ from sweep.records import (
     candidate_runs,
     confirmation_name,
 )
-from sweep.store import artifacts
+from sweep.store import artifacts, kept_data
 from sweep.store.consistency import study_record
 from sweep.store.database import Database
 from sweep.store.database_file import check_file, database_path, real_path
 from sweep.store.diagnosis import reading
 from sweep.store.digests import checked, with_digest
-from sweep.store.lock import is_locked, study_lock
+from sweep.store.lock import is_locked, making_lock, study_lock
 from sweep.store.stored import FORMAT, FORMAT_VERSION, StoredStudy, differences, study_summary
 from sweep.store.trials import Trials
 from sweep.study import RECORD, left_out
@@ -53,9 +54,10 @@ class Store:
         self.url = url
         self.path = database_path(url)
         self._file = real_path(self.path)
+        self._artifacts = artifacts.artifacts_root(self._file)
         self._database = Database(
             unchecked or self._file,
-            artifacts.artifacts_root(self._file),
+            self._artifacts,
             to_write=to_write,
             exists=unchecked is not None or check_file(self.path, to_write=to_write),
         )
@@ -65,10 +67,23 @@ class Store:
         """Optuna's storage; see `Database.storage`."""
         return self._database.storage
 
-    @property
-    def kept_data(self) -> Path:
-        """The folder beside the store of the arrays that Python gave."""
-        return artifacts.kept_data_folder(self._file)
+    def kept_data(self, sha256: str) -> Path:
+        """The file with these arrays from Python, which may be missing or another store's."""
+        return kept_data.find_file(self._artifacts, sha256)
+
+    def data_file(self, sha256: str) -> Path:
+        """The file in which this store keeps these arrays from Python."""
+        return kept_data.own_file(self._artifacts, sha256)
+
+    @contextmanager
+    def keeping(self, given: GivenArrays | None) -> Iterator[None]:
+        """Keep arrays beside the store while a study that names them is written."""
+        if given is None:
+            yield
+            return
+        with making_lock(kept_data.data_folder(self._artifacts)):
+            kept_data.write_kept(self._artifacts, given)
+            yield
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit what is written inside once, at the end; an error rolls all of it back.
@@ -227,11 +242,42 @@ class Store:
                 return
         self.require_study(name)
 
-    def delete_studies(self, names: Iterable[str]) -> None:
-        """Delete studies, all or none. Hold their locks."""
-        with self.transaction():
-            for name in names:
-                self.storage.delete_study(self.storage.get_study_id_from_name(name))
+    def delete_studies(self, names: Collection[str]) -> None:
+        """Delete studies, all or none, with what `data_files` names. Hold their locks."""
+        with ExitStack() as held:
+            if self.data_files(names):
+                held.enter_context(making_lock(kept_data.data_folder(self._artifacts)))
+            files = self.data_files(names)
+            with self.transaction():
+                for name in names:
+                    self.storage.delete_study(self.storage.get_study_id_from_name(name))
+            artifacts.delete_files(iter(files))
+
+    def data_files(self, names: Collection[str]) -> list[Path]:
+        """Files of arrays from Python that these studies use, and no other one does or may do."""
+        used, others = set[str | None](), set[str | None]()
+        for name in self.all_names():
+            try:
+                (used if name in names else others).add(self.data_of(name))
+            except StoreError:  # it is damaged
+                if name not in names:
+                    return []
+        return [
+            file
+            for file in kept_data.kept_files(self._artifacts)
+            if file.stem in used and file.stem not in others
+        ]
+
+    def data_of(self, name: str) -> str | None:
+        """SHA-256 of a study's arrays from Python; None for other data, or another program's.
+
+        Raises:
+            StoreError: the study is damaged.
+        """
+        try:
+            return kept_data.named_arrays(self.require_study(name).space)
+        except ForeignStudyError:
+            return None
 
     def changed_attributes(self, name: str) -> list[str]:
         """Keys of the user attributes of a study that do not repeat what its record says."""

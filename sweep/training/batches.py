@@ -2,7 +2,7 @@
 
 Trials whose configurations name the same order see the same batches in an epoch.
 
-Shape legend: N examples, B batch, D numbers of one example.
+Shape legend: N examples, B batch, D numbers of one example, C classes.
 """
 
 from __future__ import annotations
@@ -56,6 +56,19 @@ class Batches:
         self._order_seed = order_seed
         self._mean = torch.tensor(data.mean, dtype=precision.weights, device=device)
         self._scale = torch.tensor(1.0 / data.std, dtype=precision.weights, device=device)
+
+    def class_weights(self, kind: str) -> Tensor | None:
+        """The weight of each class in the training loss, shape (C,); None if all are equal.
+
+        `kind` is the recipe's. `balanced` weights are N / (C n), for n of the N training examples
+        in the class; a class without any has weight 0.
+        """
+        if kind == "none":
+            return None
+        num_classes = self.spec.num_classes
+        counts = torch.bincount(self.train.labels, minlength=num_classes)
+        weights = len(self.train) / (num_classes * counts.clamp(min=1))
+        return torch.where(counts > 0, weights, 0.0).to(self.precision.weights)
 
     def order(self, which: int, epoch: int) -> Tensor:
         """The training examples of an epoch in order, int64, shape (N,).

@@ -41,6 +41,7 @@ class SequentialGroup:
         self._parameters: list[Tensor] = list(self._model.parameters())
         lane.num_parameters = sum(p.numel() for p in self._parameters)
         self._optimizer = build_optimizer(self._parameters, lane.recipe)
+        self._class_weights = batches.class_weights(lane.recipe.class_weights)
         self._sums = torch.zeros(2, 1, dtype=torch.float64, device=batches.device)
         self._loss_sum, self._num_correct = self._sums
 
@@ -58,7 +59,9 @@ class SequentialGroup:
         inputs, labels = self._batches.read(self._batches.train, self._rows[index])
         logits = self._logits(inputs)
         smoothing = self.lanes[0].recipe.label_smoothing
-        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss = functional.cross_entropy(
+            logits, labels, weight=self._class_weights, label_smoothing=smoothing
+        )
         loss.backward()
         gradients = [_take_gradient(parameter) for parameter in self._parameters]
         self._optimizer.step(self._parameters, gradients, self._rates[index])

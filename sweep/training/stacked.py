@@ -166,12 +166,19 @@ class StackedGroup:
         device, generators = self._batches.device, [seat.generator for seat in self._seats]
         smoothing = [lane.recipe.label_smoothing for lane in self.lanes]
         like = self._network.parameters[0]
+        class_weights = [
+            self._batches.class_weights(lane.recipe.class_weights) for lane in self.lanes
+        ]
+        equal = like.new_ones(self._batches.spec.num_classes)
         passes = _Passes(
             self._network,
             self._batches,
             [seat.optimizer for seat in self._seats],
             generators,
             like.new_tensor(smoothing).view(-1, 1) if any(smoothing) else None,
+            torch.stack([equal if each is None else each for each in class_weights])
+            if any(each is not None for each in class_weights)
+            else None,
             *self._sums,
         )
         self._train = Repeated(passes.train, device, generators)
@@ -187,6 +194,7 @@ class _Passes:
     optimizers: Sequence[Optimizer]
     generators: Sequence[torch.Generator]
     smoothing: Tensor | None
+    class_weights: Tensor | None
     loss_sums: Tensor
     num_correct: Tensor
 
@@ -194,7 +202,7 @@ class _Passes:
         """Train on these examples, at a rate for each lane."""
         inputs, labels = self.batches.read(self.batches.train, rows)
         logits = self._logits(inputs, self.generators)
-        losses = training_losses(logits, labels, self.smoothing)
+        losses = training_losses(logits, labels, self.smoothing, self.class_weights)
         # A lane's loss is the mean, and does not depend on other lanes' weights.
         share = torch.full_like(losses, 1 / len(labels))
         gradients = torch.autograd.grad(losses, self.network.parameters, share)
@@ -227,15 +235,29 @@ class _Passes:
         return logits.to(self.batches.precision.weights)
 
 
-def training_losses(logits: Tensor, labels: Tensor, smoothing: Tensor | None) -> Tensor:
-    """The sum of each lane's losses over the batch, in nats, shape (K,).
+def training_losses(
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: Tensor | None = None,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """B times each lane's loss over the batch, a weighted mean in nats, shape (K,).
 
-    Shapes are (K, C, B) of logits, (B,) of labels, (K, 1) of the label smoothing.
+    Shapes are (K, C, B) of logits, (B,) of labels, (K, 1) of the label smoothing, (K, C) of the
+    weights of the classes; None is for no smoothing and equal weights in all lanes.
     """
     losses = cross_entropies(logits, labels)
+    weights = None
+    if class_weights is not None:
+        weights = class_weights.index_select(1, labels)
+        losses = losses * weights
     if smoothing is not None:
-        of_all_classes = -logits.log_softmax(1).mean(1)
-        losses = torch.lerp(losses, of_all_classes, smoothing)
+        of_all_classes = -logits.log_softmax(1)
+        if class_weights is not None:
+            of_all_classes = of_all_classes * class_weights.unsqueeze(2)
+        losses = torch.lerp(losses, of_all_classes.mean(1), smoothing)
+    if weights is not None:
+        losses = losses * (len(labels) / weights.sum(1, keepdim=True))
     return losses.sum(1)
 
 

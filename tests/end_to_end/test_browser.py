@@ -17,7 +17,7 @@ import pytest
 from browser import Browser, Page, find_browser, pdf_pages
 from unit.reporting.hand_made import SPACE, make_reading, make_study, make_trial
 
-from sweep.records import TrialState
+from sweep.records import StudyRecord, TrialState
 from sweep.reporting.writing import Source, write_report
 from sweep.space import load_space
 
@@ -83,15 +83,30 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         failure = replace(failed.outcome.failure, reason=name)
         outcome = replace(failed.outcome, failure=failure, device=name, environment={name: name})
         trials.append(replace(failed, outcome=outcome))
-        reading = make_reading(0)
-        records.append(
-            make_study(trials, space, name=name, class_names=CLASSES, readings=(reading,))
+        study = make_study(
+            trials, space, name=name, class_names=CLASSES, readings=(make_reading(0),)
         )
+        records.append(as_table(study) if name is MARKUP else study)
     folder = tmp_path_factory.mktemp("hostile")
     sources = [Source(record, None, (record.name,)) for record in records]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.reporting.figures.to_png", lambda _: b"")  # the page does not use them
         return write_report(folder, sources, top=12).html
+
+
+def as_table(study: StudyRecord) -> StudyRecord:
+    """The same study with rows for mistakes, and notes on its data."""
+    reading = study.test_readings[0]
+    mistakes = tuple(replace(m, image=b"", row=(*CLASSES, "")) for m in reading.mistakes)
+    reading = replace(
+        reading, mistakes=mistakes, image_shape=(), columns=(*CLASSES, "age"), num_in_training=3
+    )
+    data = replace(
+        study.data,
+        spec=replace(study.data.spec, kind="table", input_shape=(9,)),
+        notes=CLASSES,
+    )
+    return replace(study, data=data, test_readings=(reading,))
 
 
 @pytest.fixture(scope="module", params=REPORTS)

@@ -85,6 +85,7 @@ def trials(draw: st.DrawFn, number: int) -> TrialConfig:
         dropout=draw(st.sampled_from([0.0, 0.2, 0.5])),
         learning_rate_schedule=draw(choice("learning_rate_schedule")),
         label_smoothing=draw(st.sampled_from([0.0, 0.1])),
+        class_weights=draw(choice("class_weights")),
     )
 
 

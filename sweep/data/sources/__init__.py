@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from sweep.data.arrays import GivenArrays
 from sweep.data.parts import Part, Pool
+from sweep.data.sources.arrays import Arrays
+from sweep.data.sources.cifar import CIFAR10, CIFAR100, Cifar
 from sweep.data.sources.digits import Digits
 from sweep.data.sources.mnist_family import MnistFamily
+from sweep.data.sources.svhn import Svhn
 from sweep.records import DataSettings
 
 __all__ = ["OWN_SOURCES", "SOURCES", "BuiltInSource", "DataSource", "open_source"]
@@ -41,9 +45,13 @@ SOURCES: dict[str, Callable[[DataSettings], BuiltInSource]] = {
     "mnist": lambda settings: MnistFamily(settings, "MNIST"),
     "fashion-mnist": lambda settings: MnistFamily(settings, "FashionMNIST"),
     "kmnist": lambda settings: MnistFamily(settings, "KMNIST"),
-    "emnist-balanced": lambda settings: MnistFamily(
-        settings, "EMNIST", prefix="emnist-balanced-", test="test", transposed=True
+    "emnist-balanced": lambda settings: MnistFamily(settings, "EMNIST", split="balanced"),
+    "emnist-letters": lambda settings: MnistFamily(
+        settings, "EMNIST", split="letters", first_label=1
     ),
+    "cifar10": lambda settings: Cifar(settings, CIFAR10),
+    "cifar100": lambda settings: Cifar(settings, CIFAR100),
+    "svhn": Svhn,
     "digits": Digits,
 }
 """The source of each built-in data set, by name."""
@@ -62,14 +70,17 @@ def _open_table(settings: DataSettings) -> DataSource:
 
 
 OWN_SOURCES: dict[str, Callable[[DataSettings], DataSource]] = {
+    "arrays": Arrays,
     "folder": _open_folder,
     "table": _open_table,
 }
 """The source of each kind of own data."""
 
 
-def open_source(settings: DataSettings) -> DataSource:
-    """The source of the data set that the settings name."""
+def open_source(settings: DataSettings, given: GivenArrays | None = None) -> DataSource:
+    """The source of the data set that the settings name, or of arrays that Python gives."""
+    if given is not None:
+        return Arrays(settings, given)
     if settings.kind == "builtin":
         return SOURCES[settings.name](settings)
     return OWN_SOURCES[settings.kind](settings)

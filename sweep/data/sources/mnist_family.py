@@ -5,39 +5,30 @@ The files are read without torchvision, because the driver must not import torch
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import logging
 import math
-import os
-import shutil
-import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.parts import Part, Pool
+from sweep.data.sources.files import MAX_BYTES, PARTS, PartName, built_in_part, download, missing
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataSettings
 
-__all__ = ["MAX_BYTES", "MnistFamily", "find_idx", "read_idx"]
-
-MAX_BYTES = 2**28  # three times the largest file of the family
-
-_log = logging.getLogger(__name__)
+__all__ = ["MnistFamily", "find_idx", "read_idx"]
 
 
 class MnistFamily:
     """Grey images in IDX files, a `sweep.data.sources.DataSource`.
 
-    `torchvision_class` downloads the data set and names its folder. `prefix` starts every file name
-    and is followed by `test` for the test files. `transposed` files have rows and columns swapped.
+    `torchvision_class` downloads the data set and names its folder. Of EMNIST, `split` is one of
+    several in that folder; its images have rows and columns swapped. `first_label` is that of the
+    first class.
     """
 
     def __init__(
@@ -45,22 +36,19 @@ class MnistFamily:
         settings: DataSettings,
         torchvision_class: str,
         *,
-        prefix: str = "",
-        test: str = "t10k",
-        transposed: bool = False,
+        split: str = "",
+        first_label: int = 0,
     ) -> None:
         self._spec = DATASETS[settings.name]
         self._data_dir = Path(settings.path)
         self._class = torchvision_class
         self._folder = self._data_dir / torchvision_class / "raw"
-        self._stems = {"pool": f"{prefix}train", "test": f"{prefix}{test}"}
-        self._transposed = transposed
+        self._split = split
+        self._first_label = first_label
 
     def is_here(self) -> bool:
         """Whether all four files are in the data directory."""
-        return all(
-            find_idx(self._folder, n) for part in ("pool", "test") for n in self._names(part)
-        )
+        return all(find_idx(self._folder, name) for part in PARTS for name in self._names(part))
 
     def pool(self) -> Pool:
         """What is there for training and validation."""
@@ -70,82 +58,40 @@ class MnistFamily:
         """The test part."""
         return self._read("test")
 
-    def _names(self, part: str) -> tuple[str, str]:
+    def _names(self, part: PartName) -> tuple[str, str]:
         """The file of images and that of labels."""
-        stem = self._stems[part]
+        if self._split:
+            stem = f"emnist-{self._split}-{'test' if part == 'test' else 'train'}"
+        else:
+            stem = "t10k" if part == "test" else "train"
         return f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"
 
-    def _read(self, part: Literal["pool", "test"]) -> Part:
+    def _read(self, part: PartName) -> Part:
         names = self._names(part)
         if any(find_idx(self._folder, name) is None for name in names):
-            self._download()
+            download(self._class, self._data_dir, self._folder, self._fetch)
         image_path, label_path = (find_idx(self._folder, name) for name in names)
         if image_path is None or label_path is None:
-            raise DataError(self._missing(f"no {names[0]} after downloading"))
-        images, labels = read_idx(image_path), read_idx(label_path)
-        spec = self._spec
-        expected = spec.num_test if part == "test" else spec.num_pool
-        size = spec.input_shape[1:]
-        if images.shape != (expected, *size):
-            raise DataError(
-                f"{image_path}: must hold {expected:,} images of {' x '.join(map(str, size))}; "
-                f"found shape {images.shape}"
-            )
-        if labels.shape != (expected,):
-            raise DataError(
-                f"{label_path}: must hold {expected:,} labels; found shape {labels.shape}"
-            )
-        if labels.max() >= spec.num_classes:
-            raise DataError(
-                f"{label_path}: labels must be below {spec.num_classes}; found {labels.max()}"
-            )
-        if self._transposed:
-            images = np.ascontiguousarray(images.transpose(0, 2, 1))
-        return Part(images.reshape(-1, *spec.input_shape), labels.astype(np.int64))
+            raise missing(self._class, self._folder, f"no {names[0]} after downloading")
+        found = built_in_part(
+            self._spec,
+            part,
+            read_idx(image_path)[:, None],
+            read_idx(label_path),
+            image_path=image_path,
+            label_path=label_path,
+            first_label=self._first_label,
+        )
+        if not self._split:
+            return found
+        return Part(np.ascontiguousarray(found.inputs.swapaxes(-1, -2)), found.labels)
 
-    def _download(self) -> None:
-        """Download both parts beside their place, then move them: no file is there in part."""
+    def _fetch(self, folder: str) -> None:
         # torchvision takes two seconds to import. It checks the archives' MD5 sums.
         from torchvision import datasets
 
-        data_dir = self._data_dir
-        _log.info("downloading %s to %s", self._class, data_dir)
-        arguments = {"split": "balanced"} if self._class == "EMNIST" else {}
-        made = next(
-            (folder for folder in reversed([data_dir, *data_dir.parents]) if not folder.exists()),
-            None,
-        )
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=data_dir) as temporary, _silence():
-                getattr(datasets, self._class)(temporary, train=True, download=True, **arguments)
-                self._folder.mkdir(parents=True, exist_ok=True)
-                downloaded = Path(temporary) / self._folder.relative_to(data_dir)
-                for file in downloaded.iterdir():
-                    file.replace(self._folder / file.name)
-        except (OSError, RuntimeError) as error:
-            if made is not None:
-                shutil.rmtree(made, ignore_errors=True)
-            lines = str(error).strip().splitlines() or [repr(error)]
-            raise DataError(self._missing(lines[0].rstrip(":"))) from None
-
-    def _missing(self, reason: str) -> str:
-        return (
-            f"{self._class} is neither under {str(self._folder)!r} nor could it be "
-            f"downloaded ({reason}); name its place with --data-dir, or start with "
-            "search_spaces/digits.yaml, which needs no download"
-        )
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep torchvision's progress bars off the console."""
-    with (
-        open(os.devnull, "w") as nowhere,  # noqa: PTH123 - a device, not a file
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield
+        arguments = {"split": self._split} if self._split else {}
+        getattr(datasets, self._class)(folder, train=True, download=True, **arguments)
 
 
 def find_idx(folder: Path, name: str) -> Path | None:

@@ -26,6 +26,7 @@ _LAYOUT_FONT = "DejaVu Sans"
 _PAGE_FONTS = (
     "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 )
+_THUMBNAIL = 144  # pixels; twice what the page gives it
 _RASTER_DPI = 110  # where there are too many shapes
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MORE_DIGITS = re.compile(r"(?<=\.\d\d)\d+")  # hundredths of a point are enough
@@ -145,5 +146,7 @@ def image_png(image: bytes, shape: tuple[int, ...], *, brightest: int) -> bytes:
     scaled = np.minimum(pixels * 255 // max(brightest, 1), 255).astype(np.uint8)
     buffer = io.BytesIO()
     grey_or_colour = scaled[0] if len(scaled) == 1 else scaled.transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(grey_or_colour)).save(buffer, format="png")
+    picture = Image.fromarray(np.ascontiguousarray(grey_or_colour))
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))  # never larger than it was
+    picture.save(buffer, format="png")
     return buffer.getvalue()

@@ -1,5 +1,6 @@
 """What the data can and cannot support. Draws nothing."""
 
+from sweep.reporting.statistics.baseline import Baseline, baseline
 from sweep.reporting.statistics.bootstrap import NUM_RESAMPLES
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration
 from sweep.reporting.statistics.classes import ClassScore, Score, class_scores
@@ -37,6 +38,7 @@ from sweep.reporting.statistics.values import (
 __all__ = [
     "NUM_RESAMPLES",
     "SIGNIFICANCE",
+    "Baseline",
     "Calibration",
     "ClassScore",
     "Comparison",
@@ -47,6 +49,7 @@ __all__ = [
     "PairedTest",
     "ReliabilityBin",
     "Score",
+    "baseline",
     "calibration",
     "class_scores",
     "compare_means",

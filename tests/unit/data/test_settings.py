@@ -64,8 +64,10 @@ def test_a_stored_space_remembers_the_folder_and_is_the_same_search_without_it(t
 
 def test_arrays_of_python_lie_beside_the_store(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/mine.db", to_write=False)
-    found = settings({"arrays": "sha256:ab12"}, tmp_path, kept=store.kept_data)
-    assert found.path == f"{tmp_path}/mine.artifacts/.data/ab12.npz"
+    sha256 = "ab" * 32
+    found = settings({"arrays": f"sha256:{sha256}"}, tmp_path, kept=store.kept_data)
+    assert found.path == f"{tmp_path}/mine.artifacts/.data/{sha256}.npz"
+    assert found.sha256 == sha256
     assert found.name == "arrays from Python"
     with pytest.raises(DataError, match="given from Python and lie beside its store"):
-        settings({"arrays": "sha256:ab12"}, tmp_path)
+        settings({"arrays": f"sha256:{sha256}"}, tmp_path)

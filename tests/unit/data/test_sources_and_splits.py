@@ -171,7 +171,7 @@ def test_training_does_not_need_the_test_files(small_mnist):
         ("train-images-idx3-ubyte", np.zeros((11, 28, 28)), "must hold 12 images of 28 x 28"),
         ("train-images-idx3-ubyte", np.zeros((12, 27, 28)), "must hold 12 images of 28 x 28"),
         ("train-labels-idx1-ubyte", np.zeros(11), "must hold 12 labels"),
-        ("train-labels-idx1-ubyte", np.full(12, 10), "labels must be below 10; found 10"),
+        ("train-labels-idx1-ubyte", np.full(12, 10), "labels must be from 0 to 9; found 10"),
     ],
 )
 def test_files_of_the_wrong_content_are_named(small_mnist, name, content, reason):

@@ -140,12 +140,12 @@ def test_only_a_common_ground_tells_what_is_inverted():
     ("changes", "words"),
     [
         ({"trial": 3}, "study 'small' has no trial 3; it has 3, numbered from 0"),
-        ({"images": []}, "nothing to predict: name at least one image file"),
+        ({"inputs": []}, "nothing to predict: name at least one file"),
         ({"study": "nope"}, "no study 'nope' in"),
     ],
 )
 def test_what_is_not_there_is_refused(finished, digits, changes, words):
-    given = {"study": "small", "images": digits, "storage": finished, **changes}
+    given = {"study": "small", "inputs": digits, "storage": finished, **changes}
     with pytest.raises(InputError, match=words):
         sweep.predict(**given)
 

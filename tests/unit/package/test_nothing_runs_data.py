@@ -1,5 +1,9 @@
 """No line of the package turns data into code, and workers are spoken to in bytes only.
 
+CIFAR's own files are pickles: the one module that reads them is known by name, and may do so only
+with an unpickler that looks up nothing but three globals (`tests/unit/data/test_colour_sets.py`
+tries others).
+
 What ruff's own rules find (`eval`, `exec`, unsafe YAML, shells) is theirs to find.
 """
 
@@ -12,8 +16,10 @@ from pathlib import Path
 import pytest
 
 import sweep
+from sweep.data.sources import plain_pickles
 
 PACKAGE = Path(sweep.__file__).parent
+UNPICKLER = PACKAGE / "data" / "sources" / "plain_pickles.py"
 MODULES = {
     "pickle",
     "cPickle",
@@ -66,9 +72,31 @@ def findings(text: str) -> Iterator[str]:
                     yield f"{where}: allow_pickle="
 
 
-def test_no_module_runs_data():
+def test_no_module_runs_data_but_one_unpickles_arrays():
     found = {path: list(findings(path.read_text())) for path in PACKAGE.rglob("*.py")}
+    lines = found.pop(UNPICKLER)
+    assert len(lines) == 1
+    assert "'pickle'" in lines[0]
     assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_the_one_that_unpickles_uses_its_own_unpickler_alone():
+    tree = ast.parse(UNPICKLER.read_text())
+    used = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("pickle.")
+    ]
+    assert set(used) == {"pickle.Unpickler", "pickle.UnpicklingError"}
+    (unpickler,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert [ast.unparse(base) for base in unpickler.bases] == ["pickle.Unpickler"]
+    assert used.count("pickle.Unpickler") == 1, "it is a base, and never called"
+    assert [node.name for node in unpickler.body] == ["find_class"]
+    assert plain_pickles._ALLOWED.keys() == {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -181,15 +181,21 @@ def test_losses_are_reached_from_above(tmp_path: Path, space: SearchSpace) -> No
 
 @pytest.mark.usefixtures("no_png")
 def test_mistakes_of_a_table_are_a_table(tmp_path: Path, space: SearchSpace) -> None:
-    mistakes = tuple(replace(m, image=b"") for m in make_reading(0).mistakes)
-    reading = make_reading(0, mistakes=mistakes, image_shape=())
+    values = iter((("Private", "<b>39</b>"), ("", "7")))
+    mistakes = tuple(replace(m, image=b"", row=next(values)) for m in make_reading(0).mistakes)
+    reading = make_reading(0, mistakes=mistakes, image_shape=(), columns=("class of work", "age"))
     study = make_study([make_trial(space, 0)], space, readings=(reading,))
     spec = replace(DATA, kind="table", input_shape=(7,))
     result = write(tmp_path, replace(study, data=replace(study.data, spec=spec)))
     html = result.html.read_text()
     text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
     assert "img" not in Page(html).tags
-    assert "Test example, from 0 True class Predicted Confidence 3 zero one 90.0" in text
+    heading = "Predicted True class Confidence Test example, from 0 class of work age"
+    first, second = "one zero 90.0% 3 Private &lt;b&gt;39&lt;/b&gt;", "zero two 60.0% 5 – 7"
+    assert f"{heading} {first} {second}" in text
+    shown = result.data["studies"]["hand-made"]["test_mistakes"]
+    assert [each["row"]["age"] for each in shown] == ["<b>39</b>", "7"]
+    assert "Classify rows with it: sweep predict hand-made ROWS.csv" in text
     assert "IMAGE.png" not in text
     assert "test images" not in text
 

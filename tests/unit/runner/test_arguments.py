@@ -16,18 +16,30 @@ from sweep.runner.argument_rules import read_argument
 
 # Functions with what they need, and their other arguments.
 FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "run": ({"space": SMALL}, ["study", "seed", *sweep.StudyOptions.__annotations__]),
+    "run": ({"space": SMALL}, ["data", "study", "seed", *sweep.StudyOptions.__annotations__]),
     "resume": ({"study": "small"}, ["retry_failed", *sweep.StudyOptions.__annotations__]),
     "confirm": ({"study": "small"}, ["top", "seeds", *sweep.WorkOptions.__annotations__]),
     "reproduce": ({"study": "small", "trial": 0}, [*sweep.PlaceOptions.__annotations__]),
     "check": ({"space": SMALL}, ["data_dir"]),
     "load_study": ({"study": "small"}, ["storage"]),
     "report": ({"studies": "small"}, ["storage", "out", "top", "data_dir"]),
-    "predict": ({"study": "small", "images": "x.png"}, ["storage", "trial", "invert", "data_dir"]),
+    "predict": ({"study": "small", "inputs": "x.png"}, ["storage", "trial", "invert", "data_dir"]),
     "delete": ({"study": "small"}, ["storage"]),
 }
 MAY_BE_NONE = {
-    *("data_dir", "invert", "out", "study", "seed", "seeds", "top", "trial", "trials", "timeout"),
+    *(
+        "data",
+        "data_dir",
+        "invert",
+        "out",
+        "study",
+        "seed",
+        "seeds",
+        "top",
+        "trial",
+        "trials",
+        "timeout",
+    ),
     *("max_failures", "keep_weights", "trial_time_limit"),
     *("workers", "threads", "lanes", "engine", "precision"),
 }
@@ -39,6 +51,7 @@ NO_TEXT = [True, 3, math.nan, Path("x")]
 NO_FUNCTION = [True, 3, "print"]
 NO_PATH = [True, 3, math.nan, "a\0b"]
 NO_FLAG = [0, 1, "yes", math.nan]
+NO_DATA = [True, 3, math.nan, "x.npz", Path("x.npz"), (1, 2, 3), [[0, 1]] * 6]
 WRONG_FOR_ALL = [b"x", 1j, object(), np.arange(3)]
 WRONG: dict[str, list[Any]] = {
     **dict.fromkeys(["checkpoint_every", "trial_time_limit", "timeout"], NO_DURATION),
@@ -50,9 +63,10 @@ WRONG: dict[str, list[Any]] = {
     "studies": [*NO_TEXT, ["small", 3], [b"small"]],
     **{key: [*NO_TEXT, "warp"] for key in ["engine", "precision"]},
     **dict.fromkeys(["on_event", "stop"], NO_FUNCTION),
+    "data": NO_DATA,
     "executor": NO_FUNCTION[:-1],
     **dict.fromkeys(["data_dir", "out"], NO_PATH),
-    "images": [*NO_PATH, ["x.png", 3]],
+    "inputs": [*NO_PATH, ["x.png", 3]],
     "storage": NO_PATH[:-1],
     **dict.fromkeys(["invert", "progress", "retry_failed"], NO_FLAG),
 }
@@ -60,7 +74,7 @@ WRONG: dict[str, list[Any]] = {
 
 def wrong_values(function: str, name: str) -> list[Any]:
     values = [*WRONG[name], *WRONG_FOR_ALL]
-    if name not in ("studies", "images"):
+    if name not in ("studies", "inputs"):
         values += [[], {}]
     if name not in MAY_BE_NONE or (function, name) in NEEDED:
         values.append(None)
@@ -118,7 +132,7 @@ def test_every_argument_of_every_function_is_tried():
         ("data_dir", "~/data", "/home/me/data"),
         ("storage", Path("~/studies.db"), "sqlite:////home/me/studies.db"),
         ("studies", ("a", "b"), ["a", "b"]),
-        ("images", iter([Path("a.png"), "~/b.png"]), ["a.png", "/home/me/b.png"]),
+        ("inputs", iter([Path("a.png"), "~/b.png"]), ["a.png", "/home/me/b.png"]),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import HERE, space_mapping, sqlite_url, timeless
 from PIL import Image
@@ -20,7 +21,7 @@ from sweep.data import sources
 from sweep.data.parts import Part, Pool
 from sweep.errors import InputError, Interrupted
 from sweep.evaluation import read_test_split
-from sweep.records import DataSpec, Epoch, Resumed, StudyRecord, TrialState
+from sweep.records import DataSpec, Epoch, Notice, Resumed, StudyRecord, TrialState
 from sweep.reporting.statistics import validation_matrix
 from sweep.store import Store
 
@@ -177,6 +178,10 @@ def test_the_test_part_is_read_once_and_kept(storage, source):
     for mistake in reading.mistakes:
         expected = test.inputs[mistake.index].tobytes() if is_image else b""
         assert mistake.image == expected
+        row = () if is_image else tuple(f"{value:.6g}" for value in test.inputs[mistake.index])
+        assert mistake.row == row
+    assert reading.columns == (() if is_image else tuple(map(str, range(12))))
+    assert reading.num_in_training == 0
     (kept,) = Store(storage, to_write=False).read_study("small").test_readings
     assert kept == reading
 
@@ -198,7 +203,7 @@ def test_a_picture_is_told_by_its_colours_and_a_table_is_none(storage, source, t
         found = sweep.predict("small", files, storage=storage)
         assert [each.class_name for each in found] == ["kind 0", "kind 1", "kind 2"]
     else:
-        with pytest.raises(InputError, match="'small' was made with a table, and only images are"):
+        with pytest.raises(InputError, match="the network was trained on arrays of rows; give an"):
             sweep.predict("small", files, storage=storage)
 
 
@@ -212,6 +217,72 @@ def test_the_commands_know_them(main, source, tmp_path):
     trial, _ = main(f"show small {shown['best']['number']}", code=0)
     assert "validation balanced accuracy" in trial
     main("doctor", code=0)
+
+
+class People:
+    """A table of words and numbers, with three of its test rows in the training pool."""
+
+    def __init__(self, _settings: object) -> None:
+        generator = np.random.default_rng(0)
+        self._labels = generator.permutation(np.arange(300) % 2)
+        words = np.where(self._labels == generator.integers(0, 6, 300), None, "a,b")
+        age = generator.normal(40 + 9 * self._labels, 8).round(2)
+        self._rows = pd.DataFrame({"word": words, "age": age, "id": np.arange(300)})
+        self._rows.iloc[-3:] = self._rows.iloc[:3].to_numpy()
+
+    def pool(self) -> Pool:
+        examples = Part(self._rows.iloc[:240], self._labels[:240])
+        notes = ("7 rows without a class were left out",)
+        return Pool(examples, ("no", "yes"), 60, content="ab", notes=notes)
+
+    def test(self) -> Part:
+        return Part(self._rows.iloc[240:], self._labels[240:])
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A search space of a table."""
+    monkeypatch.setitem(sources.OWN_SOURCES, "table", People)
+    return space(dataset={"table": "people.csv", "target": "kind"}, budget={"trials": 1})
+
+
+def test_a_tables_mistakes_are_its_rows_and_what_is_no_news_is_counted(storage, people):
+    events: list[Any] = []
+    study = sweep.run(people, storage=storage, **options("sequential"), on_event=events.append)
+    assert [e.text for e in events if isinstance(e, Notice)] == [*study.data.notes]
+    reading = read_test_split(storage, "small")
+    assert (reading.columns, reading.num_in_training) == (("word", "age", "id"), 3)
+    rows = People(None).test().inputs
+    assert reading.mistakes
+    for mistake in reading.mistakes:
+        word, age, number = rows.iloc[mistake.index]
+        assert mistake.row == ("" if pd.isna(word) else word, f"{age:.10g}", str(number))
+    assert Store(storage, to_write=False).read_study("small").test_readings == (reading,)
+
+    events.clear()
+    sweep.resume("small", storage=storage, **options("sequential"), on_event=events.append)
+    assert not any(isinstance(event, Notice) for event in events)
+
+
+def test_what_check_says_of_a_table(main, people, tmp_path):
+    (tmp_path / "space.yaml").write_text(json.dumps(people))
+    lines = main("check space.yaml", code=0)[0].splitlines()
+    assert lines[:8] == [
+        "small: valid; random sampler, no pruner, data set people.csv",
+        "data: rows of 3 columns, encoded as 4 numbers; 200 for training, 40 for validation, "
+        "60 sealed for the test",
+        *lines[2:4],
+        "missing values: " + lines[4].removeprefix("missing values: "),
+        "warning: every row has its own value of 'id', or nearly every one: if it identifies rows, "
+        "leave it out, for it tells nothing about new ones",
+        "warning: 3 of 60 test examples (5.0%) also stand in the training pool: a test result "
+        "may be too good by what a network remembers of them",
+        "note: 7 rows without a class were left out",
+    ]
+    assert lines[2].startswith("classes: 2; 'no' 5")
+    assert lines[3].startswith("baseline: always saying 'no' gets 5")
+    assert lines[4].startswith("missing values: 'word' ")
+    assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
 
 
 @pytest.mark.slow

@@ -47,6 +47,10 @@ def test_the_key_tells_the_form(value, kind, title):
         ({"arrays": "x", "validation": -1}, "a share between 0 and 1; found -1"),
         ({"arrays": "x", "validation": True}, "a share between 0 and 1; found "),
         ({"name": "digits", "validation": 1437}, "must be below 1,437, .* of digits; found 1,437"),
+        (
+            {"arrays": "sha256:../ab"},
+            "must be a file, or sha256: and the 64 digits .* found",
+        ),
         (7, "must be a name, or a mapping of keys to values; found 7"),
         ("mnst", r"must be one of .*; found 'mnst' \(did you mean 'mnist'\?\)"),
     ],

@@ -70,6 +70,35 @@ def test_smoothed_losses_and_gradients_are_pytorchs_lane_by_lane():
         torch.testing.assert_close(gradients[lane], gradient.T, rtol=1e-13, atol=1e-13)
 
 
+WEIGHTS = torch.tensor([[0.3, 4.0, 1.0, 0.0, 2.5], [1.0] * 5, [2.0, 0.1, 0.1, 5.0, 1.0]]).double()
+
+
+@pytest.mark.parametrize("smoothing", [None, SMOOTHING], ids=["no smoothing", "smoothing"])
+def test_weighted_losses_and_gradients_are_pytorchs_lane_by_lane(smoothing):
+    logits, labels = some(torch.float64)
+    stacked = logits.clone().requires_grad_()
+    spread = None if smoothing is None else torch.tensor(smoothing, dtype=torch.float64).view(-1, 1)
+    losses = training_losses(stacked, labels, spread, WEIGHTS)
+    (gradients,) = torch.autograd.grad(losses.sum() / BATCH, stacked)
+    for lane, weights in enumerate(WEIGHTS):
+        images = logits[lane].T.clone().requires_grad_()
+        expected = functional.cross_entropy(
+            images,
+            labels,
+            weight=weights,
+            label_smoothing=0.0 if smoothing is None else smoothing[lane],
+        )
+        torch.testing.assert_close(losses[lane] / BATCH, expected, rtol=1e-13, atol=1e-13)
+        (gradient,) = torch.autograd.grad(expected, images)
+        torch.testing.assert_close(gradients[lane], gradient.T, rtol=1e-13, atol=1e-13)
+
+
+def test_a_lane_without_weights_is_not_changed_by_a_neighbour_that_has_them():
+    logits, labels = some(torch.float32)
+    weighted = training_losses(logits, labels, None, WEIGHTS.float())
+    assert torch.equal(weighted[1], training_losses(logits, labels)[1])
+
+
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 def test_a_lane_that_is_not_finite_spoils_no_other(poison):
     logits, labels = some(torch.float32)
