@@ -212,6 +212,6 @@ Dataset = Annotated[
     | Annotated[ArraysFile, Tag(DATASET_FORMS["arrays"])]
     | Annotated[TableFile, Tag(DATASET_FORMS["table"])],
     Discriminator(_form),
-    named("name", BuiltIn, DATASETS),
+    named("name", DatasetSpec, DATASETS),
 ]
 """The section's type."""
