@@ -404,7 +404,7 @@ def _require_same_data(study: StudyRecord, found: str) -> None:
     recorded = study.data.fingerprint
     if recorded != found:
         raise DataError(
-            f"study {study.name!r} was made with other data: its training pool has fingerprint "
-            f"{recorded[:12]}, this one has {found[:12]}; use --data-dir with the original data, "
+            f"study {study.name!r} was made with other data: its own have fingerprint "
+            f"{recorded[:12]}, these have {found[:12]}; bring the original data back (--data-dir), "
             "or choose another name with --study"
         )
