@@ -145,7 +145,9 @@ def test_bins_have_their_upper_end(monkeypatch):
     reading = measure(
         TestReading(0, "now"),
         None,
-        SimpleNamespace(spec=DataSpec("image", (1, 2, 2), ("a", "b", "c"), 5, 5)),
+        SimpleNamespace(
+            spec=DataSpec("image", (1, 2, 2), ("a", "b", "c"), 5, 5), encoded=lambda part: part
+        ),
         test,
     )
     filled = {

@@ -500,7 +500,7 @@ def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     trials = [make_trial(by_loss, number, 3 + number) for number in range(2)]
     text = Page(write(tmp_path, make_study(trials, by_loss)).html.read_text()).text
-    assert "ranked by validation loss" in text
+    assert "Ranked by validation loss" in text
     assert "The losses on the validation split are not recorded" in text
 
 
