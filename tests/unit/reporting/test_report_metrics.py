@@ -85,7 +85,7 @@ def test_a_page_leads_with_what_the_study_ranks_by(
     assert promise["difference"] == pytest.approx(validated - tested[metric])
     html = result.html.read_text()
     text = " ".join(Page(html).text.split())
-    assert f"ranked by validation {words}" in text
+    assert f"Ranked by validation {words}" in text
     assert f"Its test {words} is {100 * tested[metric]:.2f}%; 95% interval" in text
     assert "It gets 82.50% of the test examples right." in text
     assert f"Test {words} {100 * tested[metric]:.2f}%" in text
