@@ -143,9 +143,10 @@ def _tested(study: Reported, found: Answer, storage: str) -> list[tuple[str, str
         for each in found.class_averages
     ]
     baseline = found.baseline
-    if baseline is not None and baseline.test_accuracy is not None:
-        words = percent_or_number("test_accuracy", baseline.test_accuracy)
-        rows.append((f"  always saying {baseline.class_name!r}", f"{words} of the test examples"))
+    if baseline is not None and baseline.test_value is not None:
+        value = percent_or_number("test_accuracy", baseline.test_value)
+        words = f"{metric_words(baseline.metric)} {value} on the test split"
+        rows.append((f"  always saying {baseline.class_name!r}", words))
     if study.reading is not None and study.reading.num_in_training:
         of = f"{study.reading.num_in_training:,} of {study.reading.num_images:,} test examples"
         rows.append(("  not unseen", f"{of} also stand in the training pool"))

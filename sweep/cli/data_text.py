@@ -69,12 +69,13 @@ def _share(count: int, total: int) -> str:
 
 
 def _warnings(data: DataOverview) -> list[str]:
+    identifiers = [column for column in data.identifiers if column not in data.unused]
     warnings = [
         f"every row has its own value of {_name(column)}, or nearly every one: if it identifies "
         "rows, leave it out, for it tells nothing about new ones"
-        for column in data.identifiers[:_WORST]
+        for column in identifiers[:_WORST]
     ]
-    more = len(data.identifiers) - _WORST
+    more = len(identifiers) - _WORST
     if more > 0:
         warnings.append(f"so it is with {counted(more, 'other column')}")
     if data.num_in_training:

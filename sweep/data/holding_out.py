@@ -23,7 +23,9 @@ def size_of(amount: int | float | None, total: int, *, default: int, what: str) 
             f"dataset.{what} must be below {total:,}, the number of examples; found {size:,}"
         )
     if size < 1:
-        raise DataError(f"dataset.{what} takes none of {total:,} examples; ask for more")
+        raise DataError(
+            f"dataset.{what} takes none of {total:,} examples; ask for more, or add examples"
+        )
     return size
 
 

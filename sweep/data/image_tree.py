@@ -95,7 +95,8 @@ class _Finder:
     def find(self) -> ImageTree:
         if not os.path.isdir(self._root):  # noqa: PTH112 - unlike `Path.is_dir`, it never raises
             what = "is no folder" if os.path.lexists(self._root) else "there is no such folder"
-            raise self._error(what, "name one in `dataset.folder`, or where it lies by --data-dir")
+            advice = "if it has moved, name the folder that it is in with --data-dir"
+            raise self._error(what, advice)
         folders = self._folders_of_classes(self._root)
         if any(self._split_of(each) == "train" for each in folders) or (
             folders and all(map(self._split_of, folders))

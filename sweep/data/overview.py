@@ -16,6 +16,8 @@ from sweep.records import DataSettings, DataSpec
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+    from sweep.data.encoding import TableEncoder
+
 __all__ = ["DataOverview", "MissingValues", "data_overview"]
 
 _DIFFERENT = 0.95  # share of different texts from which a column is said to identify rows
@@ -44,6 +46,7 @@ class DataOverview:
         missing: Columns of a table's training pool with missing values, most first.
         identifiers: Columns of text that differs in nearly every row of the training pool, or of
             whole numbers that differ in every one: a network learns rows by them, not classes.
+        unused: Columns that are no input; `notes` say why.
         num_in_training: Test examples whose inputs also stand in the training pool.
         notes: What was left out or converted, a sentence each.
     """
@@ -57,6 +60,7 @@ class DataOverview:
     num_columns: int | None = None
     missing: tuple[MissingValues, ...] = ()
     identifiers: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     num_in_training: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -87,8 +91,9 @@ def data_overview(settings: DataSettings) -> DataOverview:
         num_columns=None if rows is None else rows.shape[1],
         missing=() if rows is None else _missing(rows),
         identifiers=() if rows is None else _identifiers(rows),
+        unused=() if rows is None else _unused(rows, data.encoder),
         num_in_training=num_in_training(settings, pool),
-        notes=pool.notes,
+        notes=data.notes,
     )
 
 
@@ -109,6 +114,11 @@ def _missing(rows: DataFrame) -> tuple[MissingValues, ...]:
 
 def _identifiers(rows: DataFrame) -> tuple[str, ...]:
     return tuple(name for name in rows if _identifies(rows[name].dropna()))
+
+
+def _unused(rows: DataFrame, encoder: TableEncoder | None) -> tuple[str, ...]:
+    used = rows if encoder is None else {*encoder.numbers, *encoder.texts}
+    return tuple(name for name in rows if name not in used)
 
 
 def _identifies(values: Series[Any]) -> bool:

@@ -65,13 +65,16 @@ def listed(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
 
 
-def read_table(path: str | Path, *, texts: Collection[str] = ()) -> ReadTable:
+def read_table(
+    path: str | Path, *, texts: Collection[str] = (), numbers: Collection[str] = ()
+) -> ReadTable:
     """Read a .parquet file, or any other as CSV with a header.
 
     Args:
         path: The file.
         texts: Columns to read as text even if all their values are numbers, such as those that
             were text in another file of the same kind.
+        numbers: Columns that hold numbers, even if all their values are missing, as `NA` says.
 
     Raises:
         DataError: the file is missing or cannot be understood without doubt.
@@ -90,7 +93,12 @@ def read_table(path: str | Path, *, texts: Collection[str] = ()) -> ReadTable:
     if rows.empty:
         raise DataError(f"{where} has a header and no rows")
     for name in rows:
-        rows[name], note = _convert(rows[name], f"column {name!r} of {where}", name in texts)
+        rows[name], note = _convert(
+            rows[name],
+            f"column {name!r} of {where}",
+            as_text=name in texts,
+            as_numbers=name in numbers,
+        )
         notes += note
     digest = hashlib.sha256(data).hexdigest()
     return ReadTable(rows, digest, tuple(f"Table {path.name!r}: {note}" for note in notes))
@@ -286,26 +294,28 @@ def _plain(column: pd.Series, where: str, as_text: bool) -> pd.Series:
 # ---------------------------------------------------------------- columns
 
 
-def _convert(column: pd.Series, where: str, as_text: bool) -> tuple[pd.Series, list[str]]:
+def _convert(
+    column: pd.Series, where: str, *, as_text: bool, as_numbers: bool
+) -> tuple[pd.Series, list[str]]:
     """A column of numbers or of text, and what was converted."""
     notes: list[str] = []
     if is_text(column):
         column = column.str.strip()
         column = column.mask(column.isin(_MISSING))
         if not as_text:
-            column, notes = _numbers_in(column, where)
+            column, notes = _numbers_in(column, where, as_numbers)
     if not is_text(column):
         _require_range(column, where)
     return column, notes
 
 
-def _numbers_in(column: pd.Series, where: str) -> tuple[pd.Series, list[str]]:
-    """A column of text as numbers, if all of it are."""
+def _numbers_in(column: pd.Series, where: str, as_numbers: bool) -> tuple[pd.Series, list[str]]:
+    """A column of text as numbers, if all of it are, or those that are not missing."""
     name = column.name
     values = column.dropna().unique()
     missing = [value for value in values if value in _MISSING_NUMBERS]
     rest = [value for value in values if value not in _MISSING_NUMBERS]
-    if not rest:
+    if not rest and not (as_numbers and missing):
         return column, []
     notes = []
     if all(_NUMBER_WITH_COMMA.fullmatch(value) for value in rest) and any("," in v for v in rest):

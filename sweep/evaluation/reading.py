@@ -63,9 +63,10 @@ def read_rows(file: str, data: TrainingData) -> NDArray[Any] | None:
     if data.encoder is not None:
         from sweep.data.tables import read_table  # pandas takes half a second
 
-        rows = read_table(file, texts=data.encoder.texts).rows
+        encoder = data.encoder
+        rows = read_table(file, texts=encoder.texts, numbers=encoder.numbers).rows
         try:
-            return data.encoder.transform(rows)
+            return encoder.transform(rows)
         except DataError as error:
             raise DataError(f"cannot predict {file!r}: {error}") from None
     if file.lower().endswith(ARRAYS):

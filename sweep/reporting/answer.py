@@ -68,6 +68,8 @@ class Answer:
         test_accuracy_interval: 95%, Wilson.
         test_loss: Mean cross-entropy in nats.
         baseline: What always saying the commonest class gets; None if the classes are unknown.
+        is_above_baseline: Whether the interval of the network's value lies above the baseline's;
+            None if the test split was not read.
         class_averages: Balanced accuracy and macro F1 on the test split, without the metric that
             the study ranks by; empty unless the classes are unbalanced.
         promises: The optimism of the search, then of validation, as far as each is known.
@@ -89,6 +91,7 @@ class Answer:
     test_loss: float | None
     test_confusion_matrix: ConfusionMatrix | None
     baseline: Baseline | None
+    is_above_baseline: bool | None
     class_averages: tuple[ClassAverage, ...]
     promises: tuple[Promise, ...]
 
@@ -121,9 +124,17 @@ def answer(study: Reported) -> Answer | None:
         test_loss=tested.loss if tested else None,
         test_confusion_matrix=tested.confusion_matrix if tested else None,
         baseline=lowest,
+        is_above_baseline=_is_above(lowest, tested),
         class_averages=_class_averages(tested, metric) if lowest and lowest.is_unbalanced else (),
         promises=(*_optimism_of_search(study), *_optimism_of_validation(study)),
     )
+
+
+def _is_above(lowest: Baseline | None, reading: TestReading | None) -> bool | None:
+    if lowest is None or lowest.test_value is None or reading is None:
+        return None
+    interval = reading_interval(reading, lowest.metric)
+    return None if interval is None else interval.low > lowest.test_value
 
 
 def _class_averages(reading: TestReading | None, shown: str) -> tuple[ClassAverage, ...]:

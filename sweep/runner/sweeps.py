@@ -264,6 +264,11 @@ class Request:
             timeout, audit = study.timeout_seconds, study.num_audits
             return override_space(recorded, trials=total, timeout=timeout, audit=audit), total
         differences = recorded.differences(self.space)
+        if self.given is not None and [d.split(":")[0] for d in differences] == ["dataset.arrays"]:
+            raise StoreError(
+                f"study {study.name!r} is already in {str(self.store.path)!r} with other data; "
+                "choose another name with `study`, or give the data that it was made with"
+            )
         if differences:
             raise StoreError(
                 f"study {study.name!r} is already in {str(self.store.path)!r} with another search "
@@ -404,7 +409,7 @@ def _require_same_data(study: StudyRecord, found: str) -> None:
     recorded = study.data.fingerprint
     if recorded != found:
         raise DataError(
-            f"study {study.name!r} was made with other data: its own have fingerprint "
-            f"{recorded[:12]}, these have {found[:12]}; bring the original data back (--data-dir), "
-            "or choose another name with --study"
+            f"the data have changed since study {study.name!r} was made: they have fingerprint "
+            f"{found[:12]}, and had {recorded[:12]}; restore them, or name the folder of the "
+            "original ones with --data-dir (a study of another name takes the new ones)"
         )

@@ -74,4 +74,4 @@ def test_a_file_of_arrays_goes_through_the_commands(tmp_path):
     np.savez(tmp_path / "mine.npz", x=x + 1, y=y)
     done = run_cli("resume", "small", "--trials", 3, *options, cwd=tmp_path)
     assert done.returncode == 2
-    assert "was made with other data" in done.stderr
+    assert "the data have changed since study" in done.stderr

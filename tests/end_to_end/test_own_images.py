@@ -91,7 +91,7 @@ def test_changed_images_are_refused(shapes, cli):
     def refused() -> None:
         done = cli("resume", "shapes", "--trials", 2)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "study 'shapes' was made with other data" in done.stderr
+        assert "the data have changed since study 'shapes' was made" in done.stderr
         assert len(done.stderr.splitlines()) == 1
         shutil.rmtree(root)
         shutil.copytree(kept, root)
@@ -116,7 +116,7 @@ def test_a_change_in_the_test_folder_is_refused(shapes, cli):
     draw("square", np.random.default_rng(7)).save(root / "test" / "square" / "00.png")
     done = cli("resume", "shapes", "--trials", 2)
     assert done.returncode == 2
-    assert "study 'shapes' was made with other data" in done.stderr
+    assert "the data have changed since study 'shapes' was made" in done.stderr
 
 
 @pytest.mark.slow

@@ -61,6 +61,8 @@ def _array(value: Any, place: str) -> NDArray[Any]:
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors of a GPU
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{place} cannot become an array: {reason}") from None
+    if array.ndim == 0 and hasattr(value, "toarray"):  # a sparse matrix of SciPy
+        raise DataError(f"{place} is sparse; give its toarray()")
     if np.ma.is_masked(value):
         raise DataError(f"{place} has masked values; fill them in, or leave those examples out")
     if array.dtype.kind == "O":

@@ -93,7 +93,8 @@ class Table:
         read = read_table(settings.path)
         rows, notes = self._known_rows(read, settings.path)
         texts = [name for name in rows if is_text(rows[name])]
-        read_test = read_table(settings.test_path, texts=texts)
+        numbers = [name for name in rows if name not in texts]
+        read_test = read_table(settings.test_path, texts=texts, numbers=numbers)
         test_rows, test_notes = self._known_rows(read_test, settings.test_path)
         _require_same_columns(rows, test_rows, settings)
         content = hashlib.sha256(f"{read.digest}{read_test.digest}".encode()).hexdigest()

@@ -72,3 +72,12 @@ def test_what_must_be_downloaded_is_said():
         "classes: 2",
         "note: it is not in 'data' yet: `sweep run` downloads it",
     ]
+
+
+def test_a_column_that_is_no_input_is_not_warned_of():
+    found = overview(
+        2, identifiers=("id", "name"), unused=("name",), notes=("'name' is left out.",)
+    )
+    text = "\n".join(data_lines(found))
+    assert "its own value of 'id'" in text
+    assert "its own value of 'name'" not in text

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from numpy.typing import NDArray
 
 from sweep.data import load_training_data
-from sweep.data.arrays import files, read_inputs
+from sweep.data.arrays import files, read_given, read_inputs
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError
 from sweep.records import DataSettings, DataSpec
@@ -400,3 +401,8 @@ def test_an_archive_without_inputs_says_what_it_holds(tmp_path):
     np.savez(tmp_path / "inputs.npz", a=ROWS, b=ROWS)
     with pytest.raises(DataError, match="must hold an array named 'x'; found 'a', 'b'"):
         read_inputs(tmp_path / "inputs.npz", TABLE)
+
+
+def test_a_sparse_matrix_is_refused_by_its_name():
+    with pytest.raises(DataError, match=r"^data: x is sparse; give its toarray\(\)$"):
+        read_given((scipy.sparse.csr_matrix(np.eye(60)), np.arange(60) % 3))

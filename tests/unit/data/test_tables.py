@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from sweep.data import tables
-from sweep.data.tables import ReadTable, plain_columns, read_table
+from sweep.data.tables import ReadTable, is_text, plain_columns, read_table
 from sweep.errors import DataError
 
 
@@ -185,3 +185,13 @@ def test_parquet(tmp_path):
     path.write_bytes(b"PAR1")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         read_table(path)
+
+
+def test_a_column_of_numbers_may_have_none_in_another_file(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\nNA,NA\nNA,x\n")
+    rows = read_table(path, texts=["b"], numbers=["a"]).rows
+    assert rows["a"].isna().all()
+    assert not is_text(rows["a"])
+    assert rows["b"].tolist() == ["NA", "x"]
+    assert is_text(read_table(path).rows["a"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from pages import Page, write
 
 from sweep.cli.answer_text import answer_text
 from sweep.codec import pack_labels
-from sweep.records import StudyRecord, TestReading
+from sweep.definitions import OBJECTIVES
+from sweep.records import Objective, StudyRecord, TestReading
 from sweep.reporting.reported import reported
 from sweep.reporting.statistics import baseline
 from sweep.space import load_space
@@ -53,15 +55,33 @@ def test_the_baseline_is_the_validations_commonest_class_on_the_test_split(plain
     assert (found["class_name"], found["test_accuracy"]) == ("one", 0.3)
     assert found["validation_accuracy"] == 20 / 45
     shown = answer_text(reported(study, load_space(SPACE), None))
-    assert "always saying 'one'  30.00% of the test examples" in shown
+    assert re.search("always saying 'one' +accuracy 30.00% on the test split", shown)
 
 
 def test_a_network_that_may_be_no_better_than_the_baseline_is_called_so(plain, tmp_path):
     worse = make_reading(0, confusion_matrix=((9, 0, 0), (5, 1, 0), (5, 0, 0)), mistakes=())
     text, _ = text_of(tmp_path, replace(plain, test_readings=(worse,)))
-    assert "Always saying “zero” would get 45.00%: it is not shown to be better than that." in text
+    said = "Always saying “zero” would get 45.00%; the network to use is not shown to be better"
+    assert said in text
     text, _ = text_of(tmp_path, plain)
     assert "not shown to be better" not in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("validation_balanced_accuracy", ("balanced_accuracy", 1 / 3)),
+        ("validation_f1_macro", ("f1_macro", 2 * 0.45 / 1.45 / 3)),
+        ("validation_loss", ("accuracy", 0.45)),
+    ],
+)
+def test_the_baseline_is_measured_as_the_network_is(plain, metric, expected):
+    """Always saying the commonest class is often right, and knows one class of three."""
+    reading = make_reading(0, confusion_matrix=((9, 0, 0), (5, 1, 0), (5, 0, 0)), mistakes=())
+    found = baseline(replace(plain, objective=Objective(metric, OBJECTIVES[metric].goal)), reading)
+    assert found is not None
+    assert (found.metric, found.test_value) == (expected[0], pytest.approx(expected[1]))
+    assert found.test_accuracy == 0.45
 
 
 def test_without_a_reading_the_baseline_is_of_the_validation_split_alone(plain):

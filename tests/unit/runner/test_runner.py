@@ -285,7 +285,7 @@ def test_another_seed_is_another_space(finished):
 )
 def test_other_data_are_refused(finished, tmp_path, start):
     forge(tmp_path, study=lambda record: in_part(record, "data", fingerprint="0" * 64))
-    with pytest.raises(DataError, match=r"made with other data: .* fingerprint 000000000000, "):
+    with pytest.raises(DataError, match=r"study .* was made: .*, and had 000000000000; restore"):
         start(finished)
     assert len(Store(finished, to_write=False).read_study("small").trials) == 3
 

@@ -333,8 +333,8 @@ def missing_class(root: Path) -> None:
 
 
 REFUSED: dict[Callable[[Path], None], str] = {
-    lambda _: None: "photos': there is no such folder; name one in `dataset.folder`",
-    a_file: "photos': is no folder; name one",
+    lambda _: None: "photos': there is no such folder; if it has moved, name",
+    a_file: "photos': is no folder; if it has moved, name",
     empty: "photos': has no folder of a class; make one for each class",
     lambda root: fill(root, classes="a"): "photos': has one class, 'a'; a network needs two",
     empty_class: "photos/c': has no image; add some, or remove the folder if it is no class",
