@@ -250,9 +250,18 @@ def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) 
     files, or x in .npz files. Rows are counted from 0.
     """
     with handle_errors(), interruptible(lambda: "nothing was written"):
+        from sweep.data.telling import listening
         from sweep.evaluation import predict as predict_inputs
 
-        found = predict_inputs(study, inputs, **options)
+        notes: list[str] = []
+
+        def listen(text: str, passing: bool) -> None:
+            notes.extend([] if passing else [text])
+
+        with listening(listen):
+            found = predict_inputs(study, inputs, **options)
+    for note in notes:
+        click.echo(printable(f"sweep: note: {note}"), err=True)
     if not as_json:
         note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
         click.echo(printable(note), err=True)

@@ -154,6 +154,7 @@ class Progress:
         self.tally = Tally()
         self._reading = "reading the data …"  # before `Live`, which asks what to draw at once
         self._said_at = time.monotonic()
+        self._said = set[str]()
         console = Console(stderr=True)
         self._live = Live(
             console=console,
@@ -180,8 +181,11 @@ class Progress:
 
     def _on_reading(self, text: str, passing: bool) -> None:
         """Show what is said while data are read; what passes only now and then."""
-        if not passing:
+        if not passing and text not in self._said:
+            self._said.add(text)  # `check` reads a folder twice
             self.on_event(Notice(text))
+        elif not passing:
+            return
         elif self._is_live:
             self._reading = text
         elif time.monotonic() - self._said_at >= _QUIET_SECONDS:

@@ -268,6 +268,9 @@ def deletion_text(deletion: Deletion) -> str:
     ]
     unread = any(num is None for num in deletion.studies.values())
     rest = "; what may confirm it stays" if unread else ""
+    if deletion.left:
+        left = " and ".join(repr(str(folder)) for folder in deletion.left)
+        rest += f"; {left} stays, which may be from before the store was renamed"
     return f"{', '.join(said)} and {counted(len(deletion.files), 'file')}{rest}"
 
 

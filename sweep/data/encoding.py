@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sweep.control_groups import available_host_bytes
-from sweep.data.tables import is_text, listed
+from sweep.data.table_file import is_text, listed
 from sweep.errors import DataError
-from sweep.words import did_you_mean
+from sweep.words import counted, did_you_mean
 
 __all__ = ["TableEncoder"]
 
@@ -102,6 +102,21 @@ class TableEncoder:
             values = np.asarray(self._transformer.transform(part), np.float64)
             encoded[first : first + len(part)] = np.clip(values, -_FAR, _FAR)
         return encoded
+
+    def unseen(self, rows: pd.DataFrame) -> list[str]:
+        """A sentence on each column of text with values that the training split does not have."""
+        notes = []
+        known = (
+            self._transformer.named_transformers_["categories"].categories_ if self.texts else []
+        )
+        for name, categories in zip(self.texts, known, strict=True):
+            strange = rows[name].notna() & ~rows[name].isin(categories)
+            if strange.any():
+                notes.append(
+                    f"column {name!r} has values in {counted(int(strange.sum()), 'row')} that "
+                    f"training did not see, such as {rows[name][strange].iloc[0]!r}"
+                )
+        return notes
 
     def _check(self, rows: pd.DataFrame) -> None:
         for name in (*self.numbers, *self.texts):

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import DataError
+from sweep.records import DataSettings
+from sweep.words import counted
 
-__all__ = ["hold_out", "size_of"]
+__all__ = ["hold_out", "hold_out_test", "size_note", "size_of"]
 
 
 def size_of(amount: int | float | None, total: int, *, default: int, what: str) -> int:
@@ -22,11 +24,46 @@ def size_of(amount: int | float | None, total: int, *, default: int, what: str) 
         raise DataError(
             f"dataset.{what} must be below {total:,}, the number of examples; found {size:,}"
         )
+    if size < 1 and amount is None:
+        raise DataError(f"{total:,} examples are too few to hold some out for {what}; add some")
     if size < 1:
-        raise DataError(
-            f"dataset.{what} takes none of {total:,} examples; ask for more, or add examples"
-        )
+        raise DataError(f"dataset.{what} takes none of {total:,} examples; ask for more")
     return size
+
+
+def hold_out_test(
+    settings: DataSettings,
+    labels: NDArray[np.int64],
+    class_names: Sequence[str],
+    groups: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Choose the test part of own data that come without one: a fifth, unless they say otherwise.
+
+    Returns:
+        Whether each example is in it, shape (N,), and what is to be said about its size.
+
+    Raises:
+        DataError: a class would have no example on one side.
+    """
+    total = len(labels)
+    size = size_of(settings.test, total, default=total // 5, what="test")
+    chosen = hold_out(
+        labels, size, settings.split_seed, class_names=class_names, what="test", groups=groups
+    )
+    return chosen, size_note(settings.test, size, chosen, what="test")
+
+
+def size_note(
+    amount: float | None, size: int, chosen: NDArray[np.bool_], *, what: str
+) -> tuple[str, ...]:
+    """A sentence if an amount was asked for and another size came of it; else nothing."""
+    found = int(chosen.sum())
+    if amount is None or found == size:
+        return ()
+    return (
+        f"The {what} split has {counted(found, 'example')} in place of {size:,}: each class needs "
+        "one, and groups stay whole.",
+    )
 
 
 def hold_out(
@@ -68,7 +105,7 @@ def hold_out(
             )
     targets = _in_proportion(counts, size)
     if groups is None:
-        chosen = _first_of_each_class(labels, targets, generator)
+        chosen = _first_of_each_class(labels, counts, targets, generator)
     else:
         chosen = _whole_groups(labels, groups, targets, generator)
         held = np.bincount(labels[chosen], minlength=len(counts))
@@ -93,13 +130,14 @@ def _in_proportion(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def _first_of_each_class(
-    labels: NDArray[np.int64], targets: NDArray[np.int64], generator: np.random.Generator
+    labels: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    generator: np.random.Generator,
 ) -> NDArray[np.bool_]:
     order = generator.permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
-    starts = np.cumsum(np.bincount(labels, minlength=len(targets))) - np.bincount(
-        labels, minlength=len(targets)
-    )
+    starts = np.cumsum(counts) - counts
     rank = np.arange(len(labels)) - starts[labels[by_class]]
     chosen = np.zeros(len(labels), bool)
     chosen[by_class[rank < targets[labels[by_class]]]] = True

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.control_groups import available_cores, available_host_bytes
+from sweep.data.image_file import Picture, decode, size_of_picture
 from sweep.data.image_tree import ImageFile
-from sweep.data.pictures import Picture, decode, size_of_picture
 from sweep.data.telling import tell
 from sweep.errors import DataError
 from sweep.quiet import without_warnings

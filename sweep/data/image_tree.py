@@ -180,6 +180,7 @@ class _Finder:
         return {name: self._find_files(parent / name) for name in _in_order(names)}
 
     def _find_files(self, folder: Path) -> list[ImageFile]:
+        before = self._left_out.total()
         inner, files = self._list(folder)
         if inner:
             raise self._error(
@@ -188,8 +189,10 @@ class _Finder:
                 folder,
             )
         if not files:
+            others = self._left_out.total() - before
+            found = f", only {counted(others, 'file')} of other kinds" if others else ""
             advice = "add some, or remove the folder if it is no class"
-            raise self._error("has no image", advice, folder)
+            raise self._error(f"has no image that can be read{found}", advice, folder)
         return files
 
     def _folders_of_classes(self, folder: Path) -> list[os.DirEntry[str]]:

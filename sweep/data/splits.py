@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sweep.codec import pack_labels
 from sweep.data.arrays import GivenArrays
-from sweep.data.holding_out import hold_out, size_of
+from sweep.data.holding_out import hold_out, size_note, size_of
 from sweep.data.parts import Part, Pool
 from sweep.data.sources import SOURCES, open_source
 from sweep.errors import DataError
@@ -91,7 +91,7 @@ def load_training_data(settings: DataSettings, given: GivenArrays | None = None)
 
 def split_pool(settings: DataSettings, pool: Pool) -> TrainingData:
     """Split a training pool, and encode the rows of a table; raises as `load_training_data`."""
-    raw_train, raw_validation, held_out = _split(settings, pool)
+    raw_train, raw_validation, held_out, notes = _split(settings, pool)
     encoder = None
     if not raw_train.is_encoded:
         from sweep.data.encoding import TableEncoder  # scikit-learn takes a second
@@ -113,26 +113,28 @@ def split_pool(settings: DataSettings, pool: Pool) -> TrainingData:
         digest = hashlib.sha256(pool.content.encode() + np.packbits(held_out).tobytes()).hexdigest()
     else:
         digest = fingerprint(train, validation)
-    notes = pool.notes + (encoder.notes if encoder else ())
+    notes = pool.notes + notes + (encoder.notes if encoder else ())
     return TrainingData(spec, train, validation, mean, std, digest, encoder, notes)
 
 
-def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.bool_]]:
-    """Training and validation examples, and which of the pool are held out for validation."""
+def _split(
+    settings: DataSettings, pool: Pool
+) -> tuple[Part, Part, NDArray[np.bool_], tuple[str, ...]]:
+    """Training and validation examples, which of the pool are held out, and notes about that."""
     examples = pool.examples
     if pool.validation is not None:
         if settings.validation is not None:
             raise DataError(
                 f"{settings.name} has a validation split of its own: leave out dataset.validation"
             )
-        return examples, pool.validation, np.zeros(len(examples), bool)
+        return examples, pool.validation, np.zeros(len(examples), bool), ()
     total = len(examples)
     size = num_validation(settings, total)
     if settings.kind == "builtin":
         order = np.random.default_rng(settings.split_seed).permutation(total)
         held_out = np.zeros(total, bool)
         held_out[order[:size]] = True
-        return examples.take(order[size:]), examples.take(order[:size]), held_out
+        return examples.take(order[size:]), examples.take(order[:size]), held_out, ()
     held_out = hold_out(
         examples.labels,
         size,
@@ -142,7 +144,8 @@ def _split(settings: DataSettings, pool: Pool) -> tuple[Part, Part, NDArray[np.b
         groups=pool.groups,
     )
     train, validation = (examples.take(np.flatnonzero(each)) for each in (~held_out, held_out))
-    return train, validation, held_out
+    notes = size_note(settings.validation, size, held_out, what="validation")
+    return train, validation, held_out, notes
 
 
 def num_validation(settings: DataSettings, num_pool: int) -> int:

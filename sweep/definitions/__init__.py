@@ -5,7 +5,7 @@ A released default never changes: a study that does not name a parameter has its
 
 from __future__ import annotations
 
-from sweep.definitions.datasets import DATASETS
+from sweep.definitions.built_in import DATASETS
 from sweep.definitions.metrics import METRICS, OBJECTIVES, Metric, class_metrics, is_share
 from sweep.definitions.mlp import MLP, MlpParameters
 from sweep.definitions.parameters import (

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from sweep.data import TrainingData
-from sweep.data.pictures import read_picture
+from sweep.data.image_file import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
 from sweep.evaluation.reading import files_below, read_rows
 from sweep.records import StudyRecord, chosen_run
 from sweep.runner.argument_rules import read_argument
+from sweep.space import ImageFolder, stored_space
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
 
@@ -99,6 +100,7 @@ def predict(
     store = Store(url, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
     (model,), data = load_networks(store, record, [number], data_dir)
+    is_folder = isinstance(stored_space(record).dataset, ImageFolder)
     names = data.spec.class_names
     return [
         Prediction(
@@ -111,7 +113,7 @@ def predict(
             trial=number,
             inverted=bool(batch.inverted[place]),
         )
-        for batch in _batches(paths, data, invert)
+        for batch in _batches(paths, data, invert, is_folder=is_folder)
         for place, probabilities in enumerate(
             compute_logits(model, batch.inputs, data).to(torch.float64).softmax(1)
         )
@@ -128,7 +130,9 @@ class _Batch:
     inverted: Sequence[bool] | NDArray[np.bool_]
 
 
-def _batches(paths: Sequence[str], data: TrainingData, invert: bool | None) -> Iterator[_Batch]:
+def _batches(
+    paths: Sequence[str], data: TrainingData, invert: bool | None, *, is_folder: bool
+) -> Iterator[_Batch]:
     """What the files hold, in their order; a few hundred pictures at once."""
     look = None
     pictures: list[str] = []
@@ -142,7 +146,7 @@ def _batches(paths: Sequence[str], data: TrainingData, invert: bool | None) -> I
         if pictures and (
             rows is not None or len(pictures) == _PICTURES or position == len(files) - 1
         ):
-            look = look or _Look.of(data.train.inputs)
+            look = look or _Look.of(data.train.inputs, is_folder=is_folder)
             decoded = np.stack([read_picture(each, data.spec.input_shape) for each in pictures])
             scaled, inverted = _as_trained(decoded, look, invert)
             yield _Batch(scaled, pictures, [None] * len(pictures), inverted)
@@ -170,20 +174,21 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The highest value of the training images (16 in digits, 255 elsewhere), and their grounds.
+    """The value of white in the training images, and their grounds.
 
-    These are brightnesses from 0 to 1, shape (N,); None for images in colour, which have no strokes
-    that could be dark or bright.
+    White is 255 in image files, however dark they are, and the highest value elsewhere: 16 in
+    digits. Grounds are brightnesses from 0 to 1, shape (N,); None for images in colour, which have
+    no strokes that could be dark or bright.
     """
 
-    brightest: int
+    white: int
     grounds: NDArray[np.float64] | None
 
     @classmethod
-    def of(cls, trained: NDArray[np.uint8]) -> _Look:
+    def of(cls, trained: NDArray[np.uint8], *, is_folder: bool) -> _Look:
         """That of images of shape (N, C, H, W)."""
-        brightest = int(trained.max())
-        return cls(brightest, _grounds(trained) / brightest if trained.shape[1] == 1 else None)
+        white = 255 if is_folder else int(trained.max())
+        return cls(white, _grounds(trained) / white if trained.shape[1] == 1 else None)
 
 
 def _as_trained(
@@ -195,7 +200,7 @@ def _as_trained(
     else:
         inverted = _have_other_ground(_grounds(pictures) / 255, look.grounds)
     bright = np.where(inverted[:, None, None, None], 255 - pictures, pictures)
-    return np.rint(bright * (look.brightest / 255)).astype(np.uint8), inverted
+    return np.rint(bright * (look.white / 255)).astype(np.uint8), inverted
 
 
 def _have_other_ground(

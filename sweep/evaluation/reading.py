@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sweep.data import TrainingData
 from sweep.data.arrays import read_inputs
+from sweep.data.telling import tell
 from sweep.errors import DataError, InputError
 
 __all__ = ["ARRAYS", "files_below", "read_rows"]
@@ -61,14 +62,17 @@ def read_rows(file: str, data: TrainingData) -> NDArray[Any] | None:
         DataError: the file cannot be read, or lacks what the network was trained on.
     """
     if data.encoder is not None:
-        from sweep.data.tables import read_table  # pandas takes half a second
+        from sweep.data.table_file import read_table  # pandas takes half a second
 
         encoder = data.encoder
         rows = read_table(file, texts=encoder.texts, numbers=encoder.numbers).rows
         try:
-            return encoder.transform(rows)
+            encoded = encoder.transform(rows)
         except DataError as error:
             raise DataError(f"cannot predict {file!r}: {error}") from None
+        for note in encoder.unseen(rows):
+            tell(f"{file}: {note}")
+        return encoded
     if file.lower().endswith(ARRAYS):
         if not os.path.isfile(file):  # noqa: PTH113 - that of `Path` may raise
             raise InputError(f"cannot read the arrays {file!r}: there is no such file")

@@ -23,12 +23,14 @@ class Deletion:
     Arrays from Python are among these if no other study uses them.
 
     A number is None if the study cannot be read; what confirms it stays then, as nothing ties them.
-    A copy that Optuna made has no folder: what lies under its name is not its own.
+    A copy that Optuna made has no folder: what lies under its name is not its own. What is `left`
+    are folders that the store may have had before it was renamed, or that were another's.
     """
 
     studies: dict[str, int | None]
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
+    left: tuple[Path, ...] = ()
 
 
 def delete(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> Deletion:
@@ -87,7 +89,8 @@ def plan_deletion(store: Store, study: str) -> Deletion:
         )
     folders = () if is_copy else tuple(store.trials(name).folder for name in studies)
     files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return Deletion(studies, folders, (*files, *store.data_files(studies)))
+    left = (folder for name in studies for folder in store.orphaned_folders(name))
+    return Deletion(studies, folders, (*files, *store.data_files(studies)), tuple(left))
 
 
 def _is_confirmed(store: Store, search: str) -> bool:

@@ -118,11 +118,6 @@ class OwnData(_Split):
         None, description="Folder that a path starts from; the search space's own if unset."
     )
 
-    @property
-    def title(self) -> str:
-        """What the data set is called: its path, as written."""
-        raise NotImplementedError
-
 
 class ImageFolder(OwnData):
     """Images in a folder for each class, perhaps below folders for each split."""

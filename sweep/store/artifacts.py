@@ -30,6 +30,7 @@ __all__ = [
     "delete_folder",
     "is_link",
     "open_plain_file",
+    "orphaned_folders",
     "read_file",
     "read_plain_file",
     "stray_files",
@@ -70,6 +71,21 @@ def artifacts_folder(database: Path, study: str) -> Path:
             f"{str(folder.parent)!r}, instead"
         )
     return folder
+
+
+def orphaned_folders(database: Path, study: str) -> list[Path]:
+    """Folders of a study of this name beside the store whose own stores are gone.
+
+    They are a renamed store's, unless another one was deleted.
+    """
+    root = artifacts_root(database)
+    found = []
+    for folder in root.parent.glob(f"*.artifacts/{escape(study)}"):
+        name = folder.parent.name.removesuffix(".artifacts")
+        stores = (root.with_name(name), root.with_name(f"{name}.db"))
+        if folder.parent != root and not any(store.is_file() for store in stores):
+            found.append(folder)
+    return sorted(found)
 
 
 def is_link(path: Path) -> bool:

@@ -71,6 +71,10 @@ class Store:
         """The file with these arrays from Python, which may be missing or another store's."""
         return kept_data.find_file(self._artifacts, sha256)
 
+    def orphaned_folders(self, study: str) -> list[Path]:
+        """Folders that the store may have had for a study before it was renamed."""
+        return artifacts.orphaned_folders(self._file, study)
+
     def data_file(self, sha256: str) -> Path:
         """The file in which this store keeps these arrays from Python."""
         return kept_data.own_file(self._artifacts, sha256)

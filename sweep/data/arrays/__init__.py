@@ -1,10 +1,10 @@
 """NumPy arrays as examples: files of them, and what Python gives. No torch here.
 
-`names` says which arrays there may be, `files` reads and writes them, `inputs` and `labels` turn
-them into examples, and `given` takes what callers have.
+`archive` reads and writes files, `given` says which arrays there may be and takes what callers
+have, and `inputs` and `labels` turn them into examples.
 """
 
-from sweep.data.arrays.files import has_content, write_arrays
+from sweep.data.arrays.archive import has_content, write_arrays
 from sweep.data.arrays.given import GivenArrays, read_given
 from sweep.data.arrays.inputs import read_inputs
 

@@ -1,22 +1,34 @@
-"""What callers give as `data`: arrays, and what can become one. Imports NumPy alone."""
+"""Which arrays make a data set, and what callers give as `data`. Imports NumPy alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.arrays.files import content_of
-from sweep.data.arrays.names import PARTS, WHOLE, require_names
+from sweep.data.arrays.archive import content_of
 from sweep.errors import DataError
+from sweep.words import did_you_mean
 
-__all__ = ["GivenArrays", "read_given"]
+__all__ = ["PARTS", "WHOLE", "GivenArrays", "read_given", "require_names"]
+
+WHOLE = ("x", "y")
+PARTS = {
+    "train": ("x_train", "y_train"),
+    "test": ("x_test", "y_test"),
+    "validation": ("x_validation", "y_validation"),
+}
+"""Names of the inputs and the labels of each part; `x` and `y` alone are all examples."""
 
 _FOUR = (*PARTS["train"], *PARTS["test"])
 _RULE = f"({', '.join(WHOLE)}), ({', '.join(_FOUR)}), or a mapping with such names"
+_NAMES_RULE = (
+    "give x and y, or x_train, y_train, x_test and y_test, perhaps with x_validation and "
+    "y_validation"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +37,28 @@ class GivenArrays:
 
     arrays: Mapping[str, NDArray[Any]]
     sha256: str
+
+
+def require_names(names: Collection[str], where: str) -> None:
+    """Raise `DataError` unless arrays of these names are a data set."""
+    split = [name for pair in PARTS.values() for name in pair]
+    for name in names:
+        if name not in (*WHOLE, *split):
+            guess = did_you_mean(name, (*WHOLE, *split))
+            raise DataError(f"{where}: unknown array {name[:64]!r}{guess}; {_NAMES_RULE}")
+    if not names:
+        raise DataError(f"{where}: there are no arrays; {_NAMES_RULE}")
+    needed: tuple[str, ...] = WHOLE
+    if not set(WHOLE) & set(names):
+        needed = (*PARTS["train"], *PARTS["test"])
+        if set(PARTS["validation"]) & set(names):
+            needed += PARTS["validation"]
+    for name in names:
+        if name not in needed:
+            raise DataError(f"{where}: {name} stands beside x and y; {_NAMES_RULE}")
+    for name in needed:
+        if name not in names:
+            raise DataError(f"{where}: {name} is missing; {_NAMES_RULE}")
 
 
 def read_given(data: Any) -> GivenArrays:

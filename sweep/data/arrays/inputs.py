@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.arrays import files
+from sweep.data.arrays import archive
 from sweep.errors import DataError
 from sweep.records import DataSpec
 
@@ -82,14 +82,14 @@ def read_inputs(path: Path, spec: DataSpec) -> NDArray[Any]:
     Raises:
         DataError: the file is damaged, or holds something else.
     """
-    if files.is_npy(path):
-        array, where = files.read_npy(path), str(path)
+    if archive.is_npy(path):
+        array, where = archive.read_npy(path), str(path)
     else:
-        names = files.names_in(path)
+        names = archive.names_in(path)
         if "x" not in names:
             found = ", ".join(repr(name[:64]) for name in names[:10]) or "none"
             raise DataError(f"{path}: must hold an array named 'x'; found {found}")
-        array, where = files.read_npz(path, ["x"])["x"], f"{path}: x"
+        array, where = archive.read_npz(path, ["x"])["x"], f"{path}: x"
     shape = spec.input_shape
     forms = [shape]
     if spec.kind == "image":

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.arrays.files import content_of, is_npy, names_in, read_npz
-from sweep.data.arrays.given import GivenArrays
+from sweep.data.arrays.archive import content_of, is_npy, names_in, read_npz
+from sweep.data.arrays.given import PARTS, WHOLE, GivenArrays, require_names
 from sweep.data.arrays.inputs import convert_inputs
 from sweep.data.arrays.labels import convert_labels
-from sweep.data.arrays.names import PARTS, WHOLE, require_names
-from sweep.data.holding_out import hold_out, size_of
+from sweep.data.holding_out import hold_out_test
 from sweep.data.parts import Part, Pool
 from sweep.errors import DataError
 from sweep.records import DataSettings
@@ -68,8 +67,9 @@ class Arrays:
                     "call sweep.run again with the same data"
                 )
         parts, class_names, notes = _examine(arrays, where)
-        pool, test = self._split(parts, class_names, where)
-        return _Examples(pool, test, parts.get("validation"), class_names, content, notes)
+        pool, test, more = self._split(parts, class_names, where)
+        validation = parts.get("validation")
+        return _Examples(pool, test, validation, class_names, content, (*notes, *more))
 
     def _read_file(self) -> dict[str, NDArray[Any]]:
         path = Path(self._settings.path)
@@ -89,21 +89,17 @@ class Arrays:
 
     def _split(
         self, parts: Mapping[str, Part], class_names: tuple[str, ...], where: str
-    ) -> tuple[Part, Part]:
-        """The training pool and the test part."""
+    ) -> tuple[Part, Part, tuple[str, ...]]:
+        """The training pool, the test part, and what is to be said about its size."""
         settings = self._settings
         if "test" in parts:
             if settings.test is not None:
                 raise DataError(f"{where}: has a test part of its own: leave out dataset.test")
-            return parts["train"], parts["test"]
+            return parts["train"], parts["test"], ()
         examples = parts["all"]
-        total = len(examples)
-        size = size_of(settings.test, total, default=total // 5, what="test")
-        held_out = hold_out(
-            examples.labels, size, settings.split_seed, class_names=class_names, what="test"
-        )
+        held_out, notes = hold_out_test(settings, examples.labels, class_names)
         pool, test = (examples.take(np.flatnonzero(each)) for each in (~held_out, held_out))
-        return pool, test
+        return pool, test, notes
 
 
 def _examine(

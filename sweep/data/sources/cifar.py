@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.parts import Part, Pool
-from sweep.data.sources.files import PartName, built_in_part, download, read_verified
+from sweep.data.sources.downloads import PartName, built_in_part, download, read_verified
 from sweep.data.sources.plain_pickles import load_plain_pickle
 from sweep.definitions import DATASETS
 from sweep.errors import DataError

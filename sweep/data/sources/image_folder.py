@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from numpy.typing import NDArray
 
 from sweep.data import cache
-from sweep.data.holding_out import hold_out, size_of
+from sweep.data.holding_out import hold_out_test
 from sweep.data.image_decoding import content_of, decode_images
 from sweep.data.image_tree import ImageTree, find_images
 from sweep.data.parts import Part, Pool
@@ -37,10 +36,12 @@ class ImageFolder:
         """What is there for training and validation."""
         tree, entry = self._read(["train", "validation"])
         examples = _part(tree, entry, "train")
+        notes = (*_left_out(tree), *entry.facts["notes"])
         if "test" in tree.splits:
             num_test = sum(map(len, tree.splits["test"]))
         else:
-            held_out = self._held_out(tree, examples)
+            held_out, more = hold_out_test(self._settings, examples.labels, tree.class_names)
+            notes += more
             num_test = int(held_out.sum())
             examples = examples.take(np.flatnonzero(~held_out))
         return Pool(
@@ -49,7 +50,7 @@ class ImageFolder:
             num_test,
             _part(tree, entry, "validation") if "validation" in tree.splits else None,
             content=entry.facts["content"],
-            notes=(*_left_out(tree), *entry.facts["notes"]),
+            notes=notes,
         )
 
     def test(self) -> Part:
@@ -58,18 +59,8 @@ class ImageFolder:
         if "test" in tree.splits:
             return _part(tree, entry, "test")
         examples = _part(tree, entry, "train")
-        return examples.take(np.flatnonzero(self._held_out(tree, examples)))
-
-    def _held_out(self, tree: ImageTree, examples: Part) -> NDArray[np.bool_]:
-        total = len(examples)
-        size = size_of(self._settings.test, total, default=total // 5, what="test")
-        return hold_out(
-            examples.labels,
-            size,
-            self._settings.split_seed,
-            class_names=tree.class_names,
-            what="test",
-        )
+        held_out, _ = hold_out_test(self._settings, examples.labels, tree.class_names)
+        return examples.take(np.flatnonzero(held_out))
 
     def _read(self, splits: Sequence[str]) -> tuple[ImageTree, cache.Entry]:
         """What there is, and the pixels of these splits."""

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.parts import Part, Pool
-from sweep.data.sources.files import MAX_BYTES, PARTS, PartName, built_in_part, download, missing
+from sweep.data.sources.downloads import (
+    MAX_BYTES,
+    PARTS,
+    PartName,
+    built_in_part,
+    download,
+    missing,
+)
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataSettings

@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 
 from sweep.data.parts import Part, Pool
-from sweep.data.sources.files import PartName, built_in_part, download, read_verified
+from sweep.data.sources.downloads import PartName, built_in_part, download, read_verified
 from sweep.definitions import DATASETS
 from sweep.errors import DataError
 from sweep.records import DataSettings

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sweep.data.holding_out import hold_out, size_of
+from sweep.data.holding_out import hold_out_test
 from sweep.data.parts import Part, Pool
-from sweep.data.tables import ReadTable, is_text, listed, read_table
+from sweep.data.table_file import ReadTable, is_text, listed, read_table
 from sweep.errors import DataError
 from sweep.records import DataSettings
 from sweep.words import counted, did_you_mean
@@ -75,15 +75,10 @@ class Table:
         read = read_table(settings.path)
         rows, notes = self._known_rows(read, settings.path)
         names = _class_names(rows[settings.target], self._where(settings.target))
-        held_out = hold_out(
-            self._part(rows, names).labels,
-            size_of(settings.test, len(rows), default=len(rows) // 5, what="test"),
-            settings.split_seed,
-            class_names=names,
-            what="test",
-            groups=self._groups(rows),
-        )
-        return _Tables(rows[~held_out], rows[held_out], read.digest, (*read.notes, *notes))
+        labels = self._part(rows, names).labels
+        held_out, more = hold_out_test(settings, labels, names, self._groups(rows))
+        notes = (*read.notes, *notes, *more)
+        return _Tables(rows[~held_out], rows[held_out], read.digest, notes)
 
     def _two_tables(self) -> _Tables:
         """The test part is a file of its own."""

@@ -17,7 +17,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sweep.data import load_training_data
-from sweep.data.arrays import files, read_given, read_inputs
+from sweep.data.arrays import archive, read_given, read_inputs
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError
 from sweep.records import DataSettings, DataSpec
@@ -315,8 +315,8 @@ def test_a_file_that_is_none_is_one_line(tmp_path, save, message):
 def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch, save):
     path = tmp_path / "mine.npz"
     save(path, x=np.zeros((10_000, 100)), y=np.arange(10_000) % 2)
-    monkeypatch.setattr(files, "available_host_bytes", lambda: 10**7)
-    monkeypatch.setattr(files.npy, "read_array", None)
+    monkeypatch.setattr(archive, "available_host_bytes", lambda: 10**7)
+    monkeypatch.setattr(archive.npy, "read_array", None)
     with pytest.raises(DataError, match=r"needs 0\.0 GiB of memory, and 0\.0 GiB are free; save f"):
         load_training_data(settings(path))
 

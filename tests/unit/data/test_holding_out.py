@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.holding_out import hold_out, size_of
+from sweep.data.holding_out import hold_out, hold_out_test, size_of
 from sweep.errors import DataError
+from sweep.records import DataSettings
 
 LABELS = np.repeat([0, 1, 2], [600, 300, 100])
 NAMES = ("common", "rare", "rarest")
@@ -106,3 +109,20 @@ def test_both_sides_have_every_class_whatever_the_share(counts, share, seed):
     assert (inside < counts).all()
     exact = np.array(counts) * size / len(labels)
     assert (np.abs(inside - exact) <= 1).all()
+
+
+def test_a_size_that_cannot_be_met_is_said():
+    settings = DataSettings("table", "t.csv", "t.csv", test=1)
+    chosen, notes = hold_out_test(settings, LABELS, NAMES)
+    assert chosen.sum() == 3
+    assert notes == (
+        "The test split has 3 examples in place of 1: each class needs one, and groups stay whole.",
+    )
+    assert hold_out_test(replace(settings, test=200), LABELS, NAMES)[1] == ()
+    few = np.array([0] * 4 + [1] * 4 + [2] * 2)
+    assert hold_out_test(replace(settings, test=None), few, NAMES)[1] == ()
+
+
+def test_too_few_examples_are_called_so():
+    with pytest.raises(DataError, match=r"^3 examples are too few to hold some out for validation"):
+        size_of(None, 3, default=0, what="validation")

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import sweep
 from sweep.data import load_training_data
-from sweep.data.pictures import read_picture
+from sweep.data.image_file import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation import openings
 from sweep.evaluation.prediction import _have_other_ground

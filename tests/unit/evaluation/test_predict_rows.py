@@ -13,7 +13,9 @@ from PIL import Image
 
 import sweep
 from sweep.errors import InputError
+from sweep.evaluation.networks import compute_logits, load_networks
 from sweep.evaluation.prediction import _as_trained, _Look
+from sweep.store import Store
 
 PARAMETERS = {"layer_size": 16, "num_layers": 2, "epochs": 12, "learning_rate": 0.02}
 
@@ -121,6 +123,53 @@ def test_the_command_names_rows_and_prints_nothing_before_a_bad_file(main, table
     assert errors == "sweep: invert is for pictures; 'new.csv' is none: leave it out\n"
 
 
+def test_values_that_training_did_not_see_are_said(main, table_study, tmp_path):
+    rows = rows_of(4, 5)
+    rows.loc[[1, 3], "colour"] = "Blue"
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    _, errors = main(f"predict small new.csv --storage {table_study}", code=0)
+    assert errors.splitlines()[0] == (
+        "sweep: note: new.csv: column 'colour' has values in 2 rows that training did not see, "
+        "such as 'Blue'"
+    )
+    _, errors = main(f"predict small new.csv --json --storage {table_study}", code=0)
+    assert "did not see" in errors
+
+
+def test_a_row_whose_number_is_na_is_read_as_in_training(table_study, tmp_path):
+    rows = rows_of(1, 6).assign(length="NA")
+    rows.to_csv(tmp_path / "na.csv", index=False)
+    rows.assign(length="").to_csv(tmp_path / "empty.csv", index=False)
+    found = sweep.predict("small", [tmp_path / "na.csv", tmp_path / "empty.csv"],
+                          storage=table_study)  # fmt: skip
+    assert found[0].probabilities == found[1].probabilities
+
+
+# ---------------------------------------------------------------- images of a folder
+
+
+def test_a_dark_image_of_training_is_predicted_as_it_was_trained(tmp_path):
+    """No image is brighter than 90: one that is given is not taken for brighter than it was."""
+    generator = np.random.default_rng(0)
+    for kind, level in (("dim", 30), ("dimmer", 60)):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+        for number in range(20):
+            pixels = generator.integers(level - 30, level + 31, (6, 6)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / kind / f"{number}.png")
+    space = space_mapping(
+        dataset={"folder": str(tmp_path / "photos")}, parameters=PARAMETERS, budget={"trials": 1}
+    )
+    study = sweep.run(space, storage=sqlite_url(tmp_path), **HERE)
+    store = Store(sqlite_url(tmp_path), to_write=False)
+    (model,), data = load_networks(store, study, [0], None)
+    logits = compute_logits(model, data.validation.inputs, data)
+    expected = sorted(logits.double().softmax(1)[:, 0].tolist())
+    found = sweep.predict("small", tmp_path / "photos", storage=sqlite_url(tmp_path), invert=False)
+    known = [each.probabilities["dim"] for each in found]
+    for probability in expected:
+        assert min(abs(probability - each) for each in known) < 1e-6
+
+
 # ---------------------------------------------------------------- arrays
 
 
@@ -182,8 +231,8 @@ def test_folders_that_do_not_fit_are_one_line_each(finished, tmp_path):
 def test_pictures_in_colour_are_never_inverted_unasked():
     dark = np.full((50, 3, 8, 8), 10, np.uint8)
     bright = np.full((2, 3, 8, 8), 240, np.uint8)
-    look = _Look.of(np.concatenate([dark, 255 - dark[:1]]))
+    look = _Look.of(np.concatenate([dark, 255 - dark[:1]]), is_folder=True)
     assert _as_trained(bright, look, None)[1].tolist() == [False, False]
     assert _as_trained(bright, look, True)[1].tolist() == [True, True]
-    grey = _Look.of(np.concatenate([dark, 255 - dark[:1]])[:, :1])
+    grey = _Look.of(np.concatenate([dark, 255 - dark[:1]])[:, :1], is_folder=True)
     assert _as_trained(bright[:, :1], grey, None)[1].tolist() == [True, True]

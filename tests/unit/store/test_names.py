@@ -10,8 +10,10 @@ import pytest
 from helpers import HERE, SMALL
 
 import sweep
+from sweep.cli.study_text import deletion_text
 from sweep.errors import StoreError, StudyLockedError
 from sweep.records import StudyState
+from sweep.runner.deletion import plan_deletion
 from sweep.store import Store, examine
 
 
@@ -150,3 +152,21 @@ def test_links_beside_the_store_are_not_followed(finished, tmp_path):
     (tmp_path / "x.artifacts").mkdir()
     (tmp_path / "x.artifacts" / "small").symlink_to(tmp_path / "elsewhere" / "small")
     assert weights_of(finished) is None
+
+
+def test_what_a_renamed_store_leaves_in_its_old_folder_is_said_when_it_is_deleted(
+    finished, tmp_path
+):
+    for old in tmp_path.glob("studies.db*"):
+        old.rename(old.with_name(old.name.replace("studies.db", "moved.db")))
+    deleted = sweep.delete("small", storage=f"sqlite:///{tmp_path}/moved.db")
+    assert deleted.left == (tmp_path / "studies.artifacts" / "small",)
+    assert "small' stays, which may be from before" in deletion_text(deleted)
+    assert list(deleted.left[0].glob("*.safetensors"))
+
+
+def test_the_folder_of_another_store_is_nobodys_to_speak_of(finished, tmp_path):
+    other = tmp_path / "other.artifacts" / "small"
+    other.mkdir(parents=True)
+    (tmp_path / "other.db").touch()
+    assert plan_deletion(Store(finished, to_write=False), "small").left == ()

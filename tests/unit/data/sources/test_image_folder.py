@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from sweep.data import cache, image_decoding, load_training_data
-from sweep.data.pictures import read_picture
+from sweep.data.image_file import read_picture
 from sweep.data.sealed import open_test_split
 from sweep.data.sources import image_folder
 from sweep.data.telling import listening
@@ -337,8 +337,8 @@ REFUSED: dict[Callable[[Path], None], str] = {
     a_file: "photos': is no folder; if it has moved, name",
     empty: "photos': has no folder of a class; make one for each class",
     lambda root: fill(root, classes="a"): "photos': has one class, 'a'; a network needs two",
-    empty_class: "photos/c': has no image; add some, or remove the folder if it is no class",
-    class_without_images: "photos/c': has no image; add some",
+    empty_class: "photos/c': has no image that can be read; add some, or remove the folder",
+    class_without_images: "c': has no image that can be read, only 1 file of other kinds; add",
     loose_image: "photos': 1 image, such as 'loose.png', lies in no folder of a class; move each",
     nested: "photos/b': has a folder of its own, 'more'; images lie directly in the folder of",
     same_but_case: "photos': the classes 'Cat' and 'cat' differ in case or accents' encoding only",

@@ -28,13 +28,14 @@ __all__ = ["ReadTable", "is_text", "listed", "plain_columns", "read_table"]
 
 _MISSING = ("", "?")
 _MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "None", "none", "-")
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _BYTES_IN_MEMORY = 5  # for each byte of a file
 _SHOWN = 8  # names in a message
 _START = 2**16  # characters that show the header
 
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)*(?:[eE][+-]?\d+)?")
 _GROUPED_DIGITS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
+_ALMOST_NUMBER = re.compile(r"[+-]?[$€£]?\s*\d[\d.,\s]*[%$€£]?")
 _DATE = re.compile(r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4})(?:[T ].*)?")
 
 
@@ -332,6 +333,11 @@ def _numbers_in(column: pd.Series, where: str, as_numbers: bool) -> tuple[pd.Ser
     elif pd.to_numeric(pd.Series(rest, dtype=object), errors="coerce").isna().any():
         if all(_DATE.fullmatch(value) for value in rest):
             notes.append(f"column {name!r} holds dates, which are taken as text: as categories.")
+        elif all(_ALMOST_NUMBER.fullmatch(value) for value in rest):
+            notes.append(
+                f"column {name!r} holds numbers with other signs, such as {rest[0]!r}, which are "
+                "taken as text: as categories."
+            )
         return column, notes
     if missing:
         words = ", ".join(repr(word) for word in missing)

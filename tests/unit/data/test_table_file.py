@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.data import tables
-from sweep.data.tables import ReadTable, is_text, plain_columns, read_table
+from sweep.data import table_file
+from sweep.data.table_file import ReadTable, is_text, plain_columns, read_table
 from sweep.errors import DataError
 
 
@@ -118,7 +118,7 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
         read_table(tmp_path / "none.csv")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         read_table(tmp_path)
-    monkeypatch.setattr(tables, "available_host_bytes", lambda: 10)
+    monkeypatch.setattr(table_file, "available_host_bytes", lambda: 10)
     with pytest.raises(DataError, match="read whole: that takes about 5 times as much memory"):
         read(tmp_path, "a,b\n1,2\n")
 
@@ -159,7 +159,7 @@ def test_columns_of_a_parquet_file_become_numbers_and_text():
     assert plain["exact"][0] == 1.5
     assert plain["day"].tolist()[0] == "2020-01-31"
     for name in ("kind", "day", "text"):
-        assert tables.is_text(plain[name])
+        assert is_text(plain[name])
         assert plain[name].isna().tolist() == [False, True]
 
 
@@ -195,3 +195,24 @@ def test_a_column_of_numbers_may_have_none_in_another_file(tmp_path):
     assert not is_text(rows["a"])
     assert rows["b"].tolist() == ["NA", "x"]
     assert is_text(read_table(path).rows["a"])
+
+
+def test_numbers_with_signs_that_are_not_read_are_said(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n"12,345.67",5%\n"1,000.00",7.5%\n')
+    read = read_table(path)
+    assert all(is_text(read.rows[name]) for name in "ab")
+    assert read.notes == (
+        "Table 't.csv': column 'a' holds numbers with other signs, such as '12,345.67', which are "
+        "taken as text: as categories.",
+        "Table 't.csv': column 'b' holds numbers with other signs, such as '5%', which are taken "
+        "as text: as categories.",
+    )
+
+
+def test_bars_separate_columns_too(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a|b\n1|x\n2|y\n")
+    read = read_table(path)
+    assert read.rows["a"].tolist() == [1, 2]
+    assert read.notes == ("Table 't.csv': columns are separated by bars.",)
