@@ -35,6 +35,7 @@ def epochs_after(folder: Path, num_lines: int) -> list[int]:
     return [line["epoch"] for line in lines if line["kind"] == "epoch" and line["trial"] == TRIAL]
 
 
+@pytest.mark.slow
 def test_no_damaged_checkpoint_is_read(cut_off, tmp_path):
     folder = copy_of(cut_off, tmp_path)
     newest = checkpoint_files(folder)[0].read_bytes()

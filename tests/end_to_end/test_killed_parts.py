@@ -35,6 +35,7 @@ def test_a_worker_is_killed_with_many_trials_under_way(tmp_path):
     check_whole(folder, TRIALS, to_the_last_bit=False)
 
 
+@pytest.mark.slow
 def test_stopping_every_process_of_a_job_blames_no_trial(tmp_path, undisturbed):
     folder = prepare(tmp_path, small_space(TRIALS))
     stop_the_job(folder, "sequential")

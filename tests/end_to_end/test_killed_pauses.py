@@ -61,6 +61,7 @@ def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_undisturbed_it_pauses_promotes_and_prunes(halved):
     study = read_study(halved)
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}

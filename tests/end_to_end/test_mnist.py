@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 from helpers import read_until, start_cli
 
 SPACE = {
@@ -22,6 +23,7 @@ SPACE = {
 }
 
 
+@pytest.mark.slow
 def test_a_short_sweep_is_interrupted_resumed_and_shown(cli, tmp_path, mnist_dir):
     (tmp_path / "space.yaml").write_text(json.dumps(SPACE))
     # One trial at a time: two are left when the first has ended.

@@ -20,6 +20,7 @@ def read_report(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())["studies"]
 
 
+@pytest.mark.slow
 def test_a_report_holds_what_the_design_promises(reported):
     record = Store(sqlite_url(reported), to_write=False).read_study("digits-random")
     (reading,) = record.test_readings
@@ -37,6 +38,7 @@ def test_a_report_holds_what_the_design_promises(reported):
     assert study["importances"].keys() == {"num_layers", "layer_size", "learning_rate"}
 
 
+@pytest.mark.slow
 def test_the_table_of_trials_has_a_row_for_each(reported):
     with (reported / "report" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -47,12 +49,14 @@ def test_the_table_of_trials_has_a_row_for_each(reported):
     assert states == {"COMPLETE"}
 
 
+@pytest.mark.slow
 def test_figures_are_images(reported):
     figures = list((reported / "report" / "figures").iterdir())
     assert figures
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_from_outside(reported):
     page = (reported / "report" / "report.html").read_text()
     loaded = re.findall(r"""(?:src|href|action)\s*=\s*["']?([^"'\s>]+)""", page)
@@ -61,6 +65,7 @@ def test_the_page_needs_nothing_from_outside(reported):
     assert not re.search(r"@import|url\((?!['\"]?(data:|#))", page)
 
 
+@pytest.mark.slow
 def test_a_second_report_does_not_read_the_test_split_again(reported, sketched, run, tmp_path):
     shutil.copy(reported / "studies.db", tmp_path)  # and neither weights nor data
     before = Store(sqlite_url(tmp_path), to_write=False).read_study("digits-random").test_readings
@@ -112,6 +117,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(main, finished, tmp_path, line
     assert Store(finished, to_write=False).read_study("small").test_readings == ()
 
 
+@pytest.mark.slow
 def test_python_gets_the_same_report_and_prints_nothing(finished, sketched, tmp_path, capfd):
     written = sweep.report("small", storage=finished, out=tmp_path / "mine")
     assert written.folder == tmp_path / "mine"

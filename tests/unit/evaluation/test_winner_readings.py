@@ -114,6 +114,7 @@ def test_a_full_disk_is_one_line(confirmed, monkeypatch):
         sweep.confirm("small", storage=confirmed)
 
 
+@pytest.mark.slow
 def test_the_whole_way_from_python(finished):
     """One configuration, one seed: nothing to compare, and still a result."""
     found = sweep.confirm("small", storage=finished, top=1, seeds=1, **HERE)

@@ -80,6 +80,7 @@ def test_what_a_store_contains_is_text_only(study):
     assert len(cells(forged._repr_html_())) == 4
 
 
+@pytest.mark.slow
 def test_a_trial_and_a_report_do_not_print_their_bulk(study, finished, tmp_path, words_only):
     assert study.best.outcome.history
     assert len(repr(study.best)) < 1500

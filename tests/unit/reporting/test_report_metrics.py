@@ -100,6 +100,7 @@ def test_a_page_leads_with_what_the_study_ranks_by(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_page_on_a_loss(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = ranked_by("loss", space)

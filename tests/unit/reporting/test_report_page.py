@@ -542,6 +542,7 @@ def test_file_names_keep_apart(tmp_path: Path, space: SearchSpace) -> None:
 # ---------------------------------------------------------------- the request
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_the_test_split_is_read_once_if_it_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]

@@ -151,6 +151,7 @@ def test_nonsense_is_refused_before_anything_is_made(storage, tmp_path, options,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(storage, clock, in_a_process):
     """Trial 0 hangs: its worker is stopped in the middle of it."""
     stopped: list[int] = []

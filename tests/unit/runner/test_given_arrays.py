@@ -171,6 +171,7 @@ def test_positions_of_problems_stay_right(tmp_path, storage):
 # ---------------------------------------------------------------- beside the store
 
 
+@pytest.mark.slow
 def test_everything_else_needs_the_store_alone(tmp_path, storage, words_only):
     study = run(storage)
     (file,) = kept(tmp_path)

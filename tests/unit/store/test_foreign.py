@@ -141,6 +141,7 @@ def test_trials_that_come_meanwhile_are_named_and_left_out(storage):
     assert record.count(TrialState.COMPLETE) == 3
 
 
+@pytest.mark.slow
 def test_nothing_is_learnt_from_a_trial_of_another_program(storage, tmp_path):
     """The sampler draws what it draws without it, but for the seeds that follow from numbers."""
     space = {**SMALL, "sampler": {"type": "tpe", "seed": 3, "n_startup_trials": 2}}
@@ -264,6 +265,7 @@ def made_anew(confirmed) -> str:
     return confirmed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_confirmation_belongs_to_one_study_whatever_its_name(made_anew, main):
     line = "study 'small.confirm' confirms an earlier study named 'small', not this one; it is not "
