@@ -181,11 +181,10 @@ class Progress:
 
     def _on_reading(self, text: str, passing: bool) -> None:
         """Show what is said while data are read; what passes only now and then."""
-        if not passing and text not in self._said:
-            self._said.add(text)  # `check` reads a folder twice
-            self.on_event(Notice(text))
-        elif not passing:
-            return
+        if not passing:
+            if text not in self._said:  # a command may read a folder twice
+                self._said.add(text)
+                self.on_event(Notice(text))
         elif self._is_live:
             self._reading = text
         elif time.monotonic() - self._said_at >= _QUIET_SECONDS:
