@@ -267,7 +267,7 @@ def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) 
         click.echo(printable(note), err=True)
     rows = [
         [
-            each.file if each.row is None else f"{each.file} row {each.row}",
+            f"{each.file}" if each.row is None else f"{each.file} row {each.row}",
             each.class_name,
             f"{each.probability:.2%}",
             "inverted" * each.inverted,

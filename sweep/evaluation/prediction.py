@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from sweep.data import TrainingData
+from sweep.data.arrays import examples_of
 from sweep.data.image_file import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
@@ -34,7 +35,8 @@ class Prediction:
     """A network's prediction for one example.
 
     Attributes:
-        row: Of a table or of arrays, counted from 0 in its file; None for a picture.
+        file: Of the example; None for an array that was given itself.
+        row: Of a table or of arrays, counted from 0; None for a picture.
         class_name: The most probable class.
         probability: Its probability, 0 to 1.
         probabilities: Of all classes, by name.
@@ -43,7 +45,7 @@ class Prediction:
         inverted: Whether bright and dark were exchanged first.
     """
 
-    file: str
+    file: str | None
     row: int | None
     class_name: str
     probability: float
@@ -55,14 +57,14 @@ class Prediction:
 
 def predict(
     study: str,
-    inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] | NDArray[Any],
     *,
     storage: str | os.PathLike[str] = DEFAULT_STORAGE,
     trial: int | None = None,
     invert: bool | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> list[Prediction]:
-    """Classify files with the chosen network of a study.
+    """Classify files, or an array, with the chosen network of a study.
 
     The chosen network is the best trial's or, once the study is confirmed, that of the winner's
     run with the best validation metric. The test split has no part in it.
@@ -72,8 +74,9 @@ def predict(
         inputs: Of the kind that the study was made with. Pictures, or folders of them, are resized
             to the data set's images, and made grey where those are. Tables are CSV or Parquet files
             with the columns of the study's own; the target may be missing and is ignored, like any
-            other column that the network does not use. Arrays are .npy files, or the `x` of .npz
-            files, in the data set's scale.
+            other column that the network does not use. Arrays are .npy files, the `x` of .npz
+            files, or what `run` takes for `data`, in the data set's scale: images, or rows of shape
+            (N, D).
         storage: `sqlite:///` and a path, or a `Path`.
         trial: Use the network of this trial instead.
         invert: Whether to exchange bright and dark in pictures. If None, a grey one is inverted if
@@ -86,21 +89,24 @@ def predict(
         A prediction for each picture and row, in order.
 
     Raises:
-        InputError: there is no such study or trial, or a file is not of that kind.
+        InputError: there is no such study or trial, or the inputs are not of that kind.
         StoreError: the network's weights are not kept.
-        DataError: the data set is missing, damaged, or not the study's own; a table lacks a column.
+        DataError: the data set is missing, damaged, or not the study's own; a table lacks a column;
+            an array does not have the data set's form.
     """
-    study, paths = read_argument("study", study), read_argument("inputs", inputs)
+    study, given = read_argument("study", study), read_argument("inputs", inputs)
     url = read_argument("storage", storage)
     trial = None if trial is None else read_argument("trial", trial)
     invert = None if invert is None else read_argument("invert", invert)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
-    if not paths:
-        raise InputError("nothing to predict: name at least one file")
     store = Store(url, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
     (model,), data = load_networks(store, record, [number], data_dir)
-    is_folder = isinstance(stored_space(record).dataset, ImageFolder)
+    if isinstance(given, np.ndarray):
+        batches = _given(given, data, invert)
+    else:
+        is_folder = isinstance(stored_space(record).dataset, ImageFolder)
+        batches = _read(given, data, invert, is_folder=is_folder)
     names = data.spec.class_names
     return [
         Prediction(
@@ -113,7 +119,7 @@ def predict(
             trial=number,
             inverted=bool(batch.inverted[place]),
         )
-        for batch in _batches(paths, data, invert, is_folder=is_folder)
+        for batch in batches
         for place, probabilities in enumerate(
             compute_logits(model, batch.inputs, data).to(torch.float64).softmax(1)
         )
@@ -125,12 +131,26 @@ class _Batch:
     """Inputs as a network takes them, and where each of them is from."""
 
     inputs: NDArray[Any]
-    files: Sequence[str]
+    files: Sequence[str | None]
     rows: Sequence[int | None]
     inverted: Sequence[bool] | NDArray[np.bool_]
 
+    @classmethod
+    def of_rows(cls, inputs: NDArray[Any], file: str | None) -> _Batch:
+        count = len(inputs)
+        return cls(inputs, [file] * count, range(count), [False] * count)
 
-def _batches(
+
+def _given(inputs: NDArray[Any], data: TrainingData, invert: bool | None) -> Iterator[_Batch]:
+    """What a caller's array holds."""
+    if invert is not None:
+        raise InputError("invert is for pictures in files; inputs is an array: leave it out")
+    if data.encoder is not None:
+        raise InputError("the network was trained on a table: inputs must be files of tables")
+    yield _Batch.of_rows(examples_of(inputs, data.spec, "inputs"), None)
+
+
+def _read(
     paths: Sequence[str], data: TrainingData, invert: bool | None, *, is_folder: bool
 ) -> Iterator[_Batch]:
     """What the files hold, in their order; a few hundred pictures at once."""
@@ -152,8 +172,7 @@ def _batches(
             yield _Batch(scaled, pictures, [None] * len(pictures), inverted)
             pictures = []
         if rows is not None:
-            count = len(rows)
-            yield _Batch(rows, [file] * count, range(count), [False] * count)
+            yield _Batch.of_rows(rows, file)
 
 
 def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[StudyRecord, int]:

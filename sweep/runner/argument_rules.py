@@ -140,6 +140,19 @@ def _arrays(value: Any) -> Any:
     return read_given(value)
 
 
+def _inputs(value: Any) -> Any:
+    """Paths, or an array; one of a single dimension, such as a column of a table, has paths."""
+    if hasattr(value, "__array__") and getattr(value, "ndim", 0) > 1:
+        from sweep.data.arrays import as_array
+
+        return as_array(value, "inputs")
+    rule = "a path, several, or an array"
+    paths = _list_of(_path, (str, os.PathLike), rule)(value)
+    if not paths:
+        raise _wrong(rule, value)
+    return paths
+
+
 def _executor(value: Any) -> Any:
     if not isinstance(value, str) and not callable(value):
         raise _wrong("processes, inline, or a function that makes a launcher", value)
@@ -156,7 +169,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "device": _text,
     "engine": _one_of("auto", *ENGINE_NAMES),
     "executor": _executor,
-    "inputs": _list_of(_path, (str, os.PathLike), "a path or several"),
+    "inputs": _inputs,
     "invert": _flag,
     "keep_weights": _count(1, _MOST),
     "lanes": _count(1, _MOST_AT_ONCE, or_auto=True),

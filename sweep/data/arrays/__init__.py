@@ -5,7 +5,15 @@ have, and `inputs` and `labels` turn them into examples.
 """
 
 from sweep.data.arrays.archive import has_content, write_arrays
-from sweep.data.arrays.given import GivenArrays, read_given
-from sweep.data.arrays.inputs import read_inputs
+from sweep.data.arrays.given import GivenArrays, as_array, read_given
+from sweep.data.arrays.inputs import examples_of, read_inputs
 
-__all__ = ["GivenArrays", "has_content", "read_given", "read_inputs", "write_arrays"]
+__all__ = [
+    "GivenArrays",
+    "as_array",
+    "examples_of",
+    "has_content",
+    "read_given",
+    "read_inputs",
+    "write_arrays",
+]

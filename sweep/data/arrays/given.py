@@ -13,7 +13,7 @@ from sweep.data.arrays.archive import content_of
 from sweep.errors import DataError
 from sweep.words import did_you_mean
 
-__all__ = ["PARTS", "WHOLE", "GivenArrays", "read_given", "require_names"]
+__all__ = ["PARTS", "WHOLE", "GivenArrays", "as_array", "read_given", "require_names"]
 
 WHOLE = ("x", "y")
 PARTS = {
@@ -82,12 +82,16 @@ def read_given(data: Any) -> GivenArrays:
         if isinstance(data, tuple | list | Mapping):
             found = f"{len(data)} values"
         raise ValueError(f"must be {_RULE}; found {found}")
-    arrays = {name: _array(value, f"data: {name}") for name, value in named.items()}
+    arrays = {name: as_array(value, f"data: {name}") for name, value in named.items()}
     return GivenArrays(arrays, content_of(arrays))
 
 
-def _array(value: Any, place: str) -> NDArray[Any]:
-    """An array of numbers or text, in memory of its own kind and order."""
+def as_array(value: Any, place: str) -> NDArray[Any]:
+    """What a caller gives as an array of numbers or text, contiguous and in native byte order.
+
+    Raises:
+        DataError: it cannot become one.
+    """
     if getattr(value, "columns", None) is not None and hasattr(value, "dtypes"):
         value = _frame(value, place)
     try:

@@ -13,7 +13,7 @@ from sweep.data.arrays import archive
 from sweep.errors import DataError
 from sweep.records import DataSpec
 
-__all__ = ["convert_inputs", "read_inputs"]
+__all__ = ["convert_inputs", "examples_of", "read_inputs"]
 
 _CHANNELS = (1, 3)
 _CHUNK = 4096  # examples that are converted at once: a copy of all would need eight times the bytes
@@ -69,27 +69,35 @@ def convert_inputs(
 
 
 def read_inputs(path: Path, spec: DataSpec) -> NDArray[Any]:
-    """Inputs alone, for a network: an `.npy` file, or the array `x` of an `.npz` file.
-
-    Args:
-        path: The file.
-        spec: Of the data that the network was trained on. Its form is demanded; images may also
-            have their channels last, and grey ones none.
-
-    Returns:
-        Shape (N, *spec.input_shape), in the spec's dtype.
+    """The examples of an `.npy` file, or of the array `x` of an `.npz` file.
 
     Raises:
         DataError: the file is damaged, or holds something else.
     """
     if archive.is_npy(path):
-        array, where = archive.read_npy(path), str(path)
-    else:
-        names = archive.names_in(path)
-        if "x" not in names:
-            found = ", ".join(repr(name[:64]) for name in names[:10]) or "none"
-            raise DataError(f"{path}: must hold an array named 'x'; found {found}")
-        array, where = archive.read_npz(path, ["x"])["x"], f"{path}: x"
+        return examples_of(archive.read_npy(path), spec, str(path))
+    names = archive.names_in(path)
+    if "x" not in names:
+        found = ", ".join(repr(name[:64]) for name in names[:10]) or "none"
+        raise DataError(f"{path}: must hold an array named 'x'; found {found}")
+    return examples_of(archive.read_npz(path, ["x"])["x"], spec, f"{path}: x")
+
+
+def examples_of(array: NDArray[Any], spec: DataSpec, where: str) -> NDArray[Any]:
+    """An array of inputs as a network takes them.
+
+    Args:
+        array: Inputs without labels.
+        spec: Of the data that the network was trained on. Its form is demanded; images may also
+            have their channels last, and grey ones none.
+        where: Begins each message.
+
+    Returns:
+        Shape (N, *spec.input_shape), in the spec's dtype.
+
+    Raises:
+        DataError: the array is something else.
+    """
     shape = spec.input_shape
     forms = [shape]
     if spec.kind == "image":

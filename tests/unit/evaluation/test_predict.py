@@ -140,7 +140,7 @@ def test_only_a_common_ground_tells_what_is_inverted():
     ("changes", "words"),
     [
         ({"trial": 3}, "study 'small' has no trial 3; it has 3, numbered from 0"),
-        ({"inputs": []}, "nothing to predict: name at least one file"),
+        ({"inputs": []}, "inputs must be a path, several, or an array; found \\[\\]"),
         ({"study": "nope"}, "no study 'nope' in"),
     ],
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import HERE, space_mapping, sqlite_url
 from PIL import Image
 
@@ -198,6 +200,32 @@ def test_arrays_that_do_not_fit_are_one_line_each(array_study, tmp_path):
     for name, words in expected.items():
         with pytest.raises(InputError, match=words):
             sweep.predict("small", tmp_path / name, storage=array_study)
+
+
+def test_an_array_is_predicted_as_its_file_is(array_study, tmp_path):
+    x, _ = arrays_of(20, 2)
+    np.save(tmp_path / "new.npy", x)
+    expected = sweep.predict("small", tmp_path / "new.npy", storage=array_study)
+    for given in (x, torch.tensor(x), pd.DataFrame(x), np.asfortranarray(x)):
+        found = sweep.predict("small", given, storage=array_study)
+        assert [replace(each, file=None) for each in expected] == found
+
+
+def test_given_arrays_that_do_not_fit_are_one_line_each(array_study, table_study):
+    nan = np.full((4, 3), np.nan)
+    for inputs, words in [
+        (np.zeros((4, 5)), r"^inputs: must have shape \(N, 3\); found \(4, 5\)"),
+        (np.zeros((0, 3)), r"^inputs must not be empty; found shape \(0, 3\)"),
+        (nan, "^inputs must hold finite numbers"),
+        (np.full((4, 3), "a"), "^inputs must hold numbers; found text"),
+        (np.full((4, 3), None), "^inputs has 12 missing values"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            sweep.predict("small", inputs, storage=array_study)
+    with pytest.raises(InputError, match=r"^invert is for pictures"):
+        sweep.predict("small", np.zeros((4, 3)), storage=array_study, invert=True)
+    with pytest.raises(InputError, match=r"^the network was trained on a table"):
+        sweep.predict("small", np.zeros((4, 3)), storage=table_study)
 
 
 # ---------------------------------------------------------------- folders of pictures
