@@ -113,7 +113,7 @@ def train_confirmation(
             },
             space=plan.space,
             confirms=plan.confirms,
-            workers=search.workers,
+            search=search,
             holding=lambda: _holding(store, plan, top, seeds),
         ).carry_out()
     _, best_mean = rank_candidates(runs)[0]

@@ -133,7 +133,7 @@ class Request:
         space: The study's search space; None for the recorded one.
         given: The study's data, if they come from Python.
         confirms: What a new study confirms.
-        workers: Choices that a new study takes over.
+        search: The study that it confirms, with the data and the choices that it takes over.
         holding: Locks what must not change until a new study is in the store.
     """
 
@@ -144,7 +144,7 @@ class Request:
     retry_failed: bool = False
     given: GivenArrays | None = None
     confirms: Confirms | None = None
-    workers: WorkerChoices | None = None
+    search: StudyRecord | None = None
     holding: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def carry_out(self) -> StudyRecord:
@@ -183,7 +183,10 @@ class Request:
         """Make the study and train; None if another driver made it meanwhile."""
         space, store, name = self.space, self.store, self.name
         assert space is not None  # noqa: S101 - for the type checker: `resume` requires its study
-        with self._prepare(space, self.workers, is_new=True) as workers, ExitStack() as held:
+        chosen = None if self.search is None else self.search.workers
+        with self._prepare(space, chosen, is_new=True) as workers, ExitStack() as held:
+            if self.search is not None:
+                _require_same_data(self.search, workers.data.fingerprint)
             held.enter_context(self.holding())
             with store.lock(name):
                 # Opened before asking: a store that was not there seems to have no studies.

@@ -229,6 +229,11 @@ class Store:
                 f"study {name!r} confirms an earlier study named {search.name!r}, not this one; it "
                 f"is not used, and `{command_words('delete', name, self.url)}` deletes it"
             )
+        if runs.data.fingerprint != search.data.fingerprint:
+            return None, (
+                f"study {name!r} was trained on other data than study {search.name!r}; it is not "
+                f"used, and `{command_words('delete', name, self.url)}` deletes it"
+            )
         if not _repeats(runs, search):
             return None, (
                 f"study {name!r} repeats other configurations than study {search.name!r} has; it "

@@ -66,6 +66,10 @@ def test_a_study_refuses_a_table_that_changed(cli, tmp_path):
     refused = cli("resume", "mine", "--trials", 2)
     assert refused.returncode == 2
     assert "fingerprint" in refused.stderr
+    refused = cli("confirm", "mine", "--top", 1, "--seeds", 2)
+    assert refused.returncode == 2
+    assert "the data have changed since study 'mine' was made" in refused.stderr
+    assert [each["study"] for each in json.loads(cli("list", "--json").stdout)] == ["mine"]
     table.write_text(text)
     assert cli("resume", "mine", "--trials", 2).returncode == 0
 

@@ -6,13 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import DIGITS, HERE, make_metrics, read_confirmation, space_mapping
 
 import sweep
 from sweep.data import load_training_data
 from sweep.definitions import DATASETS
-from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
+from sweep.errors import DataError, InputError, Interrupted, StoreError, SweepFailedError
 from sweep.fresh_seeds import train_confirmation
 from sweep.records import (
     Confirms,
@@ -355,6 +356,17 @@ def test_a_long_name_is_cut(storage):
         StoreError, match=r"\.confirm' confirms study 'x{60}'; the runs that confirm 'x{61}' need"
     ):
         train_confirmation(longer, storage=storage)
+
+
+def test_data_that_have_changed_are_refused(storage, tmp_path):
+    file = tmp_path / "mine.npz"
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    np.savez(file, x=x, y=np.arange(60) % 2)
+    space = space_mapping(dataset={"arrays": str(file)}, budget={"trials": 1})
+    sweep.run(space, storage=storage, **HERE)
+    np.savez(file, x=x, y=np.arange(60) // 30)
+    assert "the data have changed since study 'small' was made" in refusal(storage, DataError)
+    assert Store(storage, to_write=False).all_names() == ["small"]
 
 
 def test_too_many_runs_are_refused(storage):

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
-from forging import forge
+from forging import forge, in_part
 from helpers import HERE, SMALL, sqlite_url
 
 import sweep
@@ -301,6 +301,20 @@ def test_runs_of_other_configurations_confirm_nothing(confirmed, main):
         "study 'small.confirm' repeats other configurations than study 'small' has; it is not used"
     )
     assert why_not in main("show small", code=0)[1]
+
+
+def test_runs_on_other_data_confirm_nothing(confirmed, main):
+    store = Store(confirmed, to_write=False)
+    forge(
+        store.path.parent,
+        study=lambda plain: in_part(plain, "data", fingerprint="0" * 64),
+        of="small.confirm",
+    )
+    runs, why_not = store.read_confirmation(store.read_study("small"))
+    assert runs is None
+    words = "study 'small.confirm' was trained on other data than study 'small'; it is not used"
+    assert why_not.startswith(words)
+    assert words in main("show small", code=0)[1]
 
 
 # ---------------------------------------------------------------- while a driver works
