@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sweep.control_groups import available_host_bytes
-from sweep.data.table_file import is_text, listed
+from sweep.data.table_file import is_text, listed, words_in
 from sweep.errors import DataError
 from sweep.words import counted, did_you_mean
 
@@ -129,7 +129,7 @@ class TableEncoder:
             if is_text(rows[name]) and rows[name].notna().any():
                 raise DataError(
                     f"column {name!r} must hold numbers, as in the training split; found "
-                    f"{rows[name].dropna().iloc[0]!r}"
+                    f"{listed(words_in(rows[name]))}"
                 )
         needed, there = 4 * len(rows) * self.num_inputs, available_host_bytes()
         if there is not None and needed > _SHARE_OF_MEMORY * there:

@@ -50,20 +50,23 @@ def hold_out_test(
     chosen = hold_out(
         labels, size, settings.split_seed, class_names=class_names, what="test", groups=groups
     )
-    return chosen, size_note(settings.test, size, chosen, what="test")
+    return chosen, size_note(settings.test, size, chosen, what="test", groups=groups)
 
 
 def size_note(
-    amount: float | None, size: int, chosen: NDArray[np.bool_], *, what: str
+    amount: float | None,
+    size: int,
+    chosen: NDArray[np.bool_],
+    *,
+    what: str,
+    groups: NDArray[np.int64] | None,
 ) -> tuple[str, ...]:
     """A sentence if an amount was asked for and another size came of it; else nothing."""
     found = int(chosen.sum())
     if amount is None or found == size:
         return ()
-    return (
-        f"The {what} split has {counted(found, 'example')} in place of {size:,}: each class needs "
-        "one, and groups stay whole.",
-    )
+    reason = "each class needs one" + ("" if groups is None else ", and groups stay whole")
+    return (f"The {what} split has {counted(found, 'example')} in place of {size:,}: {reason}.",)
 
 
 def hold_out(

@@ -144,7 +144,7 @@ def _split(
         groups=pool.groups,
     )
     train, validation = (examples.take(np.flatnonzero(each)) for each in (~held_out, held_out))
-    notes = size_note(settings.validation, size, held_out, what="validation")
+    notes = size_note(settings.validation, size, held_out, what="validation", groups=pool.groups)
     return train, validation, held_out, notes
 
 

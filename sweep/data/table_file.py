@@ -24,17 +24,18 @@ from sweep.control_groups import available_host_bytes
 from sweep.errors import DataError
 from sweep.words import counted
 
-__all__ = ["ReadTable", "is_text", "listed", "plain_columns", "read_table"]
+__all__ = ["ReadTable", "is_text", "listed", "plain_columns", "read_table", "words_in"]
 
 _MISSING = ("", "?")
 _MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "None", "none", "-")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_FEW = 0.1  # share of rows
 _BYTES_IN_MEMORY = 5  # for each byte of a file
 _SHOWN = 8  # names in a message
 _START = 2**16  # characters that show the header
 
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)*(?:[eE][+-]?\d+)?")
-_GROUPED_DIGITS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
+_GROUPED_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*")
 _ALMOST_NUMBER = re.compile(r"[+-]?[$€£]?\s*\d[\d.,\s]*[%$€£]?")
 _DATE = re.compile(r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4})(?:[T ].*)?")
 
@@ -93,12 +94,14 @@ def read_table(
     rows, notes = read(data, where, texts)
     if rows.empty:
         raise DataError(f"{where} has a header and no rows")
+    has_commas = _has_decimal_commas(rows)
     for name in rows:
         rows[name], note = _convert(
             rows[name],
             f"column {name!r} of {where}",
             as_text=name in texts,
             as_numbers=name in numbers,
+            has_commas=has_commas,
         )
         notes += note
     digest = hashlib.sha256(data).hexdigest()
@@ -140,8 +143,11 @@ def _read_csv(data: bytes, where: str, texts: Collection[str]) -> tuple[pd.DataF
             )
         except (ValueError, OverflowError) as error:
             raise DataError(f"{where} cannot be read as CSV: {_first_line(error)}") from error
-        # Truth values, and integers of more than 64 bits.
+        # Truth values, and integers of more than 64 bits. Beside decimal commas, points may be
+        # those of thousands.
         others = {str(n) for n in rows if rows[n].dtype in (bool, object)} - as_text
+        if _has_decimal_commas(rows):
+            others |= {str(n) for n in rows if rows[n].dtype.kind == "f"} - as_text
         if not others:
             break
         as_text |= others
@@ -195,22 +201,22 @@ def _lines(text: str, separator: str, *, strict: bool) -> Iterator[list[str]]:
 def _check_lines(text: str, separator: str, where: str) -> tuple[list[str], int]:
     """Names of the columns, and the number of rows, all of which have a value for each."""
     lines = _lines(text, separator, strict=True)
-    number = 0
+    line, number = "0", 0
     try:
-        first, *names = next(lines, ["1"])
+        line, *names = next(lines, ["1"])
         header = [name.strip() for name in names]
-        _check_names(header, f"line {first} of {where}")
-        width = len(header) + 1
-        for number, values in enumerate(lines, start=1):  # noqa: B007 - the last one is returned
-            if len(values) != width:
+        _check_names(header, f"line {line} of {where}")
+        for number, (line, *values) in enumerate(lines, start=1):  # noqa: B007 - both are used below
+            if len(values) != len(header):
                 raise DataError(
-                    f"{where} has {counted(len(values) - 1, 'value')} in line {values[0]}, and "
-                    f"{counted(width - 1, 'column')}; a value that contains {separator!r} must be "
-                    "quoted"
+                    f"{where} has {counted(len(values), 'value')} in line {line}, and "
+                    f"{counted(len(header), 'column')}; a value that contains {separator!r} must "
+                    "be quoted"
                 )
     except csv.Error as error:
         raise DataError(
-            f"{where} cannot be read as CSV after row {number:,}: {error}; is a quote not closed?"
+            f"{where} cannot be read as CSV from line {int(line) + 1:,} on: {error}; is a quote "
+            "not closed?"
         ) from error
     return header, number
 
@@ -296,7 +302,7 @@ def _plain(column: pd.Series, where: str, as_text: bool) -> pd.Series:
 
 
 def _convert(
-    column: pd.Series, where: str, *, as_text: bool, as_numbers: bool
+    column: pd.Series, where: str, *, as_text: bool, as_numbers: bool, has_commas: bool
 ) -> tuple[pd.Series, list[str]]:
     """A column of numbers or of text, and what was converted."""
     notes: list[str] = []
@@ -304,13 +310,28 @@ def _convert(
         column = column.str.strip()
         column = column.mask(column.isin(_MISSING))
         if not as_text:
-            column, notes = _numbers_in(column, where, as_numbers)
+            column, notes = _numbers_in(column, where, as_numbers, has_commas)
     if not is_text(column):
         _require_range(column, where)
     return column, notes
 
 
-def _numbers_in(column: pd.Series, where: str, as_numbers: bool) -> tuple[pd.Series, list[str]]:
+def _has_decimal_commas(rows: pd.DataFrame) -> bool:
+    """Whether a column of numbers has commas that cannot be those of thousands."""
+    for name in rows:
+        if is_text(rows[name]):
+            found = rows[name].dropna().astype(str).str.strip().unique()
+            values = [v for v in found if v not in (*_MISSING, *_MISSING_NUMBERS)]
+            if all(map(_NUMBER_WITH_COMMA.fullmatch, values)) and any(
+                "," in value and not _GROUPED_DIGITS.fullmatch(value) for value in values
+            ):
+                return True
+    return False
+
+
+def _numbers_in(
+    column: pd.Series, where: str, as_numbers: bool, has_commas: bool
+) -> tuple[pd.Series, list[str]]:
     """A column of text as numbers, if all of it are, or those that are not missing."""
     name = column.name
     values = column.dropna().unique()
@@ -319,34 +340,59 @@ def _numbers_in(column: pd.Series, where: str, as_numbers: bool) -> tuple[pd.Ser
     if not rest and not (as_numbers and missing):
         return column, []
     notes = []
-    if all(_NUMBER_WITH_COMMA.fullmatch(value) for value in rest) and any("," in v for v in rest):
-        with_comma = [value for value in rest if "," in value]
-        if any(value.count(",") > 1 for value in with_comma) or all(
-            _GROUPED_DIGITS.fullmatch(value) for value in with_comma
-        ):
-            raise DataError(
-                f"{where} has {with_comma[0]!r}, which can be read in two ways; write numbers with "
-                "a decimal point, and their thousands without separators"
-            )
+    if all(map(_NUMBER_WITH_COMMA.fullmatch, rest)) and any("," in value for value in rest):
+        several = [value for value in rest if value.count(",") > 1]
+        if several or not has_commas:
+            raise _ambiguous(where, next(v for v in several or rest if "," in v))
         column = column.str.replace(",", ".", regex=False)
         notes.append(f"column {name!r} has decimal commas.")
-    elif pd.to_numeric(pd.Series(rest, dtype=object), errors="coerce").isna().any():
-        if all(_DATE.fullmatch(value) for value in rest):
-            notes.append(f"column {name!r} holds dates, which are taken as text: as categories.")
-        elif all(_ALMOST_NUMBER.fullmatch(value) for value in rest):
-            notes.append(
-                f"column {name!r} holds numbers with other signs, such as {rest[0]!r}, which are "
-                "taken as text: as categories."
-            )
-        return column, notes
+    elif words := words_in(column):
+        return column, _notes_of_text(column, rest, words)
+    elif has_commas:
+        with_point = [value for value in rest if "." in value]
+        if with_point and all(map(_GROUPED_DIGITS.fullmatch, with_point)):
+            raise _ambiguous(where, with_point[0])
     if missing:
-        words = ", ".join(repr(word) for word in missing)
         count = int(column.isin(missing).sum())
         notes.append(
-            f"column {name!r} has {words} in {counted(count, 'row')}, which is taken as missing."
+            f"column {name!r} has {listed(missing)} in {counted(count, 'row')}, which is taken as "
+            "missing."
         )
     numbers: Any = pd.to_numeric(column.mask(column.isin(missing)).astype(object), errors="coerce")
     return numbers.astype("float64") if numbers.dtype == object else numbers, notes
+
+
+def words_in(column: pd.Series) -> list[str]:
+    """The values of a column of text that are neither numbers nor missing, each once."""
+    values = [value for value in column.dropna().unique() if value not in _MISSING_NUMBERS]
+    is_word = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna()
+    return [value for value, is_one in zip(values, is_word, strict=True) if is_one]
+
+
+def _notes_of_text(column: pd.Series, values: Sequence[str], words: Sequence[str]) -> list[str]:
+    """What is said of a column of text that looks like something else."""
+    name, as_text = column.name, "taken as text: as categories"
+    if all(map(_DATE.fullmatch, values)):
+        return [f"column {name!r} holds dates, which are {as_text}."]
+    if all(map(_ALMOST_NUMBER.fullmatch, values)):
+        return [
+            f"column {name!r} holds numbers with other signs, such as {words[0]!r}, which are "
+            f"{as_text}."
+        ]
+    num_rows = int(column.isin(words).sum())
+    if num_rows <= _FEW * column.notna().sum():
+        return [
+            f"column {name!r} holds numbers, and {listed(words)} in {counted(num_rows, 'row')}, so "
+            f"it is {as_text}; empty cells would leave it one of numbers."
+        ]
+    return []
+
+
+def _ambiguous(where: str, value: str) -> DataError:
+    return DataError(
+        f"{where} has {value!r}, which can be read in two ways; write all numbers with a decimal "
+        "point, and their thousands without separators"
+    )
 
 
 def _require_range(column: pd.Series, where: str) -> None:
@@ -355,9 +401,9 @@ def _require_range(column: pd.Series, where: str) -> None:
     if len(wrong):
         more = f", and {len(wrong) - 1:,} more like it" if len(wrong) > 1 else ""
         raise DataError(
-            f"{where} has {values[wrong[0]]:g} in row {wrong[0] + 1:,}{more}: numbers must be "
-            "finite and within the range of 32-bit floats, 3.4e38; leave the cell empty if the "
-            "value is not known"
+            f"{where} has {values[wrong[0]]:g} in row {wrong[0]:,}, counted from 0{more}: numbers "
+            "must be finite and within the range of 32-bit floats, 3.4e38; leave the cell empty if "
+            "the value is not known"
         )
 
 

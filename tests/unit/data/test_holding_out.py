@@ -115,9 +115,9 @@ def test_a_size_that_cannot_be_met_is_said():
     settings = DataSettings("table", "t.csv", "t.csv", test=1)
     chosen, notes = hold_out_test(settings, LABELS, NAMES)
     assert chosen.sum() == 3
-    assert notes == (
-        "The test split has 3 examples in place of 1: each class needs one, and groups stay whole.",
-    )
+    assert notes == ("The test split has 3 examples in place of 1: each class needs one.",)
+    _, notes = hold_out_test(settings, LABELS, NAMES, np.arange(len(LABELS)))
+    assert notes[0].endswith("each class needs one, and groups stay whole.")
     assert hold_out_test(replace(settings, test=200), LABELS, NAMES)[1] == ()
     few = np.array([0] * 4 + [1] * 4 + [2] * 2)
     assert hold_out_test(replace(settings, test=None), few, NAMES)[1] == ()

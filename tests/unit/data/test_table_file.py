@@ -64,6 +64,23 @@ def test_what_is_understood_without_a_word(tmp_path, content, expected):
             {"a": [1.5, 2], "b": ["x", "y"]},
             ["columns are separated by semicolons.", "column 'a' has decimal commas."],
         ),
+        (
+            "a;b;c\n0,712;1,500;1.5\n3,174;2;12\n",
+            {"a": [0.712, 3.174], "b": [1.5, 2], "c": [1.5, 12]},
+            [
+                "columns are separated by semicolons.",
+                "column 'a' has decimal commas.",
+                "column 'b' has decimal commas.",
+            ],
+        ),
+        (
+            "a,b\n" + "1.5,x\n" * 9 + "n/k,x\n",
+            {"a": ["1.5"] * 9 + ["n/k"], "b": ["x"] * 10},
+            [
+                "column 'a' holds numbers, and 'n/k' in 1 row, so it is taken as text: as "
+                "categories; empty cells would leave it one of numbers."
+            ],
+        ),
         ("a\tb\n1\tx, y\n", {"a": [1], "b": ["x, y"]}, ["columns are separated by tabs."]),
         (
             "a,b\n1,NA\nNA,x\nnull,y\n",
@@ -100,11 +117,19 @@ def test_what_is_converted_and_said(tmp_path, content, expected, notes):
         ("a,b\n1,2\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         (b"PK\x03\x04...", "is a spreadsheet or an archive, not CSV"),
         (b"\x89PNG\r\n\x1a\n", "is not UTF-8: line 1 has the byte 0x89"),
-        ('a,b\n1,"2\n3,4\n', "cannot be read as CSV after row 0: .*is a quote not closed"),
+        ('a,b\n1,"2\n3,4\n', "cannot be read as CSV from line 2 on: .*is a quote not closed"),
         ("a;b\n1,500;2\n3;4\n", "column 'a' .* has '1,500', which can be read in two ways"),
         ('a,b\n"1,500,000",2\n', "has '1,500,000', which can be read in two ways"),
-        ("a,b\n1,2\ninf,-inf\n", "column 'a' .* has inf in row 2: numbers must be finite"),
-        ("a\n1e39\n-1e300\n", "has 1e.39 in row 1, and 1 more like it: .*32-bit floats, 3.4e38"),
+        ("a;b\n1.500;0,5\n616;2\n", "column 'a' .* has '1.500', which can be read in two ways"),
+        ("a;b\n0,5;2\n1,500,000;3\n", "has '1,500,000', which can be read in two ways"),
+        (
+            "a,b\n1,2\ninf,-inf\n",
+            "column 'a' .* has inf in row 1, counted from 0: numbers must be finite",
+        ),
+        (
+            "a\n1e39\n-1e300\n",
+            "has 1e.39 in row 0, counted from 0, and 1 more like it: .*32-bit floats, 3.4e38",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path, content, message):
@@ -199,7 +224,7 @@ def test_a_column_of_numbers_may_have_none_in_another_file(tmp_path):
 
 def test_numbers_with_signs_that_are_not_read_are_said(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text('a,b\n"12,345.67",5%\n"1,000.00",7.5%\n')
+    path.write_text('a,b\n99,5\n"12,345.67",5%\n"1,000.00",7.5%\n')
     read = read_table(path)
     assert all(is_text(read.rows[name]) for name in "ab")
     assert read.notes == (
