@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sweep.control_groups import available_host_bytes
-from sweep.data.table_file import is_text, listed, words_in
+from sweep.data.table_columns import is_text, listed, words_in
 from sweep.errors import DataError
 from sweep.words import counted, did_you_mean
 

@@ -1,43 +1,29 @@
-"""Rows of a CSV or Parquet file, as numbers and text. Imports neither scikit-learn nor torch.
-
-An empty cell and `?` are missing. `NA`, `null` and their like are missing in a column that is
-otherwise of numbers; in a column of text they are a category like any other: North America, say.
-"""
+"""Rows of a CSV or Parquet file, as numbers and text. Imports neither scikit-learn nor torch."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sweep.control_groups import available_host_bytes
+from sweep.data.table_columns import MISSING, convert_column, has_decimal_commas, listed
 from sweep.errors import DataError
 from sweep.words import counted
 
-__all__ = ["ReadTable", "is_text", "listed", "plain_columns", "read_table", "words_in"]
+__all__ = ["ReadTable", "plain_columns", "read_table"]
 
-_MISSING = ("", "?")
-_MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "None", "none", "-")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_FEW = 0.1  # share of rows
 _BYTES_IN_MEMORY = 5  # for each byte of a file
-_SHOWN = 8  # names in a message
 _START = 2**16  # characters that show the header
-
-_NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)*(?:[eE][+-]?\d+)?")
-_GROUPED_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*")
-_ALMOST_NUMBER = re.compile(r"[+-]?[$€£]?\s*\d[\d.,\s]*[%$€£]?")
-_DATE = re.compile(r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4})(?:[T ].*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +40,6 @@ class ReadTable:
     rows: pd.DataFrame
     digest: str
     notes: tuple[str, ...] = ()
-
-
-def is_text(column: pd.Series) -> bool:
-    """Whether a column of `ReadTable.rows` holds text; if not, it holds numbers."""
-    return not pd.api.types.is_numeric_dtype(column)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, for a message."""
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
 
 
 def read_table(
@@ -94,9 +69,9 @@ def read_table(
     rows, notes = read(data, where, texts)
     if rows.empty:
         raise DataError(f"{where} has a header and no rows")
-    has_commas = _has_decimal_commas(rows)
+    has_commas = has_decimal_commas(rows)
     for name in rows:
-        rows[name], note = _convert(
+        rows[name], note = convert_column(
             rows[name],
             f"column {name!r} of {where}",
             as_text=name in texts,
@@ -137,7 +112,7 @@ def _read_csv(data: bytes, where: str, texts: Collection[str]) -> tuple[pd.DataF
                 index_col=False,
                 dtype=dict.fromkeys(as_text, str),
                 keep_default_na=False,
-                na_values=list(_MISSING),
+                na_values=list(MISSING),
                 skipinitialspace=True,
                 low_memory=False,  # one type for a whole column
             )
@@ -146,7 +121,7 @@ def _read_csv(data: bytes, where: str, texts: Collection[str]) -> tuple[pd.DataF
         # Truth values, and integers of more than 64 bits. Beside decimal commas, points may be
         # those of thousands.
         others = {str(n) for n in rows if rows[n].dtype in (bool, object)} - as_text
-        if _has_decimal_commas(rows):
+        if has_decimal_commas(rows):
             others |= {str(n) for n in rows if rows[n].dtype.kind == "f"} - as_text
         if not others:
             break
@@ -296,115 +271,6 @@ def _plain(column: pd.Series, where: str, as_text: bool) -> pd.Series:
                 "leave it out"
             )
     return column.astype(object).where(column.isna(), column.astype(str)).astype("str")
-
-
-# ---------------------------------------------------------------- columns
-
-
-def _convert(
-    column: pd.Series, where: str, *, as_text: bool, as_numbers: bool, has_commas: bool
-) -> tuple[pd.Series, list[str]]:
-    """A column of numbers or of text, and what was converted."""
-    notes: list[str] = []
-    if is_text(column):
-        column = column.str.strip()
-        column = column.mask(column.isin(_MISSING))
-        if not as_text:
-            column, notes = _numbers_in(column, where, as_numbers, has_commas)
-    if not is_text(column):
-        _require_range(column, where)
-    return column, notes
-
-
-def _has_decimal_commas(rows: pd.DataFrame) -> bool:
-    """Whether a column of numbers has commas that cannot be those of thousands."""
-    for name in rows:
-        if is_text(rows[name]):
-            found = rows[name].dropna().astype(str).str.strip().unique()
-            values = [v for v in found if v not in (*_MISSING, *_MISSING_NUMBERS)]
-            if all(map(_NUMBER_WITH_COMMA.fullmatch, values)) and any(
-                "," in value and not _GROUPED_DIGITS.fullmatch(value) for value in values
-            ):
-                return True
-    return False
-
-
-def _numbers_in(
-    column: pd.Series, where: str, as_numbers: bool, has_commas: bool
-) -> tuple[pd.Series, list[str]]:
-    """A column of text as numbers, if all of it are, or those that are not missing."""
-    name = column.name
-    values = column.dropna().unique()
-    missing = [value for value in values if value in _MISSING_NUMBERS]
-    rest = [value for value in values if value not in _MISSING_NUMBERS]
-    if not rest and not (as_numbers and missing):
-        return column, []
-    notes = []
-    if all(map(_NUMBER_WITH_COMMA.fullmatch, rest)) and any("," in value for value in rest):
-        several = [value for value in rest if value.count(",") > 1]
-        if several or not has_commas:
-            raise _ambiguous(where, next(v for v in several or rest if "," in v))
-        column = column.str.replace(",", ".", regex=False)
-        notes.append(f"column {name!r} has decimal commas.")
-    elif words := words_in(column):
-        return column, _notes_of_text(column, rest, words)
-    elif has_commas:
-        with_point = [value for value in rest if "." in value]
-        if with_point and all(map(_GROUPED_DIGITS.fullmatch, with_point)):
-            raise _ambiguous(where, with_point[0])
-    if missing:
-        count = int(column.isin(missing).sum())
-        notes.append(
-            f"column {name!r} has {listed(missing)} in {counted(count, 'row')}, which is taken as "
-            "missing."
-        )
-    numbers: Any = pd.to_numeric(column.mask(column.isin(missing)).astype(object), errors="coerce")
-    return numbers.astype("float64") if numbers.dtype == object else numbers, notes
-
-
-def words_in(column: pd.Series) -> list[str]:
-    """The values of a column of text that are neither numbers nor missing, each once."""
-    values = [value for value in column.dropna().unique() if value not in _MISSING_NUMBERS]
-    is_word = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna()
-    return [value for value, is_one in zip(values, is_word, strict=True) if is_one]
-
-
-def _notes_of_text(column: pd.Series, values: Sequence[str], words: Sequence[str]) -> list[str]:
-    """What is said of a column of text that looks like something else."""
-    name, as_text = column.name, "taken as text: as categories"
-    if all(map(_DATE.fullmatch, values)):
-        return [f"column {name!r} holds dates, which are {as_text}."]
-    if all(map(_ALMOST_NUMBER.fullmatch, values)):
-        return [
-            f"column {name!r} holds numbers with other signs, such as {words[0]!r}, which are "
-            f"{as_text}."
-        ]
-    num_rows = int(column.isin(words).sum())
-    if num_rows <= _FEW * column.notna().sum():
-        return [
-            f"column {name!r} holds numbers, and {listed(words)} in {counted(num_rows, 'row')}, so "
-            f"it is {as_text}; empty cells would leave it one of numbers."
-        ]
-    return []
-
-
-def _ambiguous(where: str, value: str) -> DataError:
-    return DataError(
-        f"{where} has {value!r}, which can be read in two ways; write all numbers with a decimal "
-        "point, and their thousands without separators"
-    )
-
-
-def _require_range(column: pd.Series, where: str) -> None:
-    values = column.to_numpy(np.float64)
-    wrong = np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)
-    if len(wrong):
-        more = f", and {len(wrong) - 1:,} more like it" if len(wrong) > 1 else ""
-        raise DataError(
-            f"{where} has {values[wrong[0]]:g} in row {wrong[0]:,}, counted from 0{more}: numbers "
-            "must be finite and within the range of 32-bit floats, 3.4e38; leave the cell empty if "
-            "the value is not known"
-        )
 
 
 def _first_line(error: Exception) -> str:

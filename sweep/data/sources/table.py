@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sweep.data.holding_out import hold_out_test
 from sweep.data.parts import Part, Pool
-from sweep.data.table_file import ReadTable, is_text, listed, read_table
+from sweep.data.table_columns import is_text, listed
+from sweep.data.table_file import ReadTable, read_table
 from sweep.errors import DataError
 from sweep.records import DataSettings
 from sweep.words import counted, did_you_mean

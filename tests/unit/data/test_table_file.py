@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from sweep.data import table_file
-from sweep.data.table_file import ReadTable, is_text, plain_columns, read_table
+from sweep.data.table_columns import is_text
+from sweep.data.table_file import ReadTable, plain_columns, read_table
 from sweep.errors import DataError
 
 
