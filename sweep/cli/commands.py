@@ -256,7 +256,8 @@ def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) 
         notes: list[str] = []
 
         def listen(text: str, passing: bool) -> None:
-            notes.extend([] if passing else [text])
+            if not passing:
+                notes.append(text)
 
         with listening(listen):
             found = predict_inputs(study, inputs, **options)

@@ -23,7 +23,7 @@ _MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "N
 _FEW = 0.1  # share of rows
 _SHOWN = 8  # names in a message
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)*(?:[eE][+-]?\d+)?")
-_GROUPED_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*")
+_GROUPED_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}(?:\1\d{3})*")
 _ALMOST_NUMBER = re.compile(r"[+-]?[$€£]?\s*\d[\d.,\s]*[%$€£]?")
 _DATE = re.compile(r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4})(?:[T ].*)?")
 
@@ -67,15 +67,18 @@ def convert_column(
 
 def has_decimal_commas(rows: pd.DataFrame) -> bool:
     """Whether a column of numbers has commas that cannot be those of thousands."""
-    for name in rows:
-        if is_text(rows[name]):
-            found = rows[name].dropna().astype(str).str.strip().unique()
-            values = [v for v in found if v not in (*MISSING, *_MISSING_NUMBERS)]
-            if all(map(_NUMBER_WITH_COMMA.fullmatch, values)) and any(
-                "," in value and not _GROUPED_DIGITS.fullmatch(value) for value in values
-            ):
-                return True
-    return False
+    return any(is_text(rows[name]) and _settles(rows[name]) for name in rows)
+
+
+def _settles(column: pd.Series) -> bool:
+    found = False
+    for value in map(str.strip, map(str, column.dropna())):
+        if value in MISSING or value in _MISSING_NUMBERS:
+            continue
+        if not _NUMBER_WITH_COMMA.fullmatch(value):
+            return False  # in most columns of text, the first value
+        found = found or ("," in value and not _GROUPED_DIGITS.fullmatch(value))
+    return found
 
 
 def _numbers_in(
@@ -95,7 +98,7 @@ def _numbers_in(
             raise _ambiguous(where, next(v for v in several or rest if "," in v))
         column = column.str.replace(",", ".", regex=False)
         notes.append(f"column {name!r} has decimal commas.")
-    elif words := words_in(column):
+    elif words := _words(rest):
         return column, _notes_of_text(column, rest, words)
     elif has_commas:
         with_point = [value for value in rest if "." in value]
@@ -113,7 +116,10 @@ def _numbers_in(
 
 def words_in(column: pd.Series) -> list[str]:
     """The values of a column of text that are neither numbers nor missing, each once."""
-    values = [value for value in column.dropna().unique() if value not in _MISSING_NUMBERS]
+    return _words([value for value in column.dropna().unique() if value not in _MISSING_NUMBERS])
+
+
+def _words(values: Sequence[str]) -> list[str]:
     is_word = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna()
     return [value for value, is_one in zip(values, is_word, strict=True) if is_one]
 
@@ -128,6 +134,8 @@ def _notes_of_text(column: pd.Series, values: Sequence[str], words: Sequence[str
             f"column {name!r} holds numbers with other signs, such as {words[0]!r}, which are "
             f"{as_text}."
         ]
+    if len(words) == len(values):
+        return []
     num_rows = int(column.isin(words).sum())
     if num_rows <= _FEW * column.notna().sum():
         return [

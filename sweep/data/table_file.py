@@ -181,12 +181,14 @@ def _check_lines(text: str, separator: str, where: str) -> tuple[list[str], int]
         line, *names = next(lines, ["1"])
         header = [name.strip() for name in names]
         _check_names(header, f"line {line} of {where}")
-        for number, (line, *values) in enumerate(lines, start=1):  # noqa: B007 - both are used below
-            if len(values) != len(header):
+        width = len(header)
+        for number, values in enumerate(lines, start=1):  # noqa: B007 - it is used below
+            line = values[0]
+            if len(values) - 1 != width:
                 raise DataError(
-                    f"{where} has {counted(len(values), 'value')} in line {line}, and "
-                    f"{counted(len(header), 'column')}; a value that contains {separator!r} must "
-                    "be quoted"
+                    f"{where} has {counted(len(values) - 1, 'value')} in line {line}, and "
+                    f"{counted(width, 'column')}; a value that contains {separator!r} must be "
+                    "quoted"
                 )
     except csv.Error as error:
         raise DataError(

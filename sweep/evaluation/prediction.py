@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from sweep.data import TrainingData
-from sweep.data.arrays import examples_of
+from sweep.data.arrays import as_array, examples_of
 from sweep.data.image_file import read_picture
 from sweep.errors import InputError, StoreError
 from sweep.evaluation.networks import compute_logits, load_networks
@@ -102,11 +102,11 @@ def predict(
     store = Store(url, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
     (model,), data = load_networks(store, record, [number], data_dir)
-    if isinstance(given, np.ndarray):
-        batches = _given(given, data, invert)
-    else:
+    if isinstance(given, list):
         is_folder = isinstance(stored_space(record).dataset, ImageFolder)
         batches = _read(given, data, invert, is_folder=is_folder)
+    else:
+        batches = _given(given, data, invert)
     names = data.spec.class_names
     return [
         Prediction(
@@ -141,13 +141,16 @@ class _Batch:
         return cls(inputs, [file] * count, range(count), [False] * count)
 
 
-def _given(inputs: NDArray[Any], data: TrainingData, invert: bool | None) -> Iterator[_Batch]:
+def _given(inputs: Any, data: TrainingData, invert: bool | None) -> Iterator[_Batch]:
     """What a caller's array holds."""
     if invert is not None:
         raise InputError("invert is for pictures in files; inputs is an array: leave it out")
     if data.encoder is not None:
-        raise InputError("the network was trained on a table: inputs must be files of tables")
-    yield _Batch.of_rows(examples_of(inputs, data.spec, "inputs"), None)
+        raise InputError(
+            "the network was trained on a table: inputs must be files of tables; save yours as CSV"
+        )
+    array = as_array(inputs, "inputs")
+    yield _Batch.of_rows(examples_of(array, data.spec, "inputs"), None)
 
 
 def _read(

@@ -24,8 +24,9 @@ def row_texts(rows: Any, indices: NDArray[np.int64]) -> list[tuple[str, ...]]:
     """Values of some rows in these columns; empty for a missing one, and cut if they are long."""
     if isinstance(rows, np.ndarray):
         return [tuple(f"{value:.6g}" for value in row[:_MAX_COLUMNS]) for row in rows[indices]]
-    columns = [_texts(rows.iloc[:, place], indices) for place in range(rows.shape[1])]
-    return list(zip(*columns[:_MAX_COLUMNS], strict=True))
+    num_shown = min(rows.shape[1], _MAX_COLUMNS)
+    columns = [_texts(rows.iloc[:, place], indices) for place in range(num_shown)]
+    return list(zip(*columns, strict=True))
 
 
 def _texts(column: Any, indices: NDArray[np.int64]) -> list[str]:

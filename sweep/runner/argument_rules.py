@@ -141,11 +141,9 @@ def _arrays(value: Any) -> Any:
 
 
 def _inputs(value: Any) -> Any:
-    """Paths, or an array; one of a single dimension, such as a column of a table, has paths."""
+    """Paths, or an array as it is; one of a single dimension, such as a column, has paths."""
     if hasattr(value, "__array__") and getattr(value, "ndim", 0) > 1:
-        from sweep.data.arrays import as_array
-
-        return as_array(value, "inputs")
+        return value
     rule = "a path, several, or an array"
     paths = _list_of(_path, (str, os.PathLike), rule)(value)
     if not paths:

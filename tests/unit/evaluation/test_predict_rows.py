@@ -224,8 +224,9 @@ def test_given_arrays_that_do_not_fit_are_one_line_each(array_study, table_study
             sweep.predict("small", inputs, storage=array_study)
     with pytest.raises(InputError, match=r"^invert is for pictures"):
         sweep.predict("small", np.zeros((4, 3)), storage=array_study, invert=True)
-    with pytest.raises(InputError, match=r"^the network was trained on a table"):
-        sweep.predict("small", np.zeros((4, 3)), storage=table_study)
+    for table in (np.zeros((4, 3)), rows_of(4, 1)):
+        with pytest.raises(InputError, match=r"^the network was trained on a table: .* as CSV$"):
+            sweep.predict("small", table, storage=table_study)
 
 
 # ---------------------------------------------------------------- folders of pictures
