@@ -235,7 +235,7 @@ def difference_interval_words(metric: str, interval: Sequence[float] | None) -> 
 
 
 def _signed(metric: str, difference: float) -> str:
-    text = f"{100 * difference:+.2f}" if is_share(metric) else f"{difference:+.4f}"
+    text = f"{100 * difference:+z.2f}" if is_share(metric) else f"{difference:+z.4f}"
     return text.replace("-", "−")
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.words import DEFAULT_STORAGE, duration, number_words, storage_words, tie_words
+from sweep.words import (
+    DEFAULT_STORAGE,
+    difference_words,
+    duration,
+    number_words,
+    storage_words,
+    tie_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,12 @@ def test_times(seconds: float, words: str) -> None:
 )
 def test_values(value: float | str, words: str) -> None:
     assert number_words(value) == words
+
+
+def test_a_difference_of_nothing_has_no_minus():
+    assert difference_words("validation_loss", -1e-5) == "+0.0000"
+    assert difference_words("validation_accuracy", -1e-5) == "+0.00 points"
+    assert difference_words("validation_accuracy", -1e-3) == "−0.10 points"
 
 
 def test_a_store_is_named_where_a_command_would_not_find_it() -> None:

@@ -44,14 +44,17 @@ def log_axis(axes: Axes, which: str) -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     decades = math.log10(high / low)
+    # Labels stand side by side below an axis, and one above the other beside it.
+    is_crowded = which == "x"
     if decades < 0.5:
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(3 if is_crowded else 5))
     else:
-        every = 1 if decades < 5 else 2
-        parts: tuple[float, ...] = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+        parts: tuple[float, ...] = (1.0,)
         if decades < 1.2:
-            parts = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-        axis.set_major_locator(LogLocator(10.0**every, subs=parts))
+            parts = (1.0, 2.0, 5.0) if is_crowded else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+        elif decades < 2.5:
+            parts = (1.0, 3.0) if is_crowded else (1.0, 2.0, 5.0)
+        axis.set_major_locator(LogLocator(10.0 if decades < 5 else 100.0, subs=parts))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -11,11 +12,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sweep.reporting import figures
 from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.figures import course, hyperparameters, matrices, trust
+from sweep.reporting.figures.axes import WIDE, log_axis
 from sweep.reporting.figures.matrices import _text_colour
 from sweep.reporting.figures.palette import DARK_CSS, LIGHT, PALETTE
 from sweep.reporting.series import (
@@ -417,3 +420,24 @@ def test_differences_are_signed() -> None:
     svg = figures.to_svg(drawn("difference"), name="x", description="")
     assert ">−12<" in svg
     assert ">+12<" in svg
+
+
+@pytest.mark.parametrize("decades", [0.05, 0.4, 0.6, 1.05, 1.3, 2.2, 4.4, 9.0])
+@pytest.mark.parametrize("low", [1.3e-5, 4.4e-4, 30.0])
+def test_labels_of_logarithms_stand_apart(low: float, decades: float) -> None:
+    """In the narrowest panels that there are."""
+    with figures.drawing():
+        figure = Figure((WIDE, 3))
+        axes = figure.add_axes((0.08, 0.2, 0.27, 0.7))
+        axes.plot([low, low * 10**decades], [1, 2])
+        log_axis(axes, "x")
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+    first, last = axes.get_xlim()
+    labels = [
+        label.get_window_extent(renderer)
+        for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if first <= place <= last
+    ]
+    assert labels
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(labels))
