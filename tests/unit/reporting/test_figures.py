@@ -423,7 +423,7 @@ def test_differences_are_signed() -> None:
 
 
 @pytest.mark.parametrize("decades", [0.05, 0.4, 0.6, 1.05, 1.3, 2.2, 4.4, 9.0])
-@pytest.mark.parametrize("low", [1.3e-5, 4.4e-4, 30.0])
+@pytest.mark.parametrize("low", [1.3e-5, 4.4e-4])
 def test_labels_of_logarithms_stand_apart(low: float, decades: float) -> None:
     """In the narrowest panels that there are."""
     with figures.drawing():
