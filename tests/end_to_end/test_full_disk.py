@@ -65,6 +65,7 @@ def test_a_disk_that_fills_up_ends_the_sweep_and_a_resume_finishes_it(folder):
 
 
 @needs_mount
+@pytest.mark.slow
 def test_a_disk_that_is_full_from_the_start_leaves_no_half_made_study(folder):
     with SmallDisk(folder, "64k") as disk:
         first = disk.run(*RUN)

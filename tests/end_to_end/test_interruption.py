@@ -70,6 +70,7 @@ def test_brackets_of_hyperband_survive_kills(tmp_path):
     check_same(folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_trial_that_ends_its_worker_three_times_fails(endless):
     options = (*ONE_WORKER, "--checkpoint-every", "0.05s")
     with start_cli("run", "space.yaml", *options, cwd=endless) as driver:

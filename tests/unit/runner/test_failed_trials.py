@@ -323,6 +323,7 @@ def everything(folder: Path) -> list[str]:
         return list(database.iterdump())
 
 
+@pytest.mark.slow
 def test_lanes_of_a_worker_that_died_are_tried_again_one_by_one(storage, in_a_process):
     """All four lose their worker; each ends as it would have, in a worker of its own."""
     before = workers()
