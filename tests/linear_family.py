@@ -58,6 +58,7 @@ class LinearStack:
 
         self.parameters = [zeros(spec.num_classes, spec.num_inputs), zeros(spec.num_classes)]
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
+        self.buffers = [[] for _ in params]
         scales = [view(LinearParameters, each).scale for each in params]
         self.scales = torch.tensor(scales, device=device, dtype=dtype).view(-1, 1, 1)
 
@@ -75,9 +76,7 @@ class LinearStack:
 
 
 class LinearFamily:
-    def build(
-        self, params: Params, spec: DataSpec, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    def build(self, params: Params, spec: DataSpec) -> nn.Module:
         return Linear(params, spec)
 
     def stack_key(self, params: Params) -> tuple[()]:

@@ -21,6 +21,9 @@ from sweep.records import DataSpec
 __all__ = ["MLP", "MlpParameters"]
 
 
+ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "mish")
+
+
 @dataclass(frozen=True, slots=True)
 class MlpParameters:
     """Hyperparameters of the multi-layer perceptron."""
@@ -38,16 +41,30 @@ class MlpParameters:
         minimum=1,
         maximum=16384,
     )
-    activation: str = choice(
-        "Function after each hidden layer.",
-        "relu",
-        ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"),
-    )
+    activation: str = choice("Function after each hidden layer.", "relu", ACTIVATIONS)
     dropout: float = real(
         "Probability of dropping each hidden unit in a training step.",
         0.0,
         minimum=0.0,
         maximum=0.99,
+    )
+    width_shape: str = choice(
+        "Widths of the hidden layers: all of layer_size, or a pyramid in which each has half the "
+        "units of the one before it, but no fewer than there are classes.",
+        "constant",
+        ("constant", "pyramid"),
+    )
+    normalization: str = choice(
+        "Between each hidden layer and its activation: batch (Ioffe and Szegedy 2015) or layer "
+        "normalisation (Ba et al. 2016).",
+        "none",
+        ("none", "batch", "layer"),
+    )
+    initialization: str = choice(
+        "Initial weights: PyTorch's default, or drawn with the gain that suits the activation: "
+        "kaiming (He et al. 2015), xavier (Glorot and Bengio 2010), orthogonal (Saxe et al. 2014).",
+        "default",
+        ("default", "kaiming", "xavier", "orthogonal"),
     )
 
     def layer_sizes(self, spec: DataSpec) -> list[int]:
@@ -56,8 +73,8 @@ class MlpParameters:
 
 
 def _idle(params: Params) -> frozenset[str]:
-    """Softmax regression has no hidden layer."""
-    hidden = frozenset({"layer_size", "activation", "dropout"})
+    """Softmax regression has no hidden layer; one hidden layer is no pyramid."""
+    hidden = frozenset(declared(MlpParameters)) - {"num_layers"}
     return hidden if params.get("num_layers") == 1 else frozenset()
 
 

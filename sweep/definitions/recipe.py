@@ -22,13 +22,24 @@ class Recipe:
     epochs: int = integer("Passes over the training split.", 20, minimum=1, maximum=100_000)
     batch_size: int = integer("Examples in one step.", 128, minimum=1, maximum=65536)
     optimizer: str = choice(
-        "adamw decouples weight decay from the gradient; adam and sgd couple it.",
+        "adamw and muon decouple weight decay from the gradient, the others do not. muon (Jordan "
+        "et al. 2024) updates hidden matrices, adamw everything else.",
         "adamw",
-        ("adamw", "adam", "sgd"),
+        ("adamw", "adam", "sgd", "rmsprop", "nadam", "muon"),
     )
     learning_rate: float = real(
         "Step size at the schedule's peak.",
-        DefaultBy("optimizer", {"adamw": 1e-3, "adam": 1e-3, "sgd": 0.05}),
+        DefaultBy(
+            "optimizer",
+            {
+                "adamw": 1e-3,
+                "adam": 1e-3,
+                "sgd": 0.05,
+                "rmsprop": 1e-3,
+                "nadam": 1e-3,
+                "muon": 1e-3,
+            },
+        ),
         minimum=1e-8,
         maximum=10.0,
     )
@@ -44,6 +55,48 @@ class Recipe:
         "cosine",
         ("constant", "cosine", "one_cycle"),
     )
+    warmup: float = real(
+        "Share of a trial's steps in which the learning rate first rises linearly (Goyal et "
+        "al. 2017); without effect with one_cycle, which has its own.",
+        0.0,
+        minimum=0.0,
+        maximum=0.9,
+    )
+    gradient_clip: float = real(
+        "Largest norm of a network's gradient, which is scaled down to it (Pascanu et al. 2013); "
+        "0 does not clip.",
+        0.0,
+        minimum=0.0,
+        maximum=1e6,
+    )
+    max_norm: float = real(
+        "Largest norm of the weights into one unit, which are scaled down to it after each step "
+        "(Srivastava et al. 2014); 0 sets no bound.",
+        0.0,
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    weight_averaging: float = real(
+        "Decay per step of an exponential moving average of the weights, which is evaluated and "
+        "kept in their place (Polyak and Juditsky 1992; Tan and Le 2019); 0 does not average.",
+        0.0,
+        minimum=0.0,
+        maximum=0.99999,
+    )
+    input_dropout: float = real(
+        "Probability of setting each normalised input to 0 in a training step (Srivastava et al. "
+        "2014).",
+        0.0,
+        minimum=0.0,
+        maximum=0.95,
+    )
+    input_noise: float = real(
+        "Standard deviation of the Gaussian noise on normalised inputs in a training step (Bishop "
+        "1995).",
+        0.0,
+        minimum=0.0,
+        maximum=10.0,
+    )
     label_smoothing: float = real(
         "Share of each label that the loss spreads over all classes (Szegedy et al. 2016).",
         0.0,
@@ -57,7 +110,50 @@ class Recipe:
         ("none", "balanced"),
     )
 
+    augmentation: str = choice(
+        "Random change of each training image: shift moves it; affine also rotates, scales and "
+        "shears it; elastic also bends it (Simard et al. 2003).",
+        "none",
+        ("none", "shift", "affine", "elastic"),
+    )
+    max_shift: float = real(
+        "Largest shift, as a share of the image's side.", 0.08, minimum=0.0, maximum=0.5
+    )
+    max_rotation: float = real("Largest rotation in degrees.", 10.0, minimum=0.0, maximum=180.0)
+    max_scaling: float = real(
+        "Largest change of size, as a share of it.", 0.1, minimum=0.0, maximum=0.9
+    )
+    max_shear: float = real(
+        "Largest shear: how far a row moves for each row below it.", 0.1, minimum=0.0, maximum=1.0
+    )
+    elastic_strength: float = real(
+        "Root mean square of elastic displacements, as a share of the image's side.",
+        0.03,
+        minimum=0.0,
+        maximum=0.2,
+    )
+    flip: str = choice(
+        "Whether each training image is mirrored left to right at random.",
+        "none",
+        ("none", "horizontal"),
+    )
+
+
+_AUGMENTATIONS = {
+    "none": (),
+    "shift": ("max_shift",),
+    "affine": ("max_shift", "max_rotation", "max_scaling", "max_shear"),
+    "elastic": ("max_shift", "max_rotation", "max_scaling", "max_shear", "elastic_strength"),
+}
+"""Which strengths an augmentation has."""
+
 
 def idle_in_recipe(params: Params) -> frozenset[str]:
     """Names of the recipe's parameters without effect in a configuration."""
-    return frozenset() if params.get("optimizer") == "sgd" else frozenset({"momentum"})
+    idle = set(_AUGMENTATIONS["elastic"])
+    idle -= set(_AUGMENTATIONS[str(params.get("augmentation", "none"))])
+    if params.get("optimizer") != "sgd":
+        idle.add("momentum")
+    if params.get("learning_rate_schedule") == "one_cycle":
+        idle.add("warmup")
+    return frozenset(idle)

@@ -25,12 +25,15 @@ class StackedNetwork(Protocol):
     """The networks of K configurations, computed at once.
 
     `parameters` are leaf tensors, each for a layer of several lanes; `weights` are each lane's
-    views of them, as from `lanes`. They are zero until the caller copies the single networks in.
+    views of them, as from `lanes`. `buffers` are what each lane's network keeps besides, such as
+    running means, in the order of its `buffers()` and without padding: views of what `forward`
+    uses and updates. All are zero until the caller copies the single networks in.
     Under autocast, the graph casts them like those of a module.
     """
 
     parameters: list[Tensor]
     weights: list[list[Tensor]]
+    buffers: list[list[Tensor]]
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """Each lane's views of tensors shaped like `parameters`, padding included.
@@ -46,9 +49,11 @@ class StackedNetwork(Protocol):
     def forward(
         self, inputs: Tensor, generators: Sequence[torch.Generator] | None = None
     ) -> Tensor:
-        """Logits, shape (K, C, B), of normalised inputs, shape (B, *input_shape): differentiable.
+        """Logits, shape (K, C, B), of normalised inputs: differentiable.
 
-        `generators` are each lane's source of random numbers in training, None otherwise.
+        Inputs have shape (B, *input_shape) if all lanes read the same, (K, B, *input_shape) if each
+        has its own. `generators` are each lane's source of random numbers in training, None
+        otherwise; buffers are only updated in training.
         """
         ...
 
@@ -56,14 +61,11 @@ class StackedNetwork(Protocol):
 class Family(Protocol):
     """A kind of network (see `sweep.definitions.FamilyDefinition` for its hyperparameters)."""
 
-    def build(
-        self, params: Params, spec: DataSpec, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    def build(self, params: Params, spec: DataSpec) -> nn.Module:
         """The network of a configuration, its weights drawn from torch's global generator.
 
-        It maps normalised examples, shape (B, *input_shape), to logits, shape (B, C); its state is
-        its parameters alone. In training it draws from `generator`, which is on its later device,
-        or from torch's global one.
+        It maps normalised examples, shape (B, *input_shape), to logits, shape (B, C). In training,
+        too, it draws from torch's global generator.
         """
         ...
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from sweep.training.batches import Batches
 from sweep.training.lane import Lane
 from sweep.training.measurements import Measurement
 
-__all__ = ["BuildGroup", "Group", "Run", "dropout_generator"]
+__all__ = ["BuildGroup", "Group", "Run", "drawing_from", "dropout_generator"]
 
 
 class Group(Protocol):
@@ -129,6 +130,22 @@ def dropout_generator(seed: int, device: torch.device) -> torch.Generator:
     """
     entropy = np.random.SeedSequence((seed, *b"dropout")).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(entropy) >> 1)
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """Context in which torch's global generator of this device draws what `generator` would."""
+    device = generator.device
+    shared = (
+        torch.cuda.default_generators[device.index or 0]
+        if device.type == "cuda"
+        else torch.default_generator
+    )
+    shared.set_state(generator.get_state())
+    try:
+        yield
+    finally:
+        generator.set_state(shared.get_state())
 
 
 def _fill(target: Tensor, stored: Tensor) -> None:

@@ -15,7 +15,7 @@ from sweep.families import Family
 from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches
 from sweep.training.checkpoints import named
-from sweep.training.groups import dropout_generator
+from sweep.training.groups import drawing_from, dropout_generator
 from sweep.training.lane import Lane
 from sweep.training.learning_rates import learning_rates
 from sweep.training.measurements import Measurement, measure
@@ -35,7 +35,7 @@ class SequentialGroup:
         self.num_steps = -(-len(batches.train) // lane.recipe.batch_size)
         self._generator = dropout_generator(config.seed, batches.device)
         torch.manual_seed(config.seed)
-        self._model = family.build(config.params, batches.spec, self._generator).to(
+        self._model = family.build(config.params, batches.spec).to(
             batches.device, batches.precision.weights
         )
         self._parameters: list[Tensor] = list(self._model.parameters())
@@ -57,7 +57,8 @@ class SequentialGroup:
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
         inputs, labels = self._batches.read(self._batches.train, self._rows[index])
-        logits = self._logits(inputs)
+        with drawing_from(self._generator):
+            logits = self._logits(inputs)
         smoothing = self.lanes[0].recipe.label_smoothing
         loss = functional.cross_entropy(
             logits, labels, weight=self._class_weights, label_smoothing=smoothing

@@ -18,10 +18,8 @@ __all__ = ["FAMILY", "MLP", "StackedMLP"]
 class _Mlp:
     """The family (see `sweep.families.Family`)."""
 
-    def build(
-        self, params: Params, spec: DataSpec, generator: torch.Generator | None = None
-    ) -> MLP:
-        return MLP(view(MlpParameters, params), spec, generator)
+    def build(self, params: Params, spec: DataSpec) -> MLP:
+        return MLP(view(MlpParameters, params), spec)
 
     def stack_key(self, params: Params) -> tuple[int, int, str]:
         return stack_key(view(MlpParameters, params))

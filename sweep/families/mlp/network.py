@@ -24,22 +24,21 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class _Dropout(nn.Module):
-    """Dropout whose masks come from its own generator.
+    """Dropout that draws from torch's global generator.
 
     A mask is drawn unit by unit, shape (H, B), to be the same as in a stack, where units come
     before examples.
     """
 
-    def __init__(self, probability: float, generator: torch.Generator | None) -> None:
+    def __init__(self, probability: float) -> None:
         super().__init__()
         self._keep = 1 - probability
-        self._generator = generator
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return inputs
         mask = torch.empty_like(inputs.t(), memory_format=torch.contiguous_format)
-        mask.bernoulli_(self._keep, generator=self._generator)
+        mask.bernoulli_(self._keep)
         return inputs * mask.t() * (1 / self._keep)
 
 
@@ -48,13 +47,10 @@ class MLP(nn.Module):
 
     Weights are drawn as `torch.nn.Linear` draws them, from torch's global generator. One layer is
     D → C, softmax regression, where `layer_size`, `activation` and `dropout` have no effect; four
-    are D → H → H → H → C. `generator` is the source of the dropout masks, on the device of the
-    network; None is torch's global one.
+    are D → H → H → H → C.
     """
 
-    def __init__(
-        self, network: MlpParameters, spec: DataSpec, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, network: MlpParameters, spec: DataSpec) -> None:
         super().__init__()
         sizes = network.layer_sizes(spec)
         layers: list[nn.Module] = []
@@ -63,7 +59,7 @@ class MLP(nn.Module):
             if index < network.num_layers - 1:
                 layers.append(ACTIVATIONS[network.activation]())
                 if network.dropout > 0:
-                    layers.append(_Dropout(network.dropout, generator))
+                    layers.append(_Dropout(network.dropout))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
