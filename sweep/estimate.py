@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import random
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -14,14 +12,18 @@ from typing import Any
 import numpy as np
 
 from sweep.data import DataOverview, data_overview, data_settings
-from sweep.definitions import FAMILIES, Recipe, view
+from sweep.definitions import Cost, Recipe, definition_of, view
+from sweep.execution.inspection import Inspector, Tried
 from sweep.records import DataSpec
 from sweep.runner.argument_rules import read_argument
-from sweep.space import SearchSpace, load_space, step_value
+from sweep.runner.options import Network
+from sweep.runner.own_network import network_inspector, require_working
+from sweep.space import SearchSpace, load_space_for, random_configurations
 
 __all__ = ["Check", "Estimate", "check", "estimate", "measure_throughput"]
 
 _SAMPLES = 512
+_BUILT_SAMPLES = 20  # of a user's network
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def check(
     space: SearchSpace | str | os.PathLike[str] | Mapping[str, Any],
     *,
     data_dir: str | os.PathLike[str] | None = None,
+    model: Network | None = None,
 ) -> Check:
     """Validate a search space, describe its data and estimate its cost. Trains nothing.
 
@@ -58,26 +61,39 @@ def check(
         space: A search space, the path of its YAML file, or the file's content as a mapping.
         data_dir: Folder of local data sets, and what the paths of own data start from; if None,
             `$SWEEP_DATA_DIR` or `data/`, and the folder of the search space.
+        model: A network of your own: see `help(sweep.PlaceOptions)`.
 
     Raises:
-        InputError: the search space is invalid, or the data cannot be used.
+        InputError: the search space is invalid, or the data or the network cannot be used.
     """
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
-    if not isinstance(space, SearchSpace):
-        space = load_space(space)
-    data = data_overview(data_settings(space.dataset, data_dir))
-    return Check(space, data, estimate(space, data.spec, data.num_train))
+    sources = None if model is None else read_argument("model", model)
+    with network_inspector(sources) as inspector:
+        space = load_space_for(space, network=None if inspector is None else inspector.load())
+        data = data_overview(data_settings(space.dataset, data_dir))
+        if inspector is not None:
+            require_working(inspector, space, data.spec)
+        return Check(space, data, estimate(space, data.spec, data.num_train, inspector))
 
 
-def estimate(space: SearchSpace, spec: DataSpec, num_train: int) -> Estimate:
-    """Estimate a sweep on so many training examples from configurations drawn at random."""
-    draw = _Random(0)
+def estimate(
+    space: SearchSpace, spec: DataSpec, num_train: int, inspector: Inspector | None = None
+) -> Estimate:
+    """Estimate a sweep on so many training examples from configurations drawn at random.
+
+    `inspector` builds a user's network, whose cost is not known otherwise.
+    """
+    drawn = random_configurations(space, _SAMPLES if inspector is None else _BUILT_SAMPLES)
+    costs: Sequence[Cost | Tried]
+    if inspector is None:
+        costs = [definition_of(space.model).cost(params, spec) for params in drawn]
+    else:
+        costs = inspector.costs(spec, drawn)
     sizes, flops = [], []
-    for _ in range(_SAMPLES):
-        params = space.suggest(draw)
-        cost = FAMILIES[space.model].cost(params, spec)
-        sizes.append(cost.num_parameters)
-        flops.append(cost.example_flops * num_train * view(Recipe, params).epochs)
+    for params, cost in zip(drawn, costs, strict=True):
+        if cost.num_parameters:  # none where a user's network does not work
+            sizes.append(cost.num_parameters)
+            flops.append(cost.example_flops * num_train * view(Recipe, params).epochs)
     trials = space.num_trials
     return Estimate(
         num_configurations=space.num_configurations,
@@ -98,24 +114,3 @@ def measure_throughput(seconds: float = 0.2) -> float:
         left @ right
         count += 1
     return count * 2 * 512**3 / elapsed
-
-
-class _Random(random.Random):
-    """Draws each value at random, a `sweep.space.Suggester`."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
-        if log:
-            return round(self.suggest_float(name, low, high, step=None, log=True))
-        return low + step * self.randint(0, (high - low) // step)
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None, log: bool
-    ) -> float:
-        if log:
-            return math.exp(self.uniform(math.log(low), math.log(high)))
-        if step is not None:
-            return step_value(low, step, self.randint(0, round((high - low) / step)))
-        return self.uniform(low, high)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self.choice(choices)

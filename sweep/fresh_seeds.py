@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.records import (
     Confirms,
+    NetworkSource,
     Notice,
     StudyRecord,
     TrialRecord,
@@ -26,7 +27,7 @@ from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import ctrl_c_interrupts
 from sweep.runner.options import DEFAULTS, WorkOptions, complete_options
 from sweep.runner.sweeps import Request
-from sweep.space import SearchSpace, effective_parameters, load_space, stored_space
+from sweep.space import SearchSpace, effective_parameters, reload_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
 from sweep.words import command_words, counted, equal_words
@@ -68,6 +69,7 @@ def confirm(
     """
     whole = complete_options("confirm", WorkOptions, options)
     study, storage = read_argument("study", study), str(whole["storage"])
+    sources = cast("tuple[NetworkSource, ...]", whole["model"] or ())
     with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` continues"):
         train_confirmation(study, top=top, seeds=seeds, **whole)
         # They need torch and SciPy, which the driver does without while it trains.
@@ -75,7 +77,7 @@ def confirm(
         from sweep.reporting.candidates import confirmation
 
         try:
-            runs = read_test_split_of_winner(storage, study, whole["data_dir"])
+            runs = read_test_split_of_winner(storage, study, whole["data_dir"], sources)
         except SweepFailedError as error:
             raise SweepFailedError(f"the test split was not read: {error}") from error
         found = confirmation(Store(storage, to_write=False).read_study(study), runs)
@@ -275,7 +277,7 @@ def _space_of_runs(
         ],
     }
     try:
-        return load_space(data)
+        return reload_space(data)
     except InputError as error:
         reason = str(error).splitlines()[0]
         raise StoreError(

@@ -19,6 +19,7 @@ __all__ = [
     "data_dir_option",
     "given",
     "json_option",
+    "model_option",
     "same_places",
     "space_argument",
     "storage_option",
@@ -37,10 +38,11 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def same_places(storage: str, data_dir: Path | None) -> str:
-    """The options with which the next command finds the same store and data."""
+def same_places(storage: str, data_dir: Path | None, model: str | None = None) -> str:
+    """The options with which the next command finds the same store, data and network."""
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
-    return storage_words(storage) + data
+    network = "" if model is None else f" --model {shlex.quote(model)}"
+    return storage_words(storage) + data + network
 
 
 def _parse_duration(
@@ -96,6 +98,11 @@ data_dir_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
 )
+_MODEL = (
+    "A network of your own, in place of the space's model: a Python file and its function, or "
+    "build. A study that was made with one needs it each time."
+)
+model_option = click.option("--model", metavar="FILE.py[:NAME]", help=_MODEL)
 _trial_time_limit = _duration_option(
     "--trial-time-limit",
     help="A trial that takes longer (90s, 30m, 1h30m; a number alone counts seconds) fails, in "
@@ -121,6 +128,7 @@ _places = _together(
         help="auto, cpu, cuda, or some GPUs: cuda:0,1.",
     ),
     data_dir_option,
+    model_option,
     click.option(
         "--engine", help=f"How trials are trained: sequential, stacked or auto. {_AS_BEFORE}"
     ),

@@ -15,6 +15,7 @@ from sweep.cli.arguments import (
     data_dir_option,
     given,
     json_option,
+    model_option,
     same_places,
     space_argument,
     storage_option,
@@ -105,7 +106,7 @@ def resume(study: str, **options: Any) -> int:
 
 def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
-    words = same_places(options["storage"], options["data_dir"])
+    words = same_places(options["storage"], options["data_dir"], options["model"])
     tally: Tally | None = None
 
     def next_step() -> str:
@@ -145,7 +146,9 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     The test split is opened at the very end, for the winner alone. The runs are a study of their
     own, STUDY.confirm. After an interruption, the same command continues.
     """
-    words = shlex.quote(study) + same_places(options["storage"], options["data_dir"])
+    words = shlex.quote(study) + same_places(
+        options["storage"], options["data_dir"], options["model"]
+    )
 
     def next_step() -> str:
         return f"what was finished is in the store. Next: sweep confirm {words}"
@@ -187,9 +190,20 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     help="Trials on the leaderboard.",
 )
 @data_dir_option
+@click.option(
+    "--model",
+    multiple=True,
+    metavar="FILE.py[:NAME]",
+    help="The studies' own networks, if they were made with such; may be repeated.",
+)
 @storage_option
 def report(
-    studies: tuple[str, ...], out: Path, top: int, data_dir: Path | None, storage: str
+    studies: tuple[str, ...],
+    out: Path,
+    top: int,
+    data_dir: Path | None,
+    model: tuple[str, ...],
+    storage: str,
 ) -> None:
     """Write report.html, report.json, trials.csv, epochs.csv and figures for one or more studies.
 
@@ -199,7 +213,9 @@ def report(
     with handle_errors(), interruptible(lambda: "run the report again"):
         from sweep.reporting import report as write_report
 
-        written = write_report(list(studies), storage=storage, out=out, top=top, data_dir=data_dir)
+        written = write_report(
+            list(studies), storage=storage, out=out, top=top, data_dir=data_dir, model=model or None
+        )
     for note in written.notes:
         click.echo(printable(f"sweep: {note}"), err=True)
     print_result(printable(str(written.html)), kept=f"the report is in {str(written.folder)!r}")
@@ -211,6 +227,7 @@ def report(
 @click.option("--device", help="Where to train; where it was then if unset, or auto.")
 @json_option
 @data_dir_option
+@model_option
 @storage_option
 def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
     """Train a trial again from the store alone and compare. Writes nothing.
@@ -239,6 +256,7 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 )
 @json_option
 @data_dir_option
+@model_option
 @storage_option
 def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Classify images, folders of them, tables or arrays with a study's chosen network.
@@ -355,7 +373,8 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
 @cli.command()
 @space_argument
 @data_dir_option
-def check(space: Path, data_dir: Path | None) -> None:
+@model_option
+def check(space: Path, data_dir: Path | None, model: str | None) -> None:
     """Validate a search space, describe its data and estimate its cost.
 
     Trains nothing and downloads nothing. Test examples that also stand in the training pool are
@@ -367,7 +386,7 @@ def check(space: Path, data_dir: Path | None) -> None:
         from sweep.cli.study_text import check_text
 
         with Progress():  # images may take a minute to read
-            found = estimate.check(space, data_dir=data_dir)
+            found = estimate.check(space, data_dir=data_dir, model=model)
     text = check_text(found)
     print_result(printable(text))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sweep.definitions.built_in import DATASETS
 from sweep.definitions.metrics import METRICS, OBJECTIVES, Metric, class_metrics, is_share
 from sweep.definitions.mlp import MLP, MlpParameters
+from sweep.definitions.own import own_definition, read_model
 from sweep.definitions.parameters import (
     CategoricalParameter,
     Cost,
@@ -24,6 +25,7 @@ from sweep.definitions.parameters import (
     with_defaults,
 )
 from sweep.definitions.recipe import Recipe, idle_in_recipe
+from sweep.records import Model
 
 __all__ = [
     "DATASETS",
@@ -43,9 +45,11 @@ __all__ = [
     "Recipe",
     "Scalar",
     "class_metrics",
+    "definition_of",
     "idle_parameters",
     "is_share",
     "parameters_of",
+    "read_model",
     "require_valid",
     "view",
     "with_defaults",
@@ -55,11 +59,16 @@ FAMILIES: dict[str, FamilyDefinition] = {family.name: family for family in (MLP,
 """Model families by name."""
 
 
-def parameters_of(model: str) -> dict[str, Parameter]:
-    """The hyperparameters of a model family (a name of `FAMILIES`) and of the recipe, by name."""
-    return {**FAMILIES[model].parameters, **declared(Recipe)}
+def definition_of(model: Model) -> FamilyDefinition:
+    """The definition of a model family, or of a user's network; KeyError for an unknown name."""
+    return FAMILIES[model] if isinstance(model, str) else own_definition(model)
 
 
-def idle_parameters(model: str, params: Params) -> frozenset[str]:
+def parameters_of(model: Model) -> dict[str, Parameter]:
+    """The hyperparameters of a model and of the recipe, by name."""
+    return {**definition_of(model).parameters, **declared(Recipe)}
+
+
+def idle_parameters(model: Model, params: Params) -> frozenset[str]:
     """Names of the hyperparameters that have no effect in a configuration."""
-    return FAMILIES[model].idle(params) | idle_in_recipe(params)
+    return definition_of(model).idle(params) | idle_in_recipe(params)

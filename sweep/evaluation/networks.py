@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import safetensors.torch
@@ -12,10 +13,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from sweep.data import TrainingData, data_settings, load_training_data
-from sweep.definitions import FAMILIES, parameters_of, require_valid
+from sweep.definitions import definition_of, parameters_of, require_valid
 from sweep.errors import DataError, StoreError
 from sweep.families import load_family
-from sweep.records import StudyRecord, TrialConfig
+from sweep.records import Model, NetworkSource, OwnNetwork, StudyRecord, TrialConfig
+from sweep.runner.own_network import with_source
 from sweep.space import stored_space
 from sweep.store import Store
 
@@ -32,15 +34,20 @@ def load_networks(
     record: StudyRecord,
     trials: list[int],
     data_dir: str | os.PathLike[str] | None,
+    sources: Sequence[NetworkSource] = (),
 ) -> tuple[list[nn.Module], TrainingData]:
     """Networks of trials, and the data they were trained on.
 
+    `sources` are the user's own networks, of which the study's is one if it has one.
+
     Raises:
+        InputError: the study's own network is not among the sources, or cannot be loaded.
         StoreError: a network's weights were not kept, are gone or are not its own.
         DataError: the data set is missing, damaged, or not the study's own.
     """
-    found = [_read(store, record, trial) for trial in trials]
     space = stored_space(record)
+    model = with_source(space.model, sources, record.name)
+    found = [_read(store, record, trial, space.model) for trial in trials]
     settings = data_settings(space.dataset, data_dir, store.kept_data)
     data = load_training_data(settings)
     if data.fingerprint != record.data.fingerprint:
@@ -48,7 +55,7 @@ def load_networks(
             f"the data under {settings.path!r} are not those of study {record.name!r}: "
             f"fingerprint {data.fingerprint[:12]}, recorded {record.data.fingerprint[:12]}"
         )
-    return [_build(space.model, config, weights, data) for config, weights in found], data
+    return [_build(model, config, weights, data) for config, weights in found], data
 
 
 @torch.no_grad()
@@ -79,7 +86,7 @@ def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -
     return logits
 
 
-def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, bytes]:
+def _read(store: Store, record: StudyRecord, trial: int, model: Model) -> tuple[TrialConfig, bytes]:
     trials = store.trials(record.name)
     weights = trials.read_weights(trial)
     if weights is None:
@@ -97,7 +104,7 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
             f"the {best} are (--keep-weights); name one of them"
         )
     try:
-        return trials.read_config(trial, record.space["model"]), weights
+        return trials.read_config(trial, model), weights
     except (KeyError, ValueError) as error:
         raise StoreError(
             f"study {record.name!r} cannot be understood: {str(error).splitlines()[0]}; it is "
@@ -105,7 +112,7 @@ def _read(store: Store, record: StudyRecord, trial: int) -> tuple[TrialConfig, b
         ) from None
 
 
-def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) -> nn.Module:
+def _build(model: Model, config: TrialConfig, weights: bytes, data: TrainingData) -> nn.Module:
     """The trial's network.
 
     It is built only once its parameters are known to be valid and the weights, no larger than
@@ -115,10 +122,13 @@ def _build(model: str, config: TrialConfig, weights: bytes, data: TrainingData) 
     try:
         state = safetensors.torch.load(weights)
         require_valid(parameters_of(model), config.params)
-        num_parameters = FAMILIES[model].cost(config.params, data.spec).num_parameters
-        fits = num_parameters == sum(tensor.numel() for tensor in state.values())
+        fits = isinstance(model, OwnNetwork)  # what the user gave may build what it likes
+        if not fits:
+            num_parameters = definition_of(model).cost(config.params, data.spec).num_parameters
+            fits = num_parameters == sum(tensor.numel() for tensor in state.values())
         if fits:
-            with torch.device("meta"):  # allocates nothing
+            # Nothing is allocated for a network of ours.
+            with torch.device("cpu" if isinstance(model, OwnNetwork) else "meta"):
                 shapes = family.build(config.params, data.spec).state_dict()
             fits = {n: t.shape for n, t in shapes.items()} == {n: t.shape for n, t in state.items()}
         reason = "" if fits else "other shapes"

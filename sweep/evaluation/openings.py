@@ -15,6 +15,7 @@ from sweep.errors import StoreError, SweepFailedError
 from sweep.evaluation.measuring import measure, measure_validation
 from sweep.evaluation.networks import PRECISION, load_networks
 from sweep.records import (
+    NetworkSource,
     StudyRecord,
     TestReading,
     TrialState,
@@ -43,7 +44,10 @@ def _described() -> Iterator[None]:
 
 @_described()
 def read_test_split(
-    storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
+    storage: str,
+    study: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    sources: Sequence[NetworkSource] = (),
 ) -> TestReading:
     """The best trial's reading of the test split: the recorded one, or else a new one.
 
@@ -51,6 +55,7 @@ def read_test_split(
         storage: `sqlite:///` and a path.
         study: Name of the study.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        sources: The user's own networks, of which the study's is one if it has one.
 
     Raises:
         StoreError: the study is not finished, has a confirmation or no COMPLETE trial, or the
@@ -83,7 +88,7 @@ def read_test_split(
         best = _best(record)
         if record.finished_by is None:
             raise StoreError(f"study {study!r} went on meanwhile: its test split stays sealed")
-        (reading,) = _read(store, record, [best], data_dir)
+        (reading,) = _read(store, record, [best], data_dir, sources)
         return reading
 
 
@@ -106,7 +111,10 @@ def _require_unconfirmed(store: Store, search: StudyRecord) -> None:
 
 @_described()
 def read_test_split_of_winner(
-    storage: str, study: str, data_dir: str | os.PathLike[str] | None = None
+    storage: str,
+    study: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    sources: Sequence[NetworkSource] = (),
 ) -> StudyRecord:
     """The runs of a confirmation, with a reading of the test split for each of the winner's.
 
@@ -117,6 +125,7 @@ def read_test_split_of_winner(
         storage: `sqlite:///` and a path.
         study: Name of the search.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        sources: The user's own networks, of which the study's is one if it has one.
 
     Raises:
         StoreError: runs are missing, all failed, or the weights are gone.
@@ -129,7 +138,7 @@ def read_test_split_of_winner(
     store = Store(storage, to_write=True)
     with store.lock(runs.name):
         runs, winners = _winning_runs(store, study)
-        _read(store, runs, winners, data_dir)
+        _read(store, runs, winners, data_dir, sources)
     return store.read_study(runs.name)
 
 
@@ -154,6 +163,7 @@ def _read(
     record: StudyRecord,
     trials: Sequence[int],
     data_dir: str | os.PathLike[str] | None,
+    sources: Sequence[NetworkSource],
 ) -> list[TestReading]:
     """Readings of these trials. The test split is opened once for those that have none.
 
@@ -162,7 +172,7 @@ def _read(
     known = {trial: record.test_reading(trial) for trial in trials}
     unread = [trial for trial, reading in known.items() if reading is None]
     if unread:
-        models, data = load_networks(store, record, unread, data_dir)
+        models, data = load_networks(store, record, unread, data_dir, sources)
         settings = data_settings(stored_space(record).dataset, data_dir, store.kept_data)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         # To the microsecond: the time identifies an opening, and the next may follow soon.

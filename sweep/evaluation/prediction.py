@@ -19,6 +19,7 @@ from sweep.evaluation.networks import compute_logits, load_networks
 from sweep.evaluation.reading import files_below, read_rows
 from sweep.records import StudyRecord, chosen_run
 from sweep.runner.argument_rules import read_argument
+from sweep.runner.options import Network
 from sweep.space import ImageFolder, stored_space
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
@@ -63,6 +64,7 @@ def predict(
     trial: int | None = None,
     invert: bool | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    model: Network | None = None,
 ) -> list[Prediction]:
     """Classify files, or an array, with the chosen network of a study.
 
@@ -84,6 +86,7 @@ def predict(
             or the reverse.
         data_dir: Folder of local data sets, for the normalisation; `$SWEEP_DATA_DIR` or `data/` if
             None.
+        model: The study's own network, if it was made with one: see `help(sweep.PlaceOptions)`.
 
     Returns:
         A prediction for each picture and row, in order.
@@ -99,9 +102,10 @@ def predict(
     trial = None if trial is None else read_argument("trial", trial)
     invert = None if invert is None else read_argument("invert", invert)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
+    sources = () if model is None else read_argument("model", model)
     store = Store(url, to_write=False)
     record, number = _chosen(store, store.read_study(study), trial)
-    (model,), data = load_networks(store, record, [number], data_dir)
+    (network,), data = load_networks(store, record, [number], data_dir, sources)
     if isinstance(given, list):
         is_folder = isinstance(stored_space(record).dataset, ImageFolder)
         batches = _read(given, data, invert, is_folder=is_folder)
@@ -121,7 +125,7 @@ def predict(
         )
         for batch in batches
         for place, probabilities in enumerate(
-            compute_logits(model, batch.inputs, data).to(torch.float64).softmax(1)
+            compute_logits(network, batch.inputs, data).to(torch.float64).softmax(1)
         )
     ]
 

@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweep.definitions import FAMILIES, Cost, Recipe, view
-from sweep.records import DataSpec, TrainingSettings, TrialConfig
+from sweep.definitions import Cost, Recipe, definition_of, view
+from sweep.records import DataSpec, Model, TrainingSettings, TrialConfig
 from sweep.training import VALIDATION_BATCH
 
 __all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity"]
@@ -32,7 +32,7 @@ class Capacity:
 
     lanes: int
     flops: float
-    model: str
+    model: Model
     spec: DataSpec
 
     @classmethod
@@ -55,7 +55,7 @@ class Capacity:
 
         A stack with enough work takes no further lane.
         """
-        alike = FAMILIES[self.model].stack_key
+        alike = definition_of(self.model).stack_key
         if alike is None:
             return [[config] for config in configs]
         ordered = sorted(configs, key=lambda c: (_batches(c), alike(c.params), c.number))
@@ -87,7 +87,7 @@ class Capacity:
         return cost.stacked_parameters * (6 * 4 + 2 * 2) + 2 * (training + validation) * 4
 
     def _cost(self, config: TrialConfig) -> Cost:
-        return FAMILIES[self.model].cost(config.params, self.spec)
+        return definition_of(self.model).cost(config.params, self.spec)
 
 
 def _batches(config: TrialConfig) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from sweep.execution.fork_server import STOP_SIGNALS, receive, send
 from sweep.execution.launcher import Ended
 from sweep.records import TrainingSettings
 
-__all__ = ["ForkServer", "ProcessLauncher", "ProcessLink"]
+__all__ = ["ForkServer", "ProcessLauncher", "ProcessLink", "last_words", "start_interpreter"]
 
 _EXIT_SECONDS = 5.0  # from the end of a worker's pipe to the news of its exit
 _CLOSE_SECONDS = 1.0  # of the five that an interrupted command has to end
@@ -44,8 +44,7 @@ from importlib.util import module_from_spec
 spec = PathFinder.find_spec("sweep", [{home!r}])
 sys.modules["sweep"] = module_from_spec(spec)
 spec.loader.exec_module(sys.modules["sweep"])
-from sweep.execution.fork_server import main
-main({descriptor})
+{call}
 """
 
 
@@ -128,30 +127,9 @@ class ForkServer:
             send(self._socket, request, files)
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        path = import_path()
-        code = _CODE.format(path=path, home=_HOME, descriptor=theirs.fileno())
-        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        call = f"from sweep.execution.fork_server import main\nmain({theirs.fileno()})"
         with _stop_signals_blocked():  # the new process inherits that
-            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, *flags, "-P", "-c", code],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._errors,
-                stderr=self._errors,
-                cwd=None if _current_folder() else os.sep,
-                # A signal to the driver's process group is the driver's to handle.
-                start_new_session=True,
-                env=os.environ
-                | {
-                    # Libraries that start threads when they are loaded would make forks unsafe.
-                    "OMP_NUM_THREADS": "1",
-                    "OPENBLAS_NUM_THREADS": "1",
-                    # Else the server takes one core, and its workers have only that.
-                    "OMP_PROC_BIND": "false",
-                    # Relative entries would count from the folder that is current now.
-                    "PYTHONPATH": os.pathsep.join(path),
-                },
-            )
+            return start_interpreter(call, theirs.fileno(), self._errors)
 
     def _listen(self) -> None:
         """Note which workers ended; with the end of the server, all have."""
@@ -168,7 +146,7 @@ class ForkServer:
         ended = _ended(1 if code is None else code)
         if self._is_loaded:
             ended = replace(ended, by_itself=False, is_innocent=True)
-        ended = replace(ended, last_words=_read_end(self._errors))
+        ended = replace(ended, last_words=last_words(self._errors))
         for child in list(self._children.values()):
             child.end(ended)
 
@@ -218,7 +196,7 @@ class ProcessLink:
         if not self._child.has_ended.wait(_EXIT_SECONDS):
             self._server.kill(self._child)
         ended = self._child.ended
-        words = _read_end(self._output) or ended.last_words
+        words = last_words(self._output) or ended.last_words
         self._inbox.put((self, replace(ended, last_words=words)))
 
     def _write(self) -> None:
@@ -274,6 +252,36 @@ class ProcessLauncher:
         return self._owned[-1]
 
 
+def start_interpreter(call: str, descriptor: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter that runs `call` with the driver's own package.
+
+    It inherits the file descriptor; `output` gets what it prints.
+    """
+    path = import_path()
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    code = _CODE.format(path=path, home=_HOME, call=call)
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, *flags, "-P", "-c", code],
+        pass_fds=[descriptor],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=None if _current_folder() else os.sep,
+        # A signal to the driver's process group is the driver's to handle.
+        start_new_session=True,
+        env=os.environ
+        | {
+            # Libraries that start threads when they are loaded would make forks unsafe.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            # Else the process takes one core, and what it forks has only that.
+            "OMP_PROC_BIND": "false",
+            # Relative entries would count from the folder that is current now.
+            "PYTHONPATH": os.pathsep.join(path),
+        },
+    )
+
+
 def import_path() -> list[str]:
     """The driver's `sys.path`, made absolute, for its workers.
 
@@ -301,7 +309,8 @@ def _ended(code: int) -> Ended:
     return Ended(reason, by_itself=code > 0, is_innocent=-code in STOP_SIGNALS)
 
 
-def _read_end(output: IO[bytes]) -> str:
+def last_words(output: IO[bytes]) -> str:
+    """The end of what a process has written to a file."""
     output.seek(0, os.SEEK_END)
     output.seek(max(0, output.tell() - _LAST_WORDS))
     return output.read().decode(errors="replace").strip()

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from sweep.definitions import FAMILIES, Params
-from sweep.records import DataSpec
+from sweep.families.own import OwnFamily
+from sweep.records import DataSpec, Model, OwnNetwork
 
-__all__ = ["Family", "StackedNetwork", "load_family"]
+__all__ = ["Family", "StackableFamily", "StackedNetwork", "load_family"]
 
 
 class StackedNetwork(Protocol):
@@ -69,8 +70,12 @@ class Family(Protocol):
         """
         ...
 
+
+class StackableFamily(Family, Protocol):
+    """A family whose definition allows stacking."""
+
     def stack_key(self, params: Params) -> tuple[Any, ...]:
-        """Sort key of the lanes of a stack; unused unless the definition allows stacking."""
+        """Sort key of the lanes of a stack."""
         ...
 
     def stack(
@@ -80,7 +85,16 @@ class Family(Protocol):
         ...
 
 
-def load_family(name: str) -> Family:
-    """The family of this name; KeyError if there is none."""
-    family: Family = import_module(f"{__name__}.{FAMILIES[name].name}").FAMILY
+def load_family(model: Model) -> Family:
+    """The family of a model.
+
+    A user's network must be the one that the user gave for this command: its code is run.
+
+    Raises:
+        InputError: the code of a user's network cannot be run.
+        KeyError: there is no family of this name.
+    """
+    if isinstance(model, OwnNetwork):
+        return OwnFamily(model)
+    family: Family = import_module(f"{__name__}.{FAMILIES[model].name}").FAMILY
     return family

@@ -36,6 +36,7 @@ from sweep.records.messages import (
     trials_of,
     without,
 )
+from sweep.records.network import Model, NetworkArgument, NetworkSource, OwnNetwork
 from sweep.records.study import (
     KEPT_WEIGHTS,
     CalibrationBin,
@@ -85,9 +86,13 @@ __all__ = [
     "Lost",
     "Message",
     "Mistake",
+    "Model",
+    "NetworkArgument",
+    "NetworkSource",
     "Notice",
     "Objective",
     "OutOfMemory",
+    "OwnNetwork",
     "Paused",
     "Rank",
     "Resumed",

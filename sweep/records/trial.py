@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sweep.records.network import Model
+
 ConfusionMatrix = tuple[tuple[int, ...], ...]
 """Counts, true classes in rows, predicted classes in columns."""
 
@@ -194,7 +196,7 @@ class TrainingSettings:
             all trials that are paused there are at the same step.
     """
 
-    model: str
+    model: Model
     data: DataSettings
     spec: DataSpec
     order_seed: int

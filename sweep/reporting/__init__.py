@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.runner.argument_rules import read_argument
+from sweep.runner.options import Network
 from sweep.words import DEFAULT_STORAGE
 
 __all__ = ["Report", "report"]
@@ -37,6 +38,7 @@ def report(
     out: str | os.PathLike[str] | None = None,
     top: int = 10,
     data_dir: str | os.PathLike[str] | None = None,
+    model: Network | None = None,
 ) -> Report:
     """Write a report on one or several studies (which are then compared).
 
@@ -50,6 +52,8 @@ def report(
             `figures/*.png`; `report` if None. Files of an earlier report are replaced.
         top: Trials on the leaderboard.
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
+        model: The studies' own networks, one or several, if they were made with such: see
+            `help(sweep.PlaceOptions)`.
 
     Raises:
         InputError: the request cannot be carried out, or a store is damaged.
@@ -60,8 +64,11 @@ def report(
     names = list(dict.fromkeys(read_argument("studies", studies)))
     url, top = read_argument("storage", storage), read_argument("top", top)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
+    sources = () if model is None else read_argument("model", model)
     with undisturbed():
         from sweep.reporting.writing import check_request, read_studies, write_report
 
         folder = check_request(names, None if out is None else read_argument("out", out))
-        return write_report(folder, read_studies(names, url, data_dir), top=top, storage=url)
+        return write_report(
+            folder, read_studies(names, url, data_dir, sources), top=top, storage=url
+        )

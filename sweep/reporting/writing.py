@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError, SweepFailedError
-from sweep.records import StudyRecord, StudyState
+from sweep.records import NetworkSource, StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import plain, study_document
@@ -77,7 +77,10 @@ def check_request(names: Sequence[str], out: str | None) -> Path:
 
 
 def read_studies(
-    names: Sequence[str], storage: str, data_dir: str | os.PathLike[str] | None
+    names: Sequence[str],
+    storage: str,
+    data_dir: str | os.PathLike[str] | None,
+    sources: Sequence[NetworkSource] = (),
 ) -> list[Source]:
     """The studies, with the test split read for what was chosen where that is possible.
 
@@ -96,11 +99,15 @@ def read_studies(
                 f"study {record.name!r} is in the report on the search that it confirms: "
                 f"`{command_words('report', record.confirms.study, storage)}`"
             )
-    return [_tested(store, record, storage, data_dir) for record in records]
+    return [_tested(store, record, storage, data_dir, sources) for record in records]
 
 
 def _tested(
-    store: Store, record: StudyRecord, storage: str, data_dir: str | os.PathLike[str] | None
+    store: Store,
+    record: StudyRecord,
+    storage: str,
+    data_dir: str | os.PathLike[str] | None,
+    sources: Sequence[NetworkSource],
 ) -> Source:
     """A study with the test split read for what was chosen, or with a note why it was not."""
     runs, unused = store.read_confirmation(record)
@@ -140,9 +147,9 @@ def _tested(
 
     try:
         if study.is_confirmed:
-            runs = read_test_split_of_winner(storage, record.name, data_dir)
+            runs = read_test_split_of_winner(storage, record.name, data_dir, sources)
         else:
-            reading = read_test_split(storage, record.name, data_dir)
+            reading = read_test_split(storage, record.name, data_dir, sources)
             record = replace(record, test_readings=(*record.test_readings, reading))
     except (InputError, SweepFailedError) as error:
         notes = (*notes, f"Test split not read: {error}")

@@ -140,6 +140,12 @@ def _arrays(value: Any) -> Any:
     return read_given(value)
 
 
+def _model(value: Any) -> Any:
+    from sweep.runner.own_network import read_networks
+
+    return read_networks(value)
+
+
 def _inputs(value: Any) -> Any:
     """Paths, or an array as it is; one of a single dimension, such as a column, has paths."""
     if hasattr(value, "__array__") and getattr(value, "ndim", 0) > 1:
@@ -172,6 +178,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "keep_weights": _count(1, _MOST),
     "lanes": _count(1, _MOST_AT_ONCE, or_auto=True),
     "max_failures": _count(0, _MOST),
+    "model": _model,
     "on_event": _function,
     "out": _path,
     "precision": _one_of(*PRECISION_NAMES),

@@ -7,11 +7,12 @@ or another argument may be is a rule of `sweep.runner.argument_rules`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
-from sweep.errors import UnknownOptionError
+from sweep.errors import InputError, UnknownOptionError
+from sweep.nesting import loading_network
 from sweep.runner.argument_rules import read_argument
 from sweep.words import DEFAULT_STORAGE, did_you_mean
 
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 Count = int | Literal["auto"] | None
+_Network = str | os.PathLike[str] | Callable[..., Any]
+Network = _Network | Sequence[_Network]
 Duration = float | str | timedelta
 
 
@@ -40,6 +43,10 @@ class PlaceOptions(TypedDict, total=False):
             Default: `auto`; for `reproduce`, the kind of device that trained the trial if there
             is one.
         data_dir: Folder of local data sets. Default: `$SWEEP_DATA_DIR`, or `data/`.
+        model: A network of your own, in place of the space's model: `FILE.py` or `FILE.py:NAME`, or
+            the function itself, `def build(input_shape, num_classes, *, width: int = 128) ->
+            nn.Module`. Its keyword arguments are its hyperparameters. A study that was made with
+            one needs the same source each time that it is built. Default: the space's model.
         executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
             function that makes a `sweep.execution.Launcher`. Default: `processes`.
         on_event: Called with everything that happens, in the thread that called the function: a
@@ -52,6 +59,7 @@ class PlaceOptions(TypedDict, total=False):
     storage: str | os.PathLike[str]
     device: str
     data_dir: str | os.PathLike[str] | None
+    model: Network | None
     executor: str | Callable[[], Launcher]
     on_event: Callable[[Event], None]
     stop: Callable[[], bool]
@@ -133,6 +141,11 @@ def complete_options(function: str, kind: type[_Options], given: _Options) -> _O
         UnknownOptionError: the function does not take one of them.
         InputError: one of them is not what its rule asks for.
     """
+    if loading_network.get():
+        raise InputError(
+            f"{function}() was called while the file of a network was being loaded: put what "
+            'starts a sweep under `if __name__ == "__main__":`'
+        )
     for name in given:
         if name not in kind.__annotations__:
             hint = did_you_mean(name, kind.__annotations__)

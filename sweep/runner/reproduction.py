@@ -125,9 +125,10 @@ def reproduce(study: str, trial: int, **options: Unpack[PlaceOptions]) -> Reprod
         store = Store(str(whole["storage"]), to_write=False)
         record = store.read_study(study)
         recorded = _ended(record, trial)
-        config = store.trials(study).read_config(trial, record.space["model"])
+        space = stored_space(record)
+        config = store.trials(study).read_config(trial, space.model)
         as_then = _as_then(recorded, whole, device)
-        with prepare_workers(as_then, stored_space(record)) as workers:
+        with prepare_workers(as_then, space) as workers:
             repeated = _train(workers.pool, config, recorded, as_then)
         weights = store.trials(study).recorded_weights(trial)
     found = hashlib.sha256(repeated.weights or b"").hexdigest()

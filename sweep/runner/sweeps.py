@@ -16,16 +16,17 @@ from sweep.errors import (
     StoreError,
     SweepFailedError,
 )
-from sweep.records import Confirms, Notice, StudyRecord, TrialRecord, WorkerChoices
+from sweep.execution.inspection import Inspector
+from sweep.records import Confirms, NetworkSource, Notice, StudyRecord, TrialRecord, WorkerChoices
 from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
+from sweep.runner.own_network import network_inspector
 from sweep.runner.workers import Workers, choose_workers, prepare_workers
 from sweep.space import (
     SearchSpace,
-    load_space,
-    load_space_of_arrays,
+    load_space_for,
     override_space,
     stored_space,
 )
@@ -73,14 +74,25 @@ def run(
     study = None if study is None else read_argument("study", study)
     seed = None if seed is None else read_argument("seed", seed)
     given = None if data is None else read_argument("data", data)
-    with ctrl_c_interrupts("run the search again: a study that was begun continues"):
-        if given is not None:
-            space = load_space_of_arrays(space, given.sha256)
-        elif not isinstance(space, SearchSpace):
-            space = load_space(space)
-        space = override_space(space, name=study, seed=seed, trials=whole["trials"])
+    with (
+        ctrl_c_interrupts("run the search again: a study that was begun continues"),
+        network_inspector(cast("tuple[NetworkSource, ...] | None", whole["model"])) as inspector,
+    ):
+        loaded = load_space_for(
+            space,
+            arrays=None if given is None else given.sha256,
+            network=None if inspector is None else inspector.load(),
+        )
+        loaded = override_space(loaded, name=study, seed=seed, trials=whole["trials"])
         store = Store(str(whole["storage"]), to_write=True)
-        request = Request(name=space.name, store=store, options=whole, space=space, given=given)
+        request = Request(
+            name=loaded.name,
+            store=store,
+            options=whole,
+            space=loaded,
+            given=given,
+            inspector=inspector,
+        )
         return request.carry_out()
 
 
@@ -132,6 +144,7 @@ class Request:
     Attributes:
         space: The study's search space; None for the recorded one.
         given: The study's data, if they come from Python.
+        inspector: Tries a user's network before a study is made of it.
         confirms: What a new study confirms.
         search: The study that it confirms, with the data and the choices that it takes over.
         holding: Locks what must not change until a new study is in the store.
@@ -143,6 +156,7 @@ class Request:
     space: SearchSpace | None = None
     retry_failed: bool = False
     given: GivenArrays | None = None
+    inspector: Inspector | None = None
     confirms: Confirms | None = None
     search: StudyRecord | None = None
     holding: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -256,6 +270,7 @@ class Request:
             save_every=cast(float, self.options["checkpoint_every"]),
             time_limit=self._limit("trial_time_limit", space),
             given=self.given,
+            inspector=self.inspector if is_new else None,
         )
 
     def _space_of(self, study: StudyRecord) -> tuple[SearchSpace, int | None]:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 from sweep.data import data_settings, load_training_data
 from sweep.data.arrays import GivenArrays
-from sweep.definitions import FAMILIES
+from sweep.definitions import definition_of
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
     LAUNCHERS,
@@ -21,8 +22,18 @@ from sweep.execution import (
     Pool,
     place_workers,
 )
-from sweep.records import DataFacts, DataSettings, DataSpec, TrainingSettings, WorkerChoices
+from sweep.execution.inspection import Inspector
+from sweep.records import (
+    DataFacts,
+    DataSettings,
+    DataSpec,
+    Model,
+    NetworkSource,
+    TrainingSettings,
+    WorkerChoices,
+)
 from sweep.runner.options import WorkOptions
+from sweep.runner.own_network import require_working, with_source
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import schedules
@@ -54,11 +65,13 @@ def prepare_workers(
     save_every: float | None = None,
     time_limit: float | None = None,
     given: GivenArrays | None = None,
+    inspector: Inspector | None = None,
 ) -> Iterator[Workers]:
     """Check all that workers need, and read the data; at the end, end what was started.
 
     The first arguments are those of `choose_workers`. A trial is saved every `save_every` seconds
     (None: never) and may take `time_limit` seconds. `given` are the data, before a file keeps them.
+    `inspector` tries a user's network.
 
     Raises:
         InputError: an option, or what is recorded, cannot be met.
@@ -66,13 +79,19 @@ def prepare_workers(
         SweepFailedError: the system refuses a process or a temporary file.
     """
     store = Store(str(options["storage"]), to_write=False)
+    sources = cast("tuple[NetworkSource, ...]", options["model"] or ())
+    model = with_source(space.model, sources, space.name)
+    if isinstance(model, str) and sources:
+        raise InputError(f"study {space.name!r} has model {model}: leave --model out")
     choices, placements = choose_workers(options, space, recorded, is_new=is_new)
     # The launcher gets ready while the data are read.
     with closing(_launcher(options["executor"])) as launcher:
         kept = store.kept_data if given is None else store.data_file
         data = data_settings(space.dataset, options["data_dir"], kept)
         facts = read_data(data, given)
-        settings = worker_settings(space, choices, placements, data, facts.spec)
+        if inspector is not None:
+            require_working(inspector, space, facts.spec)
+        settings = worker_settings(space, model, choices, placements, data, facts.spec)
         with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
             yield Workers(choices, pool, facts)
 
@@ -145,13 +164,16 @@ def choose_workers(
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
 
 
-def _engine(choice: str, model: str) -> str:
+def _engine(choice: str, model: Model) -> str:
     """The engine; `auto` is stacked: up to 10% slower with one lane, faster with several."""
-    can_stack = FAMILIES[model].stack_key is not None
+    definition = definition_of(model)
+    can_stack = definition.stack_key is not None
     if choice == "auto":
         return "stacked" if can_stack else "sequential"
     if choice == "stacked" and not can_stack:
-        raise InputError(f"model {model} is trained one by one; use --engine sequential, or auto")
+        raise InputError(
+            f"model {definition.name} is trained one by one; use --engine sequential, or auto"
+        )
     return choice
 
 
@@ -174,16 +196,17 @@ def precision_option(name: str) -> str:
 
 def worker_settings(
     space: SearchSpace,
+    model: Model,
     choices: WorkerChoices,
     placements: Sequence[Placement],
     data: DataSettings,
     spec: DataSpec,
 ) -> list[TrainingSettings]:
-    """The settings of each worker."""
+    """The settings of each worker; `model` is the space's, with code that may be run."""
     sharing = Counter(placement.device for placement in placements)
     return [
         TrainingSettings(
-            model=space.model,
+            model=model,
             data=data,
             spec=spec,
             order_seed=space.seed,

@@ -18,7 +18,14 @@ from sweep.space.domains import (
     is_stepped,
     nearest_step,
 )
-from sweep.space.loading import load_space, load_space_of_arrays, override_space, stored_space
+from sweep.space.loading import (
+    load_space,
+    load_space_for,
+    override_space,
+    reload_space,
+    stored_space,
+)
+from sweep.space.random_configurations import random_configurations
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import (
     SearchSpace,
@@ -47,9 +54,11 @@ __all__ = [
     "effective_parameters",
     "is_stepped",
     "load_space",
-    "load_space_of_arrays",
+    "load_space_for",
     "nearest_step",
     "override_space",
+    "random_configurations",
+    "reload_space",
     "search_space_schema",
     "step_value",
     "stored_space",

@@ -65,10 +65,15 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def one_of(names: Collection[str]) -> Any:
-    """The type of a text that is one of these names, looked up at each validation."""
+def one_of(names: Collection[str], or_a: type | None = None) -> Any:
+    """The type of a text that is one of these names, looked up at each validation.
+
+    `or_a` is a type whose values are allowed in place of a text; no file can hold one.
+    """
 
     def check(value: Any) -> Any:
+        if or_a is not None and isinstance(value, or_a):
+            return value
         if not isinstance(value, str) or value not in names:
             # The error of a `Literal`, which cannot be used: its names are fixed.
             expected = ", ".join(map(repr, names))
@@ -76,7 +81,7 @@ def one_of(names: Collection[str]) -> Any:
         return value
 
     schema = WithJsonSchema({"type": "string", "enum": list(names)})
-    return Annotated[str, BeforeValidator(check), schema]
+    return Annotated[str if or_a is None else str | or_a, BeforeValidator(check), schema]
 
 
 def named(key: str, form: Any, names: Collection[str] = ()) -> BeforeValidator:

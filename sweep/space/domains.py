@@ -31,6 +31,7 @@ from sweep.definitions import (
     parameters_of,
     view,
 )
+from sweep.records import Model
 from sweep.space.base import (
     MAX_DIGITS,
     Flag,
@@ -137,8 +138,8 @@ Domain = Scalar | Range[Any, Any] | Choices[Any] | DefaultBy
 
 
 @cache
-def parameters_model(model: str) -> type[BaseModel]:
-    """The pydantic type of the section `parameters` for a model family."""
+def parameters_model(model: Model) -> type[BaseModel]:
+    """The pydantic type of the section `parameters` for a model."""
     fields: dict[str, Any] = {
         parameter.name: (_domain_type(parameter), _domain_field(parameter))
         for parameter in parameters_of(model).values()

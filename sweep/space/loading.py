@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sweep.definitions import DATASETS, FAMILIES
+from sweep.definitions import DATASETS, FAMILIES, read_model
 from sweep.errors import InputError, SearchSpaceError, StoreError
-from sweep.records import StudyRecord
+from sweep.records import Model, OwnNetwork, StudyRecord
 from sweep.space import rules
 from sweep.space.base import MAX_DIGITS, text_number
 from sweep.space.datasets import (
@@ -29,7 +29,7 @@ from sweep.space.python_reader import read_mapping
 from sweep.space.search_space import SearchSpace, space_type
 from sweep.space.yaml_reader import Document, Path, Position, read_yaml
 
-__all__ = ["load_space", "load_space_of_arrays", "override_space", "stored_space"]
+__all__ = ["load_space", "load_space_for", "override_space", "reload_space", "stored_space"]
 
 MAX_BYTES = 256 * 1024
 _MAX_PROBLEMS = 100
@@ -63,11 +63,12 @@ def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpac
 
 
 def _load(
-    source: str | os.PathLike[str] | Mapping[str, Any], sha256: str | None = None
+    source: str | os.PathLike[str] | Mapping[str, Any], given: _Given | None = None
 ) -> SearchSpace:
+    given = given or _Given()
     if isinstance(source, Mapping):
         document = read_mapping(source)
-        return _placed(_validate(document, None, sha256), pathlib.Path())
+        return _placed(_validate(given.added_to(document), None), pathlib.Path())
     if not isinstance(source, str | os.PathLike):
         found = type(source).__name__
         raise InputError(f"a search space is the path of a file or a mapping; found type {found}")
@@ -84,36 +85,70 @@ def _load(
         raise SearchSpaceError(
             [f"{path}:1:1: a search space may have at most {limit} KiB; found {found} KiB"]
         )
-    return _placed(_validate(read_yaml(text), str(path), sha256), path.parent)
+    return _placed(_validate(given.added_to(read_yaml(text)), str(path)), path.parent)
 
 
-def load_space_of_arrays(
-    source: SearchSpace | str | os.PathLike[str] | Mapping[str, Any], sha256: str
+def load_space_for(
+    source: SearchSpace | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    arrays: str | None = None,
+    network: OwnNetwork | None = None,
 ) -> SearchSpace:
-    """A search space for the arrays of this SHA-256, whatever data it names, or none.
+    """A search space with data or a network that no file names; what it names itself is replaced.
 
-    Its `validation`, `test` and `split_seed` stay. Raises what `load_space` raises.
+    Args:
+        source: As for `load_space`, or a search space.
+        arrays: SHA-256 of the arrays that Python gave; `validation`, `test` and `split_seed` stay.
+        network: A user's own network.
+
+    Raises what `load_space` raises.
     """
     if isinstance(source, SearchSpace):
-        dataset = source.dataset
-        split = {key: getattr(dataset, key, None) for key in _SPLIT_KEYS}
-        arrays = ArraysFile(arrays=KEPT + sha256, **split)
-        return source.model_copy(update={"dataset": arrays})
-    return _load(source, sha256)
+        if arrays is None and network is None:
+            return source
+        if network is None and isinstance(source.model, OwnNetwork):
+            network = source.model
+        source = source.to_json()
+    return _load(source, _Given(arrays, network))
 
 
-def _with_arrays(document: Document, sha256: str) -> Document:
-    """The document, in which the arrays take the place of a data set."""
-    data = document.data
-    if not isinstance(data, Mapping):
-        return document
-    section = data.get("dataset")
-    if section is None or isinstance(section, str):
-        section = {}
-    if isinstance(section, Mapping):
-        kept = {key: value for key, value in section.items() if key not in _SOURCE_KEYS}
-        section = {"arrays": KEPT + sha256, **kept}
-    return replace(document, data={**data, "dataset": section})
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What takes the place of a document's data set and of its model."""
+
+    arrays: str | None = None
+    network: OwnNetwork | None = None
+
+    def added_to(self, document: Document) -> Document:
+        """The document with what was given."""
+        data = document.data
+        if not isinstance(data, Mapping):
+            return document
+        changed: dict[str, Any] = {}
+        if self.network is not None:
+            changed["model"] = self.network
+        if self.arrays is not None:
+            section = data.get("dataset")
+            if section is None or isinstance(section, str):
+                section = {}
+            if isinstance(section, Mapping):
+                kept = {key: value for key, value in section.items() if key not in _SOURCE_KEYS}
+                section = {"arrays": KEPT + self.arrays, **kept}
+            changed["dataset"] = section
+        return replace(document, data={**data, **changed})
+
+
+def reload_space(plain: Mapping[str, Any]) -> SearchSpace:
+    """The space that `SearchSpace.to_json` wrote, perhaps with changes.
+
+    Raises:
+        SearchSpaceError: it is not valid.
+    """
+    try:
+        model = read_model(plain["model"])
+    except (KeyError, ValueError) as error:
+        raise SearchSpaceError([f"model: {error}"]) from None
+    return _load(plain, _Given(network=model if isinstance(model, OwnNetwork) else None))
 
 
 def _placed(space: SearchSpace, folder: pathlib.Path) -> SearchSpace:
@@ -133,7 +168,7 @@ def stored_space(study: StudyRecord) -> SearchSpace:
     Raises `StoreError` if it is not valid in this version.
     """
     try:
-        space = load_space(study.space)
+        space = reload_space(study.space)
     except SearchSpaceError as error:
         raise StoreError(
             f"the search space of study {study.name!r} is not valid in this version: {error}"
@@ -156,12 +191,10 @@ def override_space(
     for section, new in ((whole, {"name": name}), (whole["sampler"], {"seed": seed}),
                          (whole["budget"], budget)):  # fmt: skip
         section |= {key: value for key, value in new.items() if value is not None}
-    return space if whole == space.to_json() else load_space(whole)
+    return space if whole == space.to_json() else reload_space(whole)
 
 
-def _validate(document: Document, name: str | None, sha256: str | None) -> SearchSpace:
-    if sha256 is not None:
-        document = _with_arrays(document, sha256)
+def _validate(document: Document, name: str | None) -> SearchSpace:
     found = set(document.problems)
     space = None
     if document.data is not None or not found:
@@ -235,10 +268,12 @@ def _read_numbers(data: Any, details: Sequence[ErrorDetails]) -> bool:
     return found
 
 
-def _model(data: Any) -> str:
-    """The model family that the data name, or the default one."""
+def _model(data: Any) -> Model:
+    """The model that the data name, or the default one."""
     model = data.get("model") if isinstance(data, Mapping) else None
-    return model if isinstance(model, str) and model in FAMILIES else _DEFAULT_MODEL
+    if isinstance(model, OwnNetwork) or (isinstance(model, str) and model in FAMILIES):
+        return model
+    return cast("str", _DEFAULT_MODEL)
 
 
 class _Parts:

@@ -21,7 +21,7 @@ from sweep.definitions import (
     parameters_of,
     with_defaults,
 )
-from sweep.records import Objective
+from sweep.records import Model, Objective, OwnNetwork
 from sweep.space.base import StrictModel, at_most, named, one_of
 from sweep.space.conditions import is_active, resolve_defaults, sampling_order
 from sweep.space.datasets import Dataset
@@ -73,7 +73,7 @@ class SearchSpace(StrictModel):
     dataset: Dataset = Field(
         description="The data set: the name of a built-in one, or own data, and how to split it."
     )
-    model: one_of(FAMILIES) = Field(  # type: ignore[valid-type]
+    model: one_of(FAMILIES, OwnNetwork) = Field(  # type: ignore[valid-type]
         "mlp", description="The kind of network."
     )
     objective: Annotated[ObjectiveSpec, named("metric", ObjectiveSpec, OBJECTIVES)] = Field(
@@ -94,7 +94,7 @@ class SearchSpace(StrictModel):
 
     @property
     def definitions(self) -> dict[str, Parameter]:
-        """The definition of every parameter: the model family's, then the recipe's."""
+        """The definition of every parameter: the model's, then the recipe's."""
         return parameters_of(self.model)
 
     @property
@@ -220,6 +220,8 @@ class SearchSpace(StrictModel):
             exclude={"parameters": True, "dataset": {"relative_to": True}},
             exclude_defaults=True,
         )
+        if isinstance(self.model, OwnNetwork):
+            plain["model"] = self.model.source.words
         parameters = self._parameters_beyond_defaults()
         return {**plain, "parameters": parameters} if parameters else plain
 
@@ -254,12 +256,15 @@ class SearchSpace(StrictModel):
         """Everything that may not change over a study's life: all but name, budget and place."""
         whole = self.to_json()
         whole["dataset"].pop("relative_to", None)
+        if isinstance(self.model, OwnNetwork):
+            source = self.model.source
+            whole["model"] = f"{source.function}, SHA-256 {source.sha256[:12]}"
         return {k: v for k, v in whole.items() if k not in ("name", "budget")}
 
 
 @cache
-def space_type(model: str) -> type[SearchSpace]:
-    """The type of a model family's search spaces."""
+def space_type(model: Model) -> type[SearchSpace]:
+    """The type of a model's search spaces."""
     parameters = parameters_model(model)
     section = Field(
         default_factory=parameters,

@@ -13,9 +13,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from sweep.definitions import FAMILIES, parameters_of, with_defaults
+from sweep.definitions import FAMILIES, definition_of, parameters_of, read_model, with_defaults
 from sweep.records import (
     Confirms,
+    Model,
     Objective,
     StudyRecord,
     StudyState,
@@ -72,6 +73,7 @@ def _trial_records(
     trials: Iterable[FrozenTrial], study: StoredStudy, objective: Objective
 ) -> tuple[tuple[TrialRecord, ...], tuple[int, ...]]:
     """The study's own trials, and the numbers of the others."""
+    model = read_model(study.space["model"])
     ranges: dict[str, BaseDistribution] = {}
     records: list[TrialRecord] = []
     foreign: list[int] = []
@@ -85,7 +87,7 @@ def _trial_records(
             for name, distribution in trial.distributions.items():
                 known = ranges.setdefault(name, distribution)
                 _compare(f"range of {name}", distribution, known)
-            records.append(_trial_record(trial, record, objective, study.space["model"]))
+            records.append(_trial_record(trial, record, objective, model))
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"trial {number}: {one_line(error)}") from None
     return tuple(records), tuple(foreign)
@@ -111,7 +113,7 @@ def _own_record(trial: FrozenTrial, study: StoredStudy) -> StoredTrial | None:
 
 
 def _trial_record(
-    trial: FrozenTrial, stored: StoredTrial, objective: Objective, model: str
+    trial: FrozenTrial, stored: StoredTrial, objective: Objective, model: Model
 ) -> TrialRecord:
     config = complete_config(stored.config, model) if stored.config else None
     state = TrialState[trial.state.name]
@@ -142,17 +144,19 @@ def _trial_record(
     )
 
 
-def complete_config(config: TrialConfig, model: str) -> TrialConfig:
+def complete_config(config: TrialConfig, model: Model) -> TrialConfig:
     """A configuration with defaults for parameters that are newer than the trial.
 
     Raises:
         ValueError: it has a parameter that this version does not know.
     """
-    if model not in FAMILIES:  # of another version; what needs its parameters says so
-        return config
+    if isinstance(model, str) and model not in FAMILIES:
+        return config  # of another version; what needs its parameters says so
     params = with_defaults(parameters_of(model), config.params)
     if unknown := sorted(config.params.keys() - params.keys()):
-        raise ValueError(f"this version knows no parameter {', '.join(unknown)} of {model}")
+        raise ValueError(
+            f"this version knows no parameter {', '.join(unknown)} of {definition_of(model).name}"
+        )
     return replace(config, params=params)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from sweep.definitions import definition_of, read_model
 from sweep.records import (
     KEPT_WEIGHTS,
     Confirms,
@@ -93,11 +94,11 @@ class StoredTrial:
 def study_summary(study: StoredStudy) -> dict[str, Plain]:
     """The user attributes of a study."""
     finished = [reading for reading in study.test_readings if reading.confusion_matrix is not None]
-    dataset = study.space.get("dataset")
+    dataset, model = study.space.get("dataset"), study.space.get("model")
     return {
         FORMAT: FORMAT_VERSION,
         "dataset": dataset.get("name") if isinstance(dataset, dict) else dataset,
-        "model": study.space.get("model"),
+        "model": definition_of(read_model(model)).name if isinstance(model, dict) else model,
         "metric": study.space["objective"]["metric"],
         "num_trials": study.num_trials,
         "timeout_seconds": study.timeout_seconds,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.codec import to_plain
-from sweep.records import Checkpoint, TrialConfig, TrialOutcome
+from sweep.records import Checkpoint, Model, TrialConfig, TrialOutcome
 from sweep.store import artifacts
 from sweep.store.consistency import complete_config
 from sweep.store.database import Database
@@ -62,8 +62,8 @@ class Trials:
         with self._reading():
             return self._record(trial)
 
-    def read_config(self, trial: int, model: str) -> TrialConfig:
-        """The whole configuration of a trial, which has this model family.
+    def read_config(self, trial: int, model: Model) -> TrialConfig:
+        """The whole configuration of a trial, which has this model.
 
         Raises:
             StoreError: it is damaged, or the trial was never asked for.

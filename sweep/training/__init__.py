@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from sweep.data import TrainingData
+    from sweep.families import StackableFamily
     from sweep.records import TrainingSettings
     from sweep.training.engine import Engine
 
@@ -49,5 +50,8 @@ def load_engine(settings: TrainingSettings, data: TrainingData) -> Engine:
     from sweep.training.sequential import SequentialGroup
     from sweep.training.stacked import StackedGroup
 
-    group = SequentialGroup if settings.engine == "sequential" else StackedGroup
-    return Engine(settings, data, partial(group, family=load_family(settings.model)))
+    family = load_family(settings.model)
+    if settings.engine == "sequential":
+        return Engine(settings, data, partial(SequentialGroup, family=family))
+    stackable = cast("StackableFamily", family)  # the driver has seen to it
+    return Engine(settings, data, partial(StackedGroup, family=stackable))

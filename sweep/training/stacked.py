@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sweep.families import Family, StackedNetwork
+from sweep.families import StackableFamily, StackedNetwork
 from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches
 from sweep.training.checkpoints import named
@@ -42,7 +42,7 @@ class _Seat(NamedTuple):
 class StackedGroup:
     """Trials that share each batch, trained together (see `sweep.training.groups.Group`)."""
 
-    def __init__(self, lanes: Sequence[Lane], batches: Batches, family: Family) -> None:
+    def __init__(self, lanes: Sequence[Lane], batches: Batches, family: StackableFamily) -> None:
         kinds = {(lane.recipe.batch_size, lane.config.order) for lane in lanes}
         if len(kinds) > 1:
             raise ValueError(
