@@ -33,7 +33,7 @@ def read_networks(value: Any) -> tuple[NetworkSource, ...]:
     Raises:
         ValueError: it is none, or its source cannot be used; the text follows the word `model`.
     """
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and value:
         return tuple(map(_read_network, value))
     return (_read_network(value),)
 

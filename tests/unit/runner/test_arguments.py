@@ -20,10 +20,13 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "resume": ({"study": "small"}, ["retry_failed", *sweep.StudyOptions.__annotations__]),
     "confirm": ({"study": "small"}, ["top", "seeds", *sweep.WorkOptions.__annotations__]),
     "reproduce": ({"study": "small", "trial": 0}, [*sweep.PlaceOptions.__annotations__]),
-    "check": ({"space": SMALL}, ["data_dir"]),
+    "check": ({"space": SMALL}, ["data_dir", "model"]),
     "load_study": ({"study": "small"}, ["storage"]),
-    "report": ({"studies": "small"}, ["storage", "out", "top", "data_dir"]),
-    "predict": ({"study": "small", "inputs": "x.png"}, ["storage", "trial", "invert", "data_dir"]),
+    "report": ({"studies": "small"}, ["storage", "out", "top", "data_dir", "model"]),
+    "predict": (
+        {"study": "small", "inputs": "x.png"},
+        ["storage", "trial", "invert", "data_dir", "model"],
+    ),
     "delete": ({"study": "small"}, ["storage"]),
 }
 MAY_BE_NONE = {
@@ -31,6 +34,7 @@ MAY_BE_NONE = {
         "data",
         "data_dir",
         "invert",
+        "model",
         "out",
         "study",
         "seed",
@@ -64,6 +68,7 @@ WRONG: dict[str, list[Any]] = {
     **{key: [*NO_TEXT, "warp"] for key in ["engine", "precision"]},
     **dict.fromkeys(["on_event", "stop"], NO_FUNCTION),
     "data": NO_DATA,
+    "model": [True, 3, math.nan, [3]],
     "executor": NO_FUNCTION[:-1],
     **dict.fromkeys(["data_dir", "out"], NO_PATH),
     "inputs": [*NO_PATH, ["x.png", 3]],

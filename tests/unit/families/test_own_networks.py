@@ -1,0 +1,189 @@
+"""A user's own network: what its file and its function may be, and what is said of the rest."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sweep.definitions import definition_of, parameters_of
+from sweep.errors import InputError
+from sweep.families import load_family
+from sweep.families.own import OwnFamily, load_function, network_arguments, told
+from sweep.families.probing import probe
+from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork
+
+SPEC = DataSpec("image", (1, 4, 4), ("a", "b", "c"), 20, 5)
+GOOD = """
+from typing import Literal
+from torch import nn
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+class Net(nn.Sequential):
+    pass
+
+def build(input_shape, num_classes, *, width: int = 8, slope: float = 1,
+          activation: Literal["relu", "tanh"] = "tanh") -> nn.Module:
+    inputs = input_shape[0] * input_shape[1] * input_shape[2]
+    return Net(nn.Flatten(), nn.Linear(inputs, width), nn.BatchNorm1d(width),
+               ACTIVATIONS[activation](), nn.Linear(width, num_classes))
+"""
+ARGUMENTS = (
+    NetworkArgument("width", "int", 8),
+    NetworkArgument("slope", "float", 1.0),
+    NetworkArgument("activation", "choice", "tanh", ("relu", "tanh")),
+)
+
+
+def source(code: str, function: str = "build") -> NetworkSource:
+    return NetworkSource("net.py", function, textwrap.dedent(code))
+
+
+def network(code: str) -> OwnNetwork:
+    """The network of this code, with what its function takes."""
+    found = source(code)
+    return OwnNetwork(found, network_arguments(load_function(found), found))
+
+
+def returning(expression: str, signature: str = "") -> str:
+    head = f"from torch import nn\ndef build(input_shape, num_classes{signature}):\n"
+    return f"{head}    return {expression}\n"
+
+
+def test_arguments_are_hyperparameters() -> None:
+    assert network(GOOD).arguments == ARGUMENTS
+    assert type(network(GOOD).arguments[1].default) is float
+    future = network("from __future__ import annotations\n" + GOOD)
+    assert future.arguments == ARGUMENTS
+
+
+def test_a_network_is_a_model_with_the_recipe() -> None:
+    model = network(GOOD)
+    assert list(parameters_of(model))[:4] == ["width", "slope", "activation", "weight_decay"]
+    assert definition_of(model).stack_key is None
+    built = load_family(model).build({"width": 5, "slope": 2.0, "activation": "relu"}, SPEC)
+    assert built(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
+    assert isinstance(built[3], nn.ReLU)
+
+
+@pytest.mark.parametrize(
+    ("signature", "said"),
+    [
+        (", *, width=3", r"argument width has no annotation; write its type"),
+        (", *, width: int", r"argument width has no default; give it one"),
+        (", *, epochs: int = 3", r"argument epochs has the name of a hyperparameter of training"),
+        (", *, deep: bool = True", r"argument deep must be annotated int, float or .*found bool"),
+        (
+            ", *, size: list[int] = None",
+            r"argument size must be annotated .*found list\[int\]|list",
+        ),
+        (
+            ", *, width: int = 2.5",
+            r"argument width has the default 2\.5, which is not a whole number",
+        ),
+        (", *, width: int = True", r"argument width has the default True, which is not a whole"),
+        (", *, slope: float = 'a'", r"argument slope has the default 'a', which is not a number"),
+        (", *, width: Wide = 3", r"its annotations cannot be read: name 'Wide' is not defined"),
+        (", **rest", r"argument rest must be passed by name"),
+        (", *sizes: int", r"argument sizes must be passed by name"),
+    ],
+)
+def test_an_argument_that_cannot_be_a_hyperparameter(signature: str, said: str) -> None:
+    code = "from __future__ import annotations\n" + returning("nn.Flatten()", signature)
+    with pytest.raises(InputError, match=rf"^net\.py:build: {said}"):
+        network(code)
+
+
+def test_a_choice_has_texts_and_a_default_among_them() -> None:
+    code = "from typing import Literal\n" + GOOD
+    with pytest.raises(InputError, match="has the default 'gelu', which is not one of relu, tanh"):
+        network(code.replace('= "tanh"', '= "gelu"'))
+    with pytest.raises(InputError, match="must be annotated int, float or Literal with texts"):
+        network(code.replace('Literal["relu", "tanh"] = "tanh"', "Literal[1, 2] = 1"))
+
+
+@pytest.mark.parametrize("given", ["", "num_classes", "*, input_shape, num_classes"])
+def test_shape_and_classes_come_first(given: str) -> None:
+    with pytest.raises(InputError, match="must take input_shape and num_classes first"):
+        network(f"def build({given}): ...")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x = 1 +\n", r"cannot be loaded: line 1: SyntaxError: invalid syntax"),
+        ("import torch\nimport notthere\n", r"line 2: ModuleNotFoundError: No module named"),
+        ("raise SystemExit\n", r"line 1: SystemExit"),
+        ("def other(): ...\n", r"no function 'build': its functions are other; name one with"),
+        ("from os.path import join\n", r"no function 'build': it defines none"),
+        ("build = 3\n", r"no function 'build'"),
+    ],
+)
+def test_a_file_that_cannot_be_used(code: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_function(source(code))
+
+
+def test_a_file_that_starts_a_sweep_is_told_to_guard_it() -> None:
+    code = "import sweep\nsweep.run({'name': 'a', 'dataset': 'digits'})\n"
+    with pytest.raises(
+        InputError, match=r"line 2: InputError: run\(\) was called while .*__main__"
+    ):
+        load_function(source(code))
+    guarded = "import sweep\nif __name__ == '__main__':\n    sweep.run({})\n" + GOOD
+    assert network(guarded).arguments == ARGUMENTS
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("3", r"net\.py:build must return a torch\.nn\.Module; found int"),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(16, 2))", r"of shape \(3, 3\).*; found \(3, 2\)"),
+        ("nn.Sequential(nn.Flatten(0), nn.Linear(48, 3))", r"found \(3,\)"),
+        ("nn.Linear(7, 3)", r"mat1 and mat2 shapes cannot be multiplied"),
+        ("nn.Identity()", r"of shape \(3, 3\), examples by classes; found \(3, 1, 4, 4\)"),
+        ("nn.RNN(4, 3)", r"logits, a tensor of shape \(3, 3\); found tuple|RNN"),
+    ],
+)
+def test_a_network_that_does_not_work(expression: str, said: str) -> None:
+    family = OwnFamily(network(returning(expression)))
+    with pytest.raises((TypeError, ValueError, RuntimeError), match=said):
+        probe(family, {}, SPEC)
+
+
+def test_a_parameter_outside_the_loss_is_named_and_a_frozen_one_is_not() -> None:
+    code = """
+    from torch import nn
+    class Net(nn.Module):
+        def __init__(self, frozen):
+            super().__init__()
+            self.used = nn.Linear(16, 3)
+            self.unused = nn.Linear(2, 2).requires_grad_(not frozen)
+        def forward(self, inputs):
+            return self.used(inputs.flatten(1))
+    def build(input_shape, num_classes, *, frozen: int = 0):
+        return Net(bool(frozen))
+    """
+    family = OwnFamily(network(code))
+    with pytest.raises(ValueError, match=r"parameter unused\.weight took no part in the loss"):
+        probe(family, {"frozen": 0}, SPEC)
+    assert probe(family, {"frozen": 1}, SPEC).num_parameters == 16 * 3 + 3
+
+
+def test_what_a_network_costs() -> None:
+    found = probe(OwnFamily(network(GOOD)), {"width": 8, "slope": 1.0, "activation": "tanh"}, SPEC)
+    assert found.num_parameters == 17 * 8 + 2 * 8 + 9 * 3
+    # Two per weight forward; backward two for each weight, and two for the inputs of the second.
+    assert found.example_flops == 4 * 16 * 8 + 6 * 8 * 3
+
+
+def test_an_error_names_the_line_of_the_users_file() -> None:
+    code = returning("nn.Linear(width, 'x')", ", *, width: int = 3")
+    family: Any = OwnFamily(network(code))
+    with pytest.raises(TypeError) as caught:
+        family.build({"width": 3}, SPEC)
+    assert told(caught.value, "net.py").startswith("line 3: TypeError: ")
