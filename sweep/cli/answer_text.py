@@ -12,6 +12,7 @@ from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
+from sweep.space import notable_parameters
 from sweep.words import (
     DEFAULT_STORAGE,
     columns,
@@ -58,7 +59,7 @@ def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
 
 def _configuration(study: Reported, found: Answer) -> list[str]:
     searched = study.space.sampled
-    names = [name for name in found.trial.params if name not in found.trial.unused_params]
+    names = notable_parameters(study.space, found.trial.params)
     # Not rounded: these are to be copied into a search space.
     rows = [
         [f"  {name}", str(found.trial.params[name]), "" if name in searched else "fixed"]

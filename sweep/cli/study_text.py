@@ -9,7 +9,15 @@ from sweep.cli.data_text import data_lines
 from sweep.estimate import Check, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.runner.deletion import Deletion
-from sweep.space import DATASET_FORMS, KEPT, advice_lines, domain_words, stored_space
+from sweep.space import (
+    DATASET_FORMS,
+    KEPT,
+    advice_lines,
+    domain_words,
+    notable_parameters,
+    random_configurations,
+    stored_space,
+)
 from sweep.words import (
     DEFAULT_STORAGE,
     columns,
@@ -37,6 +45,7 @@ __all__ = [
 ]
 
 _SHOWN_FAILURES = 5
+_NUM_DRAWN = 64  # configurations that tell which parameters matter
 
 
 def summarize(
@@ -79,7 +88,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
     if trial.audited is not None:
         lines.append(f"audited: the pruner would have ended it after epoch {trial.audited}")
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]
-    lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
+    lines += _params_lines(study, trial)
     outcome = trial.outcome
     if outcome is None:
         return "\n".join(lines)
@@ -137,9 +146,12 @@ def check_text(found: Check) -> str:
 def _space_lines(found: Check) -> list[str]:
     space, size = found.space, found.cost
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
+    configurations = random_configurations(space, _NUM_DRAWN)
+    notable = {name for each in configurations for name in notable_parameters(space, each)}
     rows = [
         [f"  {name}", domain_words(domain), "(default)" if space.is_at_default(name) else ""]
         for name, domain in space.domains.items()
+        if name in space.sampled or name in notable
     ]
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
     lines = [
@@ -147,6 +159,7 @@ def _space_lines(found: Check) -> list[str]:
         f"data set {space.dataset.title}",
         *data_lines(found.data),
         *columns(rows),
+        "every other hyperparameter is switched off, which is its default",
         f"different configurations: {count}",
         f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
     ]
@@ -209,10 +222,15 @@ def _best_lines(study: StudyRecord) -> list[str]:
     value = percent_or_number(metric, study.value(best))
     epoch = f"epoch {best.outcome.best_epoch} of {best.params['epochs']}"
     lines = [f"best trial {best.number}: {metric} {value} ({epoch})"]
-    lines += columns([[f"  {name}", number_words(v)] for name, v in best.params.items()])
+    lines += _params_lines(study, best)
     if study.num_best > 1:
         lines.append(equal_words(study.num_best, metric))
     return lines
+
+
+def _params_lines(study: StudyRecord, trial: TrialRecord) -> list[str]:
+    names = notable_parameters(stored_space(study), trial.params) if trial.params else []
+    return columns([[f"  {name}", number_words(trial.params[name])] for name in names])
 
 
 def _audit_lines(study: StudyRecord) -> list[str]:

@@ -20,6 +20,7 @@ from sweep.definitions import is_share
 from sweep.reporting.comparison import StudyComparison
 from sweep.reporting.findings import Findings
 from sweep.reporting.statistics import Mean, half_width
+from sweep.space import notable_parameters
 
 __all__ = ["Picture", "StudyPage", "Thumbnail", "render_page"]
 
@@ -82,6 +83,7 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.globals["mean_words"] = _mean_words
+    environment.globals["notable_parameters"] = notable_parameters
     environment.globals |= {name: getattr(words, name) for name in words.__all__}
     environment.filters |= {
         "capital": words.capital,

@@ -31,6 +31,7 @@ from sweep.space.search_space import (
     SearchSpace,
     Suggester,
     effective_parameters,
+    notable_parameters,
     used_parameters,
 )
 from sweep.space.steps import step_value
@@ -56,6 +57,7 @@ __all__ = [
     "load_space",
     "load_space_for",
     "nearest_step",
+    "notable_parameters",
     "override_space",
     "random_configurations",
     "reload_space",

@@ -39,11 +39,19 @@ from sweep.space.grid import Configurations, GridOrder, count
 from sweep.space.sections import Budget, ObjectiveSpec
 from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
-__all__ = ["SearchSpace", "Suggester", "effective_parameters", "space_type", "used_parameters"]
+__all__ = [
+    "SearchSpace",
+    "Suggester",
+    "effective_parameters",
+    "notable_parameters",
+    "space_type",
+    "used_parameters",
+]
 
 STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _DEFAULT_TRIALS = 50
 _MAX_ENQUEUED = 10_000
+_OFF = (0, "none")
 
 
 class Suggester(Protocol):
@@ -315,3 +323,16 @@ def effective_parameters(space: SearchSpace, params: Params) -> frozenset[tuple[
     """Names and values of the parameters that were active and had an effect in a trial."""
     idle = idle_parameters(space.model, params)
     return frozenset((name, params[name]) for name in used_parameters(space, params) - idle)
+
+
+def notable_parameters(space: SearchSpace, params: Params) -> list[str]:
+    """Names of the parameters that a reader of a trial needs to know.
+
+    They had an effect in it, and were searched or are not merely switched off, as by default.
+    """
+    effective = {name for name, _ in effective_parameters(space, params)}
+    return [
+        name
+        for name in space.definitions
+        if name in effective and not (params[name] in _OFF and space.is_at_default(name))
+    ]
