@@ -122,12 +122,11 @@ def _build(model: Model, config: TrialConfig, weights: bytes, data: TrainingData
     try:
         state = safetensors.torch.load(weights)
         require_valid(parameters_of(model), config.params)
-        fits = isinstance(model, OwnNetwork)  # what the user gave may build what it likes
-        if not fits:
-            num_parameters = definition_of(model).cost(config.params, data.spec).num_parameters
-            fits = num_parameters == sum(tensor.numel() for tensor in state.values())
+        num_parameters = definition_of(model).cost(config.params, data.spec).num_parameters
+        # The rest are buffers. What a user's network costs is not known, but the user gave it.
+        fits = num_parameters <= sum(tensor.numel() for tensor in state.values())
         if fits:
-            # Nothing is allocated for a network of ours.
+            # On meta nothing is allocated; a user's network may not be able to be built there.
             with torch.device("cpu" if isinstance(model, OwnNetwork) else "meta"):
                 shapes = family.build(config.params, data.spec).state_dict()
             fits = {n: t.shape for n, t in shapes.items()} == {n: t.shape for n, t in state.items()}
