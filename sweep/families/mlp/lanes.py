@@ -48,6 +48,7 @@ class StackedMLP:
         for block, ours in zip(plan, self._blocks, strict=True):
             self._positions += [block.first] * len(ours.parameters)
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
+        self.buffers: list[list[Tensor]] = [[] for _ in networks]
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """Each lane's contiguous views, padding included: weight and bias of layer after layer."""

@@ -423,7 +423,7 @@ def test_what_a_step_finds_and_leaves_never_moves(small, precision):
 def test_the_check_for_moving_finds_it(small):
     course = stacked(SOME, small).go(1)
     before = step_calls(course).given
-    memory = course.group._seats[3].optimizer.moments["mean"]
+    memory = course.group._seats[3].update.optimizer.moments["mean"]
     kept = memory[:]
     memory[0] = memory[0].clone()
     assert step_calls(course).given != before
