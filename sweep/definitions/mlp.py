@@ -61,38 +61,56 @@ class MlpParameters:
         ("none", "batch", "layer"),
     )
     initialization: str = choice(
-        "Initial weights: PyTorch's default, or drawn with the gain that suits the activation: "
-        "kaiming (He et al. 2015), xavier (Glorot and Bengio 2010), orthogonal (Saxe et al. 2014).",
+        "Initial weights: PyTorch's default, or drawn with the gain that suits the activation, and "
+        "biases of 0: kaiming (He et al. 2015), xavier (Glorot and Bengio 2010), orthogonal (Saxe "
+        "et al. 2014).",
         "default",
         ("default", "kaiming", "xavier", "orthogonal"),
     )
 
+    def hidden_sizes(self, num_classes: int) -> list[int]:
+        """The units of each hidden layer."""
+        num_hidden = self.num_layers - 1
+        if self.width_shape == "constant":
+            return [self.layer_size] * num_hidden
+        least = min(self.layer_size, num_classes)
+        return [max(self.layer_size >> index, least) for index in range(num_hidden)]
+
     def layer_sizes(self, spec: DataSpec) -> list[int]:
         """The number of inputs, then the units of each layer."""
-        return [spec.num_inputs, *[self.layer_size] * (self.num_layers - 1), spec.num_classes]
+        return [spec.num_inputs, *self.hidden_sizes(spec.num_classes), spec.num_classes]
 
 
 def _idle(params: Params) -> frozenset[str]:
     """Softmax regression has no hidden layer; one hidden layer is no pyramid."""
-    hidden = frozenset(declared(MlpParameters)) - {"num_layers"}
-    return hidden if params.get("num_layers") == 1 else frozenset()
+    match params.get("num_layers"):
+        case 1:
+            return frozenset(declared(MlpParameters)) - {"num_layers", "initialization"}
+        case 2:
+            return frozenset({"width_shape"})
+        case _:
+            return frozenset()
 
 
 def _cost(params: Params, spec: DataSpec) -> Cost:
     network = view(MlpParameters, params)
     sizes = network.layer_sizes(spec)
     products = sum(a * b for a, b in itertools.pairwise(sizes))
+    is_normalized = network.normalization != "none"
     # Padding in a stack adds at most an eighth to a layer: see `sweep.families.mlp.layout`.
     padded = replace(network, layer_size=math.ceil(network.layer_size * 9 / 8)).layer_sizes(spec)
     hidden, classes = sum(padded[1:-1]), padded[-1]
     return Cost(
-        num_parameters=products + sum(sizes[1:]),
+        num_parameters=products + sum(sizes[1:]) + 2 * is_normalized * sum(sizes[1:-1]),
         # Two per weight forward and four backward, but inputs need no gradient.
         example_flops=6 * products - 2 * sizes[0] * sizes[1],
-        stacked_parameters=sum((a + 1) * b for a, b in itertools.pairwise(padded)),
-        # Outputs before and after activation; with dropout also masks and masked outputs.
-        training_numbers=hidden * (4 if network.dropout else 2) + classes * 8,
-        inference_numbers=hidden + classes * 6,
+        # Normalisation has a weight and a bias for each unit, and may have a mean and a variance.
+        stacked_parameters=sum((a + 1) * b for a, b in itertools.pairwise(padded))
+        + 4 * is_normalized * hidden,
+        # Outputs before and after activation; with dropout also masks and masked outputs; with
+        # normalisation also what it puts out.
+        training_numbers=hidden * (2 + 2 * (network.dropout > 0) + 2 * is_normalized) + classes * 8,
+        inference_numbers=hidden * (1 + is_normalized) + classes * 6,
     )
 
 
@@ -101,5 +119,9 @@ MLP = FamilyDefinition(
     parameters=declared(MlpParameters),
     idle=_idle,
     cost=_cost,
-    stack_key=lambda params: (params["layer_size"],),
+    stack_key=lambda params: (
+        params["layer_size"],
+        params["width_shape"],
+        params["normalization"],
+    ),
 )

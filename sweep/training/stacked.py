@@ -39,7 +39,7 @@ class _Seat(NamedTuple):
 
     generator: torch.Generator
     update: Update
-    weight_names: tuple[str, ...]
+    names: tuple[str, ...]  # of its network's parameters and buffers
 
 
 class StackedGroup:
@@ -130,7 +130,9 @@ class StackedGroup:
         self._network = self._build_network()
         for position, former in enumerate(chosen):
             for ours, theirs in zip(
-                self._network.weights[position], old.weights[former], strict=True
+                [*self._network.weights[position], *self._network.buffers[position]],
+                [*old.weights[former], *old.buffers[former]],
+                strict=True,
             ):
                 ours.copy_(theirs)
         self._prepare()
@@ -150,26 +152,29 @@ class StackedGroup:
         torch.manual_seed(lane.config.seed)
         model = self._family.build(lane.config.params, batches.spec)
         lane.num_parameters = sum(p.numel() for p in model.parameters())
-        views = self._network.weights[position]
         for ours, theirs in zip(
-            self._network.trim(position, views), model.parameters(), strict=True
+            self._state(position), [*model.parameters(), *model.buffers()], strict=True
         ):
             ours.copy_(theirs.detach())
         return _Seat(
             dropout_generator(lane.config.seed, batches.device),
             Update(
                 lane.recipe,
-                views,
+                self._network.weights[position],
                 self._network.buffers[position],
                 [parameter.shape for parameter in model.parameters()],
             ),
-            tuple(model.state_dict()),
+            tuple(name for name, _ in [*model.named_parameters(), *model.named_buffers()]),
         )
 
     def _weights(self, position: int) -> dict[str, Tensor]:
         """Views of one lane's weights without padding, named as in the state of its network."""
-        tensors = self._network.trim(position, self._network.weights[position])
-        return dict(zip(self._seats[position].weight_names, tensors, strict=True))
+        return dict(zip(self._seats[position].names, self._state(position), strict=True))
+
+    def _state(self, position: int) -> list[Tensor]:
+        """Views of one lane's weights and buffers without padding."""
+        network = self._network
+        return [*network.trim(position, network.weights[position]), *network.buffers[position]]
 
     @contextmanager
     def _averaging(self, positions: Iterable[int]) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ class _Mlp:
     def build(self, params: Params, spec: DataSpec) -> MLP:
         return MLP(view(MlpParameters, params), spec)
 
-    def stack_key(self, params: Params) -> tuple[int, int, str]:
+    def stack_key(self, params: Params) -> tuple[Any, ...]:
         return stack_key(view(MlpParameters, params))
 
     def stack(

@@ -10,6 +10,7 @@ a block that have a certain layer, H hidden units with padding, C classes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -18,11 +19,14 @@ from torch import Tensor
 from sweep.definitions import MlpParameters
 from sweep.families.mlp.layout import Block, Run, plan_blocks
 from sweep.families.mlp.network import ACTIVATIONS
+from sweep.families.mlp.normalization import BatchNorm, LayerNorm, units_of
 from sweep.records import DataSpec
 
 __all__ = ["StackedMLP"]
 
 _Generators = Sequence[torch.Generator] | None
+
+_NORMALIZATIONS: dict[str, type[BatchNorm | LayerNorm]] = {"batch": BatchNorm, "layer": LayerNorm}
 
 
 class StackedMLP:
@@ -40,19 +44,20 @@ class StackedMLP:
         self._num_rows = [block.num_rows for block in plan]
         nothing = torch.empty(0, device=device, dtype=dtype)
         self._first = _linear(nothing, sum(self._num_rows), spec.num_inputs)
-        self._blocks = [_Block(block, spec.num_classes, nothing) for block in plan]
-        self._layer_sizes = [network.layer_size for network in networks]
+        self._blocks = [_Block(block, nothing) for block in plan]
+        self._num_shared_dims = 1 + len(spec.input_shape)
+        self._shapes = [_shapes(network, spec) for network in networks]
         self.parameters = [*self._first, *(p for block in self._blocks for p in block.parameters)]
         # Position in the stack of the first lane of each tensor that `_pieces` returns.
         self._positions = [block.first for block in plan] * 2
         for block, ours in zip(plan, self._blocks, strict=True):
-            self._positions += [block.first] * len(ours.parameters)
+            self._positions += [block.first + place for place in ours.places]
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
-        self.buffers: list[list[Tensor]] = [[] for _ in networks]
+        self.buffers = [lane for block in self._blocks for lane in block.buffers]
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """Each lane's contiguous views, padding included: weight and bias of layer after layer."""
-        lanes: list[list[Tensor]] = [[] for _ in self._layer_sizes]
+        lanes: list[list[Tensor]] = [[] for _ in self._shapes]
         for start, piece in zip(self._positions, self._pieces(tensors), strict=True):
             for position, view in enumerate(piece.unbind(), start):
                 lanes[position].append(view)
@@ -60,70 +65,97 @@ class StackedMLP:
 
     def trim(self, position: int, views: Sequence[Tensor]) -> list[Tensor]:
         """A lane's views without padding, shaped like `MLP.parameters()`."""
-        units = slice(0, self._layer_sizes[position])
-        trimmed = []
-        for index in range(0, len(views), 2):
-            rows = slice(None) if index == len(views) - 2 else units
-            columns = slice(None) if index == 0 else units
-            trimmed += [views[index][rows, columns], views[index + 1][rows, 0]]
-        return trimmed
+        return [
+            view[: shape[0], : shape[1]] if len(shape) > 1 else view[: shape[0], 0]
+            for view, shape in zip(views, self._shapes[position], strict=True)
+        ]
 
     def forward(self, inputs: Tensor, generators: _Generators = None) -> Tensor:
         """Logits of all lanes; dropout needs the generators of its masks."""
-        weight, bias = self._first
-        rows = _split(torch.addmm(bias, weight, inputs.flatten(1).t()), self._num_rows)
-        blocks = zip(self._blocks, rows, strict=True)
+        if inputs.dim() == self._num_shared_dims:
+            weight, bias = self._first
+            sums = self._by_block(torch.addmm(bias, weight, inputs.flatten(1).t()))
+        else:
+            weights, biases = map(self._by_block, self._first)
+            own = inputs.flatten(2).transpose(1, 2)
+            parts = _split(own, [block.num_lanes for block in self._blocks])
+            sums = list(map(torch.baddbmm, biases, weights, parts))
+        blocks = zip(self._blocks, sums, strict=True)
         return _join([block.forward(part, generators) for block, part in blocks])
 
     def _pieces(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The tensors with lanes as their first dimension."""
-        first = [
-            rows.view(block.num_lanes, -1, rows.shape[1])
-            for tensor in tensors[:2]
-            for block, rows in zip(self._blocks, _split(tensor, self._num_rows), strict=True)
-        ]
+        first = [piece for tensor in tensors[:2] for piece in self._by_block(tensor)]
         return [*first, *tensors[2:]]
+
+    def _by_block(self, tensor: Tensor) -> list[Tensor]:
+        """The rows of the first layer, shape (R, n), as each block's, shape (K, H, n)."""
+        parts = zip(self._blocks, _split(tensor, self._num_rows), strict=True)
+        return [rows.view(block.num_lanes, -1, rows.shape[1]) for block, rows in parts]
 
 
 class _Block:
-    """Lanes of one width.
+    """Lanes of one width, shape and normalisation.
 
     Attributes:
         parameters: Weight and bias of each hidden layer but the first, shapes (k, H, H) and
-            (k, H, 1), and of the output layer, shapes (K, C, H) and (K, C, 1); nothing for lanes
-            without a hidden layer.
+            (k, H, 1), and of its normalisation, shape (k, H, 1) both; then those of the output
+            layers, shapes (k, C, H) and (k, C, 1); nothing for lanes without a hidden layer.
+        places: Position in the block of the first lane of each parameter.
+        buffers: Those of each lane, layer after layer.
     """
 
-    def __init__(self, plan: Block, num_classes: int, like: Tensor) -> None:
+    def __init__(self, plan: Block, like: Tensor) -> None:
         self.num_lanes = len(plan.lanes)
-        self._layers = [_Layer(plan, index, like) for index in range(plan.depth)]
-        self._output = _linear(like, self.num_lanes, num_classes, plan.width) if plan.depth else []
-        self.parameters = [p for layer in self._layers for p in layer.parameters] + self._output
+        self._layers = [_Layer(plan, index, like) for index in range(len(plan.widths))]
+        self.parameters = [p for layer in self._layers for p in layer.parameters]
+        self.places = [0] * len(self.parameters)
+        self._outputs: list[list[Tensor]] = []
+        place = 0
+        for width, num_lanes in plan.outputs() if self._layers else []:
+            self._outputs.append(_linear(like, num_lanes, plan.num_classes, width))
+            self.parameters += self._outputs[-1]
+            self.places += [place] * 2
+            place += num_lanes
+        self.buffers: list[list[Tensor]] = [[] for _ in plan.lanes]
+        for layer in self._layers:
+            for lane, buffers in zip(self.buffers, layer.buffers, strict=False):
+                lane += buffers
 
-    def forward(self, rows: Tensor, generators: _Generators) -> Tensor:
-        """Logits, shape (K, C, B), from the first layer's outputs, shape (K * H, B)."""
-        outputs = [rows.view(self.num_lanes, -1, rows.shape[1])]
+    def forward(self, sums: Tensor, generators: _Generators) -> Tensor:
+        """Logits, shape (K, C, B), from the first layer's sums, shape (K, H, B)."""
         if not self._layers:
-            return outputs[0]
+            return sums
+        outputs = [sums]
         ended: list[Tensor] = []
         for layer in self._layers:
             outputs, ending = layer.forward(_join(outputs), generators)
             ended = [*ending, *ended]
-        weight, bias = self._output
-        return torch.baddbmm(bias, weight, _join(ended))
+        logits = []
+        for weight, bias in self._outputs:
+            hidden = [part for part in ended if part.shape[1] == weight.shape[2]]
+            logits.append(torch.baddbmm(bias, weight, _join(hidden)))
+        return _join(logits)
 
 
 class _Layer:
     """Hidden layer `index` of the k lanes of a block that have it.
 
-    `parameters` are its weight and bias; the first layer's belong to the whole stack.
+    Attributes:
+        parameters: Its weight and bias, but the first layer's belong to the whole stack; then
+            those of its normalisation.
+        buffers: Those of each lane.
     """
 
     def __init__(self, plan: Block, index: int, like: Tensor) -> None:
-        num_lanes, num_deeper = plan.having(index), plan.having(index + 1)
-        self.parameters = _linear(like, num_lanes, plan.width, plan.width) if index else []
+        sizes, width, num_deeper = plan.sizes(index), plan.widths[index], plan.having(index + 1)
+        self._linear = _linear(like, len(sizes), width, plan.widths[index - 1]) if index else []
+        build_norm = _NORMALIZATIONS.get(plan.lanes[0].normalization)
+        self._norm = build_norm(sizes, width, like) if build_norm else None
+        self.parameters = [*self._linear, *(self._norm.parameters if self._norm else [])]
+        self.buffers = self._norm.buffers if self._norm else []
         runs = plan.runs(index)
-        self._runs = [_Run(plan, run, like) for run in runs]
+        self._runs = [_Run(plan, run, sizes[run.lanes], width, like) for run in runs]
         self._sizes = [run.lanes.stop - run.lanes.start for run in runs]
         self._num_deeper_runs = sum(run.lanes.stop <= num_deeper for run in runs)
 
@@ -132,9 +164,11 @@ class _Layer:
 
         `inputs` are outputs of the layer below, shape (k, H, B); for the first layer, its own sums.
         """
-        if self.parameters:
-            weight, bias = self.parameters
+        if self._linear:
+            weight, bias = self._linear
             inputs = torch.baddbmm(bias, weight, inputs)
+        if self._norm:
+            inputs = self._norm.forward(inputs, is_training=generators is not None)
         runs = zip(self._runs, _split(inputs, self._sizes), strict=True)
         outputs = [run.forward(part, generators) for run, part in runs]
         return outputs[: self._num_deeper_runs], outputs[self._num_deeper_runs :]
@@ -143,15 +177,14 @@ class _Layer:
 class _Run:
     """Activation and dropout of neighbouring lanes."""
 
-    def __init__(self, plan: Block, run: Run, like: Tensor) -> None:
+    def __init__(
+        self, plan: Block, run: Run, sizes: Sequence[int], width: int, like: Tensor
+    ) -> None:
         self._activation = ACTIVATIONS[run.activation]()
-        sizes = [network.layer_size for network in plan.lanes[run.lanes]]
         dropouts = [network.dropout for network in plan.lanes[run.lanes]]
         self._units: Tensor | None = None
-        if min(sizes) < plan.width and self._activation(like.new_zeros(())) != 0:
-            units = torch.arange(plan.width, device=like.device)
-            numbers = torch.tensor(sizes, device=like.device)
-            self._units = (units < numbers[:, None])[..., None].to(like.dtype)
+        if min(sizes) < width and self._activation(like.new_zeros(())) != 0:
+            self._units = units_of(sizes, width, like)
         self._dropouts = [
             (plan.first + run.lanes.start + lane, lane, size, 1 - dropout)
             for lane, (size, dropout) in enumerate(zip(sizes, dropouts, strict=True))
@@ -175,6 +208,17 @@ class _Run:
         for position, lane, size, keep in self._dropouts:
             lanes[lane][:size].bernoulli_(keep, generator=generators[position])
         return masks.mul_(self._scales)
+
+
+def _shapes(network: MlpParameters, spec: DataSpec) -> list[tuple[int, ...]]:
+    """Those of `MLP.parameters()`."""
+    shapes: list[tuple[int, ...]] = []
+    sizes = network.layer_sizes(spec)
+    for index, (num_inputs, units) in enumerate(itertools.pairwise(sizes), 1):
+        shapes += [(units, num_inputs), (units,)]
+        if network.normalization != "none" and index < network.num_layers:
+            shapes += [(units,)] * 2
+    return shapes
 
 
 def _linear(like: Tensor, *shape: int) -> list[Tensor]:

@@ -1,15 +1,16 @@
 """How the lanes of a stack are arranged. Plain Python, no tensors.
 
-The first layers of all lanes are one matrix product, because all lanes read the same batch. Lanes
-of one width form a block, whose further layers are batched products. In a block lanes are sorted by
-depth, deepest first, and by activation, so that tensors are split, never gathered.
+The first layers of all lanes are one matrix product if all lanes read the same batch. Lanes of one
+kind, which agree in width, shape and normalisation, form a block, whose further layers are batched
+products. In a block lanes are sorted by depth, deepest first, and by activation, so that tensors
+are split, never gathered.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Neighbouring lanes of one width, deepest first.
+    """Neighbouring lanes of one kind, deepest first.
 
     Attributes:
         first: Position in the stack of the block's first lane.
@@ -40,6 +41,7 @@ class Block:
     first: int
     width: int
     lanes: tuple[MlpParameters, ...]
+    num_classes: int
 
     @property
     def num_rows(self) -> int:
@@ -47,13 +49,18 @@ class Block:
         return len(self.lanes) * self.width
 
     @property
-    def depth(self) -> int:
-        """Hidden layers of the deepest lane."""
-        return self.lanes[0].num_layers - 1
+    def widths(self) -> list[int]:
+        """Units with padding of each hidden layer of the deepest lane."""
+        return replace(self.lanes[0], layer_size=self.width).hidden_sizes(self.num_classes)
 
     def having(self, layer: int) -> int:
         """How many lanes have hidden layer `layer` (0 is the first): they come first."""
         return sum(network.num_layers - 1 > layer for network in self.lanes)
+
+    def sizes(self, layer: int) -> list[int]:
+        """Units without padding of the lanes that have hidden layer `layer`."""
+        lanes = self.lanes[: self.having(layer)]
+        return [network.hidden_sizes(self.num_classes)[layer] for network in lanes]
 
     def runs(self, layer: int) -> list[Run]:
         """Neighbours with one activation in hidden layer `layer`, all ending there or none."""
@@ -68,6 +75,11 @@ class Block:
             start = stop
         return runs
 
+    def outputs(self) -> list[tuple[int, int]]:
+        """Runs of lanes whose last hidden layers are equally wide: this width, how many lanes."""
+        last = [self.widths[network.num_layers - 2] for network in self.lanes]
+        return [(width, len(list(run))) for width, run in groupby(last)]
+
 
 def stacked_width(layer_size: int) -> int:
     """The width of a lane in a stack: rounded up to one of eight steps per octave.
@@ -79,18 +91,25 @@ def stacked_width(layer_size: int) -> int:
     return math.ceil(layer_size / step) * step
 
 
-def stack_key(network: MlpParameters) -> tuple[int, int, str]:
-    """Sort key of the lanes of a stack: width, depth, activation."""
+def stack_key(network: MlpParameters) -> tuple[tuple[int, str, str], int, str]:
+    """Sort key of the lanes of a stack: kind, depth, activation.
+
+    The kind is width, shape and normalisation, with the same value for all that have no effect.
+    """
     num_hidden = network.num_layers - 1
-    width = stacked_width(network.layer_size) if num_hidden else 0
-    return (width, -num_hidden, network.activation)
+    kind = (
+        stacked_width(network.layer_size) if num_hidden else 0,
+        network.width_shape if num_hidden > 1 else "constant",
+        network.normalization if num_hidden else "none",
+    )
+    return (kind, -num_hidden, network.activation)
 
 
 def plan_blocks(networks: Sequence[MlpParameters], num_classes: int) -> list[Block]:
     """The blocks of a stack of these networks, which are sorted by `stack_key`."""
     blocks: list[Block] = []
     first = 0
-    for width, group in groupby(networks, key=lambda network: stack_key(network)[0]):
-        blocks.append(Block(first, width or num_classes, tuple(group)))
+    for (width, *_), group in groupby(networks, key=lambda network: stack_key(network)[0]):
+        blocks.append(Block(first, width or num_classes, tuple(group), num_classes))
         first += len(blocks[-1].lanes)
     return blocks

@@ -5,13 +5,17 @@ Shape legend: B batch, D inputs, H hidden units, C classes.
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from sweep.definitions import MlpParameters
 from sweep.records import DataSpec
 
-__all__ = ["ACTIVATIONS", "MLP"]
+__all__ = ["ACTIVATIONS", "MLP", "activation_gain"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -20,7 +24,23 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "mish": nn.Mish,
 }
+
+_NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+
+# Where PyTorch knows no gain: 1 / sqrt(E[f(z)²]), z standard normal. It keeps the second moment
+# of the sums from layer to layer, as He et al. (2015) ask, who find sqrt(2) for relu.
+_GAINS = {"gelu": 1.53353, "silu": 1.67653, "elu": 1.24520, "mish": 1.48685}
+
+
+def activation_gain(activation: str) -> float:
+    """The factor by which initial weights make up for what an activation loses."""
+    return _GAINS.get(activation) or nn.init.calculate_gain(activation)  # type: ignore[arg-type]
 
 
 class _Dropout(nn.Module):
@@ -43,20 +63,25 @@ class _Dropout(nn.Module):
 
 
 class MLP(nn.Module):
-    """`num_layers` linear layers; activation and dropout follow each but the last.
+    """`num_layers` linear layers; normalisation, activation and dropout follow each but the last.
 
-    Weights are drawn as `torch.nn.Linear` draws them, from torch's global generator. One layer is
-    D → C, softmax regression, where `layer_size`, `activation` and `dropout` have no effect; four
-    are D → H → H → H → C.
+    Weights are drawn from torch's global generator. One layer is D → C, softmax regression, where
+    only `initialization` has an effect; four are D → H → H → H → C.
     """
 
     def __init__(self, network: MlpParameters, spec: DataSpec) -> None:
         super().__init__()
-        sizes = network.layer_sizes(spec)
         layers: list[nn.Module] = []
-        for index in range(network.num_layers):
-            layers.append(nn.Linear(sizes[index], sizes[index + 1]))
-            if index < network.num_layers - 1:
+        for index, sizes in enumerate(itertools.pairwise(network.layer_sizes(spec)), 1):
+            is_hidden = index < network.num_layers
+            linear = nn.Linear(*sizes)
+            if network.initialization != "default":
+                gain = activation_gain(network.activation) if is_hidden else 1.0
+                _initialize(linear, network.initialization, gain)
+            layers.append(linear)
+            if is_hidden:
+                if network.normalization != "none":
+                    layers.append(_NORMALIZATIONS[network.normalization](linear.out_features))
                 layers.append(ACTIVATIONS[network.activation]())
                 if network.dropout > 0:
                     layers.append(_Dropout(network.dropout))
@@ -66,3 +91,13 @@ class MLP(nn.Module):
         """Logits, shape (B, C), from normalised examples, shape (B, *input_shape)."""
         logits: torch.Tensor = self.layers(inputs.flatten(1))
         return logits
+
+
+def _initialize(linear: nn.Linear, name: str, gain: float) -> None:
+    if name == "kaiming":
+        nn.init.normal_(linear.weight, std=gain / math.sqrt(linear.in_features))
+    elif name == "xavier":
+        nn.init.xavier_uniform_(linear.weight, gain)
+    else:
+        nn.init.orthogonal_(linear.weight, gain)
+    nn.init.zeros_(linear.bias)
