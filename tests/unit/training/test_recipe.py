@@ -39,7 +39,7 @@ PARTS = {
     "warm-up": {"warmup": 0.4},
     "all": {
         "gradient_clip": 0.4,
-        "max_norm": 0.8,
+        "max_norm": 0.6,
         "weight_averaging": 0.9,
         "input_noise": 0.2,
         "input_dropout": 0.1,
