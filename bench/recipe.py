@@ -3,9 +3,9 @@
     python bench/recipe.py --data-dir DIR [--lanes 16] [--steps 20] [--repeats 5]
 
 Trains stacks of lanes that all use one parameter, with one thread, three hidden layers and batches
-of 128. For each width it prints the time of a step over that of a stack without the parameter, and
-the time per lane over that of the sequential engine with the parameter: medians of interleaved
-repeats. Run it on an idle machine.
+of 128. For each width it prints the time of a step over that of a stack without the parameter, and the
+time per lane over that of the sequential engine with the parameter: medians over interleaved
+repeats of the ratio within each. It counts processor time, which other work disturbs less.
 """
 
 from __future__ import annotations
@@ -65,12 +65,17 @@ def build(
     group.step(0)
 
     def measure() -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         for index in range(steps):
             group.step(index)
-        return (time.perf_counter() - started) / steps
+        return (time.process_time() - started) / steps
 
     return measure
+
+
+def ratio(times: list[float], others: list[float]) -> float:
+    """The median of the ratios within each repeat."""
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
 
 def main() -> None:
@@ -99,16 +104,14 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for key, measure in groups.items():
                 times[key].append(measure())
-        median = {key: statistics.median(values) for key, values in times.items()}
-        plain = median["stacked", PLAIN]
-        print(
-            f"\n{precision.name}, {arguments.lanes} lanes of {width}, {plain * 1e3:.2f} ms a step"
-        )
+        plain = times["stacked", PLAIN]
+        print(f"\n{precision.name}, {arguments.lanes} lanes of {width}", end=", ")
+        print(f"{statistics.median(plain) * 1e3:.2f} ms a step")
         print(f"{'':20}{'step':>8}{'lane / sequential':>20}")
         for name in names:
-            step = median["stacked", name]
-            alone = median["sequential", name] * arguments.lanes
-            print(f"{name:20}{step / plain:8.2f}{step / alone:20.2f}", flush=True)
+            step = times["stacked", name]
+            of_lane = ratio(step, times["sequential", name]) / arguments.lanes
+            print(f"{name:20}{ratio(step, plain):8.2f}{of_lane:20.2f}", flush=True)
 
 
 if __name__ == "__main__":
