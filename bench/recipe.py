@@ -3,8 +3,8 @@
     python bench/recipe.py --data-dir DIR [--lanes 16] [--steps 20] [--repeats 5]
 
 Trains stacks of lanes that all use one parameter, with one thread, three hidden layers and batches
-of 128. For each width it prints the time of a step over that of a stack without the parameter, and the
-time per lane over that of the sequential engine with the parameter: medians over interleaved
+of 128. For each width it prints the time of a step over that of a stack without the parameter, and
+the time per lane over that of the sequential engine with the parameter: medians over interleaved
 repeats of the ratio within each. It counts processor time, which other work disturbs less.
 """
 
