@@ -21,9 +21,9 @@ __all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity"]
 STACK_FLOPS = {"cpu": 5e8, "cuda": 1e12}
 MAX_LANES = {"cpu": 16, "cuda": 256}
 
-# What an update makes for each parameter besides moments: decayed gradients and other means, or
-# the steps of Newton-Schulz iterations.
-_UPDATE_NUMBERS = {"nadam": 2, "muon": 6}
+# What an optimiser holds for each parameter besides its moments: another mean, or the steps of
+# Newton-Schulz iterations.
+_UPDATE_NUMBERS = {"nadam": 1, "muon": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Capacity:
         """
         cost, recipe = self._cost(config), view(Recipe, config.params)
         numbers = 6 + _UPDATE_NUMBERS.get(recipe.optimizer, 0)
-        numbers += (recipe.weight_averaging > 0) + (recipe.gradient_clip > 0)
+        numbers += recipe.weight_averaging > 0
         # A last single example joins a full batch.
         training = (recipe.batch_size + 1) * (cost.training_numbers + 3 * self.spec.num_inputs)
         validation = VALIDATION_BATCH * cost.inference_numbers

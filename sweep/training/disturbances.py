@@ -29,7 +29,8 @@ def disturb(inputs: Tensor, recipe: Recipe, generator: torch.Generator) -> None:
         inputs.add_(noise, alpha=recipe.input_noise)
     if recipe.input_dropout:
         keep = 1 - recipe.input_dropout
-        mask = torch.empty_like(inputs).bernoulli_(keep, generator=generator)
+        # Half the time of `bernoulli_` on a CPU.
+        mask = torch.empty_like(inputs).uniform_(generator=generator).lt_(keep)
         inputs.mul_(mask.mul_(1 / keep))
 
 

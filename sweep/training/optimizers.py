@@ -36,7 +36,8 @@ class Optimizer(Protocol):
     ) -> None:
         """Update every parameter in place; `learning_rate` is one number, on their device.
 
-        The parameters may have moved since the optimiser was built.
+        The parameters may have moved since the optimiser was built. What the gradients hold
+        afterwards is of no use.
         """
         ...
 
@@ -103,6 +104,7 @@ class _NAdam:
         }
         steps = torch.zeros((), device=parameters[0].device)
         self.counters = {"steps": steps, "momentum_product": torch.ones_like(steps).double()}
+        self._past = [torch.empty_like(p) for p in parameters]
         self._this_and_next = steps.new_tensor([0.0, 1.0], dtype=torch.float64)
 
     @torch.no_grad()
@@ -111,20 +113,19 @@ class _NAdam:
     ) -> None:
         beta, beta_of_squares = _BETAS
         if self._weight_decay:
-            gradients = list(torch._foreach_add(gradients, parameters, alpha=self._weight_decay))
+            torch._foreach_add_(gradients, parameters, alpha=self._weight_decay)
         steps = self.counters["steps"].add_(1)
         momenta = beta - beta / 2 * 0.96 ** (0.004 * (steps + self._this_and_next))
         momentum, following = momenta.unbind()
         product = self.counters["momentum_product"].mul_(momentum)
         share_of_mean = (1 - beta) * following / (1 - product * following)
         total = (1 - momentum) / (1 - product) + share_of_mean
-        past = torch._foreach_mul(
-            self.moments["mean"], (share_of_mean / total).to(parameters[0].dtype)
-        )
+        torch._foreach_copy_(self._past, self.moments["mean"])
+        torch._foreach_mul_(self._past, (share_of_mean / total).to(parameters[0].dtype))
         torch._fused_adam_(
             parameters,
             gradients,
-            list(past),
+            self._past,
             self.moments["square"],
             [],
             [steps] * len(parameters),

@@ -55,10 +55,13 @@ class Update:
         learning_rate: Tensor,
         buffers: Sequence[Tensor] = (),
     ) -> None:
-        """Update every parameter in place; `learning_rate` is one number, on their device."""
+        """Update every parameter in place; `learning_rate` is one number, on their device.
+
+        What the gradients hold afterwards is of no use.
+        """
         recipe = self._recipe
         if recipe.gradient_clip:
-            gradients = _clipped(gradients, recipe.gradient_clip)
+            _clip(gradients, recipe.gradient_clip)
         self.optimizer.step(parameters, gradients, learning_rate)
         if recipe.max_norm:
             for index in self._weights:
@@ -104,10 +107,10 @@ class Update:
             average.copy_(kept)
 
 
-def _clipped(gradients: list[Tensor], norm: float) -> list[Tensor]:
-    """The gradients with at most this norm, all together, as `torch.nn.utils.clip_grad_norm_`."""
+def _clip(gradients: list[Tensor], norm: float) -> None:
+    """Scale down gradients whose norm, all together, is larger; as `clip_grad_norm_` of torch."""
     found = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return list(torch._foreach_mul(gradients, (norm / (found + 1e-6)).clamp_(max=1.0)))
+    torch._foreach_mul_(gradients, (norm / (found + 1e-6)).clamp_(max=1.0))
 
 
 def _averaged(parameters: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[Tensor]:

@@ -28,16 +28,34 @@ from sweep.training.lane import Measurement
 from sweep.training.learning_rates import SCHEDULES
 
 TOLERANCES = {"float64": 1e-12, "float32": 5e-5}
-OPTIMIZERS = {"adamw": 2e-3, "adam": 2e-3, "sgd": 2e-2}
+OPTIMIZERS = {
+    "adamw": 2e-3, "adam": 2e-3, "sgd": 2e-2, "rmsprop": 1e-3, "nadam": 2e-3, "muon": 2e-3,
+}  # fmt: skip
+PARTS: tuple[dict[str, float], ...] = (
+    {},
+    {"gradient_clip": 0.3},
+    {"max_norm": 0.7},
+    {"weight_averaging": 0.9},
+    {"gradient_clip": 1.0, "max_norm": 1.0, "weight_averaging": 0.7, "warmup": 0.1},
+    {},
+    {"input_noise": 0.1, "input_dropout": 0.2},
+    {},
+    {"input_noise": 0.2, "weight_averaging": 0.5},
+    {"gradient_clip": 0.5, "input_dropout": 0.1},
+    {},
+)
+"""Eleven, so that all of them meet all else."""
 BATCH_SIZE = 16  # 120 images: seven full batches an epoch and one of half the size
 
 
 def mixture() -> list[TrialConfig]:
     """Every activation with every depth; the rest in turn, so that all of it meets."""
     sizes = itertools.cycle((16, 33, 8, 19, 36))
-    optimizers, schedules = itertools.cycle(OPTIMIZERS), itertools.cycle((*SCHEDULES, "cosine"))
+    optimizers = itertools.cycle((*OPTIMIZERS, "muon"))
+    schedules = itertools.cycle((*SCHEDULES, "cosine"))
     dropout = itertools.cycle((0.0, 0.3, 0.0, 0.1, 0.6))
     decay, momentum = itertools.cycle((0.0, 1e-4, 0.05)), itertools.cycle((0.9, 0.0))
+    parts = itertools.cycle(PARTS)
     configs = []
     for number, (activation, depth) in enumerate(itertools.product(ACTIVATIONS, range(1, 7))):
         optimizer = next(optimizers)
@@ -54,6 +72,7 @@ def mixture() -> list[TrialConfig]:
             weight_decay=next(decay),
             momentum=next(momentum),
             epochs=27,
+            **next(parts),
             batch_size=BATCH_SIZE,
         )
         configs.append(config)
@@ -165,7 +184,7 @@ def test_the_mixture_mixes():
     ("precision", "steps"),
     [
         *itertools.product(TOLERANCES, (1, 10)),
-        ("float64", 50),
+        pytest.param("float64", 50, marks=pytest.mark.slow),
         *(pytest.param(each, 200, marks=pytest.mark.soak) for each in TOLERANCES),
     ],
 )
