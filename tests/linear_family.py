@@ -61,6 +61,7 @@ class LinearStack:
         self.buffers = [[] for _ in params]
         scales = [view(LinearParameters, each).scale for each in params]
         self.scales = torch.tensor(scales, device=device, dtype=dtype).view(-1, 1, 1)
+        self.input_shape = spec.input_shape
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         return [list(lane) for lane in zip(*(t.unbind() for t in tensors), strict=True)]
@@ -72,7 +73,8 @@ class LinearStack:
         self, inputs: Tensor, generators: Sequence[torch.Generator] | None = None
     ) -> Tensor:
         weight, bias = self.parameters
-        return (weight @ inputs.flatten(1).t() + bias.unsqueeze(2)) * self.scales
+        columns = inputs.flatten(-len(self.input_shape)).mT  # of all lanes, or of each
+        return (weight @ columns + bias.unsqueeze(2)) * self.scales
 
 
 class LinearFamily:

@@ -20,7 +20,12 @@ class Recipe:
         maximum=10.0,
     )
     epochs: int = integer("Passes over the training split.", 20, minimum=1, maximum=100_000)
-    batch_size: int = integer("Examples in one step.", 128, minimum=1, maximum=65536)
+    batch_size: int = integer(
+        "Examples in one step; a single one left at the end joins the step before.",
+        128,
+        minimum=1,
+        maximum=65536,
+    )
     optimizer: str = choice(
         "adamw and muon decouple weight decay from the gradient, the others do not. muon (Jordan "
         "et al. 2024) updates hidden matrices, adamw everything else.",

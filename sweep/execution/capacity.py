@@ -21,6 +21,10 @@ __all__ = ["MAX_LANES", "STACK_FLOPS", "Capacity"]
 STACK_FLOPS = {"cpu": 5e8, "cuda": 1e12}
 MAX_LANES = {"cpu": 16, "cuda": 256}
 
+# What an optimiser holds for each parameter besides its moments: another mean, or the steps of
+# Newton-Schulz iterations.
+_UPDATE_NUMBERS = {"nadam": 1, "muon": 6}
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -78,13 +82,18 @@ class Capacity:
         """Memory that a lane needs in a stack, an estimate on the high side.
 
         Weights, gradients, two moments, the best weights and, while lanes leave, a copy of the
-        weights, all float32; weights and gradients again in bfloat16; activations of a full and
-        of a last batch, in training and in validation, whose memory a GPU keeps.
+        weights, what an update holds besides, all float32; weights and gradients again in bfloat16;
+        inputs (of its own, if one lane of the stack disturbs them), their noise and their copy in
+        bfloat16, and activations of a full and of a last batch, in training and in validation,
+        whose memory a GPU keeps.
         """
-        cost = self._cost(config)
-        training = _batch_size(config) * cost.training_numbers
+        cost, recipe = self._cost(config), view(Recipe, config.params)
+        numbers = 6 + _UPDATE_NUMBERS.get(recipe.optimizer, 0)
+        numbers += recipe.weight_averaging > 0
+        # A last single example joins a full batch.
+        training = (recipe.batch_size + 1) * (cost.training_numbers + 3 * self.spec.num_inputs)
         validation = VALIDATION_BATCH * cost.inference_numbers
-        return cost.stacked_parameters * (6 * 4 + 2 * 2) + 2 * (training + validation) * 4
+        return cost.stacked_parameters * (numbers * 4 + 2 * 2) + 2 * (training + validation) * 4
 
     def _cost(self, config: TrialConfig) -> Cost:
         return definition_of(self.model).cost(config.params, self.spec)

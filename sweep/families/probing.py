@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from sweep.definitions import Params
 from sweep.families.own import OwnFamily
 from sweep.records import DataSpec
 
-__all__ = ["Probed", "probe", "require_logits"]
+__all__ = ["Probed", "probe", "require_gradient", "require_logits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def require_logits(logits: object, num_examples: int, num_classes: int) -> Tenso
     return logits
 
 
-def require_gradient(name: str, parameter: nn.Parameter) -> Tensor:
+def require_gradient(name: str, parameter: Tensor) -> Tensor:
     """The gradient of a parameter.
 
     Raises:
@@ -81,7 +81,7 @@ def require_gradient(name: str, parameter: nn.Parameter) -> Tensor:
     """
     if parameter.grad is None:
         raise ValueError(
-            f"parameter {name} took no part in the loss: remove it, or freeze it with "
+            f"parameter {name} took no part in the loss: use it in forward, or freeze it with "
             "requires_grad_(False)"
         )
     return parameter.grad

@@ -218,9 +218,10 @@ class EpochMetrics:
     Attributes:
         epoch: From 1.
         values: By name. `train_loss` (the mean of what the epoch's steps minimised, in nats, with
-            the recipe's label smoothing and class weights) and
-            `train_accuracy` are measured during training, with dropout; each name of
-            `sweep.definitions.OBJECTIVES` on the validation split after the epoch.
+            the recipe's label smoothing and class weights) and `train_accuracy` are measured during
+            training, by the weights as they move, on inputs with augmentation, noise and dropout;
+            each name of `sweep.definitions.OBJECTIVES` on the validation split after the epoch, by
+            the averages of weights that are averaged.
         learning_rate: At the epoch's last step.
         seconds: Wall time, validation included; trials that are trained together share it equally.
     """
@@ -255,7 +256,7 @@ class TrialOutcome:
         num_lanes: The most trials that were trained together with it, itself included.
         environment: Versions by package name, and the project's commit if known.
         data_fingerprint: SHA-256 of the training pool and its split.
-        best_epoch: The epoch whose weights were kept.
+        best_epoch: The epoch whose weights, or their averages, were kept.
         validation_predictions: Predicted class of each validation example at the best epoch (see
             `sweep.codec.pack_labels`).
         validation_losses: Cross-entropy of each validation example at the best epoch, in nats,

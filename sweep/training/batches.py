@@ -70,6 +70,20 @@ class Batches:
         weights = len(self.train) / (num_classes * counts.clamp(min=1))
         return torch.where(counts > 0, weights, 0.0).to(self.precision.weights)
 
+    def sizes(self, batch_size: int) -> list[int]:
+        """The number of examples in each batch of an epoch, in order.
+
+        The last batch has what is left. A single example joins the batch before it: a batch of one
+        has no variance, which batch normalisation divides by.
+        """
+        num_full, rest = divmod(len(self.train), batch_size)
+        sizes = [batch_size] * num_full
+        if rest == 1 and sizes:
+            sizes[-1] += 1
+        elif rest:
+            sizes.append(rest)
+        return sizes
+
     def order(self, which: int, epoch: int) -> Tensor:
         """The training examples of an epoch in order, int64, shape (N,).
 

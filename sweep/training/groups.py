@@ -37,7 +37,10 @@ class Group(Protocol):
         ...
 
     def copy_weights(self, position: int) -> dict[str, Tensor]:
-        """A copy of one lane's weights, named as in the state of its network."""
+        """A copy of one lane's weights, named as in the state of its network.
+
+        With weight averaging they are the averages: what `finish_epoch` measures.
+        """
         ...
 
     def keep(self, positions: Sequence[int]) -> None:
@@ -52,7 +55,7 @@ class Group(Protocol):
         ...
 
     def generator(self, position: int) -> torch.Generator:
-        """The source of one lane's dropout masks."""
+        """The source of what one lane draws in training."""
         ...
 
 
@@ -124,9 +127,9 @@ class Run:
 
 
 def dropout_generator(seed: int, device: torch.device) -> torch.Generator:
-    """The source of a trial's dropout masks, independent of its initial weights.
+    """The source of a trial's input noise and dropout masks, independent of its initial weights.
 
-    `seed` is the trial's. The CPU and GPUs draw different masks.
+    `seed` is the trial's. The CPU and GPUs draw different numbers.
     """
     entropy = np.random.SeedSequence((seed, *b"dropout")).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(entropy) >> 1)

@@ -1,4 +1,4 @@
-"""Optimisers by name, one fused kernel for all tensors of a network.
+"""Optimisers by name, most with one fused kernel for all tensors of a network.
 
 The classes of `torch.optim` import the compiler, which costs each worker almost two seconds, and
 spend longer on sorting their arguments than a small network's update takes. The kernels beneath
@@ -7,6 +7,7 @@ them do the same arithmetic; tests compare them with the classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -15,7 +16,10 @@ from torch import Tensor
 
 from sweep.definitions import Recipe
 
-__all__ = ["OPTIMIZERS", "Optimizer", "build_optimizer", "optimizer_tensors"]
+__all__ = ["OPTIMIZERS", "Optimizer", "build_optimizer", "optimizer_tensors", "orthogonalized"]
+
+_BETAS = (0.9, 0.999)
+_MUON_MOMENTUM = 0.95
 
 
 class Optimizer(Protocol):
@@ -32,23 +36,36 @@ class Optimizer(Protocol):
     ) -> None:
         """Update every parameter in place; `learning_rate` is one number, on their device.
 
-        The parameters may have moved since the optimiser was built.
+        The parameters may have moved since the optimiser was built. What the gradients hold
+        afterwards is of no use.
         """
         ...
 
 
 class _Adam:
-    """Adam, which adds the decay to the gradient, or AdamW, which decouples it."""
+    """Adam, which adds the decay to the gradient, or AdamW, which decouples it.
 
-    def __init__(self, parameters: list[Tensor], weight_decay: float, *, decoupled: bool) -> None:
+    `steps` taken correct the bias of zero moments; with infinitely many there is none to correct.
+    """
+
+    def __init__(
+        self,
+        parameters: list[Tensor],
+        weight_decay: float,
+        *,
+        decoupled: bool = False,
+        betas: tuple[float, float] = _BETAS,
+        steps: float = 0.0,
+    ) -> None:
         self._weight_decay = weight_decay
+        self._betas = betas
         self._update = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self.moments = {
             "mean": [torch.zeros_like(p) for p in parameters],
             "square": [torch.zeros_like(p) for p in parameters],
         }
         # One counter for all tensors: the kernel only reads it.
-        self.counters = {"steps": torch.zeros((), device=parameters[0].device)}
+        self.counters = {"steps": torch.full((), steps, device=parameters[0].device)}
 
     @torch.no_grad()
     def step(
@@ -63,13 +80,66 @@ class _Adam:
             [],
             [steps] * len(parameters),
             lr=learning_rate,
-            beta1=0.9,
-            beta2=0.999,
+            beta1=self._betas[0],
+            beta2=self._betas[1],
             weight_decay=self._weight_decay,
             eps=1e-8,
             amsgrad=False,
             maximize=False,
         )
+
+
+class _NAdam:
+    """Adam with Nesterov's momentum (Dozat 2016), by Adam's kernel.
+
+    It moves along a g + b m, for the gradient g and its mean m, itself included; Adam's kernel
+    moves along m. Given another mean of the past, the kernel moves along the former.
+    """
+
+    def __init__(self, parameters: list[Tensor], weight_decay: float) -> None:
+        self._weight_decay = weight_decay
+        self.moments = {
+            "mean": [torch.zeros_like(p) for p in parameters],
+            "square": [torch.zeros_like(p) for p in parameters],
+        }
+        steps = torch.zeros((), device=parameters[0].device)
+        self.counters = {"steps": steps, "momentum_product": torch.ones_like(steps).double()}
+        self._past = [torch.empty_like(p) for p in parameters]
+        self._this_and_next = steps.new_tensor([0.0, 1.0], dtype=torch.float64)
+
+    @torch.no_grad()
+    def step(
+        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+    ) -> None:
+        beta, beta_of_squares = _BETAS
+        if self._weight_decay:
+            torch._foreach_add_(gradients, parameters, alpha=self._weight_decay)
+        steps = self.counters["steps"].add_(1)
+        momenta = beta - beta / 2 * 0.96 ** (0.004 * (steps + self._this_and_next))
+        momentum, following = momenta.unbind()
+        product = self.counters["momentum_product"].mul_(momentum)
+        share_of_mean = (1 - beta) * following / (1 - product * following)
+        total = (1 - momentum) / (1 - product) + share_of_mean
+        torch._foreach_copy_(self._past, self.moments["mean"])
+        torch._foreach_mul_(self._past, (share_of_mean / total).to(parameters[0].dtype))
+        torch._fused_adam_(
+            parameters,
+            gradients,
+            self._past,
+            self.moments["square"],
+            [],
+            [steps] * len(parameters),
+            lr=(learning_rate * total * (1 - beta ** steps.double()) / (1 - beta)).to(
+                learning_rate.dtype
+            ),
+            beta1=beta,
+            beta2=beta_of_squares,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+        torch._foreach_lerp_(self.moments["mean"], gradients, 1 - beta)
 
 
 class _Sgd:
@@ -100,16 +170,95 @@ class _Sgd:
         )
 
 
-OPTIMIZERS: dict[str, Callable[[list[Tensor], Recipe], Optimizer]] = {
-    "adamw": lambda tensors, recipe: _Adam(tensors, recipe.weight_decay, decoupled=True),
-    "adam": lambda tensors, recipe: _Adam(tensors, recipe.weight_decay, decoupled=False),
-    "sgd": lambda tensors, recipe: _Sgd(tensors, recipe.weight_decay, recipe.momentum),
+class _Muon:
+    """Muon for hidden matrices, AdamW for all else (Jordan et al. 2024).
+
+    Hidden matrices are the weights of two or more dimensions but the first and the last one, in
+    the order of the parameters; a convolution's is flattened to (out, rest). Steps are as long as
+    AdamW's (Liu et al. 2025), so that one learning rate and one decay serve both.
+    """
+
+    def __init__(
+        self, parameters: list[Tensor], weight_decay: float, shapes: Sequence[torch.Size]
+    ) -> None:
+        self._weight_decay = weight_decay
+        hidden = [index for index, shape in enumerate(shapes) if len(shape) >= 2][1:-1]
+        self._others = [index for index in range(len(parameters)) if index not in hidden]
+        self._adamw = _Adam([parameters[n] for n in self._others], weight_decay, decoupled=True)
+        self._alike: dict[tuple[torch.Size, torch.Size], list[int]] = {}
+        for index in hidden:
+            self._alike.setdefault((shapes[index], parameters[index].shape), []).append(index)
+        # Hidden matrices have one moment, which stands in for the other.
+        means = [torch.zeros_like(p) if n in hidden else p for n, p in enumerate(parameters)]
+        self.moments = {name: list(means) for name in self._adamw.moments}
+        for name, moments in self._adamw.moments.items():
+            for index, moment in zip(self._others, moments, strict=True):
+                self.moments[name][index] = moment
+        self.counters = self._adamw.counters
+
+    @torch.no_grad()
+    def step(
+        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+    ) -> None:
+        self._adamw.step(
+            [parameters[n] for n in self._others],
+            [gradients[n] for n in self._others],
+            learning_rate,
+        )
+        for (shape, _), indices in self._alike.items():
+            matrices = [parameters[n] for n in indices]
+            slopes = [gradients[n] for n in indices]
+            means = [self.moments["mean"][n] for n in indices]
+            torch._foreach_lerp_(means, slopes, 1 - _MUON_MOMENTUM)
+            ahead = torch.stack(torch._foreach_lerp(slopes, means, _MUON_MOMENTUM))
+            length = 0.2 * math.sqrt(max(shape[0], shape.numel() // shape[0]))
+            rate = learning_rate.to(ahead.dtype)
+            updates = orthogonalized(ahead.flatten(2)).view_as(ahead) * (rate * -length)
+            torch._foreach_mul_(matrices, 1 - rate * self._weight_decay)
+            torch._foreach_add_(matrices, updates.unbind())
+
+
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """Nearly orthogonal matrices near to these, shape (n, rows, columns): singular values about 1.
+
+    Five Newton-Schulz iterations with the coefficients of Jordan et al. (2024), in the precision of
+    the matrices. Rows and columns of zeros stay zero and change no others.
+    """
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    result = matrices.mT if is_tall else matrices
+    result = result / torch.linalg.vector_norm(result, dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(5):
+        gram = result @ result.mT
+        change = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        result = torch.baddbmm(result, change, result, beta=3.4445)
+    return result.mT if is_tall else result
+
+
+_Build = Callable[[list[Tensor], Recipe, Sequence[torch.Size]], Optimizer]
+
+OPTIMIZERS: dict[str, _Build] = {
+    "adamw": lambda tensors, recipe, _: _Adam(tensors, recipe.weight_decay, decoupled=True),
+    "adam": lambda tensors, recipe, _: _Adam(tensors, recipe.weight_decay),
+    "sgd": lambda tensors, recipe, _: _Sgd(tensors, recipe.weight_decay, recipe.momentum),
+    # The mean is the last gradient.
+    "rmsprop": lambda tensors, recipe, _: _Adam(
+        tensors, recipe.weight_decay, betas=(0.0, 0.99), steps=math.inf
+    ),
+    "nadam": lambda tensors, recipe, _: _NAdam(tensors, recipe.weight_decay),
+    "muon": lambda tensors, recipe, shapes: _Muon(tensors, recipe.weight_decay, shapes),
 }
 
 
-def build_optimizer(parameters: list[Tensor], recipe: Recipe) -> Optimizer:
-    """The optimiser that a recipe names, otherwise with PyTorch's defaults."""
-    return OPTIMIZERS[recipe.optimizer](parameters, recipe)
+def build_optimizer(
+    parameters: list[Tensor], recipe: Recipe, shapes: Sequence[torch.Size] | None = None
+) -> Optimizer:
+    """The optimiser that a recipe names, otherwise with PyTorch's defaults.
+
+    `shapes` are those of the network's parameters; None if these are not padded.
+    """
+    if shapes is None:
+        shapes = [parameter.shape for parameter in parameters]
+    return OPTIMIZERS[recipe.optimizer](parameters, recipe, shapes)
 
 
 def optimizer_tensors(

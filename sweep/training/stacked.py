@@ -1,14 +1,15 @@
 """Many trials at once: they share each batch, and each kernel serves all of them.
 
 A step is one function, which a GPU captures once and replays: read the batch, forward, loss,
-autograd, one optimiser kernel per lane.
+autograd, then each lane's update.
 
 Shape legend: B batch, K lanes, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -17,16 +18,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sweep.definitions import Recipe
 from sweep.families import StackableFamily, StackedNetwork
 from sweep.training import VALIDATION_BATCH
 from sweep.training.batches import Batches
 from sweep.training.checkpoints import named
+from sweep.training.disturbances import disturb_lanes
 from sweep.training.graphs import Repeated
 from sweep.training.groups import dropout_generator
 from sweep.training.lane import Lane
 from sweep.training.learning_rates import learning_rates
 from sweep.training.measurements import Measurement, measure
-from sweep.training.optimizers import Optimizer, build_optimizer, optimizer_tensors
+from sweep.training.updates import Update
 
 __all__ = ["StackedGroup", "cross_entropies", "training_losses"]
 
@@ -35,7 +38,7 @@ class _Seat(NamedTuple):
     """What a lane keeps when others leave the stack."""
 
     generator: torch.Generator
-    optimizer: Optimizer
+    update: Update
     names: tuple[str, ...]  # of its network's parameters and buffers
 
 
@@ -50,8 +53,8 @@ class StackedGroup:
             )
         self._batches = batches
         self._family = family
-        self._batch_size = lanes[0].recipe.batch_size
-        self.num_steps = -(-len(batches.train) // self._batch_size)
+        self._sizes = batches.sizes(lanes[0].recipe.batch_size)
+        self.num_steps = len(self._sizes)
         self.lanes = sorted(
             lanes, key=lambda lane: (family.stack_key(lane.config.params), lane.config.number)
         )
@@ -66,7 +69,8 @@ class StackedGroup:
         """Shuffle the training examples."""
         device = self._batches.device
         lane = self.lanes[0]
-        self._order = self._batches.order(lane.config.order, lane.epoch + 1)
+        order = self._batches.order(lane.config.order, lane.epoch + 1)
+        self._rows = order.split(self._sizes)
         self._rates = torch.stack(
             [
                 learning_rates(lane.recipe, lane.epoch, self.num_steps, device)
@@ -78,16 +82,16 @@ class StackedGroup:
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
-        start = index * self._batch_size
-        self._train(self._order[start : start + self._batch_size], self._rates[index])
+        self._train(self._rows[index], self._rates[index])
 
     def finish_epoch(self) -> list[Measurement]:
         """Measure all networks on the validation split."""
         split = self._batches.validation
         predictions = split.labels.new_empty(len(self.lanes), len(split))
         losses = torch.empty_like(predictions, dtype=self._batches.precision.weights)
-        for rows in torch.arange(len(split), device=split.labels.device).split(VALIDATION_BATCH):
-            losses[:, rows], predictions[:, rows] = self._check(rows)
+        with self._averaging(range(len(self.lanes))):
+            for rows in torch.arange(len(split), device=losses.device).split(VALIDATION_BATCH):
+                losses[:, rows], predictions[:, rows] = self._check(rows)
         return measure(
             self._batches,
             sums=self._sums,
@@ -98,21 +102,22 @@ class StackedGroup:
         )
 
     def copy_weights(self, position: int) -> dict[str, Tensor]:
-        """A copy of one lane's weights, named as in the state of its network."""
-        return {name: tensor.clone() for name, tensor in self._weights(position).items()}
+        """A copy of one lane's weights or of their averages, named as in its network's state."""
+        with self._averaging([position]):
+            return {name: tensor.clone() for name, tensor in self._weights(position).items()}
 
     def tensors(self, position: int) -> dict[str, Tensor]:
         """All training state of one lane but its generator."""
         trim = partial(self._network.trim, position)
         return {
             **named("network", self._weights(position)),
-            **named("optimizer", optimizer_tensors(self._seats[position].optimizer, trim)),
+            **named("optimizer", self._seats[position].update.tensors(trim)),
             "train_loss": self._sums[0, position],
             "train_correct": self._sums[1, position],
         }
 
     def generator(self, position: int) -> torch.Generator:
-        """The source of one lane's dropout masks."""
+        """The source of what one lane draws in training."""
         return self._seats[position].generator
 
     def keep(self, positions: Sequence[int]) -> None:
@@ -153,7 +158,12 @@ class StackedGroup:
             ours.copy_(theirs.detach())
         return _Seat(
             dropout_generator(lane.config.seed, batches.device),
-            build_optimizer(self._network.weights[position], lane.recipe),
+            Update(
+                lane.recipe,
+                self._network.weights[position],
+                self._network.buffers[position],
+                [parameter.shape for parameter in model.parameters()],
+            ),
             tuple(name for name, _ in [*model.named_parameters(), *model.named_buffers()]),
         )
 
@@ -165,6 +175,16 @@ class StackedGroup:
         """Views of one lane's weights and buffers without padding."""
         network = self._network
         return [*network.trim(position, network.weights[position]), *network.buffers[position]]
+
+    @contextmanager
+    def _averaging(self, positions: Iterable[int]) -> Iterator[None]:
+        """Context in which these lanes hold the averages of weights that are averaged."""
+        network = self._network
+        with ExitStack() as stack:
+            for position in positions:
+                state = network.weights[position], network.buffers[position]
+                stack.enter_context(self._seats[position].update.averaging(*state))
+            yield
 
     def _prepare(self) -> None:
         """Make new passes, without the graphs of the former stack."""
@@ -178,7 +198,8 @@ class StackedGroup:
         passes = _Passes(
             self._network,
             self._batches,
-            [seat.optimizer for seat in self._seats],
+            [lane.recipe for lane in self.lanes],
+            [seat.update for seat in self._seats],
             generators,
             like.new_tensor(smoothing).view(-1, 1) if any(smoothing) else None,
             torch.stack([equal if each is None else each for each in class_weights])
@@ -196,7 +217,8 @@ class _Passes:
 
     network: StackedNetwork
     batches: Batches
-    optimizers: Sequence[Optimizer]
+    recipes: Sequence[Recipe]
+    updates: Sequence[Update]
     generators: Sequence[torch.Generator]
     smoothing: Tensor | None
     class_weights: Tensor | None
@@ -206,20 +228,22 @@ class _Passes:
     def train(self, rows: Tensor, rates: Tensor) -> None:
         """Train on these examples, at a rate for each lane."""
         inputs, labels = self.batches.read(self.batches.train, rows)
+        inputs = disturb_lanes(inputs, self.recipes, self.generators)
         logits = self._logits(inputs, self.generators)
         losses = training_losses(logits, labels, self.smoothing, self.class_weights)
         # A lane's loss is the mean, and does not depend on other lanes' weights.
         share = torch.full_like(losses, 1 / len(labels))
         gradients = torch.autograd.grad(losses, self.network.parameters, share)
         lanes = zip(
-            self.optimizers,
+            self.updates,
             self.network.weights,
             self.network.lanes(gradients),
             rates.unbind(),
+            self.network.buffers,
             strict=True,
         )
-        for optimizer, weights, gradient, rate in lanes:
-            optimizer.step(weights, gradient, rate)
+        for update, weights, gradient, rate, buffers in lanes:
+            update.step(weights, gradient, rate, buffers)
         self.loss_sums.add_(losses.detach())
         self.num_correct.add_((logits.detach().max(1).indices == labels).sum(1))
 
