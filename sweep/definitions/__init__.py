@@ -23,13 +23,14 @@ from sweep.definitions.parameters import (
     view,
     with_defaults,
 )
-from sweep.definitions.recipe import Recipe, idle_in_recipe
+from sweep.definitions.recipe import STRENGTHS, Recipe, idle_in_recipe
 
 __all__ = [
     "DATASETS",
     "FAMILIES",
     "METRICS",
     "OBJECTIVES",
+    "STRENGTHS",
     "CategoricalParameter",
     "Cost",
     "DefaultBy",

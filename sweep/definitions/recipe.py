@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sweep.definitions.parameters import DefaultBy, Params, choice, integer, real
 
-__all__ = ["Recipe", "idle_in_recipe"]
+__all__ = ["STRENGTHS", "Recipe", "idle_in_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +139,18 @@ class Recipe:
     )
 
 
-_AUGMENTATIONS = {
+STRENGTHS: dict[str, tuple[str, ...]] = {
     "none": (),
     "shift": ("max_shift",),
     "affine": ("max_shift", "max_rotation", "max_scaling", "max_shear"),
     "elastic": ("max_shift", "max_rotation", "max_scaling", "max_shear", "elastic_strength"),
 }
-"""Which strengths an augmentation has."""
+"""The parameters of each augmentation."""
 
 
 def idle_in_recipe(params: Params) -> frozenset[str]:
     """Names of the recipe's parameters without effect in a configuration."""
-    idle = set(_AUGMENTATIONS["elastic"])
-    idle -= set(_AUGMENTATIONS[str(params.get("augmentation", "none"))])
+    idle = set(STRENGTHS["elastic"]) - set(STRENGTHS[str(params.get("augmentation", "none"))])
     if params.get("optimizer") != "sgd":
         idle.add("momentum")
     if params.get("learning_rate_schedule") == "one_cycle":

@@ -6,6 +6,7 @@ Shape legend: B batch, D inputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ class SequentialGroup:
         self._parameters: list[Tensor] = list(self._model.parameters())
         lane.num_parameters = sum(p.numel() for p in self._parameters)
         self._optimizer = build_optimizer(self._parameters, lane.recipe)
+        self._augmentation = batches.augmentation([lane.recipe])
         self._class_weights = batches.class_weights(lane.recipe.class_weights)
         self._sums = torch.zeros(2, 1, dtype=torch.float64, device=batches.device)
         self._loss_sum, self._num_correct = self._sums
@@ -56,7 +58,11 @@ class SequentialGroup:
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
-        inputs, labels = self._batches.read(self._batches.train, self._rows[index])
+        (lane,) = self.lanes
+        rows = self._rows[index]
+        draws = self._augmentation.draw(lane.config.order, lane.epoch + 1, index, len(rows))
+        change = partial(self._augmentation.apply, draws)
+        inputs, labels = self._batches.read(self._batches.train, rows, change)
         with drawing_from(self._generator):
             logits = self._logits(inputs)
         smoothing = self.lanes[0].recipe.label_smoothing

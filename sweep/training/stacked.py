@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from sweep.families import Family, StackedNetwork
 from sweep.training import VALIDATION_BATCH
+from sweep.training.augmentation import Augmentation
 from sweep.training.batches import Batches
 from sweep.training.checkpoints import named
 from sweep.training.graphs import Repeated
@@ -79,7 +80,9 @@ class StackedGroup:
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
         start = index * self._batch_size
-        self._train(self._order[start : start + self._batch_size], self._rates[index])
+        rows, lane = self._order[start : start + self._batch_size], self.lanes[0]
+        draws = self._augmentation.draw(lane.config.order, lane.epoch + 1, index, len(rows))
+        self._train(rows, self._rates[index], *draws)
 
     def finish_epoch(self) -> list[Measurement]:
         """Measure all networks on the validation split."""
@@ -170,9 +173,11 @@ class StackedGroup:
             self._batches.class_weights(lane.recipe.class_weights) for lane in self.lanes
         ]
         equal = like.new_ones(self._batches.spec.num_classes)
+        self._augmentation = self._batches.augmentation([lane.recipe for lane in self.lanes])
         passes = _Passes(
             self._network,
             self._batches,
+            self._augmentation,
             [seat.optimizer for seat in self._seats],
             generators,
             like.new_tensor(smoothing).view(-1, 1) if any(smoothing) else None,
@@ -191,6 +196,7 @@ class _Passes:
 
     network: StackedNetwork
     batches: Batches
+    augmentation: Augmentation
     optimizers: Sequence[Optimizer]
     generators: Sequence[torch.Generator]
     smoothing: Tensor | None
@@ -198,9 +204,10 @@ class _Passes:
     loss_sums: Tensor
     num_correct: Tensor
 
-    def train(self, rows: Tensor, rates: Tensor) -> None:
-        """Train on these examples, at a rate for each lane."""
-        inputs, labels = self.batches.read(self.batches.train, rows)
+    def train(self, rows: Tensor, rates: Tensor, *draws: Tensor) -> None:
+        """Train on these examples, at a rate for each lane, with draws of the augmentation."""
+        change = partial(self.augmentation.apply, draws)
+        inputs, labels = self.batches.read(self.batches.train, rows, change)
         logits = self._logits(inputs, self.generators)
         losses = training_losses(logits, labels, self.smoothing, self.class_weights)
         # A lane's loss is the mean, and does not depend on other lanes' weights.
