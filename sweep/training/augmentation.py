@@ -179,9 +179,9 @@ def waves(side: int) -> Tensor:
     """
     places = (torch.arange(side, dtype=torch.float64) + 0.5) / side
     frequencies = math.pi * torch.arange(_NUM_WAVES, dtype=torch.float64)
-    found = (places[:, None] * frequencies).cos() * (-((_SMOOTHNESS * frequencies) ** 2) / 2).exp()
-    found[:, 0] /= math.sqrt(2)  # as in the orthonormal cosine transform
-    return found / found.norm(dim=1, keepdim=True)
+    passed = (-((_SMOOTHNESS * frequencies) ** 2) / 2).exp()
+    passed[0] /= math.sqrt(2)  # as in the orthonormal cosine transform
+    return functional.normalize((places[:, None] * frequencies).cos() * passed, dim=1)
 
 
 def _shift(images: Tensor, moves: Tensor, max_shift: float) -> Tensor:
@@ -192,5 +192,5 @@ def _shift(images: Tensor, moves: Tensor, max_shift: float) -> Tensor:
     # As wide as the farthest move, which may be rounded up.
     edge_x, edge_y = math.ceil(far_x), math.ceil(far_y)
     padded = functional.pad(images, (edge_x, edge_x, edge_y, edge_y))
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+    windows: Tensor = padded.unfold(2, height, 1).unfold(3, width, 1)
     return windows[torch.arange(len(images), device=images.device), :, edge_y - y, edge_x - x]
