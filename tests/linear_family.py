@@ -59,9 +59,9 @@ class LinearStack:
         self.parameters = [zeros(spec.num_classes, spec.num_inputs), zeros(spec.num_classes)]
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
         self.buffers = [[] for _ in params]
-        self.num_axes = len(spec.input_shape)
         scales = [view(LinearParameters, each).scale for each in params]
         self.scales = torch.tensor(scales, device=device, dtype=dtype).view(-1, 1, 1)
+        self.input_shape = spec.input_shape
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         return [list(lane) for lane in zip(*(t.unbind() for t in tensors), strict=True)]
@@ -73,8 +73,8 @@ class LinearStack:
         self, inputs: Tensor, generators: Sequence[torch.Generator] | None = None
     ) -> Tensor:
         weight, bias = self.parameters
-        examples = inputs.flatten(-self.num_axes)  # (B, D) or (K, B, D)
-        return (weight @ examples.mT + bias.unsqueeze(2)) * self.scales
+        columns = inputs.flatten(-len(self.input_shape)).mT  # of all lanes, or of each
+        return (weight @ columns + bias.unsqueeze(2)) * self.scales
 
 
 class LinearFamily:
