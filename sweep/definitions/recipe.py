@@ -111,13 +111,14 @@ class Recipe:
     )
 
     augmentation: str = choice(
-        "Random change of each training image: shift moves it; affine also rotates, scales and "
-        "shears it; elastic also bends it (Simard et al. 2003).",
+        "Random change of each training image: shift moves it by whole pixels; affine moves, "
+        "scales, shears and rotates it; elastic also bends it (Simard et al. 2003). What comes in "
+        "from outside is black.",
         "none",
         ("none", "shift", "affine", "elastic"),
     )
     max_shift: float = real(
-        "Largest shift, as a share of the image's side.", 0.08, minimum=0.0, maximum=0.5
+        "Largest shift, as a share of the image's side.", 0.1, minimum=0.0, maximum=0.5
     )
     max_rotation: float = real("Largest rotation in degrees.", 10.0, minimum=0.0, maximum=180.0)
     max_scaling: float = real(
@@ -127,7 +128,7 @@ class Recipe:
         "Largest shear: how far a row moves for each row below it.", 0.1, minimum=0.0, maximum=1.0
     )
     elastic_strength: float = real(
-        "Root mean square of elastic displacements, as a share of the image's side.",
+        "Root mean square length of elastic displacements, as a share of the image's side.",
         0.03,
         minimum=0.0,
         maximum=0.2,

@@ -136,8 +136,7 @@ class Augmentation:
         self, change: _Change, images: Tensor, moves: Tensor, field: Tensor | None
     ) -> Tensor:
         if change.flip:
-            is_mirrored = (moves[:, 5] < 0).view(-1, 1, 1, 1)
-            images = torch.where(is_mirrored, images.flip(-1), images)
+            images = _mirror(images, moves[:, 5] < 0)
         if change.interpolates:
             grid = self._grid(change, moves, field)
             return functional.grid_sample(images, grid.permute(0, 2, 3, 1), align_corners=False)
@@ -182,6 +181,13 @@ def waves(side: int) -> Tensor:
     passed = (-((_SMOOTHNESS * frequencies) ** 2) / 2).exp()
     passed[0] /= math.sqrt(2)  # as in the orthonormal cosine transform
     return functional.normalize((places[:, None] * frequencies).cos() * passed, dim=1)
+
+
+def _mirror(images: Tensor, chosen: Tensor) -> Tensor:
+    """Images of which those that are chosen, bool, shape (B,), are mirrored left to right."""
+    columns = torch.arange(images.shape[3], device=images.device)
+    columns = torch.where(chosen[:, None], columns.flip(0), columns)
+    return images.gather(3, columns[:, None, None].expand_as(images))
 
 
 def _shift(images: Tensor, moves: Tensor, max_shift: float) -> Tensor:
