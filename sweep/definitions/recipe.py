@@ -118,7 +118,7 @@ class Recipe:
         ("none", "shift", "affine", "elastic"),
     )
     max_shift: float = real(
-        "Largest shift, as a share of the image's side.", 0.1, minimum=0.0, maximum=0.5
+        "Largest shift, as a share of the image's side.", 0.08, minimum=0.0, maximum=0.5
     )
     max_rotation: float = real("Largest rotation in degrees.", 10.0, minimum=0.0, maximum=180.0)
     max_scaling: float = real(
