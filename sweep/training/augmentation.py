@@ -77,7 +77,8 @@ class Augmentation:
         self._order_seed = order_seed
         self._dtype = dtype
         self._generator = torch.Generator(device)
-        if any(map(any, self._changes)):
+        self._changes_images = any(map(any, self._changes))
+        if self._changes_images:
             _, height, width = spec.input_shape
             self._aspect = height / width
             self._places = [
@@ -91,7 +92,7 @@ class Augmentation:
 
         Outside of `apply`, since a captured graph would always draw the same.
         """
-        if not any(map(any, self._changes)):
+        if not self._changes_images:
             return []
         entropy = (self._order_seed, epoch, order, step, *b"augmentation")
         seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
