@@ -18,7 +18,7 @@ from sweep.records import DataSpec
 from sweep.runner.argument_rules import read_argument
 from sweep.runner.options import Network
 from sweep.runner.own_network import network_inspector, require_working
-from sweep.space import SearchSpace, load_space_for, random_configurations
+from sweep.space import SearchSpace, load_space_for, random_configurations, require_suited
 
 __all__ = ["Check", "Estimate", "check", "estimate", "measure_throughput"]
 
@@ -64,13 +64,15 @@ def check(
         model: A network of your own: see `help(sweep.PlaceOptions)`.
 
     Raises:
-        InputError: the search space is invalid, or the data or the network cannot be used.
+        InputError: the search space is invalid or does not suit the data, or the data or the
+            network cannot be used.
     """
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     sources = None if model is None else read_argument("model", model)
     with network_inspector(sources) as inspector:
         space = load_space_for(space, network=None if inspector is None else inspector.load())
         data = data_overview(data_settings(space.dataset, data_dir))
+        require_suited(space, data.spec)
         if inspector is not None:
             require_working(inspector, space, data.spec)
         return Check(space, data, estimate(space, data.spec, data.num_train, inspector))

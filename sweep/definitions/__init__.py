@@ -24,7 +24,7 @@ from sweep.definitions.parameters import (
     view,
     with_defaults,
 )
-from sweep.definitions.recipe import Recipe, idle_in_recipe
+from sweep.definitions.recipe import STRENGTHS, Recipe, idle_in_recipe
 from sweep.records import Model
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "FAMILIES",
     "METRICS",
     "OBJECTIVES",
+    "STRENGTHS",
     "CategoricalParameter",
     "Cost",
     "DefaultBy",

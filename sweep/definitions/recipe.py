@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sweep.definitions.parameters import DefaultBy, Params, choice, integer, real
 
-__all__ = ["Recipe", "idle_in_recipe"]
+__all__ = ["STRENGTHS", "Recipe", "idle_in_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,9 @@ class Recipe:
     )
 
     augmentation: str = choice(
-        "Random change of each training image: shift moves it; affine also rotates, scales and "
-        "shears it; elastic also bends it (Simard et al. 2003).",
+        "Random change of each training image: shift moves it by whole pixels; affine moves, "
+        "scales, shears and rotates it; elastic also bends it (Simard et al. 2003). What comes in "
+        "from outside is black.",
         "none",
         ("none", "shift", "affine", "elastic"),
     )
@@ -132,7 +133,7 @@ class Recipe:
         "Largest shear: how far a row moves for each row below it.", 0.1, minimum=0.0, maximum=1.0
     )
     elastic_strength: float = real(
-        "Root mean square of elastic displacements, as a share of the image's side.",
+        "Root mean square length of elastic displacements, as a share of the image's side.",
         0.03,
         minimum=0.0,
         maximum=0.2,
@@ -144,19 +145,18 @@ class Recipe:
     )
 
 
-_AUGMENTATIONS = {
+STRENGTHS: dict[str, tuple[str, ...]] = {
     "none": (),
     "shift": ("max_shift",),
     "affine": ("max_shift", "max_rotation", "max_scaling", "max_shear"),
     "elastic": ("max_shift", "max_rotation", "max_scaling", "max_shear", "elastic_strength"),
 }
-"""Which strengths an augmentation has."""
+"""The parameters of each augmentation."""
 
 
 def idle_in_recipe(params: Params) -> frozenset[str]:
     """Names of the recipe's parameters without effect in a configuration."""
-    idle = set(_AUGMENTATIONS["elastic"])
-    idle -= set(_AUGMENTATIONS[str(params.get("augmentation", "none"))])
+    idle = set(STRENGTHS["elastic"]) - set(STRENGTHS[str(params.get("augmentation", "none"))])
     if params.get("optimizer") != "sgd":
         idle.add("momentum")
     if params.get("learning_rate_schedule") == "one_cycle":

@@ -34,7 +34,7 @@ from sweep.records import (
 )
 from sweep.runner.options import WorkOptions
 from sweep.runner.own_network import require_working, with_source
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, require_suited
 from sweep.store import Store
 from sweep.study import schedules
 
@@ -74,7 +74,7 @@ def prepare_workers(
     `inspector` tries a user's network.
 
     Raises:
-        InputError: an option, or what is recorded, cannot be met.
+        InputError: an option, or what is recorded, cannot be met; the space does not suit the data.
         DataError: the data are missing or damaged.
         SweepFailedError: the system refuses a process or a temporary file.
     """
@@ -89,6 +89,7 @@ def prepare_workers(
         kept = store.kept_data if given is None else store.data_file
         data = data_settings(space.dataset, options["data_dir"], kept)
         facts = read_data(data, given)
+        require_suited(space, facts.spec)
         if inspector is not None:
             require_working(inspector, space, facts.spec)
         settings = worker_settings(space, model, choices, placements, data, facts.spec)

@@ -35,6 +35,7 @@ from sweep.space.search_space import (
     used_parameters,
 )
 from sweep.space.steps import step_value
+from sweep.space.suitability import require_suited
 
 __all__ = [
     "DATASET_FORMS",
@@ -61,6 +62,7 @@ __all__ = [
     "override_space",
     "random_configurations",
     "reload_space",
+    "require_suited",
     "search_space_schema",
     "step_value",
     "stored_space",

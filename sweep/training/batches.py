@@ -2,11 +2,12 @@
 
 Trials whose configurations name the same order see the same batches in an epoch.
 
-Shape legend: N examples, B batch, D numbers of one example, C classes.
+Shape legend: N examples, B batch, K lanes, D numbers of one example, C classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 from sweep.data import Part, TrainingData
+from sweep.definitions import Recipe
+from sweep.training.augmentation import Augmentation
 from sweep.training.hardware import Precision
 
 __all__ = ["Batches", "Split"]
@@ -94,16 +97,29 @@ class Batches:
         order = np.random.default_rng(seed).permutation(len(self.train))
         return torch.from_numpy(order).to(self.device)
 
-    def read(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def augmentation(self, recipes: Sequence[Recipe]) -> Augmentation:
+        """How lanes with these recipes change the training images."""
+        return Augmentation(
+            recipes, self.spec, self._order_seed, self.device, self.precision.weights
+        )
+
+    def read(
+        self, split: Split, rows: Tensor, change: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Normalised inputs and classes of the examples in these rows, int64, shape (B,).
 
         Inputs are in the precision of the weights, shape (B, *input_shape); classes are int64,
-        shape (B,).
+        shape (B,). `change` maps raw inputs of that shape to others before they are normalised, and
+        may give each lane its own: (K, B, *input_shape).
         """
+        shape = self.spec.input_shape
+        inputs = split.inputs.index_select(0, rows)
+        if change is not None:
+            inputs = change(inputs.view(-1, *shape)).flatten(-len(shape))
         # Not in bfloat16: a byte minus the mean has more digits than bfloat16 can hold.
-        inputs = split.inputs.index_select(0, rows).to(self.precision.weights, copy=True)
+        inputs = inputs.to(self.precision.weights)
         inputs.sub_(self._mean).mul_(self._scale)
-        return inputs.view(-1, *self.spec.input_shape), split.labels.index_select(0, rows)
+        return inputs.unflatten(-1, shape), split.labels.index_select(0, rows)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which networks compute logits in the precision of the products."""

@@ -35,12 +35,19 @@ def disturb(inputs: Tensor, recipe: Recipe, generator: torch.Generator) -> None:
 
 
 def disturb_lanes(
-    inputs: Tensor, recipes: Sequence[Recipe], generators: Sequence[torch.Generator]
+    inputs: Tensor,
+    input_shape: Sequence[int],
+    recipes: Sequence[Recipe],
+    generators: Sequence[torch.Generator],
 ) -> Tensor:
-    """The inputs of each lane, shape (K, B, *input_shape); as they are if no lane disturbs them."""
+    """The inputs of each lane, shape (K, B, *input_shape); as they are if no lane disturbs them.
+
+    They may be shared until then, shape (B, *input_shape).
+    """
     if not any(recipe.input_noise or recipe.input_dropout for recipe in recipes):
         return inputs
-    lanes = inputs.expand(len(recipes), *inputs.shape).contiguous()
+    is_shared = inputs.dim() == 1 + len(input_shape)
+    lanes = inputs.expand(len(recipes), *inputs.shape).contiguous() if is_shared else inputs
     for lane, recipe, generator in zip(lanes.unbind(), recipes, generators, strict=True):
         disturb(lane, recipe, generator)
     return lanes

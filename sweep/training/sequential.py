@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -57,6 +58,7 @@ class SequentialGroup:
             raise ValueError("the network has no parameter with requires_grad=True to train")
         lane.num_parameters = sum(p.numel() for p in self._parameters.values())
         self._update = Update(lane.recipe, list(self._parameters.values()), self._buffers())
+        self._augmentation = batches.augmentation([lane.recipe])
         self._class_weights = batches.class_weights(lane.recipe.class_weights)
         self._sums = torch.zeros(2, 1, dtype=torch.float64, device=batches.device)
         self._loss_sum, self._num_correct = self._sums
@@ -72,8 +74,11 @@ class SequentialGroup:
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
-        recipe = self.lanes[0].recipe
-        inputs, labels = self._batches.read(self._batches.train, self._rows[index])
+        (lane,) = self.lanes
+        recipe, rows = lane.recipe, self._rows[index]
+        draws = self._augmentation.draw(lane.config.order, lane.epoch + 1, index, len(rows))
+        change = partial(self._augmentation.apply, draws)
+        inputs, labels = self._batches.read(self._batches.train, rows, change)
         disturb(inputs, recipe, self._generator)
         with drawing_from(self._generator):
             logits = self._logits(inputs)

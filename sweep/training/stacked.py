@@ -21,6 +21,7 @@ from torch.nn import functional
 from sweep.definitions import Recipe
 from sweep.families import StackableFamily, StackedNetwork
 from sweep.training import VALIDATION_BATCH
+from sweep.training.augmentation import Augmentation
 from sweep.training.batches import Batches
 from sweep.training.checkpoints import named
 from sweep.training.disturbances import disturb_lanes
@@ -82,7 +83,9 @@ class StackedGroup:
 
     def step(self, index: int) -> None:
         """Train on one batch of the epoch."""
-        self._train(self._rows[index], self._rates[index])
+        rows, lane = self._rows[index], self.lanes[0]
+        draws = self._augmentation.draw(lane.config.order, lane.epoch + 1, index, len(rows))
+        self._train(rows, self._rates[index], *draws)
 
     def finish_epoch(self) -> list[Measurement]:
         """Measure all networks on the validation split."""
@@ -195,9 +198,11 @@ class StackedGroup:
             self._batches.class_weights(lane.recipe.class_weights) for lane in self.lanes
         ]
         equal = like.new_ones(self._batches.spec.num_classes)
+        self._augmentation = self._batches.augmentation([lane.recipe for lane in self.lanes])
         passes = _Passes(
             self._network,
             self._batches,
+            self._augmentation,
             [lane.recipe for lane in self.lanes],
             [seat.update for seat in self._seats],
             generators,
@@ -217,6 +222,7 @@ class _Passes:
 
     network: StackedNetwork
     batches: Batches
+    augmentation: Augmentation
     recipes: Sequence[Recipe]
     updates: Sequence[Update]
     generators: Sequence[torch.Generator]
@@ -225,10 +231,11 @@ class _Passes:
     loss_sums: Tensor
     num_correct: Tensor
 
-    def train(self, rows: Tensor, rates: Tensor) -> None:
-        """Train on these examples, at a rate for each lane."""
-        inputs, labels = self.batches.read(self.batches.train, rows)
-        inputs = disturb_lanes(inputs, self.recipes, self.generators)
+    def train(self, rows: Tensor, rates: Tensor, *draws: Tensor) -> None:
+        """Train on these examples, at a rate for each lane, with draws of the augmentation."""
+        change = partial(self.augmentation.apply, draws)
+        inputs, labels = self.batches.read(self.batches.train, rows, change)
+        inputs = disturb_lanes(inputs, self.batches.spec.input_shape, self.recipes, self.generators)
         logits = self._logits(inputs, self.generators)
         losses = training_losses(logits, labels, self.smoothing, self.class_weights)
         # A lane's loss is the mean, and does not depend on other lanes' weights.

@@ -86,6 +86,8 @@ def trials(draw: st.DrawFn, number: int) -> TrialConfig:
         learning_rate_schedule=draw(choice("learning_rate_schedule")),
         label_smoothing=draw(st.sampled_from([0.0, 0.1])),
         class_weights=draw(choice("class_weights")),
+        augmentation=draw(choice("augmentation")),
+        flip=draw(choice("flip")),
     )
 
 

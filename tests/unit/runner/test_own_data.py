@@ -285,6 +285,17 @@ def test_what_check_says_of_a_table(main, people, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_table_whose_images_are_to_be_changed_is_refused(main, people, tmp_path, command):
+    parameters = {**PARAMETERS, "flip": {"choices": ["none", "horizontal"]}}
+    (tmp_path / "space.yaml").write_text(json.dumps({**people, "parameters": parameters}))
+    _, errors = main(f"{command} space.yaml", code=2)
+    assert errors.strip().splitlines() == [
+        "sweep: flip changes images; data set people.csv is a table: leave it out"
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_report_shows_them(storage, source, tmp_path):

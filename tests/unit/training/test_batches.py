@@ -60,10 +60,10 @@ def test_an_epoch_reads_every_image_once(small, monkeypatch):
     seen = []
     real = Batches.read
 
-    def spy(self, split, rows):
+    def spy(self, split, rows, *change):
         if split is self.train:
             seen.append(rows.tolist())
-        return real(self, split, rows)
+        return real(self, split, rows, *change)
 
     monkeypatch.setattr(Batches, "read", spy)
     group = make_group("sequential", [make_config(batch_size=32)], small)

@@ -20,7 +20,7 @@ from helpers import make_config
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sweep.definitions import MlpParameters, Recipe, view
+from sweep.definitions import STRENGTHS, MlpParameters, Recipe, view
 from sweep.families.mlp.network import ACTIVATIONS
 from sweep.records import TrialConfig
 from sweep.training.groups import Group
@@ -58,6 +58,7 @@ def mixture() -> list[TrialConfig]:
     optimizers = itertools.cycle((*OPTIMIZERS, "muon"))
     schedules = itertools.cycle((*SCHEDULES, "cosine"))
     dropout = itertools.cycle((0.0, 0.3, 0.0, 0.1, 0.6, 0.0, 0.2, 0.0, 0.5))
+    augmentations = itertools.cycle(STRENGTHS)
     decay, momentum = itertools.cycle((0.0, 1e-4, 0.05)), itertools.cycle((0.9, 0.0))
     shapes = itertools.cycle(("constant", "pyramid", "pyramid", "constant"))
     normalization = itertools.cycle(("none", "batch", "layer"))
@@ -79,6 +80,8 @@ def mixture() -> list[TrialConfig]:
             momentum=next(momentum),
             width_shape=next(shapes),
             normalization=next(normalization),
+            augmentation=next(augmentations),
+            flip="horizontal" if number % 3 == 0 else "none",
             epochs=27,
             **next(parts),
             batch_size=BATCH_SIZE,
