@@ -195,12 +195,12 @@ class _Muon:
         self._alike: dict[tuple[torch.Size, torch.Size], list[int]] = {}
         for index in hidden:
             self._alike.setdefault((shapes[index], parameters[index].shape), []).append(index)
-        # Hidden matrices have one moment, which stands in for the other.
-        means = [torch.zeros_like(p) if n in hidden else p for n, p in enumerate(parameters)]
-        self.moments = {name: list(means) for name in self._adamw.moments}
-        for name, moments in self._adamw.moments.items():
-            for index, moment in zip(self._others, moments, strict=True):
-                self.moments[name][index] = moment
+        # Lists of all parameters, as in any optimiser; the squares of hidden matrices stay zero.
+        self.moments = {
+            name: [torch.zeros_like(p) for p in parameters] for name in self._adamw.moments
+        }
+        for name, moments in self.moments.items():
+            self._adamw.moments[name] = [moments[n] for n in self._others]
         self.counters = self._adamw.counters
 
     @torch.no_grad()

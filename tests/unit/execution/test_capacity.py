@@ -178,6 +178,15 @@ NETWORKS = {
     "deep": {"num_layers": 12, "layer_size": 33},
     "dropout": {"num_layers": 4, "layer_size": 128, "dropout": 0.5},
     "large batches": {"num_layers": 3, "layer_size": 64, "batch_size": 800},
+    "muon": {"num_layers": 4, "layer_size": 256, "optimizer": "muon", "gradient_clip": 1.0},
+    "averages": {
+        "num_layers": 3, "layer_size": 256, "optimizer": "nadam", "weight_averaging": 0.9,
+        "max_norm": 1.0,
+    },
+    "noise": {
+        "num_layers": 2, "layer_size": 16, "batch_size": 800, "input_noise": 0.1,
+        "input_dropout": 0.1,
+    },
     "large batches, dropout": {
         "num_layers": 3, "layer_size": 64, "batch_size": 800, "dropout": 0.5,
     },
