@@ -50,7 +50,7 @@ Watch = Callable[..., None]
 """Receives the method, the trial numbers of the lanes, and the arguments; may raise."""
 
 
-def go_on(_: EpochMetrics) -> Decision:
+def always(_: EpochMetrics) -> Decision:
     return Decision.CONTINUE
 
 
@@ -112,7 +112,7 @@ class Driver:
         patience: Steps before an epoch is answered, unless the engine is idle without the answer.
     """
 
-    def __init__(self, engine: Engine, answer: Answer = go_on, patience: int = 0) -> None:
+    def __init__(self, engine: Engine, answer: Answer = always, patience: int = 0) -> None:
         self.engine = engine
         self.epochs: list[tuple[EpochMetrics, ...]] = []
         self.outcomes: dict[int, TrialOutcome] = {}
@@ -195,12 +195,32 @@ def train(
     data: TrainingData,
     *configs: TrialConfig,
     name: str = "stacked",
-    answer: Answer = go_on,
+    answer: Answer = always,
     patience: int = 0,
     **changes: Any,
 ) -> list[TrialOutcome]:
     """The outcomes of these trials, in this order."""
     return Driver(make_engine(data, name, **changes), answer, patience).run(*configs)
+
+
+def interrupted(engine: Engine, steps: int, *configs: TrialConfig) -> dict[int, Checkpoint]:
+    """Train so many steps, then save what is under way, as a driver that is stopped does."""
+    driver = Driver(engine)
+    driver.add(*configs)
+    for _ in range(steps):
+        driver.turn()
+    driver._take(list(engine.save()))
+    assert driver.checkpoints.keys() == {config.number for config in configs}, "it is over already"
+    return {trial: saved[-1] for trial, saved in driver.checkpoints.items()}
+
+
+def go_on(engine: Engine, states: Mapping[int, Checkpoint], *configs: TrialConfig) -> Driver:
+    """Train these from their checkpoints to the end."""
+    driver = Driver(engine)
+    driver.add(*configs, checkpoints=states)
+    while driver.num_open:
+        driver.turn()
+    return driver
 
 
 def make_batches(data: TrainingData, precision: str = "float32", order_seed: int = 0) -> Batches:

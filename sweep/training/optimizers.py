@@ -102,10 +102,19 @@ class _NAdam:
             "mean": [torch.zeros_like(p) for p in parameters],
             "square": [torch.zeros_like(p) for p in parameters],
         }
-        steps = torch.zeros((), device=parameters[0].device)
-        self.counters = {"steps": steps, "momentum_product": torch.ones_like(steps).double()}
         self._past = [torch.empty_like(p) for p in parameters]
-        self._this_and_next = steps.new_tensor([0.0, 1.0], dtype=torch.float64)
+        # beta, and what moves the momentum of this step and of the next one up to beta.
+        beta, decay = _BETAS[0], 0.96**0.004
+        like = parameters[0].new_zeros((), dtype=torch.float64, requires_grad=False)
+        self._one = like + 1
+        self._factors = like.new_tensor([beta, decay, decay])
+        self._limits = like.new_tensor([1.0, beta, beta])
+        self._slopes = like.new_tensor([-1.0, -beta / 2, -beta / 2])
+        self.counters = {
+            "steps": like.float(),
+            "powers": like.new_tensor([1.0, 1.0, decay]),
+            "momentum_product": self._one.clone(),
+        }
 
     @torch.no_grad()
     def step(
@@ -114,14 +123,14 @@ class _NAdam:
         beta, beta_of_squares = _BETAS
         if self._weight_decay:
             torch._foreach_add_(gradients, parameters, alpha=self._weight_decay)
-        steps = self.counters["steps"].add_(1)
-        momenta = beta - beta / 2 * 0.96 ** (0.004 * (steps + self._this_and_next))
-        momentum, following = momenta.unbind()
+        one, steps = self._one, self.counters["steps"].add_(1)
+        powers = self.counters["powers"].mul_(self._factors)
+        correction, momentum, following = torch.addcmul(self._limits, powers, self._slopes).unbind()
         product = self.counters["momentum_product"].mul_(momentum)
-        share_of_mean = (1 - beta) * following / (1 - product * following)
-        total = (1 - momentum) / (1 - product) + share_of_mean
+        of_mean = following / (one - product * following)
+        total = torch.addcdiv(of_mean, one - momentum, one - product, value=1 / (1 - beta))
         torch._foreach_copy_(self._past, self.moments["mean"])
-        torch._foreach_mul_(self._past, (share_of_mean / total).to(parameters[0].dtype))
+        torch._foreach_mul_(self._past, (of_mean / total).to(parameters[0].dtype))
         torch._fused_adam_(
             parameters,
             gradients,
@@ -129,9 +138,7 @@ class _NAdam:
             self.moments["square"],
             [],
             [steps] * len(parameters),
-            lr=(learning_rate * total * (1 - beta ** steps.double()) / (1 - beta)).to(
-                learning_rate.dtype
-            ),
+            lr=(learning_rate * total * correction).to(learning_rate.dtype),
             beta1=beta,
             beta2=beta_of_squares,
             weight_decay=0.0,
@@ -188,12 +195,12 @@ class _Muon:
         self._alike: dict[tuple[torch.Size, torch.Size], list[int]] = {}
         for index in hidden:
             self._alike.setdefault((shapes[index], parameters[index].shape), []).append(index)
-        # Hidden matrices have one moment, which stands in for the other.
-        means = [torch.zeros_like(p) if n in hidden else p for n, p in enumerate(parameters)]
-        self.moments = {name: list(means) for name in self._adamw.moments}
-        for name, moments in self._adamw.moments.items():
-            for index, moment in zip(self._others, moments, strict=True):
-                self.moments[name][index] = moment
+        # Lists of all parameters, as in any optimiser; the squares of hidden matrices stay zero.
+        self.moments = {
+            name: [torch.zeros_like(p) for p in parameters] for name in self._adamw.moments
+        }
+        for name, moments in self.moments.items():
+            self._adamw.moments[name] = [moments[n] for n in self._others]
         self.counters = self._adamw.counters
 
     @torch.no_grad()

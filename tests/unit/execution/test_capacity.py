@@ -186,6 +186,15 @@ NETWORKS = {
     "layer norm": {"num_layers": 4, "layer_size": 129, "normalization": "layer", "dropout": 0.5},
     "pyramid": {"num_layers": 6, "layer_size": 300, "width_shape": "pyramid"},
     "large batches": {"num_layers": 3, "layer_size": 64, "batch_size": 800},
+    "muon": {"num_layers": 4, "layer_size": 256, "optimizer": "muon", "gradient_clip": 1.0},
+    "averages": {
+        "num_layers": 3, "layer_size": 256, "optimizer": "nadam", "weight_averaging": 0.9,
+        "max_norm": 1.0,
+    },
+    "noise": {
+        "num_layers": 2, "layer_size": 16, "batch_size": 800, "input_noise": 0.1,
+        "input_dropout": 0.1,
+    },
     "large batches, dropout": {
         "num_layers": 3, "layer_size": 64, "batch_size": 800, "dropout": 0.5,
     },

@@ -76,6 +76,44 @@ def test_an_epoch_reads_every_image_once(small, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("batch_size", "sizes"),
+    [
+        (1, [1] * 49),
+        (2, [2] * 23 + [3]),
+        (16, [16, 16, 17]),
+        (20, [20, 20, 9]),
+        (48, [49]),
+        (49, [49]),
+        (100, [49]),
+    ],
+)
+def test_a_single_image_that_is_left_over_joins_the_batch_before(digits, batch_size, sizes):
+    batches = make_batches(replace(digits, train=digits.train.take(np.arange(49))))
+    assert batches.sizes(batch_size) == sizes
+
+
+def test_a_single_image_is_a_batch_where_there_is_no_other(digits):
+    assert make_batches(replace(digits, train=digits.train.take(np.arange(1)))).sizes(32) == [1]
+
+
+@pytest.mark.parametrize("name", ["sequential", "stacked"])
+def test_an_epoch_with_a_single_image_left_over_reads_all(digits, monkeypatch, name):
+    seen = []
+    real = Batches.read
+
+    def spy(self, split, rows):
+        seen.extend([rows.tolist()] if split is self.train else [])
+        return real(self, split, rows)
+
+    monkeypatch.setattr(Batches, "read", spy)
+    tiny = replace(digits, train=digits.train.take(np.arange(33)))
+    (outcome,) = train(tiny, make_config(batch_size=8, epochs=1), name=name)
+    assert [len(rows) for rows in seen] == [8, 8, 8, 9]
+    assert sorted(row for rows in seen for row in rows) == list(range(33))
+    assert outcome.history[0].values["train_loss"] > 0
+
+
+@pytest.mark.parametrize(
     ("precision", "dtype", "tolerance"),
     [
         ("float64", torch.float64, 1e-12),

@@ -13,36 +13,25 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from driving import Driver, assert_same, make_engine, prune_at, several, train
+from driving import (
+    Driver,
+    assert_same,
+    go_on,
+    interrupted,
+    make_engine,
+    prune_at,
+    several,
+    train,
+)
 from helpers import changed, make_config, timeless
 
 from sweep.data import TrainingData
 from sweep.records import Checkpoint, Decision, Epoch, Objective, TrialState
 from sweep.training.checkpoints import unpack
-from sweep.training.engine import Engine
 
 ENGINES = ("sequential", "stacked")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 STEPS = (1, 2, 3, 4, 5, 6, 8, 9, 11)  # of the twelve or so that the trial has
-
-
-def interrupted(engine: Engine, steps: int, *configs) -> dict[int, Checkpoint]:
-    """Train so many steps, then save what is under way, as a driver that is stopped does."""
-    driver = Driver(engine)
-    driver.add(*configs)
-    for _ in range(steps):
-        driver.turn()
-    driver._take(list(engine.save()))
-    assert driver.checkpoints.keys() == {config.number for config in configs}, "it is over already"
-    return {trial: saved[-1] for trial, saved in driver.checkpoints.items()}
-
-
-def go_on(engine: Engine, states: dict[int, Checkpoint], *configs) -> Driver:
-    driver = Driver(engine)
-    driver.add(*configs, checkpoints=states)
-    while driver.num_open:
-        driver.turn()
-    return driver
 
 
 @pytest.mark.parametrize("steps", STEPS)

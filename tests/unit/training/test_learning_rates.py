@@ -83,6 +83,46 @@ def test_the_epochs_of_a_trial_follow_on_from_each_other(schedule):
     assert torch.cat(epochs).tolist() == ours(schedule, 24)
 
 
+@pytest.mark.parametrize("warmup", [0.1, 0.37, 0.9])
+def test_warm_up_is_pytorchs(warmup):
+    num_steps, num_rising = 30, int(warmup * 30)
+
+    def warmed(
+        optimizer: torch.optim.Optimizer, rest: type, **options
+    ) -> lr_scheduler.SequentialLR:
+        rise = lr_scheduler.LinearLR(optimizer, 1 / (num_rising + 1), total_iters=num_rising)
+        schedules = [rise, rest(optimizer, **options)]
+        return lr_scheduler.SequentialLR(optimizer, schedules, milestones=[num_rising])
+
+    cosine = {"rest": lr_scheduler.CosineAnnealingLR, "T_max": num_steps - num_rising}
+    constant = {"rest": lr_scheduler.ConstantLR, "factor": 1.0}
+    for name, options in (("cosine", cosine), ("constant", constant)):
+        recipe = make_recipe(
+            learning_rate=PEAK, epochs=3, learning_rate_schedule=name, warmup=warmup
+        )
+        rates = torch.cat([learning_rates(recipe, n, 10, torch.device("cpu")) for n in range(3)])
+        assert rates.tolist() == pytest.approx(reference(num_steps, warmed, **options))
+        assert rates.argmax() == num_rising
+
+
+def test_one_cycle_has_its_own_warm_up():
+    rates = [
+        learning_rates(
+            make_recipe(learning_rate_schedule="one_cycle", warmup=warmup),
+            0, 10, torch.device("cpu"),
+        )
+        for warmup in (0.0, 0.5)
+    ]  # fmt: skip
+    assert torch.equal(*rates)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 3])
+def test_short_trials_warm_up_sanely(num_steps):
+    recipe = make_recipe(learning_rate=PEAK, epochs=1, warmup=0.9)
+    rates = learning_rates(recipe, 0, num_steps, torch.device("cpu"))
+    assert all(0 < rate <= PEAK for rate in rates.tolist())
+
+
 def test_rates_are_doubles_on_the_cpu():
     """As its optimiser kernels read them: nothing is lost to rounding."""
     rates = learning_rates(make_recipe(learning_rate=1e-3), 0, 3, torch.device("cpu"))

@@ -7,16 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from driving import MLP, assert_same, make_batches, make_group, train
-from helpers import make_config
-from torch import Tensor, nn
+from driving import (
+    MLP,
+    assert_same,
+    go_on,
+    interrupted,
+    make_batches,
+    make_engine,
+    make_group,
+    prune_at,
+    train,
+)
+from helpers import make_config, timeless
+from torch import nn
 from torch.nn import functional
 
 from sweep.data import TrainingData
 from sweep.definitions import Recipe, view
-from sweep.records import TrialConfig
+from sweep.training.disturbances import disturb, disturb_lanes
 from sweep.training.groups import drawing_from, dropout_generator
 from sweep.training.learning_rates import learning_rates
+from sweep.training.updates import Update
 
 ENGINES = ("sequential", "stacked")
 PARTS = {
@@ -72,15 +83,13 @@ def test_the_reference_is_what_everyone_would_write(tiny, changes):
         rows = batches.order(config.order, epoch + 1).split([16, 16, 17])
         for step in range(3):
             inputs, labels = batches.read(batches.train, rows[step])
-            inputs = inputs + recipe.input_noise * drawn(
-                torch.Tensor.normal_, inputs, generator, recipe.input_noise
-            )
-            keep = 1 - recipe.input_dropout
-            mask = drawn(
-                lambda tensor, generator, keep=keep: tensor.bernoulli_(keep, generator=generator),
-                inputs, generator, recipe.input_dropout,
-            )  # fmt: skip
-            inputs = inputs * mask / keep if recipe.input_dropout else inputs
+            if recipe.input_noise:
+                noise = torch.empty_like(inputs).normal_(generator=generator)
+                inputs = inputs + recipe.input_noise * noise
+            if recipe.input_dropout:
+                chances = torch.empty_like(inputs).uniform_(generator=generator)
+                keep = 1 - recipe.input_dropout
+                inputs = torch.where(chances < keep, inputs / keep, 0.0)
             with drawing_from(generator):
                 loss = functional.cross_entropy(model(inputs), labels)
             known.zero_grad()
@@ -121,41 +130,105 @@ def test_the_reference_is_what_everyone_would_write(tiny, changes):
         group.lanes[0].epoch += 1
 
 
-def drawn(draw, like: Tensor, generator: torch.Generator, amount: float) -> Tensor:
-    return draw(torch.empty_like(like), generator=generator) if amount else torch.zeros_like(like)
-
-
 # ---------------------------------------------------------------- the stack
 
 
-def lanes(**changes) -> list[TrialConfig]:
-    """Lanes with each part, and with each optimiser; three widths, so that some are padded."""
-    kinds = [
-        {"optimizer": "rmsprop"},
-        {"optimizer": "nadam", "weight_averaging": 0.5},
-        {"optimizer": "muon", "num_layers": 4},
-        {"optimizer": "muon", "gradient_clip": 0.5, "max_norm": 0.7, "weight_averaging": 0.9},
-        *({"warmup": 0.0} | part for part in PARTS.values() if not input_parts(part)),
-    ]
-    sizes = (19, 33, 8)
-    return [
-        make_config(
-            number=number, seed=60 + number,
-            **{"num_layers": 3, "layer_size": sizes[number % 3], "dropout": 0.1 * (number % 2),
-               "epochs": 3, "batch_size": 16, **kind, **changes},
-        )
-        for number, kind in enumerate(kinds)
-    ]  # fmt: skip
-
-
-def input_parts(part: dict[str, object]) -> bool:
-    return bool({"input_noise", "input_dropout"} & part.keys())
+CONFIGS = [
+    make_config(
+        number=number, seed=60 + number, num_layers=3, layer_size=(19, 33, 8)[number % 3],
+        dropout=0.1 * (number % 2), epochs=3, batch_size=16, **changes,
+    )
+    for number, changes in enumerate(
+        [
+            {"optimizer": "rmsprop", "normalization": "batch", "weight_averaging": 0.6},
+            {"optimizer": "muon", "normalization": "layer"},
+            {"optimizer": "muon", "gradient_clip": 0.5, "max_norm": 0.7, "weight_averaging": 0.9},
+            *PARTS.values(),
+        ]
+    )
+]  # fmt: skip
 
 
 def test_lanes_of_a_stack_are_what_they_are_alone(tiny):
-    """Also when some leave in the middle of an epoch, and when others went on from a checkpoint."""
-    configs = lanes()
-    alone = train(tiny, *configs, name="sequential", precision="float64")
-    together = train(tiny, *configs, precision="float64", lanes=16)
+    """Some leave in the middle of an epoch, and a single image is left over in each."""
+    answer = prune_at({1: 1, 5: 1, 8: 2})
+    alone = train(tiny, *CONFIGS, name="sequential", precision="float64", answer=answer)
+    together = train(tiny, *CONFIGS, precision="float64", lanes=16, answer=answer, patience=2)
     for ours, theirs in zip(together, alone, strict=True):
-        assert_same(ours, replace(theirs, num_lanes=ours.num_lanes))
+        if ours.trial in (1, 5, 8):
+            assert len(ours.history) < 3, "it was to leave"
+        else:
+            assert_same(ours, replace(theirs, num_lanes=ours.num_lanes))
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_part_goes_on_to_the_last_bit(tiny, name):
+    """From the middle of the second epoch."""
+    for config in (*CONFIGS[:3], CONFIGS[-1]):
+        (undisturbed,) = train(tiny, config, name=name)
+        states = interrupted(make_engine(tiny, name), 5, config)
+        driver = go_on(make_engine(tiny, name), states, config)
+        assert driver.refused == {}
+        assert timeless(driver.outcomes[config.number]) == timeless(undisturbed), config
+
+
+@pytest.mark.parametrize("first", ENGINES)
+def test_either_engine_goes_on_from_the_others_averages(tiny, first):
+    (second,) = set(ENGINES) - {first}
+    for config in (CONFIGS[0], CONFIGS[2]):
+        (undisturbed,) = train(tiny, config, name="sequential", precision="float64")
+        states = interrupted(make_engine(tiny, first, precision="float64"), 5, config)
+        driver = go_on(make_engine(tiny, second, precision="float64"), states, config)
+        assert driver.refused == {}
+        assert_same(driver.outcomes[config.number], undisturbed)
+
+
+# ---------------------------------------------------------------- averages
+
+
+def test_running_means_are_averaged_and_counts_are_not():
+    recipe = view(Recipe, {"weight_averaging": 0.5})
+    weight, mean, count = torch.zeros(2, 2), torch.zeros(2), torch.zeros((), dtype=torch.int64)
+    update = Update(recipe, [weight], [mean, count])
+    for buffer in (mean, count):
+        buffer.fill_(10)
+    update.step([weight], [torch.zeros(2, 2)], torch.zeros(()), [mean, count])
+    with update.averaging([weight], [mean, count]):
+        assert (mean.tolist(), count.item()) == ([9.0, 9.0], 10)
+    assert mean.tolist() == [10.0, 10.0]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_training_goes_on_with_the_weights_themselves(small, name):
+    """Measuring and keeping the averages change nothing, to the last bit."""
+    configs = make_config(), make_config(weight_averaging=0.9)
+    plain, averaged = (train(small, config, name=name)[0] for config in configs)
+    for ours, theirs in zip(averaged.history, plain.history, strict=True):
+        assert ours.values["train_loss"] == theirs.values["train_loss"]
+        assert ours.values["validation_loss"] != theirs.values["validation_loss"]
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def test_noise_and_dropout_have_the_declared_strengths():
+    recipe = view(Recipe, {"input_noise": 0.5, "input_dropout": 0.25})
+    inputs = torch.ones(100, 500)
+    disturb(inputs, recipe, torch.Generator().manual_seed(0))
+    assert (inputs == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert inputs.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert inputs[inputs != 0].std().item() == pytest.approx(0.5 / 0.75, abs=0.01)
+
+
+def test_lanes_share_their_inputs_unless_one_disturbs_them():
+    inputs = torch.randn(4, 1, 3, 3)
+    plain, noisy = view(Recipe, {}), view(Recipe, {"input_noise": 0.5})
+    generators = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    assert disturb_lanes(inputs, [plain] * 3, generators) is inputs
+    lanes = disturb_lanes(inputs, [noisy, plain, noisy], generators)
+    assert lanes.shape == (3, 4, 1, 3, 3)
+    assert torch.equal(lanes[1], inputs)
+    assert not torch.equal(lanes[0], lanes[2])
