@@ -227,8 +227,8 @@ def test_lanes_share_their_inputs_unless_one_disturbs_them():
     inputs = torch.randn(4, 1, 3, 3)
     plain, noisy = view(Recipe, {}), view(Recipe, {"input_noise": 0.5})
     generators = [torch.Generator().manual_seed(seed) for seed in range(3)]
-    assert disturb_lanes(inputs, [plain] * 3, generators) is inputs
-    lanes = disturb_lanes(inputs, [noisy, plain, noisy], generators)
+    assert disturb_lanes(inputs, (1, 3, 3), [plain] * 3, generators) is inputs
+    lanes = disturb_lanes(inputs, (1, 3, 3), [noisy, plain, noisy], generators)
     assert lanes.shape == (3, 4, 1, 3, 3)
     assert torch.equal(lanes[1], inputs)
     assert not torch.equal(lanes[0], lanes[2])
