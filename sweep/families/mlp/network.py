@@ -9,18 +9,10 @@ import torch
 from torch import nn
 
 from sweep.definitions import MlpParameters
+from sweep.families.activations import ACTIVATIONS
 from sweep.records import DataSpec
 
-__all__ = ["ACTIVATIONS", "MLP"]
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
+__all__ = ["MLP"]
 
 
 class _Dropout(nn.Module):

@@ -8,8 +8,8 @@ from helpers import flat_spec, make_config
 from torch import nn
 
 from sweep.definitions import FAMILIES, MlpParameters
+from sweep.families.activations import ACTIVATIONS
 from sweep.families.mlp import FAMILY, MLP
-from sweep.families.mlp.network import ACTIVATIONS
 
 SPEC = flat_spec(20, 3)
 

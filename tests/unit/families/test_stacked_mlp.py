@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sweep.definitions import Recipe, view
+from sweep.families.activations import ACTIVATIONS
 from sweep.families.mlp import FAMILY, MLP, StackedMLP
-from sweep.families.mlp.network import ACTIVATIONS
 from sweep.records import TrialConfig
 from sweep.training.optimizers import build_optimizer
 from sweep.training.stacked import cross_entropies
