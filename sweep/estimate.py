@@ -17,7 +17,7 @@ from sweep.data import DataOverview, data_overview, data_settings
 from sweep.definitions import FAMILIES, Recipe, view
 from sweep.records import DataSpec
 from sweep.runner.argument_rules import read_argument
-from sweep.space import SearchSpace, load_space, step_value
+from sweep.space import SearchSpace, load_space, require_suited, step_value
 
 __all__ = ["Check", "Estimate", "check", "estimate", "measure_throughput"]
 
@@ -60,12 +60,13 @@ def check(
             `$SWEEP_DATA_DIR` or `data/`, and the folder of the search space.
 
     Raises:
-        InputError: the search space is invalid, or the data cannot be used.
+        InputError: the search space is invalid, does not suit the data, or these cannot be used.
     """
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     if not isinstance(space, SearchSpace):
         space = load_space(space)
     data = data_overview(data_settings(space.dataset, data_dir))
+    require_suited(space, data.spec)
     return Check(space, data, estimate(space, data.spec, data.num_train))
 
 

@@ -23,7 +23,7 @@ from sweep.execution import (
 )
 from sweep.records import DataFacts, DataSettings, DataSpec, TrainingSettings, WorkerChoices
 from sweep.runner.options import WorkOptions
-from sweep.space import SearchSpace
+from sweep.space import SearchSpace, require_suited
 from sweep.store import Store
 from sweep.study import schedules
 
@@ -61,7 +61,7 @@ def prepare_workers(
     (None: never) and may take `time_limit` seconds. `given` are the data, before a file keeps them.
 
     Raises:
-        InputError: an option, or what is recorded, cannot be met.
+        InputError: an option, or what is recorded, cannot be met; the space does not suit the data.
         DataError: the data are missing or damaged.
         SweepFailedError: the system refuses a process or a temporary file.
     """
@@ -72,6 +72,7 @@ def prepare_workers(
         kept = store.kept_data if given is None else store.data_file
         data = data_settings(space.dataset, options["data_dir"], kept)
         facts = read_data(data, given)
+        require_suited(space, facts.spec)
         settings = worker_settings(space, choices, placements, data, facts.spec)
         with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
             yield Workers(choices, pool, facts)

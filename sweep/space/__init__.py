@@ -27,6 +27,7 @@ from sweep.space.search_space import (
     used_parameters,
 )
 from sweep.space.steps import step_value
+from sweep.space.suitability import require_suited
 
 __all__ = [
     "DATASET_FORMS",
@@ -50,6 +51,7 @@ __all__ = [
     "load_space_of_arrays",
     "nearest_step",
     "override_space",
+    "require_suited",
     "search_space_schema",
     "step_value",
     "stored_space",

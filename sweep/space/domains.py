@@ -144,7 +144,7 @@ def parameters_model(model: str) -> type[BaseModel]:
         for parameter in parameters_of(model).values()
     }
     return create_model(
-        "Parameters",
+        f"{model.capitalize()}Parameters",
         __base__=StrictModel,
         __doc__="The hyperparameters; one that is not named has its default.",
         **fields,

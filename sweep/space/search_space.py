@@ -266,7 +266,7 @@ def space_type(model: str) -> type[SearchSpace]:
         description="The hyperparameters; one that is not named has its default.",
     )
     return create_model(
-        "SearchSpace",
+        f"{model.capitalize()}SearchSpace",
         __base__=SearchSpace,
         __doc__=SearchSpace.__doc__,
         parameters=(parameters, section),
