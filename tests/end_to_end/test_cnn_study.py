@@ -26,10 +26,10 @@ space = {
         "dropout": 0.2,
         "head_size": 16,
         "batch_size": 32,
-        "epochs": 8,
+        "epochs": 4,
     },
     "sampler": {"type": "random", "seed": 0},
-    "budget": {"trials": 4},
+    "budget": {"trials": 3},
 }
 options = {"workers": 1, "device": "cpu", "checkpoint_every": 0.01}
 sweep.run(space, storage="sqlite:///studies.db", **options)
@@ -56,7 +56,7 @@ def test_a_killed_study_is_resumed_confirmed_reported_and_predicts(tmp_path):
         assert done.returncode == 0, done.stderr
     study = read_study(tmp_path)
     assert study.state is StudyState.FINISHED
-    assert len(study.trials) == 4
+    assert len(study.trials) == 3
     assert study.value(study.best) > 0.9
     assert read_confirmation(sqlite_url(tmp_path), "small").state is StudyState.FINISHED
     found = json.loads((tmp_path / "report" / "report.json").read_text())
