@@ -45,6 +45,7 @@ __all__ = [
     "Recipe",
     "Scalar",
     "class_metrics",
+    "declared",
     "idle_parameters",
     "is_share",
     "parameters_of",
