@@ -6,6 +6,7 @@ A released default never changes: a study that does not name a parameter has its
 from __future__ import annotations
 
 from sweep.definitions.built_in import DATASETS
+from sweep.definitions.cnn import CNN, CnnParameters
 from sweep.definitions.metrics import METRICS, OBJECTIVES, Metric, class_metrics, is_share
 from sweep.definitions.mlp import MLP, MlpParameters
 from sweep.definitions.own import own_definition, read_model
@@ -34,6 +35,7 @@ __all__ = [
     "OBJECTIVES",
     "STRENGTHS",
     "CategoricalParameter",
+    "CnnParameters",
     "Cost",
     "DefaultBy",
     "FamilyDefinition",
@@ -46,6 +48,7 @@ __all__ = [
     "Recipe",
     "Scalar",
     "class_metrics",
+    "declared",
     "definition_of",
     "idle_parameters",
     "is_share",
@@ -56,7 +59,7 @@ __all__ = [
     "with_defaults",
 ]
 
-FAMILIES: dict[str, FamilyDefinition] = {family.name: family for family in (MLP,)}
+FAMILIES: dict[str, FamilyDefinition] = {family.name: family for family in (MLP, CNN)}
 """Model families by name."""
 
 

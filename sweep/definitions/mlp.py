@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 
+from sweep.definitions.activations import ACTIVATIONS
 from sweep.definitions.parameters import (
     Cost,
     FamilyDefinition,
@@ -19,9 +20,6 @@ from sweep.definitions.parameters import (
 from sweep.records import DataSpec
 
 __all__ = ["MLP", "MlpParameters"]
-
-
-ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "mish")
 
 
 @dataclass(frozen=True, slots=True)

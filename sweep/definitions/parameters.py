@@ -167,3 +167,5 @@ class FamilyDefinition:
     cost: Callable[[Params, DataSpec], Cost]
     # Networks with similar keys waste least in one stack; None: they are trained one by one.
     stack_key: Callable[[Params], tuple[Scalar, ...]] | None
+    # The kind of data that the networks need (see `DataSpec.kind`); None: any.
+    needs: str | None = None

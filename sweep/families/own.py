@@ -15,8 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from torch import nn
 
-from sweep.definitions import Params, Recipe, Scalar
-from sweep.definitions.parameters import declared
+from sweep.definitions import Params, Recipe, Scalar, declared
 from sweep.errors import InputError
 from sweep.nesting import loading_network
 from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork

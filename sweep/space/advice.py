@@ -13,8 +13,8 @@ __all__ = ["advice", "advice_lines"]
 
 _LESS = {
     FailureKind.NAN: ("lower", ("learning_rate",)),
-    FailureKind.OUT_OF_MEMORY: ("smaller", ("batch_size", "layer_size")),
-    FailureKind.KILLED: ("fewer --workers or smaller", ("batch_size", "layer_size")),
+    FailureKind.OUT_OF_MEMORY: ("smaller", ("batch_size", "layer_size", "channels")),
+    FailureKind.KILLED: ("fewer --workers or smaller", ("batch_size", "layer_size", "channels")),
     FailureKind.TIME_LIMIT: ("fewer", ("epochs",)),
 }
 

@@ -60,6 +60,7 @@ __all__ = [
     "own_value",
     "parameters_model",
     "size",
+    "title",
     "values",
     "why_outside",
 ]
@@ -137,6 +138,11 @@ Domain = Scalar | Range[Any, Any] | Choices[Any] | DefaultBy
 """A fixed value, a range, choices, or a default that depends on another parameter."""
 
 
+def title(model: Model) -> str:
+    """How the types of a model's search spaces begin."""
+    return model.capitalize() if isinstance(model, str) else "Own"
+
+
 @cache
 def parameters_model(model: Model) -> type[BaseModel]:
     """The pydantic type of the section `parameters` for a model."""
@@ -145,7 +151,7 @@ def parameters_model(model: Model) -> type[BaseModel]:
         for parameter in parameters_of(model).values()
     }
     return create_model(
-        "Parameters",
+        f"{title(model)}Parameters",
         __base__=StrictModel,
         __doc__="The hyperparameters; one that is not named has its default.",
         **fields,

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from sweep.definitions import FAMILIES
 from sweep.space.base import shorten
 from sweep.space.datasets import DATASET_FORMS
 from sweep.space.yaml_reader import Document, Path, Position
@@ -55,7 +56,9 @@ def translate(
     if kind == "extra_forbidden":
         key, allowed = str(path[-1]), _allowed_keys(model, location[:-1])
         where, path = document.position(path, of_key=True), path[:-1]
-        guess = did_you_mean(key, allowed)
+        guess = _owner(key, path) or did_you_mean(key, allowed)
+        if path == ("parameters",) and not guess:
+            guess = " (a network of your own is named with --model FILE.py)"
         message = f"unknown key {_show(key)}{guess}; allowed: {', '.join(allowed)}"
     elif kind == "missing":
         missing = dotted((*path, location[-1]))
@@ -63,6 +66,13 @@ def translate(
     else:
         where, message = document.position(path), _message(detail)
     return where, f"{dotted(path)}: {message}" if path else message
+
+
+def _owner(key: str, path: Path) -> str:
+    """Which other model families have a hyperparameter of this name, to follow a message."""
+    models = [name for name, family in FAMILIES.items() if key in family.parameters]
+    is_parameter = path == ("parameters",)
+    return f" (it belongs to model {' and '.join(models)})" if models and is_parameter else ""
 
 
 def dotted(path: Iterable[int | str]) -> str:

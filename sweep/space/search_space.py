@@ -34,6 +34,7 @@ from sweep.space.domains import (
     own_value,
     parameters_model,
     size,
+    title,
 )
 from sweep.space.grid import Configurations, GridOrder, count
 from sweep.space.sections import Budget, ObjectiveSpec
@@ -279,7 +280,7 @@ def space_type(model: Model) -> type[SearchSpace]:
         description="The hyperparameters; one that is not named has its default.",
     )
     return create_model(
-        "SearchSpace",
+        f"{title(model)}SearchSpace",
         __base__=SearchSpace,
         __doc__=SearchSpace.__doc__,
         parameters=(parameters, section),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sweep.definitions import definition_of
 from sweep.errors import InputError
 from sweep.records import DataSpec
 from sweep.space.domains import Choices
@@ -15,6 +16,9 @@ def require_suited(space: SearchSpace, spec: DataSpec) -> None:
     if spec.kind == "image":
         return
     where = f"data set {space.dataset.title} is a {spec.kind}"
+    definition = definition_of(space.model)
+    if definition.needs == "image":
+        raise InputError(f"model {definition.name} needs images; {where}: choose another model")
     for name in ("augmentation", "flip"):
         domain = space.domains[name]
         values = domain.choices if isinstance(domain, Choices) else [domain]

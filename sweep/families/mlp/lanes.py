@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from sweep.definitions import MlpParameters
+from sweep.families.activations import ACTIVATIONS
 from sweep.families.mlp.layout import Block, Run, plan_blocks
-from sweep.families.mlp.network import ACTIVATIONS
 from sweep.families.mlp.normalization import BatchNorm, LayerNorm, units_of
 from sweep.records import DataSpec
 

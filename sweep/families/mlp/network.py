@@ -13,20 +13,10 @@ import torch
 from torch import nn
 
 from sweep.definitions import MlpParameters
+from sweep.families.activations import ACTIVATIONS
 from sweep.records import DataSpec
 
-__all__ = ["ACTIVATIONS", "MLP", "activation_gain"]
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "elu": nn.ELU,
-    "mish": nn.Mish,
-}
+__all__ = ["MLP", "activation_gain"]
 
 _NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm1d,

@@ -10,8 +10,9 @@ from helpers import flat_spec, make_config
 from torch import nn
 
 from sweep.definitions import FAMILIES
+from sweep.families.activations import ACTIVATIONS
 from sweep.families.mlp import FAMILY, MLP
-from sweep.families.mlp.network import ACTIVATIONS, _Dropout, activation_gain
+from sweep.families.mlp.network import _Dropout, activation_gain
 
 SPEC = flat_spec(20, 3)
 

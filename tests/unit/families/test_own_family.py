@@ -44,7 +44,9 @@ def test_its_hyperparameters_are_its_own_and_the_recipes(monkeypatch: pytest.Mon
         load_space({**SPACE, "parameters": {"num_layers": 3}})
     with pytest.raises(sweep.SearchSpaceError, match=r"scale: must be at most 10\.0; found 11"):
         load_space({**SPACE, "parameters": {"scale": 11}})
-    with pytest.raises(sweep.SearchSpaceError, match=r"must be one of mlp, linear; found 'linar'"):
+    with pytest.raises(
+        sweep.SearchSpaceError, match=r"must be one of mlp, cnn, linear; found 'linar'"
+    ):
         load_space({**SPACE, "model": "linar"})
     assert "scale" in str(search_space_schema())
 
@@ -100,5 +102,5 @@ def test_a_study_of_a_family_that_is_not_there_is_refused(
         sweep.run(SPACE, **HERE, storage=sqlite_url(tmp_path))
     shown = run_cli("show", "own", "--storage", sqlite_url(tmp_path), cwd=tmp_path)
     assert shown.returncode == 2
-    assert "must be one of mlp; found 'linear'" in shown.stderr
+    assert "must be one of mlp, cnn; found 'linear'" in shown.stderr
     assert "Traceback" not in shown.stderr

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sweep.definitions import Recipe, view
+from sweep.families.activations import ACTIVATIONS
 from sweep.families.mlp import FAMILY, MLP, StackedMLP
-from sweep.families.mlp.network import ACTIVATIONS
 from sweep.records import DataSpec, TrialConfig
 from sweep.training.groups import drawing_from
 from sweep.training.optimizers import build_optimizer

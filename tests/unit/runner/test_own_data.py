@@ -307,3 +307,14 @@ def test_a_report_shows_them(storage, source, tmp_path):
     (reading,) = Store(storage, to_write=False).read_study("small").test_readings
     assert reading.num_images == source.spec.num_test
     assert Path(tmp_path / "report" / "trials.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_table_is_nothing_for_convolutions(main, people, tmp_path, command):
+    written = {**people, "model": "cnn", "parameters": {"epochs": 1}}
+    (tmp_path / "space.yaml").write_text(json.dumps(written))
+    _, errors = main(f"{command} space.yaml", code=2)
+    assert errors.strip().splitlines() == [
+        "sweep: model cnn needs images; data set people.csv is a table: choose another model"
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]

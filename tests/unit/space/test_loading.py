@@ -118,6 +118,7 @@ def test_a_bad_setting_is_shown_with_its_place(tmp_path, text, place, fragments)
     ("line", "column", "fragments"),
     [
         ("activaton: relu", 3, ["unknown key 'activaton'", "did you mean 'activation'?"]),
+        ("num_blocks: 2", 3, ["unknown key 'num_blocks' (it belongs to model cnn); allowed: num_"]),
         ("activation: rleu", 15, ["relu, leaky_relu, sigmoid, tanh, gelu, silu", "mean 'relu'?"]),
         ("activation: {choices: [relu, rleu]}", 32, ["found 'rleu'", "did you mean 'relu'?"]),
         ("activation: no", 15, ["must be one of", "found 'no'"]),

@@ -43,13 +43,23 @@ def test_editors_accept_the_search_spaces_that_come_with_the_project(path):
 
 
 def test_editors_accept_every_shorthand():
-    jsonschema.validate(GOOD, search_space_schema())
+    schema = search_space_schema()
+    jsonschema.validate(GOOD, schema)
+    jsonschema.validate({**GOOD, "model": "cnn", "parameters": {"num_blocks": 2}}, schema)
+
+
+def test_each_family_and_the_training_have_a_table():
+    titles = [line for line in parameters_table().splitlines() if line.startswith("#")]
+    assert titles == ["### Model `mlp`", "### Model `cnn`", "### Training, of any model"]
+    for name, number in (("num_blocks", 1), ("dropout", 2), ("epochs", 1)):
+        assert parameters_table().count(f"| `{name}` |") == number
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("parameters", {"num_blocks": 2}),
         ("sampelr", "random"),
         ("sampler", "oracle"),
         ("dataset", "imagenet"),

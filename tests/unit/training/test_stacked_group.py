@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sweep.definitions import STRENGTHS, MlpParameters, Recipe, view
-from sweep.families.mlp.network import ACTIVATIONS
+from sweep.families.activations import ACTIVATIONS
 from sweep.records import TrialConfig
 from sweep.training.groups import Group
 from sweep.training.lane import Measurement
