@@ -3,8 +3,9 @@
 `load_space` reads a search space, `check` describes its data and cost, `run` and `resume` search
 it, `load_study` reads a study, `report` writes the results, `reproduce` trains a trial again,
 `confirm` the best configurations on fresh seeds; `predict` uses the chosen network, and `export`
-writes it for use elsewhere. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared options; the option `on_event` is called with a
-`StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
+writes it for use elsewhere. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared
+options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`,
+`Paused`, `TrialOutcome` or `Notice`.
 
 Functions return values and print nothing, unless `progress=True` is given. Importing this package
 imports neither torch nor matplotlib: each function imports what it needs when it is called.

@@ -53,9 +53,9 @@ class Categories:
 class EncoderRules:
     """What an encoder has learnt, for use without scikit-learn.
 
-    Its outputs are the numbers, `(number - mean) / scale`, which are `median` where they are missing
-    and at most `farthest` in absolute value; then an input for each of the columns at `flagged`, 1
-    where its number is missing; then the inputs of each column of text.
+    A row becomes its numbers, `(number - mean) / scale`, with `median` for missing ones and at most
+    `farthest` in absolute value; then an input for each of the columns at `flagged`, 1 where its
+    number is missing; then the inputs of each column of text.
 
     Attributes:
         median: Like `mean` and `scale`, of each column of numbers, float64.

@@ -16,7 +16,15 @@ import pandas as pd
 from sweep.errors import DataError
 from sweep.words import counted
 
-__all__ = ["MISSING", "MISSING_NUMBERS", "convert_column", "has_decimal_commas", "is_text", "listed", "words_in"]
+__all__ = [
+    "MISSING",
+    "MISSING_NUMBERS",
+    "convert_column",
+    "has_decimal_commas",
+    "is_text",
+    "listed",
+    "words_in",
+]
 
 MISSING = ("", "?")
 MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "None", "none", "-")

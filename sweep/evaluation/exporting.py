@@ -6,6 +6,8 @@ import json
 import os
 import runpy
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,25 +102,20 @@ def export(
     trial = None if trial is None else read_argument("trial", trial)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     if file_format == "onnx" and not (find_spec("onnxscript") and find_spec("onnxruntime")):
-        raise InputError("the format onnx needs onnxscript and onnxruntime: pip install 'sweep[onnx]'")
+        raise InputError(
+            "the format onnx needs onnxscript and onnxruntime: pip install 'sweep[onnx]'"
+        )
     store = Store(url, to_write=False)
     record, number = chosen_network(store, store.read_study(study), trial)
     with whole_folder(str(out)) as new:
         (network,), data = load_networks(store, record, [number], data_dir)
         settings = data_settings(stored_space(record).dataset, data_dir, store.kept_data)
-        try:
-            with without_warnings():
-                _write_network(new, packaged(network, data), file_format, data)
-                _describe(new, file_format, record, number, data)
-                difference = _check(new, network, data, settings)
-        except (OSError, SweepError):
-            raise
-        except Exception as error:
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            raise SweepFailedError(
-                f"the network cannot be exported as {file_format}: {reason}; another --format may "
-                "take it"
-            ) from error
+        with _understood(file_format):
+            _write_network(new, packaged(network, data), file_format, data)
+        _describe(new, file_format, record, number, data)
+        with _understood(file_format):
+            found = _classify(new, data, settings)
+        difference = _compare(found, network, data)
         names = sorted(file.name for file in new.iterdir())
     folder = Path(out)
     files = tuple(folder / name for name in names)
@@ -144,6 +141,8 @@ def _write_network(
             program = torch.export.export(
                 package, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
             )
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # it names files of this machine
         if file_format == "pt2":
             torch.export.save(program, file)
         else:
@@ -174,7 +173,7 @@ def _describe(
         "params": trial.params,
         "study": record.name,
         "trial": number,
-        "validation_accuracy": best.validation_accuracy if best else None,
+        "validation_accuracy": best.values["validation_accuracy"] if best else None,
         "test_accuracy": reading.num_correct / reading.num_images if reading else None,
         "data_fingerprint": data.fingerprint,
         "versions": package_versions(),
@@ -209,14 +208,8 @@ def _input(record: StudyRecord, data: TrainingData) -> dict[str, Any]:
     }
 
 
-def _check(
-    folder: Path, network: nn.Module, data: TrainingData, settings: DataSettings
-) -> float:
-    """Classify the validation split with the written files: the largest difference found.
-
-    Raises:
-        SweepFailedError: it is too large, or a prediction differs that is no tie.
-    """
+def _classify(folder: Path, data: TrainingData, settings: DataSettings) -> NDArray[np.float32]:
+    """What the written files say of the validation split, shape (N, classes)."""
     use = runpy.run_path(str(folder / "use.py"))
     inputs = data.validation.inputs
     if data.encoder is not None:
@@ -226,17 +219,39 @@ def _check(
             read_validation(settings).inputs.to_csv(file, index=True)
             inputs = use["read"](file)
     batches = [inputs[first : first + _BATCH] for first in range(0, len(inputs), _BATCH)]
-    found = np.concatenate([use["classify"](batch) for batch in batches])
+    return np.concatenate([use["classify"](batch) for batch in batches])
+
+
+def _compare(found: NDArray[np.float32], network: nn.Module, data: TrainingData) -> float:
+    """The largest difference from the probabilities of the study's network.
+
+    Raises:
+        SweepFailedError: it is too large, or a prediction differs that is no tie.
+    """
     logits = compute_logits(network, data.validation.inputs, data)
     expected: NDArray[np.float64] = logits.to(torch.float64).softmax(1).numpy()
-    if found.shape != expected.shape:
-        raise SweepFailedError(f"it answers with shape {found.shape}, not {expected.shape}")
     difference = float(np.abs(found - expected).max())
-    rows, chosen = np.arange(len(found)), found.argmax(1)
-    is_worse = expected.max(1) - expected[rows, chosen] > _TOLERANCE
-    if not difference <= _TOLERANCE or is_worse.any():
+    chosen = expected[np.arange(len(found)), found.argmax(1)]
+    num_wrong = int((expected.max(1) - chosen > _TOLERANCE).sum())
+    if num_wrong or not difference <= _TOLERANCE:
         raise SweepFailedError(
-            f"the written files do not predict what the study's network does: probabilities differ "
-            f"by up to {difference:.1g}, and {int(is_worse.sum()):,} of {len(found):,} predictions"
+            "the written files do not predict what the study's network does: probabilities differ "
+            f"by up to {difference:.1g}, and {num_wrong:,} of {len(found):,} predictions"
         )
     return difference
+
+
+@contextmanager
+def _understood(file_format: str) -> Iterator[None]:
+    """Turn what PyTorch and the format's packages raise into one line, and keep warnings back."""
+    try:
+        with without_warnings():
+            yield
+    except (OSError, SweepError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise SweepFailedError(
+            f"the network cannot be exported as {file_format}: {reason}; another --format may "
+            "take it"
+        ) from error

@@ -25,8 +25,9 @@ class Standardize(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, *shape: int) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
+        self.shape = shape
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("std", torch.ones(shape))
 
@@ -103,10 +104,12 @@ def _preprocessing(data: TrainingData) -> nn.Module:
     if data.encoder is not None:
         return _encode_rows(data)
     shape = data.spec.input_shape
-    moments = [torch.tensor(each, dtype=torch.float32).view(shape) for each in (data.mean, data.std)]
+    moments = [
+        torch.tensor(each, dtype=torch.float32).view(shape) for each in (data.mean, data.std)
+    ]
     if data.spec.kind == "image":  # the pixels of a channel share them
         moments = [each[:, :1, :1] for each in moments]
-    module = Standardize(*moments[0].shape)
+    module = Standardize(tuple(moments[0].shape))
     module.load_state_dict(dict(zip(("mean", "std"), moments, strict=True)))
     return module
 
@@ -151,23 +154,25 @@ def network_code(package: nn.Sequential) -> tuple[str, str]:
 def _construction(layer: nn.Module) -> str:
     """The call that makes a layer like this one: `nn.Linear(784, 10)`."""
     kind = type(layer)
-    is_standard = getattr(nn, kind.__name__, None) is kind
+    parameters = [
+        parameter
+        for parameter in inspect.signature(kind).parameters.values()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        and parameter.name not in ("device", "dtype")
+    ]
+    is_known = kind in _OWN or getattr(nn, kind.__name__, None) is kind
+    if not is_known or not all(hasattr(layer, each.name) for each in parameters):
+        raise SweepFailedError(
+            f"a layer of the network, {kind.__name__}, cannot be written as plain code; the "
+            "formats pt2 and onnx need none"
+        )
     arguments = []
-    for parameter in inspect.signature(kind).parameters.values():
-        if parameter.name in ("device", "dtype"):
-            continue
-        if not (kind in _OWN or is_standard) or not hasattr(layer, parameter.name):
-            raise SweepFailedError(
-                f"a layer of the network, {kind.__name__}, cannot be written as plain code; the "
-                "formats pt2 and onnx need none"
-            )
-        value = getattr(layer, parameter.name)
-        if parameter.name == "bias":
+    for each in parameters:
+        value = getattr(layer, each.name)
+        if each.name == "bias":
             value = value is not None
-        if isinstance(value, tuple) and len(value) > 1 and len(set(value)) == 1:
-            value = value[0]  # of a square kernel, say
-        if parameter.default is parameter.empty:
+        if each.default is each.empty:
             arguments.append(repr(value))
-        elif value != parameter.default:
-            arguments.append(f"{parameter.name}={value!r}")
+        elif value not in (each.default, (each.default,) * 2):  # of both sides
+            arguments.append(f"{each.name}={value!r}")
     return f"{'' if kind in _OWN else 'nn.'}{kind.__name__}({', '.join(arguments)})"

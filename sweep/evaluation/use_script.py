@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from sweep.data import TrainingData
 
-__all__ = ["FILES", "FORMATS", "network_script", "use_script"]
+__all__ = ["FILES", "network_script", "use_script"]
 
 FILES = {"safetensors": "model.safetensors", "pt2": "model.pt2", "onnx": "model.onnx"}
 """Names of the file with the network, by format."""
 
-FORMATS = tuple(FILES)
-
-_NETWORK = '''"""The network with its preprocessing, as plain PyTorch: raw inputs → probabilities."""
+_NETWORK = '''"""The network and its preprocessing in plain PyTorch: raw inputs → probabilities."""
 
 from __future__ import annotations
 
@@ -78,7 +76,7 @@ _CLASSIFY = {
 }
 
 _PICTURE = '''def read(path):
-    """A picture as pixels, uint8 of shape (1, {channels}, {height}, {width}), upright and resized."""
+    """A picture, upright and resized: uint8, shape (1, {channels}, {height}, {width})."""
     picture = ImageOps.exif_transpose(Image.open(path)).convert("{mode}")
     picture = picture.resize(({width}, {height}), Image.Resampling.BOX)
     pixels = np.asarray(picture).reshape({height}, {width}, {channels}).transpose(2, 0, 1)
@@ -102,8 +100,8 @@ _TABLE = '''def read(path):
     header, *rows = (line for line in lines(separator) if len(line) > 1 or "".join(line).strip())
     places = {{name.strip(): place for place, name in enumerate(header)}}
     columns = [(places[column["name"].strip()], column) for column in ABOUT["input"]["columns"]]
-    encoded = [[encode(row[at].strip(), column, separator) for at, column in columns] for row in rows]
-    return np.array(encoded, np.float64).reshape(-1, len(columns))
+    cells = ([(row[place].strip(), column) for place, column in columns] for row in rows)
+    return np.array([[encode(*each, separator) for each in row] for row in cells], np.float64)
 
 
 def encode(cell, column, separator):
