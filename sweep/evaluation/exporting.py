@@ -202,6 +202,7 @@ def _input(record: StudyRecord, data: TrainingData) -> dict[str, Any]:
     return {
         "dtype": "float64",
         "shape": ["N", len(numbers) + len(texts)],
+        "meaning": "numbers, NaN where they are missing, then codes of categories; -1 is none",
         "missing": MISSING,
         "missing_numbers": MISSING_NUMBERS,
         "columns": [*numbers, *texts],

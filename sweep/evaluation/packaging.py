@@ -83,10 +83,11 @@ def packaged(network: nn.Module, data: TrainingData) -> nn.Sequential:
     """Raw inputs → probabilities, float32 of shape (N, classes), for use and not for training.
 
     Raw inputs are pixels, uint8 of shape (N, C, H, W); rows of arrays, float32 of shape (N, I); or
-    rows of a table as `EncodeRows` takes them. If the network's `layers` are an `nn.Sequential`,
-    they are taken one by one, without dropout.
+    rows of a table as `EncodeRows` takes them. The layers of this package's families are taken one
+    by one, without dropout; any other network is one layer.
     """
-    layers = list(_flat(getattr(network, "layers", network)))
+    is_family = type(network).__module__.startswith("sweep.")
+    layers = list(_flat(getattr(network, "layers", network))) if is_family else [network]
     if isinstance(layers[0], nn.Linear) and len(data.spec.input_shape) > 1:
         layers.insert(0, nn.Flatten())
     return nn.Sequential(_preprocessing(data), *layers, nn.Softmax(1)).eval()

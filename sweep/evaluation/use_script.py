@@ -42,6 +42,7 @@ HERE = Path(__file__).parent
 ABOUT = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 {load}
 
+
 {read}
 
 {classify}

@@ -51,6 +51,8 @@ def whole_folder(folder: str) -> Iterator[Path]:
             "make room or name another folder with --out"
         ) from None
     finally:
+        if old.exists() and not place.exists():
+            old.rename(place)
         for each in (new, old):
             shutil.rmtree(each, ignore_errors=True)
 
