@@ -107,7 +107,8 @@ def export(
         )
     store = Store(url, to_write=False)
     record, number = chosen_network(store, store.read_study(study), trial)
-    with whole_folder(str(out)) as new:
+    # A caller may have set another default device.
+    with whole_folder(str(out)) as new, torch.device("cpu"):
         (network,), data = load_networks(store, record, [number], data_dir)
         settings = data_settings(stored_space(record).dataset, data_dir, store.kept_data)
         with _understood(file_format):

@@ -111,7 +111,7 @@ def _preprocessing(data: TrainingData) -> nn.Module:
     if data.spec.kind == "image":  # the pixels of a channel share them
         moments = [each[:, :1, :1] for each in moments]
     module = Standardize(tuple(moments[0].shape))
-    module.load_state_dict(dict(zip(("mean", "std"), moments, strict=True)))
+    module.load_state_dict(dict(zip(("mean", "std"), moments, strict=True)), assign=True)
     return module
 
 

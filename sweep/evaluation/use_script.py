@@ -30,7 +30,8 @@ def build() -> nn.Sequential:
 def load() -> nn.Sequential:
     """The trained network, for use."""
     network = build()
-    network.load_state_dict(load_file(Path(__file__).with_name("model.safetensors")))
+    weights = load_file(Path(__file__).with_name("model.safetensors"))
+    network.load_state_dict(weights, assign=True)
     return network.eval()
 '''
 

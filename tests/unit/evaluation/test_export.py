@@ -195,6 +195,17 @@ def test_the_test_split_stays_sealed(finished, tmp_path, monkeypatch):
     assert Store(finished, to_write=False).read_study("small").test_readings == ()
 
 
+def test_defaults_of_the_caller_have_no_part(finished, tmp_path, exported):
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        found = sweep.export("small", storage=finished, out=tmp_path / "export")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert contents(found.folder).items() == contents(exported.folder).items()
+
+
 def test_what_predict_uses_is_exported(confirmed, tmp_path, picture):
     (prediction,) = sweep.predict("small", picture, storage=confirmed)
     found = sweep.export("small", storage=confirmed, out=tmp_path / "export")
@@ -205,7 +216,11 @@ def test_what_predict_uses_is_exported(confirmed, tmp_path, picture):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_only_an_unchanged_export_is_replaced(exported, finished, tmp_path):
@@ -223,7 +238,12 @@ def test_only_an_unchanged_export_is_replaced(exported, finished, tmp_path):
         sweep.export("small", storage=finished, out=out / "notes.txt")
     with pytest.raises(InputError, match=r"cannot be written to '.*notes.txt/x': File exists"):
         sweep.export("small", storage=finished, out=out / "notes.txt" / "x")
-    assert contents(tmp_path / "deep") == before
+    (out / "notes.txt").unlink()
+    (out / "use.py").write_text("print('mine')")
+    with pytest.raises(InputError, match="an earlier export, or one that was changed since"):
+        sweep.export("small", storage=finished, out=out)
+    assert (out / "use.py").read_text() == "print('mine')"
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_what_predicts_otherwise_is_not_left(exported, finished, tmp_path, monkeypatch):
