@@ -2,9 +2,10 @@
 
 `load_space` reads a search space, `check` describes its data and cost, `run` and `resume` search
 it, `load_study` reads a study, `report` writes the results, `reproduce` trains a trial again,
-`confirm` the best configurations on fresh seeds; `predict` uses the chosen network. `StudyOptions`,
-`WorkOptions` and `PlaceOptions` document shared options; the option `on_event` is called with a
-`StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
+`confirm` the best configurations on fresh seeds; `predict` uses the chosen network, and `export`
+writes it for use elsewhere. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared
+options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`,
+`Paused`, `TrialOutcome` or `Notice`.
 
 Functions return values and print nothing, unless `progress=True` is given. Importing this package
 imports neither torch nor matplotlib: each function imports what it needs when it is called.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         UnknownOptionError,
     )
     from sweep.estimate import Check, check
-    from sweep.evaluation import Prediction, predict
+    from sweep.evaluation import Export, Prediction, export, predict
     from sweep.provenance import __version__ as __version__
     from sweep.records import (
         Epoch,
@@ -57,6 +58,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "Epoch",
+    "Export",
     "InputError",
     "Interrupted",
     "Notice",
@@ -83,6 +85,7 @@ __all__ = [
     "check",
     "confirm",
     "delete",
+    "export",
     "load_space",
     "load_study",
     "predict",
@@ -95,7 +98,7 @@ __all__ = [
 _HOMES = {
     "sweep.display": ("confirm", "resume", "run"),
     "sweep.estimate": ("Check", "check"),
-    "sweep.evaluation": ("Prediction", "predict"),
+    "sweep.evaluation": ("Export", "Prediction", "export", "predict"),
     "sweep.provenance": ("__version__",),
     "sweep.records": (
         "Epoch",

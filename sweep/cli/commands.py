@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +29,15 @@ from sweep.cli.exits import (
     fail,
     handle_errors,
     interruptible,
+    output,
     print_result,
     require_output,
 )
+from sweep.cli.network_commands import export, predict
 from sweep.cli.streams import open_streams
 from sweep.errors import ForeignStudyError, InputError, StoreError
 from sweep.provenance import __version__
-from sweep.words import DEFAULT_STORAGE, columns, command_words, printable
+from sweep.words import DEFAULT_STORAGE, command_words, printable
 
 if TYPE_CHECKING:
     from sweep.cli.progress import Tally
@@ -69,13 +70,8 @@ def cli() -> None:
     """Hyperparameter sweeps for small networks: YAML in, honest report out."""
 
 
-def _output(as_json: bool, data: Callable[[], Any], text: Callable[[], str]) -> str:
-    """A result as JSON for programs, or as text for people."""
-    if not as_json:
-        return printable(text())
-    from sweep.cli.json_output import json_text
-
-    return json_text(data())
+cli.add_command(export)
+cli.add_command(predict)
 
 
 @cli.command()
@@ -163,7 +159,7 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
             found = fresh_seeds.confirm(
                 study, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
-    text = _output(
+    text = output(
         as_json,
         lambda: confirmation_json(study, found),
         lambda: f"{confirmation_text(study, found)}\nnext: sweep report {words}",
@@ -240,60 +236,9 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 
         found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
     print_result(
-        _output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found))
+        output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found))
     )
     return 0 if found.is_identical else FAILED
-
-
-@cli.command()
-@study_argument
-@click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
-@click.option("--trial", type=trial_number, help="Use the network of this trial.")
-@click.option(
-    "--invert/--no-invert",
-    default=None,
-    help="Exchange bright and dark; if unset, where a grey image's ground is not the data set's.",
-)
-@json_option
-@data_dir_option
-@model_option
-@storage_option
-def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Classify images, folders of them, tables or arrays with a study's chosen network.
-
-    That is the best trial's, or the best run's of the winner once the study is confirmed. The files
-    are of the kind that the study was made with. Images are resized to the data set's, made grey
-    where those are, and inverted if they are dark on bright and those are bright on dark. A table
-    (.csv, .parquet) needs the columns that the network uses, and not the target; arrays are .npy
-    files, or x in .npz files. Rows are counted from 0.
-    """
-    with handle_errors(), interruptible(lambda: "nothing was written"):
-        from sweep.data.telling import listening
-        from sweep.evaluation import predict as predict_inputs
-
-        notes: list[str] = []
-
-        def listen(text: str, passing: bool) -> None:
-            if not passing:
-                notes.append(text)
-
-        with listening(listen):
-            found = predict_inputs(study, inputs, **options)
-    for note in notes:
-        click.echo(printable(f"sweep: note: {note}"), err=True)
-    if not as_json:
-        note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
-        click.echo(printable(note), err=True)
-    rows = [
-        [
-            f"{each.file}" if each.row is None else f"{each.file} row {each.row}",
-            each.class_name,
-            f"{each.probability:.2%}",
-            "inverted" * each.inverted,
-        ]
-        for each in found
-    ]
-    print_result(_output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
 
 
 @cli.command(name="list")
@@ -318,7 +263,7 @@ def list_studies(as_json: bool, storage: str) -> int:
                 studies.append(store.read_study(name))
             except StoreError as error:
                 unread.append(error)
-    text = _output(
+    text = output(
         as_json,
         lambda: [study_json(study, with_trials=False) for study in studies],
         lambda: study_rows(studies),
@@ -351,7 +296,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
             found = record.trial(trial)
             is_recorded = store.trials(study).recorded_weights(trial) is not None
             kept = is_recorded and trial in record.with_weights
-            text = _output(
+            text = output(
                 as_json,
                 lambda: trial_json(record, found, in_full=True),
                 lambda: trial_text(record, found, has_weights=kept),
@@ -360,7 +305,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
             runs, unused = store.read_confirmation(record)
             with understood(study):
                 whole = reported(record, stored_space(record), runs)
-                text = _output(
+                text = output(
                     as_json,
                     lambda: study_json(record, with_trials=True) | answer_json(whole),
                     lambda: answer_text(whole, storage),
@@ -429,7 +374,7 @@ def doctor(store: str, as_json: bool) -> int:
         from sweep.store import examine
 
         found = examine(store if "://" in store else f"sqlite:///{store}")
-    print_result(_output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
+    print_result(output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
     return FAILED if found.is_damaged else 0
 
 

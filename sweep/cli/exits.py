@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -26,6 +26,7 @@ __all__ = [
     "fail",
     "handle_errors",
     "interruptible",
+    "output",
     "print_result",
     "require_output",
 ]
@@ -40,6 +41,15 @@ def fail(message: str, code: int) -> NoReturn:
     """Print an error and exit."""
     click.echo(printable(f"sweep: {message}"), err=True)
     sys.exit(code)
+
+
+def output(as_json: bool, data: Callable[[], Any], text: Callable[[], str]) -> str:
+    """A result as JSON for programs, or as text for people."""
+    if not as_json:
+        return printable(text())
+    from sweep.cli.json_output import json_text
+
+    return json_text(data())
 
 
 def print_result(text: str, *, kept: str = "") -> None:

@@ -6,7 +6,13 @@ Imports no torch, because the driver imports this.
 from sweep.data.overview import DataOverview, MissingValues, data_overview
 from sweep.data.parts import Part, Pool
 from sweep.data.settings import data_settings, default_data_dir
-from sweep.data.splits import TrainingData, fingerprint, load_training_data, read_pool
+from sweep.data.splits import (
+    TrainingData,
+    fingerprint,
+    load_training_data,
+    read_pool,
+    read_validation,
+)
 
 __all__ = [
     "DataOverview",
@@ -20,4 +26,5 @@ __all__ = [
     "fingerprint",
     "load_training_data",
     "read_pool",
+    "read_validation",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,13 +19,57 @@ from sweep.data.table_columns import is_text, listed, words_in
 from sweep.errors import DataError
 from sweep.words import counted, did_you_mean
 
-__all__ = ["TableEncoder"]
+__all__ = ["Categories", "EncoderRules", "TableEncoder"]
 
 _RARE = 10  # rows of the training split; categories with fewer share one input
 _MOST_CATEGORIES = 100  # inputs of one column
 _FAR = 1e4  # standard deviations; what is farther from the mean counts as this far
 _ROWS_AT_ONCE = 2**15  # scikit-learn computes in float64 and copies
 _SHARE_OF_MEMORY = 0.5
+_MISSING = None  # among categories
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """The inputs of a column of text, numbered from 0; -1 stands for none of them.
+
+    Attributes:
+        codes: Of the categories that have an input of their own.
+        missing: Code of a missing value.
+        other: Code of all other values.
+    """
+
+    codes: dict[str, int]
+    missing: int
+    other: int
+
+    @property
+    def num_inputs(self) -> int:
+        """How many inputs the column has."""
+        return 1 + max(*self.codes.values(), self.missing, self.other)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRules:
+    """What an encoder has learnt, for use without scikit-learn.
+
+    A row becomes its numbers, `(number - mean) / scale`, with `median` for missing ones and at most
+    `farthest` in absolute value; then an input for each of the columns at `flagged`, 1 where its
+    number is missing; then the inputs of each column of text.
+
+    Attributes:
+        median: Like `mean` and `scale`, of each column of numbers, float64.
+        flagged: Positions of columns of numbers.
+        farthest: In standard deviations.
+        categories: Of each column of text.
+    """
+
+    median: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    flagged: NDArray[np.int64]
+    farthest: float
+    categories: tuple[Categories, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +148,22 @@ class TableEncoder:
             encoded[first : first + len(part)] = np.clip(values, -_FAR, _FAR)
         return encoded
 
+    @property
+    def rules(self) -> EncoderRules:
+        """What was learnt."""
+        parts = self._transformer.named_transformers_
+        median = mean = scale = np.empty(0)
+        flagged = np.empty(0, np.int64)
+        if self.numbers:
+            imputer, scaler = parts["numbers"]
+            median, mean, scale = imputer.statistics_, scaler.mean_, scaler.scale_
+            flagged = parts["missing"].features_.astype(np.int64)
+        known: list[Categories] = []
+        if self.texts:
+            encoder = parts["categories"]
+            known = list(map(_codes, encoder.categories_, encoder.infrequent_categories_))
+        return EncoderRules(median, mean, scale, flagged, _FAR, tuple(known))
+
     def unseen(self, rows: pd.DataFrame) -> list[str]:
         """A sentence on each column of text with values that the training split does not have."""
         notes = []
@@ -147,6 +208,17 @@ def _selected(rows: pd.DataFrame, numbers: Sequence[str], texts: Sequence[str]) 
         known = rows[name].notna()
         columns[name] = rows[name].astype(str).astype(object).where(known, np.nan)
     return pd.DataFrame(columns, index=rows.index)
+
+
+def _codes(categories: NDArray[Any], rare: NDArray[Any] | None) -> Categories:
+    """Numbers of scikit-learn's outputs: one for each category, then one for all that are rare."""
+    shared = [] if rare is None else [_MISSING if pd.isna(value) else value for value in rare]
+    all_of_them = [_MISSING if pd.isna(value) else value for value in categories]
+    own = [value for value in all_of_them if value not in shared]
+    other = len(own) if shared else -1
+    codes = {value: code for code, value in enumerate(own)}
+    missing = codes.pop(_MISSING, other)
+    return Categories({str(value): code for value, code in codes.items()}, missing, other)
 
 
 def _useful_columns(rows: pd.DataFrame) -> tuple[list[str], list[str]]:

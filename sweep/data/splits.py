@@ -30,6 +30,7 @@ __all__ = [
     "load_training_data",
     "num_validation",
     "read_pool",
+    "read_validation",
     "split_pool",
 ]
 
@@ -87,6 +88,11 @@ def load_training_data(settings: DataSettings, given: GivenArrays | None = None)
     damaged, or if a split is left without examples.
     """
     return split_pool(settings, open_source(settings, given).pool())
+
+
+def read_validation(settings: DataSettings) -> Part:
+    """The validation examples alone, the rows of a table as they stand in its file."""
+    return _split(settings, read_pool(settings))[1]
 
 
 def split_pool(settings: DataSettings, pool: Pool) -> TrainingData:

@@ -16,10 +16,18 @@ import pandas as pd
 from sweep.errors import DataError
 from sweep.words import counted
 
-__all__ = ["MISSING", "convert_column", "has_decimal_commas", "is_text", "listed", "words_in"]
+__all__ = [
+    "MISSING",
+    "MISSING_NUMBERS",
+    "convert_column",
+    "has_decimal_commas",
+    "is_text",
+    "listed",
+    "words_in",
+]
 
 MISSING = ("", "?")
-_MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "None", "none", "-")
+MISSING_NUMBERS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "Null", "null", "None", "none", "-")
 _FEW = 0.1  # share of rows
 _SHOWN = 8  # names in a message
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)*(?:[eE][+-]?\d+)?")
@@ -73,7 +81,7 @@ def has_decimal_commas(rows: pd.DataFrame) -> bool:
 def _settles(column: pd.Series) -> bool:
     found = False
     for value in map(str.strip, map(str, column.dropna())):
-        if value in MISSING or value in _MISSING_NUMBERS:
+        if value in MISSING or value in MISSING_NUMBERS:
             continue
         if not _NUMBER_WITH_COMMA.fullmatch(value):
             return False  # in most columns of text, the first value
@@ -87,8 +95,8 @@ def _numbers_in(
     """A column of text as numbers, if all of it are, or those that are not missing."""
     name = column.name
     values = column.dropna().unique()
-    missing = [value for value in values if value in _MISSING_NUMBERS]
-    rest = [value for value in values if value not in _MISSING_NUMBERS]
+    missing = [value for value in values if value in MISSING_NUMBERS]
+    rest = [value for value in values if value not in MISSING_NUMBERS]
     if not rest and not (as_numbers and missing):
         return column, []
     notes = []
@@ -116,7 +124,7 @@ def _numbers_in(
 
 def words_in(column: pd.Series) -> list[str]:
     """The values of a column of text that are neither numbers nor missing, each once."""
-    return _words([value for value in column.dropna().unique() if value not in _MISSING_NUMBERS])
+    return _words([value for value in column.dropna().unique() if value not in MISSING_NUMBERS])
 
 
 def _words(values: Sequence[str]) -> list[str]:

@@ -7,7 +7,15 @@ from sweep.training import load_torch
 
 load_torch()
 
+from sweep.evaluation.exporting import Export, export  # noqa: E402
 from sweep.evaluation.openings import read_test_split, read_test_split_of_winner  # noqa: E402
 from sweep.evaluation.prediction import Prediction, predict  # noqa: E402
 
-__all__ = ["Prediction", "predict", "read_test_split", "read_test_split_of_winner"]
+__all__ = [
+    "Export",
+    "Prediction",
+    "export",
+    "predict",
+    "read_test_split",
+    "read_test_split_of_winner",
+]

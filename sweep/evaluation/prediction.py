@@ -24,7 +24,7 @@ from sweep.space import ImageFolder, stored_space
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, command_words
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "chosen_network", "predict", "white_of"]
 
 _DARK = 1 / 3  # of white
 _COMMON = 0.95  # share of the training images
@@ -104,7 +104,7 @@ def predict(
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     sources = () if model is None else read_argument("model", model)
     store = Store(url, to_write=False)
-    record, number = _chosen(store, store.read_study(study), trial)
+    record, number = chosen_network(store, store.read_study(study), trial)
     (network,), data = load_networks(store, record, [number], data_dir, sources)
     if isinstance(given, list):
         is_folder = isinstance(stored_space(record).dataset, ImageFolder)
@@ -182,8 +182,13 @@ def _read(
             yield _Batch.of_rows(rows, file)
 
 
-def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[StudyRecord, int]:
-    """The study and the trial whose network is used."""
+def chosen_network(store: Store, record: StudyRecord, trial: int | None) -> tuple[StudyRecord, int]:
+    """The study and the trial whose network is used: the best one's, unless `trial` names another.
+
+    Raises:
+        InputError: there is no such trial.
+        StoreError: none has been chosen.
+    """
     if trial is not None:
         return record, record.trial(trial).number
     runs = store.read_confirmation(record)[0] if record.confirms is None else record
@@ -198,12 +203,20 @@ def _chosen(store: Store, record: StudyRecord, trial: int | None) -> tuple[Study
     return record, record.best.number
 
 
+def white_of(trained: NDArray[np.uint8], *, is_folder: bool) -> int:
+    """The value of white in the training images.
+
+    That is 255 in image files, however dark they are, and the highest value elsewhere: 16 in
+    digits.
+    """
+    return 255 if is_folder else int(trained.max())
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """The value of white in the training images, and their grounds.
 
-    White is 255 in image files, however dark they are, and the highest value elsewhere: 16 in
-    digits. Grounds are brightnesses from 0 to 1, shape (N,); None for images in colour, which have
+    Grounds are brightnesses from 0 to 1, shape (N,); None for images in colour, which have
     no strokes that could be dark or bright.
     """
 
@@ -213,7 +226,7 @@ class _Look:
     @classmethod
     def of(cls, trained: NDArray[np.uint8], *, is_folder: bool) -> _Look:
         """That of images of shape (N, C, H, W)."""
-        white = 255 if is_folder else int(trained.max())
+        white = white_of(trained, is_folder=is_folder)
         return cls(white, _grounds(trained) / white if trained.shape[1] == 1 else None)
 
 

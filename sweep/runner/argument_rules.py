@@ -14,7 +14,7 @@ from typing import Any
 
 from sweep.errors import InputError
 from sweep.training import ENGINE_NAMES, PRECISION_NAMES
-from sweep.words import parse_duration
+from sweep.words import did_you_mean, parse_duration
 
 __all__ = ["read_argument"]
 
@@ -36,14 +36,15 @@ def read_argument(name: str, value: Any) -> Any:
         raise InputError(f"{name} {error}") from None
 
 
-def _wrong(rule: str, value: Any) -> ValueError:
+def _wrong(rule: str, value: Any, known: Iterable[str] = ()) -> ValueError:
     try:
         found = " ".join(repr(value).split())
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         found = f"a {type(value).__name__} that is too long to show"
     if len(found) > _MAX_SHOWN:
         found = found[: _MAX_SHOWN - 3] + "..."
-    return ValueError(f"must be {rule}; found {found}")
+    near = did_you_mean(value, known) if isinstance(value, str) else ""
+    return ValueError(f"must be {rule}; found {found}{near}")
 
 
 def _is_number(value: Any, kind: type) -> bool:
@@ -101,7 +102,7 @@ def _list_of(
 def _one_of(*names: str) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
-            raise _wrong(f"one of {', '.join(names)}", value)
+            raise _wrong(f"one of {', '.join(names)}", value, names)
         return value
 
     return read
@@ -173,6 +174,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "device": _text,
     "engine": _one_of("auto", *ENGINE_NAMES),
     "executor": _executor,
+    "format": _one_of("safetensors", "pt2", "onnx"),
     "inputs": _inputs,
     "invert": _flag,
     "keep_weights": _count(1, _MOST),

@@ -34,7 +34,7 @@ def complete(main, monkeypatch):
 
 def test_studies_are_completed(complete, finished, tmp_path):
     shutil.copy(tmp_path / "studies.db", tmp_path / "other.db")
-    for command in ("show", "resume", "confirm", "reproduce", "predict", "report"):
+    for command in ("show", "resume", "confirm", "reproduce", "predict", "export", "report"):
         assert complete(f"sweep {command} s") == ["small"], command
     assert complete("sweep show x") == []
     assert complete("sweep report small s") == ["small"]

@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"study": "small", "inputs": "x.png"},
         ["storage", "trial", "invert", "data_dir", "model"],
     ),
+    "export": ({"study": "small"}, ["trial", "format", "out", "storage", "data_dir", "model"]),
     "delete": ({"study": "small"}, ["storage"]),
 }
 MAY_BE_NONE = {
@@ -47,7 +48,11 @@ MAY_BE_NONE = {
     *("max_failures", "keep_weights", "trial_time_limit"),
     *("workers", "threads", "lanes", "engine", "precision"),
 }
-NEEDED = {("reproduce", "trial"), *((name, "study") for name in FUNCTIONS if name != "run")}
+NEEDED = {
+    ("reproduce", "trial"),
+    ("export", "out"),
+    *((name, "study") for name in FUNCTIONS if name != "run"),
+}
 
 NO_COUNT = [True, 2.0, math.nan, "two", np.True_, np.float64(2), 10**5000, -(10**30)]
 NO_DURATION = [True, math.nan, math.inf, 0, -1, 10**5000, "soon", "", timedelta(0), timedelta(367)]
@@ -65,7 +70,7 @@ WRONG: dict[str, list[Any]] = {
     "max_failures": [*NO_COUNT, -1],
     **dict.fromkeys(["device", "study"], NO_TEXT),
     "studies": [*NO_TEXT, ["small", 3], [b"small"]],
-    **{key: [*NO_TEXT, "warp"] for key in ["engine", "precision"]},
+    **{key: [*NO_TEXT, "warp"] for key in ["engine", "format", "precision"]},
     **dict.fromkeys(["on_event", "stop"], NO_FUNCTION),
     "data": NO_DATA,
     "model": [True, 3, math.nan, [3]],
