@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sweep.codec import from_plain
 from sweep.definitions.parameters import (
     CategoricalParameter,
     Cost,
@@ -52,4 +51,8 @@ def read_model(plain: str | Mapping[str, Any]) -> Model:
     Raises:
         ValueError: it is not a model.
     """
-    return plain if isinstance(plain, str) else from_plain(OwnNetwork, plain)
+    if isinstance(plain, str):
+        return plain
+    from sweep.codec import from_plain  # pydantic, which `sweep --help` does without
+
+    return from_plain(OwnNetwork, plain)
