@@ -63,9 +63,14 @@ def test_the_work_of_an_image_by_hand():
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 5])
-@pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS)
-def test_the_parameters_of_a_network_are_counted_as_they_are(spec, num_layers):
-    params = make_config(num_layers=num_layers, layer_size=9).params
+@pytest.mark.parametrize(("shape", "normalization"), [("constant", "none"), ("pyramid", "layer")])
+@pytest.mark.parametrize("spec", [DIGITS, DATASETS["emnist-balanced"]], ids=["digits", "letters"])
+def test_the_parameters_of_a_network_are_counted_as_they_are(
+    spec, shape, normalization, num_layers
+):
+    params = make_config(
+        num_layers=num_layers, layer_size=99, width_shape=shape, normalization=normalization
+    ).params
     network = FAMILY.build(params, spec)
     count = sum(p.numel() for p in network.parameters())
     cost = FAMILIES["mlp"].cost(params, spec)
@@ -177,6 +182,9 @@ NETWORKS = {
     "wide": {"num_layers": 2, "layer_size": 1000},
     "deep": {"num_layers": 12, "layer_size": 33},
     "dropout": {"num_layers": 4, "layer_size": 128, "dropout": 0.5},
+    "batch norm": {"num_layers": 4, "layer_size": 129, "normalization": "batch"},
+    "layer norm": {"num_layers": 4, "layer_size": 129, "normalization": "layer", "dropout": 0.5},
+    "pyramid": {"num_layers": 6, "layer_size": 300, "width_shape": "pyramid"},
     "large batches": {"num_layers": 3, "layer_size": 64, "batch_size": 800},
     "muon": {"num_layers": 4, "layer_size": 256, "optimizer": "muon", "gradient_clip": 1.0},
     "averages": {
@@ -189,6 +197,9 @@ NETWORKS = {
     },
     "large batches, dropout": {
         "num_layers": 3, "layer_size": 64, "batch_size": 800, "dropout": 0.5,
+    },
+    "large batches, layer norm": {
+        "num_layers": 3, "layer_size": 64, "batch_size": 800, "normalization": "layer",
     },
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from helpers import make_config
+from helpers import changed, make_config
 
 from sweep.definitions import MlpParameters, view
 from sweep.families.mlp.layout import Block, Run, plan_blocks, stack_key, stacked_width
@@ -90,23 +90,15 @@ def test_lanes_are_sorted_by_width_then_deepest_first_then_activation_then_numbe
 def test_one_lane_is_one_block():
     numbers, blocks = planned(lane(4, 3, 33, "tanh"))
     assert numbers == [4]
-    assert blocks == [Block(0, 36, (MlpParameters(3, 33, "tanh", 0.0),))]
+    assert blocks == [Block(0, 36, (view(MlpParameters, lane(4, 3, 33, "tanh").params),), 10)]
 
 
 def test_lanes_of_nearly_one_width_share_a_block():
-    numbers, blocks = planned(lane(0, 2, 33), lane(1, 4, 36, "tanh"), lane(2, 2, 34, "leaky_relu"))
+    numbers, (block,) = planned(lane(0, 2, 33), lane(1, 4, 36, "tanh"), lane(2, 2, 34, "elu"))
     assert numbers == [1, 2, 0]
-    assert blocks == [
-        Block(
-            0,
-            36,
-            (
-                MlpParameters(4, 36, "tanh", 0.0),
-                MlpParameters(2, 34, "leaky_relu", 0.0),
-                MlpParameters(2, 33, "relu", 0.0),
-            ),
-        ),
-    ]
+    assert block.width == 36
+    assert [network.layer_size for network in block.lanes] == [36, 34, 33]
+    assert (block.sizes(0), block.sizes(1)) == ([36, 34, 33], [36])
 
 
 def test_every_width_has_its_block_and_its_rows():
@@ -127,9 +119,64 @@ def test_softmax_regression_is_a_block_of_its_own_though_the_widths_agree():
     assert [(b.width, num_hidden(b)) for b in blocks] == [(10, [0]), (10, [1])]
 
 
+def test_every_shape_and_normalization_has_its_block():
+    kinds = itertools.product(("constant", "pyramid"), ("none", "layer", "batch"))
+    configs = [
+        changed(lane(n, 3, 16), width_shape=shape, normalization=normalization)
+        for n, (shape, normalization) in enumerate(kinds)
+    ]
+    numbers, blocks = planned(*configs)
+    assert numbers == [2, 1, 0, 5, 4, 3]
+    assert [len(block.lanes) for block in blocks] == [1] * 6
+
+
+def test_shape_and_normalization_make_no_blocks_where_they_have_no_effect():
+    configs = [
+        changed(lane(n, layers, 16), width_shape=shape, normalization=normalization)
+        for n, (layers, shape, normalization) in enumerate(
+            [(1, "pyramid", "batch"), (1, "constant", "none"), (2, "pyramid", "batch"),
+             (2, "constant", "batch")]
+        )
+    ]  # fmt: skip
+    numbers, blocks = planned(*configs)
+    assert numbers == [0, 1, 2, 3]
+    assert [len(block.lanes) for block in blocks] == [2, 2]
+
+
+# ---------------------------------------------------------------- pyramids
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "layer_size", "sizes"),
+    [(5, 100, [100, 50, 25, 12]), (6, 64, [64, 32, 16, 10, 10]), (4, 7, [7, 7, 7]), (1, 99, [])],
+)
+def test_a_pyramid_halves_down_to_the_number_of_classes(num_layers, layer_size, sizes):
+    network = MlpParameters(num_layers, layer_size, "relu", 0.0, "pyramid", "none", "default")
+    assert network.hidden_sizes(NUM_CLASSES) == sizes
+
+
+def test_no_pyramid_is_wider_than_the_widths_of_its_block():
+    for layer_size, num_classes in itertools.product(range(1, 400), (2, 10, 47)):
+        network = MlpParameters(8, layer_size, "relu", 0.0, "pyramid", "none", "default")
+        (block,) = plan_blocks([network], num_classes)
+        for layer, width in enumerate(block.widths):
+            (size,) = block.sizes(layer)
+            assert size <= width <= size * 9 / 8 + 1
+
+
+def test_outputs_are_joint_where_last_hidden_layers_are_equally_wide():
+    depths = (7, 6, 5, 4, 4, 3, 2)
+    _, (*_, constant) = planned(*(lane(n, depth, 64) for n, depth in enumerate(depths)))
+    assert constant.outputs() == [(64, 7)]
+    configs = [changed(lane(n, depth, 65), width_shape="pyramid") for n, depth in enumerate(depths)]
+    _, (_, pyramid) = planned(*configs)
+    assert pyramid.widths == [72, 36, 18, 10, 10, 10]
+    assert pyramid.outputs() == [(10, 3), (18, 2), (36, 1)]
+
+
 def test_lanes_without_a_hidden_layer_end_nowhere():
     _, (block,) = planned(lane(0, 1, 8), lane(1, 1, 16))
-    assert (block.depth, block.having(0), block.runs(0)) == (0, 0, [])
+    assert (block.widths, block.having(0), block.runs(0)) == ([], 0, [])
 
 
 def test_ragged_depths_and_activations():
@@ -138,7 +185,7 @@ def test_ragged_depths_and_activations():
         lane(3, 4, 16, "relu"), lane(4, 2, 16, "relu"), lane(5, 2, 16, "tanh"),
     )  # fmt: skip
     assert numbers == [0, 2, 3, 1, 4, 5]
-    assert (block.depth, num_hidden(block)) == (5, [5, 3, 3, 3, 1, 1])
+    assert (block.widths, num_hidden(block)) == ([16] * 5, [5, 3, 3, 3, 1, 1])
     assert [block.having(layer) for layer in range(6)] == [6, 4, 4, 1, 1, 0]
     first = [
         Run("tanh", slice(0, 1)), Run("relu", slice(1, 3)), Run("sigmoid", slice(3, 4)),
@@ -179,10 +226,10 @@ def test_every_lane_has_one_place_and_in_each_layer_its_own_activation(seed):
     for block in blocks:
         members = configs[block.first : block.first + len(block.lanes)]
         assert block.num_rows == len(members) * block.width
-        assert {c.params["num_layers"] > 1 for c in members} == {block.depth > 0}
+        assert {c.params["num_layers"] > 1 for c in members} == {bool(block.widths)}
         for position, config in enumerate(members):
             hidden = config.params["num_layers"] - 1
-            for layer in range(block.depth):
+            for layer in range(len(block.widths)):
                 runs = [r for r in block.runs(layer) if r.lanes.start <= position < r.lanes.stop]
                 assert [r.activation for r in runs] == [config.params["activation"]] * (
                     layer < hidden

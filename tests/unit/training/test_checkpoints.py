@@ -85,10 +85,14 @@ def test_lanes_go_on_together(small: TrainingData, patience):
     assert any(len(epoch) == 5 for epoch in later.epochs), "they were stacked again"
 
 
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
 @pytest.mark.parametrize("first", ENGINES)
-def test_either_engine_goes_on_from_the_other(small: TrainingData, first):
+def test_either_engine_goes_on_from_the_other(small: TrainingData, first, normalization):
     second = next(name for name in ENGINES if name != first)
-    config = make_config(layer_size=17, num_layers=3, dropout=0.2, activation="sigmoid")
+    config = make_config(
+        layer_size=17, num_layers=4, dropout=0.2, activation="sigmoid", width_shape="pyramid",
+        normalization=normalization,
+    )  # fmt: skip
     (undisturbed,) = train(small, config, name="sequential", precision="float64")
     states = interrupted(make_engine(small, first, precision="float64"), 6, config)
     driver = go_on(make_engine(small, second, precision="float64"), states, config)

@@ -28,6 +28,10 @@ from sweep.training.lane import Measurement
 from sweep.training.learning_rates import SCHEDULES
 
 TOLERANCES = {"float64": 1e-12, "float32": 5e-5}
+# Before batch normalisation the gradients of biases, and of the weights of pixels that never
+# change, are nothing but rounding, of which Adam makes steps; they leave the training loss alone.
+# With layer normalisation, too, weights are only compared in float64: it magnifies rounding.
+WITH_BATCH_NORM = {"float64": 1e-9, "float32": 0.05}
 OPTIMIZERS = {
     "adamw": 2e-3, "adam": 2e-3, "sgd": 2e-2, "rmsprop": 1e-3, "nadam": 2e-3, "muon": 2e-3,
 }  # fmt: skip
@@ -51,13 +55,15 @@ BATCH_SIZE = 16  # 120 images: seven full batches an epoch and one of half the s
 def mixture() -> list[TrialConfig]:
     """Every activation with every depth; the rest in turn, so that all of it meets."""
     sizes = itertools.cycle((16, 33, 8, 19, 36))
-    optimizers = itertools.cycle((*OPTIMIZERS, "muon"))
+    optimizers = itertools.cycle((*OPTIMIZERS, "adamw", "nadam", "muon"))
     schedules = itertools.cycle((*SCHEDULES, "cosine"))
     dropout = itertools.cycle((0.0, 0.3, 0.0, 0.1, 0.6))
     decay, momentum = itertools.cycle((0.0, 1e-4, 0.05)), itertools.cycle((0.9, 0.0))
     parts = itertools.cycle(PARTS)
+    shapes = itertools.cycle(("constant", "pyramid"))
+    normalization = itertools.cycle(("none", "batch", "layer", "none", "batch", "layer", "batch"))
     configs = []
-    for number, (activation, depth) in enumerate(itertools.product(ACTIVATIONS, range(1, 7))):
+    for number, (activation, depth) in enumerate(itertools.product(ACTIVATIONS, (1, 2, 3, 4, 6))):
         optimizer = next(optimizers)
         config = make_config(
             number=number,
@@ -71,6 +77,8 @@ def mixture() -> list[TrialConfig]:
             dropout=next(dropout),
             weight_decay=next(decay),
             momentum=next(momentum),
+            width_shape=next(shapes),
+            normalization=next(normalization),
             epochs=27,
             **next(parts),
             batch_size=BATCH_SIZE,
@@ -133,12 +141,14 @@ def assert_as_alone(small, alone):
     labels = torch.tensor(small.validation.labels)
 
     def check(course: Course, precision: str) -> None:
-        tolerance = TOLERANCES[precision]
         for number, (ours, weights) in course.result().items():
+            tolerance = TOLERANCES[precision]
             config = next(config for config in MIXTURE if config.number == number)
             theirs, expected = alone(number, course.steps, precision)
             assert ours.learning_rate == pytest.approx(theirs.learning_rate, rel=tolerance), config
             for name in ("train_loss", "validation_loss"):
+                if name == "validation_loss" and config.params["normalization"] == "batch":
+                    tolerance = WITH_BATCH_NORM[precision]
                 value = pytest.approx(theirs.values[name], rel=tolerance, abs=tolerance)
                 assert ours.values[name] == value, f"{name} of {config}"
             right = (ours.predictions == labels).double().mean().item()
@@ -151,6 +161,8 @@ def assert_as_alone(small, alone):
                 theirs.values["train_accuracy"], abs=1.5 / 120
             )
             assert weights.keys() == expected.keys()
+            if precision == "float32" and config.params["normalization"] != "none":
+                continue
             for name in expected:
                 torch.testing.assert_close(
                     weights[name], expected[name], rtol=tolerance, atol=tolerance,
@@ -175,6 +187,8 @@ def test_the_mixture_mixes():
         ]
         assert {n.dropout > 0 for n in mine if n.num_layers > 1} == {False, True}
         assert {n.layer_size for n in mine} >= {33, 16}
+        assert {n.normalization for n in mine if n.num_layers > 1} == {"none", "batch", "layer"}
+        assert {n.width_shape for n in mine if n.num_layers > 2} == {"constant", "pyramid"}
 
 
 # ---------------------------------------------------------------- steps
@@ -208,11 +222,15 @@ def test_bfloat16_is_the_autocast_of_the_reference(small, alone):
         assert ours.values["train_accuracy"] == pytest.approx(
             theirs.values["train_accuracy"], abs=3.5 / 120
         )
+        # Of batch normalisation see WITH_BATCH_NORM; one lane of six layers
+        # with layer normalisation comes to 1.5 %.
+        limit = {"none": 0.01, "layer": 0.02, "batch": 0.05}[str(config.params["normalization"])]
         assert ours.values["validation_loss"] == pytest.approx(
-            theirs.values["validation_loss"], rel=0.01
+            theirs.values["validation_loss"], rel=limit
         )
-        assert {w.dtype for w in our_weights.values()} == {torch.float32}
-        assert {w.dtype for w in weights.values()} == {torch.float32}
+        for each in (our_weights, weights):
+            dtypes = {w.dtype for w in each.values() if w.is_floating_point()}
+            assert dtypes == {torch.float32}
 
 
 def test_bfloat16_is_not_float32(small):
@@ -287,8 +305,11 @@ def test_a_lane_may_leave_before_the_first_epoch(small, assert_as_alone):
 def test_lanes_know_their_number_of_parameters(small):
     group = make_group("stacked", MIXTURE, small)
     for lane in group.lanes:
-        sizes = view(MlpParameters, lane.config.params).layer_sizes(small.spec)
+        network = view(MlpParameters, lane.config.params)
+        sizes = network.layer_sizes(small.spec)
         expected = sum(a * b + b for a, b in itertools.pairwise(sizes))
+        if network.normalization != "none":
+            expected += 2 * sum(sizes[1:-1])
         assert lane.num_parameters == expected
 
 
@@ -395,24 +416,27 @@ class Calls(TorchDispatchMode):
         self.waits: list[str] = []
         self.given: list[int] = []
         self._made: list[torch.Tensor] = []  # kept, so that no address is used twice
+        self._addresses: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        made = {tensor.untyped_storage().data_ptr() for tensor in self._made}
         given = [a for a in tree_leaves((args, kwargs)) if isinstance(a, torch.Tensor)]
-        self.given += [a for t in given if (a := t.untyped_storage().data_ptr()) not in made]
+        mine = {tensor.untyped_storage().data_ptr() for tensor in given}
+        self.given += [
+            a for t in given if (a := t.untyped_storage().data_ptr()) not in self._addresses
+        ]
         self.names.append(str(func))
         if any(str(func).startswith(f"aten.{kind}.") for kind in WAITING):
             self.waits.append(str(func))
         if any(kwargs.get("device", tensor.device) != tensor.device for tensor in given):
             self.waits.append(str(func))
         result = func(*args, **kwargs)
-        mine = {tensor.untyped_storage().data_ptr() for tensor in given}
-        self._made += [
-            tensor
-            for tensor in tree_leaves(result)
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in mine
-        ]
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                address = tensor.untyped_storage().data_ptr()
+                if address not in mine:
+                    self._made.append(tensor)
+                    self._addresses.add(address)
         return result
 
 
@@ -442,7 +466,8 @@ def test_what_a_step_finds_and_leaves_never_moves(small, precision):
 def test_the_check_for_moving_finds_it(small):
     course = stacked(SOME, small).go(1)
     before = step_calls(course).given
-    memory = course.group._seats[3].update.optimizer.moments["mean"]
+    moments = [seat.update.optimizer.moments for seat in course.group._seats]
+    memory = next(each["mean"] for each in moments if "mean" in each)
     kept = memory[:]
     memory[0] = memory[0].clone()
     assert step_calls(course).given != before
