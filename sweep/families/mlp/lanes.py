@@ -56,7 +56,7 @@ class StackedMLP:
         self.buffers = [lane for block in self._blocks for lane in block.buffers]
 
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        """Each lane's contiguous views, padding included: weight and bias of layer after layer."""
+        """Each lane's contiguous views, padding included, in the order of `MLP.parameters()`."""
         lanes: list[list[Tensor]] = [[] for _ in self._shapes]
         for start, piece in zip(self._positions, self._pieces(tensors), strict=True):
             for position, view in enumerate(piece.unbind(), start):

@@ -230,7 +230,7 @@ def test_the_engines_agree_in_bfloat16(small):
             for loss in ("train_loss", "validation_loss"):
                 assert mine.values[loss] == pytest.approx(yours.values[loss], rel=0.02)
         weights = safetensors.torch.load(one.weights)
-        assert {w.dtype for w in weights.values()} == {torch.float32}
+        assert {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float32}
 
 
 @both

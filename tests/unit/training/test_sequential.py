@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sweep.definitions import Recipe, parameters_of, view
 from sweep.records import FailureKind, TrialState
-from sweep.training.groups import dropout_generator
+from sweep.training.groups import drawing_from, dropout_generator
 from sweep.training.learning_rates import SCHEDULES
 
 PARAMETERS = parameters_of("mlp")
@@ -57,8 +57,8 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
     group = make_group("sequential", [config], small)
     batches = make_batches(small)
     torch.manual_seed(config.seed)
+    model = MLP.build(config.params, small.spec)
     masks = dropout_generator(config.seed, batches.device)
-    model = MLP.build(config.params, small.spec, masks)
     momentum = {"momentum": recipe.momentum} if optimizer == "sgd" else {}
     known = OPTIMIZERS[optimizer](model.parameters(), weight_decay=0.01, **momentum)
     mean, std = torch.tensor(small.mean).float(), torch.tensor(small.std).float()
@@ -70,7 +70,8 @@ def test_it_is_the_usual_loop(small, optimizer, schedule, dropout):
         losses, num_correct = [], 0
         for rows in batches.order(config.order, epoch).split(recipe.batch_size):
             known.param_groups[0]["lr"] = recipe.learning_rate * SCHEDULES[schedule](step, 8)
-            logits = model(pixels[rows])
+            with drawing_from(masks):
+                logits = model(pixels[rows])
             loss = functional.cross_entropy(logits, batches.train.labels[rows])
             num_correct += int((logits.argmax(1) == batches.train.labels[rows]).sum())
             known.zero_grad()
