@@ -39,7 +39,8 @@ class StackedNetwork(Protocol):
     def lanes(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """Each lane's views of tensors shaped like `parameters`, padding included.
 
-        They are in the order of the single network's parameters.
+        They are in the order of the single network's parameters, and have their dimensions with
+        padding at the ends; that of a vector may have further dimensions of 1.
         """
         ...
 

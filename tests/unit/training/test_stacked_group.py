@@ -419,24 +419,27 @@ class Calls(TorchDispatchMode):
         self.waits: list[str] = []
         self.given: list[int] = []
         self._made: list[torch.Tensor] = []  # kept, so that no address is used twice
+        self._addresses: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        made = {tensor.untyped_storage().data_ptr() for tensor in self._made}
         given = [a for a in tree_leaves((args, kwargs)) if isinstance(a, torch.Tensor)]
-        self.given += [a for t in given if (a := t.untyped_storage().data_ptr()) not in made]
+        mine = {tensor.untyped_storage().data_ptr() for tensor in given}
+        self.given += [
+            a for t in given if (a := t.untyped_storage().data_ptr()) not in self._addresses
+        ]
         self.names.append(str(func))
         if any(str(func).startswith(f"aten.{kind}.") for kind in WAITING):
             self.waits.append(str(func))
         if any(kwargs.get("device", tensor.device) != tensor.device for tensor in given):
             self.waits.append(str(func))
         result = func(*args, **kwargs)
-        mine = {tensor.untyped_storage().data_ptr() for tensor in given}
-        self._made += [
-            tensor
-            for tensor in tree_leaves(result)
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in mine
-        ]
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                address = tensor.untyped_storage().data_ptr()
+                if address not in mine:
+                    self._made.append(tensor)
+                    self._addresses.add(address)
         return result
 
 
