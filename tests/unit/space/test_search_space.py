@@ -271,7 +271,7 @@ def test_a_space_survives_the_way_through_json():
 
 
 def test_the_schema_describes_every_parameter():
-    definition = search_space_schema()["$defs"]["Parameters"]["properties"]
+    definition = search_space_schema()["$defs"]["MlpParameters"]["properties"]
     described = {name: parameter.meaning for name, parameter in PARAMETERS.items()}
     depends = {n: p.default for n, p in PARAMETERS.items() if isinstance(p.default, DefaultBy)}
     described |= {
