@@ -65,7 +65,7 @@ class CnnParameters:
     )
     pooling: str = choice(
         "How images are halved: the maximum or average of 2 by 2 pixels, or a convolution of "
-        "stride 2 (Springenberg et al. 2015), which takes a third of the time.",
+        "stride 2 (Springenberg et al. 2015), which takes less than half the time.",
         "max",
         ("max", "average", "stride"),
     )

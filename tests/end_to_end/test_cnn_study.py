@@ -24,6 +24,7 @@ space = {
         "pooling": {"choices": ["max", "stride"]},
         "channels": 8,
         "dropout": 0.2,
+        "learning_rate": 0.005,
         "head_size": 16,
         "batch_size": 32,
         "epochs": 4,
