@@ -1,8 +1,7 @@
 """Write every trial to MLflow: a run each, with parameters, metrics of every epoch and its end.
 
-pip install mlflow
-python mlflow_logging.py logs
-mlflow ui --backend-store-uri sqlite:///logs/mlflow.db
+After `pip install mlflow` and `python mlflow_logging.py logs`, the command
+`mlflow ui --backend-store-uri sqlite:///logs/mlflow.db` shows them.
 """
 
 import argparse

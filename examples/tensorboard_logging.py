@@ -1,8 +1,7 @@
 """Write every epoch of every trial to TensorBoard, with a page that compares hyperparameters.
 
-pip install tensorboard
-python tensorboard_logging.py logs
-tensorboard --logdir logs
+After `pip install tensorboard` and `python tensorboard_logging.py logs`, the command
+`tensorboard --logdir logs` shows it.
 """
 
 import argparse
