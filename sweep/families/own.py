@@ -61,14 +61,21 @@ def load_function(source: NetworkSource) -> Callable[..., Any]:
     sys.modules[name] = module
     token = loading_network.set(True)
     try:
-        exec(compile(source.code, source.file, "exec"), module.__dict__)  # noqa: S102 - the user's
+        # From bytes, so that Python heeds a byte-order mark and the file's own encoding line.
+        code = compile(source.code.encode(), source.file, "exec")
+        exec(code, module.__dict__)  # noqa: S102 - the user's
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{source.file} cannot be loaded: {told(error, source.file)}") from error
     finally:
         loading_network.reset(token)
     function = getattr(module, source.function, None)
-    if not inspect.isfunction(function):
+    if function is not None and not inspect.isfunction(function):
+        kind = "class" if inspect.isclass(function) else type(function).__name__
+        raise InputError(
+            f"{source.words} is no function, but a {kind}: write a function that calls it"
+        )
+    if function is None:
         found = [n for n, each in vars(module).items() if _is_own_function(each, name)]
         has = f"its functions are {', '.join(found)}" if found else "it defines none"
         raise InputError(
