@@ -50,9 +50,7 @@ class TensorBoard:
                 self._write(history)
             case sweep.TrialOutcome(trial, state) if trial in self._writers:
                 self._write(event.history)
-                best = {}
-                if event.best_epoch is not None:
-                    best["best/" + METRIC] = event.history[event.best_epoch - 1].values[METRIC]
+                best = {f"best/{METRIC}": event.best.values[METRIC]} if event.best else {}
                 params = self._params[trial] | {"state": str(state)}
                 self._writers[trial].add_hparams(params, best, run_name=".")
                 self._writers[trial].close()
