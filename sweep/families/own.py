@@ -13,7 +13,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sweep.definitions import Params, Recipe, Scalar, declared
 from sweep.errors import InputError
@@ -42,32 +44,28 @@ class OwnFamily:
             raise TypeError(
                 f"{self._words} must return a torch.nn.Module; found {type(network).__name__}"
             )
+        if any(map(is_lazy, network.parameters())):
+            with torch.no_grad():
+                network.eval()(torch.zeros(1, *spec.input_shape))
+            network.train()
         return network
 
 
 def load_function(source: NetworkSource) -> Callable[..., Any]:
-    """Run a user's file and return the function that builds the network.
+    """The function that builds the network; a process runs the user's file once.
 
     Raises:
         InputError: the file cannot be run, or has no such function.
     """
     name = f"sweep_own_network_{source.sha256}"
-    module = ModuleType(name)
-    module.__file__ = source.file
-    # Tracebacks show the user's lines, and classes of the file know their module.
-    lines = source.code.splitlines(keepends=True)
-    linecache.cache[source.file] = (len(source.code), None, lines, source.file)
-    sys.modules[name] = module
-    token = loading_network.set(True)
-    try:
-        exec(compile(source.code, source.file, "exec"), module.__dict__)  # noqa: S102 - the user's
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise InputError(f"{source.file} cannot be loaded: {told(error, source.file)}") from error
-    finally:
-        loading_network.reset(token)
+    module = sys.modules.get(name) or _run_file(source, name)
     function = getattr(module, source.function, None)
-    if not inspect.isfunction(function):
+    if function is not None and not inspect.isfunction(function):
+        kind = "class" if inspect.isclass(function) else type(function).__name__
+        raise InputError(
+            f"{source.words} is no function, but a {kind}: write a function that calls it"
+        )
+    if function is None:
         found = [n for n, each in vars(module).items() if _is_own_function(each, name)]
         has = f"its functions are {', '.join(found)}" if found else "it defines none"
         raise InputError(
@@ -75,6 +73,28 @@ def load_function(source: NetworkSource) -> Callable[..., Any]:
             f"--model {source.file}:NAME"
         )
     return function
+
+
+def _run_file(source: NetworkSource, name: str) -> ModuleType:
+    module = ModuleType(name)
+    module.__file__ = source.file
+    # Tracebacks show the user's lines, and classes of the file know their module.
+    lines = source.code.splitlines(keepends=True)
+    linecache.cache[source.file] = (len(source.code), None, lines, source.file)
+    sys.modules[name] = module
+    num_threads = torch.get_num_threads()  # the study's
+    token = loading_network.set(True)
+    try:
+        # From bytes, so that Python heeds a byte-order mark and the file's own encoding line.
+        code = compile(source.code.encode(), source.file, "exec")
+        exec(code, module.__dict__)  # noqa: S102 - the user's
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise InputError(f"{source.file} cannot be loaded: {told(error, source.file)}") from error
+    finally:
+        loading_network.reset(token)
+        torch.set_num_threads(num_threads)
+    return module
 
 
 def network_arguments(

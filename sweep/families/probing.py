@@ -38,7 +38,8 @@ def probe(family: OwnFamily, params: Params, spec: DataSpec) -> Probed:
 
     torch.manual_seed(0)
     network = family.build(params, spec)
-    examples = torch.randn(3, *spec.input_shape)
+    # As training's are, whatever the file made the default.
+    examples = torch.randn(3, *spec.input_shape, dtype=torch.float32, device="cpu")
     network.eval()
     with torch.no_grad():
         require_logits(network(examples), 3, spec.num_classes)

@@ -21,6 +21,7 @@ from sweep.space import SearchSpace, random_configurations
 __all__ = ["network_inspector", "read_networks", "require_working", "with_source"]
 
 _DEFAULT_FUNCTION = "build"
+_NOTEBOOK = "notebook"  # in place of the file of a cell's function
 _MAX_BYTES = 1024 * 1024
 _NUM_TRIED = 5
 
@@ -63,10 +64,10 @@ def with_source(model: Model, sources: Sequence[NetworkSource], study: str) -> M
         if (source.function, source.code) == (recorded.function, recorded.code):
             return OwnNetwork(source, model.arguments)
     if not sources:
-        raise InputError(
-            f"study {study!r} trains a network of its own, {recorded.words}: name its file with "
-            f"--model {recorded.words}"
-        )
+        give = f"name its file with --model {recorded.words}"
+        if recorded.file == _NOTEBOOK:
+            give = f"pass its function, model={recorded.function}, in Python"
+        raise InputError(f"study {study!r} trains a network of its own, {recorded.words}: {give}")
     named = [source for source in sources if source.function == recorded.function]
     raise StoreError(
         f"study {study!r} was made with another network: {_difference(recorded, named, sources)}; "
@@ -163,7 +164,7 @@ def _read_function(function: FunctionType) -> NetworkSource:
         raise ValueError(
             f"the source of {name} cannot be found: write it into a file, and name that"
         ) from None
-    return NetworkSource("notebook", name, _imports(function, code) + code)
+    return NetworkSource(_NOTEBOOK, name, _imports(function, code) + code)
 
 
 def _is_cell(file: str) -> bool:

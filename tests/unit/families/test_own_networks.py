@@ -120,12 +120,18 @@ def test_shape_and_classes_come_first(given: str) -> None:
         ("raise SystemExit\n", r"line 1: SystemExit"),
         ("def other(): ...\n", r"no function 'build': its functions are other; name one with"),
         ("from os.path import join\n", r"no function 'build': it defines none"),
-        ("build = 3\n", r"no function 'build'"),
+        ("class build: ...\n", r"^net\.py:build is no function, but a class: write a function"),
+        ("import functools\nbuild = functools.partial(int)\n", r"no function, but a partial"),
     ],
 )
 def test_a_file_that_cannot_be_used(code: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         load_function(source(code))
+
+
+@pytest.mark.parametrize("first", ["\ufeff", "# coding: latin-1\n# \xe9\n"])
+def test_a_file_is_read_as_python_reads_it(first: str) -> None:
+    assert network(first + GOOD).arguments == ARGUMENTS
 
 
 def test_a_file_that_starts_a_sweep_is_told_to_guard_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import re
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,10 @@ def test_examples_run(document, tmp_path, monkeypatch, capfd, words_only):
     space = space_mapping(name=path.stem, sampler="tpe", budget={"trials": 5})
     path.write_text(json.dumps(space))
     names: dict[str, Any] = {}
-    for example in examples(document):
-        exec(example, names)  # noqa: S102
+    for number, example in enumerate(examples(document)):  # as cells of a notebook
+        cell = str(tmp_path / f"ipykernel_1/{number}.py")
+        linecache.cache[cell] = (len(example), None, example.splitlines(keepends=True), cell)
+        exec(compile(example, cell, "exec"), names)  # noqa: S102
     output, _ = capfd.readouterr()
     assert names["report"].html.exists()
     if document == "docs/guide.md":

@@ -114,6 +114,12 @@ def test_files_that_are_no_python(tmp_path: Path) -> None:
         read_networks(tmp_path / "large.py")
 
 
+def test_a_notebooks_function_has_no_file_to_name() -> None:
+    made = OwnNetwork(NetworkSource("notebook", "build", CODE), ())
+    with pytest.raises(InputError, match=r"notebook:build: pass its function, model=build, in"):
+        with_source(made, [], "s")
+
+
 MADE = OwnNetwork(NetworkSource("net.py", "build", CODE), ())
 
 
