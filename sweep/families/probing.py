@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sweep.definitions import Params
@@ -38,7 +39,9 @@ def probe(family: OwnFamily, params: Params, spec: DataSpec) -> Probed:
 
     torch.manual_seed(0)
     network = family.build(params, spec)
-    # As training's are, whatever the file made the default.
+    require_real(network)
+    # Formats as in training, whatever the file made the default.
+    network = network.to("cpu", torch.float32)
     examples = torch.randn(3, *spec.input_shape, dtype=torch.float32, device="cpu")
     network.eval()
     with torch.no_grad():
@@ -72,6 +75,17 @@ def require_logits(logits: object, num_examples: int, num_classes: int) -> Tenso
             f"{tuple(logits.shape)}"
         )
     return logits
+
+
+def require_real(network: nn.Module) -> None:
+    """Refuse complex parameters and buffers: a change of precision drops their imaginary part.
+
+    Raises:
+        ValueError: one is complex.
+    """
+    for name, tensor in chain(network.named_parameters(), network.named_buffers()):
+        if tensor.is_complex():
+            raise ValueError(f"{name} is complex: keep its real form, as torch.view_as_real has it")
 
 
 def require_gradient(name: str, parameter: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from sweep.families.own import OwnFamily, load_function, network_arguments, told
 from sweep.families.probing import probe
 from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork
 
+ROOT = Path(__file__).parents[3]
 SPEC = DataSpec("image", (1, 4, 4), ("a", "b", "c"), 20, 5)
 GOOD = """
 from typing import Literal
@@ -187,9 +190,55 @@ def test_what_a_network_costs() -> None:
     assert found.example_flops == 4 * 16 * 8 + 6 * 8 * 3
 
 
+LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(16, num_classes))"
+
+
+def test_formats_are_those_of_training() -> None:
+    family = OwnFamily(network(returning(LINEAR + ".half()")))
+    assert probe(family, {}, SPEC).num_parameters == 16 * 3 + 3
+
+
+@pytest.mark.parametrize("kind", ["register_buffer", "register_parameter"])
+def test_complex_numbers_are_refused(kind: str) -> None:
+    code = f"""
+    import torch
+    from torch import nn
+    def build(input_shape, num_classes):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(16, num_classes))
+        network.{kind}("phase", nn.Parameter(torch.ones(2, dtype=torch.complex64)))
+        return network
+    """
+    with pytest.raises(ValueError, match="phase is complex"):
+        probe(OwnFamily(network(code)), {}, SPEC)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_lazy_layers_are_built_whole() -> None:
+    code = returning("nn.Sequential(nn.Flatten(), nn.LazyLinear(5), nn.LazyLinear(num_classes))")
+    built = OwnFamily(network(code)).build({}, SPEC)
+    assert built.training
+    assert [tuple(p.shape) for p in built.parameters()] == [(5, 16), (5,), (3, 5), (3,)]
+
+
+def test_a_file_is_run_once_and_threads_stay() -> None:
+    threads = torch.get_num_threads()
+    code = f"import torch\ntorch.set_num_threads({threads + 1})\nruns = []\n" + returning("runs")
+    assert load_function(source(code)) is load_function(source(code))
+    assert torch.get_num_threads() == threads
+
+
 def test_an_error_names_the_line_of_the_users_file() -> None:
     code = returning("nn.Linear(width, 'x')", ", *, width: int = 3")
     family: Any = OwnFamily(network(code))
     with pytest.raises(TypeError) as caught:
         family.build({"width": 3}, SPEC)
     assert told(caught.value, "net.py").startswith("line 3: TypeError: ")
+
+
+def test_the_networks_of_the_documentation_work() -> None:
+    for page in ("README.md", "docs/guide.md"):
+        text = (ROOT / page).read_text()
+        blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        (code,) = [block for block in blocks if "def build" in block]
+        start = code.split("own = sweep.run")[0]
+        assert probe(OwnFamily(network(start)), {"width": 8, "dropout": 0.1}, SPEC).num_parameters
