@@ -50,7 +50,7 @@ Watch = Callable[..., None]
 """Receives the method, the trial numbers of the lanes, and the arguments; may raise."""
 
 
-def always(_: EpochMetrics) -> Decision:
+def go_on(_: EpochMetrics) -> Decision:
     return Decision.CONTINUE
 
 
@@ -112,7 +112,7 @@ class Driver:
         patience: Steps before an epoch is answered, unless the engine is idle without the answer.
     """
 
-    def __init__(self, engine: Engine, answer: Answer = always, patience: int = 0) -> None:
+    def __init__(self, engine: Engine, answer: Answer = go_on, patience: int = 0) -> None:
         self.engine = engine
         self.epochs: list[tuple[EpochMetrics, ...]] = []
         self.outcomes: dict[int, TrialOutcome] = {}
@@ -195,7 +195,7 @@ def train(
     data: TrainingData,
     *configs: TrialConfig,
     name: str = "stacked",
-    answer: Answer = always,
+    answer: Answer = go_on,
     patience: int = 0,
     **changes: Any,
 ) -> list[TrialOutcome]:
@@ -214,7 +214,7 @@ def interrupted(engine: Engine, steps: int, *configs: TrialConfig) -> dict[int, 
     return {trial: saved[-1] for trial, saved in driver.checkpoints.items()}
 
 
-def go_on(engine: Engine, states: Mapping[int, Checkpoint], *configs: TrialConfig) -> Driver:
+def continued(engine: Engine, states: Mapping[int, Checkpoint], *configs: TrialConfig) -> Driver:
     """Train these from their checkpoints to the end."""
     driver = Driver(engine)
     driver.add(*configs, checkpoints=states)

@@ -16,7 +16,7 @@ import torch
 from driving import (
     Driver,
     assert_same,
-    go_on,
+    continued,
     interrupted,
     make_engine,
     prune_at,
@@ -42,7 +42,7 @@ def test_a_trial_goes_on_to_the_last_bit(small: TrainingData, name, optimizer, s
     (undisturbed,) = train(small, config, name=name)
 
     states = interrupted(make_engine(small, name), steps, config)
-    driver = go_on(make_engine(small, name), states, config)
+    driver = continued(make_engine(small, name), states, config)
 
     assert driver.refused == {}
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
@@ -77,7 +77,7 @@ def test_lanes_go_on_together(small: TrainingData, patience):
     states = {trial: saved[-1] for trial, saved in driver.checkpoints.items()}
     assert len(states) == len(configs)
 
-    later = go_on(make_engine(small, precision="float64"), states, *configs)
+    later = continued(make_engine(small, precision="float64"), states, *configs)
     for outcome in undisturbed:
         ours = later.outcomes[outcome.trial]
         assert_same(ours, replace(outcome, num_lanes=ours.num_lanes))
@@ -95,7 +95,7 @@ def test_either_engine_goes_on_from_the_other(small: TrainingData, first, normal
     )  # fmt: skip
     (undisturbed,) = train(small, config, name="sequential", precision="float64")
     states = interrupted(make_engine(small, first, precision="float64"), 6, config)
-    driver = go_on(make_engine(small, second, precision="float64"), states, config)
+    driver = continued(make_engine(small, second, precision="float64"), states, config)
     assert driver.refused == {}
     assert_same(driver.outcomes[0], undisturbed)
 
@@ -106,7 +106,7 @@ def test_lanes_of_different_epochs_go_on_each_at_its_own(small: TrainingData):
     states = {}
     for steps, config in zip((3, 7), configs, strict=True):
         states |= interrupted(make_engine(small, precision="float64"), steps, config)
-    driver = go_on(make_engine(small, precision="float64"), states, *configs)
+    driver = continued(make_engine(small, precision="float64"), states, *configs)
     for outcome in undisturbed:
         ours = driver.outcomes[outcome.trial]
         assert_same(ours, replace(outcome, num_lanes=ours.num_lanes))
@@ -127,7 +127,7 @@ def test_a_trial_that_waits_for_its_last_decision_is_saved(small: TrainingData, 
     assert isinstance(saved, Checkpoint)
     assert saved.epoch == 2
 
-    driver = go_on(make_engine(small, name), {0: saved}, config)
+    driver = continued(make_engine(small, name), {0: saved}, config)
     assert driver.epochs == []
     (undisturbed,) = train(small, config, name=name)
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)
@@ -175,7 +175,7 @@ def test_what_is_no_checkpoint_of_the_trial_is_said_and_passed_over(
     config = make_config()
     (undisturbed,) = train(small, config, name=name)
     states = interrupted(make_engine(small, name), 6, config)
-    driver = go_on(
+    driver = continued(
         make_engine(small, name), {0: replace(states[0], state=spoil(states[0].state))}, config
     )
     assert re.search(words, driver.refused[0])
@@ -194,7 +194,7 @@ def test_hits_before_and_after_an_interruption_are_counted_together(small: Train
     progress, tensors = unpack(states[0].state)
     assert progress.step == 2
     assert tensors["group.train_correct"] > 0
-    driver = go_on(make_engine(small, name), states, config)
+    driver = continued(make_engine(small, name), states, config)
     assert driver.outcomes[0].history[0].values == epoch.values
 
 
@@ -212,7 +212,7 @@ def test_a_checkpoint_from_before_hits_were_counted_is_passed_over(small: Traini
     config = make_config()
     (undisturbed,) = train(small, config, name=name)
     states = interrupted(make_engine(small, name), 6, config)
-    driver = go_on(
+    driver = continued(
         make_engine(small, name),
         {0: replace(states[0], state=without_hits(states[0].state))},
         config,
@@ -223,9 +223,9 @@ def test_a_checkpoint_from_before_hits_were_counted_is_passed_over(small: Traini
 
 def test_a_checkpoint_of_another_configuration_or_precision_is_passed_over(small: TrainingData):
     states = interrupted(make_engine(small), 6, make_config())
-    driver = go_on(make_engine(small), states, make_config(layer_size=16))
+    driver = continued(make_engine(small), states, make_config(layer_size=16))
     assert "another configuration" in driver.refused[0]
-    driver = go_on(make_engine(small, precision="float64"), states, make_config())
+    driver = continued(make_engine(small, precision="float64"), states, make_config())
     assert "another precision: float32 instead of float64" in driver.refused[0]
 
 
@@ -268,17 +268,17 @@ def test_a_parameter_that_is_newer_than_the_checkpoint_had_its_default(
     for name in ("dropout", "learning_rate"):
         state = with_parameters(states[0].state, lambda params, name=name: params.pop(name))
         older = {0: replace(states[0], state=state)}
-        driver = go_on(make_engine(small), older, config)
+        driver = continued(make_engine(small), older, config)
         assert driver.refused == {}
         assert timeless(driver.outcomes[0]) == timeless(undisturbed)
-        driver = go_on(make_engine(small), older, changed(config, **{name: 0.5}))
+        driver = continued(make_engine(small), older, changed(config, **{name: 0.5}))
         assert "another configuration" in driver.refused[0]
 
 
 def test_a_checkpoint_with_a_parameter_that_is_not_known_is_passed_over(small: TrainingData):
     states = interrupted(make_engine(small), 6, make_config())
     state = with_parameters(states[0].state, lambda params: params.update(num_heads=4))
-    driver = go_on(make_engine(small), {0: replace(states[0], state=state)}, make_config())
+    driver = continued(make_engine(small), {0: replace(states[0], state=state)}, make_config())
     assert "another configuration" in driver.refused[0]
     assert "num_heads" in driver.refused[0]
 
@@ -291,6 +291,6 @@ def test_a_checkpoint_holds_what_the_best_epoch_is_told_of(small: TrainingData, 
     (undisturbed,) = train(small, config, name=name, objective=objective)
     assert len(undisturbed.validation_losses) == 4 * len(small.validation)
     states = interrupted(make_engine(small, name, objective=objective), 10, config)
-    driver = go_on(make_engine(small, name, objective=objective), states, config)
+    driver = continued(make_engine(small, name, objective=objective), states, config)
     assert driver.refused == {}
     assert timeless(driver.outcomes[0]) == timeless(undisturbed)

@@ -32,7 +32,7 @@ class PoisonedGroup:
         for position, lane in enumerate(self._group.lanes):
             if (lane.config.number, lane.epoch + 1, index) == self._when:
                 for key, tensor in self._group.tensors(position).items():
-                    if key.startswith("network."):
+                    if key.startswith("network.") and tensor.is_floating_point():
                         tensor.fill_(math.nan)
         self._group.step(index)
 

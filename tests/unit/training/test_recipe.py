@@ -10,7 +10,7 @@ import torch
 from driving import (
     MLP,
     assert_same,
-    go_on,
+    continued,
     interrupted,
     make_batches,
     make_engine,
@@ -170,7 +170,7 @@ def test_every_part_goes_on_to_the_last_bit(tiny, name):
     for config in (*CONFIGS[:3], CONFIGS[-1]):
         (undisturbed,) = train(tiny, config, name=name)
         states = interrupted(make_engine(tiny, name), 5, config)
-        driver = go_on(make_engine(tiny, name), states, config)
+        driver = continued(make_engine(tiny, name), states, config)
         assert driver.refused == {}
         assert timeless(driver.outcomes[config.number]) == timeless(undisturbed), config
 
@@ -181,7 +181,7 @@ def test_either_engine_goes_on_from_the_others_averages(tiny, first):
     for config in (CONFIGS[0], CONFIGS[2]):
         (undisturbed,) = train(tiny, config, name="sequential", precision="float64")
         states = interrupted(make_engine(tiny, first, precision="float64"), 5, config)
-        driver = go_on(make_engine(tiny, second, precision="float64"), states, config)
+        driver = continued(make_engine(tiny, second, precision="float64"), states, config)
         assert driver.refused == {}
         assert_same(driver.outcomes[config.number], undisturbed)
 
