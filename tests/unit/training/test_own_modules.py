@@ -85,7 +85,7 @@ def test_averages_of_running_means_are_measured(small):
 def test_a_parameter_that_is_not_used_is_named(small):
     unused = group(small, Unused)
     unused.begin_epoch()
-    message = r"parameter spare.weight took no part in the loss: use it in forward, or set its"
+    message = r"parameter spare.weight took no part in the loss: use it in forward, or freeze it"
     with pytest.raises(ValueError, match=message):
         unused.step(0)
 
