@@ -39,7 +39,7 @@ OPTIONS = ("--workers", 1, "--device", "cpu")
 
 
 @pytest.mark.slow
-def test_a_killed_study_is_resumed_confirmed_reported_and_predicts(tmp_path):
+def test_a_killed_study_is_resumed_confirmed_reported_and_exported(tmp_path):
     script = tmp_path / "go.py"
     script.write_text(SCRIPT)
     with start_interpreter(cwd=tmp_path, program=[sys.executable, str(script)]) as process:
@@ -52,6 +52,8 @@ def test_a_killed_study_is_resumed_confirmed_reported_and_predicts(tmp_path):
         ("confirm", "small", "--top", 1, "--seeds", 2, *OPTIONS),
         ("report", "small", "--out", "report"),
         ("predict", "small", "images.npy"),
+        ("export", "small", "--out", "plain"),
+        ("export", "small", "--out", "program", "--format", "pt2"),
     ):
         done = run_cli(*line, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

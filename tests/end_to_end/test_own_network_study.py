@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -39,6 +40,14 @@ def build(input_shape, num_classes, *, width: int = 32, depth: int = 1,
         layers += [nn.Linear(size, width), norms, nn.ReLU(), nn.Dropout(drop)]
         size = width
     return nn.Sequential(*layers, nn.Linear(size, num_classes))
+"""
+
+USE = """
+import runpy, sys
+import numpy as np
+sys.modules["sweep"] = None
+use = runpy.run_path(sys.argv[1])
+print(use["classify"](np.zeros((2, 1, 8, 8), np.uint8)).shape)
 """
 
 SCRIPT = (
@@ -119,6 +128,8 @@ def test_it_goes_through_the_commands(tmp_path):
         ("confirm", "own", "--top", 1, "--seeds", 2, *options),
         ("report", "own", "--out", "report", *model),
         ("predict", "own", "x.npy", *model),
+        ("export", "own", "--out", "plain", *model),
+        ("export", "own", "--out", "program", "--format", "pt2", *model),
         ("show", "own"),
         ("report", "own", "--out", "again"),  # what was read needs no network
     ):
@@ -128,6 +139,16 @@ def test_it_goes_through_the_commands(tmp_path):
     found = json.loads((tmp_path / "report" / "report.json").read_text())["studies"]["own"]
     assert found["best"]["test_accuracy"] > 0.8
     assert set(found["best"]["params"]) >= {"width", "depth", "norm", "drop", "epochs"}
+    # Without the package, and from another folder.
+    use = subprocess.run(
+        [sys.executable, "-I", "-c", USE, str(tmp_path / "plain" / "use.py")],
+        cwd=tmp_path / "report",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert use.returncode == 0, use.stderr
+    assert use.stdout == "(2, 10)\n"
     again = run_cli("run", "space.yaml", "--trials", 3, *options, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     (tmp_path / "net.py").write_text(NETWORK + "\n")
