@@ -88,7 +88,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
     if trial.audited is not None:
         lines.append(f"audited: the pruner would have ended it after epoch {trial.audited}")
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]
-    lines += _params_lines(study, trial)
+    lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
     outcome = trial.outcome
     if outcome is None:
         return "\n".join(lines)
@@ -222,15 +222,11 @@ def _best_lines(study: StudyRecord) -> list[str]:
     value = percent_or_number(metric, study.value(best))
     epoch = f"epoch {best.outcome.best_epoch} of {best.params['epochs']}"
     lines = [f"best trial {best.number}: {metric} {value} ({epoch})"]
-    lines += _params_lines(study, best)
+    names = notable_parameters(stored_space(study), best.params)
+    lines += columns([[f"  {name}", number_words(best.params[name])] for name in names])
     if study.num_best > 1:
         lines.append(equal_words(study.num_best, metric))
     return lines
-
-
-def _params_lines(study: StudyRecord, trial: TrialRecord) -> list[str]:
-    names = notable_parameters(stored_space(study), trial.params) if trial.params else []
-    return columns([[f"  {name}", number_words(trial.params[name])] for name in names])
 
 
 def _audit_lines(study: StudyRecord) -> list[str]:

@@ -148,7 +148,11 @@ def test_images_come_in_another_order_than_in_the_search(confirmed):
     store = Store(confirmed, to_write=False)
     orders = {
         worker_settings(
-            space, *choose_workers({**DEFAULTS, **HERE}, space), DIGITS, DATASETS["digits"]
+            space,
+            space.model,
+            *choose_workers({**DEFAULTS, **HERE}, space),
+            DIGITS,
+            DATASETS["digits"],
         )[0].order_seed
         for space in (stored_space(store.read_study(name)) for name in ("small", "small.confirm"))
     }

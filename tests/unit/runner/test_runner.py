@@ -254,7 +254,7 @@ def test_lanes_leave_the_search_something_to_learn_from(changes, options, expect
     space = load_space(space_mapping(**{"budget": {"trials": 40}, **changes}))
     given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto"}
     choices, placements = choose_workers({**DEFAULTS, **given, **options}, space)
-    settings = worker_settings(space, choices, placements, DIGITS, DATASETS["digits"])
+    settings = worker_settings(space, space.model, choices, placements, DIGITS, DATASETS["digits"])
     assert [(each.lanes, each.stack_flops) for each in settings] == [expected] * 2
     assert {each.num_sharing for each in settings} == {2}
 

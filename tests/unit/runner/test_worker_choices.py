@@ -139,7 +139,7 @@ def test_a_resume_fills_its_stacks_as_before(machine, automatic, flops):
     options = {**DEFAULTS, "device": "auto"}
     found = replace(AUTOMATIC, automatic=automatic, lanes=5)
     choices, placements = choose_workers(options, SPACE, found, is_new=False)
-    settings = worker_settings(SPACE, choices, placements, DIGITS, DATASETS["digits"])
+    settings = worker_settings(SPACE, SPACE.model, choices, placements, DIGITS, DATASETS["digits"])
     assert {(each.lanes, each.stack_flops) for each in settings} == {(5, flops)}
 
 

@@ -101,9 +101,9 @@ def test_an_epoch_with_a_single_image_left_over_reads_all(digits, monkeypatch, n
     seen = []
     real = Batches.read
 
-    def spy(self, split, rows):
+    def spy(self, split, rows, *change):
         seen.extend([rows.tolist()] if split is self.train else [])
-        return real(self, split, rows)
+        return real(self, split, rows, *change)
 
     monkeypatch.setattr(Batches, "read", spy)
     tiny = replace(digits, train=digits.train.take(np.arange(33)))
