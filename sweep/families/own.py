@@ -10,6 +10,7 @@ import inspect
 import linecache
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
@@ -87,7 +88,8 @@ def _run_file(source: NetworkSource, name: str) -> ModuleType:
     try:
         # From bytes, so that Python heeds a byte-order mark and the file's own encoding line.
         code = compile(source.code.encode(), source.file, "exec")
-        exec(code, module.__dict__)  # noqa: S102 - the user's
+        with redirect_stdout(sys.stderr):  # where a command's results do not stand
+            exec(code, module.__dict__)  # noqa: S102 - the user's
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{source.file} cannot be loaded: {told(error, source.file)}") from error

@@ -40,6 +40,9 @@ def probe(family: OwnFamily, params: Params, spec: DataSpec) -> Probed:
     torch.manual_seed(0)
     network = family.build(params, spec)
     require_real(network)
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError("the network has no parameters to train")
     # Formats as in training, whatever the file made the default.
     network = network.to("cpu", torch.float32)
     examples = torch.randn(3, *spec.input_shape, dtype=torch.float32, device="cpu")
@@ -50,7 +53,6 @@ def probe(family: OwnFamily, params: Params, spec: DataSpec) -> Probed:
     with FlopCounterMode(display=False) as counter:
         logits = require_logits(network(examples[:2]), 2, spec.num_classes)
         functional.cross_entropy(logits.float(), torch.zeros(2, dtype=torch.int64)).backward()
-    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     for name, parameter in trained:
         require_gradient(name, parameter)
     return Probed(sum(p.numel() for _, p in trained), counter.get_total_flops() // 2)

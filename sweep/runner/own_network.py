@@ -151,7 +151,7 @@ def _code_of(file: Path) -> str:
 
 def _read_function(function: FunctionType) -> NetworkSource:
     name = function.__name__
-    if function.__closure__ or function.__qualname__ != name or name == "<lambda>":
+    if function.__qualname__ != name or name == "<lambda>":
         raise ValueError(
             f"{function.__qualname__} must be a function at the top level of its file or cell"
         )

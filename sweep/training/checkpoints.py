@@ -21,7 +21,7 @@ from sweep.records import Checkpoint, EpochMetrics, TrainingSettings, TrialConfi
 from sweep.training.batches import Batches
 from sweep.training.lane import Best, Lane, Midway
 
-__all__ = ["Checkpoints", "Progress", "named", "unpack"]
+__all__ = ["Checkpoints", "Progress", "named", "plain_copies", "unpack"]
 
 _PROGRESS = "sweep_progress"
 
@@ -90,8 +90,7 @@ class Checkpoints:
             tensors["predictions"] = best.predictions.to(torch.int32)
             if best.losses is not None:
                 tensors["losses"] = best.losses
-        contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        file = safetensors.torch.save(contiguous, {_PROGRESS: encode(progress).decode()})
+        file = safetensors.torch.save(plain_copies(tensors), {_PROGRESS: encode(progress).decode()})
         return Checkpoint(lane.config.number, lane.epoch, step, file)
 
     def resume(self, config: TrialConfig, checkpoint: Checkpoint) -> Lane:
@@ -132,6 +131,12 @@ class Checkpoints:
                 weights={n: w.to(self._device) for n, w in _part("best", tensors).items()},
             )
         return lane
+
+
+def plain_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies in main memory as safetensors wants them: contiguous, none sharing its storage."""
+    plain = torch.contiguous_format
+    return {n: t.to("cpu", copy=True, memory_format=plain) for n, t in tensors.items()}
 
 
 def unpack(state: bytes) -> tuple[Progress, dict[str, Tensor]]:

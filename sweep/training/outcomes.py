@@ -11,6 +11,7 @@ from sweep.codec import pack_labels
 from sweep.provenance import package_versions
 from sweep.records import Failure, FailureKind, TrainingSettings, TrialOutcome, TrialState
 from sweep.training.batches import Batches
+from sweep.training.checkpoints import plain_copies
 from sweep.training.hardware import describe_device, is_out_of_memory
 from sweep.training.lane import Lane
 
@@ -37,7 +38,7 @@ class Outcomes:
         if best is not None and best.losses is not None:
             losses = best.losses.to("cpu", torch.float32).numpy().tobytes()
         if best is not None and state is TrialState.COMPLETE:
-            weights = safetensors.torch.save({k: w.cpu() for k, w in best.weights.items()})
+            weights = safetensors.torch.save(plain_copies(best.weights))
         return TrialOutcome(
             trial=lane.config.number,
             state=state,

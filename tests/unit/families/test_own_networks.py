@@ -154,7 +154,8 @@ def test_a_file_that_starts_a_sweep_is_told_to_guard_it() -> None:
         ("nn.Sequential(nn.Flatten(), nn.Linear(16, 2))", r"of shape \(3, 3\).*; found \(3, 2\)"),
         ("nn.Sequential(nn.Flatten(0), nn.Linear(48, 3))", r"found \(3,\)"),
         ("nn.Linear(7, 3)", r"mat1 and mat2 shapes cannot be multiplied"),
-        ("nn.Identity()", r"of shape \(3, 3\), examples by classes; found \(3, 1, 4, 4\)"),
+        ("nn.Linear(4, 4)", r"of shape \(3, 3\), examples by classes; found \(3, 1, 4, 4\)"),
+        ("nn.Flatten()", "the network has no parameters to train"),
         ("nn.RNN(4, 3)", r"logits, a tensor of shape \(3, 3\); found tuple|RNN"),
     ],
 )
@@ -218,6 +219,11 @@ def test_lazy_layers_are_built_whole() -> None:
     built = OwnFamily(network(code)).build({}, SPEC)
     assert built.training
     assert [tuple(p.shape) for p in built.parameters()] == [(5, 16), (5,), (3, 5), (3,)]
+
+
+def test_a_file_prints_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    network("print('loading')\n" + GOOD)
+    assert tuple(capsys.readouterr()) == ("", "loading\n")
 
 
 def test_a_file_is_run_once_and_threads_stay() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,14 @@ def test_a_function_of_a_file_brings_the_whole_file() -> None:
     (found,) = read_networks(build)
     assert (found.file, found.function) == ("test_network_sources.py", "build")
     assert found.code == Path(__file__).read_text()
+
+
+def test_a_decorated_function_is_one_of_its_file() -> None:
+    @functools.wraps(build)
+    def decorated(*arguments: Any, **options: Any) -> nn.Module:
+        return build(*arguments, **options)
+
+    assert read_networks(decorated) == read_networks(build)
 
 
 def test_several() -> None:
