@@ -1,4 +1,4 @@
-"""What each parameter of the recipe costs a step of the stacked engine.
+"""What each parameter of the recipe and of the MLP costs a step of the stacked engine.
 
     python bench/recipe.py --data-dir DIR [--lanes 16] [--steps 20] [--repeats 5]
 
@@ -45,6 +45,18 @@ PARAMETERS: dict[str, Mapping[str, Any]] = {
     "warmup": {"warmup": 0.1},
     "label_smoothing": {"label_smoothing": 0.1},
     "class_weights": {"class_weights": "balanced"},
+    "dropout": {"dropout": 0.2},
+    "normalization: batch": {"normalization": "batch"},
+    "normalization: layer": {"normalization": "layer"},
+    "width_shape: pyramid": {"width_shape": "pyramid"},
+    "activation: gelu": {"activation": "gelu"},
+    "activation: silu": {"activation": "silu"},
+    "activation: elu": {"activation": "elu"},
+    "activation: mish": {"activation": "mish"},
+    "flip": {"flip": "horizontal"},
+    "augmentation: shift": {"augmentation": "shift"},
+    "augmentation: affine": {"augmentation": "affine"},
+    "augmentation: elastic": {"augmentation": "elastic"},
     "input_noise": {"input_noise": 0.1},
     "input_dropout": {"input_dropout": 0.2},
 }
@@ -107,11 +119,11 @@ def main() -> None:
         plain = times["stacked", PLAIN]
         print(f"\n{precision.name}, {arguments.lanes} lanes of {width}", end=", ")
         print(f"{statistics.median(plain) * 1e3:.2f} ms a step")
-        print(f"{'':20}{'step':>8}{'lane / sequential':>20}")
+        print(f"{'':24}{'step':>8}{'lane / sequential':>20}")
         for name in names:
             step = times["stacked", name]
             of_lane = ratio(step, times["sequential", name]) / arguments.lanes
-            print(f"{name:20}{ratio(step, plain):8.2f}{of_lane:20.2f}", flush=True)
+            print(f"{name:24}{ratio(step, plain):8.2f}{of_lane:20.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import numpy as np
 
 from sweep.data import DataOverview, data_overview, data_settings
 from sweep.definitions import Cost, Recipe, definition_of, view
-from sweep.execution.inspection import Inspector, Tried
-from sweep.records import DataSpec
+from sweep.execution.inspection import Inspector
+from sweep.records import DataSpec, Probed
 from sweep.runner.argument_rules import read_argument
 from sweep.runner.options import Network
 from sweep.runner.own_network import network_inspector, require_working
@@ -86,7 +86,7 @@ def estimate(
     `inspector` builds a user's network, whose cost is not known otherwise.
     """
     drawn = random_configurations(space, _SAMPLES if inspector is None else _BUILT_SAMPLES)
-    costs: Sequence[Cost | Tried]
+    costs: Sequence[Cost | Probed]
     if inspector is None:
         costs = [definition_of(space.model).cost(params, spec) for params in drawn]
     else:

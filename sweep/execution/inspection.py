@@ -18,9 +18,9 @@ from typing import TypeVar
 from sweep.codec import decode, encode
 from sweep.errors import InputError
 from sweep.execution.processes import last_words, start_interpreter
-from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork
+from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork, Probed
 
-__all__ = ["Inspector", "Tried", "inspecting"]
+__all__ = ["Inspector", "inspecting"]
 
 _EXIT_SECONDS = 5.0
 _Answer = TypeVar("_Answer", bound=Hashable)
@@ -47,21 +47,6 @@ class _Try:
 
     params: Mapping[str, int | float | str]
     spec: DataSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What one configuration of a user's network costs, or why it does not work.
-
-    Attributes:
-        num_parameters: Those that are trained.
-        example_flops: Floating-point operations of one training example's products.
-        problem: One line; empty if it works.
-    """
-
-    num_parameters: int = 0
-    example_flops: int = 0
-    problem: str = ""
 
 
 class Inspector:
@@ -91,9 +76,9 @@ class Inspector:
 
     def costs(
         self, spec: DataSpec, configurations: Sequence[Mapping[str, int | float | str]]
-    ) -> list[Tried]:
+    ) -> list[Probed]:
         """Try configurations of the network on data of this form."""
-        return [self._ask(_Try(params, spec), Tried) for params in configurations]
+        return [self._ask(_Try(params, spec), Probed) for params in configurations]
 
     def close(self) -> None:
         """End the process."""
@@ -143,8 +128,7 @@ def main(descriptor: int) -> None:
         while True:
             request = decode(_Try, connection.recv_bytes())
             try:
-                found = probe(family, request.params, request.spec)
-                answer = Tried(found.num_parameters, found.example_flops)
+                answer = probe(family, request.params, request.spec)
             except Exception as error:  # noqa: BLE001 - whatever a user's network raises
-                answer = Tried(problem=told(error, source.file))
+                answer = Probed(problem=told(error, source.file))
             connection.send_bytes(encode(answer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -11,23 +10,9 @@ from torch.nn import functional
 
 from sweep.definitions import Params
 from sweep.families.own import OwnFamily
-from sweep.records import DataSpec
+from sweep.records import DataSpec, Probed
 
-__all__ = ["Probed", "probe", "require_gradient", "require_logits"]
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What a network costs.
-
-    Attributes:
-        num_parameters: Those that are trained.
-        example_flops: Floating-point operations of one training example's products, forward and
-            backward.
-    """
-
-    num_parameters: int
-    example_flops: int
+__all__ = ["probe", "require_gradient", "require_logits"]
 
 
 def probe(family: OwnFamily, params: Params, spec: DataSpec) -> Probed:

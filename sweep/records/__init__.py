@@ -36,7 +36,13 @@ from sweep.records.messages import (
     trials_of,
     without,
 )
-from sweep.records.network import Model, NetworkArgument, NetworkSource, OwnNetwork
+from sweep.records.network import (
+    Model,
+    NetworkArgument,
+    NetworkSource,
+    OwnNetwork,
+    Probed,
+)
 from sweep.records.study import (
     KEPT_WEIGHTS,
     CalibrationBin,
@@ -94,6 +100,7 @@ __all__ = [
     "OutOfMemory",
     "OwnNetwork",
     "Paused",
+    "Probed",
     "Rank",
     "Resumed",
     "Save",

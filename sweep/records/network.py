@@ -57,5 +57,21 @@ class OwnNetwork:
     arguments: tuple[NetworkArgument, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What one configuration of a user's network costs, or why it does not work.
+
+    Attributes:
+        num_parameters: Those that are trained.
+        example_flops: Floating-point operations of one training example's products, forward and
+            backward.
+        problem: One line; empty if it works.
+    """
+
+    num_parameters: int = 0
+    example_flops: int = 0
+    problem: str = ""
+
+
 Model = str | OwnNetwork
 """A name of `sweep.definitions.FAMILIES`, or a user's own network."""
