@@ -71,6 +71,7 @@ def test_it_is_searched_resumed_tested_and_reported(
     assert set(report.data["studies"]["own"]["importances"] or {}) <= {"scale", "epochs"}
 
 
+@pytest.mark.slow
 def test_both_engines_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linear_family.register(monkeypatch)
     found = [
@@ -94,6 +95,7 @@ def test_a_family_without_a_stack_cannot_be_stacked(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_study_of_a_family_that_is_not_there_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,7 +200,8 @@ def test_the_mixture_mixes():
 @pytest.mark.parametrize(
     ("precision", "steps"),
     [
-        *itertools.product(TOLERANCES, (1, 10)),
+        *itertools.product(TOLERANCES, (1,)),
+        *(pytest.param(each, 10, marks=pytest.mark.slow) for each in TOLERANCES),
         pytest.param("float64", 50, marks=pytest.mark.slow),
         *(pytest.param(each, 200, marks=pytest.mark.soak) for each in TOLERANCES),
     ],
@@ -215,6 +216,7 @@ def test_a_stack_of_one_is_the_reference(small, assert_as_alone, precision, conf
     assert_as_alone(stacked([config], small, precision).go(10), precision)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_the_autocast_of_the_reference(small, alone):
     """Both round alike, up to the order of sums: losses within 1 % after 20 steps."""
     result = stacked(MIXTURE, small, "bfloat16").go(20).result()
@@ -262,7 +264,9 @@ def test_when_a_lane_leaves_in_the_middle_of_an_epoch_the_others_go_on(
     assert_as_alone(course.go(9), "float64")
 
 
-@pytest.mark.parametrize("step", [1, 7, 8, 9, 15, 16])
+@pytest.mark.parametrize(
+    "step", [1, 8, *(pytest.param(each, marks=pytest.mark.slow) for each in (7, 9, 15, 16))]
+)
 def test_a_lane_may_leave_between_any_two_steps(small, assert_as_alone, step):
     """Also after the last batch of an epoch, before it is measured."""
     course = stacked(SOME, small).go(step)
@@ -271,6 +275,7 @@ def test_a_lane_may_leave_between_any_two_steps(small, assert_as_alone, step):
     assert_as_alone(course.go(10), "float64")
 
 
+@pytest.mark.slow
 def test_lanes_leave_one_after_the_other_until_one_is_left(small, assert_as_alone):
     course = stacked(SOME, small)
     while True:
@@ -368,7 +373,10 @@ def test_the_same_seeds_give_the_same_bits(small, precision):
         assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
 
 
-@pytest.mark.parametrize("poison", [float("nan"), float("inf"), 3e38])
+@pytest.mark.parametrize(
+    "poison",
+    [float("nan"), *(pytest.param(each, marks=pytest.mark.slow) for each in (float("inf"), 3e38))],
+)
 def test_a_lane_that_is_not_finite_never_touches_its_neighbours(small, monkeypatch, poison):
     """Over steps with all optimisers, to the last bit."""
     healthy = stacked(SOME, small, "float32").go(9).result()
