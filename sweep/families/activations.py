@@ -41,23 +41,22 @@ def mish(inputs: Tensor) -> Tensor:
 
 
 class _MishFunction(torch.autograd.Function):
-    """Mish with one exponential: tanh(log(1 + e)) is n / (n + 2), with e = exp(x), n = e² + 2 e.
+    """Mish by the sigmoid σ: tanh(softplus(x)) is t = (1 - q²) / d, with q = 1 - σ and d = 1 + q².
 
-    Its slope is n / (n + 2) + 4 x (e² + e) / (n + 2)². Nothing cancels where x is far below 0.
+    Its slope is t + 4 x σ q² / d². Nothing overflows, and with σ + σ q for 1 - q² nothing cancels.
     """
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor) -> Tensor:
-        # Above 20 the outputs are the inputs, to the last bit of float64.
-        bounded = inputs.clamp(max=20)
-        exponential = bounded.exp()
-        rise = torch.addcmul(exponential, exponential, exponential)
-        share = exponential.add_(rise)
-        inverse = (share + 2).reciprocal_()
-        share *= inverse
-        outputs = inputs * share
-        rise.mul_(inverse).mul_(inverse)
-        ctx.save_for_backward(share.addcmul_(rise, bounded, value=4))
+        sigmoid = inputs.sigmoid()
+        rest = 1 - sigmoid
+        tanh = torch.addcmul(sigmoid, sigmoid, rest)
+        divisor = 2 - tanh
+        tanh /= divisor
+        outputs = inputs * tanh
+        rest /= divisor
+        sigmoid.mul_(rest).mul_(rest)
+        ctx.save_for_backward(tanh.addcmul_(sigmoid, inputs, value=4))
         return outputs
 
     @staticmethod

@@ -32,8 +32,9 @@ def draw_numbers(like: Tensor, draws: Iterable[tuple[int, int, torch.Generator |
     num_lanes, width, num_examples = like.shape
     size = width * num_examples
     words = torch.empty(num_lanes, _num_words(size), dtype=torch.int64, device=like.device)
+    lanes = words.unbind()
     for lane, units, generator in draws:
-        own = words[lane, : _num_words(units * num_examples)]
+        own = lanes[lane][: _num_words(units * num_examples)]
         own.random_(-(2**63), None, generator=generator)
     return words.view(torch.int16)[:, :size].view(like.shape)
 
