@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from sweep.definitions import MlpParameters
-from sweep.families.activations import ACTIVATIONS
+from sweep.families.activations import fast_activation
+from sweep.families.mlp.dropout import draw_numbers, scaled_masks, threshold
 from sweep.families.mlp.layout import Block, Run, plan_blocks
 from sweep.families.mlp.normalization import BatchNorm, LayerNorm, units_of
 from sweep.records import DataSpec
@@ -180,34 +181,32 @@ class _Run:
     def __init__(
         self, plan: Block, run: Run, sizes: Sequence[int], width: int, like: Tensor
     ) -> None:
-        self._activation = ACTIVATIONS[run.activation]()
+        self._activation = fast_activation(run.activation)
         dropouts = [network.dropout for network in plan.lanes[run.lanes]]
         self._units: Tensor | None = None
         if min(sizes) < width and self._activation(like.new_zeros(())) != 0:
             self._units = units_of(sizes, width, like)
         self._dropouts = [
-            (plan.first + run.lanes.start + lane, lane, size, 1 - dropout)
+            (plan.first + run.lanes.start + lane, lane, size)
             for lane, (size, dropout) in enumerate(zip(sizes, dropouts, strict=True))
             if dropout > 0
         ]
+        thresholds = [threshold(dropout) for dropout in dropouts]
+        self._thresholds = like.new_tensor(thresholds, dtype=torch.int16).view(-1, 1, 1)
         self._scales = like.new_tensor([1 / (1 - dropout) for dropout in dropouts]).view(-1, 1, 1)
 
     def forward(self, inputs: Tensor, generators: _Generators) -> Tensor:
         """A layer's outputs from its sums, both of shape (lanes, H, B)."""
-        outputs: Tensor = self._activation(inputs)
+        outputs = self._activation(inputs)
         if self._units is not None:
             outputs = outputs * self._units
         if self._dropouts and generators is not None:
-            outputs = outputs * self._draw_masks(outputs, generators)
+            draws = [(lane, size, generators[position]) for position, lane, size in self._dropouts]
+            numbers = draw_numbers(outputs, draws)
+            # Scales keep the precision of the weights, whatever that of the outputs.
+            dtype = self._scales.dtype
+            outputs = outputs * scaled_masks(numbers, self._thresholds, self._scales, dtype)
         return outputs
-
-    def _draw_masks(self, outputs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Scaled masks, each from its lane's generator, in the precision of the weights."""
-        masks = torch.ones_like(outputs, dtype=self._scales.dtype)
-        lanes = masks.unbind()
-        for position, lane, size, keep in self._dropouts:
-            lanes[lane][:size].bernoulli_(keep, generator=generators[position])
-        return masks.mul_(self._scales)
 
 
 def _shapes(network: MlpParameters, spec: DataSpec) -> list[tuple[int, ...]]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from sweep.definitions import MlpParameters
 from sweep.families.activations import ACTIVATIONS
+from sweep.families.mlp.dropout import draw_numbers, scaled_masks, threshold
 from sweep.records import DataSpec
 
 __all__ = ["MLP", "activation_gain"]
@@ -42,14 +43,18 @@ class _Dropout(nn.Module):
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        self._keep = 1 - probability
+        self._threshold = threshold(probability)
+        self._scale = 1 / (1 - probability)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return inputs
-        mask = torch.empty_like(inputs.t(), memory_format=torch.contiguous_format)
-        mask.bernoulli_(self._keep)
-        return inputs * mask.t() * (1 / self._keep)
+        units_first = inputs.t()
+        (numbers,) = draw_numbers(units_first.unsqueeze(0), [(0, len(units_first), None)])
+        # As in a stack, bfloat16 rounds what is scaled and not the scale.
+        dtype = torch.promote_types(inputs.dtype, torch.float32)
+        mask = scaled_masks(numbers.t(), self._threshold, self._scale, dtype)
+        return (inputs * mask).to(inputs.dtype)
 
 
 class MLP(nn.Module):

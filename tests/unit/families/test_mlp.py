@@ -151,15 +151,16 @@ def test_what_has_no_effect_is_idle():
 
 
 def test_dropout_follows_every_hidden_activation_while_training():
-    """By hand: the masks are drawn layer by layer, shape (H, B)."""
+    """By hand: the masks are drawn layer by layer, shape (H, B), 16 bits for each unit."""
     torch.manual_seed(0)
     model = build(3, "tanh", dropout=0.25)
-    inputs = torch.randn(6, 20)
+    inputs = torch.randn(7, 20)
     first, second, last = [m for m in model.modules() if isinstance(m, nn.Linear)]
     torch.manual_seed(5)
     hidden = inputs
     for layer in (first, second):
-        mask = torch.empty(8, 6).bernoulli_(0.75)
+        words = torch.empty(14, dtype=torch.int64).random_(-(2**63), None)
+        mask = words.view(torch.int16).view(8, 7) < 2**14  # three quarters of them
         assert 0 < mask.sum() < mask.numel()
         hidden = torch.tanh(layer(hidden)) * mask.T / 0.75
     torch.manual_seed(5)

@@ -35,11 +35,17 @@ def test_it_learns_the_digits(digits):
     assert losses_of(outcome)[-1] < losses_of(outcome)[0] / 3
 
 
-@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
-@pytest.mark.parametrize("activation", PARAMETERS["activation"].choices)
-def test_every_optimizer_and_activation_learns(digits, optimizer, activation):
-    rate = 0.1 if optimizer == "sgd" else 0.01
-    config = make_config(optimizer=optimizer, activation=activation, learning_rate=rate, epochs=3)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"optimizer": name} for name in PARAMETERS["optimizer"].choices),
+        *({"activation": name} for name in PARAMETERS["activation"].choices),
+    ],
+    ids=str,
+)
+def test_every_optimizer_and_activation_learns(digits, changes):
+    rate = 0.1 if changes.get("optimizer") == "sgd" else 0.01
+    config = make_config(**changes, learning_rate=rate, epochs=3)
     (outcome,) = sequential(digits, config)
     assert outcome.best.values["validation_accuracy"] > 0.8
 
