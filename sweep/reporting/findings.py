@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
+from sweep.records import ConfusionMatrix, OwnNetwork, StudyRecord, TestReading, TrialState
 from sweep.reporting import series, tables
 from sweep.reporting.answer import Answer, answer
 from sweep.reporting.pruning import Pruning, pruning
@@ -140,10 +141,14 @@ def findings(
 def _commands(study: Reported, found: Answer, storage: str) -> dict[str, str]:
     record = study.record
     home, number = found.network_study, found.network.number
+    model = study.space.model
+    own = f" --model {shlex.quote(model.source.words)}" if isinstance(model, OwnNetwork) else ""
+    use = f"{_inputs(study)} --trial {number}{own}"
     return {
-        "confirm": command_words("confirm", record.name, storage),
-        "reproduce": command_words("reproduce", home, storage, str(number)),
-        "use": command_words("predict", home, storage, f"{_inputs(study)} --trial {number}"),
+        "confirm": command_words("confirm", record.name, storage, own.strip()),
+        "reproduce": command_words("reproduce", home, storage, f"{number}{own}"),
+        "use": command_words("predict", home, storage, use),
+        "export": command_words("export", home, storage, f"--trial {number}{own}"),
     }
 
 
