@@ -53,8 +53,8 @@ class _MishFunction(torch.autograd.Function):
         tanh = torch.addcmul(sigmoid, sigmoid, rest)
         divisor = 2 - tanh
         tanh /= divisor
-        outputs = inputs * tanh
         rest /= divisor
+        outputs = torch.mul(inputs, tanh, out=divisor)
         sigmoid.mul_(rest).mul_(rest)
         ctx.save_for_backward(tanh.addcmul_(sigmoid, inputs, value=4))
         return outputs

@@ -1,7 +1,6 @@
 """Dropout masks (Srivastava et al. 2014), the same for a lane of a stack as for its network.
 
-On a CPU, `bernoulli_` takes six times as long as a quarter of a random word, and draws other
-numbers on Intel's processors than on others.
+On a CPU, `bernoulli_` takes six times as long as a quarter of a random word.
 
 Shape legend: B batch, k lanes, H units with padding.
 """
