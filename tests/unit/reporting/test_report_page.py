@@ -549,7 +549,7 @@ def test_the_test_split_is_read_once_if_it_was_not(
 ) -> None:
     calls: list[Any] = []
 
-    def read(storage: str, name: str, data_dir: object) -> TestReading:
+    def read(storage: str, name: str, data_dir: object, sources: object) -> TestReading:
         calls.append((storage, name, data_dir))
         return make_reading(0)
 
@@ -575,7 +575,7 @@ def test_a_confirmation_decides_what_is_opened(
 ) -> None:
     opened: list[str] = []
 
-    def read(storage: str, name: str, data_dir: object) -> StudyRecord:
+    def read(storage: str, name: str, data_dir: object, sources: object) -> StudyRecord:
         opened.append(name)
         runs = fake_store["hand-made.confirm"]
         readings = (make_reading(2), make_reading(3))
