@@ -47,6 +47,7 @@ from sweep.records.study import (
     TestReading,
     TrialRecord,
     WorkerChoices,
+    short_number,
 )
 from sweep.records.trial import (
     ConfusionMatrix,
@@ -119,6 +120,7 @@ __all__ = [
     "num_failed",
     "rank_candidates",
     "run_values",
+    "short_number",
     "trials_of",
     "without",
 ]
