@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.definitions import Scalar, is_share
-from sweep.records import DataSpec
+from sweep.records import DataSpec, short_number
 
 __all__ = [
     "DEFAULT_STORAGE",
@@ -124,10 +124,10 @@ def count_words(number: int | None) -> str:
 
 
 def number_words(value: Scalar | None) -> str:
-    """A hyperparameter's value in at most four significant digits."""
+    """A hyperparameter's value in four significant digits, or as many as tell it from 1."""
     if value is None:
         return _NOTHING
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return short_number(value) if isinstance(value, float) else str(value)
 
 
 def duration(seconds: float | None) -> str:

@@ -12,7 +12,7 @@ from sweep.reporting.candidates import Candidate, Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
-from sweep.space import notable_parameters
+from sweep.space import effective_parameters, notable_parameters
 from sweep.words import (
     DEFAULT_STORAGE,
     columns,
@@ -186,13 +186,14 @@ def _leaderboard(study: Reported) -> list[str]:
     """The best few of the search, and which of them are tied with the first."""
     comparisons = compare_with_best(study.record)
     rows = leaderboard(study.record, study.space, comparisons, _LEADERBOARD)
-    varied = _varied(study.space.sampled, [row.trial.params for row in rows])
+    used = [dict(effective_parameters(study.space, row.trial.params)) for row in rows]
+    varied = _varied(study.space.sampled, used)
     metric = study.record.objective.metric
     table = [["rank", "trial", metric, "against the best", "epochs run", *varied]]
-    for row in rows:
+    for row, values in zip(rows, used, strict=True):
         trial = row.trial
         value = percent_or_number(metric, trial.value)
-        params = [number_words(trial.params.get(name)) for name in varied]
+        params = [number_words(values.get(name)) for name in varied]
         fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
         table.append([*fixed, str(trial.epochs_run), *params])
     lines = columns(table)

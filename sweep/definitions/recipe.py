@@ -14,7 +14,7 @@ class Recipe:
     """How a network is trained."""
 
     weight_decay: float = real(
-        "Decoupled decay for adamw; an L2 penalty added to the gradient for adam and sgd.",
+        "Decoupled decay for adamw and muon; an L2 penalty added to the gradient for the others.",
         0.01,
         minimum=0.0,
         maximum=10.0,

@@ -53,6 +53,7 @@ from sweep.records.study import (
     TestReading,
     TrialRecord,
     WorkerChoices,
+    short_number,
 )
 from sweep.records.trial import (
     ConfusionMatrix,
@@ -126,6 +127,7 @@ __all__ = [
     "num_failed",
     "rank_candidates",
     "run_values",
+    "short_number",
     "trials_of",
     "without",
 ]

@@ -408,10 +408,16 @@ class StudyRecord:
 
 
 def _cell(value: float | str | None) -> str:
-    """A value as text: four significant digits, and no character that a terminal obeys.
+    """A value as text: a short number, and no character that a terminal obeys.
 
     A study may come from an untrusted store.
     """
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else repr(str(value))[1:-1]
+    return short_number(value) if isinstance(value, float) else repr(str(value))[1:-1]
+
+
+def short_number(value: float) -> str:
+    """Four significant digits, or as many as tell a number from 1: a decay of 0.99999 is not 1."""
+    texts = (f"{value:.{digits}g}" for digits in range(4, 18))
+    return next(text for text in texts if value == 1 or float(text) != 1)

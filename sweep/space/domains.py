@@ -220,8 +220,16 @@ def domain_words(domain: Domain) -> str:
     else:
         return number_words(domain)
     if domain.when:
-        words += " when " + " and ".join(f"{k} is {v}" for k, v in domain.when.items())
+        words += " when " + " and ".join(f"{k} is {_any_of(v)}" for k, v in domain.when.items())
     return words
+
+
+def _any_of(values: Any) -> str:
+    """The values of a condition: `4`, `adam, sgd or muon`."""
+    if not isinstance(values, list | tuple):
+        return number_words(values)
+    *first, last = map(number_words, values)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def size(domain: Domain) -> int | None:

@@ -27,7 +27,17 @@ def test_times(seconds: float, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0.00123456, "0.001235"), (1e-06, "1e-06"), (0.5, "0.5"), (123456, "123456"), ("relu",) * 2],
+    [
+        (0.00123456, "0.001235"),
+        (1e-06, "1e-06"),
+        (0.5, "0.5"),
+        (123456, "123456"),
+        ("relu",) * 2,
+        (0.99999, "0.99999"),
+        (0.999951234, "0.99995"),
+        (1.0, "1"),
+        (1.00001, "1.00001"),
+    ],
 )
 def test_values(value: float | str, words: str) -> None:
     assert number_words(value) == words

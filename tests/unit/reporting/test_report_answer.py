@@ -145,6 +145,20 @@ def test_a_configuration_is_shown_to_be_copied(space: SearchSpace) -> None:
     assert "weight_decay 1.2345678901234568e-05" in words_of(search, None, space)
 
 
+def test_the_leaderboard_shows_no_value_that_had_no_effect(space: SearchSpace) -> None:
+    """Softmax regression has no activation, whatever was sampled."""
+    trials = [
+        make_trial(space, 0, 1, num_layers=1, activation="tanh"),
+        make_trial(space, 1, 4, num_layers=2, activation="tanh"),
+        make_trial(space, 2, 5, num_layers=2, activation="relu"),
+    ]
+    lines = answer_text(reported(make_study(trials, space), space, None)).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("rank"))
+    column = lines[start].index("activation")
+    shown = [line[column:].split()[0] for line in lines[start + 1 : start + 4]]
+    assert shown == ["–", "tanh", "relu"]
+
+
 def test_networks_that_differ_are_still_single_networks(
     study: StudyRecord, space: SearchSpace
 ) -> None:

@@ -12,6 +12,7 @@ from made_spaces import Scripted, make
 
 from sweep.definitions import DefaultBy, parameters_of, with_defaults
 from sweep.space import SearchSpace, default_words, load_space, search_space_schema
+from sweep.space.domains import domain_words
 
 ROOT = Path(__file__).parents[3]
 PARAMETERS = parameters_of("mlp")
@@ -27,6 +28,26 @@ CONDITIONAL = {
 def test_a_parameter_that_is_not_named_has_its_default():
     values = make().suggest(Scripted())
     assert values == with_defaults(PARAMETERS, {})
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"optimizer": "sgd"}, "optimizer is sgd"),
+        ({"optimizer": ["sgd"]}, "optimizer is sgd"),
+        ({"num_layers": [2, 3], "optimizer": ["adam", "sgd", "muon"]},
+         "num_layers is 2 or 3 and optimizer is adam, sgd or muon"),
+    ],
+)  # fmt: skip
+def test_conditions_are_told_in_words(condition: dict[str, Any], words: str) -> None:
+    space = make(
+        {
+            "momentum": {"low": 0.1, "high": 0.5, "when": condition},
+            "optimizer": {"choices": ["adam", "sgd", "muon"]},
+            "num_layers": {"low": 2, "high": 4},
+        }
+    )
+    assert domain_words(space.domains["momentum"]) == f"0.1 to 0.5 when {words}"
 
 
 def test_fixed_values_are_never_asked_for():
