@@ -28,7 +28,7 @@ class Recipe:
     )
     optimizer: str = choice(
         "adamw and muon decouple weight decay from the gradient, the others do not. muon (Jordan "
-        "et al. 2024) updates hidden matrices, adamw everything else.",
+        "et al. 2024) updates the weights between the first and the last layer, adamw all else.",
         "adamw",
         ("adamw", "adam", "sgd", "rmsprop", "nadam", "muon"),
     )
@@ -83,7 +83,8 @@ class Recipe:
     )
     weight_averaging: float = real(
         "Decay per step of an exponential moving average of the weights, which is evaluated and "
-        "kept in their place (Polyak and Juditsky 1992; Tan and Le 2019); 0 does not average.",
+        "kept in their place (Polyak and Juditsky 1992; Tan and Le 2019); 0 does not average. "
+        "Training losses are those of the weights.",
         0.0,
         minimum=0.0,
         maximum=0.99999,

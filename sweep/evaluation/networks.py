@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import nn
 
 from sweep.data import TrainingData, data_settings, load_training_data
 from sweep.definitions import definition_of, parameters_of, require_valid
 from sweep.errors import DataError, StoreError
 from sweep.families import load_family
-from sweep.records import Model, NetworkSource, OwnNetwork, StudyRecord, TrialConfig
+from sweep.records import Model, NetworkSource, StudyRecord, TrialConfig
 from sweep.runner.own_network import with_source
 from sweep.space import stored_space
 from sweep.store import Store
@@ -119,27 +118,34 @@ def _build(model: Model, config: TrialConfig, weights: bytes, data: TrainingData
     their file, to fit: a forged record cannot fill the memory.
     """
     family = load_family(model)
+    network = None
     try:
         state = safetensors.torch.load(weights)
         require_valid(parameters_of(model), config.params)
         num_parameters = definition_of(model).cost(config.params, data.spec).num_parameters
         # The rest are buffers. What a user's network costs is not known, but the user gave it.
         fits = num_parameters <= sum(tensor.numel() for tensor in state.values())
+        if fits and isinstance(model, str):
+            with torch.device("meta"):  # allocates nothing
+                fits = _shapes(family.build(config.params, data.spec).state_dict()) == _shapes(
+                    state
+                )
         if fits:
-            # On meta nothing is allocated; a user's network may not be able to be built there.
-            with torch.device("cpu" if isinstance(model, OwnNetwork) else "meta"):
-                shapes = family.build(config.params, data.spec).state_dict()
-            fits = {n: t.shape for n, t in shapes.items()} == {n: t.shape for n, t in state.items()}
-        reason = "" if fits else "other shapes"
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-    if reason:
+            with torch.device("cpu"):  # a caller may have set other defaults, of numbers, too
+                network = family.build(config.params, data.spec).to(torch.float32)
+            network.load_state_dict(state)
+        reason = "other shapes"
+    except Exception as error:  # noqa: BLE001 - a user's network may raise anything
+        network = None
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+    if network is None:
         raise StoreError(
             f"the weights of trial {config.number} are not those of its network ({reason}); "
             "restore them from a copy, or run the search space again under another name with "
             "--study"
         )
-    with torch.device("cpu"):  # a caller may have set other defaults, of the type of numbers, too
-        network = family.build(config.params, data.spec).to(torch.float32)
-    network.load_state_dict(state)
     return network.eval()
+
+
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}

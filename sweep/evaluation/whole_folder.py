@@ -30,6 +30,8 @@ def whole_folder(folder: str) -> Iterator[Path]:
         SweepFailedError: a file cannot be written.
     """
     place = Path(os.path.realpath(folder))
+    if not place.name:
+        raise InputError(f"the export cannot be written to {folder!r}; name a folder with --out")
     new, old = (place.with_name(f".{place.name[:99]}-{token_hex(4)}.tmp") for _ in range(2))
     try:
         _require_replaceable(place, folder)

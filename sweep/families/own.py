@@ -63,9 +63,7 @@ def load_function(source: NetworkSource) -> Callable[..., Any]:
     function = getattr(module, source.function, None)
     if function is not None and not inspect.isfunction(function):
         kind = "class" if inspect.isclass(function) else type(function).__name__
-        raise InputError(
-            f"{source.words} is no function, but a {kind}: write a function that calls it"
-        )
+        raise InputError(f"{source.words} is no function ({kind}): write a function that calls it")
     if function is None:
         found = [n for n, each in vars(module).items() if _is_own_function(each, name)]
         has = f"its functions are {', '.join(found)}" if found else "it defines none"
@@ -83,7 +81,9 @@ def _run_file(source: NetworkSource, name: str) -> ModuleType:
     lines = source.code.splitlines(keepends=True)
     linecache.cache[source.file] = (len(source.code), None, lines, source.file)
     sys.modules[name] = module
-    num_threads = torch.get_num_threads()  # the study's
+    # The study's settings, which are none of the file's business.
+    num_threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    is_deterministic = torch.are_deterministic_algorithms_enabled()
     token = loading_network.set(True)
     try:
         # From bytes, so that Python heeds a byte-order mark and the file's own encoding line.
@@ -96,6 +96,8 @@ def _run_file(source: NetworkSource, name: str) -> ModuleType:
     finally:
         loading_network.reset(token)
         torch.set_num_threads(num_threads)
+        torch.set_default_dtype(dtype)
+        torch.use_deterministic_algorithms(is_deterministic)
     return module
 
 

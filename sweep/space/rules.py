@@ -15,7 +15,7 @@ from sweep.space.conditions import (
     sampling_order,
 )
 from sweep.space.datasets import BuiltIn
-from sweep.space.domains import Choices, Domain, Range, max_epochs, size, why_outside
+from sweep.space.domains import Choices, Domain, Range, max_epochs, size, values, why_outside
 from sweep.space.grid import count
 from sweep.space.search_space import SearchSpace
 from sweep.space.strategies import HyperbandPruner, PatientPruner, PrunerSpec
@@ -57,6 +57,7 @@ def check(
         yield from _check_resource(space.pruner, max_epochs(domains["epochs"]), ("pruner",))
     if space.budget.audit:
         yield from _check_audit(space, known)
+    yield from _check_batch_normalization(domains)
     if isinstance(space.dataset, BuiltIn) and known("dataset"):
         yield from _check_validation(space.dataset)
 
@@ -68,6 +69,20 @@ def _check_validation(dataset: BuiltIn) -> Iterator[Problem]:
             ("dataset", "validation"),
             f"must be below {num_pool:,}, the size of the training pool of {dataset.name}; found "
             f"{shorten(f'{found:,}')}",
+        )
+
+
+def _check_batch_normalization(domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    """A mean and a variance of one example say nothing."""
+    normalization, batch_size = domains.get("normalization"), domains.get("batch_size")
+    if normalization is None or batch_size is None or "batch" not in values(normalization):
+        return
+    least = batch_size.low if isinstance(batch_size, Range) else min(values(batch_size))
+    if least < 2:
+        yield (
+            ("parameters", "batch_size"),
+            "must be at least 2 with batch normalisation, which needs several examples in a step; "
+            "found 1",
         )
 
 

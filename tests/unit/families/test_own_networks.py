@@ -123,8 +123,8 @@ def test_shape_and_classes_come_first(given: str) -> None:
         ("raise SystemExit\n", r"line 1: SystemExit"),
         ("def other(): ...\n", r"no function 'build': its functions are other; name one with"),
         ("from os.path import join\n", r"no function 'build': it defines none"),
-        ("class build: ...\n", r"^net\.py:build is no function, but a class: write a function"),
-        ("import functools\nbuild = functools.partial(int)\n", r"no function, but a partial"),
+        ("class build: ...\n", r"^net\.py:build is no function \(class\): write a function"),
+        ("import functools\nbuild = functools.partial(int)\n", r"no function \(partial\)"),
     ],
 )
 def test_a_file_that_cannot_be_used(code: str, said: str) -> None:
@@ -248,3 +248,17 @@ def test_the_networks_of_the_documentation_work() -> None:
         (code,) = [block for block in blocks if "def build" in block]
         start = code.split("own = sweep.run")[0]
         assert probe(OwnFamily(network(start)), {"width": 8, "dropout": 0.1}, SPEC).num_parameters
+
+
+def test_what_a_file_sets_for_pytorch_does_not_last() -> None:
+    before = torch.get_num_threads()
+    code = f"""
+    import torch
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads({before + 3})
+    torch.use_deterministic_algorithms(True)
+    """
+    network(textwrap.dedent(code) + GOOD)
+    assert torch.get_default_dtype() is torch.float32
+    assert torch.get_num_threads() == before
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -504,3 +504,12 @@ def test_an_enqueued_choice_has_the_type_of_the_choice():
     }
     with pytest.raises(SearchSpaceError, match=r"enqueue\.0\.layer_size: .*found 32\.0"):
         load_space(space)
+
+
+@pytest.mark.parametrize("batch_size", [1, {"low": 1, "high": 8}, {"choices": [32, 1]}])
+def test_batch_normalisation_needs_several_examples_in_a_step(batch_size):
+    parameters = {"normalization": {"choices": ["none", "batch"]}, "batch_size": batch_size}
+    space = {"name": "a", "dataset": "digits", "parameters": parameters}
+    with pytest.raises(SearchSpaceError, match=r"batch_size: must be at least 2 with batch norm"):
+        load_space(space)
+    assert load_space({**space, "parameters": {"batch_size": batch_size}})
