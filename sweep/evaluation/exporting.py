@@ -265,7 +265,8 @@ def _compare(found: NDArray[np.float32], network: nn.Module, data: TrainingData)
         raise SweepFailedError(
             "the written files do not predict what the study's network does: probabilities differ "
             f"by up to {difference:.1g}, and {num_wrong:,} of {len(found):,} predictions; a "
-            "network that draws random numbers in use, or computes in half precision, cannot be compared"
+            "network that draws random numbers in use, or computes in half precision, cannot be "
+            "compared"
         )
     return difference
 
