@@ -158,7 +158,7 @@ def stop_the_job(folder: Path, engine: str) -> None:
         before = len(read_ledger(folder))
         with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
             try:
-                wait_for_lines(folder, driver, before + 3)
+                wait_for_lines(folder, driver, before + 1)  # the study must not end before
                 stop(driver, number)
                 _, errors = driver.communicate()
             except BaseException:
