@@ -9,7 +9,6 @@ from sweep.definitions.built_in import DATASETS
 from sweep.definitions.cnn import CNN, CnnParameters
 from sweep.definitions.metrics import METRICS, OBJECTIVES, Metric, class_metrics, is_share
 from sweep.definitions.mlp import MLP, MlpParameters
-from sweep.definitions.own import own_definition, read_model
 from sweep.definitions.parameters import (
     CategoricalParameter,
     Cost,
@@ -26,6 +25,7 @@ from sweep.definitions.parameters import (
     with_defaults,
 )
 from sweep.definitions.recipe import STRENGTHS, Recipe, idle_in_recipe
+from sweep.definitions.signature import own_definition, read_model
 from sweep.records import Model
 
 __all__ = [

@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from sweep.definitions.activations import ACTIVATIONS
+from sweep.definitions.mlp import ACTIVATIONS
 from sweep.definitions.parameters import (
     Cost,
     FamilyDefinition,

@@ -6,7 +6,6 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 
-from sweep.definitions.activations import ACTIVATIONS
 from sweep.definitions.parameters import (
     Cost,
     FamilyDefinition,
@@ -19,7 +18,11 @@ from sweep.definitions.parameters import (
 )
 from sweep.records import DataSpec
 
-__all__ = ["MLP", "MlpParameters"]
+__all__ = ["ACTIVATIONS", "MLP", "MlpParameters"]
+
+
+ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "mish")
+"""Names of the functions that every family of ours may use after a layer."""
 
 
 @dataclass(frozen=True, slots=True)

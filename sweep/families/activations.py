@@ -1,4 +1,4 @@
-"""Functions between layers by name (see `sweep.definitions.activations`)."""
+"""Functions between layers by name (see `sweep.definitions.mlp`)."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from sweep.records.messages import (
     trials_of,
     without,
 )
-from sweep.records.network import (
+from sweep.records.network_source import (
     Model,
     NetworkArgument,
     NetworkSource,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sweep.records.network import Model
+from sweep.records.network_source import Model
 
 ConfusionMatrix = tuple[tuple[int, ...], ...]
 """Counts, true classes in rows, predicted classes in columns."""

@@ -145,8 +145,8 @@ def reload_space(plain: Mapping[str, Any]) -> SearchSpace:
         SearchSpaceError: it is not valid.
     """
     try:
-        model = read_model(plain["model"])
-    except (KeyError, ValueError) as error:
+        model = read_model(plain.get("model", _DEFAULT_MODEL))
+    except ValueError as error:
         raise SearchSpaceError([f"model: {error}"]) from None
     return _load(plain, _Given(network=model if isinstance(model, OwnNetwork) else None))
 

@@ -26,7 +26,7 @@ def build(input_shape: Any, num_classes: int, *, width: int = 8) -> nn.Module:
 
 def cell(code: str, **names: Any) -> Any:
     """The function `build` of a notebook's cell, in a notebook that has these names."""
-    file = "/tmp/ipykernel_1/2.py"  # noqa: S108 - ipykernel's way of naming cells
+    file = "ipykernel_1/2.py"  # much as ipykernel names cells
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     space = {**names}
     exec(compile(code, file, "exec"), space)  # noqa: S102 - as a notebook does
