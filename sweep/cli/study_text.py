@@ -262,9 +262,11 @@ def failure_lines(study: StudyRecord, storage: str) -> list[str]:
         command = command_words("show", study.name, storage)
         lines.append(f"  and {more} more (`{command} --json`)")
     if study.confirms is None:
+        space = stored_space(study)
+        lines += advice_lines(study, space)
         command = command_words("resume", study.name, storage)
-        lines += advice_lines(study, stored_space(study))
-        lines.append(f"  run them again with `{command} --retry-failed`")
+        again = f"{command} --retry-failed {space.model_option}".rstrip()
+        lines.append(f"  run them again with `{again}`")
     return lines
 
 

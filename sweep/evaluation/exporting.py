@@ -119,11 +119,11 @@ def export(
         )
     store = Store(url, to_write=False)
     record, number = chosen_network(store, store.read_study(study), trial)
+    (network,), data = load_networks(store, record, [number], data_dir, sources)
+    space = stored_space(record)
+    settings = data_settings(space.dataset, data_dir, store.kept_data)
     # A caller may have set another default device.
     with whole_folder(str(out)) as new, torch.device("cpu"):
-        (network,), data = load_networks(store, record, [number], data_dir, sources)
-        space = stored_space(record)
-        settings = data_settings(space.dataset, data_dir, store.kept_data)
         own = None
         if isinstance(space.model, OwnNetwork) and file_format == "safetensors":
             own = _copy_network(new, space.model, record.trial(number).params, data.spec)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.records import ConfusionMatrix, OwnNetwork, StudyRecord, TestReading, TrialState
+from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
 from sweep.reporting import series, tables
 from sweep.reporting.answer import Answer, answer
 from sweep.reporting.pruning import Pruning, pruning
@@ -141,14 +140,13 @@ def findings(
 def _commands(study: Reported, found: Answer, storage: str) -> dict[str, str]:
     record = study.record
     home, number = found.network_study, found.network.number
-    model = study.space.model
-    own = f" --model {shlex.quote(model.source.words)}" if isinstance(model, OwnNetwork) else ""
-    use = f"{_inputs(study)} --trial {number}{own}"
+    own = study.space.model_option
+    use = f"{_inputs(study)} --trial {number} {own}"
     return {
-        "confirm": command_words("confirm", record.name, storage, own.strip()),
-        "reproduce": command_words("reproduce", home, storage, f"{number}{own}"),
+        "confirm": command_words("confirm", record.name, storage, own),
+        "reproduce": command_words("reproduce", home, storage, f"{number} {own}"),
         "use": command_words("predict", home, storage, use),
-        "export": command_words("export", home, storage, f"--trial {number}{own}"),
+        "export": command_words("export", home, storage, f"--trial {number} {own}"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Protocol
@@ -120,6 +121,12 @@ class SearchSpace(StrictModel):
             for name in sampling_order(domains)
             if isinstance(domain := domains[name], Range | Choices)
         }
+
+    @property
+    def model_option(self) -> str:
+        """What a command needs to build the networks: `--model net.py:build`, or nothing."""
+        own = isinstance(self.model, OwnNetwork)
+        return f"--model {shlex.quote(self.model.source.words)}" if own else ""
 
     @property
     def seed(self) -> int:

@@ -141,6 +141,9 @@ def test_it_goes_through_the_commands(tmp_path):
     assert found["commands"]["export"].endswith(" --model net.py:build")
     assert "of <code>net.py:build</code> (SHA-256" in (tmp_path / "report/report.html").read_text()
     assert set(found["best"]["params"]) >= {"width", "depth", "norm", "drop", "epochs"}
+    refused = run_cli("export", "own", "--out", "a/b", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert not (tmp_path / "a").exists()
     # Without the package, and from another folder.
     use = subprocess.run(
         [sys.executable, "-I", "-c", USE, str(tmp_path / "plain" / "use.py")],

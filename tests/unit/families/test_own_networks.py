@@ -17,6 +17,7 @@ from sweep.families import load_family
 from sweep.families.own import OwnFamily, load_function, network_arguments, told
 from sweep.families.probing import probe
 from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork
+from sweep.space import load_space_for, reload_space
 
 ROOT = Path(__file__).parents[3]
 SPEC = DataSpec("image", (1, 4, 4), ("a", "b", "c"), 20, 5)
@@ -66,6 +67,9 @@ def test_arguments_are_hyperparameters() -> None:
 
 def test_a_network_is_a_model_with_the_recipe() -> None:
     model = network(GOOD)
+    space = load_space_for({"name": "a", "dataset": "digits"}, network=model)
+    assert space.model_option == "--model net.py:build"
+    assert reload_space(space.to_json()).fingerprint == space.fingerprint
     assert list(parameters_of(model))[:4] == ["width", "slope", "activation", "weight_decay"]
     assert definition_of(model).stack_key is None
     built = load_family(model).build({"width": 5, "slope": 2.0, "activation": "relu"}, SPEC)
