@@ -12,8 +12,10 @@ from sweep.runner.deletion import Deletion
 from sweep.space import (
     DATASET_FORMS,
     KEPT,
+    SearchSpace,
     advice_lines,
     domain_words,
+    effective_parameters,
     notable_parameters,
     random_configurations,
     stored_space,
@@ -45,7 +47,7 @@ __all__ = [
 ]
 
 _SHOWN_FAILURES = 5
-_NUM_DRAWN = 64  # configurations that tell which parameters matter
+_NUM_DRAWN = 256  # configurations that tell which parameters matter
 
 
 def summarize(
@@ -140,7 +142,19 @@ def check_text(found: Check) -> str:
     if space.prunes_unequal_trials:
         words = unequal_epochs_words(space.pruner.type, space.max_epochs)
         lines.append(f"warning: {words}")
+    lines += [
+        f"warning: {name} is searched without effect in any of {_NUM_DRAWN} configurations drawn "
+        "at random: leave it out, or search what gives it one"
+        for name in _futile(space)
+    ]
     return "\n".join(lines)
+
+
+def _futile(space: SearchSpace) -> list[str]:
+    """Names of the hyperparameters that are searched for nothing."""
+    configurations = random_configurations(space, _NUM_DRAWN)
+    effective = {name for each in configurations for name, _ in effective_parameters(space, each)}
+    return [name for name in space.sampled if name not in effective]
 
 
 def _space_lines(found: Check) -> list[str]:

@@ -31,13 +31,14 @@ def fast_activation(name: str) -> Callable[[Tensor], Tensor]:
 def mish(inputs: Tensor) -> Tensor:
     """Compute x · tanh(softplus(x)), any shape (Misra 2020).
 
-    On a CPU it takes a third of the time of PyTorch's kernel, forward and backward. bfloat16 would
-    be rounded at each step.
+    On a CPU it takes less than half the time of PyTorch's kernel, forward and backward. bfloat16 is
+    rounded once, as there.
     """
-    if inputs.device.type != "cpu" or inputs.dtype == torch.bfloat16:
+    if inputs.device.type != "cpu":
         return functional.mish(inputs)
-    outputs: Tensor = _MishFunction.apply(inputs)
-    return outputs
+    exact = inputs.float() if inputs.dtype == torch.bfloat16 else inputs
+    outputs: Tensor = _MishFunction.apply(exact)
+    return outputs.to(inputs.dtype)
 
 
 class _MishFunction(torch.autograd.Function):

@@ -102,7 +102,6 @@ class _NAdam:
             "mean": [torch.zeros_like(p) for p in parameters],
             "square": [torch.zeros_like(p) for p in parameters],
         }
-        self._past = [torch.empty_like(p) for p in parameters]
         # beta, and what moves the momentum of this step and of the next one up to beta.
         beta, decay = _BETAS[0], 0.96**0.004
         like = parameters[0].new_zeros((), dtype=torch.float64, requires_grad=False)
@@ -129,12 +128,11 @@ class _NAdam:
         product = self.counters["momentum_product"].mul_(momentum)
         of_mean = following / (one - product * following)
         total = torch.addcdiv(of_mean, one - momentum, one - product, value=1 / (1 - beta))
-        torch._foreach_copy_(self._past, self.moments["mean"])
-        torch._foreach_mul_(self._past, (of_mean / total).to(parameters[0].dtype))
+        past_share = (of_mean / total).to(parameters[0].dtype)
         torch._fused_adam_(
             parameters,
             gradients,
-            self._past,
+            torch._foreach_mul(self.moments["mean"], past_share),
             self.moments["square"],
             [],
             [steps] * len(parameters),

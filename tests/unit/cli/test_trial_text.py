@@ -97,6 +97,20 @@ def test_a_pruner_of_trials_of_different_lengths_is_warned_of(pruner, epochs, wa
     assert ("fix epochs at the most (epochs: 20)" in last) == warns
 
 
+@pytest.mark.parametrize(
+    ("parameters", "futile"),
+    [
+        ({"optimizer": {"choices": ["sgd", "adamw"]}, "momentum": {"low": 0.1, "high": 0.9}}, []),
+        ({"optimizer": "adamw", "momentum": {"low": 0.1, "high": 0.9}}, ["momentum"]),
+        ({"max_shift": {"low": 0.1, "high": 0.2}}, ["max_shift"]),
+        ({"num_layers": 1, "activation": {"choices": ["relu", "tanh"]}}, ["activation"]),
+    ],
+)
+def test_what_is_searched_for_nothing_is_warned_of(parameters, futile):
+    lines = check_text(check(space_mapping(parameters=parameters))).splitlines()
+    assert [line.split()[1] for line in lines if "is searched without effect" in line] == futile
+
+
 def test_a_star_is_explained_where_there_is_one():
     assert lines_of(0.25, None)[-1] == "* best epoch, whose weights were kept"
     assert not any("*" in line for line in lines_of(0.25, None, best_epoch=None))
