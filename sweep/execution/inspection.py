@@ -22,6 +22,7 @@ from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork, 
 
 __all__ = ["Inspector", "inspecting"]
 
+_ANSWER_SECONDS = 120.0
 _EXIT_SECONDS = 5.0
 _Answer = TypeVar("_Answer", bound=Hashable)
 
@@ -91,6 +92,12 @@ class Inspector:
     def _ask(self, request: Hashable, kind: type[_Answer]) -> _Answer:
         try:
             self._connection.send_bytes(encode(request))
+            if not self._connection.poll(_ANSWER_SECONDS):
+                raise InputError(
+                    f"{self._source.file} takes more than {_ANSWER_SECONDS:.0f} s to be loaded, or "
+                    "to build one network and train it for a step: it may wait for something, or "
+                    "the network is too large for this machine"
+                )
             return decode(kind, self._connection.recv_bytes())
         except (EOFError, OSError):
             self._process.wait(_EXIT_SECONDS)
