@@ -1,12 +1,13 @@
 """What a step of the CNN costs in the engine, beside the same network's bare steps and usual loop.
 
-    python bench/cnn.py --data-dir DIR [--threads 1] [--steps 40] [--repeats 5]
+    python bench/cnn.py --data-dir DIR [--precision float32] [--threads 1] [--steps 40]
 
 All train the same network on MNIST with batches of 128 and fused AdamW, in one process, in turn:
 `engine` is the sequential engine; `bare` reads its batches from bytes in memory, in the engine's
-form of the network; `usual` is plain PyTorch, fed by torchvision's data set and a DataLoader
-without processes. Prints milliseconds of a step, medians of interleaved repeats, and their ratios.
-An epoch of 50,000 images has 391 steps. Run it on an idle machine.
+form of the network, in float32; `usual` is plain PyTorch, fed by torchvision's data set and a
+DataLoader without processes. Prints milliseconds of a step, medians of interleaved repeats, and
+their ratios; `epoch` is an epoch of the engine, order and validation of 10,000 images included,
+over as many bare steps. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -45,14 +46,24 @@ Steps = Iterator[object]
 """Each `next` trains one step."""
 
 
-def engine_steps(params: Params, data: TrainingData) -> Steps:
-    batches = Batches(data, 0, CPU, choose_precision("float32", CPU))
+def engine(params: Params, data: TrainingData, precision: str) -> SequentialGroup:
+    batches = Batches(data, 0, CPU, choose_precision(precision, CPU))
     lane = Lane(TrialConfig(0, 0, params), Objective("validation_accuracy", "maximize"))
-    group = SequentialGroup([lane], batches, load_family("cnn"))
+    return SequentialGroup([lane], batches, load_family("cnn"))
+
+
+def engine_steps(group: SequentialGroup) -> Steps:
+    group.begin_epoch()
     while True:
-        group.begin_epoch()
         for index in range(group.num_steps):
             yield group.step(index)
+
+
+def engine_rest(group: SequentialGroup) -> Steps:
+    """What an epoch does besides its steps."""
+    while True:
+        group.begin_epoch()
+        yield group.finish_epoch()
 
 
 def bare_steps(params: Params, data: TrainingData) -> Steps:
@@ -94,20 +105,21 @@ def milliseconds(steps: Steps, number: int) -> float:
     return (time.perf_counter() - started) / number * 1e3
 
 
-def measure(contestants: dict[str, Steps], steps: int, repeats: int) -> dict[str, float]:
-    """The median of each contestant."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for contestant in contestants.values():
-        milliseconds(contestant, 3)
+def measure(contestants: Sequence[tuple[Steps, int]], repeats: int) -> list[float]:
+    """The median of each contestant, timed for so many of its steps."""
+    times: list[list[float]] = [[] for _ in contestants]
+    for steps, _ in contestants:
+        milliseconds(steps, 3)
     for _ in range(repeats):
-        for name, contestant in contestants.items():
-            times[name].append(milliseconds(contestant, steps))
-    return {name: statistics.median(found) for name, found in times.items()}
+        for (steps, number), found in zip(contestants, times, strict=True):
+            found.append(milliseconds(steps, number))
+    return [statistics.median(found) for found in times]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=default_data_dir())
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
@@ -116,21 +128,24 @@ def main() -> None:
     torch.set_flush_denormal(True)  # as workers do
     data = load_training_data(DataSettings("builtin", "mnist", str(arguments.data_dir)))
     print(load_words())
-    print(f"milliseconds of a step, {arguments.threads} thread(s)")
-    print(f"{'engine':>8}{'bare':>8}{'usual':>8}{'engine/bare':>13}{'usual/engine':>14}")
+    print(f"milliseconds of a step, {arguments.precision}, {arguments.threads} thread(s)")
+    heads = f"{'engine/bare':>13}{'usual/engine':>14}{'epoch/bare':>12}"
+    print(f"{'engine':>8}{'bare':>8}{'usual':>8}{heads}")
     with unpacked_mnist(arguments.data_dir) as data_dir:
         for changes in NETWORKS:
             params = with_defaults(parameters_of("cnn"), changes)
-            contestants = {
-                "engine": engine_steps(params, data),
-                "bare": bare_steps(params, data),
-                "usual": usual_steps(params, data_dir),
-            }
-            found = measure(contestants, arguments.steps, arguments.repeats)
-            engine, bare, usual = found.values()
-            ratios = f"{engine / bare:13.2f}{usual / engine:14.2f}"
+            group = engine(params, data, arguments.precision)
+            contestants = [
+                (engine_steps(group), arguments.steps),
+                (bare_steps(params, data), arguments.steps),
+                (usual_steps(params, data_dir), arguments.steps),
+                (engine_rest(engine(params, data, arguments.precision)), 1),
+            ]
+            ours, bare, usual, rest = measure(contestants, arguments.repeats)
+            epoch = (group.num_steps * ours + rest) / (group.num_steps * bare)
+            ratios = f"{ours / bare:13.2f}{usual / ours:14.2f}{epoch:12.2f}"
             words = ", ".join(f"{name} {value}" for name, value in changes.items()) or "defaults"
-            print(f"{engine:8.1f}{bare:8.1f}{usual:8.1f}{ratios}  {words}", flush=True)
+            print(f"{ours:8.1f}{bare:8.1f}{usual:8.1f}{ratios}  {words}", flush=True)
 
 
 if __name__ == "__main__":
