@@ -175,7 +175,7 @@ def _space_lines(found: Check) -> list[str]:
         *columns(rows),
         "every other hyperparameter is switched off, which is its default",
         f"different configurations: {count}",
-        f"networks: {size.min_parameters:,} to {size.max_parameters:,} parameters",
+        f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
     ]
     timeout = space.budget.timeout
     limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
@@ -194,6 +194,10 @@ def _space_lines(found: Check) -> list[str]:
         "this CPU"
     )
     return lines
+
+
+def _range_words(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def headline(study: StudyRecord) -> str:

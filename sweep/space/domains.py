@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, Union, cast
@@ -202,9 +203,14 @@ def full_meaning(parameter: Parameter) -> str:
 
 
 def default_words(default: DefaultBy) -> str:
-    """A dependent default in words: `0.001 with optimizer adamw, 0.05 with sgd`."""
-    cases = ", ".join(f"{value:g} with {name}" for name, value in default.values.items())
-    return cases.replace("with ", f"with {default.parent} ", 1)
+    """A dependent default in words: `0.001, but 0.05 with optimizer sgd`."""
+    [(usual, _)] = Counter(default.values.values()).most_common(1)
+    others = [
+        f"{value:g} with {default.parent} {choice}"
+        for choice, value in default.values.items()
+        if value != usual
+    ]
+    return f"{usual:g}, but {' and '.join(others)}"
 
 
 def domain_words(domain: Domain) -> str:
