@@ -15,7 +15,7 @@ def require_suited(space: SearchSpace, spec: DataSpec) -> None:
     """Raise `InputError` if a search space asks for what its data set, of this spec, cannot do."""
     if spec.kind == "image":
         return
-    where = f"data set {space.dataset.title} is a {spec.kind}"
+    where = f"data set {space.dataset.title} has none"
     definition = definition_of(space.model)
     if definition.needs == "image":
         raise InputError(f"model {definition.name} needs images; {where}: choose another model")

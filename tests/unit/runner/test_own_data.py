@@ -291,7 +291,7 @@ def test_a_table_whose_images_are_to_be_changed_is_refused(main, people, tmp_pat
     (tmp_path / "space.yaml").write_text(json.dumps({**people, "parameters": parameters}))
     _, errors = main(f"{command} space.yaml", code=2)
     assert errors.strip().splitlines() == [
-        "sweep: flip changes images; data set people.csv is a table: leave it out"
+        "sweep: flip changes images; data set people.csv has none: leave it out"
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
 
@@ -315,6 +315,6 @@ def test_a_table_is_nothing_for_convolutions(main, people, tmp_path, command):
     (tmp_path / "space.yaml").write_text(json.dumps(written))
     _, errors = main(f"{command} space.yaml", code=2)
     assert errors.strip().splitlines() == [
-        "sweep: model cnn needs images; data set people.csv is a table: choose another model"
+        "sweep: model cnn needs images; data set people.csv has none: choose another model"
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]

@@ -27,7 +27,7 @@ def test_only_images_are_changed(name, value):
     parameters = {name: value, "epochs": 2}
     require_suited(load_space(space_mapping(parameters=parameters)), DATASETS["digits"])
     space = load_space(space_mapping(dataset=TABLE, parameters=parameters))
-    words = f"{name} changes images; data set adult.csv is a table: leave it out"
+    words = f"{name} changes images; data set adult.csv has none: leave it out"
     with pytest.raises(InputError, match=f"^{re.escape(words)}$"):
         require_suited(space, flat_spec(4, 2))
 
