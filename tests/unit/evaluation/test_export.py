@@ -372,6 +372,18 @@ def test_only_an_unchanged_export_is_replaced(exported, finished, tmp_path):
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_the_folder_of_the_shell_is_not_taken_away(main, exported, finished, tmp_path, monkeypatch):
+    out = tmp_path / "export"
+    shutil.copytree(exported.folder, out)
+    (out / "deep").mkdir()
+    before = contents(out)
+    for place, words in ((out, "."), (out / "deep", "..")):
+        monkeypatch.chdir(place)
+        _, errors = main(f"export small --out {words} --storage {finished}", code=2)
+        assert f"cannot be written to '{words}', as this command runs in it; name an" in errors
+    assert contents(out) == before
+
+
 def test_what_predicts_otherwise_is_not_left(exported, finished, tmp_path, monkeypatch):
     out = tmp_path / "export"
     shutil.copytree(exported.folder, out)
