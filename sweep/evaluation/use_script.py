@@ -110,7 +110,8 @@ _ARRAYS = '''def read(path):
         made = rows.astype(np.float32)
     wrong = np.argwhere(~np.isfinite(made))
     if len(wrong):
-        raise ValueError("row {{}}, column {{}}: must be a finite number".format(*wrong[0]))
+        row, column = place = tuple(wrong[0])
+        raise ValueError(f"row {{row}}, column {{column}}: must be finite; found {{rows[place]}}")
     return made
 '''
 

@@ -241,7 +241,7 @@ def test_use_refuses_the_tables_that_predict_refuses(
         ("rows", b"no array", "the magic string is not correct; expected b'\\x93NUMPY', got "),
         ("rows", np.zeros((4, 3)), "must hold numbers of shape (N, 2); found float64, (4, 3)"),
         ("rows", np.array([["a", "b"]]), "must hold numbers of shape (N, 2); found <U1, (1, 2)"),
-        ("rows", np.array([[0, 1], [2, 1e39]]), "row 1, column 1: must be a finite number"),
+        ("rows", np.array([[0, 1], [2, 1e39]]), "row 1, column 1: must be finite; found 1e+39"),
     ],
 )
 def test_use_says_in_one_line_what_it_cannot_read(
