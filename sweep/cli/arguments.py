@@ -99,8 +99,8 @@ data_dir_option = click.option(
     help="Folder of local data sets; $SWEEP_DATA_DIR, then data/, if unset.",
 )
 _MODEL = (
-    "A network of your own: a Python file and its function, or build. A search takes it in place "
-    "of the space's model, and its study needs it each time."
+    "A network of your own: a Python file and its function, or build. A search takes it if the "
+    "file names no model, and its study needs it each time."
 )
 model_option = click.option("--model", metavar="FILE.py[:NAME]", help=_MODEL)
 _trial_time_limit = _duration_option(

@@ -43,7 +43,11 @@ class ReadTable:
 
 
 def read_table(
-    path: str | Path, *, texts: Collection[str] = (), numbers: Collection[str] = ()
+    path: str | Path,
+    *,
+    texts: Collection[str] = (),
+    numbers: Collection[str] = (),
+    others: bool = True,
 ) -> ReadTable:
     """Read a .parquet file, or any other as CSV with a header.
 
@@ -52,6 +56,7 @@ def read_table(
         texts: Columns to read as text even if all their values are numbers, such as those that
             were text in another file of the same kind.
         numbers: Columns that hold numbers, even if all their values are missing, as `NA` says.
+        others: Whether further columns are converted and examined, too, or left as they are.
 
     Raises:
         DataError: the file is missing or cannot be understood without doubt.
@@ -66,11 +71,13 @@ def read_table(
     if not data:
         raise DataError(f"{where} is empty")
     read = _read_parquet if path.suffix.lower() in (".parquet", ".pq") else _read_csv
-    rows, notes = read(data, where, texts)
+    rows, notes = read(data, where, texts, numbers)
     if rows.empty:
         raise DataError(f"{where} has a header and no rows")
     has_commas = has_decimal_commas(rows)
     for name in rows:
+        if not (others or name in texts or name in numbers):
+            continue
         rows[name], note = convert_column(
             rows[name],
             f"column {name!r} of {where}",
@@ -96,10 +103,12 @@ def _require_memory(size: int, where: str) -> None:
 # ---------------------------------------------------------------- CSV
 
 
-def _read_csv(data: bytes, where: str, texts: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+def _read_csv(
+    data: bytes, where: str, texts: Collection[str], numbers: Collection[str]
+) -> tuple[pd.DataFrame, list[str]]:
     text = _decode(data, where)
     separator = _separator(text)
-    header, num_rows = _check_lines(text, separator, where)
+    header, num_rows = _check_lines(text, separator, where, {*texts, *numbers})
     as_text = {name for name in texts if name in header}
     while True:
         try:
@@ -173,14 +182,19 @@ def _lines(text: str, separator: str, *, strict: bool) -> Iterator[list[str]]:
             yield [str(reader.line_num), *values]
 
 
-def _check_lines(text: str, separator: str, where: str) -> tuple[list[str], int]:
-    """Names of the columns, and the number of rows, all of which have a value for each."""
+def _check_lines(
+    text: str, separator: str, where: str, known: Collection[str]
+) -> tuple[list[str], int]:
+    """Names of the columns, and the number of rows, all of which have a value for each.
+
+    Some names may be `known` from elsewhere.
+    """
     lines = _lines(text, separator, strict=True)
     line, number = "0", 0
     try:
         line, *names = next(lines, ["1"])
         header = [name.strip() for name in names]
-        _check_names(header, f"line {line} of {where}")
+        _check_names(header, f"line {line} of {where}", known)
         width = len(header)
         for number, values in enumerate(lines, start=1):  # noqa: B007 - it is used below
             line = values[0]
@@ -198,7 +212,7 @@ def _check_lines(text: str, separator: str, where: str) -> tuple[list[str], int]
     return header, number
 
 
-def _check_names(header: Sequence[str], line: str) -> None:
+def _check_names(header: Sequence[str], line: str, known: Collection[str]) -> None:
     if not any(header):
         raise DataError(f"{line} is blank, and must name the columns")
     for place, name in enumerate(header, start=1):
@@ -207,7 +221,7 @@ def _check_names(header: Sequence[str], line: str) -> None:
                 f"{line} has no name for column {place}; name it or leave it out (pandas: "
                 "to_csv(..., index=False))"
             )
-    if all(_is_number(name) for name in header):
+    if all(_is_number(name) for name in header) and not set(header).intersection(known):
         raise DataError(f"{line} is a row of numbers, and must name the columns")
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
@@ -229,7 +243,7 @@ def _is_number(word: str) -> bool:
 
 
 def _read_parquet(
-    data: bytes, where: str, texts: Collection[str]
+    data: bytes, where: str, texts: Collection[str], numbers: Collection[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     try:
         rows = pd.read_parquet(io.BytesIO(data))
@@ -237,17 +251,17 @@ def _read_parquet(
         raise DataError(f"{where} needs pyarrow: pip install 'sweep[parquet]'") from error
     except (ValueError, OSError) as error:  # pyarrow's own are both
         raise DataError(f"{where} cannot be read as Parquet: {_first_line(error)}") from error
-    return plain_columns(rows, where, texts)
+    return plain_columns(rows, where, texts, numbers)
 
 
 def plain_columns(
-    rows: pd.DataFrame, where: str, texts: Collection[str] = ()
+    rows: pd.DataFrame, where: str, texts: Collection[str] = (), numbers: Collection[str] = ()
 ) -> tuple[pd.DataFrame, list[str]]:
     """The same columns as float64, int64 or `str`; raises `DataError` if one is neither."""
     if any(name is not None for name in rows.index.names):
         rows = rows.reset_index()  # else these columns were lost
     names = [str(name) for name in rows]
-    _check_names(names, where)
+    _check_names(names, where, {*texts, *numbers})
     plain = {
         name: _plain(column, f"column {name!r} of {where}", name in texts)
         for name, (_, column) in zip(names, rows.items(), strict=True)

@@ -243,8 +243,9 @@ def _classify(folder: Path, data: TrainingData, settings: DataSettings) -> NDArr
     if data.encoder is not None:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch, "rows.csv")
-            # With the index, a row without values is no blank line.
-            read_validation(settings).inputs.to_csv(file, index=True)
+            rows = read_validation(settings).inputs
+            # With the index, a row without values is no blank line. No column has a longer name.
+            rows.to_csv(file, index_label=f"{max(rows, key=len)}_")
             inputs = use["read"](file)
     batches = [inputs[first : first + _BATCH] for first in range(0, len(inputs), _BATCH)]
     return np.concatenate([use["classify"](batch) for batch in batches])

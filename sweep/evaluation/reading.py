@@ -65,7 +65,7 @@ def read_rows(file: str, data: TrainingData) -> NDArray[Any] | None:
         from sweep.data.table_file import read_table  # pandas takes half a second
 
         encoder = data.encoder
-        rows = read_table(file, texts=encoder.texts, numbers=encoder.numbers).rows
+        rows = read_table(file, texts=encoder.texts, numbers=encoder.numbers, others=False).rows
         try:
             encoded = encoder.transform(rows)
         except DataError as error:

@@ -59,7 +59,11 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     for path in sys.argv[1:]:
-        for row, probabilities in enumerate(classify(read(path))):
+        try:
+            inputs = read(path)
+        except Exception as error:
+            sys.exit(f"{{path}}: {{getattr(error, 'strerror', None) or error}}")
+        for row, probabilities in enumerate(classify(inputs)):
             best = probabilities.argmax()
             print({place}, ABOUT["classes"][best], f"{{probabilities[best]:.2%}}")
 '''
@@ -86,42 +90,93 @@ _CLASSIFY = {
 
 _PICTURE = '''def read(path):
     """A picture, upright and resized: uint8, shape (1, {channels}, {height}, {width})."""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("{mode}")
-    picture = picture.resize(({width}, {height}), Image.Resampling.BOX)
+    picture = ImageOps.exif_transpose(Image.open(path))
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError(f"must have pixels of 8 bits; found those of mode {{picture.mode}}")
+    picture = picture.convert("{mode}").resize(({width}, {height}), Image.Resampling.BOX)
     pixels = np.asarray(picture).reshape({height}, {width}, {channels}).transpose(2, 0, 1)
     return np.rint(pixels[None] * (ABOUT["input"]["white"] / 255)).astype(np.uint8)
 '''
 
 _ARRAYS = '''def read(path):
     """Rows of an .npy file as float32, shape (N, {columns})."""
-    return np.load(path).astype(np.float32)
+    with open(path, "rb") as file:
+        rows = np.lib.format.read_array(file)
+    if rows.dtype.kind not in "biuf" or rows.shape[1:] != ({columns},) or not len(rows):
+        raise ValueError(
+            f"must hold numbers of shape (N, {columns}); found {{rows.dtype}}, {{rows.shape}}"
+        )
+    with np.errstate(over="ignore"):
+        made = rows.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(made))
+    if len(wrong):
+        row, column = place = tuple(wrong[0])
+        raise ValueError(f"row {{row}}, column {{column}}: must be finite; found {{rows[place]}}")
+    return made
 '''
 
-_TABLE = '''def read(path):
+_TABLE = r'''NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+WITH_COMMA = re.compile(r"[+-]?\d+(,\d+)*(e[+-]?\d+)?", re.IGNORECASE)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{{0,2}}([.,])\d{{3}}(\1\d{{3}})*")
+MISSING = ABOUT["input"]["missing"]
+NONE = {{*MISSING, *ABOUT["input"]["missing_numbers"]}}
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def read(path):
     """Rows of a CSV file: numbers, then codes of categories; float64, shape (N, {columns})."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        text = file.read()
+    text = Path(path).read_bytes().decode("utf-8-sig")  # which leaves the ends of lines alone
 
-    def lines(separator):
-        return csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    def lines(separator, strict):
+        file = io.StringIO(text, newline="")
+        found = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=strict)
+        cells = ([cell.strip() for cell in line] for line in found)
+        return (line for line in cells if len(line) > 1 or any(line))
 
-    separator = max(",;\\t|", key=lambda each: len(next(lines(each))))
-    header, *rows = (line for line in lines(separator) if len(line) > 1 or "".join(line).strip())
-    places = {{name.strip(): place for place, name in enumerate(header)}}
-    columns = [(places[column["name"].strip()], column) for column in ABOUT["input"]["columns"]]
-    cells = ([(row[place].strip(), column) for place, column in columns] for row in rows)
-    return np.array([[encode(*each, separator) for each in row] for row in cells], np.float64)
+    separator = max(",;\t|", key=lambda each: len(next(lines(each, False), "")))
+    header, *rows = [*lines(separator, True)] or [[]]
+    if "\0" in text or not rows:
+        raise ValueError(f"must be a header and rows of text; found {{text[:40]!r}}")
+    if "" in header or len({{*header}}) < len(header):
+        raise ValueError(f"the header must name each column once; found {{header}}")
+    for row, line in enumerate(rows):
+        if len(line) != len(header):
+            raise ValueError(f"row {{row}} must have {{len(header)}} values; found {{len(line)}}")
+    table = dict(zip(header, zip(*rows)))
+    has_commas = any(map(shows_commas, table.values()))
+    encoded = []
+    for column in ABOUT["input"]["columns"]:
+        name = column["name"].strip()
+        if name not in table:
+            raise ValueError(f"must have a column {{name!r}}; found {{header}}")
+        if "categories" in column:
+            codes = column["categories"] | dict.fromkeys(MISSING, column["missing"])
+            encoded.append([codes.get(cell, column["other"]) for cell in table[name]])
+        else:
+            encoded.append(numbers(name, table[name], has_commas))
+    return np.array(encoded, np.float64).T
 
 
-def encode(cell, column, separator):
-    """A cell as a number, or as the code of its category."""
-    if cell in ABOUT["input"]["missing"]:
-        return column.get("missing", np.nan)
-    if "categories" in column:
-        return column["categories"].get(cell, column["other"])
-    if cell in ABOUT["input"]["missing_numbers"]:
-        return np.nan
-    return float(cell.replace(",", ".") if separator == ";" else cell)
+def shows_commas(cells):
+    """Whether these are numbers, and a comma among them can only be a decimal one."""
+    known = [cell for cell in cells if cell not in NONE]
+    is_number = all(map(WITH_COMMA.fullmatch, known))
+    return is_number and any("," in cell and not THOUSANDS.fullmatch(cell) for cell in known)
+
+
+def numbers(name, cells, has_commas):
+    """Cells as numbers, NaN where they are missing."""
+    known = [cell for cell in cells if cell not in NONE]
+    points = [cell for cell in known if "." in cell]
+    if has_commas and points and all(map(THOUSANDS.fullmatch, points)):
+        raise ValueError(f"column {{name!r}}: {{points[0]!r}} can be read in two ways")
+    if has_commas and all(map(WITH_COMMA.fullmatch, known)):
+        cells = [cell.replace(",", ".") for cell in cells]
+    for row, cell in enumerate(cells):
+        is_number = NUMBER.fullmatch(cell) and abs(float(cell)) <= LARGEST
+        if not (is_number or cell in NONE):
+            raise ValueError(f"row {{row}}, column {{name!r}}: must be a number; found {{cell!r}}")
+    return [np.nan if cell in NONE else float(cell) for cell in cells]
 '''
 
 
@@ -163,7 +218,7 @@ def use_script(file_format: str, data: TrainingData) -> str:
     elif data.encoder is not None:
         what, metavar, place = "rows of a table", "TABLE.csv", "path, row"
         read = _TABLE.format(columns=len(data.encoder.numbers) + len(data.encoder.texts))
-        plain |= {"csv", "io"}
+        plain |= {"csv", "io", "re"}
     else:
         what, metavar, place = "rows", "ROWS.npy", "path, row"
         read = _ARRAYS.format(columns=shape[0])

@@ -76,6 +76,11 @@ def _require_replaceable(place: Path, folder: str) -> None:
         raise InputError(
             f"the export cannot be written to {folder!r}, which is a file; name a folder with --out"
         )
+    if Path.cwd().is_relative_to(place):  # whose shell would be left in a folder that is gone
+        raise InputError(
+            f"the export cannot be written to {folder!r}, as this command runs in it; name another "
+            "folder with --out"
+        )
     if not any(place.iterdir()):
         return
     try:

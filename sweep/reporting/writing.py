@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError, SweepFailedError
-from sweep.records import NetworkSource, StudyRecord, StudyState
+from sweep.records import NetworkSource, OwnNetwork, StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import plain, study_document
@@ -23,6 +23,7 @@ from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
 from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
+from sweep.runner.own_network import with_source
 from sweep.space import advice_lines, stored_space
 from sweep.store import Store
 from sweep.words import DEFAULT_STORAGE, capital, command_words, counted, foreign_words
@@ -85,21 +86,28 @@ def read_studies(
     """The studies, with the test split read for what was chosen where that is possible.
 
     Raises:
-        InputError: one of them is a confirmation of another.
+        InputError: one of them is a confirmation of another, or none has a network of its own and
+            some are given.
         StoreError: the store or a study in it cannot be used.
     """
     store = Store(storage, to_write=False)
     for name in names:
         store.require_study(name)
     records = [store.read_study(name) for name in names]
+    models = [stored_space(record).model for record in records]
     for record in records:
-        stored_space(record)
         if record.confirms is not None:
             raise InputError(
                 f"study {record.name!r} is in the report on the search that it confirms: "
                 f"`{command_words('report', record.confirms.study, storage)}`"
             )
-    return [_tested(store, record, storage, data_dir, sources) for record in records]
+    has_own = [isinstance(model, OwnNetwork) for model in models]
+    if sources and not any(has_own):
+        with_source(models[0], sources, names[0])
+    return [
+        _tested(store, record, storage, data_dir, sources if is_own else ())
+        for record, is_own in zip(records, has_own, strict=True)
+    ]
 
 
 def _tested(

@@ -43,8 +43,8 @@ class PlaceOptions(TypedDict, total=False):
             Default: `auto`; for `reproduce`, the kind of device that trained the trial if there
             is one.
         data_dir: Folder of local data sets. Default: `$SWEEP_DATA_DIR`, or `data/`.
-        model: A network of your own, in place of the space's model: `FILE.py` or `FILE.py:NAME`, or
-            the function itself, `def build(input_shape, num_classes, *, width: int = 128) ->
+        model: A network of your own, for a space that names no model: `FILE.py` or `FILE.py:NAME`,
+            or the function itself, `def build(input_shape, num_classes, *, width: int = 128) ->
             nn.Module`. Its keyword arguments are its hyperparameters. A study that was made with
             one needs the same source each time that it is built. Default: the space's model.
         executor: `processes`; `inline`, which trains in this very process, for debuggers; or a

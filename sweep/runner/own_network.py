@@ -55,9 +55,15 @@ def with_source(model: Model, sources: Sequence[NetworkSource], study: str) -> M
     """The model of a study with the code that the user gave, the only one that is ever run.
 
     Raises:
-        InputError: there is none of these sources, or it is not the one the study was made with.
+        InputError: there is none of these sources, it is not the one the study was made with, or
+            the study has no use for one.
     """
     if isinstance(model, str):
+        if sources:
+            raise InputError(
+                f"study {study!r} trains the built-in {model}, not {sources[0].words}: leave "
+                "--model out"
+            )
         return model
     recorded = model.source
     for source in sources:

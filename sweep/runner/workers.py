@@ -81,8 +81,6 @@ def prepare_workers(
     store = Store(str(options["storage"]), to_write=False)
     sources = cast("tuple[NetworkSource, ...]", options["model"] or ())
     model = with_source(space.model, sources, space.name)
-    if isinstance(model, str) and sources:
-        raise InputError(f"study {space.name!r} has model {model}: leave --model out")
     choices, placements = choose_workers(options, space, recorded, is_new=is_new)
     # The launcher gets ready while the data are read.
     with closing(_launcher(options["executor"])) as launcher:

@@ -94,12 +94,13 @@ def load_space_for(
     arrays: str | None = None,
     network: OwnNetwork | None = None,
 ) -> SearchSpace:
-    """A search space with data or a network that no file names; what it names itself is replaced.
+    """A search space with data or a network that no file names.
 
     Args:
         source: As for `load_space`, or a search space.
-        arrays: SHA-256 of the arrays that Python gave; `validation`, `test` and `split_seed` stay.
-        network: A user's own network.
+        arrays: SHA-256 of the arrays that Python gave, in place of a data set that is named;
+            `validation`, `test` and `split_seed` stay.
+        network: A user's own network. A search space that names a model is refused beside it.
 
     Raises what `load_space` raises.
     """
@@ -108,13 +109,17 @@ def load_space_for(
             return source
         if network is None and isinstance(source.model, OwnNetwork):
             network = source.model
-        source = source.to_json()
+        whole = source.to_json()
+        if "model" not in source.model_fields_set:  # nobody named it, nor what it has by default
+            del whole["model"]
+            whole["parameters"] = source.beyond_defaults().get("parameters", {})
+        source = whole
     return _load(source, _Given(arrays, network))
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What takes the place of a document's data set and of its model."""
+    """What takes the place of a document's data set, and the network that it does not name."""
 
     arrays: str | None = None
     network: OwnNetwork | None = None
@@ -125,7 +130,16 @@ class _Given:
         if not isinstance(data, Mapping):
             return document
         changed: dict[str, Any] = {}
+        problems = document.problems
         if self.network is not None:
+            named = data.get("model", {})
+            if not isinstance(named, Mapping):  # which is how a study records such a network
+                problem = (
+                    f"model: found {named!r} here and the network {self.network.source.words} "
+                    "beside it, and a search trains one of them: delete this entry, or leave the "
+                    "network out"
+                )
+                problems = [*problems, (document.position(("model",)), problem)]
             changed["model"] = self.network
         if self.arrays is not None:
             section = data.get("dataset")
@@ -135,7 +149,7 @@ class _Given:
                 kept = {key: value for key, value in section.items() if key not in _SOURCE_KEYS}
                 section = {"arrays": KEPT + self.arrays, **kept}
             changed["dataset"] = section
-        return replace(document, data={**data, **changed})
+        return replace(document, data={**data, **changed}, problems=problems)
 
 
 def reload_space(plain: Mapping[str, Any]) -> SearchSpace:

@@ -119,6 +119,8 @@ def test_it_goes_through_the_commands(tmp_path):
         "budget": {"trials": 2},
     }
     (tmp_path / "space.yaml").write_text(json.dumps(space))
+    plain = {"name": "plain", "dataset": "digits", "parameters": {"epochs": 1}}
+    (tmp_path / "plain.yaml").write_text(json.dumps({**plain, "budget": {"trials": 1}}))
     np.save(tmp_path / "x.npy", np.zeros((2, 8, 8), np.uint8))
     model = ("--model", "net.py:build")
     options = (*model, "--workers", 1, "--device", "cpu")
@@ -126,7 +128,8 @@ def test_it_goes_through_the_commands(tmp_path):
         ("check", "space.yaml", *model),
         ("run", "space.yaml", *options),
         ("confirm", "own", "--top", 1, "--seeds", 2, *options),
-        ("report", "own", "--out", "report", *model),
+        ("run", "plain.yaml", *options[2:]),
+        ("report", "plain", "own", "--out", "report", *model),
         ("predict", "own", "x.npy", *model),
         ("export", "own", "--out", "plain", *model),
         ("export", "own", "--out", "program", "--format", "pt2", *model),

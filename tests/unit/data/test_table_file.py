@@ -156,6 +156,20 @@ def test_a_column_is_read_as_text_where_that_is_asked_for(tmp_path):
     }
 
 
+def test_other_columns_are_left_as_they_are_where_that_is_asked_for(tmp_path):
+    text = 'a,b,c\n"1,500",inf,"0,5"\n'
+    with pytest.raises(DataError, match="column 'b' of"):
+        read(tmp_path, text)
+    found = read(tmp_path, text, numbers=["c"], others=False)
+    assert values(found) == {"a": ["1,500"], "b": ["inf"], "c": [0.5]}
+
+
+def test_columns_may_have_numbers_for_names_that_are_known(tmp_path):
+    with pytest.raises(DataError, match="is a row of numbers, and must name the columns"):
+        read(tmp_path, "0,1\n7,8\n", numbers=["2"])
+    assert values(read(tmp_path, "0,1\n7,8\n", numbers=["1"])) == {"0": [7], "1": [8]}
+
+
 def test_the_digest_is_of_the_bytes(tmp_path):
     one, other = read(tmp_path, "a\n1\n"), read(tmp_path, "a\n1\n\n")
     assert one.digest != other.digest

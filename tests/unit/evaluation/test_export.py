@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import runpy
 import shutil
@@ -95,6 +96,24 @@ def strange_rows(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def exported_table(table_storage: str, tmp_path_factory: pytest.TempPathFactory) -> sweep.Export:
+    out = tmp_path_factory.mktemp("exports") / "table"
+    return sweep.export("small", storage=table_storage, out=out)
+
+
+@pytest.fixture(scope="module")
+def exported_rows(tmp_path_factory: pytest.TempPathFactory) -> sweep.Export:
+    """Of a study of arrays of two columns."""
+    folder = tmp_path_factory.mktemp("rows")
+    y = np.arange(60) % 2
+    x = np.random.default_rng(0).normal(y[:, None] * 4.0, [1.0, 9.0], (60, 2)).astype(np.float32)
+    space = space_mapping(dataset=None, parameters=SMALL_TABLE, budget={"trials": 1})
+    del space["dataset"]
+    sweep.run(space, data=(x, y), storage=sqlite_url(folder), **HERE)
+    return sweep.export("small", storage=sqlite_url(folder), out=folder / "export")
+
+
 def used(folder: Path) -> dict[str, Any]:
     return runpy.run_path(str(folder / "use.py"))
 
@@ -104,7 +123,7 @@ def classified(folder: Path, file: Path) -> np.ndarray:
     return functions["classify"](functions["read"](file))
 
 
-def predicted(file: Path, storage: str, **options: Any) -> list[list[float]]:
+def predicted(file: Path | list[Path], storage: str, **options: Any) -> list[list[float]]:
     found = sweep.predict("small", file, storage=storage, **options)
     return [pytest.approx(list(each.probabilities.values()), abs=1e-5) for each in found]
 
@@ -117,30 +136,137 @@ def test_a_picture_is_classified_as_by_predict(exported, finished, picture):
     assert {file.name for file in exported.files} == names
 
 
-def test_rows_are_classified_as_by_predict(table_storage, strange_rows, tmp_path):
-    found = sweep.export("small", storage=table_storage, out=tmp_path / "export")
-    assert found.num_checked == 26
+def test_rows_are_classified_as_by_predict(exported_table, table_storage, strange_rows):
+    assert exported_table.num_checked == 26
     expected = predicted(strange_rows, table_storage)
     assert len(expected) == 4
-    assert classified(found.folder, strange_rows).tolist() == expected
+    assert classified(exported_table.folder, strange_rows).tolist() == expected
 
 
-def test_rows_of_arrays_are_classified_as_by_predict(tmp_path, storage):
-    y = np.arange(60) % 2
-    x = np.random.default_rng(0).normal(y[:, None] * 4.0, [1.0, 9.0], (60, 2)).astype(np.float32)
-    space = space_mapping(dataset=None, parameters=SMALL_TABLE, budget={"trials": 1})
-    del space["dataset"]
-    sweep.run(space, data=(x, y), storage=storage, **HERE)
-    np.save(tmp_path / "new.npy", x[:5])
-    found = sweep.export("small", storage=storage, out=tmp_path / "export")
-    expected = predicted(tmp_path / "new.npy", storage)
-    assert classified(found.folder, tmp_path / "new.npy").tolist() == expected
+def test_rows_of_arrays_are_classified_as_by_predict(exported_rows, tmp_path):
+    np.save(tmp_path / "new.npy", np.linspace(-4.0, 8.0, 10).reshape(5, 2))
+    expected = predicted(tmp_path / "new.npy", sqlite_url(exported_rows.folder.parent))
+    assert classified(exported_rows.folder, tmp_path / "new.npy").tolist() == expected
 
 
-def test_the_files_import_nothing_of_this_package(exported, table_storage, tmp_path):
-    table = sweep.export("small", storage=table_storage, out=tmp_path / "export")
+HEAD = "length,count,colour,code\n"
+WIDE = "length;count;colour;code\n"
+READ = {
+    "plain": f"{HEAD}1.5,2,blue,7\n",
+    "quoted decimal commas": f'{HEAD}"1,5","2","red, dark",7\n"1,500",3,blue,x\n',
+    "decimal commas that another column shows": 'length;count;colour;code;more\n1,500;2;;;"0,5"\n',
+    "decimal commas that a column of text shows": f'{WIDE}1,500;2;;"7,5"\n',
+    "points and no thousands": f"{WIDE}1,5;1.50;blue;7\n",
+    "a long number": f"{HEAD}1,123456789012345678901234567890,blue,7\n",
+    "missing numbers": f"{HEAD}NA,null,,?\n-,nan,NA,NA\n",
+    "spaces": " length ,count, colour,code\n 1. , +.5,  blue ,7 \n",
+    "blank lines": f"\n{HEAD}\n1.5,2,blue,7\n\n",
+    "lines that end as on Windows": f'{HEAD}1.5,2,"a\nb",7\n'.replace("\n", "\r\n"),
+    "unused columns": 'id,length,count,colour,code,2\n"1,500",1.5,2,blue,7,inf\n',
+}
+REFUSED = {
+    "commas of thousands": f'{HEAD}"1,500",2,blue,7\n',
+    "commas of thousands beside semicolons": f"{WIDE}1,500;2;blue;7\n",
+    "points of thousands": f"{WIDE}1,5;1.500;blue;7\n",
+    "several commas": f"{WIDE}0,5;2;blue;7\n1,500,000;2;blue;7\n",
+    "both signs": f"{WIDE}0,5;2;blue;7\n1.5;2;blue;7\n",
+    "a doubled column": "length,length,count,colour,code\n1.5,9,2,blue,7\n",
+    "a column without a name": "length,,count,colour,code\n1.5,9,2,blue,7\n",
+    "a missing column": "length,colour,code\n1.5,blue,7\n",
+    "too many values": f"{HEAD}1.5,2,blue,7\n1.5,2,red, dark,7\n",
+    "too few values": f"{HEAD}1.5,2\n",
+    "infinity": f"{HEAD}inf,2,blue,7\n",
+    "beyond float32": f"{HEAD}1e39,2,blue,7\n",
+    "beyond float64": f"{HEAD}1,-1e400,blue,7\n",
+    "underscores": f"{HEAD}1_000,2,blue,7\n",
+    "other digits": f"{HEAD}\u0663,2,blue,7\n",
+    "other digits with commas": f"{WIDE}\u0661,\u0665;0,5;blue;7\n",
+    "a word": f"{HEAD}long,2,blue,7\n",
+    "a truth value": f"{HEAD}True,2,blue,7\n",
+    "another name of no number": f"{HEAD}NAN,2,blue,7\n",
+    "a header and no rows": HEAD,
+    "nothing": "",
+    "an open quote": f'{HEAD}1.5,2,"blue,7\n',
+    "text after a quote": f'{HEAD}"1.5"0,2,blue,7\n',
+    "a NUL byte": f"{HEAD}1.5,2,bl\0ue,7\n",
+    "UTF-16": f"{HEAD}1.5,2,blue,7\n".encode("utf-16"),
+    "Latin-1": f"{HEAD}1.5,2,bl\xe9,7\n".encode("latin-1"),
+}
+
+
+def test_use_reads_the_tables_that_predict_reads(exported_table, table_storage, tmp_path):
+    functions = used(exported_table.folder)
+    files = []
+    for number, text in enumerate(READ.values()):
+        files.append(tmp_path / f"{number}.csv")
+        files[-1].write_text(text, "utf-8", newline="")
+    expected = predicted(files, table_storage)
+    found = np.concatenate([functions["classify"](functions["read"](file)) for file in files])
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("content", REFUSED.values(), ids=REFUSED)
+def test_use_refuses_the_tables_that_predict_refuses(
+    exported_table, table_storage, tmp_path, content
+):
+    file = tmp_path / "t.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError):
+        predicted(file, table_storage)
+    read = used(exported_table.folder)["read"]
+    with pytest.raises((ValueError, csv.Error), match=r"^.+\Z"):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("table", None, "No such file or directory"),
+        ("table", b"", "must be a header and rows of text; found ''"),
+        ("table", b"length,count\n1,2\n", "must have a column 'colour'; found ['length', 'count']"),
+        ("table", b"length,count\n1,2\n1\n", "row 1 must have 2 values; found 1"),
+        (
+            "table",
+            b"length,count,colour,code\n1,2,,\n1,many,,\n",
+            "row 1, column 'count': must be a number; found 'many'",
+        ),
+        ("digits", None, "No such file or directory"),
+        ("digits", b"no picture", "cannot identify image file '{file}'"),
+        (
+            "digits",
+            np.zeros((9, 9), np.uint16),
+            "must have pixels of 8 bits; found those of mode I;16",
+        ),
+        ("rows", None, "No such file or directory"),
+        ("rows", b"no array", "the magic string is not correct; expected b'\\x93NUMPY', got "),
+        ("rows", np.zeros((4, 3)), "must hold numbers of shape (N, 2); found float64, (4, 3)"),
+        ("rows", np.array([["a", "b"]]), "must hold numbers of shape (N, 2); found <U1, (1, 2)"),
+        ("rows", np.array([[0, 1], [2, 1e39]]), "row 1, column 1: must be finite; found 1e+39"),
+    ],
+)
+def test_use_says_in_one_line_what_it_cannot_read(
+    request, tmp_path, monkeypatch, capsys, kind, content, said
+):
+    fixture = {"table": "exported_table", "digits": "exported", "rows": "exported_rows"}[kind]
+    folder, file = request.getfixturevalue(fixture).folder, tmp_path / "file"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif kind == "digits" and content is not None:
+        Image.fromarray(content).save(file, format="png")
+    elif content is not None:
+        with file.open("wb") as opened:
+            np.save(opened, content)
+    monkeypatch.setattr(sys, "argv", ["use.py", str(file)])
+    with pytest.raises(SystemExit) as caught:  # with text, Python prints it and exits with 1
+        runpy.run_path(str(folder / "use.py"), run_name="__main__")
+    assert caught.value.code.startswith(f"{file}: {said}".format(file=file))
+    assert "\n" not in caught.value.code
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_files_import_nothing_of_this_package(exported, exported_table):
     imported = set()
-    for file in (*exported.files, *table.files):
+    for file in (*exported.files, *exported_table.files):
         if file.suffix == ".py":
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Import):
@@ -244,6 +370,18 @@ def test_only_an_unchanged_export_is_replaced(exported, finished, tmp_path):
         sweep.export("small", storage=finished, out=out)
     assert (out / "use.py").read_text() == "print('mine')"
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_the_folder_of_the_shell_is_not_taken_away(main, exported, finished, tmp_path, monkeypatch):
+    out = tmp_path / "export"
+    shutil.copytree(exported.folder, out)
+    (out / "deep").mkdir()
+    before = contents(out)
+    for place, words in ((out, "."), (out / "deep", "..")):
+        monkeypatch.chdir(place)
+        _, errors = main(f"export small --out {words} --storage {finished}", code=2)
+        assert f"cannot be written to '{words}', as this command runs in it; name an" in errors
+    assert contents(out) == before
 
 
 def test_what_predicts_otherwise_is_not_left(exported, finished, tmp_path, monkeypatch):

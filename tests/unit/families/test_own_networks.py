@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from sweep.definitions import definition_of, parameters_of
-from sweep.errors import InputError
+from sweep.errors import InputError, SearchSpaceError
 from sweep.families import load_family
 from sweep.families.own import OwnFamily, load_function, network_arguments, told
 from sweep.families.probing import probe
 from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork
-from sweep.space import load_space_for, reload_space
+from sweep.space import load_space, load_space_for, reload_space
 
 ROOT = Path(__file__).parents[3]
 SPEC = DataSpec("image", (1, 4, 4), ("a", "b", "c"), 20, 5)
@@ -75,6 +75,24 @@ def test_a_network_is_a_model_with_the_recipe() -> None:
     built = load_family(model).build({"width": 5, "slope": 2.0, "activation": "relu"}, SPEC)
     assert built(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
     assert isinstance(built[3], nn.ReLU)
+
+
+def test_a_space_that_names_a_model_is_refused_beside_one(tmp_path: Path) -> None:
+    model = network(GOOD)
+    file = tmp_path / "a.yaml"
+    file.write_text("name: a\nmodel: cnn\ndataset: digits\nparameters: {epochs: 2}\n")
+    said = r"model: found 'cnn' here and the network net\.py:build beside it.*: delete this entry,"
+    with pytest.raises(SearchSpaceError, match=rf"^.*a\.yaml:2:8: {said} or leave the n"):
+        load_space_for(file, network=model)
+    with pytest.raises(SearchSpaceError, match=f"^{said}"):
+        load_space_for(load_space(file), network=model)
+    with pytest.raises(SearchSpaceError, match=r"^model: found 'mlp' here and"):
+        load_space_for({"name": "a", "model": "mlp", "dataset": "digits"}, network=model)
+    file.write_text(file.read_text().replace("model: cnn\n", ""))
+    space = load_space_for(file, network=model)
+    assert (space.model, space.domains["epochs"]) == (model, 2)
+    for same in (load_space(file), space, space.to_json()):
+        assert load_space_for(same, network=model).fingerprint == space.fingerprint
 
 
 @pytest.mark.parametrize(

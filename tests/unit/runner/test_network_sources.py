@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,30 @@ def test_the_same_source_under_any_name_of_the_file() -> None:
     assert isinstance(found, OwnNetwork)
     assert found.source.file == "copy.py"
     assert with_source("mlp", [], "s") == "mlp"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "resume small",
+        "resume small --trials 4",
+        "confirm small",
+        "report small",
+        "predict small x.npy",
+        "export small",
+        "reproduce small 0",
+    ],
+)
+def test_a_study_of_a_built_in_network_refuses_one(
+    main: Any, confirmed: str, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "net.py").write_text(CODE)
+    before = sorted(tmp_path.rglob("*"))
+    output, errors = main(f"{line} --model net.py --storage {confirmed}", code=2)
+    said = r"sweep: study 'small(\.confirm)?' trains the built-in mlp, not net\.py:build: leave --m"
+    assert re.match(said, errors)
+    assert (output, errors.count("\n")) == ("", 1)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
