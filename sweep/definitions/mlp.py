@@ -81,6 +81,14 @@ class MlpParameters:
         """The number of inputs, then the units of each layer."""
         return [spec.num_inputs, *self.hidden_sizes(spec.num_classes), spec.num_classes]
 
+    def has_bias(self, layer: int) -> bool:
+        """Whether linear layer `layer`, 1 to num_layers, has a bias.
+
+        Batch normalisation would take it out again, and its gradient would be nothing but rounding,
+        of which Adam makes steps.
+        """
+        return self.normalization != "batch" or layer == self.num_layers
+
 
 def _idle(params: Params) -> frozenset[str]:
     """Softmax regression has no hidden layer; one hidden layer is no pyramid."""
@@ -101,11 +109,13 @@ def _cost(params: Params, spec: DataSpec) -> Cost:
     # Padding in a stack adds at most an eighth to a layer: see `sweep.families.mlp.layout`.
     padded = replace(network, layer_size=math.ceil(network.layer_size * 9 / 8)).layer_sizes(spec)
     hidden, classes = sum(padded[1:-1]), padded[-1]
+    biases = sum(units for layer, units in enumerate(sizes) if layer and network.has_bias(layer))
     return Cost(
-        num_parameters=products + sum(sizes[1:]) + 2 * is_normalized * sum(sizes[1:-1]),
+        num_parameters=products + biases + 2 * is_normalized * sum(sizes[1:-1]),
         # Two per weight forward and four backward, but inputs need no gradient.
         example_flops=6 * products - 2 * sizes[0] * sizes[1],
-        # Normalisation has a weight and a bias for each unit, and may have a mean and a variance.
+        # Normalisation has a weight and a bias for each unit, and may have a mean and a variance. A
+        # stack keeps zeros where layers have no biases.
         stacked_parameters=sum((a + 1) * b for a, b in itertools.pairwise(padded))
         + 4 * is_normalized * hidden,
         # Outputs before and after activation; with dropout also masks and masked outputs; with

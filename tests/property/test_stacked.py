@@ -68,13 +68,13 @@ def choice(name: str) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def trials(draw: st.DrawFn, number: int) -> TrialConfig:
+def trials(draw: st.DrawFn, number: int, min_units: int) -> TrialConfig:
     optimizer = draw(choice("optimizer"))
     return make_config(
         number=number,
         seed=draw(st.integers(0, 2**32 - 1)),
         num_layers=draw(st.integers(1, 6)),
-        layer_size=draw(st.integers(3, 40)),
+        layer_size=draw(st.integers(min_units, 40)),
         activation=draw(choice("activation")),
         weight_decay=draw(st.sampled_from([0.0, 1e-4, 0.1])),
         epochs=draw(st.integers(1, 4)),
@@ -88,14 +88,28 @@ def trials(draw: st.DrawFn, number: int) -> TrialConfig:
         class_weights=draw(choice("class_weights")),
         augmentation=draw(choice("augmentation")),
         flip=draw(choice("flip")),
+        width_shape=draw(choice("width_shape")),
+        normalization=draw(choice("normalization")),
+        initialization=draw(choice("initialization")),
+        warmup=draw(st.sampled_from([0.0, 0.1, 0.5])),
+        gradient_clip=draw(st.sampled_from([0.0, 0.3, 2.0])),
+        max_norm=draw(st.sampled_from([0.0, 0.7, 2.0])),
+        weight_averaging=draw(st.sampled_from([0.0, 0.5, 0.99])),
+        input_dropout=draw(st.sampled_from([0.0, 0.2])),
+        input_noise=draw(st.sampled_from([0.0, 0.3])),
     )
 
 
 @st.composite
-def mixtures(draw: st.DrawFn) -> Mixture:
+def mixtures(draw: st.DrawFn, min_units: int) -> Mixture:
+    """Trials with at least so many units in a hidden layer.
+
+    Normalisation of a few, of which relu and dropout may leave one, no longer depends on how large
+    they are: the gradients below are nothing but rounding, of which Adam makes steps.
+    """
     numbers = draw(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True))
     return Mixture(
-        tuple(draw(trials(number)) for number in numbers),
+        tuple(draw(trials(number, min_units)) for number in numbers),
         tuple(draw(st.none() | st.integers(1, 4)) for _ in numbers),
         patience=draw(st.integers(0, 12)),
         lanes=draw(st.sampled_from([8, 3, 1])),
@@ -151,7 +165,7 @@ def assert_ended_as_told(mixture: Mixture, results: Sequence[TrialOutcome]) -> N
 
 
 @examples(12)
-@given(mixtures())
+@given(mixtures(min_units=3))
 def test_every_trial_of_a_stack_ends_as_it_does_alone(mixture):
     """In float64: losses, predictions, the best epoch and its weights."""
     stacked, alone = (outcomes(name, mixture, "float64") for name in ("stacked", "sequential"))
@@ -173,7 +187,7 @@ def test_every_trial_of_a_stack_ends_as_it_does_alone(mixture):
 
 
 @examples(12)
-@given(mixtures())
+@given(mixtures(min_units=8))
 def test_in_float32_the_losses_are_the_same_but_for_rounding(mixture):
     """Predictions may differ where two classes are nearly tied, which losses do not show."""
     stacked, alone = (outcomes(name, mixture, "float32") for name in ("stacked", "sequential"))

@@ -44,13 +44,14 @@ class StackedMLP:
         plan = plan_blocks(networks, spec.num_classes)
         self._num_rows = [block.num_rows for block in plan]
         nothing = torch.empty(0, device=device, dtype=dtype)
-        self._first = _linear(nothing, sum(self._num_rows), spec.num_inputs)
+        shape = (sum(self._num_rows), spec.num_inputs)
+        self._weight = nothing.new_zeros(shape, requires_grad=True)
         self._blocks = [_Block(block, nothing) for block in plan]
         self._num_shared_dims = 1 + len(spec.input_shape)
         self._shapes = [_shapes(network, spec) for network in networks]
-        self.parameters = [*self._first, *(p for block in self._blocks for p in block.parameters)]
+        self.parameters = [self._weight, *(p for block in self._blocks for p in block.parameters)]
         # Position in the stack of the first lane of each tensor that `_pieces` returns.
-        self._positions = [block.first for block in plan] * 2
+        self._positions = [block.first for block in plan]
         for block, ours in zip(plan, self._blocks, strict=True):
             self._positions += [block.first + place for place in ours.places]
         self.weights = self.lanes([parameter.detach() for parameter in self.parameters])
@@ -73,21 +74,21 @@ class StackedMLP:
 
     def forward(self, inputs: Tensor, generators: _Generators = None) -> Tensor:
         """Logits of all lanes; dropout needs the generators of its masks."""
+        biases = [block.bias for block in self._blocks]
         if inputs.dim() == self._num_shared_dims:
-            weight, bias = self._first
-            sums = self._by_block(torch.addmm(bias, weight, inputs.flatten(1).t()))
+            bias = _join([each.view(-1, 1) for each in biases])
+            sums = self._by_block(torch.addmm(bias, self._weight, inputs.flatten(1).t()))
         else:
-            weights, biases = map(self._by_block, self._first)
             own = inputs.flatten(2).transpose(1, 2)
             parts = _split(own, [block.num_lanes for block in self._blocks])
-            sums = list(map(torch.baddbmm, biases, weights, parts))
+            sums = list(map(torch.baddbmm, biases, self._by_block(self._weight), parts))
         blocks = zip(self._blocks, sums, strict=True)
         return _join([block.forward(part, generators) for block, part in blocks])
 
     def _pieces(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The tensors with lanes as their first dimension."""
-        first = [piece for tensor in tensors[:2] for piece in self._by_block(tensor)]
-        return [*first, *tensors[2:]]
+        weight, *others = tensors
+        return [*self._by_block(weight), *others]
 
     def _by_block(self, tensor: Tensor) -> list[Tensor]:
         """The rows of the first layer, shape (R, n), as each block's, shape (K, H, n)."""
@@ -99,17 +100,22 @@ class _Block:
     """Lanes of one width, shape and normalisation.
 
     Attributes:
-        parameters: Weight and bias of each hidden layer but the first, shapes (k, H, H) and
-            (k, H, 1), and of its normalisation, shape (k, H, 1) both; then those of the output
-            layers, shapes (k, C, H) and (k, C, 1); nothing for lanes without a hidden layer.
+        bias: The first layer's, whose weight belongs to the whole stack; shape (K, H, 1).
+        parameters: The first layer's bias; weight and bias of each further hidden layer, shapes
+            (k, H, H) and (k, H, 1), and of each normalisation, shape (k, H, 1) both; then those of
+            the output layers, shapes (k, C, H) and (k, C, 1). Without biases that are not trained.
         places: Position in the block of the first lane of each parameter.
         buffers: Those of each lane, layer after layer.
     """
 
     def __init__(self, plan: Block, like: Tensor) -> None:
         self.num_lanes = len(plan.lanes)
+        has_bias = plan.lanes[0].has_bias(1)
+        self.bias = like.new_zeros(self.num_lanes, plan.width, 1, requires_grad=has_bias)
         self._layers = [_Layer(plan, index, like) for index in range(len(plan.widths))]
-        self.parameters = [p for layer in self._layers for p in layer.parameters]
+        self.parameters = _trained(
+            [self.bias, *(p for layer in self._layers for p in layer.parameters)]
+        )
         self.places = [0] * len(self.parameters)
         self._outputs: list[list[Tensor]] = []
         place = 0
@@ -143,17 +149,20 @@ class _Layer:
     """Hidden layer `index` of the k lanes of a block that have it.
 
     Attributes:
-        parameters: Its weight and bias, but the first layer's belong to the whole stack; then
-            those of its normalisation.
+        parameters: Its weight and bias, but the first layer's belong to the stack and the block;
+            then those of its normalisation. Without a bias that is not trained.
         buffers: Those of each lane.
     """
 
     def __init__(self, plan: Block, index: int, like: Tensor) -> None:
         sizes, width, num_deeper = plan.sizes(index), plan.widths[index], plan.having(index + 1)
-        self._linear = _linear(like, len(sizes), width, plan.widths[index - 1]) if index else []
+        self._linear: list[Tensor] = []
+        if index:
+            shape = (len(sizes), width, plan.widths[index - 1])
+            self._linear = _linear(like, *shape, has_bias=plan.lanes[0].has_bias(index + 1))
         build_norm = _NORMALIZATIONS.get(plan.lanes[0].normalization)
         self._norm = build_norm(sizes, width, like) if build_norm else None
-        self.parameters = [*self._linear, *(self._norm.parameters if self._norm else [])]
+        self.parameters = _trained([*self._linear, *(self._norm.parameters if self._norm else [])])
         self.buffers = self._norm.buffers if self._norm else []
         runs = plan.runs(index)
         self._runs = [_Run(plan, run, sizes[run.lanes], width, like) for run in runs]
@@ -214,18 +223,24 @@ def _shapes(network: MlpParameters, spec: DataSpec) -> list[tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = []
     sizes = network.layer_sizes(spec)
     for index, (num_inputs, units) in enumerate(itertools.pairwise(sizes), 1):
-        shapes += [(units, num_inputs), (units,)]
+        shapes.append((units, num_inputs))
+        if network.has_bias(index):
+            shapes.append((units,))
         if network.normalization != "none" and index < network.num_layers:
             shapes += [(units,)] * 2
     return shapes
 
 
-def _linear(like: Tensor, *shape: int) -> list[Tensor]:
-    """Weight and bias of linear layers, zero."""
+def _linear(like: Tensor, *shape: int, has_bias: bool = True) -> list[Tensor]:
+    """Weight and bias of linear layers, zero; a bias that they should not have stays so."""
     return [
         like.new_zeros(shape, requires_grad=True),
-        like.new_zeros((*shape[:-1], 1), requires_grad=True),
+        like.new_zeros((*shape[:-1], 1), requires_grad=has_bias),
     ]
+
+
+def _trained(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor for tensor in tensors if tensor.requires_grad]
 
 
 def _split(tensor: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:

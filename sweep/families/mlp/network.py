@@ -69,7 +69,7 @@ class MLP(nn.Module):
         layers: list[nn.Module] = []
         for index, sizes in enumerate(itertools.pairwise(network.layer_sizes(spec)), 1):
             is_hidden = index < network.num_layers
-            linear = nn.Linear(*sizes)
+            linear = nn.Linear(*sizes, bias=network.has_bias(index))
             if network.initialization != "default":
                 gain = activation_gain(network.activation) if is_hidden else 1.0
                 _initialize(linear, network.initialization, gain)
@@ -95,4 +95,5 @@ def _initialize(linear: nn.Linear, name: str, gain: float) -> None:
         nn.init.xavier_uniform_(linear.weight, gain)
     else:
         nn.init.orthogonal_(linear.weight, gain)
-    nn.init.zeros_(linear.bias)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)

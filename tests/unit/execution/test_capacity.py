@@ -63,7 +63,9 @@ def test_the_work_of_an_image_by_hand():
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 5])
-@pytest.mark.parametrize(("shape", "normalization"), [("constant", "none"), ("pyramid", "layer")])
+@pytest.mark.parametrize(
+    ("shape", "normalization"), [("constant", "none"), ("pyramid", "layer"), ("pyramid", "batch")]
+)
 @pytest.mark.parametrize("spec", [DIGITS, DATASETS["emnist-balanced"]], ids=["digits", "letters"])
 def test_the_parameters_of_a_network_are_counted_as_they_are(
     spec, shape, normalization, num_layers

@@ -71,6 +71,17 @@ def test_normalization_stands_between_hidden_layers_and_their_activations(name, 
     assert [type(layer) for layer in model.layers] == kinds
 
 
+@pytest.mark.parametrize("initialization", ["default", "kaiming"])
+def test_only_batch_normalization_makes_do_without_biases_before_it(initialization):
+    def biases(normalization: str) -> list[bool]:
+        model = build(3, normalization=normalization, initialization=initialization)
+        linear = [layer for layer in model.layers if isinstance(layer, nn.Linear)]
+        return [layer.bias is not None for layer in linear]
+
+    assert biases("batch") == [False, False, True]
+    assert biases("layer") == biases("none") == [True, True, True]
+
+
 # ---------------------------------------------------------------- initial weights
 
 

@@ -250,20 +250,14 @@ def test_the_gradients_of_a_mixture_are_those_of_its_networks_every_time():
 
 
 def test_gradients_in_bfloat16_are_those_of_autocast():
-    """Within 2 % of each tensor's norm: both round alike, but may add up in another order.
-
-    With normalisation within 2 % of the norm of all, for biases before it get next to nothing.
-    """
+    """Within 2 % of each tensor's norm: both round alike, but may add up in another order."""
     stack = Stack.of(mixture(), torch.float32)
     lanes = stack.lanes(stack.gradients(bfloat16=True))
     for position, ours in enumerate(lanes):
         expected = stack.reference_gradients(position, bfloat16=True)
-        whole = torch.cat([theirs.flatten() for theirs in expected]).norm()
-        is_normalized = stack.configs[position].params["normalization"] != "none"
         for mine, theirs in zip(ours, expected, strict=True):
             assert mine.dtype is torch.float32
-            norm = whole if is_normalized else theirs.norm()
-            assert (mine - theirs).norm() <= 0.02 * norm
+            assert (mine - theirs).norm() <= 0.02 * theirs.norm()
 
 
 def test_gradients_in_bfloat16_are_near_those_of_float32():
@@ -364,7 +358,8 @@ def test_padding_stays_exactly_zero(optimizer, bfloat16):
     stack = Stack.of(configs, torch.float32)
     network = stack.network
     padding = stack.padding()
-    assert all(mark.any() for mark in padding[:2])
+    is_padded = {mark.shape[-1] == 1: mark.any() for mark in padding if mark.any()}
+    assert len(is_padded) == 2, "the test needs padding in weights and in biases"
     optimizers = [
         build_optimizer(network.weights[n], view(Recipe, config.params))
         for n, config in enumerate(stack.configs)
