@@ -118,8 +118,10 @@ def test_a_network_validated_in_another_precision_is_validated_again_in_the_test
     assert best["validation_accuracy"] == study.value(study.best), "the study ranks by this one"
 
 
-def test_a_network_validated_in_the_tests_precision_is_not_validated_again(finished):
-    reading = read_test_split(finished, "small")
+def test_a_network_validated_in_the_tests_precision_is_not_validated_again(storage):
+    space = space_mapping(budget={"trials": 1})
+    sweep.run(space, storage=storage, precision="float32", **HERE)
+    reading = read_test_split(storage, "small")
     assert (reading.validation_predictions, reading.validation_loss) == (None, None)
 
 
