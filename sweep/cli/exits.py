@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -154,7 +154,8 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     """Handle SIGINT, SIGTERM and, unless `nohup` ignores it, SIGHUP; then say what to do next.
 
     Use it inside `handle_errors`: SQLAlchemy may turn what a signal raises into one of our errors,
-    which is still an interruption.
+    which is still an interruption. What is printed meanwhile, perhaps by a user's network, goes to
+    standard error, where no result stands.
     """
     interruption = Interruption(next_step)
     handled = [signal.SIGINT, signal.SIGTERM]
@@ -164,13 +165,13 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
     try:
         for each in handled:
             signal.signal(each, interruption.handle)
-        yield interruption
+        with redirect_stdout(sys.stderr):
+            yield interruption
     except (KeyboardInterrupt, SweepError) as error:
         is_error = isinstance(error, SweepError) and not isinstance(error, Interrupted)
         if is_error and not interruption.has_unwound:
             raise
         click.echo(printable(f"sweep: {interruption.words}"), err=True)
-        sys.stdout.flush()
         # Everything is unwound. Shutting down PyTorch would take seconds on a busy machine.
         os._exit(interruption.exit_code)
     finally:

@@ -69,6 +69,8 @@ def summarize(
 
 def nothing_to_do(study: StudyRecord, places: str) -> str:
     """What `resume` prints for a study that was finished before."""
+    if "--model" not in places:  # which need not be named to find that out
+        places = f"{places} {stored_space(study).model_option}".rstrip()
     more = f"sweep resume {shlex.quote(study.name)}{places} --trials {2 * len(study.trials)}"
     return f"{headline(study)}: there is nothing to do; more trials with `{more}`"
 

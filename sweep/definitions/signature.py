@@ -14,11 +14,9 @@ from sweep.definitions.parameters import (
     IntParameter,
     Parameter,
 )
-from sweep.records import Model, NetworkArgument, OwnNetwork
+from sweep.records import LARGEST_FLOAT, LARGEST_INT, Model, NetworkArgument, OwnNetwork
 
 __all__ = ["own_definition", "read_model"]
-
-_MOST = 2**53  # beyond it a float skips whole numbers, and JSON's readers do
 
 # Known only by building it: see `sweep.execution.inspection`.
 _UNKNOWN = Cost(0, 0, 0, 0, 0)
@@ -41,8 +39,8 @@ def _parameter(argument: NetworkArgument) -> Parameter:
     if argument.kind == "choice":
         return CategoricalParameter(name, meaning, str(default), argument.choices)
     if argument.kind == "int":
-        return IntParameter(name, meaning, int(default), -_MOST, _MOST)
-    return FloatParameter(name, meaning, float(default), -1e300, 1e300)
+        return IntParameter(name, meaning, int(default), -LARGEST_INT, LARGEST_INT)
+    return FloatParameter(name, meaning, float(default), -LARGEST_FLOAT, LARGEST_FLOAT)
 
 
 def read_model(plain: str | Mapping[str, Any]) -> Model:

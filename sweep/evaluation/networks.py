@@ -13,9 +13,10 @@ from torch import nn
 
 from sweep.data import TrainingData, data_settings, load_training_data
 from sweep.definitions import definition_of, parameters_of, require_valid
-from sweep.errors import DataError, StoreError
-from sweep.families import load_family
-from sweep.records import Model, NetworkSource, StudyRecord, TrialConfig
+from sweep.errors import DataError, InputError, StoreError
+from sweep.families import Family, load_family
+from sweep.families.own import told
+from sweep.records import DataSpec, Model, NetworkSource, StudyRecord, TrialConfig
 from sweep.runner.own_network import with_source
 from sweep.space import stored_space
 from sweep.store import Store
@@ -40,7 +41,7 @@ def load_networks(
     `sources` are the user's own networks, of which the study's is one if it has one.
 
     Raises:
-        InputError: the study's own network is not among the sources, or cannot be loaded.
+        InputError: the study's own network is not among the sources, or does not work.
         StoreError: a network's weights were not kept, are gone or are not its own.
         DataError: the data set is missing, damaged, or not the study's own.
     """
@@ -67,16 +68,23 @@ def compute_logits(model: nn.Module, inputs: NDArray[Any], data: TrainingData) -
         data: What the network was trained on.
 
     Raises:
+        InputError: the network fails on them, as a user's may.
         StoreError: they are not finite, as no COMPLETE trial's are.
     """
-    with torch.device("cpu"):
-        mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
-        logits = torch.cat(
-            [
-                model(((batch.flatten(1).to(torch.float32) - mean) / std).view(batch.shape))
-                for batch in torch.tensor(inputs).split(_BATCH)
-            ]
-        )
+    try:
+        with torch.device("cpu"):
+            mean, std = (torch.tensor(each, dtype=torch.float32) for each in (data.mean, data.std))
+            logits = torch.cat(
+                [
+                    model(((batch.flatten(1).to(torch.float32) - mean) / std).view(batch.shape))
+                    for batch in torch.tensor(inputs).split(_BATCH)
+                ]
+            )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        raise InputError(
+            f"the network cannot be run on {len(inputs)} examples: {reason}"
+        ) from error
     if not logits.isfinite().all():
         raise StoreError(
             "the network answers with numbers that are not finite: its weights are damaged; "
@@ -118,33 +126,53 @@ def _build(model: Model, config: TrialConfig, weights: bytes, data: TrainingData
     their file, to fit: a forged record cannot fill the memory.
     """
     family = load_family(model)
-    network = None
     try:
         state = safetensors.torch.load(weights)
         require_valid(parameters_of(model), config.params)
-        num_parameters = definition_of(model).cost(config.params, data.spec).num_parameters
-        # The rest are buffers. What a user's network costs is not known, but the user gave it.
-        fits = num_parameters <= sum(tensor.numel() for tensor in state.values())
-        if fits and isinstance(model, str):
-            with torch.device("meta"):  # allocates nothing
-                fits = _shapes(family.build(config.params, data.spec).state_dict()) == _shapes(
-                    state
-                )
-        if fits:
-            with torch.device("cpu"):  # a caller may have set other defaults, of numbers, too
-                network = family.build(config.params, data.spec).to(torch.float32)
-            network.load_state_dict(state)
-        reason = "other shapes"
-    except Exception as error:  # noqa: BLE001 - a user's network may raise anything
-        network = None
+        _require_fitting(state, family, model, config, data.spec)
+        network = _initial(family, model, config, data.spec)
+        network.load_state_dict(state)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - forged weights may raise anything
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-    if network is None:
         raise StoreError(
             f"the weights of trial {config.number} are not those of its network ({reason}); "
             "restore them from a copy, or run the search space again under another name with "
             "--study"
-        )
+        ) from None
     return network.eval()
+
+
+def _require_fitting(
+    state: Mapping[str, torch.Tensor],
+    family: Family,
+    model: Model,
+    config: TrialConfig,
+    spec: DataSpec,
+) -> None:
+    """Raise ValueError if this cannot be the state of a network that has yet to be built."""
+    num_parameters = definition_of(model).cost(config.params, spec).num_parameters
+    # The rest are buffers. What a user's network costs is not known, but the user gave it.
+    fits = num_parameters <= sum(tensor.numel() for tensor in state.values())
+    if fits and isinstance(model, str):
+        with torch.device("meta"):  # allocates nothing
+            fits = _shapes(family.build(config.params, spec).state_dict()) == _shapes(state)
+    if not fits:
+        raise ValueError("other shapes")
+
+
+def _initial(family: Family, model: Model, config: TrialConfig, spec: DataSpec) -> nn.Module:
+    """The trial's network with initial weights; InputError if the user's function fails."""
+    try:
+        # A caller may have set another device and type of numbers, and draws at random, too.
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            return family.build(config.params, spec).to(torch.float32)
+    except Exception as error:
+        if isinstance(model, str):
+            raise
+        problem = told(error, model.source.file)
+        raise InputError(f"{model.source.words} does not work: {problem}") from error
 
 
 def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
@@ -23,7 +23,7 @@ from sweep.errors import InputError
 from sweep.nesting import loading_network
 from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork
 
-__all__ = ["OwnFamily", "load_function", "network_arguments"]
+__all__ = ["OwnFamily", "load_function", "network_arguments", "told"]
 
 _NUM_GIVEN = 2  # input_shape and num_classes
 _WRITE_SO = "def build(input_shape, num_classes, *, width: int = 128) -> nn.Module"
@@ -38,9 +38,17 @@ class OwnFamily:
         self._names = [argument.name for argument in network.arguments]
 
     def build(self, params: Params, spec: DataSpec) -> nn.Module:
-        """The network of a configuration; TypeError if the function returns something else."""
+        """The network of a configuration.
+
+        Raises whatever the function raises; TypeError if it returns something else, RuntimeError if
+        it would end the process.
+        """
         values: dict[str, Scalar] = {name: params[name] for name in self._names}
-        network = self._function(spec.input_shape, spec.num_classes, **values)
+        try:
+            with _keeping_settings():
+                network = self._function(spec.input_shape, spec.num_classes, **values)
+        except SystemExit as error:
+            raise RuntimeError(f"{self._words} calls sys.exit: {error}") from error
         if not isinstance(network, nn.Module):
             raise TypeError(
                 f"{self._words} must return a torch.nn.Module; found {type(network).__name__}"
@@ -81,24 +89,32 @@ def _run_file(source: NetworkSource, name: str) -> ModuleType:
     lines = source.code.splitlines(keepends=True)
     linecache.cache[source.file] = (len(source.code), None, lines, source.file)
     sys.modules[name] = module
-    # The study's settings, which are none of the file's business.
-    num_threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    is_deterministic = torch.are_deterministic_algorithms_enabled()
     token = loading_network.set(True)
     try:
-        # From bytes, so that Python heeds a byte-order mark and the file's own encoding line.
-        code = compile(source.code.encode(), source.file, "exec")
-        with redirect_stdout(sys.stderr):  # where a command's results do not stand
+        # From bytes, so that Python heeds a byte-order mark and the file's own encoding line; and
+        # without this module's imports from the future.
+        code = compile(source.code.encode(), source.file, "exec", dont_inherit=True)
+        with _keeping_settings():
             exec(code, module.__dict__)  # noqa: S102 - the user's
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{source.file} cannot be loaded: {told(error, source.file)}") from error
     finally:
         loading_network.reset(token)
+    return module
+
+
+@contextmanager
+def _keeping_settings() -> Iterator[None]:
+    """Context after which the study's settings are as before: they are not the file's business."""
+    num_threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    is_deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
         torch.set_num_threads(num_threads)
         torch.set_default_dtype(dtype)
         torch.use_deterministic_algorithms(is_deterministic)
-    return module
 
 
 def network_arguments(
@@ -140,23 +156,21 @@ def _argument(parameter: inspect.Parameter, words: str) -> NetworkArgument:
     if default is inspect.Parameter.empty:
         raise InputError(f"{where} has no default; give it one, such as `{name}: int = 128`")
     choices = get_args(kind) if get_origin(kind) is Literal else ()
-    if choices and all(isinstance(each, str) for each in choices):
-        fits, usual = default in choices, f"one of {', '.join(choices)}"
-    elif kind in (int, float):
-        types = (int, float) if kind is float else (int,)
-        fits = isinstance(default, types) and not isinstance(default, bool)
-        usual = "a whole number" if kind is int else "a number"
-    else:
-        shown = getattr(kind, "__name__", str(kind)) if not choices else str(kind)
-        raise InputError(
-            f"{where} must be annotated int, float or Literal with texts, such as "
-            f'Literal["relu", "gelu"]; found {shown}'
-        )
-    if not fits:
-        raise InputError(f"{where} has the default {default!r}, which is not {usual}")
-    if choices:
-        return NetworkArgument(name, "choice", default, choices)
-    return NetworkArgument(name, kind.__name__, kind(default))
+    try:
+        if choices and all(isinstance(each, str) for each in choices):
+            return NetworkArgument(name, "choice", default, choices)
+        if kind is int:
+            return NetworkArgument(name, "int", default)
+        if kind is float:
+            whole = type(default) is int
+            return NetworkArgument(name, "float", float(default) if whole else default)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{where} {error}") from error
+    shown = getattr(kind, "__name__", str(kind)) if not choices else str(kind)
+    raise InputError(
+        f"{where} must be annotated int, float or Literal with texts, such as "
+        f'Literal["relu", "gelu"]; found {shown}'
+    )
 
 
 def told(error: BaseException, file: str) -> str:

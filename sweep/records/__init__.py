@@ -37,6 +37,8 @@ from sweep.records.messages import (
     without,
 )
 from sweep.records.network_source import (
+    LARGEST_FLOAT,
+    LARGEST_INT,
     Model,
     NetworkArgument,
     NetworkSource,
@@ -74,6 +76,8 @@ from sweep.records.trial import (
 
 __all__ = [
     "KEPT_WEIGHTS",
+    "LARGEST_FLOAT",
+    "LARGEST_INT",
     "Assignment",
     "CalibrationBin",
     "Checkpoint",

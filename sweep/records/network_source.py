@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Literal
+
+LARGEST_INT = 2**53  # beyond it a float skips whole numbers, and JSON's readers do
+LARGEST_FLOAT = 1e300
+"""Of the arguments of a user's network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,11 @@ class NetworkSource:
     file: str
     function: str
     code: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for names that no message could show: a store may be forged."""
+        if not (self.file.isprintable() and self.function.isidentifier()):
+            raise ValueError(f"cannot be a file and its function; found {self.words!r}")
 
     @property
     def sha256(self) -> str:
@@ -41,9 +51,23 @@ class NetworkArgument:
     """
 
     name: str
-    kind: str
+    kind: Literal["int", "float", "choice"]
     default: int | float | str
     choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, whose text follows the argument's name, if it breaks a rule."""
+        default = self.default
+        if self.kind == "choice":
+            fits, usual = default in self.choices, f"one of {', '.join(self.choices)}"
+        elif self.kind == "int":
+            fits = type(default) is int and abs(default) <= LARGEST_INT
+            usual = "a whole number of at most 2^53"
+        else:
+            fits = isinstance(default, float) and abs(default) <= LARGEST_FLOAT
+            usual = "a number of at most 1e300"
+        if not fits:
+            raise ValueError(f"has the default {default!r}, which is not {usual}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import os
+import shlex
 import symtable
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -70,11 +71,12 @@ def with_source(model: Model, sources: Sequence[NetworkSource], study: str) -> M
         if (source.function, source.code) == (recorded.function, recorded.code):
             return OwnNetwork(source, model.arguments)
     if not sources:
-        give = f"name its file with --model {recorded.words}"
+        give = f"name its file with --model {shlex.quote(recorded.words)}"
         if recorded.file == _NOTEBOOK:
             give = f"pass its function, model={recorded.function}, in Python"
         raise InputError(f"study {study!r} trains a network of its own, {recorded.words}: {give}")
     named = [source for source in sources if source.function == recorded.function]
+    named.sort(key=lambda source: source.file != recorded.file)
     raise StoreError(
         f"study {study!r} was made with another network: {_difference(recorded, named, sources)}; "
         "give the file as it was then, or run the search again under another name with --study"
@@ -157,6 +159,7 @@ def _code_of(file: Path) -> str:
 
 def _read_function(function: FunctionType) -> NetworkSource:
     name = function.__name__
+    function = inspect.unwrap(function)  # a decorator's file is not the user's
     if function.__qualname__ != name or name == "<lambda>":
         raise ValueError(
             f"{function.__qualname__} must be a function at the top level of its file or cell"

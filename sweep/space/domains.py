@@ -29,9 +29,11 @@ from sweep.definitions import (
     Parameter,
     Recipe,
     Scalar,
+    definition_of,
     parameters_of,
     view,
 )
+from sweep.errors import InputError
 from sweep.records import Model
 from sweep.space.base import (
     MAX_DIGITS,
@@ -146,7 +148,18 @@ def title(model: Model) -> str:
 
 @cache
 def parameters_model(model: Model) -> type[BaseModel]:
-    """The pydantic type of the section `parameters` for a model."""
+    """The pydantic type of the section `parameters` for a model.
+
+    Raises:
+        InputError: an argument of a user's network has a name that no field can have.
+    """
+    definition = definition_of(model)
+    for name in definition.parameters:
+        if name.startswith("_") or hasattr(StrictModel, name):
+            raise InputError(
+                f"{definition.name}: argument {name} has a name that is taken or begins with _; "
+                "rename it"
+            )
     fields: dict[str, Any] = {
         parameter.name: (_domain_type(parameter), _domain_field(parameter))
         for parameter in parameters_of(model).values()

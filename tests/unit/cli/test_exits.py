@@ -63,7 +63,7 @@ def test_a_command_under_nohup_outlives_its_terminal():
     body = "os.kill(os.getpid(), signal.SIGHUP); print('done')"
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + CODE.format(body=body)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\ntaken down\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "taken down\n", "done\n")
 
 
 def test_without_a_signal_errors_are_errors():
@@ -73,8 +73,12 @@ def test_without_a_signal_errors_are_errors():
 
 def test_an_interrupted_command_leaves_without_taking_the_interpreter_down():
     body = "print('so far'); os.kill(os.getpid(), signal.SIGINT)"
-    assert ended(body) == (130, "so far\n", "sweep: interrupted; go on\n")
+    assert ended(body) == (130, "", "so far\nsweep: interrupted; go on\n")
 
 
 def test_an_interrupted_command_has_time_to_save_and_ends_within_five_seconds():
     assert 0 < pool._SAVE_SECONDS < exits._PATIENCE_SECONDS < 5
+
+
+def test_what_is_printed_at_work_does_not_stand_with_the_result():
+    assert ended("print('from a network')") == (0, "taken down\n", "from a network\n")

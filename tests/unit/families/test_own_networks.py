@@ -113,6 +113,12 @@ def test_a_space_that_names_a_model_is_refused_beside_one(tmp_path: Path) -> Non
         (", *, width: int = True", r"argument width has the default True, which is not a whole"),
         (", *, slope: float = 'a'", r"argument slope has the default 'a', which is not a number"),
         (", *, width: Wide = 3", r"its annotations cannot be read: name 'Wide' is not defined"),
+        (", *, slope: float = 1e400", r"argument slope has the default inf, which is not a number"),
+        (", *, slope: float = 10**400", r"argument slope int too large to convert to float"),
+        (
+            ", *, width: int = 10**16",
+            r"argument width has the default 10{16}, which is not a whole",
+        ),
         (", **rest", r"argument rest must be passed by name"),
         (", *sizes: int", r"argument sizes must be passed by name"),
     ],
@@ -121,6 +127,34 @@ def test_an_argument_that_cannot_be_a_hyperparameter(signature: str, said: str) 
     code = "from __future__ import annotations\n" + returning("nn.Flatten()", signature)
     with pytest.raises(InputError, match=rf"^net\.py:build: {said}"):
         network(code)
+
+
+@pytest.mark.parametrize("name", ["_width", "__class__", "model_config", "model_dump", "copy"])
+def test_names_that_are_taken(name: str) -> None:
+    model = network(returning("nn.Flatten()", f", *, {name}: int = 3"))
+    with pytest.raises(InputError, match=f"^net.py:build: argument {name} has a name that is"):
+        load_space_for({"name": "a", "dataset": "digits"}, network=model)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"file": "net.py\nsweep: all is well"},
+        {"function": "build; print(1)"},
+        {"arguments": [{"name": "width", "kind": "choice", "default": "a", "choices": []}]},
+        {"arguments": [{"name": "width", "kind": "int", "default": "a"}]},
+        {"arguments": [{"name": "width", "kind": "list", "default": 3}]},
+    ],
+    ids=str,
+)
+def test_a_forged_network_is_one_line(changes: dict[str, Any]) -> None:
+    plain = load_space_for({"name": "a", "dataset": "digits"}, network=network(GOOD)).to_json()
+    for name, value in changes.items():
+        part = plain["model"] if name == "arguments" else plain["model"]["source"]
+        part[name] = value
+    with pytest.raises(SearchSpaceError) as caught:
+        reload_space(plain)
+    assert str(caught.value).count("\n") == 0
 
 
 def test_a_choice_has_texts_and_a_default_among_them() -> None:
@@ -243,16 +277,22 @@ def test_lazy_layers_are_built_whole() -> None:
     assert [tuple(p.shape) for p in built.parameters()] == [(5, 16), (5,), (3, 5), (3,)]
 
 
-def test_a_file_prints_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    network("print('loading')\n" + GOOD)
-    assert tuple(capsys.readouterr()) == ("", "loading\n")
-
-
 def test_a_file_is_run_once_and_threads_stay() -> None:
     threads = torch.get_num_threads()
     code = f"import torch\ntorch.set_num_threads({threads + 1})\nruns = []\n" + returning("runs")
     assert load_function(source(code)) is load_function(source(code))
     assert torch.get_num_threads() == threads
+
+
+def test_a_file_has_no_imports_from_the_future_but_its_own() -> None:
+    code = "def f(a: 3): ...\nassert f.__annotations__ == {'a': 3}\n"
+    assert network(code + GOOD).arguments == ARGUMENTS
+
+
+def test_a_build_that_would_end_the_process_raises() -> None:
+    family = OwnFamily(network("import sys\n" + returning("sys.exit('leaving')")))
+    with pytest.raises(RuntimeError, match=r"net\.py:build calls sys\.exit: leaving"):
+        family.build({}, SPEC)
 
 
 def test_an_error_names_the_line_of_the_users_file() -> None:
@@ -272,15 +312,21 @@ def test_the_networks_of_the_documentation_work() -> None:
         assert probe(OwnFamily(network(start)), {"width": 8, "dropout": 0.1}, SPEC).num_parameters
 
 
-def test_what_a_file_sets_for_pytorch_does_not_last() -> None:
+@pytest.mark.parametrize("place", ["file", "function"])
+def test_what_is_set_for_pytorch_does_not_last(place: str) -> None:
     before = torch.get_num_threads()
     code = f"""
     import torch
-    torch.set_default_dtype(torch.float64)
-    torch.set_num_threads({before + 3})
-    torch.use_deterministic_algorithms(True)
+    def change():
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads({before + 3})
+        torch.use_deterministic_algorithms(True)
+        return torch.nn.Flatten()
+    def build(input_shape, num_classes):
+        return change()
     """
-    network(textwrap.dedent(code) + GOOD)
+    code = textwrap.dedent(code) + ("change()\n" if place == "file" else "")
+    OwnFamily(network(code)).build({}, SPEC)
     assert torch.get_default_dtype() is torch.float32
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()

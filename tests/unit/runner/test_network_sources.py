@@ -55,6 +55,7 @@ def test_a_decorated_function_is_one_of_its_file() -> None:
         return build(*arguments, **options)
 
     assert read_networks(decorated) == read_networks(build)
+    assert read_networks(torch.no_grad()(build)) == read_networks(build)
 
 
 def test_several() -> None:
@@ -182,3 +183,10 @@ def test_another_source_is_refused_and_the_difference_named(
 ) -> None:
     with pytest.raises(InputError, match=said):
         with_source(MADE, given, "s")
+
+
+def test_the_difference_is_to_the_file_of_that_name() -> None:
+    other = NetworkSource("a.py", "build", "x = 3\n")
+    changed = NetworkSource("net.py", "build", CODE.replace("None", "3"))
+    with pytest.raises(InputError, match=r"net\.py has SHA-256 .* line 2 is 'return 3'"):
+        with_source(MADE, [other, changed], "s")
