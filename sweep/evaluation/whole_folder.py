@@ -70,7 +70,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def _require_replaceable(place: Path, folder: str) -> None:
-    if not os.path.lexists(place):
+    try:
+        place.lstat()
+    except FileNotFoundError:
         return
     if not place.is_dir():
         raise InputError(

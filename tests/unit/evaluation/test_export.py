@@ -362,8 +362,10 @@ def test_only_an_unchanged_export_is_replaced(exported, finished, tmp_path):
     assert contents(out) == before
     with pytest.raises(InputError, match=r"'.*notes.txt', which is a file; name a folder"):
         sweep.export("small", storage=finished, out=out / "notes.txt")
-    with pytest.raises(InputError, match=r"cannot be written to '.*notes.txt/x': File exists"):
+    with pytest.raises(InputError, match=r"cannot be written to '.*notes.txt/x': Not a direc"):
         sweep.export("small", storage=finished, out=out / "notes.txt" / "x")
+    with pytest.raises(InputError, match=r"cannot be written to '.*nnn': File name too long"):
+        sweep.export("small", storage=finished, out=out / ("n" * 300))
     (out / "notes.txt").unlink()
     (out / "use.py").write_text("print('mine')")
     with pytest.raises(InputError, match="an earlier export, or one that was changed since"):
