@@ -161,7 +161,9 @@ def test_bins_have_their_upper_end(monkeypatch):
     assert len(reading.calibration) == NUM_BINS == 15
 
 
-def test_answers_that_are_no_numbers_are_no_reading(finished, monkeypatch):
+def test_answers_that_are_no_numbers_are_no_reading(storage, monkeypatch):
+    space = space_mapping(budget={"trials": 1})
+    sweep.run(space, storage=storage, precision="float32", **HERE)
     load = networks._build
 
     def broken(*arguments):
@@ -171,8 +173,8 @@ def test_answers_that_are_no_numbers_are_no_reading(finished, monkeypatch):
 
     monkeypatch.setattr(networks, "_build", broken)
     with pytest.raises(StoreError, match="numbers that are not finite: its weights are damaged"):
-        read_test_split(finished, "small")
-    (opened,) = readings(finished)
+        read_test_split(storage, "small")
+    (opened,) = readings(storage)
     assert opened.confusion_matrix is None
 
 
@@ -192,8 +194,8 @@ def test_an_opening_is_recorded_before_it_happens(finished, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(openings, "open_test_split", crash)
         with pytest.raises(MemoryError, match="while reading"):
-            read_test_split(finished, "small")
-    (opened,) = readings(finished)
+            read_test_split(storage, "small")
+    (opened,) = readings(storage)
     assert opened.confusion_matrix is None
     again = read_test_split(finished, "small")
     assert readings(finished)[-1] == again
