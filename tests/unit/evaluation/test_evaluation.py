@@ -194,8 +194,8 @@ def test_an_opening_is_recorded_before_it_happens(finished, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(openings, "open_test_split", crash)
         with pytest.raises(MemoryError, match="while reading"):
-            read_test_split(storage, "small")
-    (opened,) = readings(storage)
+            read_test_split(finished, "small")
+    (opened,) = readings(finished)
     assert opened.confusion_matrix is None
     again = read_test_split(finished, "small")
     assert readings(finished)[-1] == again
