@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 import sweep
 
@@ -52,7 +53,11 @@ class TensorBoard:
                 self._write(event.history)
                 best = {f"best/{METRIC}": event.best.values[METRIC]} if event.best else {}
                 params = self._params[trial] | {"state": str(state)}
-                self._writers[trial].add_hparams(params, best, run_name=".")
+                # Not `add_hparams`: it writes a second file, which may be read before the first.
+                for summary in hparams(params, best):
+                    self._writers[trial].file_writer.add_summary(summary)
+                for name, value in best.items():
+                    self._writers[trial].add_scalar(name, value)
                 self._writers[trial].close()
 
     def _write(self, metrics: Iterable) -> None:

@@ -75,10 +75,10 @@ def test_it_is_searched_resumed_tested_and_reported(
 def test_both_engines_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linear_family.register(monkeypatch)
     found = [
-        values(sweep.run(SPACE, **{**HERE, "engine": engine, "lanes": lanes}, storage=storage))
-        for engine, lanes, storage in (
-            ("sequential", 1, sqlite_url(tmp_path)),
-            ("stacked", 4, f"sqlite:///{tmp_path / 'stacked.db'}"),
+        values(sweep.run(SPACE, **{**HERE, **options}, precision="float32", storage=storage))
+        for options, storage in (
+            ({"engine": "sequential", "lanes": 1}, sqlite_url(tmp_path)),
+            ({"engine": "stacked", "lanes": 4}, f"sqlite:///{tmp_path / 'stacked.db'}"),
         )
     ]
     for ours, theirs in zip(*found, strict=True):
