@@ -26,7 +26,7 @@ from sweep.records import (
 from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import ctrl_c_interrupts
 from sweep.runner.options import DEFAULTS, WorkOptions, complete_options
-from sweep.runner.own_network import with_source
+from sweep.runner.own_network import require_same_network
 from sweep.runner.sweeps import Request
 from sweep.space import SearchSpace, effective_parameters, reload_space, stored_space
 from sweep.store import Store
@@ -100,9 +100,7 @@ def train_confirmation(
     seeds = None if seeds is None else read_argument("seeds", seeds)
     store = Store(str(whole["storage"]), to_write=True)
     search = store.read_study(study)
-    if whole["model"]:  # what has ended builds no network, and would not look at it
-        sources = cast("tuple[NetworkSource, ...]", whole["model"])
-        with_source(stored_space(search).model, sources, study)
+    require_same_network(stored_space(search).model, whole["model"], study)
     plan = _plan(store, search, top, seeds)
     for notice in plan.notices:
         whole["on_event"](Notice(notice))

@@ -125,7 +125,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
             )
     command = command_words("show", study.name, options["storage"])
     if tally.study is None:
-        text = nothing_to_do(study, words)
+        text = nothing_to_do(study, words, names_model=options["model"] is not None)
     else:
         text = summarize(study, tally.seconds, options["storage"], words)
     print_result(printable(text), kept=f"the study is in the store: `{command}` shows it")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 
 from sweep.cli.data_text import data_lines
+from sweep.definitions import Params
 from sweep.estimate import Check, measure_throughput
 from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
 from sweep.runner.deletion import Deletion
@@ -67,11 +69,10 @@ def summarize(
     return "\n".join(lines)
 
 
-def nothing_to_do(study: StudyRecord, places: str) -> str:
-    """What `resume` prints for a study that was finished before."""
-    if "--model" not in places:  # which need not be named to find that out
-        places = f"{places} {stored_space(study).model_option}".rstrip()
-    more = f"sweep resume {shlex.quote(study.name)}{places} --trials {2 * len(study.trials)}"
+def nothing_to_do(study: StudyRecord, places: str, *, names_model: bool) -> str:
+    """What `resume` prints for a study that was finished before; `places` may name its model."""
+    model = "" if names_model else f" {stored_space(study).model_option}".rstrip()
+    more = f"sweep resume {shlex.quote(study.name)}{places}{model} --trials {2 * len(study.trials)}"
     return f"{headline(study)}: there is nothing to do; more trials with `{more}`"
 
 
@@ -140,29 +141,28 @@ def study_rows(studies: list[StudyRecord]) -> str:
 def check_text(found: Check) -> str:
     """A valid search space: its data, what is searched, what it costs at least; warnings."""
     space = found.space
-    lines = _space_lines(found)
+    configurations = random_configurations(space, _NUM_DRAWN)
+    lines = _space_lines(found, configurations)
     if space.prunes_unequal_trials:
         words = unequal_epochs_words(space.pruner.type, space.max_epochs)
         lines.append(f"warning: {words}")
     lines += [
         f"warning: {name} is searched without effect in any of {_NUM_DRAWN} configurations drawn "
         "at random: leave it out, or search what gives it one"
-        for name in _futile(space)
+        for name in _futile(space, configurations)
     ]
     return "\n".join(lines)
 
 
-def _futile(space: SearchSpace) -> list[str]:
+def _futile(space: SearchSpace, configurations: Sequence[Params]) -> list[str]:
     """Names of the hyperparameters that are searched for nothing."""
-    configurations = random_configurations(space, _NUM_DRAWN)
     effective = {name for each in configurations for name, _ in effective_parameters(space, each)}
     return [name for name in space.sampled if name not in effective]
 
 
-def _space_lines(found: Check) -> list[str]:
+def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
     space, size = found.space, found.cost
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
-    configurations = random_configurations(space, _NUM_DRAWN)
     notable = {name for each in configurations for name in notable_parameters(space, each)}
     rows = [
         [f"  {name}", domain_words(domain), "(default)" if space.is_at_default(name) else ""]

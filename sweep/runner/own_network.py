@@ -12,14 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from sweep.errors import InputError, StoreError
 from sweep.execution.inspection import Inspector, inspecting
 from sweep.records import DataSpec, Model, NetworkSource, OwnNetwork
 from sweep.space import SearchSpace, random_configurations
 
-__all__ = ["network_inspector", "read_networks", "require_working", "with_source"]
+__all__ = [
+    "network_inspector",
+    "read_networks",
+    "require_same_network",
+    "require_working",
+    "with_source",
+]
 
 _DEFAULT_FUNCTION = "build"
 _NOTEBOOK = "notebook"  # in place of the file of a cell's function
@@ -81,6 +87,18 @@ def with_source(model: Model, sources: Sequence[NetworkSource], study: str) -> M
         f"study {study!r} was made with another network: {_difference(recorded, named, sources)}; "
         "give the file as it was then, or run the search again under another name with --study"
     )
+
+
+def require_same_network(model: Model, given: object, study: str) -> None:
+    """Raise what `with_source` raises, if a network is given, though none is to be built.
+
+    Args:
+        model: The study's.
+        given: What `read_networks` made of the argument `model`; None if there is none.
+        study: Its name.
+    """
+    if given is not None:
+        with_source(model, cast("tuple[NetworkSource, ...]", given), study)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
-from sweep.runner.own_network import network_inspector, with_source
+from sweep.runner.own_network import network_inspector, require_same_network
 from sweep.runner.workers import Workers, choose_workers, prepare_workers
 from sweep.space import (
     SearchSpace,
@@ -235,9 +235,7 @@ class Request:
             space, asked = self._space_of(study)
             if self.space is None and self._is_done(study, space, asked):
                 # An option that cannot be met is refused all the same.
-                if self.options["model"]:
-                    sources = cast("tuple[NetworkSource, ...]", self.options["model"])
-                    with_source(space.model, sources, name)
+                require_same_network(space.model, self.options["model"], name)
                 choose_workers(self.options, space, study.workers, is_new=False)
                 return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:

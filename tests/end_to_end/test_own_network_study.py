@@ -159,6 +159,10 @@ def test_it_goes_through_the_commands(tmp_path):
     assert use.stdout == "(2, 10)\n"
     again = run_cli("run", "space.yaml", "--trials", 3, *options, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
+    ended = run_cli("resume", "own", cwd=tmp_path)
+    assert (
+        "nothing to do; more trials with `sweep resume own --model net.py:build --t" in ended.stdout
+    )
     (tmp_path / "net.py").write_text(NETWORK + "\n")
     other = run_cli("run", "space.yaml", *options, cwd=tmp_path)
     assert other.returncode == 2
