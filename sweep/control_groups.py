@@ -1,4 +1,4 @@
-"""What the operating system lets this process use: cores and memory. No torch here.
+"""What the operating system says of the processor, and lets this process use. No torch here.
 
 Linux limits both in control groups, of version 1 or 2: a container, a systemd unit or a job has its
 own. What holds is the lowest limit of the process's own group and its ancestors.
@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["available_cores", "available_host_bytes"]
+__all__ = ["available_cores", "available_host_bytes", "processor"]
 
 _ROOT = Path("/")
+_PROCESSOR_FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
 
 
 def available_cores(root: Path = _ROOT) -> int:
@@ -42,6 +43,16 @@ def available_host_bytes(root: Path = _ROOT) -> int | None:
             if len(numbers) == 2:
                 limits.append(max(0, numbers[0] - numbers[1] + _cached_bytes(folder)))
     return min(limits, default=None)
+
+
+def processor(root: Path = _ROOT) -> dict[str, str]:
+    """What Linux says of the first processor, empty text for what it does not say.
+
+    Two processors of one name may differ in their flags.
+    """
+    pairs = [line.partition(":") for line in _lines(root / "proc/cpuinfo")]
+    found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}
+    return {name: found.get(name, "") for name in _PROCESSOR_FIELDS}
 
 
 def _cached_bytes(folder: Path) -> int:

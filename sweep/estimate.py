@@ -1,29 +1,34 @@
-"""What `sweep check` says: the data, and the cost of a search space estimated without training."""
+"""What `sweep check` says: the data, and the cost of a search space estimated without a sweep."""
 
 from __future__ import annotations
 
 import os
-import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from sweep.data import DataOverview, data_overview, data_settings
-from sweep.definitions import Cost, Recipe, definition_of, view
+from sweep.execution.calibrating import calibrated
 from sweep.execution.inspection import Inspector
-from sweep.records import DataSpec, Probed
+from sweep.records import Calibration, NetworkSource, WorkerChoices
 from sweep.runner.argument_rules import read_argument
-from sweep.runner.options import Network
-from sweep.runner.own_network import network_inspector, require_working
-from sweep.space import SearchSpace, load_space_for, random_configurations, require_suited
+from sweep.runner.automatic import course
+from sweep.runner.options import DEFAULTS, Network
+from sweep.runner.own_network import network_inspector, require_working, with_source
+from sweep.runner.representatives import (
+    Representative,
+    calibration_request,
+    representatives,
+    trial_flops,
+)
+from sweep.runner.workers import choose_workers
+from sweep.space import SearchSpace, load_space_for, require_suited
 
-__all__ = ["Check", "Estimate", "check", "estimate", "measure_throughput"]
+__all__ = ["ERROR", "Check", "Estimate", "check", "estimate"]
 
-_SAMPLES = 512
-_BUILT_SAMPLES = 20  # of a user's network
+ERROR = 0.3
+"""How far the seconds of an `Estimate` may be off, as a share: see `bench/estimate.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,9 @@ class Estimate:
     min_parameters: int  # of the networks that were sampled
     max_parameters: int
     flops_per_trial: float  # mean of the matrix products of a trial that is not pruned
+    # Of the whole sweep on this machine, if no trial is pruned; None if it cannot be known.
+    seconds: float | None
+    training: WorkerChoices  # that `auto` comes to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +61,10 @@ def check(
     data_dir: str | os.PathLike[str] | None = None,
     model: Network | None = None,
 ) -> Check:
-    """Validate a search space, describe its data and estimate its cost. Trains nothing.
+    """Validate a search space, describe its data and estimate its cost.
 
-    Nothing is downloaded: a data set that is not on this machine is not read.
+    Nothing is downloaded: a data set that is not on this machine is not read. The first time, steps
+    of a few networks are timed on made-up examples, which takes some two seconds.
 
     Args:
         space: A search space, the path of its YAML file, or the file's content as a mapping.
@@ -75,44 +84,61 @@ def check(
         require_suited(space, data.spec)
         if inspector is not None:
             require_working(inspector, space, data.spec)
-        return Check(space, data, estimate(space, data.spec, data.num_train, inspector))
+        return Check(space, data, estimate(space, data, sources, inspector))
 
 
 def estimate(
-    space: SearchSpace, spec: DataSpec, num_train: int, inspector: Inspector | None = None
+    space: SearchSpace,
+    data: DataOverview,
+    sources: Sequence[NetworkSource] | None = None,
+    inspector: Inspector | None = None,
 ) -> Estimate:
-    """Estimate a sweep on so many training examples from configurations drawn at random.
+    """Estimate a sweep from configurations drawn at random, and from this machine's calibration.
 
-    `inspector` builds a user's network, whose cost is not known otherwise.
+    `inspector` builds a user's network from its `sources`.
     """
-    drawn = random_configurations(space, _SAMPLES if inspector is None else _BUILT_SAMPLES)
-    costs: Sequence[Cost | Probed]
-    if inspector is None:
-        costs = [definition_of(space.model).cost(params, spec) for params in drawn]
-    else:
-        costs = inspector.costs(spec, drawn)
-    sizes, flops = [], []
-    for params, cost in zip(drawn, costs, strict=True):
-        if cost.num_parameters:  # none where a user's network does not work
-            sizes.append(cost.num_parameters)
-            flops.append(cost.example_flops * num_train * view(Recipe, params).epochs)
+    found = representatives(space, data.spec, inspector)
+    sizes = [each.num_parameters for each in found]
     trials = space.num_trials
+    model = with_source(space.model, tuple(sources or ()), space.name)
+
+    def measure(device: str, engine: str, num_cores: int) -> Calibration | None:
+        request = calibration_request(
+            found, model, data.spec, device=device, engine=engine, num_cores=num_cores
+        )
+        return None if request is None else calibrated(request)
+
+    training, _ = choose_workers(DEFAULTS, space, measure=measure)
     return Estimate(
         num_configurations=space.num_configurations,
         num_trials=trials,
         max_epochs=None if trials is None else trials * space.max_epochs,
         min_parameters=min(sizes),
         max_parameters=max(sizes),
-        flops_per_trial=statistics.fmean(flops),
+        flops_per_trial=trial_flops(found, data.num_train),
+        seconds=_seconds(found, training, trials, data),
+        training=training,
     )
 
 
-def measure_throughput(seconds: float = 0.2) -> float:
-    """Floating-point operations per second of float32 matrix products on this CPU."""
-    left, right = np.ones((512, 512), np.float32), np.ones((512, 512), np.float32)
-    left @ right  # the first product starts the threads
-    count, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds:
-        left @ right
-        count += 1
-    return count * 2 * 512**3 / elapsed
+def _seconds(
+    found: Sequence[Representative],
+    training: WorkerChoices,
+    num_trials: int | None,
+    data: DataOverview,
+) -> float | None:
+    """Wall time of a sweep without pruning; an example's validation is a third of its training."""
+    known = training.calibration
+    if known is None or num_trials is None:
+        return None
+    times = course(known, training.precision, training.lanes)
+    if times is None:
+        return None
+    num_examples = data.num_train + data.num_validation / 3
+    trial_seconds = fmean(
+        times.lane_seconds(each.step_flops, training.lanes)
+        * (num_examples / each.recipe.batch_size)
+        * each.recipe.epochs
+        for each in found
+    )
+    return known.start_seconds + num_trials * trial_seconds / training.workers

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.definitions import Scalar, is_share
-from sweep.records import DataSpec, short_number
+from sweep.records import Calibration, DataSpec, short_number
 
 __all__ = [
     "DEFAULT_STORAGE",
+    "calibration_words",
     "capital",
     "columns",
     "command_words",
@@ -128,6 +129,30 @@ def number_words(value: Scalar | None) -> str:
     if value is None:
         return _NOTHING
     return short_number(value) if isinstance(value, float) else str(value)
+
+
+def calibration_words(found: Calibration) -> str:
+    """What a machine was measured to do: a lane's step in each network and precision."""
+    sizes = sorted({timing.step_flops for timing in found.timings})
+    precisions = dict.fromkeys(timing.precision for timing in found.timings)
+
+    def best(precision: str, step_flops: int) -> str:
+        times = [
+            timing.seconds / timing.lanes
+            for timing in found.timings
+            if (timing.precision, timing.step_flops) == (precision, step_flops)
+            and timing.threads == 1
+        ]
+        return f"{min(times) * 1000:.3g}" if times else _NOTHING
+
+    steps = "; ".join(
+        f"{name} {', '.join(best(name, size) for size in sizes)} ms" for name in precisions
+    )
+    networks = ", ".join(f"{size / 1e6:,.3g}" for size in sizes)
+    return (
+        f"measured in {duration(found.seconds)} on {found.hardware} with PyTorch {found.torch}: a "
+        f"step of one trial, of networks of {networks} MFLOP, takes in {steps}"
+    )
 
 
 def duration(seconds: float | None) -> str:

@@ -24,6 +24,7 @@ from helpers import (
     SMALL,
     cli_environment,
     made_once,
+    made_up_calibration,
     read_migrations_once,
     run_cli,
     sqlite_url,
@@ -58,6 +59,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Decoded images are cached in a folder of the test run, never in the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SWEEP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _same_machine_everywhere() -> Iterator[None]:
+    """What `auto` comes to must not depend on the machine that runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweep.execution.calibrating.measure", made_up_calibration)
         yield
 
 

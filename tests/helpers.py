@@ -20,11 +20,14 @@ from zygote import ForkedProcess, fork
 
 from sweep.definitions import DATASETS, parameters_of, with_defaults
 from sweep.records import (
+    Calibration,
+    CalibrationRequest,
     DataSettings,
     DataSpec,
     EpochMetrics,
     Objective,
     StudyRecord,
+    Timing,
     TrainingSettings,
     TrialConfig,
     TrialOutcome,
@@ -115,9 +118,20 @@ def make_settings(**changes: Any) -> TrainingSettings:
         engine="sequential",
         precision="float32",
         lanes=1,
-        stack_flops=None,
     )
     return replace(base, **changes)
+
+
+def made_up_calibration(request: CalibrationRequest, _server: object = None) -> Calibration:
+    """What a machine would measure on which float32 is fastest and eight lanes or so pay."""
+    timings = [
+        Timing(flops, name, lanes, 1, slowness * (4e-4 + lanes * (1e-3 + flops / 1e11)))
+        for flops, most in zip(request.step_flops, request.lanes, strict=True)
+        for lanes in sorted({1, most})
+        for name, slowness in (("float32", 1.0), ("bfloat16", 1.5))
+    ]
+    products = {"float32": 1e11, "bfloat16": 5e10}
+    return Calibration("a processor", "2.0", products, tuple(timings), 2.0, 1.0)
 
 
 def make_metrics(trial: int, epoch: int, accuracy: float = 0.5, loss: float = 1.0) -> EpochMetrics:

@@ -248,7 +248,7 @@ def _load() -> None:
     """Import what commands import lazily, and what their workers import."""
     import ledger_driver  # noqa: F401
     import optuna
-    from helpers import read_migrations_once
+    from helpers import made_up_calibration, read_migrations_once
 
     import sweep.cli.answer_text
     import sweep.cli.checks
@@ -257,6 +257,7 @@ def _load() -> None:
     import sweep.cli.study_text
     import sweep.estimate
     import sweep.evaluation
+    import sweep.execution.calibrating
     import sweep.execution.worker
     import sweep.fresh_seeds
     import sweep.reporting.writing
@@ -264,12 +265,13 @@ def _load() -> None:
     import sweep.store.examination
     import sweep.training.engine
     import sweep.training.sequential
-    import sweep.training.stacked  # noqa: F401
+    import sweep.training.stacked
     from sweep.execution.processes import ForkServer
 
     # Loads what Optuna and SQLAlchemy import with the first store.
     optuna.storages.RDBStorage("sqlite://").engine.dispose()
     read_migrations_once()
+    sweep.execution.calibrating.measure = made_up_calibration
     ForkServer._spawn = _fork_server  # type: ignore[assignment, method-assign]
 
 

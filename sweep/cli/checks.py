@@ -8,7 +8,7 @@ from sweep.data.cache import CacheState, bytes_words
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
 from sweep.store import Examination
-from sweep.words import counted
+from sweep.words import calibration_words, counted
 
 __all__ = ["examination_json", "examination_text", "reproduction_json", "reproduction_text"]
 
@@ -27,6 +27,8 @@ def examination_text(found: Examination) -> str:
         else:
             words = f"{study.state}, {counted(study.num_trials or 0, 'trial')}"
         lines.append(f"study {_shown(study.name)}: {words}")
+        if study.workers is not None and study.workers.calibration is not None:
+            lines.append(f"  calibration: {calibration_words(study.workers.calibration)}")
     for kept in found.kept_data:
         users = ", ".join(map(_shown, kept.studies)) or "no study"
         size = f"{kept.num_bytes / 1e6:,.1f} MB"
@@ -66,6 +68,7 @@ def examination_json(found: Examination) -> dict[str, Any]:
                 "state": None if study.state is None else str(study.state),
                 "num_trials": study.num_trials,
                 "made_by_sweep": study.is_ours,
+                "calibration": None if study.workers is None else study.workers.calibration,
             }
             for study in found.studies
         ],

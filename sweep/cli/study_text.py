@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from sweep.cli.data_text import data_lines
 from sweep.definitions import Params
-from sweep.estimate import Check, measure_throughput
-from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState
+from sweep.estimate import ERROR, Check, Estimate
+from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState, WorkerChoices
 from sweep.runner.deletion import Deletion
 from sweep.space import (
     DATASET_FORMS,
@@ -24,12 +24,14 @@ from sweep.space import (
 )
 from sweep.words import (
     DEFAULT_STORAGE,
+    calibration_words,
     columns,
     command_words,
     counted,
     duration,
     equal_words,
     number_words,
+    percent,
     percent_or_number,
     unequal_epochs_words,
 )
@@ -189,13 +191,21 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         f"budget: {counted(size.num_trials, 'trial')}{limit}{audits}; at most "
         f"{counted(size.max_epochs, 'epoch')} in all"
     )
-    throughput, flops = measure_throughput(), size.num_trials * size.flops_per_trial
-    lines.append(
-        f"cost: {flops / 1e12:,.1f} TFLOP of matrix products without pruning, at least about "
-        f"{duration(flops / throughput)} at the {throughput / 1e9:,.0f} GFLOP/s just measured on "
-        "this CPU"
-    )
-    return lines
+    return [*lines, *_cost_lines(size)]
+
+
+def _cost_lines(size: Estimate) -> list[str]:
+    """What a sweep without pruning takes on this machine, and how it would be trained."""
+    if size.seconds is None:
+        return ["cost: this machine could not be calibrated"]
+    found = size.training
+    assert found.calibration is not None  # noqa: S101 - for the type checker
+    return [
+        f"cost: about {duration(size.seconds)} on this machine without pruning, give or take "
+        f"{percent(ERROR, 0)}; pruning shortens it",
+        f"training: {training_words(found)}",
+        f"calibration: {calibration_words(found.calibration)}",
+    ]
 
 
 def _range_words(low: int, high: int) -> str:
@@ -223,6 +233,11 @@ def training_line(study: StudyRecord) -> list[str]:
     choices = study.workers
     if choices is None:
         return []
+    return [f"trained by {training_words(choices)}"]
+
+
+def training_words(choices: WorkerChoices) -> str:
+    """`engine stacked, precision bfloat16, 2 workers (auto), 1 thread each (auto), …`."""
     said = {
         "workers": counted(choices.workers, "worker"),
         "threads": counted(choices.threads, "thread") + " each",
@@ -231,7 +246,7 @@ def training_line(study: StudyRecord) -> list[str]:
     numbers = ", ".join(
         f"{words} (auto)" if name in choices.automatic else words for name, words in said.items()
     )
-    return [f"trained by engine {choices.engine}, precision {choices.precision}, {numbers}"]
+    return f"engine {choices.engine}, precision {choices.precision}, {numbers}"
 
 
 def _best_lines(study: StudyRecord) -> list[str]:

@@ -33,6 +33,7 @@ __all__ = [
     "load",
     "remember",
     "store",
+    "write_whole",
 ]
 
 MAX_BYTES = 10 * 2**30
@@ -97,7 +98,7 @@ def find(signature: str, names: Iterable[str]) -> Entry | None:
 def remember(signature: str, key: str) -> None:
     """Say which entry is that of a folder of images that looks like this."""
     with contextlib.suppress(OSError):
-        _write(cache_folder() / "trees" / signature, key.encode())
+        write_whole(cache_folder() / "trees" / signature, key.encode())
 
 
 def load(key: str, names: Iterable[str]) -> Entry | None:
@@ -201,7 +202,8 @@ def _num_bytes(entry: Path) -> int:
     return total
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         file = Path(folder) / path.name

@@ -5,7 +5,7 @@ All policy is in `pool`, `workload` and `capacity`; all transport in `processes`
 
 from collections.abc import Callable
 
-from sweep.execution.capacity import MAX_LANES, STACK_FLOPS, Capacity
+from sweep.execution.capacity import MAX_LANES, Capacity
 from sweep.execution.devices import Placement, place_workers
 from sweep.execution.inline import InlineLauncher
 from sweep.execution.launcher import Ended, Launcher, Link
@@ -16,7 +16,6 @@ __all__ = [
     "LAUNCHERS",
     "MAX_LANES",
     "MAX_RETRIES",
-    "STACK_FLOPS",
     "Capacity",
     "Ended",
     "ForkServer",

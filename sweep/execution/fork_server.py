@@ -24,8 +24,8 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
-from sweep.codec import from_plain
-from sweep.records import TrainingSettings
+from sweep.codec import encode, from_plain
+from sweep.records import CalibrationRequest, TrainingSettings
 
 __all__ = ["STOP_SIGNALS", "Server", "main", "receive", "send"]
 
@@ -157,23 +157,41 @@ def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None
 
 
 def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
-    """Train what the driver asks for until it is gone."""
-    from sweep.execution.worker import load_worker
-
+    """Do what the driver asks for until it is gone."""
     pipe, output = descriptors
     _become_worker(request, output, server)
-    settings = from_plain(TrainingSettings, request["settings"])
     with Connection(pipe) as connection:
-        inbox: SimpleQueue[bytes] = SimpleQueue()
-        threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
-        try:
-            worker = load_worker(settings, connection.send_bytes)
-            while True:
-                while worker.is_idle or not inbox.empty():
-                    worker.receive(inbox.get())
-                worker.advance()
-        except (BrokenPipeError, ConnectionResetError):
-            os._exit(0)
+        _WORK[request["work"]](request["value"], connection)
+
+
+def _train(settings: object, connection: Connection) -> None:
+    """Train what messages say."""
+    from sweep.execution.worker import load_worker
+
+    inbox: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
+    try:
+        worker = load_worker(from_plain(TrainingSettings, settings), connection.send_bytes)
+        while True:
+            while worker.is_idle or not inbox.empty():
+                worker.receive(inbox.get())
+            worker.advance()
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)
+
+
+def _calibrate(request: object, connection: Connection) -> None:
+    """Measure this machine and send what was found."""
+    from sweep.training.timing import calibrate
+
+    connection.send_bytes(encode(calibrate(from_plain(CalibrationRequest, request))))
+    os._exit(0)
+
+
+_WORK: dict[str, Callable[[object, Connection], None]] = {
+    "train": _train,
+    "calibrate": _calibrate,
+}
 
 
 def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -69,6 +69,8 @@ class ForkServer:
         self._num_forked = 0
         self._is_loaded = False
         self.is_alive = True
+        self.load_seconds = 0.0  # until it could fork; 0 before
+        self._started_at = time.monotonic()
         self._sending = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         self._socket, theirs = socket.socketpair()
@@ -83,16 +85,22 @@ class ForkServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def fork(self, settings: TrainingSettings, pipe: Connection, output: IO[bytes]) -> _Child:
-        """Start a worker with its end of the pipe; `output` gets what it prints."""
+    def fork(
+        self, work: str, value: Hashable, pipe: Connection, output: IO[bytes], threads: int = 1
+    ) -> _Child:
+        """Start a process with its end of the pipe; `output` gets what it prints.
+
+        Its work is to `train`, by `TrainingSettings`, or to `calibrate`, by a `CalibrationRequest`.
+        """
         child = _Child(self._num_forked)
         self._num_forked += 1
         self._children[child.number] = child
-        threads = str(settings.num_threads)
+        count = str(threads)
         request = {
             "fork": child.number,
-            "settings": to_plain(settings),
-            "environment": os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            "work": work,
+            "value": to_plain(value),
+            "environment": os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count},
             "path": import_path(),
             "folder": _current_folder() or os.sep,
         }
@@ -136,7 +144,9 @@ class ForkServer:
         with contextlib.suppress(EOFError, OSError):
             while True:
                 answer, _ = receive(self._socket)
-                self._is_loaded = True
+                if not self._is_loaded:
+                    self.load_seconds = time.monotonic() - self._started_at
+                    self._is_loaded = True
                 if "ended" in answer:
                     self._children.pop(answer["ended"]).end(_ended(answer["code"]))
         self.is_alive = False
@@ -166,7 +176,7 @@ class ProcessLink:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         self._connection, theirs = Pipe()
         with theirs:
-            self._child = server.fork(settings, theirs, self._output)
+            self._child = server.fork("train", settings, theirs, self._output, settings.num_threads)
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._listen, self._write)
         ]
@@ -221,6 +231,11 @@ class ProcessLauncher:
         self._links: list[ProcessLink] = []
         self._owned: list[ForkServer] = []
         self._server = server or self._new_server()
+
+    @property
+    def server(self) -> ForkServer:
+        """What forks the workers."""
+        return self._server
 
     def start(self, settings: TrainingSettings) -> ProcessLink:
         """Fork a worker, from a new server if the old one was killed."""

@@ -4,6 +4,7 @@ Everything here is plain (numbers, text, bytes, tuples), so that a value means t
 driver, in a worker and, one day, on another machine.
 """
 
+from sweep.records.calibration import Calibration, CalibrationRequest, Timing
 from sweep.records.confirmation import (
     candidate_runs,
     chosen_run,
@@ -79,7 +80,9 @@ __all__ = [
     "LARGEST_FLOAT",
     "LARGEST_INT",
     "Assignment",
+    "Calibration",
     "CalibrationBin",
+    "CalibrationRequest",
     "Checkpoint",
     "CheckpointRefused",
     "Confirms",
@@ -114,6 +117,7 @@ __all__ = [
     "StudyRecord",
     "StudyState",
     "TestReading",
+    "Timing",
     "Train",
     "TrainingSettings",
     "TrialConfig",

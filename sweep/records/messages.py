@@ -82,7 +82,6 @@ class WorkerReady:
     data_fingerprint: str
     hardware: str
     memory_bytes: int | None
-    precision: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
+from sweep.records.calibration import Calibration
 from sweep.records.trial import (
     ConfusionMatrix,
     DataFacts,
@@ -195,10 +196,11 @@ class WorkerChoices:
 
     Attributes:
         threads: CPU threads of each worker.
-        precision: Of matrix products; `auto` until a worker has said what it uses.
+        precision: Of matrix products.
         lanes: The most trials that one worker trains at once.
         automatic: Which of `workers`, `threads` and `lanes` were chosen for the user.
         device: Kind of device they were chosen for: `cpu` or `cuda`.
+        calibration: What automatic choices follow from; None if nothing had to be measured.
     """
 
     workers: int
@@ -208,6 +210,7 @@ class WorkerChoices:
     lanes: int
     automatic: tuple[str, ...]
     device: str
+    calibration: Calibration | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

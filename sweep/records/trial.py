@@ -188,10 +188,10 @@ class TrainingSettings:
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
         num_threads: CPU threads of one worker.
-        precision: Of matrix products: `auto`, `float32` or `bfloat16`.
+        precision: Of matrix products: `float32` or `bfloat16`.
         lanes: The most trials that one worker trains at once.
-        stack_flops: A stack whose step takes this many floating-point operations takes no further
-            lane; only `lanes` limits it if None.
+        full_stacks: How many lanes fill a stack, by the floating-point operations of one lane's
+            step, ascending; only `lanes` limits a stack if empty.
         rungs: Epochs after which the engine waits for the decision before it trains on, so that
             all trials that are paused there are at the same step.
     """
@@ -207,7 +207,7 @@ class TrainingSettings:
     engine: str
     precision: str
     lanes: int
-    stack_flops: float | None
+    full_stacks: tuple[tuple[int, float], ...] = ()
     rungs: tuple[int, ...] = ()
 
 

@@ -86,6 +86,7 @@ def render_page(
     environment.globals["notable_parameters"] = notable_parameters
     environment.globals |= {name: getattr(words, name) for name in words.__all__}
     environment.filters |= {
+        "calibration": words.calibration_words,
         "capital": words.capital,
         "count": words.count_words,
         "metric_words": words.metric_words,

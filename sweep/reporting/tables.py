@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.definitions import OBJECTIVES, Scalar
-from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialRecord, TrialState
+from sweep.records import (
+    Calibration,
+    ConfusionMatrix,
+    StudyRecord,
+    TestReading,
+    TrialRecord,
+    TrialState,
+)
 from sweep.reporting.statistics import (
     Comparison,
     Interval,
@@ -154,6 +161,7 @@ class Provenance:
     versions: dict[str, tuple[str, ...]]
     devices: dict[str, int]
     precisions: tuple[str, ...]
+    calibration: Calibration | None
 
 
 def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> TrialRow:
@@ -292,6 +300,7 @@ def provenance(record: StudyRecord, space: SearchSpace) -> Provenance:
         },
         devices={device: devices.count(device) for device in _unique(devices)},
         precisions=_unique(outcome.precision for outcome in outcomes if outcome.precision),
+        calibration=None if record.workers is None else record.workers.calibration,
     )
 
 

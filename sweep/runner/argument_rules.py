@@ -183,7 +183,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "model": _model,
     "on_event": _function,
     "out": _path,
-    "precision": _one_of(*PRECISION_NAMES),
+    "precision": _one_of("auto", *PRECISION_NAMES),
     "progress": _flag,
     "retry_failed": _flag,
     "seed": _count(),  # the space has its limits

@@ -32,7 +32,6 @@ from sweep.records import (
     WorkerReady,
 )
 from sweep.runner.failures import Failures
-from sweep.runner.workers import precision_option
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
@@ -72,7 +71,6 @@ class Loop:
         self._name = self.space.name
         self._trials = self.store.trials(self._name)
         self._total = self.study.num_trials if self.study else None
-        self._workers = self.study.workers if self.study else None
         self._keep_weights = 0
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
@@ -250,16 +248,12 @@ class Loop:
         return whole
 
     def _admit(self, worker: WorkerReady) -> None:
-        """Check a new worker's data; record what `auto` precision became, for any machine."""
+        """Check a new worker's data."""
         if worker.data_fingerprint != self.fingerprint:
             raise SweepFailedError(
                 "a worker read other data than the driver: the files changed meanwhile; "
                 f"`{self.command}` starts again"
             )
-        if self._workers is not None and self._workers.precision == "auto":
-            precision = precision_option(worker.precision)
-            self._workers = replace(self._workers, precision=precision)
-            self.store.change_study(self._name, workers=self._workers)
 
     def _go_on(self, resumed: Resumed) -> None:
         """Note a trial's history and decide again on its last epoch."""

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
+from sweep.codec import unpack_labels
 from sweep.data import data_settings, load_training_data
 from sweep.data.arrays import GivenArrays
 from sweep.definitions import definition_of
@@ -16,30 +18,41 @@ from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
     LAUNCHERS,
     MAX_LANES,
-    STACK_FLOPS,
+    ForkServer,
     Launcher,
     Placement,
     Pool,
+    ProcessLauncher,
     place_workers,
 )
+from sweep.execution.calibrating import cached_calibration, calibrated
 from sweep.execution.inspection import Inspector
 from sweep.records import (
+    Calibration,
     DataFacts,
     DataSettings,
     DataSpec,
     Model,
     NetworkSource,
+    OwnNetwork,
     TrainingSettings,
     WorkerChoices,
 )
+from sweep.runner.automatic import choose_precision, choose_threads, course
 from sweep.runner.options import WorkOptions
 from sweep.runner.own_network import require_working, with_source
+from sweep.runner.representatives import calibration_request, representatives, trial_flops
 from sweep.space import SearchSpace, require_suited
 from sweep.store import Store
 from sweep.study import schedules
 
 __all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
 
+Measure = Callable[[str, str, int], Calibration | None]
+"""Calibrates this machine for a device, an engine and a number of cores, if that is possible."""
+
+# A study of less work takes seconds, however it is trained: measuring first would not pay.
+_SMALL_FLOPS = 1e12
 # Share of the budget that may be under way at once where later trials learn from earlier ones.
 _SHARE_UNDER_WAY = 1 / 4
 _LEARNING_SAMPLERS = ("tpe", "gp")
@@ -81,7 +94,8 @@ def prepare_workers(
     store = Store(str(options["storage"]), to_write=False)
     sources = cast("tuple[NetworkSource, ...]", options["model"] or ())
     model = with_source(space.model, sources, space.name)
-    choices, placements = choose_workers(options, space, recorded, is_new=is_new)
+    # What cannot be met is refused before anything starts.
+    choose_workers(options, space, recorded, is_new=is_new)
     # The launcher gets ready while the data are read.
     with closing(_launcher(options["executor"])) as launcher:
         kept = store.kept_data if given is None else store.data_file
@@ -90,9 +104,43 @@ def prepare_workers(
         require_suited(space, facts.spec)
         if inspector is not None:
             require_working(inspector, space, facts.spec)
+        server = launcher.server if isinstance(launcher, ProcessLauncher) else None
+        measure = partial(measure_if_worthwhile, space, model, facts, inspector, server)
+        choices, placements = choose_workers(options, space, recorded, measure, is_new=is_new)
         settings = worker_settings(space, model, choices, placements, data, facts.spec)
         with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
             yield Workers(choices, pool, facts)
+
+
+def measure_if_worthwhile(
+    space: SearchSpace,
+    model: Model,
+    facts: DataFacts,
+    inspector: Inspector | None,
+    server: ForkServer | None,
+    device: str,
+    engine: str,
+    num_cores: int,
+) -> Calibration | None:
+    """The calibration for a study; None if it would take longer than it can save.
+
+    What is known already is used for small studies, too.
+    """
+    if isinstance(model, OwnNetwork) and inspector is None:
+        return None  # what its networks cost is found when a study is made of it
+    found = representatives(space, facts.spec, inspector)
+    request = calibration_request(
+        found, model, facts.spec, device=device, engine=engine, num_cores=num_cores
+    )
+    if request is None:
+        return None
+    num_validation = len(unpack_labels(facts.validation_labels, facts.spec.num_classes))
+    num_train = facts.spec.num_pool - num_validation
+    is_small = (
+        space.num_trials is not None
+        and space.num_trials * trial_flops(found, num_train) < _SMALL_FLOPS
+    )
+    return cached_calibration(request) if is_small else calibrated(request, server)
 
 
 def read_data(settings: DataSettings, given: GivenArrays | None = None) -> DataFacts:
@@ -104,6 +152,7 @@ def choose_workers(
     options: WorkOptions,
     space: SearchSpace,
     recorded: WorkerChoices | None = None,
+    measure: Measure = lambda *_: None,
     *,
     is_new: bool = True,
 ) -> tuple[WorkerChoices, tuple[Placement, ...]]:
@@ -111,8 +160,8 @@ def choose_workers(
 
     `options` are complete; `recorded` are the study's choices or, for a new one, those of the
     search that it confirms. An automatic choice is made again for a new study, on another kind of
-    device, or if a choice on which it depends has changed. Returns the choices, and where each
-    worker runs.
+    device, or if a choice on which it depends has changed; it then follows from what `measure`
+    returns. Returns the choices, and where each worker runs.
 
     Raises:
         InputError: an option, or what is recorded, cannot be met.
@@ -120,47 +169,87 @@ def choose_workers(
     here = place_workers(options["device"], None)
     kind = here[0].device.split(":")[0]
     engine = _engine(options["engine"] or (recorded.engine if recorded else "auto"), space.model)
+    machine = _Machine(partial(measure, here[0].device, engine, len(here)))
     automatic = []
 
-    def choose(name: str, suitable: int, *, holds: bool, most: float = math.inf) -> int:
+    def choose(name: str, suitable: Callable[[], int], *, holds: bool, most: float) -> int:
         """A number of that name; `holds`: the earlier automatic choice still suits."""
         option = options[name]  # type: ignore[literal-required]
         if isinstance(option, int):
             return option
+        known = 0
         if recorded is not None and option is None:
-            known: int = getattr(recorded, name)
+            known = int(getattr(recorded, name))
             if name not in recorded.automatic:
                 return known
-            suitable = known if holds and known <= most else suitable
         automatic.append(name)
-        return suitable
+        return known if holds and 0 < known <= most else suitable()
 
+    precision = options["precision"] or (recorded.precision if recorded else "auto")
+    if precision == "auto":
+        precision = machine.precision
     former = recorded if not is_new and recorded and recorded.device == kind else None
+    is_cpu = kind == "cpu"  # elsewhere threads hardly matter
+
+    def suitable_workers() -> int:
+        is_free = is_cpu and len(here) > 1 and not isinstance(options["threads"], int)
+        return len(here) // machine.threads(precision) if is_free else len(here)
+
     # A number above what suits this machine was chosen for a larger one.
-    workers = choose("workers", len(here), holds=former is not None, most=len(here))
+    workers = choose("workers", suitable_workers, holds=former is not None, most=len(here))
     placements = place_workers(options["device"], workers)
     share = placements[0].num_threads
     same = former is not None and former.workers == workers
-    is_cpu = kind == "cpu"  # elsewhere threads hardly matter
-    threads = choose("threads", share, holds=same and is_cpu, most=share)
+    threads = choose("threads", lambda: share, holds=same and is_cpu, most=share)
     same = same and former is not None and former.engine == engine
-    suitable = 1 if engine == "sequential" else _default_lanes(space, kind, workers)
-    lanes = choose("lanes", suitable, holds=same)
+    suitable_lanes = 1 if engine == "sequential" else _most_lanes(space, kind, workers)
+    lanes = choose("lanes", lambda: suitable_lanes, holds=same, most=math.inf)
     if engine == "sequential" and lanes != 1:
         raise InputError(
             f"the sequential engine trains one trial at a time; found lanes {lanes}; use --engine "
             "stacked, or --lanes 1"
         )
+    is_kept = same and former is not None and machine.calibration is None
+    if not is_kept and lanes > 1 and "lanes" in automatic:
+        machine.look()  # it says how many lanes fill a stack
     choices = WorkerChoices(
         workers=workers,
         threads=threads,
         engine=engine,
-        precision=options["precision"] or (recorded.precision if recorded else "auto"),
+        precision=precision,
         lanes=lanes,
         automatic=tuple(automatic),
         device=kind,
+        calibration=former.calibration if is_kept and former else machine.calibration,
     )
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
+
+
+class _Machine:
+    """What automatic choices follow from, measured only when one is made."""
+
+    def __init__(self, measure: Callable[[], Calibration | None]) -> None:
+        self._measure = measure
+        self._has_looked = False
+        self.calibration: Calibration | None = None
+
+    def look(self) -> Calibration | None:
+        """The machine's calibration, if it can be had."""
+        if not self._has_looked:
+            self._has_looked = True
+            self.calibration = self._measure()
+        return self.calibration
+
+    @property
+    def precision(self) -> str:
+        """The precision to train in; float32 if nothing is known."""
+        found = self.look()
+        return "float32" if found is None else choose_precision(found)
+
+    def threads(self, precision: str) -> int:
+        """CPU threads of a worker; 1 if nothing is known."""
+        found = self.look()
+        return 1 if found is None else choose_threads(found, precision)
 
 
 def _engine(choice: str, model: Model) -> str:
@@ -176,7 +265,7 @@ def _engine(choice: str, model: Model) -> str:
     return choice
 
 
-def _default_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
+def _most_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
     """As many as pay, but few enough for the search to learn from earlier trials."""
     learns = (
         space.sampler.type in _LEARNING_SAMPLERS
@@ -216,11 +305,19 @@ def worker_settings(
             engine=choices.engine,
             precision=choices.precision,
             lanes=choices.lanes,
-            stack_flops=STACK_FLOPS[choices.device] if "lanes" in choices.automatic else None,
+            full_stacks=_full_stacks(choices),
             rungs=schedules.build_schedule(space).rungs,
         )
         for placement in placements
     ]
+
+
+def _full_stacks(choices: WorkerChoices) -> tuple[tuple[int, float], ...]:
+    """How many lanes fill a stack, where the user did not say it."""
+    if "lanes" not in choices.automatic or choices.calibration is None:
+        return ()
+    known = course(choices.calibration, choices.precision, choices.lanes)
+    return () if known is None else known.full_stacks
 
 
 def _launcher(executor: str | Callable[[], Launcher]) -> Launcher:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sweep.data.arrays import has_content
 from sweep.data.cache import CacheState, cache_state
 from sweep.errors import ForeignStudyError, StoreError
-from sweep.records import StudyRecord, StudyState, TrialState
+from sweep.records import StudyRecord, StudyState, TrialState, WorkerChoices
 from sweep.store import artifacts, kept_data
 from sweep.store.database_file import (
     OPTUNA_TABLES,
@@ -61,12 +61,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StudyExamination:
-    """One study; `state` and `num_trials` are None if it cannot be read or is not ours."""
+    """One study; `state` and `num_trials` are None if it cannot be read or is not ours.
+
+    `workers` is how it is trained; None if it never was.
+    """
 
     name: str
     state: StudyState | None
     num_trials: int | None
     is_ours: bool = True
+    workers: WorkerChoices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +273,9 @@ class _Examiner:
             self.studies.append(StudyExamination(name, None, None))
             yield self._broken(str(error).split("; `sweep doctor")[0])
             return
-        self.studies.append(StudyExamination(name, record.state, len(record.trials)))
+        self.studies.append(
+            StudyExamination(name, record.state, len(record.trials), workers=record.workers)
+        )
         if record.foreign:
             yield Finding(
                 foreign_words(record.foreign), "nothing: no command takes them into account"

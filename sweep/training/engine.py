@@ -65,13 +65,11 @@ class Engine:
         return all(run.is_blocked for run in self._runs)
 
     def ready(self) -> WorkerReady:
-        """The data, the hardware and the precision."""
-        batches = self._batches
+        """The data, the hardware and the memory."""
         return WorkerReady(
-            data_fingerprint=batches.fingerprint,
+            data_fingerprint=self._batches.fingerprint,
             hardware=self._outcomes.hardware,
             memory_bytes=self.memory_bytes,
-            precision=batches.precision.name,
         )
 
     def add(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from sweep.control_groups import available_host_bytes
+from sweep.control_groups import available_host_bytes, processor
 
 __all__ = [
     "PRECISIONS",
@@ -16,6 +15,7 @@ __all__ = [
     "available_bytes",
     "choose_precision",
     "describe_device",
+    "hardware_name",
     "is_out_of_memory",
 ]
 
@@ -43,13 +43,7 @@ PRECISIONS = {
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision of this name; on a GPU, float32 lets products be computed as TF32.
-
-    `auto` is bfloat16 where the hardware multiplies it (AMX, AVX512-BF16, or a GPU that does),
-    float32 elsewhere.
-    """
-    if name == "auto":
-        name = "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    """The precision of this name; on a GPU, float32 lets products be computed as TF32."""
     if name == "float32" and device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
         return Precision("tf32", torch.float32, torch.float32)
@@ -58,11 +52,18 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 def describe_device(device: torch.device) -> str:
     """The device and the name of its hardware."""
+    name = hardware_name(device)
     if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    name = _cpu_field("model name") or platform.processor() or platform.machine()
+        return f"{device} ({name})"
     threads = torch.get_num_threads()
     return f"{device} ({name}, {threads} thread{'s' if threads > 1 else ''})"
+
+
+def hardware_name(device: torch.device) -> str:
+    """The name of the GPU or the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return processor()["model name"] or platform.processor() or platform.machine()
 
 
 def available_bytes(device: torch.device, num_sharing: int) -> int | None:
@@ -76,19 +77,3 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(each in str(error) for each in _OUT_OF_MEMORY)
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return not {"amx_tile", "avx512_bf16"}.isdisjoint(_cpu_field("flags").split())
-
-
-def _cpu_field(name: str) -> str:
-    """What Linux reports of the first processor under this name; otherwise empty."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    fields = (line.partition(":") for line in lines)
-    return next((value.strip() for key, _, value in fields if key.strip() == name), "")

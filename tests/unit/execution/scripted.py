@@ -65,7 +65,7 @@ class ScriptedLink:
         self._launcher.inbox.append((self, pack(message, known if leases is None else leases)))
 
     def be_ready(self, memory_bytes: int | None = None) -> None:
-        self.say(WorkerReady("f" * 64, "cpu (a processor)", memory_bytes, "float32"))
+        self.say(WorkerReady("f" * 64, "cpu (a processor)", memory_bytes))
 
     def say_epoch(self, *trials: int, epoch: int = 1) -> None:
         self.say(Epoch(tuple(make_metrics(trial, epoch) for trial in trials)))

@@ -240,22 +240,22 @@ def test_a_stacked_sweep_with_pruning_runs_exactly_its_budget(storage, options):
 
 
 @pytest.mark.parametrize(
-    ("changes", "options", "expected"),
+    ("changes", "options", "lanes"),
     [
-        ({"sampler": {"type": "random", "seed": 0}}, {}, (16, 5e8)),
-        ({"sampler": {"type": "tpe", "seed": 0}}, {}, (5, 5e8)),
-        ({"sampler": {"type": "tpe", "seed": 0}, "budget": {"trials": 8}}, {}, (2, 5e8)),
-        ({"sampler": {"type": "random", "seed": 0}, "pruner": {"type": "median"}}, {}, (5, 5e8)),
-        ({"sampler": {"type": "tpe", "seed": 0}}, {"lanes": 7}, (7, None)),
-        ({"sampler": {"type": "tpe", "seed": 0}}, {"engine": "sequential"}, (1, 5e8)),
+        ({"sampler": {"type": "random", "seed": 0}}, {}, 16),
+        ({"sampler": {"type": "tpe", "seed": 0}}, {}, 5),
+        ({"sampler": {"type": "tpe", "seed": 0}, "budget": {"trials": 8}}, {}, 2),
+        ({"sampler": {"type": "random", "seed": 0}, "pruner": {"type": "median"}}, {}, 5),
+        ({"sampler": {"type": "tpe", "seed": 0}}, {"lanes": 7}, 7),
+        ({"sampler": {"type": "tpe", "seed": 0}}, {"engine": "sequential"}, 1),
     ],
 )
-def test_lanes_leave_the_search_something_to_learn_from(changes, options, expected):
+def test_lanes_leave_the_search_something_to_learn_from(changes, options, lanes):
     space = load_space(space_mapping(**{"budget": {"trials": 40}, **changes}))
     given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto"}
     choices, placements = choose_workers({**DEFAULTS, **given, **options}, space)
     settings = worker_settings(space, space.model, choices, placements, DIGITS, DATASETS["digits"])
-    assert [(each.lanes, each.stack_flops) for each in settings] == [expected] * 2
+    assert [each.lanes for each in settings] == [lanes] * 2
     assert {each.num_sharing for each in settings} == {2}
 
 

@@ -14,7 +14,7 @@ from sweep.definitions import DATASETS
 from sweep.errors import InputError
 from sweep.execution import Placement
 from sweep.fresh_seeds import train_confirmation
-from sweep.records import WorkerChoices
+from sweep.records import Calibration, Timing, TrainingSettings, WorkerChoices
 from sweep.runner import workers
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
@@ -47,9 +47,27 @@ def recorded(storage: str, study: str = "small") -> WorkerChoices:
     return found
 
 
-def choose(found: WorkerChoices | None, *, is_new: bool = False, **told: Any) -> WorkerChoices:
+def choose(
+    found: WorkerChoices | None,
+    measured: Calibration | None = None,
+    *,
+    is_new: bool = False,
+    **told: Any,
+) -> WorkerChoices:
     options = {**DEFAULTS, "device": "auto", **told}
-    return choose_workers(options, SPACE, found, is_new=is_new)[0]
+    return choose_workers(options, SPACE, found, lambda *_: measured, is_new=is_new)[0]
+
+
+def calibration(*timings: tuple[str, int, int, float]) -> Calibration:
+    """Of one network, from precision, lanes, threads and seconds."""
+    products = {"float32": 1e11, "bfloat16": 1e11}
+    found = tuple(Timing(10**8, *each) for each in timings)
+    return Calibration("a processor", "2.0", products, found, start_seconds=2.0, seconds=1.0)
+
+
+PLAIN = calibration(("float32", 1, 1, 0.002), ("float32", 16, 1, 0.017))
+HALF = calibration(*((each.precision, each.lanes, 1, each.seconds) for each in PLAIN.timings),
+                   ("bfloat16", 1, 1, 0.0015), ("bfloat16", 16, 1, 0.009))  # fmt: skip
 
 
 @pytest.fixture
@@ -75,7 +93,7 @@ def test_what_is_automatic_is_resolved_and_goes_on_as_it_was(machine):
     machine(cores=8)
     first = choose(None, is_new=True)
     assert first == WorkerChoices(
-        workers=8, threads=1, engine="stacked", precision="auto", lanes=16,
+        workers=8, threads=1, engine="stacked", precision="float32", lanes=16,
         automatic=("workers", "threads", "lanes"), device="cpu",
     )  # fmt: skip
     machine(cores=16)
@@ -133,14 +151,68 @@ def test_lanes_and_the_sequential_engine_exclude_each_other(machine, told):
         choose(found, **told)
 
 
-@pytest.mark.parametrize(("automatic", "flops"), [(("lanes",), 5e8), ((), None)])
-def test_a_resume_fills_its_stacks_as_before(machine, automatic, flops):
-    machine(cores=8)
+# ---------------------------------------------------------------- what is measured
+
+
+def test_the_precision_is_the_one_that_was_measured_to_be_fast(machine):
+    machine(cores=2)
+    assert choose(None, PLAIN, is_new=True).precision == "float32"
+    found = choose(None, HALF, is_new=True)
+    assert (found.precision, found.calibration) == ("bfloat16", HALF)
+
+
+def test_a_precision_that_saves_next_to_nothing_is_not_chosen(machine):
+    machine(cores=2)
+    close = calibration(("float32", 1, 1, 0.0100), ("bfloat16", 1, 1, 0.0098))
+    assert choose(None, close, is_new=True).precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("of_two", "workers", "threads"), [(0.017, 4, 1), (0.009, 4, 1), (0.006, 2, 2)]
+)
+def test_two_threads_are_for_where_they_beat_two_workers(machine, of_two, workers, threads):
+    machine(cores=4)
+    measured = replace(PLAIN, timings=(*PLAIN.timings, Timing(10**8, "float32", 16, 2, of_two)))
+    found = choose(None, measured, is_new=True)
+    assert (found.workers, found.threads) == (workers, threads)
+    told = choose(None, measured, is_new=True, workers=4)
+    assert (told.workers, told.threads) == (4, 1)
+
+
+def test_nothing_is_measured_where_everything_is_told(machine):
+    machine(cores=2)
+
+    def refuse(*_: object) -> Calibration:
+        raise AssertionError("measured for nothing")
+
+    options = {**DEFAULTS, **CHOSEN, "device": "auto"}
+    choices, _ = choose_workers(options, SPACE, None, refuse)
+    assert choices == WorkerChoices(**CHOSEN, automatic=(), device="cpu")
+    kept = replace(AUTOMATIC, calibration=HALF, workers=2, threads=1)
     options = {**DEFAULTS, "device": "auto"}
-    found = replace(AUTOMATIC, automatic=automatic, lanes=5)
+    assert choose_workers(options, SPACE, kept, refuse, is_new=False)[0] == kept
+
+
+def settings_of(found: WorkerChoices) -> TrainingSettings:
+    options = {**DEFAULTS, "device": "auto"}
     choices, placements = choose_workers(options, SPACE, found, is_new=False)
-    settings = worker_settings(SPACE, SPACE.model, choices, placements, DIGITS, DATASETS["digits"])
-    assert {(each.lanes, each.stack_flops) for each in settings} == {(5, flops)}
+    return worker_settings(SPACE, SPACE.model, choices, placements, DIGITS, DATASETS["digits"])[0]
+
+
+def test_a_resume_fills_its_stacks_as_before(machine):
+    machine(cores=8)
+    found = replace(AUTOMATIC, lanes=5, calibration=HALF)
+    settings = settings_of(found)
+    # The fit is 1 ms a step and 0.5 ms a lane: 1 / (0.05 x 0.5) = 40 lanes, of which 5 are allowed.
+    assert (settings.lanes, settings.full_stacks) == (5, ((10**8, 5),))
+    settings = settings_of(replace(found, precision="float64"))
+    assert settings.full_stacks == ()
+
+
+def test_the_number_of_lanes_that_a_user_gives_is_the_only_limit(machine):
+    machine(cores=8)
+    settings = settings_of(replace(AUTOMATIC, automatic=(), lanes=5, calibration=HALF))
+    assert (settings.lanes, settings.full_stacks) == (5, ())
 
 
 # ---------------------------------------------------------------- what is recorded
@@ -167,18 +239,63 @@ def test_a_refused_command_records_no_choice(storage):
     assert recorded(storage) == WorkerChoices(**CHOSEN, automatic=(), device="cpu")
 
 
-def test_a_study_that_began_in_bfloat16_goes_on_in_it(storage, monkeypatch):
-    """The worker chose it; on the machine of the resume it would choose float32."""
-    multiplies = "sweep.training.hardware._multiplies_bfloat16"
-    monkeypatch.setattr(multiplies, lambda _device: True)
+@pytest.fixture
+def measured(monkeypatch):
+    """Makes this machine one that measures this, and worth measuring for the smallest study."""
+    monkeypatch.setattr(workers, "_SMALL_FLOPS", 0.0)
+
+    def make(found: Calibration | None) -> None:
+        monkeypatch.setattr(workers, "calibrated", lambda *_: found)
+
+    return make
+
+
+def test_a_study_that_began_in_bfloat16_goes_on_in_it(storage, measured):
+    """On the machine of the resume, float32 would be chosen."""
+    measured(HALF)
     sweep.run(space_mapping(budget={"trials": 1}), storage=storage, workers=1, **INLINE)
-    assert recorded(storage).precision == "bfloat16"
-    monkeypatch.setattr(multiplies, lambda _device: False)
+    assert (recorded(storage).precision, recorded(storage).calibration) == ("bfloat16", HALF)
+    measured(PLAIN)
     study = sweep.resume("small", storage=storage, trials=2, **INLINE)
     assert [trial.outcome.precision for trial in study.trials] == ["bfloat16"] * 2
+    assert recorded(storage).calibration == HALF
     study = sweep.resume("small", storage=storage, trials=3, precision="auto", **INLINE)
     assert study.trials[2].outcome.precision == "float32"
+    assert (recorded(storage).precision, recorded(storage).calibration) == ("float32", PLAIN)
+
+
+def test_a_small_study_does_not_wait_for_a_calibration(storage, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("measured for a study of a second")
+
+    monkeypatch.setattr(workers, "calibrated", refuse)
+    sweep.run(space_mapping(budget={"trials": 1}), storage=storage, **INLINE)
+    assert recorded(storage).calibration is None
     assert recorded(storage).precision == "float32"
+
+
+def test_a_machine_that_cannot_be_measured_trains_all_the_same(storage, measured):
+    measured(None)
+    sweep.run(space_mapping(budget={"trials": 1}), storage=storage, **INLINE)
+    assert recorded(storage) == WorkerChoices(
+        workers=1, threads=1, engine="stacked", precision="float32", lanes=16,
+        automatic=("workers", "threads", "lanes"), device="cpu",
+    )  # fmt: skip
+
+
+def test_doctor_and_show_say_what_was_measured(storage, measured, main):
+    measured(HALF)
+    sweep.run(space_mapping(budget={"trials": 1}), storage=storage, **INLINE)
+    words = (
+        "measured in 1.0 s on a processor with PyTorch 2.0: a step of one trial, of networks of "
+        "100 MFLOP, takes in float32 1.06 ms; bfloat16 0.562 ms"
+    )
+    path = storage.removeprefix("sqlite:///")
+    assert f"  calibration: {words}" in main(f"doctor {path}", code=0)[0].splitlines()
+    shown = json.loads(main("show small --json", code=0)[0])
+    assert shown["training"]["calibration"]["timings"][0] == {
+        "step_flops": 10**8, "precision": "float32", "lanes": 1, "threads": 1, "seconds": 0.002
+    }  # fmt: skip
 
 
 def test_a_confirmation_starts_from_the_choices_of_its_search(storage):
@@ -195,5 +312,5 @@ def test_show_says_how_a_study_is_trained(storage, main):
     assert line in shown.splitlines()
     data = json.loads(main("show small --json", code=0)[0])
     assert data["training"] == {
-        **CHOSEN, "lanes": 16, "automatic": ["lanes"], "device": "cpu"
+        **CHOSEN, "lanes": 16, "automatic": ["lanes"], "device": "cpu", "calibration": None
     }  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sweep.control_groups import processor
 from sweep.training import PRECISION_NAMES, hardware
 from sweep.training.hardware import (
     PRECISIONS,
@@ -24,7 +25,7 @@ GIB = 2**30
 @pytest.fixture
 def host(monkeypatch, tmp_path):
     """Pretend that the kernel says this."""
-    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / str(path).lstrip("/"))
+    monkeypatch.setattr(hardware, "processor", lambda: processor(tmp_path))
 
     def pretend(**files: str) -> None:
         paths = {
@@ -42,78 +43,39 @@ def host(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def multiplies(host, monkeypatch):
-    """Pretend that hardware multiplies bfloat16, or not; undo what is set for TF32."""
+def tf32():
+    """Undo what is set for TF32."""
     before = torch.backends.cuda.matmul.allow_tf32
-
-    def pretend(*, amx: bool = False, avx512: bool = False, gpu: bool = False) -> None:
-        flags = ["fpu", "amx_tile"] if amx else ["fpu", "avx512f"]
-        flags += ["avx512_bf16"] if avx512 else ["amx_int8"]
-        host(cpuinfo=f"vendor_id\t: x\nflags\t\t: {' '.join(flags)}\n\nflags\t\t: amx_tile\n")
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: gpu)
-
-    yield pretend
+    torch.backends.cuda.matmul.allow_tf32 = False
+    yield torch.backends.cuda.matmul
     torch.backends.cuda.matmul.allow_tf32 = before
 
 
-@pytest.mark.parametrize(
-    ("supported", "name"),
-    [
-        ({}, "float32"),
-        ({"gpu": True}, "float32"),
-        ({"amx": True}, "bfloat16"),
-        ({"avx512": True}, "bfloat16"),
-        ({"amx": True, "avx512": True}, "bfloat16"),
-    ],
-    ids=str,
-)
-def test_auto_is_what_the_processor_multiplies(multiplies, supported, name):
-    multiplies(**supported)
-    assert choose_precision("auto", CPU) is PRECISIONS[name]
-
-
-@pytest.mark.parametrize(
-    ("supported", "name"), [({"gpu": True}, "bfloat16"), ({"amx": True, "avx512": True}, "tf32")]
-)
-def test_auto_is_what_the_gpu_multiplies(multiplies, supported, name):
-    multiplies(**supported)
-    assert choose_precision("auto", CUDA).name == name
-
-
-@pytest.mark.parametrize("name", ["float32", "bfloat16", "float64"])
-def test_a_name_is_taken_at_its_word(multiplies, name):
-    multiplies(amx=True, avx512=True, gpu=True)
-    assert choose_precision(name, CPU).name == name
-    multiplies()
-    assert choose_precision(name, CPU).name == name
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_a_name_is_taken_at_its_word(name):
+    assert choose_precision(name, CPU) is PRECISIONS[name]
 
 
 @pytest.mark.parametrize(
     ("name", "recorded", "allowed"),
     [("float32", "tf32", True), ("bfloat16", "bfloat16", False), ("float64", "float64", False)],
 )
-def test_float32_is_tf32_on_a_gpu_and_says_so(multiplies, name, recorded, allowed):
-    multiplies(gpu=True)
-    torch.backends.cuda.matmul.allow_tf32 = False
+def test_float32_is_tf32_on_a_gpu_and_says_so(tf32, name, recorded, allowed):
     assert choose_precision(name, CUDA).name == recorded
-    assert torch.backends.cuda.matmul.allow_tf32 is allowed
+    assert tf32.allow_tf32 is allowed
 
 
-def test_float32_is_float32_on_a_processor(multiplies):
-    multiplies()
-    torch.backends.cuda.matmul.allow_tf32 = False
+def test_float32_is_float32_on_a_processor(tf32):
     assert choose_precision("float32", CPU).name == "float32"
-    assert torch.backends.cuda.matmul.allow_tf32 is False
+    assert tf32.allow_tf32 is False
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 @pytest.mark.parametrize("name", PRECISION_NAMES)
-def test_weights_are_never_less_than_float32(multiplies, name, device):
-    multiplies(amx=True, gpu=True)
+def test_weights_are_never_less_than_float32(tf32, name, device):
     precision = choose_precision(name, device)
     assert precision.weights is torch.float32
-    expected = torch.float32 if name == "float32" else torch.bfloat16
-    assert precision.products is expected
+    assert precision.products is getattr(torch, name)
 
 
 def test_double_precision_is_double_throughout():
@@ -122,17 +84,8 @@ def test_double_precision_is_double_throughout():
 
 
 def test_an_unknown_name_is_an_error():
-    with pytest.raises(KeyError, match="float16"):
-        choose_precision("float16", CPU)
-
-
-def test_this_machine_multiplies_what_pytorch_says():
-    """PyTorch has said it in public since version 2.10 or so."""
-    if not hasattr(torch.cpu, "get_capabilities"):
-        pytest.skip("needs a newer PyTorch")
-    known = torch.cpu.get_capabilities()
-    expected = known.get("amx_tile", False) or known.get("avx512_bf16", False)
-    assert choose_precision("auto", CPU).name == ("bfloat16" if expected else "float32")
+    with pytest.raises(KeyError, match="float8"):
+        choose_precision("float8", CPU)
 
 
 # ---------------------------------------------------------------- names

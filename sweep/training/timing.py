@@ -1,0 +1,214 @@
+"""Measures how fast this machine trains the networks of a study, on made-up examples.
+
+Steps are those of the engine itself, so that all that a step costs is in its time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sweep.data import Part, TrainingData
+from sweep.definitions import Recipe, view
+from sweep.records import (
+    Calibration,
+    CalibrationRequest,
+    DataSpec,
+    Objective,
+    Timing,
+    TrialConfig,
+)
+from sweep.training import PRECISION_NAMES, load_groups
+from sweep.training.batches import Batches
+from sweep.training.groups import Group
+from sweep.training.hardware import choose_precision, hardware_name
+from sweep.training.lane import Lane
+
+__all__ = ["calibrate"]
+
+_SECONDS = 1.5  # for all measurements together
+_MAX_STEPS = 10  # of one measurement, after one that is not counted
+_MAX_BYTES = 16 * 2**20  # of made-up inputs: more than a processor's caches keep
+_MIN_BATCHES = 2
+# A number format whose bare products take longer than float32's by this factor cannot pay.
+_HOPELESS = 1.25
+_PRODUCT = 256  # rows and columns of the matrices of bare products
+_OBJECTIVE = Objective("validation_accuracy", "maximize")
+
+
+def calibrate(request: CalibrationRequest, seconds: float = _SECONDS) -> Calibration:
+    """Measure steps in each promising precision, with one lane and several, one thread and two.
+
+    `start_seconds` is for the caller to fill in. Meant for a process of its own: PyTorch's threads
+    are changed, and a second process is forked, which keeps another core busy as training would.
+    """
+    device = torch.device(request.device)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    bench = _Bench(request, device)
+    bench.measure(0, "float32", 1, 1, time.perf_counter() + seconds, 1)  # loads what is lazy
+    started = time.perf_counter()
+    rates = {name: _product_rate(name, device) for name in PRECISION_NAMES}
+    names = [name for name, rate in rates.items() if rate * _HOPELESS >= rates["float32"]]
+    has_two = device.type == "cpu" and request.num_cores > 1
+    timings: list[Timing] = []
+    # The largest network first: most of a study's time goes to networks like it.
+    indices = range(len(request.configs))[::-1]
+    planned = list(itertools.product(indices, names, (False, True)))
+    num_left = len(planned) + len(indices)
+    deadline = started + seconds
+    with _busy_neighbour(bench) if has_two else _nothing():
+        for index, name, is_full in planned:
+            lanes = request.lanes[index] if is_full else 1
+            if not is_full or lanes > 1:
+                timings += bench.measure(index, name, lanes, 1, deadline, num_left)
+            num_left -= 1
+    if has_two and timings:
+        best = _fastest(timings, names)
+        for index in indices:
+            timings += bench.measure(index, best, request.lanes[index], 2, deadline, num_left)
+            num_left -= 1
+    return Calibration(
+        hardware=hardware_name(device),
+        torch=torch.__version__,
+        products=rates,
+        timings=tuple(timings),
+        start_seconds=0.0,
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Bench:
+    """Groups of equal networks on made-up examples."""
+
+    def __init__(self, request: CalibrationRequest, device: torch.device) -> None:
+        self._request = request
+        self._device = device
+        self._build = load_groups(request.model, request.engine)
+        batch_sizes = [view(Recipe, each.params).batch_size for each in request.configs]
+        self._data = _made_up_data(request.spec, _MIN_BATCHES * max(batch_sizes))
+
+    def group(self, index: int, precision: str, lanes: int) -> Group:
+        """A stack of one of the networks, ready for its first epoch."""
+        batches = Batches(self._data, 0, self._device, choose_precision(precision, self._device))
+        config: TrialConfig = self._request.configs[index]
+        configs = [replace(config, number=number) for number in range(lanes)]
+        return self._build([Lane(config, _OBJECTIVE) for config in configs], batches)
+
+    def measure(
+        self, index: int, precision: str, lanes: int, threads: int, deadline: float, num_left: int
+    ) -> list[Timing]:
+        """Time steps for a fair share of what is left; nothing if there is no time or it fails."""
+        now = time.perf_counter()
+        if now >= deadline:
+            return []
+        until = now + (deadline - now) / num_left
+        torch.set_num_threads(threads)
+        times: list[float] = []
+        # What a user's network raises, or a lack of memory, is for training to report.
+        try:
+            for step in itertools.islice(self._steps(index, precision, lanes), 1 + _MAX_STEPS):
+                times.append(step)
+                if len(times) > 2 and time.perf_counter() >= until:
+                    break
+        except Exception:  # noqa: BLE001
+            return []
+        flops = self._request.step_flops[index]
+        # Other programs only add to a time.
+        return [Timing(flops, precision, lanes, threads, min(times[1:]))]
+
+    def keep_busy(self) -> None:
+        """Train the network in the middle until the process is killed, or its parent was."""
+        parent = os.getppid()
+        index = len(self._request.configs) // 2
+        for _ in self._steps(index, "float32", self._request.lanes[index]):
+            if os.getppid() != parent:
+                return
+
+    def _steps(self, index: int, precision: str, lanes: int) -> Iterator[float]:
+        """Train for ever; the seconds of each step."""
+        group = self.group(index, precision, lanes)
+        while True:
+            group.begin_epoch()
+            for step in range(group.num_steps):
+                started = time.perf_counter()
+                group.step(step)
+                if self._device.type == "cuda":
+                    torch.cuda.synchronize(self._device)
+                yield time.perf_counter() - started
+
+
+def _made_up_data(spec: DataSpec, min_examples: int) -> TrainingData:
+    """Random examples of the study's form."""
+    random = np.random.default_rng(0)
+    is_image = spec.kind == "image"
+    num_bytes = spec.num_inputs * (1 if is_image else 4)
+    number = max(min_examples, min(spec.num_pool, _MAX_BYTES // num_bytes))
+    # A whole number of batches keeps single examples from being left over.
+    shape = (number, *spec.input_shape)
+    inputs = (
+        random.integers(0, 256, shape, np.uint8)
+        if is_image
+        else random.standard_normal(shape, np.float32)
+    )
+    train = Part(inputs, random.integers(0, spec.num_classes, number))
+    mean, std = np.zeros(spec.num_inputs), np.ones(spec.num_inputs)
+    if is_image:
+        mean, std = mean + 127.5, std * 73.9
+    return TrainingData(spec, train, train.take(np.arange(1)), mean, std, "made up")
+
+
+def _product_rate(precision: str, device: torch.device) -> float:
+    """Floating-point operations per second of bare matrix products."""
+    products = choose_precision(precision, device).products
+    left = torch.ones(_PRODUCT, _PRODUCT, dtype=products, device=device)
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        left @ left
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return 2 * _PRODUCT**3 / min(times[1:])
+
+
+def _fastest(timings: list[Timing], names: list[str]) -> str:
+    """The precision that trains the largest network fastest."""
+    last = max(timings, key=lambda timing: timing.step_flops).step_flops
+    per_lane = {
+        name: min(
+            (t.seconds / t.lanes for t in timings if (t.step_flops, t.precision) == (last, name)),
+            default=float("inf"),
+        )
+        for name in names
+    }
+    return min(per_lane, key=per_lane.__getitem__)
+
+
+@contextmanager
+def _busy_neighbour(bench: _Bench) -> Iterator[None]:
+    """A forked process that trains on another core: caches, memory and clocks are shared."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            bench.keep_busy()
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
