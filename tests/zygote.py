@@ -272,6 +272,7 @@ def _load() -> None:
     optuna.storages.RDBStorage("sqlite://").engine.dispose()
     read_migrations_once()
     sweep.execution.calibrating.measure = made_up_calibration
+    sweep.execution.calibrating.write_whole = lambda *_: None
     ForkServer._spawn = _fork_server  # type: ignore[assignment, method-assign]
 
 

@@ -322,7 +322,8 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
 def check(space: Path, data_dir: Path | None, model: str | None) -> None:
     """Validate a search space, describe its data and estimate its cost.
 
-    Trains nothing and downloads nothing. Test examples that also stand in the training pool are
+    Makes no study and downloads nothing; the first time, a few training steps are timed on made-up
+    examples. Test examples that also stand in the training pool are
     counted; nothing else of the test split is looked at, and it stays sealed.
     """
     with handle_errors():

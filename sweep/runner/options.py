@@ -73,13 +73,14 @@ class WorkOptions(PlaceOptions, total=False):
     new study. The result of `auto` is recorded, too, so that a study continues as it began.
 
     Keys:
-        workers: Number of worker processes. `auto`: one per core, or one per GPU.
+        workers: Number of worker processes. `auto`: one per core, or one per two cores if two
+            threads were measured to be faster; one per GPU.
         threads: CPU threads of each worker. `auto`: the worker's share of the cores.
         engine: `sequential` (the plain reference), `stacked`, or `auto`: stacked.
-        precision: Number format of matrix products: `float32`, `bfloat16`, or `auto`: bfloat16
-            where the hardware multiplies it.
-        lanes: Number of trials that a worker trains at once. `auto`: as many as pay, given the
-            size of the networks and the number of trials.
+        precision: Number format of matrix products: `float32`, `bfloat16`, or `auto`: the one
+            that was measured to be the fastest on this machine.
+        lanes: Number of trials that a worker trains at once. `auto`: as many as were measured to
+            pay, given the size of the networks and the number of trials.
         checkpoint_every: Time between two checkpoints of a trial: seconds, text such as `30m`, or a
             `timedelta`. Default: 10 seconds: less than a trial takes, and much more than a
             checkpoint costs.

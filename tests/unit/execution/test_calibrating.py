@@ -8,7 +8,7 @@ import pytest
 from helpers import made_up_calibration, make_config
 
 from sweep.control_groups import processor
-from sweep.data.cache import cache_folder
+from sweep.data.cache import cache_folder, write_whole
 from sweep.definitions import DATASETS
 from sweep.execution import ForkServer, calibrating
 from sweep.execution.calibrating import cached_calibration, calibrated, measure
@@ -29,6 +29,7 @@ REQUEST = CalibrationRequest(
 @pytest.fixture(autouse=True)
 def _empty_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("SWEEP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(calibrating, "write_whole", write_whole)
 
 
 @pytest.fixture

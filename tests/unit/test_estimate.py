@@ -1,0 +1,60 @@
+"""How long a sweep takes, by a calibration, counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import space_mapping
+
+import sweep
+from sweep.execution import calibrating
+
+# What `made_up_calibration` says: 0.4 ms a step, and for each lane 1 ms and 10 ps a FLOP.
+_STEP_SECONDS = 4e-4
+PARAMETERS = {"num_layers": 2, "layer_size": 16, "learning_rate": 1e-3, "epochs": 5}
+LANE_FLOPS = 64 * (4 * 64 * 16 + 6 * 16 * 10)
+EACH = 1e-3 + LANE_FLOPS / 1e11
+
+
+def cost(**changes):
+    space = space_mapping(
+        sampler={"type": "random", "seed": 0},
+        budget={"trials": 8},
+        parameters={**PARAMETERS, "batch_size": 64},
+    )
+    return sweep.check({**space, **changes}).cost
+
+
+def test_the_time_is_that_of_all_steps_and_of_validation():
+    found = cost()
+    lanes = _STEP_SECONDS / (0.05 * EACH)  # 7.9: few enough for 16, and eight are left
+    lane_seconds = _STEP_SECONDS / lanes + EACH
+    epoch = (1198 + 239 / 3) / 64 * lane_seconds  # an example is validated in a third of a step
+    assert found.seconds == pytest.approx(2.0 + 8 * 5 * epoch, rel=1e-6)
+    assert (found.training.precision, found.training.workers) == ("float32", 1)
+
+
+def test_twice_the_trials_take_twice_as_long():
+    start = 2.0
+    once, twice = cost().seconds, cost(budget={"trials": 16}).seconds
+    assert twice - start == pytest.approx(2 * (once - start))
+
+
+def test_without_a_number_of_trials_there_is_no_estimate():
+    found = cost(budget={"timeout": 60})
+    assert (found.seconds, found.num_trials) == (None, None)
+
+
+def test_a_machine_that_cannot_be_measured_is_said(monkeypatch):
+    monkeypatch.setattr(calibrating, "measure", lambda *_: None)
+    assert cost().seconds is None
+
+
+def test_the_terminal_says_time_and_error(main, tmp_path):
+    (tmp_path / "space.yaml").write_text(
+        "name: small\ndataset: digits\nparameters: {epochs: 5}\nbudget: {trials: 8}\n"
+    )
+    lines = main("check space.yaml", code=0)[0].splitlines()
+    (line,) = [line for line in lines if line.startswith("cost: ")]
+    assert line.endswith(" on this machine without pruning, give or take 30%; pruning shortens it")
+    assert any(line.startswith("training: engine stacked, precision float32") for line in lines)
+    assert any(line.startswith("calibration: measured in 1.0 s on a processor") for line in lines)
