@@ -131,7 +131,7 @@ def _seconds(
     known = training.calibration
     if known is None or num_trials is None:
         return None
-    times = course(known, training.precision, training.lanes)
+    times = course(known, training.precision)
     if times is None:
         return None
     num_examples = data.num_train + data.num_validation / 3

@@ -21,7 +21,7 @@ class CalibrationRequest:
         configs: Networks of the study, the one with the least work first.
         step_flops: Floating-point operations of the matrix products of a training step of each; 0
             where unknown.
-        lanes: The most lanes of each to be tried in one stack.
+        lanes: How many of each are tried in one stack, ascending.
     """
 
     model: Model
@@ -31,7 +31,7 @@ class CalibrationRequest:
     num_cores: int
     configs: tuple[TrialConfig, ...]
     step_flops: tuple[int, ...]
-    lanes: tuple[int, ...]
+    lanes: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

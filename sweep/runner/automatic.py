@@ -1,7 +1,6 @@
 """What `auto` comes to: precision, lanes, threads and times that follow from a calibration.
 
-Nothing is measured here. The time of a step of K equal lanes is taken as a + bK seconds, fitted to
-one lane and to several.
+Nothing is measured here.
 """
 
 from __future__ import annotations
@@ -18,26 +17,25 @@ __all__ = ["Course", "choose_precision", "choose_threads", "course"]
 
 # A choice that is not the plainest must save at least this share of the time.
 _WORTHWHILE = 0.03
-# A stack is full when further lanes could not save more than this share of a lane's time.
-_FULL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """The seconds of a step of K lanes of one network: fixed + each * K."""
+class _Network:
+    """The seconds that a step costs each of so many lanes, by their number, ascending."""
 
     step_flops: int
-    fixed: float
-    each: float
-    max_lanes: int  # that were measured
+    by_lanes: tuple[tuple[int, float], ...]
 
-    def full(self, most: int) -> float:
-        """Lanes beyond which another saves next to nothing, from 1 to `most`."""
-        return min(max(1.0, self.fixed / (self.each * _FULL)), most)
+    @property
+    def full(self) -> int:
+        """The least number of lanes beyond which no other saves a worthwhile share."""
+        least = min(seconds for _, seconds in self.by_lanes)
+        close = [n for n, seconds in self.by_lanes if seconds * (1 - _WORTHWHILE) <= least]
+        return close[0]
 
-    def lane_seconds(self, lanes: float) -> float:
-        """Seconds of a step for each of so many lanes."""
-        return self.fixed / lanes + self.each
+    def lane_seconds(self, lanes: int) -> float:
+        """Of each lane in a stack of so many, but of no more than fill it."""
+        return interpolated(self.by_lanes, min(lanes, self.full))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +45,16 @@ class Course:
     Between the networks that were measured, and beyond them, logarithms are interpolated.
     """
 
-    lines: tuple[_Line, ...]
-    most_lanes: int
+    networks: tuple[_Network, ...]
 
     @property
     def full_stacks(self) -> tuple[tuple[int, float], ...]:
         """Pairs of a lane's floating-point operations per step and the lanes that fill a stack."""
-        return tuple((line.step_flops, line.full(self.most_lanes)) for line in self.lines)
+        return tuple((each.step_flops, each.full) for each in self.networks)
 
-    def lane_seconds(self, step_flops: float, lanes: int) -> float:
+    def lane_seconds(self, step_flops: int, lanes: int) -> float:
         """Seconds of a step of one lane, in a stack of at most so many."""
-        times = [
-            (line.step_flops, line.lane_seconds(min(lanes, line.full(self.most_lanes))))
-            for line in self.lines
-        ]
+        times = [(each.step_flops, each.lane_seconds(lanes)) for each in self.networks]
         return interpolated(times, step_flops)
 
 
@@ -89,18 +83,17 @@ def choose_threads(calibration: Calibration, precision: str) -> int:
     return 2 if ratio < 1 - _WORTHWHILE else 1
 
 
-def course(calibration: Calibration, precision: str, most_lanes: int) -> Course | None:
+def course(calibration: Calibration, precision: str) -> Course | None:
     """What is known of one precision; None if it was not measured."""
     measured = _by_stack(calibration.timings, precision, threads=1)
-    lines = []
-    for flops in sorted({flops for flops, _ in measured}):
-        counts = sorted(lanes for other, lanes in measured if other == flops)
-        few, many = counts[0], counts[-1]
-        first, last = measured[flops, few], measured[flops, many]
-        each = (last - first) / (many - few) if many > few else first / few
-        each = max(each, last / many / 2)  # noise must not make further lanes free
-        lines.append(_Line(flops, max(0.0, last - each * many), each, many))
-    return Course(tuple(lines), most_lanes) if lines else None
+    networks = [
+        _Network(
+            flops,
+            tuple(sorted((n, time / n) for (other, n), time in measured.items() if other == flops)),
+        )
+        for flops in sorted({flops for flops, _ in measured})
+    ]
+    return Course(tuple(networks)) if networks else None
 
 
 def _lane_seconds(timings: Sequence[Timing], precision: str) -> dict[int, float]:

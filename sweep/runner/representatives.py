@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ _BUILT_SAMPLES = 20  # of a user's network
 _QUANTILES = (1 / 6, 1 / 2, 5 / 6)
 # The most floating-point operations of a step that is measured, so that several steps fit into the
 # time of a calibration.
-_STEP_FLOPS = {"cpu": 2e9, "cuda": 5e11}
+_STEP_FLOPS = {"cpu": 5e9, "cuda": 1e12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,11 @@ def calibration_request(
     }
     kind = device.split(":")[0]
 
-    def lanes(step_flops: int) -> int:
+    def lanes(step_flops: int) -> tuple[int, ...]:
         if engine == "sequential":
-            return 1
-        return int(min(MAX_LANES[kind], max(2, _STEP_FLOPS[kind] / step_flops)))
+            return (1,)
+        most = int(min(MAX_LANES[kind], max(2, _STEP_FLOPS[kind] / step_flops)))
+        return tuple(sorted({1, math.isqrt(most), most}))
 
     return CalibrationRequest(
         model=model,

@@ -316,7 +316,7 @@ def _full_stacks(choices: WorkerChoices) -> tuple[tuple[int, float], ...]:
     """How many lanes fill a stack, where the user did not say it."""
     if "lanes" not in choices.automatic or choices.calibration is None:
         return ()
-    known = course(choices.calibration, choices.precision, choices.lanes)
+    known = course(choices.calibration, choices.precision)
     return () if known is None else known.full_stacks
 
 

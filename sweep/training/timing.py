@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -60,21 +60,25 @@ def calibrate(request: CalibrationRequest, seconds: float = _SECONDS) -> Calibra
     names = [name for name, rate in rates.items() if rate * _HOPELESS >= rates["float32"]]
     has_two = device.type == "cpu" and request.num_cores > 1
     timings: list[Timing] = []
-    # The largest network first: most of a study's time goes to networks like it.
+    # One lane before several; the largest network first, which takes most of a study's time.
     indices = range(len(request.configs))[::-1]
-    planned = list(itertools.product(indices, names, (False, True)))
+    stacks = dict.fromkeys(
+        (index, request.lanes[index][rank])
+        for rank in (0, -1, 1)
+        for index in indices
+        if rank < len(request.lanes[index])
+    )
+    planned = [(index, name, lanes) for index, lanes in stacks for name in names]
     num_left = len(planned) + len(indices)
     deadline = started + seconds
-    with _busy_neighbour(bench) if has_two else _nothing():
-        for index, name, is_full in planned:
-            lanes = request.lanes[index] if is_full else 1
-            if not is_full or lanes > 1:
-                timings += bench.measure(index, name, lanes, 1, deadline, num_left)
+    with _busy_neighbour(bench) if has_two else nullcontext():
+        for index, name, lanes in planned:
+            timings += bench.measure(index, name, lanes, 1, deadline, num_left)
             num_left -= 1
     if has_two and timings:
         best = _fastest(timings, names)
         for index in indices:
-            timings += bench.measure(index, best, request.lanes[index], 2, deadline, num_left)
+            timings += bench.measure(index, best, request.lanes[index][-1], 2, deadline, num_left)
             num_left -= 1
     return Calibration(
         hardware=hardware_name(device),
@@ -117,7 +121,7 @@ class _Bench:
         try:
             for step in itertools.islice(self._steps(index, precision, lanes), 1 + _MAX_STEPS):
                 times.append(step)
-                if len(times) > 2 and time.perf_counter() >= until:
+                if len(times) > 1 and time.perf_counter() >= until:
                     break
         except Exception:  # noqa: BLE001
             return []
@@ -129,7 +133,7 @@ class _Bench:
         """Train the network in the middle until the process is killed, or its parent was."""
         parent = os.getppid()
         index = len(self._request.configs) // 2
-        for _ in self._steps(index, "float32", self._request.lanes[index]):
+        for _ in self._steps(index, "float32", self._request.lanes[index][-1]):
             if os.getppid() != parent:
                 return
 
@@ -207,8 +211,3 @@ def _busy_neighbour(bench: _Bench) -> Iterator[None]:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -22,7 +22,7 @@ REQUEST = CalibrationRequest(
     num_cores=1,
     configs=(make_config(),),
     step_flops=(10,),
-    lanes=(2,),
+    lanes=((1, 2),),
 )
 
 
@@ -55,7 +55,7 @@ def test_a_machine_is_measured_once(measured):
 @pytest.mark.parametrize(
     "change",
     [
-        {"lanes": (4,)},
+        {"lanes": ((1, 4),)},
         {"engine": "sequential"},
         {"num_cores": 8},
         {"configs": (make_config(layer_size=99),)},

