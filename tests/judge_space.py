@@ -19,7 +19,7 @@ from typing import Any
 from helpers import made_up_calibration
 from patience import calls_of_a_load, counted_calls
 
-from sweep.cli import study_text
+from sweep.cli import check_text
 from sweep.errors import InputError, SearchSpaceError
 from sweep.estimate import check
 from sweep.execution import calibrating
@@ -30,7 +30,7 @@ _SECONDS_UNCOUNTED = 0.1
 def judge(path: Path) -> dict[str, Any]:
     """The verdict of `sweep check`: `valid`, `refused` with the problems, or `broken`."""
     try:
-        text = study_text.check_text(check(path))
+        text = check_text.check_text(check(path))
         text.encode()
     except SearchSpaceError as error:
         return {"verdict": "refused", "problems": error.problems}

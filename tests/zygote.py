@@ -251,6 +251,7 @@ def _load() -> None:
     from helpers import made_up_calibration, read_migrations_once
 
     import sweep.cli.answer_text
+    import sweep.cli.check_text
     import sweep.cli.checks
     import sweep.cli.json_output
     import sweep.cli.progress

@@ -328,8 +328,8 @@ def check(space: Path, data_dir: Path | None, model: str | None) -> None:
     """
     with handle_errors():
         from sweep import estimate
+        from sweep.cli.check_text import check_text
         from sweep.cli.progress import Progress
-        from sweep.cli.study_text import check_text
 
         with Progress():  # images may take a minute to read
             found = estimate.check(space, data_dir=data_dir, model=model)

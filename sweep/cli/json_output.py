@@ -10,7 +10,7 @@ from sweep.codec import to_plain
 from sweep.records import StudyRecord, TrialRecord
 from sweep.reporting.answer import answer
 from sweep.reporting.candidates import Confirmation
-from sweep.reporting.document import answer_document, plain
+from sweep.reporting.plain import answer_document, plain
 from sweep.reporting.reported import Reported
 
 __all__ = ["answer_json", "confirmation_json", "json_text", "study_json", "trial_json"]

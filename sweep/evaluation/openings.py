@@ -12,8 +12,6 @@ from sweep.data import data_settings, read_pool
 from sweep.data.overlap import num_shared
 from sweep.data.sealed import open_test_split
 from sweep.errors import StoreError, SweepFailedError
-from sweep.evaluation.measuring import measure, measure_validation
-from sweep.evaluation.networks import PRECISION, load_networks
 from sweep.records import (
     NetworkSource,
     StudyRecord,
@@ -25,6 +23,7 @@ from sweep.records import (
 )
 from sweep.space import stored_space
 from sweep.store import STORE_FAILURES, Store, describe_failure
+from sweep.training import load_torch
 from sweep.words import command_words
 
 __all__ = ["read_test_split", "read_test_split_of_winner"]
@@ -172,6 +171,10 @@ def _read(
     known = {trial: record.test_reading(trial) for trial in trials}
     unread = [trial for trial, reading in known.items() if reading is None]
     if unread:
+        load_torch()
+        from sweep.evaluation.measuring import measure, measure_validation
+        from sweep.evaluation.networks import PRECISION, load_networks
+
         models, data = load_networks(store, record, unread, data_dir, sources)
         settings = data_settings(stored_space(record).dataset, data_dir, store.kept_data)
         ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
-from sweep.reporting.answer import Answer
 from sweep.reporting.findings import Findings
+from sweep.reporting.plain import answer_document, plain
 from sweep.reporting.series import best_so_far
 from sweep.reporting.tables import LeaderboardRow
 
-__all__ = ["answer_document", "plain", "study_document"]
+__all__ = ["study_document"]
 
 
 def study_document(found: Findings) -> dict[str, Any]:
@@ -61,43 +58,6 @@ def study_document(found: Findings) -> dict[str, Any]:
         }
     )
     return document
-
-
-def plain(value: Any) -> Any:
-    """A value as plain data for JSON: NaN is null; see `sweep.reporting.tables.FLAT`."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {key: plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [plain(inner) for inner in value]
-        case _ if is_dataclass(value):
-            document: dict[str, Any] = {}
-            for field in fields(value):
-                inner = plain(getattr(value, field.name))
-                document |= inner if "flat" in field.metadata else {field.name: inner}
-            return document
-        case _:
-            return value
-
-
-def answer_document(found: Answer) -> dict[str, Any]:
-    """The configuration of the search's trial, and what was measured of its network.
-
-    `number`, `params` and `value` are the search's; all else belongs to `network_trial` of
-    `network_study`.
-    """
-    document = plain(found)
-    trial, network = document.pop("trial"), document.pop("network")
-    return {
-        **network,
-        **{key: trial[key] for key in ("number", "params", "value")},
-        **document,
-        "network_trial": network["number"],
-        "search_value": trial["value"],
-        "search_validation_accuracy": trial["validation_accuracy"],
-    }
 
 
 def _leaderboard_row(row: LeaderboardRow) -> dict[str, Any]:

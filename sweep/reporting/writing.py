@@ -16,11 +16,12 @@ from sweep.errors import InputError, SweepFailedError
 from sweep.records import NetworkSource, OwnNetwork, StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
-from sweep.reporting.document import plain, study_document
+from sweep.reporting.document import study_document
 from sweep.reporting.figures import DARK_CSS
 from sweep.reporting.findings import findings
 from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
 from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbnails
+from sweep.reporting.plain import plain
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
 from sweep.runner.own_network import with_source

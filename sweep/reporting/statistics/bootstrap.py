@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.special import erfc
 
 from sweep.definitions import class_metrics
@@ -149,6 +148,8 @@ def _sums(
     rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.integer]:
     """Sums of those rows of `weights` (all if None) that belong to each group."""
+    from scipy.sparse import csr_array  # a tenth of a second, which not every command needs
+
     rows = np.arange(len(groups)) if rows is None else rows
     ones = np.ones(len(groups), weights.dtype)
     member = csr_array((ones, (groups, rows)), shape=(num_groups, len(weights)))

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from helpers import make_config, make_metrics, space_mapping
 
+from sweep.cli.check_text import check_text
 from sweep.cli.json_output import study_json
-from sweep.cli.study_text import check_text, headline, study_rows, trial_text
+from sweep.cli.study_text import headline, study_rows, trial_text
 from sweep.definitions import DATASETS
 from sweep.estimate import check
 from sweep.records import (

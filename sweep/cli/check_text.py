@@ -1,0 +1,101 @@
+"""What `sweep check` says as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweep.cli.data_text import data_lines
+from sweep.cli.study_text import training_words
+from sweep.definitions import Params
+from sweep.estimate import ERROR, Check, Estimate
+from sweep.space import (
+    SearchSpace,
+    domain_words,
+    effective_parameters,
+    notable_parameters,
+    random_configurations,
+)
+from sweep.words import (
+    calibration_words,
+    columns,
+    counted,
+    duration,
+    percent,
+    unequal_epochs_words,
+)
+
+__all__ = ["check_text"]
+
+_NUM_DRAWN = 256  # configurations that tell which parameters matter
+
+
+def check_text(found: Check) -> str:
+    """A valid search space: its data, what is searched, what it costs at least; warnings."""
+    space = found.space
+    configurations = random_configurations(space, _NUM_DRAWN)
+    lines = _space_lines(found, configurations)
+    if space.prunes_unequal_trials:
+        words = unequal_epochs_words(space.pruner.type, space.max_epochs)
+        lines.append(f"warning: {words}")
+    lines += [
+        f"warning: {name} is searched without effect in any of {_NUM_DRAWN} configurations drawn "
+        "at random: leave it out, or search what gives it one"
+        for name in _futile(space, configurations)
+    ]
+    return "\n".join(lines)
+
+
+def _futile(space: SearchSpace, configurations: Sequence[Params]) -> list[str]:
+    """Names of the hyperparameters that are searched for nothing."""
+    effective = {name for each in configurations for name, _ in effective_parameters(space, each)}
+    return [name for name in space.sampled if name not in effective]
+
+
+def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
+    space, size = found.space, found.cost
+    pruner = "no" if space.pruner.type == "none" else space.pruner.type
+    notable = {name for each in configurations for name in notable_parameters(space, each)}
+    rows = [
+        [f"  {name}", domain_words(domain), "(default)" if space.is_at_default(name) else ""]
+        for name, domain in space.domains.items()
+        if name in space.sampled or name in notable
+    ]
+    count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
+    lines = [
+        f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
+        f"data set {space.dataset.title}",
+        *data_lines(found.data),
+        *columns(rows),
+        "every other hyperparameter is switched off, which is its default",
+        f"different configurations: {count}",
+        f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
+    ]
+    timeout = space.budget.timeout
+    limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
+    if size.num_trials is None or size.max_epochs is None:
+        return [*lines, f"budget: any number of trials{limit}"]
+    audit = space.budget.audit
+    audits = f", up to {audit:,} of them audited" if audit else ""
+    lines.append(
+        f"budget: {counted(size.num_trials, 'trial')}{limit}{audits}; at most "
+        f"{counted(size.max_epochs, 'epoch')} in all"
+    )
+    return [*lines, *_cost_lines(size)]
+
+
+def _cost_lines(size: Estimate) -> list[str]:
+    """What a sweep without pruning takes on this machine, and how it would be trained."""
+    if size.seconds is None:
+        return ["cost: this machine could not be calibrated"]
+    found = size.training
+    assert found.calibration is not None  # noqa: S101 - for the type checker
+    return [
+        f"cost: about {duration(size.seconds)} on this machine without pruning, give or take "
+        f"{percent(ERROR, 0)}; pruning shortens it",
+        f"training: {training_words(found)}",
+        f"calibration: {calibration_words(found.calibration)}",
+    ]
+
+
+def _range_words(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
