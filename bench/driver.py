@@ -202,7 +202,8 @@ def main() -> None:
         for row in rows
         if row["trials"] == TARGET_TRIALS
     ]
-    print(as_markdown(targets))
+    if targets:
+        print(as_markdown(targets))
     if arguments.out:
         units = "ms a trial; 'report + decide', 'all': ms a trial-epoch; 'read': seconds"
         write_result(
