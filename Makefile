@@ -5,8 +5,8 @@
 #              and property tests with fresh examples
 # make mutants install, plant each described fault in a copy; its tests must fail
 # make check   install, run the linter, type checker and import contracts
-# make bench   install, measure all engines against other tools, and the driver alone
-#              (needs MNIST, an idle machine and half an hour)
+# make bench   install, measure every figure that has a target: the engines against other tools,
+#              estimates, memory, the driver, starts (needs MNIST, an idle machine, half an hour)
 # make schema  generate the JSON Schema and the table of parameters from the definitions
 
 PYTHON ?= python3
@@ -45,9 +45,8 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --editable '.[bench,bench-ray]' --constraint constraints.txt
-	$(BIN)/python bench/engines.py
-	$(BIN)/python bench/driver.py
+	$(BIN)/python -m pip install --quiet --editable '.[bench]' --constraint constraints.txt
+	$(BIN)/python bench/everything.py
 
 schema: $(INSTALLED)
 	$(BIN)/python -c "from pathlib import Path; \

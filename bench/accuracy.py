@@ -72,7 +72,6 @@ def train(
         engine=engine,
         precision=precision,
         lanes=together,
-        stack_flops=None,
     )
     configs = [build_config(seed, epochs) for seed in seeds]
     trained = load_engine(settings, data)

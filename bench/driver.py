@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from harness.machine import load_words, peak_mebibytes, write_result
@@ -36,6 +37,7 @@ from harness.made_up import (
     make_outcome,
     make_space,
 )
+from harness.targets import Target, as_markdown
 
 from sweep.definitions import DATASETS
 from sweep.records import DataFacts, EpochMetrics, TrialConfig, TrialOutcome
@@ -49,6 +51,8 @@ LAST_ASKS = 50
 PREDICTIONS = bytes(range(10)) * (NUM_IMAGES // 10)
 WEIGHTS = bytes(400_000)
 WIDTH = 15
+TARGET_TRIALS = 1000
+MOST_MILLISECONDS = 1.0  # of processor time for each trial-epoch
 COLUMNS = (
     "ask", "last asks", "config", "outcome + tell", "report + decide", "all", "all, processor",
     "read", "MiB", "MiB at the end",
@@ -187,10 +191,29 @@ def main() -> None:
             shown = (f"{figures[column]:{WIDTH}.2f}" for column in COLUMNS)
             print(f"{pruner:10s} {num_trials:6d}", *shown, flush=True)
             rows.append({"pruner": pruner, "trials": num_trials} | figures)
+    targets = [
+        Target(
+            f"driver's processor time a trial-epoch, pruner {row['pruner']}",
+            float(str(row["all, processor"])),
+            MOST_MILLISECONDS,
+            at_least=False,
+            unit=" ms",
+        )
+        for row in rows
+        if row["trials"] == TARGET_TRIALS
+    ]
+    if targets:
+        print(as_markdown(targets))
     if arguments.out:
         units = "ms a trial; 'report + decide', 'all': ms a trial-epoch; 'read': seconds"
         write_result(
-            arguments.out, load=load, lanes=LANES, epochs=EPOCHS, units=units, figures=rows
+            arguments.out,
+            load=load,
+            lanes=LANES,
+            epochs=EPOCHS,
+            units=units,
+            figures=rows,
+            targets=[asdict(target) for target in targets],
         )
 
 

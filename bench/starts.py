@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from pathlib import Path
 
 from harness import machine
 
@@ -30,7 +31,6 @@ SETTINGS = TrainingSettings(
     engine="stacked",
     precision="float32",
     lanes=1,
-    stack_flops=None,
 )
 _PATIENCE_SECONDS = 60.0
 
@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="launchers (default: 5)")
     parser.add_argument("--workers", type=int, default=5, help="per launcher (default: 5)")
+    parser.add_argument("--out", type=Path, help="JSON file")
     arguments = parser.parse_args()
     print(machine.load_words())
     found = [measure(arguments.workers) for _ in range(arguments.repeats)]
@@ -68,6 +69,8 @@ def main() -> None:
     later = [seconds for _, *others in found for seconds in others]
     if later:
         print(f"later workers  {statistics.median(later):.3f} s")
+    if arguments.out:
+        machine.write_result(arguments.out, seconds=found)
 
 
 if __name__ == "__main__":

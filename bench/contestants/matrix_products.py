@@ -48,9 +48,11 @@ def prepare(settings: Settings) -> Prepared:
 
     steps(_WARM_UP_STEPS)
 
-    def go() -> int:
-        steps(settings.epochs * workload.NUM_STEPS)
-        return settings.epochs * settings.lanes
+    num_steps = settings.steps or settings.epochs * workload.NUM_STEPS
+
+    def go() -> float:
+        steps(num_steps)
+        return num_steps / workload.NUM_STEPS * settings.lanes
 
     return Prepared(go)
 

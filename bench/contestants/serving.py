@@ -31,6 +31,7 @@ class Settings:
         engine: This project's engine; empty for other contestants.
         lanes: Networks trained at once.
         loader_processes: Of the usual loop.
+        steps: Trained for each `go` instead of epochs, by contestants that need no whole ones.
     """
 
     width: int
@@ -41,6 +42,7 @@ class Settings:
     engine: str = ""
     lanes: int = 1
     loader_processes: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Prepared:
         close: Called before the process ends.
     """
 
-    train: Callable[[], int]
+    train: Callable[[], float]
     note: str = ""
     close: Callable[[], None] = lambda: None
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 
+import sweep
 from contestants import workload
 from contestants.serving import Prepared, Settings, serve
 from sweep.data import load_training_data
 from sweep.families import load_family
 from sweep.records import DataSettings, Objective, TrialConfig
+from sweep.runner.automatic import course
 from sweep.training.batches import Batches
 from sweep.training.groups import BuildGroup
 from sweep.training.hardware import choose_precision
@@ -23,6 +26,7 @@ _GROUPS: dict[str, BuildGroup] = {
     "sequential": partial(SequentialGroup, family=_MLP),
     "stacked": partial(StackedGroup, family=_MLP),
 }
+_WARM_UP_STEPS = 40
 _MANY_EPOCHS = 10_000  # a trial continues from `go` to `go`
 
 
@@ -43,6 +47,35 @@ def build_config(number: int, width: int) -> TrialConfig:
     return TrialConfig(number, number, params)
 
 
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """What this project chooses by itself."""
+
+    processes: int
+    threads: int
+    precision: str
+    lanes: int
+
+
+def choose_automatically(width: int, data_dir: str) -> Automatic:
+    """As `sweep run` chooses for a study of this network alone, where trials enough are waiting."""
+    space = {
+        "name": "bench",
+        "dataset": "mnist",
+        "parameters": build_config(0, width).params
+        | {"epochs": 1, "weight_decay": {"low": 1e-3, "high": 0.1}},
+        "sampler": {"type": "random"},
+        "pruner": {"type": "none"},
+        "budget": {"trials": 1000},
+    }
+    choices = sweep.check(space, data_dir=data_dir).cost.training
+    lanes = choices.lanes
+    if choices.calibration and (known := course(choices.calibration, choices.precision)):
+        ((_, full),) = known.full_stacks  # of the only network
+        lanes = min(lanes, round(full))
+    return Automatic(choices.workers, choices.threads, choices.precision, lanes)
+
+
 def prepare(settings: Settings) -> Prepared:
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)  # as workers do
@@ -56,18 +89,22 @@ def prepare(settings: Settings) -> Prepared:
     ]
     group = _GROUPS[settings.engine](lanes, batches)
 
-    def train_epoch() -> None:
+    def train(num_steps: int) -> None:
+        """Part of an epoch, beginning included, or a whole one."""
         group.begin_epoch()
-        for index in range(group.num_steps):
+        for index in range(num_steps):
             group.step(index)
         for lane in group.lanes:
             lane.epoch += 1  # `Lane.record` does this after validation
 
-    train_epoch()
+    train(_WARM_UP_STEPS)
 
-    def go() -> int:
+    def go() -> float:
+        if settings.steps:
+            train(settings.steps)
+            return settings.steps / group.num_steps * settings.lanes
         for _ in range(settings.epochs):
-            train_epoch()
+            train(group.num_steps)
         return settings.epochs * settings.lanes
 
     return Prepared(go, "its own split of 50,000; the networks are kept between measurements")

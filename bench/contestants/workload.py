@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,16 @@ def _layer(
     if input_gradient:
         products.append(Product(f"{name}: input gradient", count, batch, outputs, inputs))
     return products
+
+
+def optimizer_bytes(width: int) -> int:
+    """Memory traffic of AdamW in one step of one network, in float32.
+
+    It reads weights, gradients and two moments, and writes weights and moments.
+    """
+    sizes = [NUM_INPUTS, *[width] * NUM_HIDDEN_LAYERS, NUM_CLASSES]
+    weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+    return 7 * 4 * weights
 
 
 def epoch_flops(width: int) -> int:

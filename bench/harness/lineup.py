@@ -7,16 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from contestants.serving import Settings
+from contestants.this_project import choose_automatically
 
 from harness.processes import Contestant
 
 __all__ = ["KINDS", "lineup"]
 
-KINDS = ("usual-loop", "scikit-learn", "keras", "ray-tune", "this-project", "matrix-products")
+KINDS = (
+    "usual-loop", "scikit-learn", "keras", "ray-tune", "this-project", "auto", "matrix-products",
+    "optimizer-bytes",
+)  # fmt: skip
 
-# Precision and lanes of the measurements of this project's engines and of the products.
-_ONE_LANE = [("float32", 1), ("bfloat16", 1)]
-_STACKED = [("float32", 1), ("float32", 16), ("bfloat16", 1), ("bfloat16", 16)]
+LANES = (1, 2, 4, 8, 16)
+PRECISIONS = ("float32", "bfloat16")
 
 
 def lineup(kinds: Collection[str], settings: Settings, cores: int) -> list[Contestant]:
@@ -59,19 +62,34 @@ def lineup(kinds: Collection[str], settings: Settings, cores: int) -> list[Conte
     )  # fmt: skip
     ours = [
         contestant(
-            "this-project", f"this project, {engine}", "this_project",
-            engine=engine, precision=precision, lanes=lanes, **apart,
+            "this-project", "this project, by hand", "this_project",
+            engine="stacked", precision=precision, lanes=lanes, **apart,
         )
-        for engine, measured in (("sequential", _ONE_LANE), ("stacked", _STACKED))
-        for precision, lanes in measured
+        for precision in PRECISIONS
+        for lanes in LANES
     ]  # fmt: skip
     products = [
         contestant(
             "matrix-products", "bare matrix products", "matrix_products",
-            precision=precision, lanes=lanes, **way,
+            precision=precision, lanes=lanes, **apart,
         )
-        for precision, lanes in _STACKED
-        for way in ways
+        for precision in PRECISIONS
+        for lanes in (1, 16)
     ]  # fmt: skip
-    everybody = [*usual_loops, *libraries, ray_tune, *ours, *products]
+    traffic = contestant("optimizer-bytes", "bytes of AdamW alone", "optimizer_bytes", **apart)
+    everybody = [*usual_loops, *libraries, ray_tune, *ours, *products, traffic]
+    if "auto" in kinds:
+        everybody.append(_automatic(settings))
     return [each for each in everybody if each.kind in kinds]
+
+
+def _automatic(settings: Settings) -> Contestant:
+    """What this project chooses by itself; the choice is made here, on the idle machine."""
+    found = choose_automatically(settings.width, settings.data_dir)
+    own = replace(
+        settings, engine="stacked", precision=found.precision, lanes=found.lanes,
+        threads=found.threads,
+    )  # fmt: skip
+    return Contestant(
+        "auto", "this project, auto", "contestants.this_project", own, found.processes
+    )

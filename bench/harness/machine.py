@@ -54,6 +54,7 @@ def hardware() -> dict[str, object]:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": facts.get("model name") or platform.processor() or platform.machine(),
+        "model": f"family {facts.get('cpu family', '?')}, model {facts.get('model', '?')}",
         "cores": num_cores(),
         "instructions": [flag for flag in _FLAGS if flag in flags],
         "memory_gib": round(memory / 2**30, 1),

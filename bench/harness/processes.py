@@ -68,7 +68,7 @@ class Measurement:
         process_seconds: As measured by each process.
     """
 
-    trial_epochs: int
+    trial_epochs: float
     seconds: float
     process_seconds: tuple[float, ...]
 

@@ -12,6 +12,8 @@ from harness.racing import Result
 USUAL = ("usual-loop",)
 LIBRARIES = ("scikit-learn", "keras")
 PRODUCTS = ("matrix-products",)
+TRAFFIC = ("optimizer-bytes",)
+BY_HAND = ("this-project",)
 
 _HEADER = (
     "contestant",
@@ -21,7 +23,8 @@ _HEADER = (
     "min to max",
     "x usual loop",
     "x sklearn/Keras",
-    "of products",
+    "of ceiling",
+    "of by hand",
 )
 
 
@@ -42,15 +45,17 @@ class Row:
         result: What was measured.
         rate: None if it could not be measured.
         times_usual: Its median rate divided by that of the faster usual loop.
-        times_libraries: The same for the fastest of scikit-learn and Keras.
-        share_of_products: The same for the fastest bare products of its precision.
+        times_libraries: The same for the faster of scikit-learn and Keras in one process.
+        share_of_ceiling: The same for what products and memory allow, see `ceiling`.
+        share_of_best: The same for the fastest precision and number of lanes set by hand.
     """
 
     result: Result
     rate: Rate | None
     times_usual: float | None
     times_libraries: float | None
-    share_of_products: float | None
+    share_of_ceiling: float | None
+    share_of_best: float | None
 
 
 def rate(result: Result) -> Rate | None:
@@ -63,29 +68,40 @@ def rate(result: Result) -> Rate | None:
 
 def rows(results: Sequence[Result]) -> list[Row]:
     """One line for each contestant of one width."""
+    alone = [result for result in results if result.contestant.processes == 1]
+    standards = (
+        fastest(results, USUAL),
+        fastest(alone, LIBRARIES),
+        ceiling(results),
+        fastest(results, BY_HAND),
+    )
     found = []
     for result in results:
         own = rate(result)
-        precision = result.contestant.settings.precision
-
-        def ratio(kinds: Sequence[str], precision: str | None = None, own: Rate | None = own):
-            best = fastest(results, kinds, precision)
-            return None if own is None or best is None else own.median / best
-
-        found.append(Row(result, own, ratio(USUAL), ratio(LIBRARIES), ratio(PRODUCTS, precision)))
+        ratios = [
+            None if own is None or standard is None else own.median / standard
+            for standard in standards
+        ]
+        found.append(Row(result, own, *ratios))
     return found
 
 
-def fastest(
-    results: Sequence[Result], kinds: Sequence[str], precision: str | None = None
-) -> float | None:
-    """The highest median rate of these kinds and this precision (None: any); None without one."""
+def ceiling(results: Sequence[Result]) -> float | None:
+    """Trial-epochs per second if a step were its bare products, then the optimiser's bytes.
+
+    The products are those of the fastest precision and number of lanes; the bytes move as fast as
+    memory, not a cache, delivers them.
+    """
+    products, traffic = fastest(results, PRODUCTS), fastest(results, TRAFFIC)
+    return None if products is None or traffic is None else 1 / (1 / products + 1 / traffic)
+
+
+def fastest(results: Sequence[Result], kinds: Sequence[str]) -> float | None:
+    """The highest median rate of these kinds; None without one."""
     medians = [
         known.median
         for result in results
-        if result.contestant.kind in kinds
-        and precision in (None, result.contestant.settings.precision)
-        and (known := rate(result)) is not None
+        if result.contestant.kind in kinds and (known := rate(result)) is not None
     ]
     return max(medians, default=None)
 
@@ -118,7 +134,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{_short(known.low)} to {_short(known.high)}" if known else "–",
         "–" if row.times_usual is None else f"{row.times_usual:.2f}",
         "–" if row.times_libraries is None else f"{row.times_libraries:.2f}",
-        "–" if row.share_of_products is None else f"{row.share_of_products:.1%}",
+        "–" if row.share_of_ceiling is None else f"{row.share_of_ceiling:.1%}",
+        "–" if row.share_of_best is None else f"{row.share_of_best:.1%}",
     )
 
 

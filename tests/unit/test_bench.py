@@ -14,13 +14,17 @@ from helpers import is_alive, write_idx
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 
 import accuracy
+import everything
+import harness.lineup
 import sweep_time
 from contestants import matrix_products, workload
 from contestants.serving import Settings
+from contestants.this_project import Automatic
 from harness import processes, tables
 from harness.lineup import KINDS, lineup
 from harness.processes import BENCH, Contestant, ContestantError, Measurement, assembled
 from harness.racing import Result, race
+from harness.targets import Target, as_markdown
 
 SETTINGS = Settings(width=64, epochs=3, data_dir="nowhere", threads=1)
 
@@ -144,10 +148,17 @@ def test_arrays_are_the_first_images_of_the_pool(tmp_path, monkeypatch):
     assert pixels[0, 255] == pytest.approx((1 - 0.1307) / 0.3081)
 
 
-def result(kind: str, *seconds: float, precision: str = "float32", error: str | None = None):
+def result(
+    kind: str,
+    *seconds: float,
+    precision: str = "float32",
+    processes: int = 1,
+    error: str | None = None,
+):
     settings = Settings(64, 1, "nowhere", threads=1, precision=precision)
     measured = [Measurement(2, each, (each,)) for each in seconds]
-    return Result(Contestant(kind, kind, "none", settings), measured, error=error)
+    contestant = Contestant(kind, kind, "none", settings, processes)
+    return Result(contestant, measured, error=error)
 
 
 RESULTS = [
@@ -160,29 +171,73 @@ RESULTS = [
     result("matrix-products", 0.25),
     result("matrix-products", 0.4),
     result("matrix-products", 0.1, precision="bfloat16"),
+    result("scikit-learn", 1.0, processes=2),
+    result("optimizer-bytes", 0.4),
+    result("auto", 1.0),
 ]
 
 
 def test_ratios_are_of_medians_and_against_the_fastest():
     table = tables.rows(RESULTS)
     assert [row.rate and row.rate.median for row in table] == pytest.approx(
-        [0.1, 0.2, 0.5, None, 2, 4, 8, 5, 20]
+        [0.1, 0.2, 0.5, None, 2, 4, 8, 5, 20, 2, 5, 2]
     )
     ours = table[4]
     assert (ours.rate.low, ours.rate.high) == (1, 4)
     assert ours.times_usual == pytest.approx(10)
     assert ours.times_libraries == pytest.approx(4)
-    assert ours.share_of_products == pytest.approx(2 / 8)
-    assert table[5].share_of_products == pytest.approx(4 / 20)
+    assert ours.share_of_best == pytest.approx(2 / 4)
+    assert table[-1].share_of_best == pytest.approx(2 / 4)
     assert table[0].times_usual == pytest.approx(0.5)
+
+
+def test_the_ceiling_is_the_fastest_products_and_then_the_bytes():
+    # 1/20 s of products in bfloat16, then 1/5 s of bytes.
+    assert tables.ceiling(RESULTS) == pytest.approx(4)
+    assert tables.rows(RESULTS)[4].share_of_ceiling == pytest.approx(2 / 4)
+    assert tables.ceiling(RESULTS[:-2]) is None
+
+
+def test_bytes_of_the_optimiser_count_every_weight_and_bias_seven_times():
+    numbers = 785 * 64 + 65 * 64 + 65 * 64 + 65 * 10
+    assert workload.optimizer_bytes(64) == 28 * numbers
+
+
+@pytest.mark.parametrize(
+    ("found", "at_least", "verdict"),
+    [(0.75, True, "met"), (0.74, True, "**missed**"), (0.75, False, "met"),
+     (0.76, False, "**missed**"), (None, True, "not measured")],
+)  # fmt: skip
+def test_a_target_is_met_or_missed(found, at_least, verdict):
+    target = Target("share", found, 0.75, at_least)
+    assert as_markdown([target]).endswith(f"| {verdict} |")
+
+
+def test_a_part_that_fails_keeps_none_from_running_and_is_told(tmp_path, monkeypatch, capsys):
+    broken = "import sys; sys.exit(3)"
+    fine = (
+        "import json, sys; open(sys.argv[sys.argv.index('--out') + 1], 'w').write(json.dumps("
+        "{'targets': [{'name': 'speed', 'found': 2.0, 'aim': 1.0, 'at_least': True, 'unit': ''}]}))"
+    )
+    for name, text in (("broken", broken), ("fine", fine)):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(everything, "BENCH", tmp_path)
+    monkeypatch.setattr(everything, "OUT", tmp_path / "out")
+    monkeypatch.setattr(everything, "PARTS", {"broken": ([], []), "fine": ([], [])})
+    monkeypatch.setattr(sys, "argv", ["everything.py"])
+    with pytest.raises(SystemExit, match="1"):
+        everything.main()
+    printed = capsys.readouterr().out
+    assert "| speed | 2 | ≥ 1 | met |" in printed
+    assert "broken.py ended with exit code 3" in printed
 
 
 def test_what_was_not_measured_has_no_ratio():
     ours, keras = tables.rows([RESULTS[4], RESULTS[3]])
-    assert (ours.times_usual, ours.times_libraries, ours.share_of_products) == (None, None, None)
+    assert (ours.times_usual, ours.times_libraries, ours.share_of_ceiling) == (None, None, None)
     assert keras.rate is None
     lines = tables.text([ours, keras]).splitlines()
-    assert " ".join(lines[1].split()) == "this-project float32 1 x 1 x 1 2 1 to 4 – – –"
+    assert " ".join(lines[1].split()) == "this-project float32 1 x 1 x 1 2 1 to 4 – – – 100.0%"
     assert lines[-1] == "keras: not installed: pip install -e '.[bench]'"
 
 
@@ -197,7 +252,9 @@ def test_json_keeps_every_time():
     assert rows[3]["result"]["error"].startswith("not installed")
 
 
-def test_every_row_of_the_lineup_uses_all_cores():
+def test_every_row_of_the_lineup_uses_all_cores(monkeypatch):
+    chosen = Automatic(processes=2, threads=2, precision="float32", lanes=3)
+    monkeypatch.setattr(harness.lineup, "choose_automatically", lambda width, data_dir: chosen)
     for row in lineup(list(KINDS), SETTINGS, cores=4):
         assert (BENCH / "contestants" / f"{row.module.split('.')[1]}.py").is_file()
         own = row.settings.lanes if row.kind == "ray-tune" else row.processes
