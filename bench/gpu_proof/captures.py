@@ -21,8 +21,8 @@ TOLERANCE = 1e-4
 
 _CHANGES = (
     {},
-    {"optimizer": "sgd", "dropout": 0.3},
-    {"optimizer": "muon", "normalization": "batch"},
+    {"optimizer": "sgd", "dropout": 0.3, "normalization": "batch"},
+    {"optimizer": "muon"},
     {"optimizer": "nadam", "weight_averaging": 0.9},
     {"augmentation": "elastic", "flip": "horizontal"},
     {"input_noise": 0.2, "normalization": "layer"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypeVar
 
 import torch
@@ -15,6 +16,12 @@ __all__ = ["Repeated"]
 _WARM_UP_RUNS = 3
 
 Result = TypeVar("Result")
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all functions: for each stream, cuBLAS and the allocator keep memory of its own."""
+    return torch.cuda.Stream(device)
 
 
 @dataclass(slots=True)
@@ -71,8 +78,8 @@ class Repeated(Generic[Result]):
         return result
 
     def _call_aside(self, inputs: Sequence[Tensor]) -> Result:
-        """Warm-up runs before a capture need a stream of their own."""
-        stream = torch.cuda.Stream(self._device)
+        """Warm-up runs before a capture need a stream that is not the default one."""
+        stream = _side_stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream):
             result = self._function(*inputs)

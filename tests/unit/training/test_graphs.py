@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import Tensor
 
+from sweep.training import graphs
 from sweep.training.graphs import Repeated
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")
@@ -38,12 +40,14 @@ class Gpu:
         self.log: list[str] = []
         self.mode = "host"
         self.graphs: list[Gpu.Graph] = []
+        self.num_asides = 0
         gpu = self
 
         class Stream:
             def __init__(self, device: torch.device | None = None, name: str = "aside") -> None:
                 assert device in (None, CUDA)
                 self.name = name
+                gpu.num_asides += name == "aside"
 
             def wait_stream(self, other: Stream) -> None:
                 gpu.log.append(f"{self.name} waits for {other.name}")
@@ -110,8 +114,10 @@ class Gpu:
 
 
 @pytest.fixture
-def gpu(monkeypatch) -> Gpu:
-    return Gpu(monkeypatch)
+def gpu(monkeypatch) -> Iterator[Gpu]:
+    graphs._side_stream.cache_clear()
+    yield Gpu(monkeypatch)
+    graphs._side_stream.cache_clear()
 
 
 def nothing(*_: Tensor) -> Tensor:
@@ -154,6 +160,14 @@ def test_generators_are_registered_with_the_graph(gpu):
         repeated()
     (graph,) = gpu.graphs
     assert graph.generators == generators
+
+
+def test_all_that_is_run_aside_is_on_one_stream(gpu):
+    for _ in range(2):
+        repeated = Repeated(gpu.kernel(nothing), CUDA)
+        for _ in range(5):
+            repeated()
+    assert gpu.num_asides == 1
 
 
 def test_each_function_and_each_shape_has_its_own_graph(gpu):
