@@ -26,12 +26,12 @@ class Part:
 
 PARTS = (
     Part("engines", "gpu_proof.engines", 40, "both engines agree with float32 on the CPU"),
-    Part("recipe", "gpu_proof.recipe", 120, "so does every hyperparameter"),
+    Part("recipe", "gpu_proof.recipe", 100, "so does every hyperparameter"),
     Part("graphs", "gpu_proof.captures", 30, "CUDA graphs change no loss while lanes leave"),
     Part("memory", "gpu_proof.memory", 45, "a sweep that runs out of memory completes"),
     Part("workers", "gpu_proof.two_workers", 40, "two workers share the GPU"),
     Part("kill", "gpu_proof.killing", 60, "a killed sweep resumes from its checkpoints"),
-    Part("sweep", "gpu_proof.whole_sweep", 60, "how long a whole command takes"),
+    Part("sweep", "gpu_proof.whole_sweep", 80, "how long a whole command takes"),
     Part("usual", "gpu_proof.usual", 45, "how many times the usual loop's speed that is"),
     Part("cnn", "gpu_proof.cnn", 20, "how fast the CNN trains"),
     Part("speed", "gpu_proof.speed", 75, "how fast the engine trains, and what limits it"),

@@ -55,9 +55,13 @@ def command(setting: Setting, space: Path, *options: object) -> list[str]:
     return [sys.executable, "-m", "sweep", "run", str(space), *fixed, *map(str, options)]
 
 
-def run(setting: Setting, space: Path, *options: object) -> list[str]:
-    """Run to the end; what is wrong with how it ended."""
-    done = subprocess.run(command(setting, space, *options), capture_output=True, text=True)
+def run(setting: Setting, space: Path, *options: object, seconds: float | None = None) -> list[str]:
+    """Run to the end, or for so many seconds; what is wrong with how it ended."""
+    line = command(setting, space, *options)
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return [f"sweep run was not done after {seconds:.0f} s"]
     if done.returncode == 0:
         return []
     last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -342,6 +343,22 @@ def test_a_command_that_fails_is_in_the_verdict(setting, monkeypatch):
         assert (found.verdict, found.words) == (FAILED, expected)
     found = killing.prove(setting)
     assert found.words == "sweep run ended, with 1, before it could be killed"
+
+
+@pytest.mark.slow
+def test_a_sweep_that_takes_too_long_says_how_far_it_came(setting, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(sweep.__file__).parents[1]))
+    command = studies.command
+
+    def wait_at_the_end(*arguments):
+        line = " ".join(map(shlex.quote, command(*arguments)))
+        return ["sh", "-c", f"{line} && exec sleep 600"]
+
+    monkeypatch.setattr(studies, "command", wait_at_the_end)
+    found = whole_sweep.prove(replace(setting, seconds=25))
+    assert found.verdict == FAILED
+    assert found.words.startswith("sweep run was not done after 15 s, but had 4 trials, 8 epochs")
+    assert found.figures["epochs"] == 8
 
 
 # ---------------------------------------------------------------- all of it
