@@ -128,10 +128,12 @@ def _speeds(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     rows = parts.get("speed", {}).get("figures", {}).get("rows", ())
     if not rows:
         return []
-    heads = ("Width", "Lanes", "Trial-epochs/s", "Step, ms", "Of products", "Of memory")
+    heads = ("Width", "Lanes", "Trial-epochs/s", "Step, ms", "Rest of an epoch, ms")
+    heads += ("A lane leaves, ms", "Of products", "Of memory")
     lines = ["", "| " + " | ".join(heads) + " |", "|---:" * len(heads) + "|"]
     for row in rows:
         shares = (f"{row[f'share_of_{what}']:.0%}" for what in ("products", "memory"))
-        figures = (f"{row['rate']:.3g}", f"{row['step_ms']:.3f}", *shares)
+        times = (f"{row[what]:.0f}" for what in ("rest_ms", "leaving_ms"))
+        figures = (f"{row['rate']:.3g}", f"{row['step_ms']:.3f}", *times, *shares)
         lines.append(f"| {row['width']} | {row['lanes']} | {' | '.join(figures)} |")
     return lines

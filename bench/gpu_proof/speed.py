@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from gpu_proof.ceilings import copied_bytes_per_second, moved_bytes, product_sec
 from gpu_proof.findings import PASSED, Found, Goal, Setting
 from gpu_proof.workbench import batches_of, mlp_configs, time_epoch
 from sweep.definitions import definition_of
+from sweep.execution import Capacity
 from sweep.training.batches import Batches
 
 _GOAL = 500  # trial-epochs per second at 64 wide
@@ -48,17 +50,24 @@ def _row(
     batches: Batches, width: int, lanes: int, bandwidth: float, seconds: float
 ) -> dict[str, Any]:
     configs = mlp_configs(width, lanes)
+    is_gpu = batches.device.type == "cuda"
+    if is_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(batches.device)
     epoch = time_epoch("stacked", configs, batches, "mlp", seconds)
+    taken = torch.cuda.max_memory_reserved(batches.device) if is_gpu else 0
     products = product_seconds(width, lanes, batches.device, batches.precision.products, seconds)
     num_parameters = definition_of("mlp").cost(configs[0].params, batches.spec).num_parameters
-    if batches.device.type == "cuda":
-        torch.cuda.empty_cache()
+    room = Capacity(lanes, math.inf, "mlp", batches.spec)
     return {
         "width": width,
         "lanes": lanes,
         "rate": epoch.trial_epochs_per_second,
         "step_ms": epoch.step * 1e3,
         "rest_ms": epoch.rest * 1e3,
+        "leaving_ms": epoch.leaving * 1e3,
+        "memory_mib": taken / 2**20,
+        "memory_expected_mib": lanes * room.lane_bytes(configs[0]) / 2**20,
         "share_of_products": products / epoch.step,
         "share_of_memory": moved_bytes(num_parameters, lanes) / bandwidth / epoch.step,
     }

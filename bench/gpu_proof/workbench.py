@@ -25,12 +25,21 @@ _WARM_UP_STEPS = 6  # past the capture of a graph
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Seconds of an epoch of a group; `rest` is its order and its validation."""
+    """Seconds of an epoch of a group.
+
+    Attributes:
+        lanes: Networks in the group.
+        num_steps: Of an epoch.
+        step: Of one step.
+        rest: What an epoch does besides: its order, its validation, copies of weights.
+        leaving: What it costs that a lane leaves, new graphs included; 0 for a single lane.
+    """
 
     lanes: int
     num_steps: int
     step: float
     rest: float
+    leaving: float
 
     @property
     def trial_epochs_per_second(self) -> float:
@@ -65,7 +74,14 @@ def time_epoch(
     for _ in range(4):
         group.finish_epoch()
     rest = seconds_of(lambda: _turn(group), device)
-    return Epoch(len(configs), group.num_steps, step, rest)
+
+    def leave() -> None:
+        group.keep(range(len(configs) - 1))
+        for _ in range(_WARM_UP_STEPS):
+            group.step(next(full))
+
+    leaving = seconds_of(leave, device) - _WARM_UP_STEPS * step if len(configs) > 1 else 0.0
+    return Epoch(len(configs), group.num_steps, step, rest, leaving)
 
 
 def _turn(group: Group) -> None:
