@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,21 +51,28 @@ def main(given: Sequence[str] | None = None, parts: Sequence[Part] = PARTS) -> i
     if arguments.device != "cpu":
         require_gpu()
     leave_on_signals()
-    out = arguments.out.resolve()
-    data_dir, images = find_or_make(arguments.data_dir.resolve(), out / "made-up")
-    about = describe(arguments.device, small=arguments.small, images=images)
-    results = Results(out, about)
-    for part in parts:
-        if part.name not in arguments.only:
-            continue
-        if part.name in results.parts and part.name not in arguments.again:
-            print(f"{part.name}: done before, {results.parts[part.name]['verdict']}", flush=True)
-            continue
-        found = prove(part, out, device=arguments.device, small=arguments.small, data_dir=data_dir)
-        results.add(part, found)
-        print(f"{part.name}: {found['verdict']}, {found['words']}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="gpu-proof-") as made_up:
+        data_dir, images = find_or_make(arguments.data_dir.resolve(), Path(made_up))
+        about = describe(arguments.device, small=arguments.small, images=images)
+        results = Results(arguments.out.resolve(), about)
+        for part in parts:
+            if part.name in arguments.only:
+                run(part, results, arguments, data_dir)
     print(f"\n{results.table.read_text()}\n{results.table}\n{results.json}")
     return 1 if results.failed else 0
+
+
+def run(part: Part, results: Results, arguments: argparse.Namespace, data_dir: Path) -> None:
+    """Prove a part unless that was done before."""
+    done = results.parts.get(part.name)
+    if done is not None and part.name not in arguments.again:
+        print(f"{part.name}: done before, {done['verdict']}", flush=True)
+        return
+    found = prove(
+        part, results.folder, device=arguments.device, small=arguments.small, data_dir=data_dir
+    )
+    results.add(part, found)
+    print(f"{part.name}: {found['verdict']}, {found['words']}", flush=True)
 
 
 def require_gpu() -> None:

@@ -67,6 +67,7 @@ class Results:
     """What the parts found so far, kept in a folder."""
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        self.folder = folder
         self.json, self.table = folder / "results.json", folder / "results.md"
         self._about = dict(about)
         self.parts: dict[str, dict[str, Any]] = {}
@@ -89,7 +90,9 @@ class Results:
             "hardware": machine.hardware(),
             "parts": self.parts,
         }
-        self.json.write_text(json.dumps(whole, indent=2) + "\n")
+        written_first = self.json.with_suffix(".part")
+        written_first.write_text(json.dumps(whole, indent=2) + "\n")
+        written_first.replace(self.json)  # whole at any instant
         self.table.write_text(self.markdown(written))
 
     @property

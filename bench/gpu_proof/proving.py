@@ -45,6 +45,8 @@ def prove(part: Part, out: Path, *, device: str, small: bool, data_dir: Path) ->
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     found = _answer(part, code, result, log)
+    if not log.stat().st_size:
+        log.unlink()
     shutil.rmtree(folder)
     return found | {"seconds": round(time.perf_counter() - started, 1)}
 
