@@ -42,9 +42,9 @@ def counted(*, capturing: bool) -> Iterator[list[float]]:
     seconds: list[float] = []
     capture = Repeated._capture
 
-    def timed(self, inputs):
+    def timed(self, graph):
         started = time.perf_counter()
-        result = capture(self, inputs)
+        result = capture(self, graph)
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
         return result

@@ -153,13 +153,19 @@ def test_a_call_leaves_its_inputs_as_they_are(gpu):
         assert given.item() == 0
 
 
-def test_generators_are_registered_with_the_graph(gpu):
+def test_generators_that_are_drawn_from_are_registered_with_the_graph(gpu):
+    """No others: each would cost every replay two kernels."""
     generators = [torch.Generator().manual_seed(n) for n in range(3)]
-    repeated = Repeated(gpu.kernel(nothing), CUDA, generators)
-    for _ in range(5):
-        repeated()
-    (graph,) = gpu.graphs
-    assert graph.generators == generators
+
+    def draw(given: Tensor) -> Tensor:
+        chosen = generators[::2] if len(given) == 1 else generators[1:]
+        return sum(torch.rand((), generator=each) for each in chosen)
+
+    repeated = Repeated(gpu.kernel(draw), CUDA, generators)
+    for size in (1, 2):
+        for _ in range(5):
+            repeated(torch.zeros(size))
+    assert [graph.generators for graph in gpu.graphs] == [generators[::2], generators[1:]]
 
 
 def test_all_that_is_run_aside_is_on_one_stream(gpu):
