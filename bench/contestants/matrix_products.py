@@ -16,17 +16,19 @@ from contestants.serving import Prepared, Settings, serve
 _WARM_UP_STEPS = 10
 
 
-def build_product(product: workload.Product, dtype: torch.dtype) -> Callable[[], object]:
+def build_product(
+    product: workload.Product, dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> Callable[[], object]:
     """A function that computes the product once."""
 
     def factor(rows: int, columns: int, *, transposed: bool) -> torch.Tensor:
         shape = (columns, rows) if transposed else (rows, columns)
-        stored = torch.randn(product.count, *shape).to(dtype)
+        stored = torch.randn(product.count, *shape, device=device).to(dtype)
         return stored.mT if transposed else stored
 
     left = factor(product.rows, product.inner, transposed=product.left_transposed)
     right = factor(product.inner, product.columns, transposed=product.right_transposed)
-    result = torch.empty(product.count, product.rows, product.columns, dtype=dtype)
+    result = torch.empty(product.count, product.rows, product.columns, dtype=dtype, device=device)
     if product.count == 1:
         return lambda: torch.mm(left[0], right[0], out=result[0])
     return lambda: torch.bmm(left, right, out=result)

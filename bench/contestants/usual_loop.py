@@ -53,6 +53,7 @@ def train(
     epochs: int,
     report: Callable[[int, float], None],
     num_steps: int | None = None,
+    device: str = "cpu",
 ) -> float:
     """Train a new network; return the last epoch's mean loss.
 
@@ -62,8 +63,9 @@ def train(
         epochs: Passes over the data.
         report: Receives each epoch, from 0, and its mean loss.
         num_steps: Steps per epoch; None for all.
+        device: Where it is trained.
     """
-    model = build_network(width)
+    model = build_network(width).to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=workload.LEARNING_RATE,
@@ -77,7 +79,7 @@ def train(
         loss_sum = 0.0
         for images, labels in islice(loader, num_steps):
             optimizer.zero_grad()
-            loss = loss_function(model(images), labels)
+            loss = loss_function(model(images.to(device)), labels.to(device))
             loss.backward()
             optimizer.step()
             loss_sum += loss.item()

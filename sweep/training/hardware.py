@@ -72,8 +72,13 @@ def available_bytes(device: torch.device, num_sharing: int) -> int | None:
     return None if free is None else int(_SHARE * free / num_sharing)
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on a GPU or on the CPU."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or on the CPU.
+
+    An error may hide another: a capture in which memory runs out fails once more as it ends.
+    """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if error.__context__ is not None and is_out_of_memory(error.__context__):
         return True
     return isinstance(error, RuntimeError) and any(each in str(error) for each in _OUT_OF_MEMORY)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sweep.definitions import Recipe
 
@@ -51,17 +54,26 @@ def learning_rates(
     makes the rest of the trial's steps its own (Goyal et al., 2017); one_cycle has a rise already.
     float64 on the CPU, whose optimiser kernels read a double; float32 on a GPU, whose read a float.
     """
-    schedule = SCHEDULES[recipe.learning_rate_schedule]
-    total = recipe.epochs * num_steps
-    num_rising = 0 if schedule is _one_cycle else int(recipe.warmup * total)
-    rates = [
-        recipe.learning_rate
-        * (
-            (step + 1) / (num_rising + 1)
-            if step < num_rising
-            else schedule(step - num_rising, total - num_rising)
-        )
+    shares = _shares(recipe.learning_rate_schedule, recipe.warmup, recipe.epochs, epoch, num_steps)
+    dtype = torch.float64 if device.type == "cpu" else torch.float32
+    return torch.tensor(recipe.learning_rate * shares, dtype=dtype, device=device)
+
+
+@lru_cache(maxsize=64)
+def _shares(
+    name: str, warmup: float, epochs: int, epoch: int, num_steps: int
+) -> NDArray[np.float64]:
+    """The fraction of the peak rate at each step of an epoch.
+
+    Kept, since a stack has many lanes with one schedule, and a GPU waits while an epoch begins.
+    """
+    schedule = SCHEDULES[name]
+    total = epochs * num_steps
+    num_rising = 0 if schedule is _one_cycle else int(warmup * total)
+    shares = [
+        (step + 1) / (num_rising + 1)
+        if step < num_rising
+        else schedule(step - num_rising, total - num_rising)
         for step in range(epoch * num_steps, (epoch + 1) * num_steps)
     ]
-    dtype = torch.float64 if device.type == "cpu" else torch.float32
-    return torch.tensor(rates, dtype=dtype, device=device)
+    return np.array(shares)

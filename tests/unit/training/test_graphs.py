@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import Tensor
 
+from sweep.training import graphs
 from sweep.training.graphs import Repeated
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")
@@ -38,12 +40,14 @@ class Gpu:
         self.log: list[str] = []
         self.mode = "host"
         self.graphs: list[Gpu.Graph] = []
+        self.num_asides = 0
         gpu = self
 
         class Stream:
             def __init__(self, device: torch.device | None = None, name: str = "aside") -> None:
                 assert device in (None, CUDA)
                 self.name = name
+                gpu.num_asides += name == "aside"
 
             def wait_stream(self, other: Stream) -> None:
                 gpu.log.append(f"{self.name} waits for {other.name}")
@@ -110,8 +114,10 @@ class Gpu:
 
 
 @pytest.fixture
-def gpu(monkeypatch) -> Gpu:
-    return Gpu(monkeypatch)
+def gpu(monkeypatch) -> Iterator[Gpu]:
+    graphs._side_stream.cache_clear()
+    yield Gpu(monkeypatch)
+    graphs._side_stream.cache_clear()
 
 
 def nothing(*_: Tensor) -> Tensor:
@@ -147,13 +153,27 @@ def test_a_call_leaves_its_inputs_as_they_are(gpu):
         assert given.item() == 0
 
 
-def test_generators_are_registered_with_the_graph(gpu):
+def test_generators_that_are_drawn_from_are_registered_with_the_graph(gpu):
+    """No others: each would cost every replay two kernels."""
     generators = [torch.Generator().manual_seed(n) for n in range(3)]
-    repeated = Repeated(gpu.kernel(nothing), CUDA, generators)
-    for _ in range(5):
-        repeated()
-    (graph,) = gpu.graphs
-    assert graph.generators == generators
+
+    def draw(given: Tensor) -> Tensor:
+        chosen = generators[::2] if len(given) == 1 else generators[1:]
+        return sum(torch.rand((), generator=each) for each in chosen)
+
+    repeated = Repeated(gpu.kernel(draw), CUDA, generators)
+    for size in (1, 2):
+        for _ in range(5):
+            repeated(torch.zeros(size))
+    assert [graph.generators for graph in gpu.graphs] == [generators[::2], generators[1:]]
+
+
+def test_all_that_is_run_aside_is_on_one_stream(gpu):
+    for _ in range(2):
+        repeated = Repeated(gpu.kernel(nothing), CUDA)
+        for _ in range(5):
+            repeated()
+    assert gpu.num_asides == 1
 
 
 def test_each_function_and_each_shape_has_its_own_graph(gpu):

@@ -159,6 +159,19 @@ def test_libraries_on_a_gpu_run_out_of_memory_in_their_own_words(error):
     assert is_out_of_memory(error)
 
 
+def test_an_error_that_hides_another_is_as_the_other():
+    def end_a_capture(first: Exception) -> None:
+        try:
+            raise first
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error")
+
+    for first, answer in ((torch.OutOfMemoryError(), True), (ZeroDivisionError(), False)):
+        with pytest.raises(RuntimeError, match="previous error") as caught:
+            end_a_capture(first)
+        assert is_out_of_memory(caught.value) is answer
+
+
 def test_the_processors_allocator_says_it_like_that():
     with pytest.raises(RuntimeError, match="can't allocate memory") as caught:
         torch.empty(2**60, dtype=torch.uint8)
