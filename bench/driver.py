@@ -66,6 +66,7 @@ class Driver:
         self.session = StudySession(self.store.storage, self.name, space)
         facts = DataFacts(DATASETS["mnist"], FINGERPRINT, bytes(NUM_IMAGES))
         self.store.write_study(self.name, StoredStudy(space=space.to_json(), data=facts))
+        self.trials = self.store.trials(self.name)
         self.leaders: dict[int, float] = {}
         self.seconds: dict[str, list[float]] = {}
 
@@ -94,7 +95,7 @@ class Driver:
             with self.timed("ask"):
                 config = self.session.ask()
             with self.timed("config"):
-                self.store.trials(self.name).change(config.number, config=config)
+                self.trials.change(config.number, config=config)
             started = time.perf_counter()
         self.seconds["config"][-1] += time.perf_counter() - started
         return config
@@ -112,7 +113,7 @@ class Driver:
         ranked = sorted(self.leaders, key=lambda number: -self.leaders[number])
         self.leaders = {number: self.leaders[number] for number in ranked[:KEPT_WEIGHTS]}
         with self.timed("outcome"), self.store.transaction():
-            self.store.trials(self.name).write_outcome(outcome, keep=set(self.leaders))
+            self.trials.write_outcome(outcome, keep=set(self.leaders))
             self.session.tell(outcome)
 
     @contextmanager
