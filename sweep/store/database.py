@@ -24,7 +24,7 @@ from sweep.store.plain_storage import PlainStorage
 
 __all__ = ["Database"]
 
-_WINDOW = 500  # trials that are read at once: 50 MB
+_WINDOW = 100  # trials that are read at once: 10 MB
 
 
 class Database:
