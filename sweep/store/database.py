@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import URL
 from sqlalchemy.pool import StaticPool
@@ -21,10 +20,11 @@ from sweep.store.connection import BatchConnection
 from sweep.store.database_file import LOCK_WAIT_SECONDS
 from sweep.store.diagnosis import STORE_FAILURES, describe_failure, is_full, reading
 from sweep.store.lock import making_lock
+from sweep.store.plain_storage import PlainStorage
 
 __all__ = ["Database"]
 
-_WINDOW = 500  # trials that are read at once: 50 MB
+_WINDOW = 100  # trials that are read at once: 10 MB
 
 
 class Database:
@@ -44,7 +44,7 @@ class Database:
         self._afterwards: list[Callable[[], None]] = []
 
     @cached_property
-    def storage(self) -> RDBStorage:
+    def storage(self) -> PlainStorage:
         """Optuna's storage; creates the tables where there are none.
 
         Raises:
@@ -170,10 +170,11 @@ class Database:
         finally:
             self.connection.execute("DROP VIEW temp.trials")
 
-    def _open(self) -> RDBStorage:
+    def _open(self) -> PlainStorage:
         # Quoted for SQLAlchemy, and for Optuna, which formats the URL.
         url = URL.create("sqlite", database=str(self.path)).render_as_string()
-        return RDBStorage(
+        return PlainStorage(
+            self.connection,
             url.replace("{", "{{").replace("}", "}}"),
             engine_kwargs={
                 "creator": lambda: self.connection,
@@ -182,7 +183,7 @@ class Database:
             skip_compatibility_check=True,  # `_check_version` says what to do
         )
 
-    def _check_version(self, storage: RDBStorage) -> None:
+    def _check_version(self, storage: PlainStorage) -> None:
         found, ours = storage.get_current_version(), storage.get_head_version()
         if found == ours:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -176,27 +176,21 @@ class Store:
         return self.require_study(name).confirms
 
     def read_study(self, name: str) -> StudyRecord:
-        """Everything about a study; raises what `open_study` raises."""
-        return self.open_study(name)[0]
-
-    def open_study(self, name: str) -> tuple[StudyRecord, list[FrozenTrial]]:
-        """Everything about a study, and its trials for a `StudySession`, without our records.
+        """Everything about a study.
 
         Raises:
             ForeignStudyError: another program made it, or copied it under this name.
             StoreError: there is no such study, or what it holds cannot be understood.
         """
-        stored = self.require_study(name)
+        return self._read(name, lambda trials: trials)
+
+    def open_study(self, name: str) -> tuple[StudyRecord, list[FrozenTrial]]:
+        """A study, and its trials for a `StudySession`, without our records.
+
+        Raises what `read_study` raises.
+        """
         bare: list[FrozenTrial] = []
-        with self._reading(name):
-            study_id = self.storage.get_study_id_from_name(name)
-            record = study_record(
-                stored,
-                name,
-                self.storage.get_study_directions(study_id),
-                _keep_bare(self._whole_trials(study_id), bare),
-                is_locked=is_locked(self._folder(name)),
-            )
+        record = self._read(name, lambda trials: _keep_bare(trials, bare))
         own = {trial.number: trial.state.name for trial in record.trials}
         for number, trial in enumerate(bare):
             is_foreign = number not in own
@@ -210,7 +204,7 @@ class Store:
         Names alone prove nothing: another search may have had this one's.
 
         Raises:
-            StoreError: what `open_study` raises.
+            StoreError: what `read_study` raises.
         """
         name = confirmation_name(search.name)
         if not self.has_study(name):
@@ -295,6 +289,21 @@ class Store:
         return sorted(differences(study_summary(self.require_study(name)), shown))
 
     # ------------------------------------------------------------ plumbing
+
+    def _read(
+        self, name: str, seen: Callable[[Iterator[FrozenTrial]], Iterator[FrozenTrial]]
+    ) -> StudyRecord:
+        """A study, whose trials pass through `seen`."""
+        stored = self.require_study(name)
+        with self._reading(name):
+            study_id = self.storage.get_study_id_from_name(name)
+            return study_record(
+                stored,
+                name,
+                self.storage.get_study_directions(study_id),
+                seen(self._whole_trials(study_id)),
+                is_locked=is_locked(self._folder(name)),
+            )
 
     def _stored(self, name: str) -> StoredStudy:
         with self._reading(name):

@@ -162,16 +162,16 @@ class Trials:
     # ------------------------------------------------------------ plumbing
 
     def _write_outcome(self, outcome: TrialOutcome, **changes: Any) -> None:
-        frozen = self._database.storage.get_trial(self._id(outcome.trial))
+        storage, trial_id = self._database.storage, self._id(outcome.trial)
         record = replace(
             self._record(outcome.trial),
             outcome=replace(outcome, weights=None),
-            reports=dict(sorted(frozen.intermediate_values.items())),
+            reports=storage.reports(trial_id),
             **changes,
         )
         self._write(outcome.trial, record)
-        shown = differences(trial_summary(record), frozen.user_attrs)
-        self._database.set_user_attributes("trial", self._id(outcome.trial), shown)
+        shown = differences(trial_summary(record), storage.get_trial_user_attrs(trial_id))
+        self._database.set_user_attributes("trial", trial_id, shown)
 
     def _write(self, trial: int, record: StoredTrial) -> None:
         stored = with_digest((self._identity, trial), to_plain(record))

@@ -63,6 +63,8 @@ class StudyMirror(InMemoryStorage):
         self._store_study = store.get_study_id_from_name(name)
         self._store_ids: dict[int, int] = {}  # of trials under way, by ours
         self._paused: dict[int, FrozenTrial] = {}  # as they are shown, by number
+        self._foreign: list[int] = []
+        self._distributions: dict[str, BaseDistribution] = {}
         study_id = self.create_new_study(store.get_study_directions(self._store_study), name)
         for key, value in _without_record(store.get_study_system_attrs(self._store_study)).items():
             super().set_study_system_attr(study_id, key, value)
@@ -72,7 +74,13 @@ class StudyMirror(InMemoryStorage):
             lean = copy.copy(trial)
             lean.user_attrs = {}
             lean.system_attrs = _without_record(trial.system_attrs)
-            super().create_new_trial(study_id, lean)
+            lean.distributions = {}
+            trial_id = super().create_new_trial(study_id, lean)
+            self.get_trial(trial_id).distributions = {
+                name: self._shared(name, found) for name, found in trial.distributions.items()
+            }
+            if FOREIGN in lean.system_attrs:
+                self._foreign.append(trial.number)
 
     # ------------------------------------------------------------ writes: the store first
 
@@ -82,6 +90,7 @@ class StudyMirror(InMemoryStorage):
         number = len(super().get_all_trials(study_id, deepcopy=False))
         while self._store_id_of(number) != store_id:
             super().create_new_trial(study_id, left_out(number, is_foreign=True))
+            self._foreign.append(number)
             number += 1
         return super().create_new_trial(study_id, template_trial)
 
@@ -105,7 +114,8 @@ class StudyMirror(InMemoryStorage):
                 f"another program uses {param_name!r} in this study in another way, which Optuna "
                 f"does not allow ({error}); run the search under another name with --study"
             ) from None
-        super().set_trial_param(trial_id, *value)
+        shared = self._shared(param_name, distribution)
+        super().set_trial_param(trial_id, param_name, param_value_internal, shared)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -142,6 +152,11 @@ class StudyMirror(InMemoryStorage):
         """Set a user attribute of the study, in the store alone."""
         self._store.set_study_user_attr(self._store_study, key, value)
 
+    def _shared(self, name: str, distribution: BaseDistribution) -> BaseDistribution:
+        """One object for all trials: theirs would be a third of the memory."""
+        shared = self._distributions.setdefault(name, distribution)
+        return shared if shared == distribution else distribution
+
     def _store_id(self, trial_id: int) -> int:
         if trial_id not in self._store_ids:
             self._store_ids[trial_id] = self._store_id_of(self.get_trial_number_from_id(trial_id))
@@ -149,6 +164,11 @@ class StudyMirror(InMemoryStorage):
 
     def _store_id_of(self, number: int) -> int:
         return self._store.get_trial_id_from_study_id_trial_number(self._store_study, number)
+
+    @property
+    def foreign(self) -> list[int]:
+        """Numbers of another program's trials, as far as they are known."""
+        return list(self._foreign)
 
     # ------------------------------------------------------------ paused trials
 

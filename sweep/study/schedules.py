@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import optuna
 from optuna import pruners
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial
 
 from sweep.quiet import without_warnings
 from sweep.records import Decision
@@ -92,9 +93,28 @@ class Audits:
         return min(trial * self._num_planned // self._num_trials, self._num_planned - 1)
 
 
+class _Hyperband(pruners.HyperbandPruner):
+    """Optuna's, which hashes the names of all trials anew for every decision.
+
+    If another Optuna does not call this method, nothing but time is lost.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._brackets: dict[int, int] = {}  # by trial; the pruner serves one study
+
+    def _get_bracket_id(self, study: optuna.Study, trial: FrozenTrial) -> int:
+        if not self._pruners:  # before the first decision all trials are in the first bracket
+            return super()._get_bracket_id(study, trial)
+        number = trial.number
+        if number not in self._brackets:
+            self._brackets[number] = super()._get_bracket_id(study, trial)
+        return self._brackets[number]
+
+
 _BUILDERS: dict[str, Callable[..., pruners.BasePruner]] = {
     "none": pruners.NopPruner,
-    "hyperband": pruners.HyperbandPruner,
+    "hyperband": _Hyperband,
     "successive_halving": pruners.SuccessiveHalvingPruner,
     "median": pruners.MedianPruner,
     "percentile": pruners.PercentilePruner,

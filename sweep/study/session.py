@@ -19,7 +19,7 @@ from sweep.quiet import without_optuna_messages
 from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace
 from sweep.study import schedules
-from sweep.study.mirror import FOREIGN, StudyMirror
+from sweep.study.mirror import StudyMirror
 from sweep.study.samplers import build_sampler, derive_seed
 from sweep.study.schedules import Audits, build_pruner
 
@@ -126,7 +126,7 @@ class StudySession:
     @property
     def foreign(self) -> list[int]:
         """Numbers of another program's trials, as far as they are known."""
-        return [trial.number for trial in self._trials if FOREIGN in trial.system_attrs]
+        return self._storage.foreign
 
     @property
     def num_promised(self) -> int:

@@ -206,7 +206,7 @@ def test_a_store_belongs_to_one_thread(store, session):
         try:
             session.ask()
         except STORE_FAILURES as error:
-            caught.append(str(error.__cause__))
+            caught.append(str(error))
 
     thread = threading.Thread(target=ask)
     with store.transaction():

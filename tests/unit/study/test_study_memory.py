@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from helpers import make_metrics, space_mapping
+from optuna.pruners import BasePruner, HyperbandPruner
 from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
@@ -67,10 +68,16 @@ def by_session(storage: BaseStorage, space: SearchSpace, count: int) -> list[Any
     return said
 
 
+def stock_pruner(space: SearchSpace) -> BasePruner:
+    if space.pruner.type != "hyperband":
+        return build_pruner(space)
+    return HyperbandPruner(max_resource=EPOCHS, **space.pruner.model_dump(exclude={"type"}))
+
+
 def by_stock_optuna(storage: BaseStorage, space: SearchSpace, count: int) -> list[Any]:
     """The same study in Optuna's own words, each trial with its own new sampler."""
     study = optuna.create_study(
-        study_name="x", storage=storage, direction="maximize", pruner=build_pruner(space)
+        study_name="x", storage=storage, direction="maximize", pruner=stock_pruner(space)
     )
     said: list[Any] = []
     for start in range(0, count, LANES):
