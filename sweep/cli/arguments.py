@@ -134,7 +134,7 @@ _places = _together(
     ),
     click.option(
         "--precision",
-        help="Of matrix products: float32, bfloat16, or auto: the latter where it is fast. "
+        help="Of matrix products: float32, bfloat16, float16, or auto: bfloat16 where it is fast. "
         f"{_AS_BEFORE}",
     ),
     _count_option(

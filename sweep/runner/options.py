@@ -76,8 +76,8 @@ class WorkOptions(PlaceOptions, total=False):
         workers: Number of worker processes. `auto`: one per core, or one per GPU.
         threads: CPU threads of each worker. `auto`: the worker's share of the cores.
         engine: `sequential` (the plain reference), `stacked`, or `auto`: stacked.
-        precision: Number format of matrix products: `float32`, `bfloat16`, or `auto`: bfloat16
-            where the hardware multiplies it.
+        precision: Number format of matrix products: `float32`, `bfloat16`, `float16` (with
+            loss scaling), or `auto`: bfloat16 where the hardware multiplies it.
         lanes: Number of trials that a worker trains at once. `auto`: as many as pay, given the
             size of the networks and the number of trials.
         checkpoint_every: Time between two checkpoints of a trial: seconds, text such as `30m`, or a

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINE_NAMES", "PRECISION_NAMES", "VALIDATION_BATCH", "load_engine", "load_torch"]
 
 ENGINE_NAMES = ("sequential", "stacked")
-PRECISION_NAMES = ("auto", "float32", "bfloat16")
+PRECISION_NAMES = ("auto", "float32", "bfloat16", "float16")
 
 VALIDATION_BATCH = 1024
 """Examples per validation batch: enough to fill a matrix product, few enough for caches."""

@@ -80,7 +80,7 @@ def test_auto_is_what_the_gpu_multiplies(multiplies, supported, name):
     assert choose_precision("auto", CUDA).name == name
 
 
-@pytest.mark.parametrize("name", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16", "float64"])
 def test_a_name_is_taken_at_its_word(multiplies, name):
     multiplies(amx=True, avx512=True, gpu=True)
     assert choose_precision(name, CPU).name == name
@@ -112,7 +112,7 @@ def test_weights_are_never_less_than_float32(multiplies, name, device):
     multiplies(amx=True, gpu=True)
     precision = choose_precision(name, device)
     assert precision.weights is torch.float32
-    expected = torch.float32 if name == "float32" else torch.bfloat16
+    expected = torch.bfloat16 if name == "auto" else getattr(torch, name)
     assert precision.products is expected
 
 
@@ -122,8 +122,8 @@ def test_double_precision_is_double_throughout():
 
 
 def test_an_unknown_name_is_an_error():
-    with pytest.raises(KeyError, match="float16"):
-        choose_precision("float16", CPU)
+    with pytest.raises(KeyError, match="float8"):
+        choose_precision("float8", CPU)
 
 
 def test_this_machine_multiplies_what_pytorch_says():
