@@ -222,6 +222,18 @@ def test_a_trial_goes_on_to_the_last_bit(tiny, monkeypatch, name):
         assert timeless(driver.outcomes[config.number]) == timeless(undisturbed), config
 
 
+@pytest.mark.parametrize("first", ENGINES)
+def test_either_engine_goes_on_with_the_others_scale(tiny, first):
+    (second,) = set(ENGINES) - {first}
+    config = CONFIGS[3]
+    (undisturbed,) = train(tiny, config, name=second, precision="float16")
+    states = interrupted(make_engine(tiny, first, precision="float16"), 5, config)
+    driver = continued(make_engine(tiny, second, precision="float16"), states, config)
+    assert driver.refused == {}
+    ours, theirs = (o.history[-1].values for o in (driver.outcomes[3], undisturbed))
+    assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=0.01)
+
+
 def test_lanes_that_stay_keep_their_scales(tiny):
     group = make_group("stacked", CONFIGS, tiny, "float16")
     for position, lane in enumerate(group.lanes):
