@@ -134,8 +134,8 @@ _places = _together(
     ),
     click.option(
         "--precision",
-        help="Of matrix products: float32, bfloat16, or auto: the one that is measured to be the "
-        f"fastest here. {_AS_BEFORE}",
+        help="Of matrix products: float32, bfloat16, float16, or auto: the one that is measured to "
+        f"be the fastest here. {_AS_BEFORE}",
     ),
     _count_option(
         "--lanes", help=f"Trials that a worker trains at once. auto: as many as pay. {_AS_BEFORE}"

@@ -188,7 +188,7 @@ class TrainingSettings:
         device: A torch device, such as `cpu` or `cuda:0`.
         num_sharing: Workers that share the device's memory.
         num_threads: CPU threads of one worker.
-        precision: Of matrix products: `float32` or `bfloat16`.
+        precision: Of matrix products: `float32`, `bfloat16` or `float16`.
         lanes: The most trials that one worker trains at once.
         full_stacks: How many lanes fill a stack, by the floating-point operations of one lane's
             step, ascending; only `lanes` limits a stack if empty.
@@ -251,7 +251,7 @@ class TrialOutcome:
         seconds: Wall time of the whole trial.
         num_parameters: Trainable ones; 0 if the network was never built.
         device: With the hardware's name.
-        precision: Of matrix products: `float32`, `bfloat16`, or, on a GPU, `tf32`.
+        precision: Of matrix products: `float32`, `bfloat16`, `float16`, or, on a GPU, `tf32`.
         num_threads: CPU threads of its worker.
         num_lanes: The most trials that were trained together with it, itself included.
         environment: Versions by package name, and the project's commit if known.

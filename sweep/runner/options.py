@@ -77,8 +77,8 @@ class WorkOptions(PlaceOptions, total=False):
             threads were measured to be faster; one per GPU.
         threads: CPU threads of each worker. `auto`: the worker's share of the cores.
         engine: `sequential` (the plain reference), `stacked`, or `auto`: stacked.
-        precision: Number format of matrix products: `float32`, `bfloat16`, or `auto`: the one
-            that was measured to be the fastest on this machine.
+        precision: Number format of matrix products: `float32`, `bfloat16`, `float16` (with
+            loss scaling), or `auto`: the one that was measured to be the fastest on this machine.
         lanes: Number of trials that a worker trains at once. `auto`: as many as were measured to
             pay, given the size of the networks and the number of trials.
         checkpoint_every: Time between two checkpoints of a trial: seconds, text such as `30m`, or a

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 ENGINE_NAMES = ("sequential", "stacked")
-PRECISION_NAMES = ("float32", "bfloat16")
+PRECISION_NAMES = ("float32", "bfloat16", "float16")
 
 VALIDATION_BATCH = 1024
 """Examples per validation batch: enough to fill a matrix product, few enough for caches."""

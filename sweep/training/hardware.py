@@ -33,11 +33,17 @@ class Precision:
     weights: torch.dtype  # of gradients and the optimiser's state, too
     products: torch.dtype  # of activations, too
 
+    @property
+    def scales_losses(self) -> bool:
+        """Whether small gradients would be lost unless the loss is scaled."""
+        return self.products is torch.float16
+
 
 # float64 is for comparing engines, where rounding must not hide a mistake.
 PRECISIONS = {
     "float32": Precision("float32", torch.float32, torch.float32),
     "bfloat16": Precision("bfloat16", torch.float32, torch.bfloat16),
+    "float16": Precision("float16", torch.float32, torch.float16),
     "float64": Precision("float64", torch.float64, torch.float64),
 }
 

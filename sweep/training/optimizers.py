@@ -32,12 +32,16 @@ class Optimizer(Protocol):
     counters: dict[str, Tensor]
 
     def step(
-        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+        self,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        learning_rate: Tensor,
+        skipped: Tensor | None = None,
     ) -> None:
         """Update every parameter in place; `learning_rate` is one number, on their device.
 
         The parameters may have moved since the optimiser was built. What the gradients hold
-        afterwards is of no use.
+        afterwards is of no use. Where `skipped` is 1, not 0, nothing changes, whatever they hold.
         """
         ...
 
@@ -69,9 +73,15 @@ class _Adam:
 
     @torch.no_grad()
     def step(
-        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+        self,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        learning_rate: Tensor,
+        skipped: Tensor | None = None,
     ) -> None:
         steps = self.counters["steps"].add_(1)
+        if skipped is not None:
+            steps.sub_(skipped)
         self._update(
             parameters,
             gradients,
@@ -86,6 +96,7 @@ class _Adam:
             eps=1e-8,
             amsgrad=False,
             maximize=False,
+            found_inf=skipped,
         )
 
 
@@ -117,8 +128,15 @@ class _NAdam:
 
     @torch.no_grad()
     def step(
-        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+        self,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        learning_rate: Tensor,
+        skipped: Tensor | None = None,
     ) -> None:
+        if skipped is not None:
+            _step_or_undo(self, parameters, gradients, learning_rate, skipped)
+            return
         beta, beta_of_squares = _BETAS
         if self._weight_decay:
             torch._foreach_add_(gradients, parameters, alpha=self._weight_decay)
@@ -159,7 +177,11 @@ class _Sgd:
 
     @torch.no_grad()
     def step(
-        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+        self,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        learning_rate: Tensor,
+        skipped: Tensor | None = None,
     ) -> None:
         torch._fused_sgd_(
             parameters,
@@ -172,6 +194,7 @@ class _Sgd:
             nesterov=False,
             maximize=False,
             is_first_step=False,
+            found_inf=skipped,
         )
 
 
@@ -203,8 +226,15 @@ class _Muon:
 
     @torch.no_grad()
     def step(
-        self, parameters: list[Tensor], gradients: list[Tensor], learning_rate: Tensor
+        self,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        learning_rate: Tensor,
+        skipped: Tensor | None = None,
     ) -> None:
+        if skipped is not None:
+            _step_or_undo(self, parameters, gradients, learning_rate, skipped)
+            return
         self._adamw.step(
             [parameters[n] for n in self._others],
             [gradients[n] for n in self._others],
@@ -221,6 +251,21 @@ class _Muon:
             updates = orthogonalized(ahead.flatten(2)).view_as(ahead) * (rate * -length)
             torch._foreach_mul_(matrices, 1 - rate * self._weight_decay)
             torch._foreach_add_(matrices, updates.unbind())
+
+
+def _step_or_undo(
+    optimizer: Optimizer,
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    learning_rate: Tensor,
+    skipped: Tensor,
+) -> None:
+    """Skip a step where not all is done by kernels that can: take it and restore what was."""
+    tensors = [*parameters, *optimizer_tensors(optimizer).values()]
+    former = [tensor.clone() for tensor in tensors]
+    optimizer.step(parameters, gradients, learning_rate)
+    for tensor, old in zip(tensors, former, strict=True):
+        tensor.copy_(torch.where(skipped > 0, old, tensor))
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

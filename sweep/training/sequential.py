@@ -57,7 +57,12 @@ class SequentialGroup:
         if not self._parameters:
             raise ValueError("the network has no parameter with requires_grad=True to train")
         lane.num_parameters = sum(p.numel() for p in self._parameters.values())
-        self._update = Update(lane.recipe, list(self._parameters.values()), self._buffers())
+        self._update = Update(
+            lane.recipe,
+            list(self._parameters.values()),
+            self._buffers(),
+            scales_loss=batches.precision.scales_losses,
+        )
         self._augmentation = batches.augmentation([lane.recipe])
         self._class_weights = batches.class_weights(lane.recipe.class_weights)
         self._sums = torch.zeros(2, 1, dtype=torch.float64, device=batches.device)
@@ -85,7 +90,8 @@ class SequentialGroup:
         loss = functional.cross_entropy(
             logits, labels, weight=self._class_weights, label_smoothing=recipe.label_smoothing
         )
-        loss.backward()
+        scale = self._update.loss_scale
+        (loss if scale is None else loss * scale.factor).backward()
         gradients = [_take_gradient(*parameter) for parameter in self._parameters.items()]
         parameters = list(self._parameters.values())
         self._update.step(parameters, gradients, self._rates[index], self._buffers())

@@ -166,6 +166,7 @@ class StackedGroup:
                 self._network.weights[position],
                 self._network.buffers[position],
                 [parameter.shape for parameter in model.parameters()],
+                scales_loss=batches.precision.scales_losses,
             ),
             tuple(name for name, _ in [*model.named_parameters(), *model.named_buffers()]),
         )
@@ -205,6 +206,7 @@ class StackedGroup:
             self._augmentation,
             [lane.recipe for lane in self.lanes],
             [seat.update for seat in self._seats],
+            [seat.update.loss_scale.factor for seat in self._seats if seat.update.loss_scale],
             generators,
             like.new_tensor(smoothing).view(-1, 1) if any(smoothing) else None,
             torch.stack([equal if each is None else each for each in class_weights])
@@ -225,6 +227,7 @@ class _Passes:
     augmentation: Augmentation
     recipes: Sequence[Recipe]
     updates: Sequence[Update]
+    loss_scales: Sequence[Tensor]  # of each lane, or none at all
     generators: Sequence[torch.Generator]
     smoothing: Tensor | None
     class_weights: Tensor | None
@@ -240,6 +243,8 @@ class _Passes:
         losses = training_losses(logits, labels, self.smoothing, self.class_weights)
         # A lane's loss is the mean, and does not depend on other lanes' weights.
         share = torch.full_like(losses, 1 / len(labels))
+        if self.loss_scales:
+            share *= torch.stack(list(self.loss_scales))
         gradients = torch.autograd.grad(losses, self.network.parameters, share)
         lanes = zip(
             self.updates,

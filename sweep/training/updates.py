@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sweep.definitions import Recipe
+from sweep.training.loss_scale import LossScale
 from sweep.training.optimizers import build_optimizer, optimizer_tensors
 
 __all__ = ["Update"]
@@ -26,6 +27,11 @@ class Update:
         buffers: What the network keeps besides. Those of floating-point numbers, such as running
             means, are averaged like the parameters.
         shapes: Of the parameters without padding; None if there is none.
+        scales_loss: Whether gradients are those of a scaled loss.
+
+    Attributes:
+        loss_scale: Scales the trial's loss; a step whose gradients overflow changes nothing else.
+            None if the loss is not scaled.
     """
 
     def __init__(
@@ -34,12 +40,15 @@ class Update:
         parameters: list[Tensor],
         buffers: Sequence[Tensor] = (),
         shapes: Sequence[torch.Size] | None = None,
+        *,
+        scales_loss: bool = False,
     ) -> None:
         if shapes is None:
             shapes = [parameter.shape for parameter in parameters]
         self._recipe = recipe
         self._weights = [index for index, shape in enumerate(shapes) if len(shape) >= 2]
         self._num_parameters = len(parameters)
+        self.loss_scale = LossScale(parameters[0].device) if scales_loss else None
         self.optimizer = build_optimizer(parameters, recipe, shapes)
         self._averages: list[Tensor] = []
         if recipe.weight_averaging:
@@ -60,16 +69,20 @@ class Update:
         What the gradients hold afterwards is of no use.
         """
         recipe = self._recipe
+        skipped = None if self.loss_scale is None else self.loss_scale.unscale(gradients)
         if recipe.gradient_clip:
             _clip(gradients, recipe.gradient_clip)
-        self.optimizer.step(parameters, gradients, learning_rate)
+        self.optimizer.step(parameters, gradients, learning_rate, skipped)
         if recipe.max_norm:
             for index in self._weights:
-                parameters[index].renorm_(2, 0, recipe.max_norm)
+                _bound(parameters[index], recipe.max_norm, skipped)
         if self._averages:
             # The decay is min(weight_averaging, (1 + t) / (10 + t)) after t steps.
             share = (9 / self._count).clamp_(min=1 - recipe.weight_averaging)
             tensors = _averaged(parameters, buffers)
+            if skipped is not None:
+                share *= 1 - skipped
+                self._count.sub_(skipped)
             torch._foreach_lerp_(self._averages, tensors, [share] * len(tensors))
             self._count.add_(1)
 
@@ -95,6 +108,8 @@ class Update:
             averages = [*trim(self._averages[:size]), *self._averages[size:]]
             tensors |= {f"average.{index}": tensor for index, tensor in enumerate(averages)}
             tensors["average_count"] = self._count
+        if self.loss_scale is not None:
+            tensors |= self.loss_scale.tensors()
         return tensors
 
     @torch.no_grad()
@@ -111,6 +126,14 @@ def _clip(gradients: list[Tensor], norm: float) -> None:
     """Scale down gradients whose norm, all together, is larger; as `clip_grad_norm_` of torch."""
     found = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     torch._foreach_mul_(gradients, (norm / (found + 1e-6)).clamp_(max=1.0))
+
+
+def _bound(weight: Tensor, norm: float, skipped: Tensor | None) -> None:
+    """Scale down rows whose norm is larger, unless the step is skipped."""
+    if skipped is None:
+        weight.renorm_(2, 0, norm)
+    else:
+        weight.copy_(torch.where(skipped > 0, weight, weight.renorm(2, 0, norm)))
 
 
 def _averaged(parameters: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[Tensor]:

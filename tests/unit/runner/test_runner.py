@@ -309,7 +309,7 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
         ({"device": "tpu"}, InputError, "device must be auto, cpu, cuda"),
         ({"device": "cuda:99"}, DeviceError, "GPU"),
         ({"engine": "warp"}, InputError, "engine must be one of auto, .*'warp'"),
-        ({"precision": "float16"}, InputError, "precision must be one of auto, .*'float16'"),
+        ({"precision": "float8"}, InputError, "precision must be one of auto, .*'float8'"),
         ({"lanes": 0}, InputError, "lanes must be at least 1 or auto; found 0"),
         ({"threads": "2"}, InputError, "threads must be a whole number or auto; found '2'"),
         ({"executor": "ray"}, InputError, "executor must be one of processes, inline; found 'ray'"),

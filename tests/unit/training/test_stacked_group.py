@@ -469,7 +469,7 @@ WAITING = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "_unique2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_what_a_step_finds_and_leaves_never_moves(small, precision):
     """A captured graph reads and writes where tensors were; it has memory for those it makes."""
     course = stacked(MIXTURE, small, precision).go(1)
@@ -492,7 +492,7 @@ def test_the_check_for_moving_finds_it(small):
     assert len(kept) == len(memory)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_step_never_waits_for_the_device(small, precision):
     course = stacked(MIXTURE, small, precision).go(1)
     assert step_calls(course).waits == []
