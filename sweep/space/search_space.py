@@ -136,7 +136,7 @@ class SearchSpace(StrictModel):
     @property
     def trial_objective(self) -> Objective:
         """The objective as a record."""
-        return Objective(self.objective.metric, self.objective.goal)
+        return Objective(**self.objective.model_dump())
 
     @property
     def max_epochs(self) -> int:
@@ -245,9 +245,11 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        Parameters at their default are left out, so that adding one changes no fingerprint.
+        Parameters at their default and `every: 1` are left out: adding them changed no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
+        if self.objective.every == 1:
+            del identity["objective"]["every"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def _parameters_beyond_defaults(self) -> dict[str, Any]:
