@@ -32,6 +32,7 @@ from sweep.space.domains import (
     Domain,
     Range,
     max_epochs,
+    min_epochs,
     own_value,
     parameters_model,
     size,
@@ -142,6 +143,11 @@ class SearchSpace(StrictModel):
     def max_epochs(self) -> int:
         """The most epochs of one trial."""
         return max_epochs(self.domains["epochs"])
+
+    @property
+    def min_epochs(self) -> int:
+        """The fewest epochs of one trial."""
+        return min_epochs(self.domains["epochs"])
 
     @property
     def prunes_unequal_trials(self) -> bool:

@@ -11,6 +11,7 @@ from helpers import HERE, read_confirmation, space_mapping
 
 import sweep
 from sweep.cli.progress import Tally
+from sweep.cli.study_text import check_text
 from sweep.errors import Interrupted
 from sweep.records import Epoch, TrialState
 from sweep.reporting import frames
@@ -55,7 +56,7 @@ def test_its_record_counts_epochs_and_not_reports(made):
 
 @pytest.mark.slow
 def test_its_report_says_how_often_it_was_validated(made, tmp_path):
-    sweep.report("small", storage=made, output=str(tmp_path))
+    sweep.report("small", storage=made, out=tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "(validated every 3 epochs and after the last)" in page
 
@@ -102,3 +103,11 @@ def test_every_is_part_of_what_a_search_is():
     other = load_space(SPACE)
     assert plain.fingerprint == named.fingerprint != other.fingerprint
     assert plain.differences(other) == ["objective.every: 1 → 3"]
+
+
+@pytest.mark.parametrize(("every", "warns"), [(1, False), (6, False), (7, True)])
+def test_check_warns_where_trials_are_validated_only_once(every, warns):
+    parameters = {**SPACE["parameters"], "epochs": {"low": 7, "high": 20}}
+    objective = {"metric": "validation_loss", "every": every}
+    text = check_text(sweep.check({**SPACE, "parameters": parameters, "objective": objective}))
+    assert ("as few as 7 epochs, and every 7 are validated" in text) is warns
