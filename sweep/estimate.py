@@ -116,7 +116,7 @@ def estimate(
         min_parameters=min(sizes),
         max_parameters=max(sizes),
         flops_per_trial=trial_flops(found, data.num_train),
-        seconds=_seconds(found, training, trials, data),
+        seconds=_seconds(found, training, trials, data, space.objective.every),
         training=training,
     )
 
@@ -126,15 +126,19 @@ def _seconds(
     training: WorkerChoices,
     num_trials: int | None,
     data: DataOverview,
+    every: int,
 ) -> float | None:
-    """Wall time of a sweep without pruning; an example's validation is a third of its training."""
+    """Wall time of a sweep without pruning, validated after `every` so many epochs.
+
+    An example's validation takes a third of its training: the forward pass.
+    """
     known = training.calibration
     if known is None or num_trials is None:
         return None
     times = course(known, training.precision)
     if times is None:
         return None
-    num_examples = data.num_train + data.num_validation / 3
+    num_examples = data.num_train + data.num_validation / 3 / every
     trial_seconds = fmean(
         times.lane_seconds(each.step_flops, training.lanes)
         * (num_examples / each.recipe.batch_size)

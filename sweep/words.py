@@ -46,6 +46,7 @@ __all__ = [
     "storage_words",
     "tie_words",
     "unequal_epochs_words",
+    "unvalidated_words",
 ]
 
 DEFAULT_STORAGE = "sqlite:///studies.db"
@@ -282,6 +283,15 @@ def unequal_epochs_words(pruner: str, most: int) -> str:
         f"epochs is searched, and the {pruner} pruner favours trials with few: they end before it "
         "judges them, or it compares the late epochs of their schedule with early ones of longer "
         f"trials; to compare equals, fix epochs at the most (epochs: {most})"
+    )
+
+
+def unvalidated_words(every: int, least: int) -> str:
+    """What it means for trials of `least` epochs that only every so many are validated."""
+    return (
+        f"trials may have as few as {counted(least, 'epoch')}, and every {every} are validated: "
+        "some are validated only once, after their last, so that no earlier epoch can be the best "
+        "one or end them; lower objective.every, or search more epochs"
     )
 
 

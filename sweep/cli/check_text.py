@@ -22,6 +22,7 @@ from sweep.words import (
     duration,
     percent,
     unequal_epochs_words,
+    unvalidated_words,
 )
 
 __all__ = ["check_text"]
@@ -37,6 +38,8 @@ def check_text(found: Check) -> str:
     if space.prunes_unequal_trials:
         words = unequal_epochs_words(space.pruner.type, space.max_epochs)
         lines.append(f"warning: {words}")
+    if 1 < space.objective.every >= space.min_epochs:
+        lines.append(f"warning: {unvalidated_words(space.objective.every, space.min_epochs)}")
     lines += [
         f"warning: {name} is searched without effect in any of {_NUM_DRAWN} configurations drawn "
         "at random: leave it out, or search what gives it one"

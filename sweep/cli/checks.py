@@ -80,7 +80,7 @@ def examination_json(found: Examination) -> dict[str, Any]:
 
 def reproduction_text(found: Reproduction) -> str:
     """Whether a trial is reproduced, by how much it differs, and under what other conditions."""
-    num_epochs = len(found.recorded.history)
+    num_epochs = found.recorded.epochs_run
     where = f"trial {found.recorded.trial} of study {found.study}"
     if found.is_identical and not num_epochs:
         lines = [f"{where}: identical: it ended before its first epoch was done, as it did then"]
@@ -99,8 +99,8 @@ def reproduction_text(found: Reproduction) -> str:
             f"  largest difference of {name.replace('_', ' ')}: {difference:.3g}"
             for name, difference in found.largest.items()
         ]
-        if len(found.repeated.history) != num_epochs:
-            lines.append(f"  epochs: {num_epochs} then, {len(found.repeated.history)} now")
+        if found.repeated.epochs_run != num_epochs:
+            lines.append(f"  epochs: {num_epochs} then, {found.repeated.epochs_run} now")
     lines += _end_lines(found)
     if found.conditions:
         lines += ["what was different:", *(f"  {line}" for line in found.conditions)]
@@ -122,7 +122,7 @@ def _end_lines(found: Reproduction) -> list[str]:
         case TrialState.COMPLETE:
             return [] if now is None else [again]
         case TrialState.PRUNED:
-            how = f"was pruned after epoch {len(found.recorded.history)}"
+            how = f"was pruned after epoch {found.recorded.epochs_run}"
         case _:
             how = f"failed: {_failure_words(then)}"
     return [f"trial {found.recorded.trial} itself {how}; {again}"]
@@ -142,7 +142,7 @@ def reproduction_json(found: Reproduction) -> dict[str, Any]:
         "first_difference": found.first_difference,
         "largest_differences": found.largest,
         "same_weights": found.weights,
-        "epochs": {"then": len(found.recorded.history), "now": len(found.repeated.history)},
+        "epochs": {"then": found.recorded.epochs_run, "now": found.repeated.epochs_run},
         "state_then": str(found.recorded.state),
         "failure_then": None if then is None else _failure_words(then),
         "failure": None if now is None else _failure_words(now),

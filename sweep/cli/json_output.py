@@ -22,7 +22,11 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
         "study": study.name,
         "dataset": dataset_name(study),
         "state": str(study.state),
-        "objective": {"metric": study.objective.metric, "goal": study.objective.goal},
+        "objective": {
+            "metric": study.objective.metric,
+            "goal": study.objective.goal,
+            "every": study.objective.every,
+        },
         "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
         "training": study.workers,
         "best": trial_json(study, study.best) if study.best else None,

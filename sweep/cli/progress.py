@@ -89,13 +89,14 @@ class Tally:
                 self.epochs -= lost + self.paused.pop(config.number, 0)
                 self.running[config.number] = (0, None)
                 self.params[config.number] = config.params
-            case Resumed(trial, history):
-                self.running[trial] = (len(history), None)
-                self.epochs += len(history)
+            case Resumed(trial):
+                self.running[trial] = (event.epochs_run, None)
+                self.epochs += event.epochs_run
             case Epoch():
                 for metrics in event.metrics:
+                    former, _ = self.running.get(metrics.trial, (0, None))
                     self.running[metrics.trial] = (metrics.epoch, self.objective.value(metrics))
-                    self.epochs += 1
+                    self.epochs += metrics.epoch - former
             case Paused(outcome):
                 self.paused[outcome.trial], _ = self.running.pop(outcome.trial)
             case TrialOutcome():
@@ -212,8 +213,8 @@ class Progress:
                 workers = counted(tally.num_workers, "worker")
                 devices = ", ".join(sorted(set(event.devices)))
                 return f"study {tally.study}: {done} trials done; {workers} on {devices}"
-            case Resumed(trial, history):
-                epochs = f"{len(history)}/{tally.params[trial]['epochs']} epochs"
+            case Resumed(trial):
+                epochs = f"{event.epochs_run}/{tally.params[trial]['epochs']} epochs"
                 return f"trial {trial} continues after {epochs}"
             case Notice(text):
                 return f"note: {text}"
@@ -225,7 +226,7 @@ class Progress:
                 return ""
         metric, value = tally.objective.metric, tally.value(outcome)
         shown = "no value" if value is None else f"{metric} {tally.words(value, '')}"
-        epochs = f"{len(outcome.history)}/{tally.params[outcome.trial]['epochs']} epochs"
+        epochs = f"{outcome.epochs_run}/{tally.params[outcome.trial]['epochs']} epochs"
         failure = outcome.failure
         reason = f"  {failure.kind}: {failure.reason}" if failure else ""
         return (

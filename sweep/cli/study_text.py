@@ -91,7 +91,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
     if outcome is None:
         return "\n".join(lines)
     lines.append(
-        f"{counted(len(outcome.history), 'epoch')} in {duration(outcome.seconds)}, "
+        f"{counted(outcome.epochs_run, 'epoch')} in {duration(outcome.seconds)}, "
         f"{outcome.num_parameters:,} parameters, {outcome.precision or 'unknown precision'} "
         f"on {outcome.device or 'an unknown device'}"
     )

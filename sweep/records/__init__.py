@@ -73,6 +73,8 @@ from sweep.records.trial import (
     TrialConfig,
     TrialOutcome,
     TrialState,
+    last_epoch,
+    reported,
 )
 
 __all__ = [
@@ -131,9 +133,11 @@ __all__ = [
     "chosen_run",
     "confirmation_name",
     "have_all_ended",
+    "last_epoch",
     "num_best_means",
     "num_failed",
     "rank_candidates",
+    "reported",
     "run_values",
     "short_number",
     "trials_of",

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sweep.records.study import StudyRecord
-from sweep.records.trial import Decision, EpochMetrics, Failure, TrialConfig, TrialOutcome
+from sweep.records.trial import (
+    Decision,
+    EpochMetrics,
+    Failure,
+    TrialConfig,
+    TrialOutcome,
+    last_epoch,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +100,18 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """From a worker: a trial continues from its checkpoint, after the epochs of `history`.
+    """From a worker: a trial continues from its checkpoint, after the epochs reported in `history`.
 
-    Its last epoch must be decided on again.
+    Its last one must be decided on again.
     """
 
     trial: int
     history: tuple[EpochMetrics, ...]
+
+    @property
+    def epochs_run(self) -> int:
+        """Epochs up to the last report."""
+        return last_epoch(self.history)
 
 
 @dataclass(frozen=True, slots=True)

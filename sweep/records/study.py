@@ -67,8 +67,8 @@ class TrialRecord:
 
     @property
     def epochs_run(self) -> int:
-        """Epochs that were run to their end."""
-        return len(self.outcome.history) if self.outcome else max(self.reports, default=0)
+        """Epochs up to the last report."""
+        return self.outcome.epochs_run if self.outcome else max(self.reports, default=0)
 
     @property
     def epochs_left(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -131,10 +132,14 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A metric of `sweep.definitions.OBJECTIVES`, and whether to `maximize` or `minimize` it."""
+    """A metric of `sweep.definitions.OBJECTIVES`, and whether to `maximize` or `minimize` it.
+
+    It is measured after `every` so many epochs, and after a trial's last one.
+    """
 
     metric: str
     goal: str
+    every: int = 1
 
     def value(self, metrics: EpochMetrics) -> float:
         """The objective after one epoch."""
@@ -210,10 +215,17 @@ class TrainingSettings:
     full_stacks: tuple[tuple[int, float], ...] = ()
     rungs: tuple[int, ...] = ()
 
+    def validates_after(self, epoch: int, num_epochs: int) -> bool:
+        """Whether a trial of `num_epochs` is validated, and reports, after this epoch."""
+        is_last = epoch >= num_epochs
+        return is_last or epoch % self.objective.every == 0 or epoch in self.rungs
+
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """What one trial measured in one epoch.
+    """What one trial measured in one epoch, and reported.
+
+    Epochs that are not validated are not reported.
 
     Attributes:
         epoch: From 1.
@@ -223,7 +235,8 @@ class EpochMetrics:
             each name of `sweep.definitions.OBJECTIVES` on the validation split after the epoch, by
             the averages of weights that are averaged.
         learning_rate: At the epoch's last step.
-        seconds: Wall time, validation included; trials that are trained together share it equally.
+        seconds: Wall time of all epochs since the last report, validation included; trials that are
+            trained together share it equally.
     """
 
     trial: int
@@ -248,6 +261,7 @@ class TrialOutcome:
 
     Attributes:
         state: COMPLETE, PRUNED or FAIL.
+        history: Every epoch that was reported.
         seconds: Wall time of the whole trial.
         num_parameters: Trainable ones; 0 if the network was never built.
         device: With the hardware's name.
@@ -286,7 +300,23 @@ class TrialOutcome:
     worker: int | None = None
 
     @property
+    def epochs_run(self) -> int:
+        """Epochs up to the last report."""
+        return last_epoch(self.history)
+
+    @property
     def best(self) -> EpochMetrics | None:
         """Metrics of the best epoch; None without one, or if a store names one that never ran."""
-        epoch = self.best_epoch
-        return self.history[epoch - 1] if epoch and 1 <= epoch <= len(self.history) else None
+        return None if self.best_epoch is None else reported(self.history, self.best_epoch)
+
+
+def last_epoch(history: Sequence[EpochMetrics]) -> int:
+    """The last epoch that was reported, or 0."""
+    return history[-1].epoch if history else 0
+
+
+def reported(history: Sequence[EpochMetrics], epoch: int) -> EpochMetrics | None:
+    """What was reported after this epoch, or None."""
+    position = bisect_left(history, epoch, key=lambda metrics: metrics.epoch)
+    found = history[position : position + 1]
+    return found[0] if found and found[0].epoch == epoch else None

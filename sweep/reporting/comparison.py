@@ -185,7 +185,7 @@ def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
     pairs = [
         (first, second)
         for first, second in combinations(studies, 2)
-        if first.record.objective == second.record.objective
+        if first.record.objective.metric == second.record.objective.metric
         and _test_split(first)
         and _test_split(first) == _test_split(second)
     ]

@@ -15,6 +15,7 @@ from sweep.records import ConfusionMatrix, Mistake, StudyRecord, TestReading, Tr
 __all__ = ["require_sound"]
 
 _MAX_IMAGES = 2**53  # a float counts no further
+_MAX_EPOCHS = 2**31
 _VALUES = {"train_loss", "train_accuracy", *OBJECTIVES}
 
 
@@ -36,7 +37,11 @@ def require_sound(record: StudyRecord) -> None:
 
 
 def _check_outcome(outcome: TrialOutcome, what: str) -> None:
+    former = 0
     for metrics in outcome.history:
+        if not former < metrics.epoch <= _MAX_EPOCHS:
+            raise ContradictionError(f"{what} has epoch {metrics.epoch} after epoch {former}")
+        former = metrics.epoch
         missing = sorted(_VALUES - metrics.values.keys())
         if missing:
             raise ContradictionError(f"{what} has no {missing[0]} in epoch {metrics.epoch}")

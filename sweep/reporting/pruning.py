@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from sweep.records import StudyRecord, TrialRecord, TrialState
@@ -65,8 +66,8 @@ class Pruning:
     Attributes:
         trials: Number of pruned trials.
         seconds_saved: An estimate: for each remaining epoch, the median time of the trial's epochs
-            after its first, which includes the start of its worker. A trial without a second epoch
-            counts with the median of all trials' later epochs. None without those.
+            after its first report, which includes the start of its worker. A trial without a second
+            report counts with the median of all trials' later epochs. None without those.
         audit: What pruning missed; None if no audit was planned or made.
     """
 
@@ -110,9 +111,12 @@ def _seconds_saved(record: StudyRecord, pruned: Sequence[TrialRecord]) -> float 
 
 
 def _later_seconds(trial: TrialRecord) -> list[float]:
-    """Seconds of each epoch but the first."""
-    history = trial.outcome.history[1:] if trial.outcome else ()
-    return [metrics.seconds for metrics in history]
+    """Seconds of an epoch, from each report but the first."""
+    history = trial.outcome.history if trial.outcome else ()
+    return [
+        metrics.seconds / max(1, metrics.epoch - former.epoch)
+        for former, metrics in pairwise(history)
+    ]
 
 
 def _audit(record: StudyRecord) -> Audit | None:

@@ -81,8 +81,11 @@ class Reproduction:
             values = {name: ours.values[name] for name in theirs.values.keys() & ours.values.keys()}
             if replace(ours, seconds=theirs.seconds, values=values) != theirs:
                 return theirs.epoch
-        lengths = len(self.recorded.history), len(self.repeated.history)
-        return None if lengths[0] == lengths[1] else min(lengths) + 1
+        shared = len(self._epochs)
+        for history in (self.recorded.history, self.repeated.history):
+            if len(history) > shared:
+                return history[shared].epoch
+        return None
 
     @property
     def largest(self) -> dict[str, float]:
@@ -186,7 +189,7 @@ def _train(
         for message in pool.messages(_POLL_SECONDS):
             match message:
                 case Epoch((metrics,)):
-                    is_last = was_cut and metrics.epoch == len(recorded.history)
+                    is_last = was_cut and metrics.epoch == recorded.epochs_run
                     decision = Decision.PRUNE if is_last else Decision.CONTINUE
                     pool.decide((metrics,), (decision,))
                     options["on_event"](message)

@@ -59,6 +59,7 @@ __all__ = [
     "full_meaning",
     "is_stepped",
     "max_epochs",
+    "min_epochs",
     "nearest_step",
     "own_value",
     "parameters_model",
@@ -297,6 +298,14 @@ def max_epochs(domain: Domain) -> int:
         return cast("int", domain)
     most = domain.high if isinstance(domain, Range) else max(domain.choices)
     return max(most, view(Recipe, {}).epochs) if domain.when else cast("int", most)
+
+
+def min_epochs(domain: Domain) -> int:
+    """The smallest value, likewise."""
+    if not isinstance(domain, Range | Choices):
+        return cast("int", domain)
+    least = domain.low if isinstance(domain, Range) else min(domain.choices)
+    return min(least, view(Recipe, {}).epochs) if domain.when else cast("int", least)
 
 
 def own_value(domain: Domain, value: Scalar, *, from_python: bool = False) -> Scalar | None:

@@ -32,6 +32,7 @@ from sweep.space.domains import (
     Domain,
     Range,
     max_epochs,
+    min_epochs,
     own_value,
     parameters_model,
     size,
@@ -136,12 +137,17 @@ class SearchSpace(StrictModel):
     @property
     def trial_objective(self) -> Objective:
         """The objective as a record."""
-        return Objective(self.objective.metric, self.objective.goal)
+        return Objective(**self.objective.model_dump())
 
     @property
     def max_epochs(self) -> int:
         """The most epochs of one trial."""
         return max_epochs(self.domains["epochs"])
+
+    @property
+    def min_epochs(self) -> int:
+        """The fewest epochs of one trial."""
+        return min_epochs(self.domains["epochs"])
 
     @property
     def prunes_unequal_trials(self) -> bool:
@@ -245,9 +251,11 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        Parameters at their default are left out, so that adding one changes no fingerprint.
+        Parameters at their default and `every: 1` are left out: adding them changed no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
+        if self.objective.every == 1:
+            del identity["objective"]["every"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def _parameters_beyond_defaults(self) -> dict[str, Any]:

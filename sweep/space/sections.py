@@ -18,10 +18,16 @@ class ObjectiveSpec(StrictModel):
     """The validation metric that ranks the trials."""
 
     metric: one_of(OBJECTIVES) = Field(  # type: ignore[valid-type]
-        "validation_accuracy", description="What is measured after every epoch."
+        "validation_accuracy", description="What is measured on the validation examples."
     )
     goal: Literal["maximize", "minimize"] = Field(
         "maximize", description="The loss is minimized, every other metric is maximized."
+    )
+
+    every: Annotated[WholeNumber, Field(ge=1, le=1_000_000)] = Field(
+        1,
+        description="Validate after every so many epochs, and after a trial's last one. Only then "
+        "can an epoch be the best one, or the pruner end the trial.",
     )
 
     @model_validator(mode="before")

@@ -166,7 +166,9 @@ class PatientPruner(StrictModel):
         description="The pruner that is asked then; none prunes every trial that is out of "
         "patience.",
     )
-    patience: Count = Field(3, description="Epochs without improvement that are tolerated.")
+    patience: Count = Field(
+        3, description="Validated epochs without improvement that are tolerated."
+    )
     min_delta: Annotated[Number, Field(ge=0)] = Field(
         0.0, description="The smallest difference that counts as improvement."
     )

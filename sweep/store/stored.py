@@ -116,7 +116,7 @@ def trial_summary(trial: StoredTrial) -> dict[str, Plain]:
     failure = outcome.failure if outcome else None
     return {
         "seed": trial.config.seed if trial.config and outcome else None,
-        "epochs_run": len(outcome.history) if outcome else None,
+        "epochs_run": outcome.epochs_run if outcome else None,
         "best_epoch": outcome.best_epoch if outcome else None,
         "validation_accuracy": best.values.get("validation_accuracy") if best else None,
         "validation_loss": best.values.get("validation_loss") if best else None,

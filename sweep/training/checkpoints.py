@@ -17,7 +17,14 @@ from torch import Tensor
 
 from sweep.codec import decode, encode
 from sweep.definitions import parameters_of, with_defaults
-from sweep.records import Checkpoint, EpochMetrics, TrainingSettings, TrialConfig
+from sweep.records import (
+    Checkpoint,
+    EpochMetrics,
+    TrainingSettings,
+    TrialConfig,
+    last_epoch,
+    reported,
+)
 from sweep.training.batches import Batches
 from sweep.training.lane import Best, Lane, Midway
 
@@ -35,9 +42,11 @@ class Progress:
         precision: Of the matrix products.
         step: Steps trained of the epoch under way.
         step_seconds: Wall time of these steps.
-        history: Every epoch that was finished.
+        history: Every epoch that was reported.
         seconds: Wall time so far.
         num_lanes: The most trials that were trained together, itself included.
+        unreported_epochs: Epochs that were finished since the last report.
+        unreported_seconds: Wall time of these epochs.
     """
 
     config: TrialConfig
@@ -50,6 +59,13 @@ class Progress:
     seconds: float
     num_lanes: int
     num_parameters: int
+    unreported_epochs: int = 0
+    unreported_seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that were finished."""
+        return last_epoch(self.history) + self.unreported_epochs
 
 
 class Checkpoints:
@@ -83,6 +99,8 @@ class Checkpoints:
             seconds=lane.seconds,
             num_lanes=lane.num_lanes,
             num_parameters=lane.num_parameters,
+            unreported_epochs=lane.epoch - last_epoch(lane.history),
+            unreported_seconds=lane.unreported_seconds,
         )
         tensors = named("group", state)
         if best is not None:
@@ -112,20 +130,22 @@ class Checkpoints:
         ):
             if found != wanted:
                 raise ValueError(f"it was made with another {word}: {found} instead of {wanted}")
-        found_at = len(progress.history), progress.step
+        found_at = progress.epoch, progress.step
         recorded = checkpoint.epoch, checkpoint.step
         if found_at != recorded:
             raise ValueError(f"it is at epoch and step {found_at}; the record says {recorded}")
         lane = Lane(config, self._settings.objective)
-        lane.epoch, lane.history = len(progress.history), list(progress.history)
+        lane.epoch, lane.history = progress.epoch, list(progress.history)
+        lane.unreported_seconds = progress.unreported_seconds
         lane.num_lanes, lane.num_parameters = progress.num_lanes, progress.num_parameters
         lane.awaits_decision = bool(progress.history)
         lane.started -= progress.seconds
         lane.midway = Midway(progress.step, progress.step_seconds, _part("group", tensors))
-        if progress.best_epoch is not None:
+        best = reported(progress.history, progress.best_epoch or 0)
+        if best is not None:
             lane.best = Best(
-                epoch=progress.best_epoch,
-                value=lane.objective.value(progress.history[progress.best_epoch - 1]),
+                epoch=best.epoch,
+                value=lane.objective.value(best),
                 predictions=tensors["predictions"].to(self._device, torch.int64),
                 losses=tensors["losses"].to(self._device) if lane.needs_losses else None,
                 weights={n: w.to(self._device) for n, w in _part("best", tensors).items()},

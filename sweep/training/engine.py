@@ -174,16 +174,26 @@ class Engine:
             return Notice(f"trial {lane.config.number} could not be saved: {error}")
 
     def _finish_epoch(self, run: Run) -> list[Message]:
-        measured, seconds = run.measure()
         self._runs.remove(run)
         self._runs.append(run)
+        due = [
+            self._settings.validates_after(lane.epoch + 1, lane.recipe.epochs)
+            for lane in run.group.lanes
+        ]
+        if not any(due):
+            return self._pass_over(run)
+        measured, seconds = run.measure()
         reports: list[EpochMetrics] = []
         messages: list[Message] = []
         leaving: list[Lane] = []
         for position, lane in enumerate(run.group.lanes):
             weights = partial(run.group.copy_weights, position)
+            recorded: EpochMetrics | Failure | None
             try:
-                recorded = lane.record(measured[position], seconds, weights)
+                if due[position]:
+                    recorded = lane.record(measured[position], seconds, weights)
+                else:
+                    recorded = lane.pass_over(measured[position].values["train_loss"], seconds)
             except Exception as error:  # noqa: BLE001 - as in `advance`
                 leaving.append(lane)
                 messages += self._give_up([lane], error, len(measured))
@@ -192,12 +202,26 @@ class Engine:
                 leaving.append(lane)
                 messages.append(self._outcomes.outcome(lane, TrialState.FAIL, recorded))
                 continue
+            if recorded is None:
+                continue
             reports.append(recorded)
             if lane.has_ended:
                 leaving.append(lane)
                 self._ended.append(lane)
         if reports:
             messages.insert(0, Epoch(tuple(reports)))
+        return [*messages, *self._dismiss(run, leaving)]
+
+    def _pass_over(self, run: Run) -> list[Message]:
+        """End an epoch after which no trial of the group is validated."""
+        losses, seconds = run.pass_over()
+        messages: list[Message] = []
+        leaving: list[Lane] = []
+        for lane, loss in zip(run.group.lanes, losses, strict=True):
+            failure = lane.pass_over(loss, seconds)
+            if failure is not None:
+                leaving.append(lane)
+                messages.append(self._outcomes.outcome(lane, TrialState.FAIL, failure))
         return [*messages, *self._dismiss(run, leaving)]
 
     def _dismiss(self, run: Run, leaving: Sequence[Lane]) -> list[Message]:

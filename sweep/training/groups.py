@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,10 @@ class Group(Protocol):
         """Measure each lane on the validation split."""
         ...
 
+    def train_losses(self) -> list[float]:
+        """The mean training loss of each lane in this epoch: what is known without validation."""
+        ...
+
     def copy_weights(self, position: int) -> dict[str, Tensor]:
         """A copy of one lane's weights, named as in the state of its network.
 
@@ -59,6 +63,7 @@ class Group(Protocol):
         ...
 
 
+T = TypeVar("T")
 BuildGroup = Callable[[Sequence[Lane], Batches], Group]
 
 
@@ -119,8 +124,15 @@ class Run:
 
     def measure(self) -> tuple[list[Measurement], float]:
         """End the epoch: the measurement of each lane, and the seconds that each lane cost."""
+        return self._end(self.group.finish_epoch)
+
+    def pass_over(self) -> tuple[list[float], float]:
+        """End the epoch without validation: each lane's training loss, and the seconds it cost."""
+        return self._end(self.group.train_losses)
+
+    def _end(self, measure: Callable[[], list[T]]) -> tuple[list[T], float]:
         started = time.perf_counter()
-        measured = self.group.finish_epoch()
+        measured = measure()
         seconds = (self.seconds + time.perf_counter() - started) / len(measured)
         self.next_step, self.seconds = 0, 0.0
         return measured, seconds

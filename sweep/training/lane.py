@@ -41,6 +41,7 @@ class Lane:
 
     Attributes:
         epoch: Epochs trained so far.
+        unreported_seconds: What the epochs since the last report cost.
         awaits_decision: Whether the driver has yet to decide on its last epoch.
         num_lanes: The most trials that were trained together, itself included.
         num_parameters: Of its network; 0 before it is built.
@@ -54,6 +55,7 @@ class Lane:
         self.objective = objective
         self.epoch = 0
         self.history: list[EpochMetrics] = []
+        self.unreported_seconds = 0.0
         self.best: Best | None = None
         self.awaits_decision = False
         self.num_lanes = 0
@@ -79,7 +81,7 @@ class Lane:
     def record(
         self, measured: Measurement, seconds: float, weights: Callable[[], dict[str, Tensor]]
     ) -> EpochMetrics | Failure:
-        """Record one epoch: the metrics to report, or a failure if a loss is not finite.
+        """Record a validated epoch: the metrics to report, or a failure if a loss is not finite.
 
         `weights` copies the network's weights; it is called if they are the best so far.
         """
@@ -93,11 +95,20 @@ class Lane:
             epoch=self.epoch,
             values=measured.values,
             learning_rate=measured.learning_rate,
-            seconds=seconds,
+            seconds=self.unreported_seconds + seconds,
         )
+        self.unreported_seconds = 0.0
         value = self.objective.value(metrics)
         if self.best is None or self.objective.is_better(value, self.best.value):
             self.best = Best(self.epoch, value, measured.predictions, measured.losses, weights())
         self.history.append(metrics)
         self.awaits_decision = True
         return metrics
+
+    def pass_over(self, train_loss: float, seconds: float) -> Failure | None:
+        """Count an epoch without validation; a failure if its training loss is not finite."""
+        self.epoch += 1
+        self.unreported_seconds += seconds
+        if math.isfinite(train_loss):
+            return None
+        return Failure(FailureKind.NAN, f"epoch {self.epoch}: training loss {train_loss}")

@@ -123,6 +123,11 @@ class SequentialGroup:
             rates=self._rates[-1:],
         )
 
+    def train_losses(self) -> list[float]:
+        """The mean training loss of the network in this epoch."""
+        losses: list[float] = (self._sums[0] / len(self._batches.train)).tolist()
+        return losses
+
     def copy_weights(self, _lane: int) -> dict[str, Tensor]:
         """A copy of the network's state, with the averages of weights that are averaged."""
         with self._averaging():

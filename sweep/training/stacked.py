@@ -104,6 +104,11 @@ class StackedGroup:
             rates=self._rates[-1],
         )
 
+    def train_losses(self) -> list[float]:
+        """The mean training loss of each lane in this epoch."""
+        losses: list[float] = (self._sums[0] / len(self._batches.train)).tolist()
+        return losses
+
     def copy_weights(self, position: int) -> dict[str, Tensor]:
         """A copy of one lane's weights or of their averages, named as in its network's state."""
         with self._averaging([position]):

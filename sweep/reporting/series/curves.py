@@ -140,17 +140,17 @@ def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
     """The objective of every COMPLETE and PRUNED trial, epoch by epoch.
 
     Columns: `number`, `state`, `epoch` (from 1), `height`, and `audited`: whether the pruner would
-    have ended the trial after this epoch. None below two trials, or two epochs.
+    have ended the trial after this epoch. None below two trials, or two reported epochs.
     """
     rows = [
-        (trial.number, STATES[trial.state], epoch, record.objective.value(metrics),
-         epoch == trial.audited)
+        (trial.number, STATES[trial.state], metrics.epoch, record.objective.value(metrics),
+         metrics.epoch == trial.audited)
         for trial in record.trials
         if trial.outcome and trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        for epoch, metrics in enumerate(trial.outcome.history, 1)
+        for metrics in trial.outcome.history
     ]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["number", "state", "epoch", "height", "audited"])
-    if frame["number"].nunique() < 2 or frame["epoch"].max() < 2:
+    if frame["number"].nunique() < 2 or frame["epoch"].nunique() < 2:
         return None
     frame["height"] = _heights(frame["height"], record.objective.metric, record)
     return Trials(label(record), frame, chosen)
@@ -170,14 +170,14 @@ class ChosenCurves:
 
 
 def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | None:
-    """Loss and error of a trial; None below two epochs. `record` has its validation split."""
+    """Loss and error of a trial; None below two reports. `record` has its validation split."""
     outcome = trial.outcome
     if outcome is None or outcome.best_epoch is None or len(outcome.history) < 2:
         return None
     rows = [
-        (epoch, split, metrics.values[f"{key}_loss"], metrics.values[f"{key}_accuracy"])
+        (metrics.epoch, split, metrics.values[f"{key}_loss"], metrics.values[f"{key}_accuracy"])
         for split, key in (("training", "train"), ("validation", "validation"))
-        for epoch, metrics in enumerate(outcome.history, 1)
+        for metrics in outcome.history
     ]
     frame = pd.DataFrame(rows, columns=["epoch", "split", "loss", "error"])
     frame["loss"] = _heights(frame["loss"], "validation_loss", record)
