@@ -158,8 +158,10 @@ def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None
 
 def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
     """Train what the driver asks for until it is gone."""
+    from sweep.execution.freed_memory import keep_freed_memory
     from sweep.execution.worker import load_worker
 
+    keep_freed_memory()
     pipe, output = descriptors
     _become_worker(request, output, server)
     settings = from_plain(TrainingSettings, request["settings"])
