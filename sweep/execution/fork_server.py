@@ -158,6 +158,9 @@ def _become_worker(request: Mapping[str, Any], output: int, server: int) -> None
 
 def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
     """Do what the driver asks for until it is gone."""
+    from sweep.execution.freed_memory import keep_freed_memory
+
+    keep_freed_memory()
     pipe, output = descriptors
     _become_worker(request, output, server)
     with Connection(pipe) as connection:
