@@ -6,6 +6,7 @@ The test part cannot be reached from here: see `sweep.data.sealed`.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ __all__ = [
     "read_validation",
     "split_pool",
 ]
+
+_MOST_AT_ONCE = 2**20  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +174,11 @@ def _moments(spec: DataSpec, train: Part) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _moments_of_bytes(pixels: NDArray[np.uint8]) -> tuple[float, float]:
-    # A histogram gives the same numbers without a large float copy.
-    counts = np.bincount(pixels.reshape(-1), minlength=256)
+    # A histogram gives the same numbers without a large float copy; of a few examples at a time,
+    # because `bincount` makes eight bytes of each.
+    counts = np.zeros(256, np.int64)
+    for few in np.array_split(pixels, math.ceil(pixels.size / _MOST_AT_ONCE)):
+        counts += np.bincount(few.reshape(-1), minlength=256)
     values = np.arange(256)
     mean = float(counts @ values / counts.sum())
     return mean, float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
@@ -183,6 +189,6 @@ def fingerprint(*parts: Part) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part.inputs.dtype.name}{part.inputs.shape}".encode())
-        digest.update(np.ascontiguousarray(part.inputs).tobytes())
+        digest.update(memoryview(np.ascontiguousarray(part.inputs)).cast("B"))
         digest.update(part.labels.astype("<i8").tobytes())
     return digest.hexdigest()
