@@ -10,8 +10,8 @@ import pytest
 from helpers import HERE, read_confirmation, space_mapping
 
 import sweep
+from sweep.cli.check_text import check_text
 from sweep.cli.progress import Tally
-from sweep.cli.study_text import check_text
 from sweep.errors import Interrupted
 from sweep.records import Epoch, TrialState
 from sweep.reporting import frames

@@ -63,7 +63,7 @@ def by_session(storage: BaseStorage, space: SearchSpace, count: int) -> list[Any
                 done = epoch == EPOCHS
                 if decision is Decision.PRUNE or done:
                     state = TrialState.COMPLETE if done else TrialState.PRUNED
-                    session.tell(TrialOutcome(number, state, (metrics,), best_epoch=1))
+                    session.tell(TrialOutcome(number, state, (metrics,), best_epoch=metrics.epoch))
                     del lanes[number]
     return said
 
@@ -145,7 +145,7 @@ def test_memory_and_store_say_the_same(storage, sampler):
         session.report(metrics)
         state = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL][number % 3]
         if number < 3:
-            session.tell(TrialOutcome(number, state, (metrics,), best_epoch=1))
+            session.tell(TrialOutcome(number, state, (metrics,), best_epoch=metrics.epoch))
     there = RDBStorage(storage)
     remembered = session._storage
     assert repr(stored(there)) == repr(stored(remembered))  # in words: NaN is not NaN
@@ -168,7 +168,9 @@ def test_trials_under_way_are_never_read_again(storage, monkeypatch):
         for epoch in range(1, EPOCHS + 1):
             metrics = make_metrics(config.number, epoch, 0.5)
             session.report(metrics)
-        session.tell(TrialOutcome(config.number, TrialState.COMPLETE, (metrics,), best_epoch=1))
+        session.tell(
+            TrialOutcome(config.number, TrialState.COMPLETE, (metrics,), best_epoch=metrics.epoch)
+        )
     assert session.num_started == 6
 
 
