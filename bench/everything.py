@@ -32,8 +32,9 @@ PARTS = {
     "memory": ([], ["--quick"]),
     "driver": (["--trials", "1000"], ["--trials", "50"]),
     "starts": ([], ["--repeats", "1", "--workers", "2"]),
+    "commands": ([], ["--repeats", "1"]),
 }
-WITH_DATA = ("engines", "estimate", "memory")
+WITH_DATA = ("engines", "estimate", "memory", "commands")
 LIMIT_SECONDS = 1500
 
 

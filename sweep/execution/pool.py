@@ -108,7 +108,9 @@ class Pool:
         self._launcher.close()
 
     def start(self) -> None:
-        """Start the workers without waiting for them."""
+        """Start the workers without waiting for them; once started, they stay."""
+        if self._workers:
+            return
         for index, settings in enumerate(self._settings):
             self._workers.append(self._start_worker(index, settings))
 

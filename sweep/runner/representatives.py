@@ -20,7 +20,7 @@ from sweep.space import SearchSpace, random_configurations
 
 __all__ = ["Representative", "calibration_request", "representatives", "trial_flops"]
 
-_SAMPLES = 512
+_SAMPLES = 256
 _BUILT_SAMPLES = 20  # of a user's network
 # Where in the order of work the networks to be measured stand.
 _QUANTILES = (1 / 6, 1 / 2, 5 / 6)

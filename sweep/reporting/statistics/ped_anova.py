@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.special import ndtr
 
 from sweep.definitions import Scalar
 from sweep.errors import ContradictionError
 from sweep.space import Choices, Range
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["Grid", "divergences", "grid_of"]
 
@@ -54,6 +56,8 @@ def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | No
     Raises:
         ContradictionError: a value is not in the domain.
     """
+    from scipy.sparse import csr_array  # a third of a second, for reports alone
+
     used = [index for index, value in enumerate(values) if value is not None]
     chosen = [value for value in values if value is not None]
     if isinstance(domain, Choices):

@@ -14,6 +14,7 @@ import pytest
 
 import sweep
 from sweep import errors
+from sweep.evaluation import read_test_split_of_winner
 from sweep.provenance import package_versions
 
 PROBE = """
@@ -23,6 +24,9 @@ unwanted = {{"torch", "matplotlib", "optuna", "pandas", "seaborn", "sklearn", "p
 heavy = unwanted & set(sys.modules)
 print(",".join(sorted(heavy)), file=sys.__stdout__)
 """
+REPORT_LIBRARIES = {
+    *("torch", "matplotlib", "seaborn", "sklearn", "pandas", "scipy.stats", "scipy.sparse"),
+}
 
 
 def heavy_imports(code: str) -> str:
@@ -50,6 +54,32 @@ def test_asking_is_cheap(code):
 
 def test_the_driver_needs_no_torch():
     assert "torch" not in heavy_imports("import sweep; sweep.run; sweep.load_space").split(",")
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """What a command imports of the libraries that only training and reports need."""
+    code = f"""
+import sys
+import sweep.cli
+sys.argv = ["sweep", *{arguments!r}]
+try: sweep.cli.main()
+except SystemExit as ended: assert not ended.code
+print(*({REPORT_LIBRARIES!r} & set(sys.modules)), file=sys.__stdout__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_showing_a_study_needs_no_library_of_reports(finished, form):
+    assert imported_by("show", "small", "--storage", finished, *form) == set()
+
+
+def test_a_confirmation_that_is_finished_needs_no_torch(confirmed):
+    read_test_split_of_winner(confirmed, "small")
+    assert not {"torch", "sklearn", "pandas"} & imported_by(
+        "confirm", "small", "--storage", confirmed
+    )
 
 
 @pytest.mark.parametrize("name", sweep.__all__)

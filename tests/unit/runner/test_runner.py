@@ -523,7 +523,7 @@ def test_trials_that_were_run_are_not_taken_back(finished):
 
 
 def test_a_timeout_is_for_one_call_only(storage):
-    study = run(storage, budget={"trials": 4}, timeout=1e-3)
+    study = run(storage, budget={"trials": 4}, timeout=1e-9)
     assert (len(study.trials), study.finished_by, study.timeout_seconds) == (0, "timeout", None)
     study = sweep.resume("small", storage=storage, **HERE)
     assert (len(study.trials), study.finished_by) == (4, "trials")
