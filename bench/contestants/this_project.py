@@ -11,6 +11,7 @@ import sweep
 from contestants import workload
 from contestants.serving import Prepared, Settings, serve
 from sweep.data import load_training_data
+from sweep.execution.freed_memory import keep_freed_memory
 from sweep.families import load_family
 from sweep.records import DataSettings, Objective, TrialConfig
 from sweep.runner.automatic import course
@@ -79,6 +80,7 @@ def choose_automatically(width: int, data_dir: str) -> Automatic:
 def prepare(settings: Settings) -> Prepared:
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)  # as workers do
+    keep_freed_memory()  # likewise
     data = load_training_data(DataSettings("builtin", "mnist", settings.data_dir))
     assert len(data.train) == workload.NUM_IMAGES
     device = torch.device("cpu")
