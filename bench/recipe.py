@@ -93,7 +93,7 @@ def ratio(times: list[float], others: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=default_data_dir())
-    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--lanes", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20)

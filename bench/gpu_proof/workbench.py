@@ -13,10 +13,12 @@ from gpu_proof.timing import seconds_of, seconds_of_call
 from gpu_proof.training import OBJECTIVE, group_of
 from sweep.data import load_training_data
 from sweep.records import DataSettings, TrialConfig
+from sweep.training import PRECISION_NAMES
 from sweep.training.batches import Batches
 from sweep.training.groups import Group
 from sweep.training.hardware import choose_precision
 from sweep.training.lane import Lane
+from sweep.training.timing import product_rate
 
 __all__ = ["Epoch", "batches_of", "mlp_configs", "time_epoch"]
 
@@ -48,10 +50,11 @@ class Epoch:
 
 
 def batches_of(setting: Setting) -> Batches:
-    """MNIST on the device, in the precision of `auto`."""
+    """MNIST on the device, in the precision of its fastest bare products."""
     device = torch.device(setting.device)
     data = load_training_data(DataSettings("builtin", "mnist", setting.data_dir))
-    return Batches(data, 0, device, choose_precision("auto", device))
+    fastest = max(PRECISION_NAMES, key=lambda name: product_rate(name, device))
+    return Batches(data, 0, device, choose_precision(fastest, device))
 
 
 def mlp_configs(width: int, lanes: int) -> list[TrialConfig]:

@@ -189,6 +189,6 @@ def fingerprint(*parts: Part) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part.inputs.dtype.name}{part.inputs.shape}".encode())
-        digest.update(memoryview(np.ascontiguousarray(part.inputs)).cast("B"))
+        digest.update(np.ascontiguousarray(part.inputs).reshape(-1).view(np.uint8).data)
         digest.update(part.labels.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -32,7 +32,7 @@ from sweep.training.groups import Group
 from sweep.training.hardware import choose_precision, hardware_name
 from sweep.training.lane import Lane
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "product_rate"]
 
 _SECONDS = 1.5  # for all measurements together
 _MAX_STEPS = 10  # of one measurement, after one that is not counted
@@ -56,7 +56,7 @@ def calibrate(request: CalibrationRequest, seconds: float = _SECONDS) -> Calibra
     bench = _Bench(request, device)
     bench.measure(0, "float32", 1, 1, time.perf_counter() + seconds, 1)  # loads what is lazy
     started = time.perf_counter()
-    rates = {name: _product_rate(name, device) for name in PRECISION_NAMES}
+    rates = {name: product_rate(name, device) for name in PRECISION_NAMES}
     names = [name for name, rate in rates.items() if rate * _HOPELESS >= rates["float32"]]
     has_two = device.type == "cpu" and request.num_cores > 1
     timings: list[Timing] = []
@@ -170,7 +170,7 @@ def _made_up_data(spec: DataSpec, min_examples: int) -> TrainingData:
     return TrainingData(spec, train, train.take(np.arange(1)), mean, std, "made up")
 
 
-def _product_rate(precision: str, device: torch.device) -> float:
+def product_rate(precision: str, device: torch.device) -> float:
     """Floating-point operations per second of bare matrix products."""
     products = choose_precision(precision, device).products
     left = torch.ones(_PRODUCT, _PRODUCT, dtype=products, device=device)

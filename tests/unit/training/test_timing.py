@@ -60,7 +60,7 @@ def test_every_network_is_timed_alone_and_stacked_and_with_two_threads(monkeypat
 
 def test_a_format_whose_products_are_slow_is_not_tried(monkeypatch):
     rates = {"float32": 1e11, "bfloat16": 5e10}
-    monkeypatch.setattr(timing, "_product_rate", lambda name, _device: rates.get(name, 1.0))
+    monkeypatch.setattr(timing, "product_rate", lambda name, _device: rates.get(name, 1.0))
     assert stacks(calibrate(REQUEST), 1).keys() == {"float32"}
 
 
