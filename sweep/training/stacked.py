@@ -250,7 +250,8 @@ class _Passes:
         share = torch.full_like(losses, 1 / len(labels))
         if self.loss_scales:
             share *= torch.stack(list(self.loss_scales))
-        gradients = torch.autograd.grad(losses, self.network.parameters, share)
+        # Of one number: for several, PyTorch imports SymPy, which takes half a second.
+        gradients = torch.autograd.grad(losses.dot(share), self.network.parameters)
         lanes = zip(
             self.updates,
             self.network.weights,
