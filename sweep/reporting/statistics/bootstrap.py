@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfc
 
 from sweep.definitions import class_metrics
 from sweep.reporting.statistics.intervals import Interval
@@ -57,7 +56,7 @@ class Replicate:
         error = _error(self.draws - other.draws)
         if not error:
             return 1.0 if abs(difference) < _ROUNDING else 0.0
-        return float(erfc(abs(difference) / error / math.sqrt(2)))
+        return math.erfc(abs(difference) / error / math.sqrt(2))
 
 
 def _error(draws: NDArray[np.floating]) -> float:

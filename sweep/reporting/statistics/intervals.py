@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri, stdtr, stdtrit  # scipy.stats takes a second to import
 
 __all__ = [
     "Interval",
@@ -55,7 +55,7 @@ class MeanDifference:
 
 def wilson_interval(num_correct: int, num_examples: int) -> Interval:
     """Wilson's 95% score interval of a share of at least one example (Wilson 1927)."""
-    share, z = num_correct / num_examples, float(ndtri(0.975))
+    share, z = num_correct / num_examples, NormalDist().inv_cdf(0.975)
     scale = 1 + z**2 / num_examples
     middle = (share + z**2 / (2 * num_examples)) / scale
     spread = share * (1 - share) / num_examples + (z / (2 * num_examples)) ** 2
@@ -93,6 +93,8 @@ def mean_interval(values: Sequence[float], *, highest: float = math.inf) -> Mean
         return Mean(mean, None, None, len(values))
     if min(values) == max(values):
         return Mean(mean, None, 0.0, len(values))
+    from scipy.special import stdtrit  # not every command needs it
+
     deviation = float(np.std(values, ddof=1))
     half = float(stdtrit(len(values) - 1, 0.975)) * deviation / len(values) ** 0.5
     interval = Interval(max(mean - half, 0.0), min(mean + half, highest))
@@ -114,6 +116,8 @@ def compare_means(first: Sequence[float], second: Sequence[float]) -> MeanDiffer
         return None
     if min(first) == max(first) and min(second) == max(second):
         return None
+    from scipy.special import stdtr, stdtrit
+
     with np.errstate(all="ignore"):
         difference = float(np.mean(first) - np.mean(second))
         # Variances of the two means; the degrees of freedom are Satterthwaite's.

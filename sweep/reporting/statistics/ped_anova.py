@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from sweep.definitions import Scalar
 from sweep.errors import ContradictionError
@@ -162,6 +161,8 @@ def _smoothed(counts: Floats) -> Floats:
 def _kernel(width: Floats, distances: NDArray[Any]) -> Floats:
     """Mass of a Gaussian in the cell at each distance from its centre."""
     away = np.abs(distances)
+    from scipy.special import ndtr
+
     return np.asarray(ndtr((0.5 - away) / width) - ndtr((-0.5 - away) / width))
 
 

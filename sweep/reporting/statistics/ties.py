@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
 from sweep.records import StudyRecord, TestReading, TrialRecord
 from sweep.reporting.statistics.bootstrap import Replicate, replicates_of_predictions
@@ -76,6 +75,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     closer to 5% without a guarantee to stay below (Fagerland, Lydersen & Laake 2013, who saw it
     exceed 5% in none of 9,595 scenarios).
     """
+    from scipy.special import bdtr  # a tenth of a second, which not every command needs
+
     fewer = bdtr(min(only_first, only_second), only_first + only_second, 0.5)
     return min(1.0, 2 * float(fewer))  # the tails are alike
 
