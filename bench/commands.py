@@ -32,10 +32,17 @@ DIGITS = str(ROOT / "search_spaces" / "digits.yaml")
 REFERENCES = ("article", "mnist", "mnist-random")
 # Trains until the first epoch is reported, which is when the clock stops; no child outlives it.
 _FIRST_EPOCH = """
-import os, sys, sweep
-def heard(event):
-    if isinstance(event, sweep.Epoch): os._exit(0)
-sweep.run(sys.argv[1], storage=sys.argv[2], on_event=heard)
+import os, sys
+import sweep.cli
+from sweep.cli import progress
+from sweep.records import Epoch
+shown = progress.Progress.on_event
+def heard(self, event):
+    if isinstance(event, Epoch): os._exit(0)
+    shown(self, event)
+progress.Progress.on_event = heard
+sys.argv = ["sweep", "run", sys.argv[1], "--storage", sys.argv[2]]
+sweep.cli.main()
 """
 
 

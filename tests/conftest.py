@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,7 @@ def cli(tmp_path: Path):
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """Run the command line in this process, workers included; returns output and errors."""
     monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)
+    monkeypatch.setattr("sweep.execution.processes.early_server", nullcontext)
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() - cli_environment().keys():
         monkeypatch.delenv(name)

@@ -6,6 +6,8 @@ import atexit
 import gc
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +56,7 @@ def main() -> None:
     # Looking for garbage takes a third of a short command: among all that is imported, and at the
     # end, when everything goes anyway.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    atexit.register(gc.freeze)
+    atexit.register(_leave_garbage)
     open_streams()
     try:
         code = cli.main(standalone_mode=False, complete_var=COMPLETE_VARIABLE)
@@ -70,6 +72,11 @@ def main() -> None:
         sys.exit(130)
     require_output()  # help, for one, is click's to print
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_garbage() -> None:
+    if "torch" not in sys.modules:  # its bindings call what is left a leak
+        gc.freeze()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,6 +115,15 @@ def resume(study: str, **options: Any) -> int:
     return _work("resume", study, options)
 
 
+@contextmanager
+def _early_server() -> Iterator[None]:
+    """Context whose workers' server loads PyTorch from now on, beside the driver's imports."""
+    from sweep.execution.processes import early_server
+
+    with early_server():
+        yield
+
+
 def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
     """Run or resume: progress on standard error, the result on standard output."""
     words = same_places(options["storage"], options["data_dir"], options["model"])
@@ -119,7 +135,7 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
         name = shlex.quote(tally.study)
         return f"what was finished is in the store. Next: sweep resume {name}{words}"
 
-    with handle_errors(next_step), interruptible(next_step) as interruption:
+    with handle_errors(next_step), interruptible(next_step) as interruption, _early_server():
         # The imports take a second, in which a signal may come.
         from sweep.cli.progress import Progress
         from sweep.cli.study_text import nothing_to_do, summarize

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -28,7 +29,14 @@ from sweep.execution.fork_server import STOP_SIGNALS, receive, send
 from sweep.execution.launcher import Ended
 from sweep.records import TrainingSettings
 
-__all__ = ["ForkServer", "ProcessLauncher", "ProcessLink", "last_words", "start_interpreter"]
+__all__ = [
+    "ForkServer",
+    "ProcessLauncher",
+    "ProcessLink",
+    "early_server",
+    "last_words",
+    "start_interpreter",
+]
 
 _EXIT_SECONDS = 5.0  # from the end of a worker's pipe to the news of its exit
 _CLOSE_SECONDS = 1.0  # of the five that an interrupted command has to end
@@ -161,6 +169,28 @@ class ForkServer:
             child.end(ended)
 
 
+_early: ContextVar[ForkServer | None] = ContextVar("_early", default=None)
+
+
+@contextlib.contextmanager
+def early_server() -> Iterator[None]:
+    """Context whose launchers share a server that starts now.
+
+    It loads PyTorch, which takes longest, while the driver does its own imports.
+    """
+    try:
+        server = ForkServer()
+    except OSError:  # the launcher says so, if one is needed
+        yield
+        return
+    with server:
+        before = _early.set(server)
+        try:
+            yield
+        finally:
+            _early.reset(before)
+
+
 class ProcessLink:
     """A worker process (see `sweep.execution.launcher.Link`).
 
@@ -223,14 +253,14 @@ Inbox = SimpleQueue[tuple[ProcessLink, bytes | Ended]]
 class ProcessLauncher:
     """Starts worker processes (see `sweep.execution.launcher.Launcher`).
 
-    Without a `server`, the launcher starts its own at once.
+    Without a `server`, and outside `early_server`, the launcher starts its own at once.
     """
 
     def __init__(self, server: ForkServer | None = None) -> None:
         self._inbox: Inbox = SimpleQueue()
         self._links: list[ProcessLink] = []
         self._owned: list[ForkServer] = []
-        self._server = server or self._new_server()
+        self._server = server or _early.get() or self._new_server()
 
     @property
     def server(self) -> ForkServer:
