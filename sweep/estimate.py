@@ -104,7 +104,13 @@ def estimate(
 
     def measure(device: str, engine: str, num_cores: int) -> Calibration | None:
         request = calibration_request(
-            found, model, data.spec, device=device, engine=engine, num_cores=num_cores
+            found,
+            model,
+            data.spec,
+            device=device,
+            engine=engine,
+            num_cores=num_cores,
+            num_validation=data.num_validation,
         )
         return None if request is None else calibrated(request)
 
@@ -128,21 +134,20 @@ def _seconds(
     data: DataOverview,
     every: int,
 ) -> float | None:
-    """Wall time of a sweep without pruning, validated after `every` so many epochs.
-
-    An example's validation takes a third of its training: the forward pass.
-    """
+    """Wall time of a sweep without pruning, validated after `every` so many epochs."""
     known = training.calibration
     if known is None or num_trials is None:
         return None
     times = course(known, training.precision)
     if times is None:
         return None
-    num_examples = data.num_train + data.num_validation / 3 / every
     trial_seconds = fmean(
-        times.lane_seconds(each.step_flops, training.lanes)
-        * (num_examples / each.recipe.batch_size)
-        * each.recipe.epochs
+        each.recipe.epochs
+        * (
+            times.lane_seconds(each.step_flops, training.lanes)
+            * (data.num_train / each.recipe.batch_size)
+            + times.epoch_seconds(each.step_flops) / every
+        )
         for each in found
     )
     return known.start_seconds + num_trials * trial_seconds / training.workers

@@ -125,7 +125,9 @@ def make_settings(**changes: Any) -> TrainingSettings:
 def made_up_calibration(request: CalibrationRequest, _server: object = None) -> Calibration:
     """What a machine would measure on which float32 is fastest and lanes pay."""
     timings = [
-        Timing(flops, name, lanes, 1, slowness * (4e-4 + lanes * (1e-3 + flops / 1e11)))
+        Timing(
+            flops, name, lanes, 1, slowness * (4e-4 + lanes * (1e-3 + flops / 1e11)), 0.002 * lanes
+        )
         for flops, counts in zip(request.step_flops, request.lanes, strict=True)
         for lanes in counts
         for name, slowness in (("float32", 1.0), ("bfloat16", 1.5))

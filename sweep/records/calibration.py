@@ -18,6 +18,7 @@ class CalibrationRequest:
     Attributes:
         device: A torch device.
         num_cores: CPU cores that training may keep busy.
+        num_validation: Size of the validation split.
         configs: Networks of the study, the one with the least work first.
         step_flops: Floating-point operations of the matrix products of a training step of each; 0
             where unknown.
@@ -29,6 +30,7 @@ class CalibrationRequest:
     device: str
     engine: str
     num_cores: int
+    num_validation: int
     configs: tuple[TrialConfig, ...]
     step_flops: tuple[int, ...]
     lanes: tuple[tuple[int, ...], ...]
@@ -41,6 +43,8 @@ class Timing:
     Attributes:
         step_flops: Floating-point operations of the matrix products of one lane.
         seconds: Of the whole stack.
+        epoch_seconds: What an epoch of the stack takes besides its steps: to begin it, and to
+            validate.
     """
 
     step_flops: int
@@ -48,6 +52,7 @@ class Timing:
     lanes: int
     threads: int
     seconds: float
+    epoch_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

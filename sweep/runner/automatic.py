@@ -25,6 +25,7 @@ class _Network:
 
     step_flops: int
     by_lanes: tuple[tuple[int, float], ...]
+    epoch_seconds: float  # of each lane in the largest stack
 
     @property
     def full(self) -> int:
@@ -57,6 +58,12 @@ class Course:
         times = [(each.step_flops, each.lane_seconds(lanes)) for each in self.networks]
         return interpolated(times, step_flops)
 
+    def epoch_seconds(self, step_flops: int) -> float:
+        """Seconds of an epoch of one lane besides its steps."""
+        return interpolated(
+            [(each.step_flops, each.epoch_seconds) for each in self.networks], step_flops
+        )
+
 
 def choose_precision(calibration: Calibration) -> str:
     """The precision in which the networks take least time; float32 unless another saves some."""
@@ -85,14 +92,16 @@ def choose_threads(calibration: Calibration, precision: str) -> int:
 
 def course(calibration: Calibration, precision: str) -> Course | None:
     """What is known of one precision; None if it was not measured."""
-    measured = _by_stack(calibration.timings, precision, threads=1)
-    networks = [
-        _Network(
-            flops,
-            tuple(sorted((n, time / n) for (other, n), time in measured.items() if other == flops)),
-        )
-        for flops in sorted({flops for flops, _ in measured})
-    ]
+    measured: dict[int, list[Timing]] = {}
+    for timing in calibration.timings:
+        if (timing.precision, timing.threads) == (precision, 1):
+            measured.setdefault(timing.step_flops, []).append(timing)
+    networks = []
+    for flops, timings in sorted(measured.items()):
+        timings.sort(key=lambda timing: timing.lanes)
+        last = timings[-1]
+        by_lanes = tuple((each.lanes, each.seconds / each.lanes) for each in timings)
+        networks.append(_Network(flops, by_lanes, last.epoch_seconds / last.lanes))
     return Course(tuple(networks)) if networks else None
 
 

@@ -85,6 +85,7 @@ def calibration_request(
     device: str,
     engine: str,
     num_cores: int,
+    num_validation: int,
 ) -> CalibrationRequest | None:
     """What to measure for a study; None if none of its networks can be built.
 
@@ -110,6 +111,7 @@ def calibration_request(
         device=device,
         engine=engine,
         num_cores=num_cores,
+        num_validation=num_validation,
         configs=tuple(
             TrialConfig(number, seed=number, params=dict(each.params))
             for number, each in enumerate(chosen.values())

@@ -129,12 +129,18 @@ def measure_if_worthwhile(
     if isinstance(model, OwnNetwork) and inspector is None:
         return None  # what its networks cost is found when a study is made of it
     found = representatives(space, facts.spec, inspector)
+    num_validation = len(unpack_labels(facts.validation_labels, facts.spec.num_classes))
     request = calibration_request(
-        found, model, facts.spec, device=device, engine=engine, num_cores=num_cores
+        found,
+        model,
+        facts.spec,
+        device=device,
+        engine=engine,
+        num_cores=num_cores,
+        num_validation=num_validation,
     )
     if request is None:
         return None
-    num_validation = len(unpack_labels(facts.validation_labels, facts.spec.num_classes))
     num_train = facts.spec.num_pool - num_validation
     is_small = (
         space.num_trials is not None

@@ -9,9 +9,10 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,12 +22,11 @@ from sweep.definitions import Recipe, view
 from sweep.records import (
     Calibration,
     CalibrationRequest,
-    DataSpec,
     Objective,
     Timing,
     TrialConfig,
 )
-from sweep.training import PRECISION_NAMES, load_groups
+from sweep.training import PRECISION_NAMES, VALIDATION_BATCH, load_groups
 from sweep.training.batches import Batches
 from sweep.training.groups import Group
 from sweep.training.hardware import choose_precision, hardware_name
@@ -98,7 +98,7 @@ class _Bench:
         self._device = device
         self._build = load_groups(request.model, request.engine)
         batch_sizes = [view(Recipe, each.params).batch_size for each in request.configs]
-        self._data = _made_up_data(request.spec, _MIN_BATCHES * max(batch_sizes))
+        self._data = _made_up_data(request, _MIN_BATCHES * max(batch_sizes))
 
     def group(self, index: int, precision: str, lanes: int) -> Group:
         """A stack of one of the networks, ready for its first epoch."""
@@ -116,42 +116,46 @@ class _Bench:
             return []
         until = now + (deadline - now) / num_left
         torch.set_num_threads(threads)
-        times: list[float] = []
         # What a user's network raises, or a lack of memory, is for training to report.
         try:
-            for step in itertools.islice(self._steps(index, precision, lanes), 1 + _MAX_STEPS):
-                times.append(step)
+            group = self.group(index, precision, lanes)
+            begin = self._timed(group.begin_epoch)
+            times: list[float] = []
+            for step in itertools.islice(itertools.cycle(range(group.num_steps)), 1 + _MAX_STEPS):
+                times.append(self._timed(partial(group.step, step)))
                 if len(times) > 1 and time.perf_counter() >= until:
                     break
+            end = self._timed(group.finish_epoch)
         except Exception:  # noqa: BLE001
             return []
         flops = self._request.step_flops[index]
+        share = self._request.num_validation / len(self._data.validation)
         # Other programs only add to a time.
-        return [Timing(flops, precision, lanes, threads, min(times[1:]))]
+        return [Timing(flops, precision, lanes, threads, min(times[1:]), begin + end * share)]
 
     def keep_busy(self) -> None:
         """Train the network in the middle until the process is killed, or its parent was."""
         parent = os.getppid()
         index = len(self._request.configs) // 2
-        for _ in self._steps(index, "float32", self._request.lanes[index][-1]):
+        group = self.group(index, "float32", self._request.lanes[index][-1])
+        group.begin_epoch()
+        for step in itertools.cycle(range(group.num_steps)):
+            group.step(step)
             if os.getppid() != parent:
                 return
 
-    def _steps(self, index: int, precision: str, lanes: int) -> Iterator[float]:
-        """Train for ever; the seconds of each step."""
-        group = self.group(index, precision, lanes)
-        while True:
-            group.begin_epoch()
-            for step in range(group.num_steps):
-                started = time.perf_counter()
-                group.step(step)
-                if self._device.type == "cuda":
-                    torch.cuda.synchronize(self._device)
-                yield time.perf_counter() - started
+    def _timed(self, work: Callable[[], object]) -> float:
+        """The seconds that some work takes."""
+        started = time.perf_counter()
+        work()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter() - started
 
 
-def _made_up_data(spec: DataSpec, min_examples: int) -> TrainingData:
+def _made_up_data(request: CalibrationRequest, min_examples: int) -> TrainingData:
     """Random examples of the study's form."""
+    spec = request.spec
     random = np.random.default_rng(0)
     is_image = spec.kind == "image"
     num_bytes = spec.num_inputs * (1 if is_image else 4)
@@ -167,7 +171,8 @@ def _made_up_data(spec: DataSpec, min_examples: int) -> TrainingData:
     mean, std = np.zeros(spec.num_inputs), np.ones(spec.num_inputs)
     if is_image:
         mean, std = mean + 127.5, std * 73.9
-    return TrainingData(spec, train, train.take(np.arange(1)), mean, std, "made up")
+    validation = train.take(np.arange(min(number, request.num_validation, VALIDATION_BATCH)))
+    return TrainingData(spec, train, validation, mean, std, "made up")
 
 
 def product_rate(precision: str, device: torch.device) -> float:

@@ -27,9 +27,14 @@ def cost(**changes):
 def test_the_time_is_that_of_all_steps_and_of_validation():
     found = cost()
     lane_seconds = _STEP_SECONDS / 16 + EACH
-    epoch = (1198 + 239 / 3) / 64 * lane_seconds  # an example is validated in a third of a step
+    epoch = 1198 / 64 * lane_seconds + 0.002
     assert found.seconds == pytest.approx(2.0 + 8 * 5 * epoch, rel=1e-6)
     assert (found.training.precision, found.training.workers) == ("float32", 1)
+
+
+def test_what_is_not_validated_takes_no_time():
+    rare = cost(objective={"metric": "validation_accuracy", "every": 4})
+    assert cost().seconds - rare.seconds == pytest.approx(8 * 5 * 0.002 * 3 / 4)
 
 
 def test_twice_the_trials_take_twice_as_long():

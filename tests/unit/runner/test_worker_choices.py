@@ -61,7 +61,7 @@ def choose(
 def calibration(*timings: tuple[str, int, int, float]) -> Calibration:
     """Of one network, from precision, lanes, threads and seconds."""
     products = {"float32": 1e11, "bfloat16": 1e11}
-    found = tuple(Timing(10**8, *each) for each in timings)
+    found = tuple(Timing(10**8, *each, 0.0) for each in timings)
     return Calibration("a processor", "2.0", products, found, start_seconds=2.0, seconds=1.0)
 
 
@@ -172,7 +172,9 @@ def test_a_precision_that_saves_next_to_nothing_is_not_chosen(machine):
 )
 def test_two_threads_are_for_where_they_beat_two_workers(machine, of_two, workers, threads):
     machine(cores=4)
-    measured = replace(PLAIN, timings=(*PLAIN.timings, Timing(10**8, "float32", 16, 2, of_two)))
+    measured = replace(
+        PLAIN, timings=(*PLAIN.timings, Timing(10**8, "float32", 16, 2, of_two, 0.0))
+    )
     found = choose(None, measured, is_new=True)
     assert (found.workers, found.threads) == (workers, threads)
     told = choose(None, measured, is_new=True, workers=4)
@@ -293,7 +295,8 @@ def test_doctor_and_show_say_what_was_measured(storage, measured, main):
     assert f"  calibration: {words}" in main(f"doctor {path}", code=0)[0].splitlines()
     shown = json.loads(main("show small --json", code=0)[0])
     assert shown["training"]["calibration"]["timings"][0] == {
-        "step_flops": 10**8, "precision": "float32", "lanes": 1, "threads": 1, "seconds": 0.002
+        "step_flops": 10**8, "precision": "float32", "lanes": 1, "threads": 1, "seconds": 0.002,
+        "epoch_seconds": 0.0,
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ REQUEST = CalibrationRequest(
     device="cpu",
     engine="stacked",
     num_cores=2,
+    num_validation=300,
     configs=(make_config(layer_size=8), make_config(layer_size=64)),
     step_flops=(10, 20),
     lanes=((1, 4), (1, 2)),
