@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,8 +42,10 @@ class Estimate:
     min_parameters: int  # of the networks that were sampled
     max_parameters: int
     flops_per_trial: float  # mean of the matrix products of a trial that is not pruned
-    # Of the whole sweep on this machine, if no trial is pruned; None if it cannot be known.
+    # Of the sweep on this machine if no trial is pruned, with configurations drawn at random,
+    # and if all are like the costliest sixth of these; None if that cannot be known.
     seconds: float | None
+    most_seconds: float | None
     training: WorkerChoices  # that `auto` comes to here
 
 
@@ -115,6 +118,8 @@ def estimate(
         return None if request is None else calibrated(request)
 
     training, _ = choose_workers(DEFAULTS, space, measure=measure)
+    times = _trial_seconds(found, training, data, space.objective.every)
+    costliest = sorted(times)[-math.ceil(len(times) / 6) :]
     return Estimate(
         num_configurations=space.num_configurations,
         num_trials=trials,
@@ -122,26 +127,21 @@ def estimate(
         min_parameters=min(sizes),
         max_parameters=max(sizes),
         flops_per_trial=trial_flops(found, data.num_train),
-        seconds=_seconds(found, training, trials, data, space.objective.every),
+        seconds=_seconds(times, training, trials),
+        most_seconds=_seconds(costliest, training, trials),
         training=training,
     )
 
 
-def _seconds(
-    found: Sequence[Representative],
-    training: WorkerChoices,
-    num_trials: int | None,
-    data: DataOverview,
-    every: int,
-) -> float | None:
-    """Wall time of a sweep without pruning, validated after `every` so many epochs."""
+def _trial_seconds(
+    found: Sequence[Representative], training: WorkerChoices, data: DataOverview, every: int
+) -> list[float]:
+    """What each configuration takes if validated after `every` so many epochs; none if unknown."""
     known = training.calibration
-    if known is None or num_trials is None:
-        return None
-    times = course(known, training.precision)
+    times = None if known is None else course(known, training.precision)
     if times is None:
-        return None
-    trial_seconds = fmean(
+        return []
+    return [
         each.recipe.epochs
         * (
             times.lane_seconds(each.step_flops, training.lanes)
@@ -149,5 +149,19 @@ def _seconds(
             + times.epoch_seconds(each.step_flops) / every
         )
         for each in found
-    )
-    return known.start_seconds + num_trials * trial_seconds / training.workers
+    ]
+
+
+def _seconds(
+    trial_seconds: Sequence[float], training: WorkerChoices, num_trials: int | None
+) -> float | None:
+    """Wall time of a sweep whose trials take as long as these do on average.
+
+    Of several workers, all but one end some time before the last trial.
+    """
+    if training.calibration is None or num_trials is None or not trial_seconds:
+        return None
+    mean = fmean(trial_seconds)
+    together = min(training.lanes, math.ceil(num_trials / training.workers))
+    end = (1 - 1 / training.workers) * mean * together
+    return training.calibration.start_seconds + num_trials * mean / training.workers + end

@@ -65,7 +65,7 @@ def measure(request: CalibrationRequest, server: ForkServer) -> Calibration | No
         try:
             if connection.poll(_ANSWER_SECONDS):
                 found = decode(Calibration, connection.recv_bytes())
-                return replace(found, start_seconds=server.load_seconds)
+                return replace(found, start_seconds=server.age_seconds - found.seconds)
             reason = f"no answer within {_ANSWER_SECONDS:.0f} s"
         except (EOFError, OSError, ValueError) as error:
             child.has_ended.wait(_EXIT_SECONDS)  # it still writes why

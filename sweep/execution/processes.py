@@ -77,7 +77,6 @@ class ForkServer:
         self._num_forked = 0
         self._is_loaded = False
         self.is_alive = True
-        self.load_seconds = 0.0  # until it could fork; 0 before
         self._started_at = time.monotonic()
         self._sending = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
@@ -92,6 +91,11 @@ class ForkServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def age_seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self._started_at
 
     def fork(
         self, work: str, value: Hashable, pipe: Connection, output: IO[bytes], threads: int = 1
@@ -152,9 +156,7 @@ class ForkServer:
         with contextlib.suppress(EOFError, OSError):
             while True:
                 answer, _ = receive(self._socket)
-                if not self._is_loaded:
-                    self.load_seconds = time.monotonic() - self._started_at
-                    self._is_loaded = True
+                self._is_loaded = True
                 if "ended" in answer:
                     self._children.pop(answer["ended"]).end(_ended(answer["code"]))
         self.is_alive = False

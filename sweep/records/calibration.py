@@ -65,7 +65,7 @@ class Calibration:
         products: Floating-point operations per second of bare matrix products of one thread, or
             of the GPU, by precision.
         timings: With one thread a process, all cores are busy meanwhile, as in training.
-        start_seconds: From the start of a process until PyTorch is loaded.
+        start_seconds: From the start of the first process until steps could be measured.
         seconds: That measuring took.
     """
 

@@ -43,6 +43,13 @@ def test_twice_the_trials_take_twice_as_long():
     assert twice - start == pytest.approx(2 * (once - start))
 
 
+def test_the_most_is_the_time_of_the_costliest_sixth():
+    found = cost(parameters={**PARAMETERS, "batch_size": 64, "epochs": {"low": 1, "high": 6}})
+    longest = cost(parameters={**PARAMETERS, "batch_size": 64, "epochs": 6})
+    assert longest.most_seconds == pytest.approx(longest.seconds)
+    assert found.seconds < found.most_seconds == pytest.approx(longest.seconds, rel=0.05)
+
+
 def test_without_a_number_of_trials_there_is_no_estimate():
     found = cost(budget={"timeout": 60})
     assert (found.seconds, found.num_trials) == (None, None)
@@ -59,6 +66,6 @@ def test_the_terminal_says_time_and_error(main, tmp_path):
     )
     lines = main("check space.yaml", code=0)[0].splitlines()
     (line,) = [line for line in lines if line.startswith("cost: ")]
-    assert line.endswith(" on this machine without pruning, give or take 30%; pruning shortens it")
+    assert line.endswith(" if the search settles on the costliest; pruning shortens both")
     assert any(line.startswith("training: engine stacked, precision float32") for line in lines)
     assert any(line.startswith("calibration: measured in 1.0 s on a processor") for line in lines)
