@@ -201,7 +201,8 @@ class Request:
         with self._prepare(space, chosen, is_new=True) as workers, ExitStack() as held:
             if self.search is not None:
                 _require_same_data(self.search, workers.data.fingerprint)
-            workers.pool.start()  # they load their data while the study is made
+            if self.given is None:  # else there is no file of them yet
+                workers.pool.start()  # they load their data while the study is made
             held.enter_context(self.holding())
             with store.lock(name):
                 # Opened before asking: a store that was not there seems to have no studies.
