@@ -15,6 +15,7 @@ from sweep.records import Calibration, CalibrationRequest
 from sweep.training import timing
 from sweep.training.timing import calibrate
 
+_ENOUGH = 600.0  # seconds: ten steps end each measurement on any machine
 REQUEST = CalibrationRequest(
     model="mlp",
     spec=DATASETS["digits"],
@@ -47,7 +48,7 @@ def stacks(found: Calibration, threads: int) -> dict[str, set[tuple[int, int]]]:
 
 def test_every_network_is_timed_alone_and_stacked_and_with_two_threads(monkeypatch):
     monkeypatch.setattr(timing, "_HOPELESS", 1e9)  # bfloat16 is measured everywhere
-    found = calibrate(REQUEST)
+    found = calibrate(REQUEST, seconds=_ENOUGH)
     expected = {(10, 1), (10, 4), (20, 1), (20, 2)}
     of_one = stacks(found, 1)
     assert {"float32", "bfloat16"} <= of_one.keys() == found.products.keys()
@@ -62,7 +63,7 @@ def test_every_network_is_timed_alone_and_stacked_and_with_two_threads(monkeypat
 def test_a_format_whose_products_are_slow_is_not_tried(monkeypatch):
     rates = {"float32": 1e11, "bfloat16": 5e10}
     monkeypatch.setattr(timing, "product_rate", lambda name, _device: rates.get(name, 1.0))
-    assert stacks(calibrate(REQUEST), 1).keys() == {"float32"}
+    assert stacks(calibrate(REQUEST, seconds=_ENOUGH), 1).keys() == {"float32"}
 
 
 def test_one_core_needs_neither_a_neighbour_nor_two_threads(monkeypatch):
@@ -70,7 +71,7 @@ def test_one_core_needs_neither_a_neighbour_nor_two_threads(monkeypatch):
         raise AssertionError("forked")
 
     monkeypatch.setattr(os, "fork", refuse)
-    found = calibrate(replace(REQUEST, num_cores=1))
+    found = calibrate(replace(REQUEST, num_cores=1), seconds=_ENOUGH)
     assert found.timings
     assert not stacks(found, 2)
 
@@ -84,7 +85,7 @@ def test_the_neighbour_is_gone_in_the_end(monkeypatch):
         return forked[-1]
 
     monkeypatch.setattr(os, "fork", note)
-    calibrate(REQUEST)
+    calibrate(REQUEST, seconds=_ENOUGH)
     (pid,) = forked
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
@@ -105,5 +106,5 @@ def test_a_network_that_fails_is_left_to_training(monkeypatch):
         return group(self, index, *rest)
 
     monkeypatch.setattr(timing._Bench, "group", fail)
-    found = calibrate(replace(REQUEST, num_cores=1))
+    found = calibrate(replace(REQUEST, num_cores=1), seconds=_ENOUGH)
     assert {each.step_flops for each in found.timings} == {10}
