@@ -101,7 +101,10 @@ def drive(file: Path, num_trials: int) -> None:
     """Go on with the large study, then print this process's peak in MiB."""
     store = Store(f"sqlite:///{file}", to_write=True)
     space = make_space(num_trials + NEW_TRIALS, EPOCHS, name=NAME)
-    session = StudySession(store.storage, NAME, space)
+    # As a resume does it.
+    study, trials = store.open_study(NAME)
+    session = StudySession(store.storage, NAME, space, trials)
+    del study, trials
     for _ in range(NEW_TRIALS):
         with store.transaction():
             config = session.ask()

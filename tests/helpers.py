@@ -122,6 +122,21 @@ def make_settings(**changes: Any) -> TrainingSettings:
     return replace(base, **changes)
 
 
+def make_calibration_request(**changes: Any) -> CalibrationRequest:
+    base = CalibrationRequest(
+        model="mlp",
+        spec=DATASETS["digits"],
+        device="cpu",
+        engine="stacked",
+        num_cores=1,
+        num_validation=300,
+        configs=(make_config(layer_size=8), make_config(layer_size=64)),
+        step_flops=(10, 20),
+        lanes=((1, 4), (1, 2)),
+    )
+    return replace(base, **changes)
+
+
 def made_up_calibration(request: CalibrationRequest, _server: object = None) -> Calibration:
     """What a machine would measure on which float32 is fastest and lanes pay."""
     timings = [

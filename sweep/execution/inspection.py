@@ -55,6 +55,7 @@ class Inspector:
 
     def __init__(self, source: NetworkSource) -> None:
         self._source = source
+        self._known: dict[Hashable, Probed] = {}
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._connection, theirs = Pipe()
         with theirs:
@@ -78,8 +79,14 @@ class Inspector:
     def costs(
         self, spec: DataSpec, configurations: Sequence[Mapping[str, int | float | str]]
     ) -> list[Probed]:
-        """Try configurations of the network on data of this form."""
-        return [self._ask(_Try(params, spec), Probed) for params in configurations]
+        """Try configurations of the network on data of this form, each of them once."""
+        found = []
+        for params in configurations:
+            key = (tuple(sorted(params.items())), spec)
+            if key not in self._known:
+                self._known[key] = self._ask(_Try(params, spec), Probed)
+            found.append(self._known[key])
+        return found
 
     def close(self) -> None:
         """End the process."""

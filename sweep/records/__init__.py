@@ -4,7 +4,6 @@ Everything here is plain (numbers, text, bytes, tuples), so that a value means t
 driver, in a worker and, one day, on another machine.
 """
 
-from sweep.records.calibration import Calibration, CalibrationRequest, Timing
 from sweep.records.confirmation import (
     candidate_runs,
     chosen_run,
@@ -46,6 +45,7 @@ from sweep.records.network_source import (
     OwnNetwork,
     Probed,
 )
+from sweep.records.speed import Calibration, CalibrationRequest, Timing
 from sweep.records.study import (
     KEPT_WEIGHTS,
     CalibrationBin,

@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
-from sweep.records.calibration import Calibration
+from sweep.records.speed import Calibration
 from sweep.records.trial import (
     ConfusionMatrix,
     DataFacts,

@@ -176,25 +176,11 @@ def choose_workers(
     kind = here[0].device.split(":")[0]
     engine = _engine(options["engine"] or (recorded.engine if recorded else "auto"), space.model)
     machine = _Machine(partial(measure, here[0].device, engine, len(here)))
-    automatic = []
-
-    def choose(name: str, suitable: Callable[[], int], *, holds: bool, most: float) -> int:
-        """A number of that name; `holds`: the earlier automatic choice still suits."""
-        option = options[name]  # type: ignore[literal-required]
-        if isinstance(option, int):
-            return option
-        known = 0
-        if recorded is not None and option is None:
-            known = int(getattr(recorded, name))
-            if name not in recorded.automatic:
-                return known
-        automatic.append(name)
-        return known if holds and 0 < known <= most else suitable()
-
+    numbers = _Numbers(options, recorded)
+    former = recorded if not is_new and recorded and recorded.device == kind else None
     precision = options["precision"] or (recorded.precision if recorded else "auto")
     if precision == "auto":
         precision = machine.precision
-    former = recorded if not is_new and recorded and recorded.device == kind else None
     is_cpu = kind == "cpu"  # elsewhere threads hardly matter
 
     def suitable_workers() -> int:
@@ -202,21 +188,20 @@ def choose_workers(
         return len(here) // machine.threads(precision) if is_free else len(here)
 
     # A number above what suits this machine was chosen for a larger one.
-    workers = choose("workers", suitable_workers, holds=former is not None, most=len(here))
+    workers = numbers.choose("workers", suitable_workers, holds=former is not None, most=len(here))
     placements = place_workers(options["device"], workers)
     share = placements[0].num_threads
     same = former is not None and former.workers == workers
-    threads = choose("threads", lambda: share, holds=same and is_cpu, most=share)
+    threads = numbers.choose("threads", lambda: share, holds=same and is_cpu, most=share)
     same = same and former is not None and former.engine == engine
     suitable_lanes = 1 if engine == "sequential" else _most_lanes(space, kind, workers)
-    lanes = choose("lanes", lambda: suitable_lanes, holds=same, most=math.inf)
+    lanes = numbers.choose("lanes", lambda: suitable_lanes, holds=same)
     if engine == "sequential" and lanes != 1:
         raise InputError(
             f"the sequential engine trains one trial at a time; found lanes {lanes}; use --engine "
             "stacked, or --lanes 1"
         )
-    is_kept = same and former is not None and machine.calibration is None
-    if not is_kept and lanes > 1 and "lanes" in automatic:
+    if "lanes" in numbers.automatic and lanes > 1 and not same:
         machine.look()  # it says how many lanes fill a stack
     choices = WorkerChoices(
         workers=workers,
@@ -224,11 +209,35 @@ def choose_workers(
         engine=engine,
         precision=precision,
         lanes=lanes,
-        automatic=tuple(automatic),
+        automatic=tuple(numbers.automatic),
         device=kind,
-        calibration=former.calibration if is_kept and former else machine.calibration,
+        calibration=machine.calibration or (former.calibration if former else None),
     )
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
+
+
+class _Numbers:
+    """The numbers of `WorkerChoices`: told, recorded, or `automatic`, whose names it collects."""
+
+    def __init__(self, options: WorkOptions, recorded: WorkerChoices | None) -> None:
+        self._options = options
+        self._recorded = recorded
+        self.automatic: list[str] = []
+
+    def choose(
+        self, name: str, suitable: Callable[[], int], *, holds: bool, most: float = math.inf
+    ) -> int:
+        """The number of that name; `holds`: an earlier automatic choice, up to `most`, suits."""
+        option = self._options[name]  # type: ignore[literal-required]
+        if isinstance(option, int):
+            return option
+        known = 0
+        if self._recorded is not None and option is None:
+            known = int(getattr(self._recorded, name))
+            if name not in self._recorded.automatic:
+                return known
+        self.automatic.append(name)
+        return known if holds and 0 < known <= most else suitable()
 
 
 class _Machine:

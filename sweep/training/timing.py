@@ -160,7 +160,6 @@ def _made_up_data(request: CalibrationRequest, min_examples: int) -> TrainingDat
     is_image = spec.kind == "image"
     num_bytes = spec.num_inputs * (1 if is_image else 4)
     number = max(min_examples, min(spec.num_pool, _MAX_BYTES // num_bytes))
-    # A whole number of batches keeps single examples from being left over.
     shape = (number, *spec.input_shape)
     inputs = (
         random.integers(0, 256, shape, np.uint8)

@@ -356,7 +356,7 @@ def test_a_search_that_went_on_since_its_confirmation_was_planned(finished, monk
 
 
 def test_a_study_without_a_complete_trial_has_nothing_to_test(storage):
-    sweep.run(space_mapping(), storage=storage, timeout=0.001, **HERE)
+    sweep.run(space_mapping(), storage=storage, timeout=1e-9, **HERE)
     with pytest.raises(StoreError, match="'small' has no COMPLETE trial to test"):
         read_test_split(storage, "small")
 

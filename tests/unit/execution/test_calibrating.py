@@ -5,26 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_calibration, make_config
+from helpers import made_up_calibration, make_calibration_request, make_config
 
 from sweep.control_groups import processor
 from sweep.data.cache import cache_folder, write_whole
 from sweep.definitions import DATASETS
 from sweep.execution import ForkServer, calibrating
 from sweep.execution.calibrating import cached_calibration, calibrated, measure
-from sweep.records import CalibrationRequest
 
-REQUEST = CalibrationRequest(
-    model="mlp",
-    spec=DATASETS["digits"],
-    device="cpu",
-    engine="stacked",
-    num_cores=1,
-    num_validation=300,
-    configs=(make_config(),),
-    step_flops=(10,),
-    lanes=((1, 2),),
-)
+REQUEST = make_calibration_request()
 
 
 @pytest.fixture(autouse=True)
@@ -56,11 +45,11 @@ def test_a_machine_is_measured_once(measured):
 @pytest.mark.parametrize(
     "change",
     [
-        {"lanes": ((1, 4),)},
+        {"lanes": ((1, 4), (1,))},
         {"engine": "sequential"},
         {"num_cores": 8},
         {"num_validation": 301},
-        {"configs": (make_config(layer_size=99),)},
+        {"configs": (make_config(layer_size=99), make_config())},
         {"spec": DATASETS["mnist"]},
     ],
     ids=str,
@@ -108,7 +97,7 @@ def test_a_process_of_its_own_measures():
         found = measure(REQUEST, server)
     assert found is not None
     assert found.timings
-    assert {each.lanes for each in found.timings} <= {1, 2}
+    assert {each.lanes for each in found.timings} <= {1, 2, 4}
     assert found.start_seconds > 0
 
 

@@ -180,10 +180,10 @@ def test_a_smaller_total_than_there_is_adds_nothing(finished):
 
 
 def test_a_timeout_ends_the_asking_not_the_trials(storage):
-    study = run(storage, budget={"timeout": 0.001})
+    study = run(storage, budget={"timeout": 1e-9})  # over before anything is asked for
     assert study.trials == ()
     assert study.state is StudyState.FINISHED
-    assert study.timeout_seconds == 0.001
+    assert study.timeout_seconds == 1e-9
     assert study.num_trials is None
     more = sweep.resume("small", storage=storage, timeout=60, trials=1, **HERE)
     assert [trial.state for trial in more.trials] == [TrialState.COMPLETE]

@@ -7,26 +7,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import make_config
+from helpers import make_calibration_request
 
 from sweep.codec import decode, encode
-from sweep.definitions import DATASETS
-from sweep.records import Calibration, CalibrationRequest
+from sweep.records import Calibration
 from sweep.training import timing
 from sweep.training.timing import calibrate
 
 _ENOUGH = 600.0  # seconds: ten steps end each measurement on any machine
-REQUEST = CalibrationRequest(
-    model="mlp",
-    spec=DATASETS["digits"],
-    device="cpu",
-    engine="stacked",
-    num_cores=2,
-    num_validation=300,
-    configs=(make_config(layer_size=8), make_config(layer_size=64)),
-    step_flops=(10, 20),
-    lanes=((1, 4), (1, 2)),
-)
+REQUEST = make_calibration_request(num_cores=2)
 
 
 @pytest.fixture(autouse=True)
