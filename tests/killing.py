@@ -12,7 +12,7 @@ import subprocess
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +145,37 @@ def go_on(
         except BaseException:
             kill_all(driver)
             raise
+    return subprocess.CompletedProcess(driver.args, driver.returncode, output, errors)
+
+
+def disturb(
+    folder: Path,
+    happen: Callable[[ForkedProcess], None],
+    *arguments: object,
+    point: str = "decide",
+    call: int = 1,
+    accidents: tuple[Accident, ...] = (),
+) -> subprocess.CompletedProcess[str]:
+    """Let this happen to a driver that waits before a call of a named function; then it goes on.
+
+    With `decide`, its workers wait, too, at the end of the next epoch at the latest: no study ends
+    before it happens, however busy the machine is.
+    """
+    held, until = folder / "held", folder / "until"
+    for file in (held, until):
+        file.unlink(missing_ok=True)
+    hold = Accident(point, call=call, action="hold", held=str(held), until=str(until))
+    with start_driver(folder, *arguments, accidents=(hold, *accidents)) as driver:
+        try:
+            wait_for(lambda: held.exists() or driver.poll() is not None)
+            assert driver.poll() is None, driver.communicate()[1]
+            happen(driver)
+            until.touch()
+            output, errors = driver.communicate()
+        except BaseException:
+            kill_all(driver)
+            raise
+    assert driver.returncode is not None
     return subprocess.CompletedProcess(driver.args, driver.returncode, output, errors)
 
 

@@ -6,19 +6,18 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from helpers import children, is_alive, wait_for, workers
 from killing import (
     ENGINES,
     check_gone,
+    disturb,
     finish,
     kill_all,
-    read_ledger,
     read_study,
-    start_driver,
     start_interpreter,
-    wait_for_lines,
 )
 from zygote import ForkedProcess
 
@@ -80,8 +79,8 @@ DISASTERS: dict[str, Callable[[Driver, int], None]] = {
 _LOSING = {"worker killed"}
 
 
-def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int:
-    """Cause a disaster after this many lines of the ledger; the sweep then ends as it should.
+def befall(folder: Path, disaster: str, engine: str, *, at_decision: int) -> int:
+    """Cause a disaster when the driver has decided this often; the sweep then ends as it should.
 
     A surviving driver finishes the study; a killed one is followed by another. Processes end with
     their driver.
@@ -89,30 +88,26 @@ def befall(folder: Path, disaster: str, engine: str, *, after_lines: int) -> int
     Returns:
         How many trials lost their worker.
     """
-    with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
-        try:
-            wait_for_lines(folder, driver, after_lines)
-            wait_for(lambda: bool(workers(driver.pid)) or driver.poll() is not None)
-            (worker,) = workers(driver.pid)
-            DISASTERS[disaster](driver, worker)
-            _, errors = driver.communicate()
-        except BaseException:
-            kill_all(driver)
-            raise
+
+    def happen(driver: Driver) -> None:
+        (worker,) = workers(driver.pid)
+        DISASTERS[disaster](driver, worker)
+
+    driver = disturb(folder, happen, "run", "space.yaml", *ENGINES[engine], call=at_decision)
     check_gone(folder)
     lost = {trial.number: len(trial.lost) for trial in read_study(folder).trials if trial.lost}
     if disaster in _LOSING:
-        assert set(lost.values()) <= {1}
+        assert set(lost.values()) == {1}
         for trial in lost:
             line = f"trial {trial}: its worker process ended with signal 9; it is tried again, "
-            assert f"{line}on its own (1 of 2)" in errors
+            assert f"{line}on its own (1 of 2)" in driver.stderr
     else:
         assert not lost
     if driver.returncode == -signal.SIGKILL:
-        assert read_study(folder).state is StudyState.INTERRUPTED, "it had ended before"
+        assert read_study(folder).state is StudyState.INTERRUPTED
         finish(folder, engine)
     else:
-        assert driver.returncode == 0, errors
+        assert driver.returncode == 0, driver.stderr
     assert not list(folder.rglob("checkpoint-*"))
     return len(lost)
 
@@ -155,16 +150,9 @@ STOPS = (
 def stop_the_job(folder: Path, engine: str) -> None:
     """Stop every process of a job, as a shutdown does, five times: no trial is blamed."""
     for stop, number in STOPS:
-        before = len(read_ledger(folder))
-        with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as driver:
-            try:
-                wait_for_lines(folder, driver, before + 1)  # the study must not end before
-                stop(driver, number)
-                _, errors = driver.communicate()
-            except BaseException:
-                kill_all(driver)
-                raise
-        assert driver.returncode == 128 + number, errors
+        happen = partial(stop, number=number)
+        driver = disturb(folder, happen, "run", "space.yaml", *ENGINES[engine])
+        assert driver.returncode == 128 + number, driver.stderr
         check_gone(folder)
         study = read_study(folder)
         assert not any(trial.lost for trial in study.trials)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from killing import (
     ENGINES,
     Accident,
     check_gone,
+    disturb,
     kill_all,
     read_study,
     start_driver,
     start_interpreter,
-    wait_for_lines,
 )
 from zygote import ForkedProcess
 
@@ -36,10 +36,8 @@ NEXT = "sweep: interrupted; what was finished is in the store. Next: sweep resum
 _SECONDS = 20
 
 
-def check_interrupted(
-    run: ForkedProcess | subprocess.Popen[str], name: str, output: str, errors: str
-) -> None:
-    assert run.returncode == 128 + signal.Signals[name], errors
+def check_interrupted(code: int | None, name: str, output: str, errors: str) -> None:
+    assert code == 128 + signal.Signals[name], errors
     assert output == ""
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("sweep: interrupted; "), errors
@@ -55,7 +53,7 @@ def interrupt(folder: Path, phase: str, name: str, engine: str) -> None:
         except BaseException:
             kill_all(run)
             raise
-    check_interrupted(run, name, output, errors)
+    check_interrupted(run.returncode, name, output, errors)
     sent = float((folder / "accident").read_text())
     assert time.time() - sent < _SECONDS
     if phase not in ("start", "opening"):
@@ -69,7 +67,7 @@ def interrupt_report(folder: Path, name: str) -> None:
         accident = Accident("write_test_reading", when, call, action=name)
         with start_driver(folder, "report", "small", accidents=(accident,)) as run:
             output, errors = run.communicate()
-        check_interrupted(run, name, output, errors)
+        check_interrupted(run.returncode, name, output, errors)
         assert time.time() - float((folder / "accident").read_text()) < _SECONDS
         assert errors.splitlines()[-1].endswith("run the report again")
         assert not (folder / "report" / "report.html").exists()
@@ -88,7 +86,7 @@ def interrupt_imports(folder: Path, name: str) -> None:
         wait_for(lambda: "_sqlite3" in maps.read_text() or run.poll() is not None)
         run.send_signal(signal.Signals[name])
         output, errors = run.communicate(timeout=600)
-    check_interrupted(run, name, output, errors)
+    check_interrupted(run.returncode, name, output, errors)
     assert errors == "sweep: interrupted; no trial was started\n"
     assert not (folder / "studies.db").exists()
     check_gone(folder)
@@ -119,17 +117,16 @@ def interrupt_twice(folder: Path, name: str, engine: str) -> None:
 
 def interrupt_with_a_deaf_worker(folder: Path, name: str, engine: str) -> None:
     """Signal a sweep whose worker is stopped and answers nothing: it ends in time."""
-    with start_driver(folder, "run", "space.yaml", *ENGINES[engine]) as run:
-        try:
-            wait_for_lines(folder, run, 4)
-            (worker,) = workers(run.pid)
-            os.kill(worker, signal.SIGSTOP)
-            sent = time.monotonic()
-            run.send_signal(signal.Signals[name])
-            output, errors = run.communicate()
-        except BaseException:
-            kill_all(run)
-            raise
+    sent = math.nan
+
+    def happen(run: ForkedProcess) -> None:
+        nonlocal sent
+        (worker,) = workers(run.pid)
+        os.kill(worker, signal.SIGSTOP)
+        sent = time.monotonic()
+        run.send_signal(signal.Signals[name])
+
+    run = disturb(folder, happen, "run", "space.yaml", *ENGINES[engine], call=3)
     assert time.monotonic() - sent < _SECONDS
-    check_interrupted(run, name, output, errors)
+    check_interrupted(run.returncode, name, run.stdout, run.stderr)
     check_gone(folder)

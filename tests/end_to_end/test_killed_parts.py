@@ -23,7 +23,7 @@ def test_a_part_fails_and_the_study_ends_as_if_nothing_had_happened(
     tmp_path, undisturbed, disaster, num_lost
 ):
     folder = prepare(tmp_path, small_space(TRIALS))
-    assert befall(folder, disaster, "sequential", after_lines=4) == num_lost
+    assert befall(folder, disaster, "sequential", at_decision=3) == num_lost
     check_whole(folder, TRIALS, to_the_last_bit=True)
     check_same(folder, undisturbed)
 
@@ -31,7 +31,7 @@ def test_a_part_fails_and_the_study_ends_as_if_nothing_had_happened(
 @pytest.mark.slow
 def test_a_worker_is_killed_with_many_trials_under_way(tmp_path):
     folder = prepare(tmp_path, small_space(TRIALS))
-    assert befall(folder, "worker killed", "stacked", after_lines=8) > 1
+    assert befall(folder, "worker killed", "stacked", at_decision=2) > 1
     check_whole(folder, TRIALS, to_the_last_bit=False)
 
 

@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from helpers import run_cli, wait_for
+from helpers import run_cli
 from killing import (
     ENGINES,
     PARAMETERS,
     Accident,
     check_same,
     check_whole,
+    disturb,
     finish,
-    kill_all,
-    kill_later,
     prepare,
     small_space,
-    start_driver,
-    wait_for_lines,
 )
+from zygote import ForkedProcess
 
 DAY = 86_400
 TRIALS = 3
@@ -76,27 +75,21 @@ def test_nothing_changes_when_the_clock_jumps(tmp_path, clock, tmp_path_factory)
     finish(undisturbed, "sequential")
     folder = prepare(tmp_path, SPACE)
 
-    with start_driver(folder, "run", "space.yaml", *OPTIONS) as driver:
-        wait_for_lines(folder, driver, 6)
-        clock(DAY)
-        assert kill_later(folder, driver, 12, 0) is None, "it had ended before"
+    killed = Accident("decide", call=12)
+    driver = disturb(
+        folder, lambda _: clock(DAY), "run", "space.yaml", *OPTIONS, call=6, accidents=(killed,)
+    )
+    assert driver.returncode == -signal.SIGKILL
     assert show(folder)["state"] == "interrupted"
 
-    held, until = folder / "held", folder / "until"
-    hold = Accident("report", call=20, action="hold", held=str(held), until=str(until))
-    with start_driver(folder, "resume", "small", *OPTIONS, accidents=(hold,)) as driver:
-        try:
-            wait_for(lambda: held.exists() or driver.poll() is not None)
-            clock(-DAY)
-            second = run_cli("resume", "small", cwd=folder)
-            until.touch()
-            _, errors = driver.communicate()
-        except BaseException:
-            kill_all(driver)
-            raise
-    assert second.returncode == 2
-    assert f"held by process {driver.pid} " in second.stderr
-    assert driver.returncode == 0, errors
+    def happen(driver: ForkedProcess) -> None:
+        clock(-DAY)
+        second = run_cli("resume", "small", cwd=folder)
+        assert second.returncode == 2
+        assert f"held by process {driver.pid} " in second.stderr
+
+    driver = disturb(folder, happen, "resume", "small", *OPTIONS, call=20)
+    assert driver.returncode == 0, driver.stderr
     assert show(folder)["state"] == "finished"
     check_whole(folder, TRIALS, to_the_last_bit=True)
     check_same(folder, undisturbed)

@@ -6,8 +6,9 @@ import re
 import signal
 
 import pytest
-from helpers import HERE, read_confirmation, sqlite_url, wait_for
-from killing import Accident, kill_all, read_study, start_driver
+from helpers import HERE, read_confirmation, sqlite_url
+from killing import Accident, disturb, read_study, start_driver
+from zygote import ForkedProcess
 
 import sweep
 from sweep.store import Store
@@ -18,11 +19,7 @@ REPORT = ("report", "small", "--out", "report")
 
 @pytest.mark.slow
 def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished, tmp_path):
-    until = tmp_path / "until"
-    held = Accident("write_test_reading", action="hold", held=str(tmp_path / "h"), until=str(until))
-    report = start_driver(tmp_path, *REPORT, accidents=(held,))
-    try:
-        wait_for((tmp_path / "h").exists)
+    def happen(report: ForkedProcess) -> None:
         with start_driver(tmp_path, *CONFIRM) as confirm:
             output, errors = confirm.communicate()
         assert (confirm.returncode, output) == (2, "")
@@ -33,11 +30,9 @@ def test_a_confirmation_is_refused_while_a_report_opens_the_test_split(finished,
         )
         assert Store(finished, to_write=False).all_names() == ["small"]
         assert not (tmp_path / "studies.artifacts" / "small.confirm").exists()
-        until.touch()
-        _, errors = report.communicate()
-        assert report.returncode == 0, errors
-    finally:
-        kill_all(report)
+
+    report = disturb(tmp_path, happen, *REPORT, point="write_test_reading")
+    assert report.returncode == 0, report.stderr
     (reading,) = read_study(tmp_path).test_readings
     assert reading.confusion_matrix is not None
 

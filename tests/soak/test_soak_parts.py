@@ -9,13 +9,13 @@ from parts import DISASTERS, befall, orphan_a_starting_server, stop_the_job
 pytestmark = [pytest.mark.soak, pytest.mark.parametrize("engine", ["sequential", "stacked"])]
 
 
-@pytest.mark.parametrize("after_lines", [1, 4, 12, 20])
+@pytest.mark.parametrize("decision", [1, 2, 4, 7])
 @pytest.mark.parametrize("disaster", DISASTERS)
-def test_a_part_fails(tmp_path, undisturbed, disaster, engine, after_lines, tally):
+def test_a_part_fails(tmp_path, undisturbed, disaster, engine, decision, tally):
     name = f"{disaster}, {engine}"
     tally(name, tried=1)
     folder = prepare(tmp_path, small_space(TRIALS))
-    befall(folder, disaster, engine, after_lines=after_lines)
+    befall(folder, disaster, engine, at_decision=decision)
     check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
     if engine == "sequential":
         check_same(folder, undisturbed)
