@@ -149,10 +149,11 @@ def headline(study: StudyRecord) -> str:
 
 def training_line(study: StudyRecord) -> list[str]:
     """How the study is trained, in one line; none before its first run."""
-    choices = study.workers
+    choices, every = study.workers, study.objective.every
     if choices is None:
         return []
-    return [f"trained by {training_words(choices)}"]
+    rarely = f"; validated every {every:,} epochs and after the last" if every > 1 else ""
+    return [f"trained by {training_words(choices)}{rarely}"]
 
 
 def training_words(choices: WorkerChoices) -> str:

@@ -21,6 +21,7 @@ from sweep.definitions import DATASETS, FAMILIES
 from sweep.execution.capacity import MAX_LANES, Capacity, interpolated
 from sweep.families.mlp import FAMILY
 from sweep.records import DataSpec, TrialConfig
+from sweep.training import PRECISION_NAMES
 
 DIGITS = DATASETS["digits"]
 
@@ -279,7 +280,7 @@ def bytes_at_the_peak(count: int, data: TrainingData, precision: str, **changes)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", PRECISION_NAMES)
 @pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 def test_another_lane_takes_no_more_than_was_estimated(many_images, changes, precision):
     """At the peak of an epoch, the best weights so far included."""

@@ -55,7 +55,10 @@ def test_its_record_counts_epochs_and_not_reports(made):
 
 
 @pytest.mark.slow
-def test_its_report_says_how_often_it_was_validated(made, tmp_path):
+def test_show_and_the_report_say_how_often_it_was_validated(made, tmp_path, main):
+    shown, _ = main(f"show small --storage {made}", code=0)
+    (line,) = (line for line in shown.splitlines() if line.startswith("trained by "))
+    assert line.endswith("; validated every 3 epochs and after the last")
     sweep.report("small", storage=made, out=tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "(validated every 3 epochs and after the last)" in page
