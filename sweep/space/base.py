@@ -62,7 +62,8 @@ Flag = Annotated[bool, Strict()]
 class StrictModel(BaseModel):
     """A model that refuses unknown keys and does not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Most models only ever validate as a part of another: on their own they are not built.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def one_of(names: Collection[str], or_a: type | None = None) -> Any:

@@ -97,7 +97,7 @@ def narrowed(domains: Mapping[str, Domain], given: Params) -> dict[str, Domain]:
         }
         if name in kept:
             # Not validated: there may be no value at all, which no file may have.
-            narrow[name] = Choices[Any].model_construct(choices=kept[name], when=when)
+            narrow[name] = Choices.model_construct(choices=kept[name], when=when)
         elif when:
             narrow[name] = domain.model_copy(update={"when": when})
     return narrow

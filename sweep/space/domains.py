@@ -8,7 +8,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, Union, cast
+from typing import Annotated, Any, Literal, TypeGuard, Union, cast
 
 from pydantic import (
     BaseModel,
@@ -89,23 +89,19 @@ _Wanted = Annotated[
 Condition = dict[str, Annotated[_Wanted, at_most(MAX_CHOICES)]]
 _WHEN = Field(None, description="Other parameters and the values under which this one is sampled.")
 
-T = TypeVar("T")
-S = TypeVar("S")
 
+class Range(StrictModel):
+    """All values from low to high."""
 
-class Range(StrictModel, Generic[T, S]):
-    """All values from `low` to `high`, both included."""
-
-    low: T = Field(description="The smallest value.")
-    high: T = Field(description="The largest value.")
-    step: S | None = Field(None, description="Distance of neighbouring values.")
+    low: Any = Field(description="The smallest value.")
+    high: Any = Field(description="The largest value.")
+    step: Any = Field(None, description="Distance of neighbouring values.")
     log: Flag = Field(False, description="Sample evenly in the logarithm.")
     when: Condition | None = _WHEN
 
     @model_validator(mode="after")
-    def _check(self) -> Range[T, S]:
-        low, high = cast("float", self.low), cast("float", self.high)
-        step = cast("float | None", self.step)
+    def _check(self) -> Range:
+        low, high, step = self.low, self.high, self.step
         if low > high:
             raise ValueError(f"low must not be above high; found low {low} and high {high}")
         if self.log and low <= 0:
@@ -119,26 +115,25 @@ class Range(StrictModel, Generic[T, S]):
         return self
 
 
-class Choices(StrictModel, Generic[T]):
+class Choices(StrictModel):
     """One of a list of values."""
 
-    choices: Annotated[list[T], at_most(MAX_CHOICES)] = Field(
+    choices: list[Any] = Field(
         min_length=1, max_length=MAX_CHOICES, description="The values to choose from."
     )
     when: Condition | None = _WHEN
 
     @field_validator("choices")
     @classmethod
-    def _check(cls, choices: list[T]) -> list[T]:
-        ordered: list[Any] = sorted(cast("list[Any]", choices))
-        for one, other in itertools.pairwise(ordered):
+    def _check(cls, choices: list[Any]) -> list[Any]:
+        for one, other in itertools.pairwise(sorted(choices)):
             if _are_same(one, other):
                 twice = f"{one!r} twice" if one == other else f"{one!r} and {other!r}"
                 raise ValueError(f"choices must differ; found {twice}")
         return choices
 
 
-Domain = Scalar | Range[Any, Any] | Choices[Any] | DefaultBy
+Domain = Scalar | Range | Choices | DefaultBy
 """A fixed value, a range, choices, or a default that depends on another parameter."""
 
 
@@ -183,12 +178,10 @@ def _domain_type(parameter: Parameter) -> Any:
         kind: Any = WholeNumber if isinstance(parameter, IntParameter) else Number
         value = Annotated[kind, Field(ge=parameter.minimum, le=parameter.maximum)]
         step: Any = Annotated[kind, Field(gt=0, le=parameter.maximum)]
-    choices = create_model(f"{name}Choices", __base__=Choices[value], __doc__=Choices.__doc__)
+    choices = _typed(Choices, name, choices=Annotated[list[value], at_most(MAX_CHOICES)])
     forms = [Annotated[value, Tag("fixed")], Annotated[choices, Tag("choices")]]
     if not is_named:
-        spread = create_model(
-            f"{name}Range", __base__=Range[value, step], __doc__="All values from low to high."
-        )
+        spread = _typed(Range, name, low=value, high=value, step=step | None)
         forms.append(Annotated[spread, Tag("range")])
 
     def form_of(written: Any) -> str:
@@ -199,6 +192,12 @@ def _domain_type(parameter: Parameter) -> Any:
         return "choices" if is_named or "choices" in keys else "range"
 
     return Annotated[Union[tuple(forms)], Discriminator(form_of)]  # noqa: UP007 - made at run time
+
+
+def _typed(form: type[Range | Choices], name: str, **types: Any) -> Any:
+    """The form with these types of its fields. A generic model takes longer to make."""
+    fields: Any = {field: (types[field], form.model_fields[field]) for field in types}
+    return create_model(f"{name}{form.__name__}", __base__=form, __doc__=form.__doc__, **fields)
 
 
 def _domain_field(parameter: Parameter) -> Any:
@@ -275,19 +274,19 @@ def values(domain: Domain) -> list[Any]:
     return [domain]
 
 
-def is_stepped(domain: Domain) -> TypeGuard[Range[Any, Any]]:
+def is_stepped(domain: Domain) -> TypeGuard[Range]:
     """Whether a domain's values are the steps of a range of floats."""
     return isinstance(domain, Range) and domain.step is not None and not isinstance(domain.low, int)
 
 
-def nearest_step(domain: Range[Any, Any], value: float) -> Any:
+def nearest_step(domain: Range, value: float) -> Any:
     """The value of a range with a step, or of whole numbers, that is nearest to another value."""
     step = domain.step or 1
     number = round((value - domain.low) / step)
     return step_value(domain.low, step, min(max(number, 0), _num_steps(domain)))
 
 
-def _num_steps(domain: Range[Any, Any]) -> int:
+def _num_steps(domain: Range) -> int:
     steps: int = round((domain.high - domain.low) / (domain.step or 1))
     return steps
 
@@ -342,7 +341,7 @@ def _are_same(one: Scalar, other: Scalar) -> bool:
     return one == other
 
 
-def _own_value_of_range(domain: Range[Any, Any], value: Scalar) -> Scalar | None:
+def _own_value_of_range(domain: Range, value: Scalar) -> Scalar | None:
     is_whole = isinstance(domain.low, int)
     if isinstance(value, str) or (isinstance(value, float) and is_whole):
         return None

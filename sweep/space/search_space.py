@@ -114,7 +114,7 @@ class SearchSpace(StrictModel):
         return resolve_defaults({name: getattr(self.parameters, name) for name in self.definitions})
 
     @property
-    def sampled(self) -> dict[str, Range[Any, Any] | Choices[Any]]:
+    def sampled(self) -> dict[str, Range | Choices]:
         """The domains that are not fixed, in sampling order."""
         domains = self.domains
         return {
@@ -302,7 +302,7 @@ def space_type(model: Model) -> type[SearchSpace]:
     )
 
 
-def _ask(trial: Suggester, name: str, domain: Scalar | Range[Any, Any] | Choices[Any]) -> Scalar:
+def _ask(trial: Suggester, name: str, domain: Scalar | Range | Choices) -> Scalar:
     if isinstance(domain, Choices):
         value: Scalar = trial.suggest_categorical(name, domain.choices)
         return value

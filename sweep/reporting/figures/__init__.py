@@ -1,4 +1,4 @@
-"""Series → seaborn and Matplotlib figures → SVG and PNG. The only room that draws.
+"""Series → Matplotlib figures → SVG and PNG. The only room that draws.
 
 It computes nothing but layout. The chosen, COMPLETE and PRUNED trials look alike in every figure.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from sweep.words import capital, metric_words
 __all__ = [
     "MANY",
     "WIDE",
+    "are_crowded",
     "axis_label",
     "bare_rows",
     "count_axis",
@@ -84,6 +86,11 @@ def axis_label(metric: str) -> str:
 def short(text: str, length: int) -> str:
     """A text cut to a length."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def are_crowded(names: Sequence[str], pitch: float) -> bool:
+    """Whether names below an axis would touch each other if there is one every `pitch` points."""
+    return any(3.1 * len(one + other) + 5 > pitch for one, other in itertools.pairwise(names))
 
 
 # ---------------------------------------------------------------- marks

@@ -88,8 +88,9 @@ def to_png(figure: Figure) -> bytes:
 
 def _lay_out(figure: Figure) -> None:
     """Lay a figure out once: it takes as long as drawing, and SVG and PNG must be the same."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)  # a drawing would do so, and draw
         figure.set_layout_engine(None)
 
 

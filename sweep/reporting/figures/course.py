@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -138,12 +137,12 @@ def draw_chosen_curves(curves: ChosenCurves) -> Figure:
     dashes: Any = {"color": LIGHT["muted"], "linewidth": 1, "linestyle": (0, (2, 2))}
     kept = f"epoch {curves.best_epoch}, weights kept"
     for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        sns.lineplot(
-            frame, x="epoch", y=column, hue="split", style="split", palette=colours, markers=shapes,
-            dashes=False, estimator=None, markeredgewidth=0, markersize=5, ax=axes,
-            markevery=max(1, len(frame) // 50),  # a mark for each epoch while there is room
-        )  # fmt: skip
-        axes.get_legend().remove()
+        for split, rows in frame.dropna(subset=column).groupby("split"):
+            axes.plot(
+                rows["epoch"], rows[column], color=colours[split], marker=shapes[split],
+                markeredgewidth=0, markersize=5, label=split,
+                markevery=max(1, len(rows) // 25),  # a mark for each epoch while there is room
+            )  # fmt: skip
         if curves.best_epoch <= frame["epoch"].max():
             axes.axvline(curves.best_epoch, label=kept, **dashes)
         log_axis(axes, "y")

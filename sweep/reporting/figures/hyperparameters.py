@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import textwrap
 from typing import Any
@@ -17,6 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from sweep.reporting.figures.axes import (
     MANY,
     WIDE,
+    are_crowded,
     bare_rows,
     in_front,
     jitter,
@@ -96,9 +96,7 @@ def _draw_slice(axes: Axes, samples: Samples, axis: Axis) -> None:
         star(axes, values[samples.chosen], used["height"][samples.chosen], "chosen")
     if axis.choices:
         names = [short(choice, 14) for choice in axis.choices]
-        pitch = 185 / len(names)  # points
-        pairs = itertools.pairwise(names)
-        tilt = 30 if any(3.1 * len(one + other) + 5 > pitch for one, other in pairs) else 0
+        tilt = 30 if are_crowded(names, 185 / len(names)) else 0
         axes.set_xticks(range(len(names)), names, rotation=tilt, ha="right" if tilt else "center")
         axes.set_xlim(-0.6, len(names) - 0.4)
         axes.grid(visible=False, axis="x")

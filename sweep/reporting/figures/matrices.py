@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sweep.records import ConfusionMatrix
-from sweep.reporting.figures.axes import WIDE, short
+from sweep.reporting.figures.axes import WIDE, are_crowded, short
 from sweep.reporting.series import Difference
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "draw_validation_confusion_matrices",
 ]
 
+_SMALL = 8.5  # points
 _MAX_NUMBERED = 12  # classes; in more, numbers would not fit
 
 
@@ -90,20 +91,35 @@ def _draw_cells(
     colours: str = "Blues",
 ) -> None:
     """A heat map, true classes in rows, with texts in its cells if there is room."""
-    names = [short(name, 18) for name in class_names]
     many = len(cells) > _MAX_NUMBERED
-    axes.tick_params(length=0, labelsize=8.5)
-    sns.heatmap(
-        pd.DataFrame(cells, index=names, columns=names), norm=norm, cmap=colours, cbar=False,
-        annot=None if many else texts, fmt="", annot_kws={"fontsize": 8.5, "in_layout": False},
-        square=True, rasterized=True, ax=axes,
-    )  # fmt: skip
-    backgrounds = np.asarray(axes.collections[0].get_facecolor())
-    for text, background in zip(axes.texts, backgrounds, strict=False):
-        text.set_color(_text_colour(background))
-    axes.tick_params(axis="y", rotation=0)
+    axes.set_aspect("equal")
+    axes.spines[:].set_visible(False)
+    mesh = axes.pcolormesh(cells, norm=norm, cmap=colours, rasterized=True)
+    axes.set(
+        xlim=(0, len(cells)), ylim=(len(cells), 0), xlabel="Predicted class", ylabel="True class"
+    )
+    _name_classes(axes, [short(name, 18) for name in class_names])
     axes.grid(visible=False)
-    axes.set(xlabel="Predicted class", ylabel="True class")
+    if many:
+        return
+    mesh.update_scalarmappable()
+    backgrounds = np.asarray(mesh.get_facecolor())
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": _SMALL}
+    for (row, column), background in zip(np.ndindex(cells.shape), backgrounds, strict=True):
+        if text := str(texts[row, column]):
+            colour = _text_colour(background)
+            axes.text(column + 0.5, row + 0.5, text, color=colour, in_layout=False, **style)
+
+
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    """A name for each row and column, or for every few of them, upright where they need it."""
+    box = axes.get_window_extent()  # before the layout
+    pitch = min(box.width, box.height) / axes.figure.dpi * 72 / len(names)  # points
+    every = math.ceil(_SMALL / pitch)
+    places, shown = np.arange(len(names))[::every] + 0.5, names[::every]
+    axes.set_xticks(places, shown, rotation=90 if are_crowded(shown, every * pitch) else 0)
+    axes.set_yticks(places, shown, va="center")
+    axes.tick_params(length=0, labelsize=_SMALL)
 
 
 def _up_to(most: float) -> PowerNorm:

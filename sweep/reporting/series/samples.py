@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +72,7 @@ def samples(record: StudyRecord, space: SearchSpace, chosen: int | None) -> Samp
     return Samples(label(record), tuple(axes), values[["state", "height"]], params, chosen)
 
 
-def _axis(name: str, domain: Range[Any, Any] | Choices[Any]) -> Axis:
+def _axis(name: str, domain: Range | Choices) -> Axis:
     if isinstance(domain, Choices):
         return Axis(name, choices=tuple(map(str, domain.choices)))
     whole = isinstance(domain.low, int)

@@ -49,7 +49,7 @@ class Grid:
         return np.asarray(self.cells @ weights.T).T
 
 
-def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | None]) -> Grid:
+def grid_of(domain: Range | Choices, values: Sequence[Scalar | None]) -> Grid:
     """The grid of a hyperparameter, from what each trial chose; None where it was not used.
 
     Raises:
@@ -78,7 +78,7 @@ def grid_of(domain: Range[Any, Any] | Choices[Any], values: Sequence[Scalar | No
     return Grid(matrix, ordered=isinstance(domain, Range))
 
 
-def _num_cells(domain: Range[Any, Any]) -> int:
+def _num_cells(domain: Range) -> int:
     if not isinstance(domain.low, int):
         steps = math.inf if domain.step is None else round((domain.high - domain.low) / domain.step)
         return int(min(steps + 1, _MAX_CELLS))
@@ -89,7 +89,7 @@ def _num_cells(domain: Range[Any, Any]) -> int:
     return min(int((domain.high - domain.low) // (domain.step or 1)) + 1, _MAX_CELLS)
 
 
-def _cells(domain: Range[Any, Any], values: Floats, num_cells: int) -> NDArray[np.intp]:
+def _cells(domain: Range, values: Floats, num_cells: int) -> NDArray[np.intp]:
     low, high = float(domain.low), float(domain.high)
     if domain.log:
         values, low, high = np.log(values), math.log(low), math.log(high)

@@ -20,12 +20,12 @@ from sweep.provenance import package_versions
 PROBE = """
 import sys
 {code}
-unwanted = {{"torch", "matplotlib", "optuna", "pandas", "seaborn", "sklearn", "pydantic"}}
+unwanted = {{"torch", "matplotlib", "optuna", "pandas", "sklearn", "pydantic"}}
 heavy = unwanted & set(sys.modules)
 print(",".join(sorted(heavy)), file=sys.__stdout__)
 """
 REPORT_LIBRARIES = {
-    *("torch", "matplotlib", "seaborn", "sklearn", "pandas", "scipy.stats", "scipy.sparse"),
+    *("torch", "matplotlib", "sklearn", "pandas", "scipy.stats", "scipy.sparse"),
 }
 
 
@@ -73,6 +73,12 @@ print(*({REPORT_LIBRARIES!r} & set(sys.modules)), file=sys.__stdout__)
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
 def test_showing_a_study_needs_no_library_of_reports(finished, form):
     assert imported_by("show", "small", "--storage", finished, *form) == set()
+
+
+def test_a_report_on_what_is_tested_needs_little(confirmed, tmp_path):
+    read_test_split_of_winner(confirmed, "small")
+    found = imported_by("report", "small", "--storage", confirmed, "--out", str(tmp_path / "out"))
+    assert found == {"matplotlib", "pandas"}
 
 
 def test_a_confirmation_that_is_finished_needs_no_torch(confirmed):

@@ -408,6 +408,31 @@ def test_many_classes_have_no_numbers() -> None:
     assert svg.count("<image") == 2  # the cells and the scale
 
 
+@pytest.mark.parametrize(
+    ("names", "rotation"),
+    [(TEN, 0), (("crane", "heron", "stork", "egret"), 0), (("T-shirt/top", "Coat", "Bag") * 3, 90)],
+)
+def test_names_of_classes_stand_apart(names: tuple[str, ...], rotation: int) -> None:
+    with figures.drawing():
+        figure = matrices.draw_test_confusion_matrix(matrix(len(names)), names)
+        figures.to_png(figure)  # lays it out
+        below, beside = figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()
+        assert [label.get_text() for label in below] == list(names)
+        assert {label.get_rotation() for label in below} == {rotation}
+        assert {label.get_rotation() for label in beside} == {0}
+        for labels in (below, beside):
+            boxes = [label.get_window_extent() for label in labels]
+            assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
+
+
+def test_every_few_of_very_many_classes_are_named() -> None:
+    names = tuple(map(str, range(150)))
+    with figures.drawing():
+        axes = matrices.draw_test_confusion_matrix(matrix(150), names).axes[0]
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [label.get_text() for label in labels] == list(names[::3])
+
+
 def test_a_mean_without_interval_is_drawn() -> None:
     single = Mean(0.9, None, None, 1)
     candidate = replace(confirmation((0.9,)).candidates[0], mean=single)

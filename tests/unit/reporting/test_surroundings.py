@@ -43,18 +43,15 @@ STRANGE: dict[str, Any] = {
 
 @pytest.fixture
 def strange(monkeypatch: pytest.MonkeyPatch):
-    """Call it to change what a caller can change in Matplotlib, seaborn, pandas and NumPy."""
+    """Call it to change what a caller can change in Matplotlib, pandas and NumPy."""
     with ExitStack() as settings:
 
         def change() -> None:
             import matplotlib.pyplot as plt
-            import seaborn as sns
 
             # Some options of pandas are about to go, and say so.
             settings.enter_context(warnings.catch_warnings(action="ignore"))
             settings.enter_context(mpl.rc_context())
-            sns.set_theme("talk", "dark", "husl", color_codes=True)
-            settings.callback(sns.reset_orig)
             plt.style.use("ggplot")
             mpl.rcParams.update(STRANGE)
             settings.callback(plt.close, plt.figure())

@@ -320,3 +320,14 @@ def test_an_audit_after_no_whole_number_of_epochs_is_refused(store, epoch):
     forge(store.path.parent, trial=lambda _, record: {**record, "audited": epoch})
     with pytest.raises(StoreError, match=r"trial 0: StoredTrial.audited: .*valid integer"):
         Store(store.url, to_write=False).read_study("made")
+
+
+def test_trials_for_a_driver_share_their_distributions(finished):
+    store = Store(finished, to_write=False)
+    _, trials = store.open_study("small")
+    read = store.storage.get_all_trials(store.storage.get_study_id_from_name("small"))
+    assert len(trials) == len(read) > 1
+    for trial, whole in zip(trials, read, strict=True):
+        assert trial.distributions == whole.distributions
+        for name, distribution in trial.distributions.items():
+            assert distribution is trials[0].distributions[name]
