@@ -43,8 +43,8 @@ class Timing:
     Attributes:
         step_flops: Floating-point operations of the matrix products of one lane.
         seconds: Of the whole stack.
-        epoch_seconds: What an epoch of the stack takes besides its steps: to begin it, and to
-            validate.
+        epoch_seconds: What an epoch of the stack takes besides its steps: to begin it, to validate,
+            and to keep the weights, as if each lane had never been better.
     """
 
     step_flops: int
