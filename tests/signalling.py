@@ -95,7 +95,8 @@ def interrupt_imports(folder: Path, name: str) -> None:
 def interrupt_twice(folder: Path, name: str, engine: str) -> None:
     """Signal a sweep that is stuck in `tell` twice: it ends at once, with its workers."""
     held, until, noted = folder / "held", folder / "never", folder / "noted"
-    noted.unlink(missing_ok=True)
+    for file in (held, noted):
+        file.unlink(missing_ok=True)
     accident = Accident("tell", "before", 2, action="hold", held=str(held), until=str(until))
     with start_driver(folder, "run", "space.yaml", *ENGINES[engine], accidents=(accident,)) as run:
         try:
