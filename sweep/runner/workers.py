@@ -211,7 +211,7 @@ def choose_workers(
         lanes=lanes,
         automatic=tuple(numbers.automatic),
         device=kind,
-        calibration=machine.calibration or (former.calibration if former else None),
+        calibration=machine.calibration or _kept_calibration(former, engine),
     )
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
 
@@ -346,3 +346,8 @@ def _launcher(executor: str | Callable[[], Launcher]) -> Launcher:
         raise SweepFailedError(
             f"no process for workers can be started: {error.strerror or error}"
         ) from error
+
+
+def _kept_calibration(former: WorkerChoices | None, engine: str) -> Calibration | None:
+    """That of an earlier command; lanes of another engine say nothing about this one's."""
+    return former.calibration if former and former.engine == engine else None
