@@ -74,7 +74,7 @@ def measure(name: str, trials: int, data_dir: Path) -> dict[str, Any]:
         space.write_text(yaml.safe_dump(make_space(name, trials)))
         estimated = estimated_seconds(space, data_dir)
         real = real_seconds(space, data_dir, folder)
-    error = math.nan if estimated is None else abs(estimated / real - 1)
+    error = math.inf if estimated is None else abs(estimated / real - 1)
     return {"space": name, "trials": trials, "estimate": estimated, "real": real, "error": error}
 
 

@@ -1,4 +1,4 @@
-"""Every figure that has a target, in one command: some half an hour on two idle cores.
+"""Every figure that has a target, in one command: some twenty minutes on two idle cores.
 
     make bench          or: python bench/everything.py --data-dir DIR [--quick]
 

@@ -203,6 +203,8 @@ def choose_workers(
         )
     if "lanes" in numbers.automatic and lanes > 1 and not same:
         machine.look()  # it says how many lanes fill a stack
+    # Lanes of another engine say nothing about this one's.
+    kept = former.calibration if former and former.engine == engine else None
     choices = WorkerChoices(
         workers=workers,
         threads=threads,
@@ -211,7 +213,7 @@ def choose_workers(
         lanes=lanes,
         automatic=tuple(numbers.automatic),
         device=kind,
-        calibration=machine.calibration or _kept_calibration(former, engine),
+        calibration=machine.calibration or kept,
     )
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
 
@@ -346,8 +348,3 @@ def _launcher(executor: str | Callable[[], Launcher]) -> Launcher:
         raise SweepFailedError(
             f"no process for workers can be started: {error.strerror or error}"
         ) from error
-
-
-def _kept_calibration(former: WorkerChoices | None, engine: str) -> Calibration | None:
-    """That of an earlier command; lanes of another engine say nothing about this one's."""
-    return former.calibration if former and former.engine == engine else None

@@ -125,13 +125,15 @@ class _Bench:
                 times.append(self._timed(partial(group.step, step)))
                 if len(times) > 1 and time.perf_counter() >= until:
                     break
-            end = self._timed(partial(_finish_epoch, group))
+            end = self._timed(group.finish_epoch)
+            keep = sum(self._timed(partial(group.copy_weights, n)) for n in range(lanes))
         except Exception:  # noqa: BLE001
             return []
         flops = self._request.step_flops[index]
         share = self._request.num_validation / len(self._data.validation)
+        epoch = begin + end * share + keep
         # Other programs only add to a time.
-        return [Timing(flops, precision, lanes, threads, min(times[1:]), begin + end * share)]
+        return [Timing(flops, precision, lanes, threads, min(times[1:]), epoch)]
 
     def keep_busy(self) -> None:
         """Train the network in the middle until the process is killed, or its parent was."""
@@ -151,13 +153,6 @@ class _Bench:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter() - started
-
-
-def _finish_epoch(group: Group) -> None:
-    """End an epoch as one that is the best so far for every lane."""
-    group.finish_epoch()
-    for position in range(len(group.lanes)):
-        group.copy_weights(position)
 
 
 def _made_up_data(request: CalibrationRequest, min_examples: int) -> TrainingData:

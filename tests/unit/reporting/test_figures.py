@@ -429,8 +429,22 @@ def test_every_few_of_very_many_classes_are_named() -> None:
     names = tuple(map(str, range(150)))
     with figures.drawing():
         axes = matrices.draw_test_confusion_matrix(matrix(150), names).axes[0]
+    first, second, *_ = axes.get_xticks()
+    every = round(second - first)
+    assert 2 <= every <= 5
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
-        assert [label.get_text() for label in labels] == list(names[::3])
+        assert [label.get_text() for label in labels] == list(names[::every])
+
+
+@pytest.mark.parametrize("number", [46, 100, 150])
+def test_long_names_of_many_classes_stand_apart(number: int) -> None:
+    names = tuple(f"a name that is long {n}" for n in range(number))
+    with figures.drawing():
+        figure = matrices.draw_test_confusion_matrix(matrix(number), names)
+        figures.to_png(figure)  # lays it out
+        for labels in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+            boxes = [label.get_window_extent() for label in labels]
+            assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
 
 
 def test_a_mean_without_interval_is_drawn() -> None:

@@ -210,6 +210,18 @@ def test_a_resume_fills_its_stacks_as_before(machine):
     assert settings.full_stacks == ()
 
 
+def test_a_calibration_of_another_engine_is_not_kept(machine):
+    machine(cores=2)
+    of_one = calibration(("float32", 1, 1, 0.01))
+    alone = replace(
+        AUTOMATIC, engine="sequential", precision="float32", lanes=1, calibration=of_one
+    )
+    assert choose(alone).calibration == of_one
+    found = choose(alone, engine="stacked")  # and nothing is measured anew
+    assert found.calibration is None
+    assert settings_of(found).full_stacks == ()
+
+
 def test_the_number_of_lanes_that_a_user_gives_is_the_only_limit(machine):
     machine(cores=8)
     settings = settings_of(replace(AUTOMATIC, automatic=(), lanes=5, calibration=HALF))

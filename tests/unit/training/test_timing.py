@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -78,6 +80,25 @@ def test_the_neighbour_is_gone_in_the_end(monkeypatch):
     (pid,) = forked
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
+
+
+def test_an_epoch_counts_the_whole_validation_split_and_the_weights_of_each_lane_once(monkeypatch):
+    seconds = {"begin_epoch": 1.0, "step": 2.0, "finish_epoch": 10.0, "copy_weights": 100.0}
+
+    def timed(_self, work):
+        work()
+        name = (work.func if isinstance(work, partial) else work).__name__
+        return seconds[name]
+
+    monkeypatch.setattr(timing._Bench, "_timed", timed)
+    bench = timing._Bench(REQUEST, torch.device("cpu"))
+    share = REQUEST.num_validation / len(bench._data.validation)
+    request = replace(REQUEST, num_validation=3 * REQUEST.num_validation)
+    for asked, scale in ((REQUEST, share), (request, 3 * share)):
+        monkeypatch.setattr(bench, "_request", asked)
+        (found,) = bench.measure(0, "float32", 4, 1, time.perf_counter() + _ENOUGH, 1)
+        assert found.seconds == 2.0
+        assert found.epoch_seconds == pytest.approx(1 + 10 * scale + 4 * 100)
 
 
 def test_without_time_nothing_is_measured():
