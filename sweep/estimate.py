@@ -29,7 +29,7 @@ from sweep.space import SearchSpace, load_space_for, require_suited
 __all__ = ["ERROR", "Check", "Estimate", "check", "estimate"]
 
 ERROR = 0.3
-"""How far the seconds of an `Estimate` may be off, as a share: see `bench/estimate.py`."""
+"""How far the seconds of an `Estimate` usually are off at most, as a share: `bench/estimate.py`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _cost_lines(size: Estimate) -> list[str]:
     found = size.training
     assert found.calibration is not None  # noqa: S101 - for the type checker
     return [
-        f"cost: about {duration(size.seconds)} on this machine, give or take {percent(ERROR, 0)}, "
+        f"cost: about {duration(size.seconds)} on this machine, mostly within {percent(ERROR, 0)}, "
         f"with configurations drawn at random; up to {duration(size.most_seconds)} if the search "
         "settles on the costliest; pruning shortens both",
         f"training: {training_words(found)}",
