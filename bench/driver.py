@@ -32,6 +32,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import optuna
 from harness.machine import load_words, peak_mebibytes, write_result
 from harness.made_up import (
@@ -46,6 +47,7 @@ from harness.targets import Target, as_markdown
 from optuna.pruners import HyperbandPruner, NopPruner
 from optuna.trial import FrozenTrial
 
+from sweep.codec import pack_labels
 from sweep.definitions import DATASETS
 from sweep.records import DataFacts, EpochMetrics, TrialConfig, TrialOutcome
 from sweep.store import Store, StoredStudy
@@ -56,7 +58,7 @@ EPOCHS = 20
 LANES = 16
 KEPT_WEIGHTS = 10
 LAST_ASKS = 50
-PREDICTIONS = bytes(range(10)) * (NUM_IMAGES // 10)
+PREDICTIONS = pack_labels(np.arange(NUM_IMAGES) % 10, 10)
 WEIGHTS = bytes(400_000)
 WIDTH = 14
 TARGET_TRIALS = 1000
@@ -76,7 +78,7 @@ class Driver:
         self.name = space.name
         self.store = Store(f"sqlite:///{folder}/studies.db", to_write=True)
         self.session = StudySession(self.store.storage, self.name, space)
-        facts = DataFacts(DATASETS["mnist"], FINGERPRINT, bytes(NUM_IMAGES))
+        facts = DataFacts(DATASETS["mnist"], FINGERPRINT, PREDICTIONS)
         self.store.write_study(self.name, StoredStudy(space=space.to_json(), data=facts))
         self.trials = self.store.trials(self.name)
         self.leaders: dict[int, float] = {}

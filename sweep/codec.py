@@ -67,16 +67,21 @@ def from_plain(kind: type[T], plain: object) -> T:
 
 
 def pack_labels(labels: ArrayLike, num_classes: int) -> bytes:
-    """Labels as bytes: one each for up to 256 classes, two for up to 65,536, otherwise four.
+    """Labels in as few bits each as the classes need, the most significant bit first.
 
-    Little-endian. Raises a `ValueError` if there is no such class: it would read as another one.
+    The first byte is the number of bits, up to seven, that fill the last one. Raises a `ValueError`
+    if there is no such class: it would read as another one.
     """
     found = np.asarray(labels)
-    if found.size and not 0 <= found.min() <= found.max() < num_classes:
+    if not found.size:
+        return b""
+    if not 0 <= found.min() <= found.max() < num_classes:
         raise ValueError(
             f"labels must be from 0 to {num_classes - 1}; found {found.min()} to {found.max()}"
         )
-    return found.astype(_label_type(num_classes)).tobytes()
+    places = np.arange(_width(num_classes))[::-1]
+    bits = found[:, None] >> places & 1
+    return bytes([-bits.size % 8]) + np.packbits(bits).tobytes()
 
 
 def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
@@ -85,8 +90,18 @@ def unpack_labels(packed: bytes, num_classes: int) -> NDArray[np.int64]:
     Raises:
         ValueError: the bytes are not a whole number of labels.
     """
-    return np.frombuffer(packed, _label_type(num_classes)).astype(np.int64)
+    if not packed:
+        return np.empty(0, np.int64)
+    width, num_bits = _width(num_classes), 8 * (len(packed) - 1) - packed[0]
+    if packed[0] > 7 or num_bits < 0 or num_bits % width:
+        raise ValueError(f"{len(packed)} bytes are not a whole number of labels")
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8, offset=1), count=num_bits)
+    labels = np.zeros(num_bits // width, np.int64)
+    for place in bits.reshape(-1, width).T:
+        labels = 2 * labels + place
+    return labels
 
 
-def _label_type(num_classes: int) -> str:
-    return "u1" if num_classes <= 256 else "<u2" if num_classes <= 65_536 else "<u4"
+def _width(num_classes: int) -> int:
+    """Bits of a packed label."""
+    return max(1, (num_classes - 1).bit_length())

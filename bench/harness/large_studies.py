@@ -17,6 +17,7 @@ from harness.made_up import (
     make_outcome,
     make_space,
 )
+from sweep.codec import pack_labels
 from sweep.definitions import DATASETS
 from sweep.records import (
     CalibrationBin,
@@ -54,7 +55,7 @@ def fill(file: Path, num_trials: int) -> None:
     # Sampling at random and deciding nothing takes the least time.
     quick = {"sampler": {"type": "random"}, "pruner": {"type": "none"}}
     session = StudySession(store.storage, NAME, make_space(num_trials, EPOCHS, name=NAME, **quick))
-    facts = DataFacts(DATASETS["mnist"], FINGERPRINT, images.labels.tobytes())
+    facts = DataFacts(DATASETS["mnist"], FINGERPRINT, pack_labels(images.labels, NUM_CLASSES))
     store.write_study(NAME, StoredStudy(space.to_json(), facts, num_trials=num_trials))
     trials = store.trials(NAME)
     values: dict[int, float] = {}
@@ -121,7 +122,9 @@ def _outcome(generator: np.random.Generator, images: _Images, config: TrialConfi
         for epoch in range(1, num_epochs + 1)
     ]
     predicted = images.predictions(generator, max(map(accuracy_of, history)))
-    return make_outcome(config, history, predicted.tobytes(), state=state, failure=failure)
+    return make_outcome(
+        config, history, pack_labels(predicted, NUM_CLASSES), state=state, failure=failure
+    )
 
 
 def _reading(
@@ -148,8 +151,8 @@ def _reading(
             for index in wrong
         ),
         image_shape=(1, 28, 28),
-        labels=images.labels.tobytes(),
-        predictions=predicted.tobytes(),
+        labels=pack_labels(images.labels, NUM_CLASSES),
+        predictions=pack_labels(predicted, NUM_CLASSES),
         calibration=tuple(
             CalibrationBin(
                 int((bins == index).sum()),

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 FORMAT = "sweep_format"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 
 Plain = str | int | float | None
 

@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parents[2] / "bench"))
 import report as bench
 from harness.large_studies import NAME, fill
 
+from sweep.codec import unpack_labels
 from sweep.records import StudyState, TrialState
 from sweep.store import Store
 
@@ -28,11 +29,10 @@ def test_a_made_study_is_read_as_one_that_was_swept(tmp_path):
     reading = record.test_reading(record.best.number)
     assert reading is not None
     assert reading.num_correct / reading.num_images == record.value(record.best)
-    labels = record.data.validation_labels
+    labels = unpack_labels(record.data.validation_labels, 10)
     for trial in record.ranked():
-        predicted = trial.outcome.validation_predictions
-        right = sum(guess == label for guess, label in zip(predicted, labels, strict=True))
-        assert right / len(labels) == record.value(trial)
+        predicted = unpack_labels(trial.outcome.validation_predictions, 10)
+        assert (predicted == labels).mean() == record.value(trial)
 
 
 def test_each_part_of_a_program_counts_its_own_time(monkeypatch):

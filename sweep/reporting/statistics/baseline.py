@@ -50,7 +50,7 @@ def baseline(record: StudyRecord, reading: TestReading | None) -> Baseline | Non
     """The baseline of a study; None if its validation labels are unknown."""
     names = record.data.spec.class_names
     counts = np.bincount(validation_labels(record), minlength=len(names))
-    if not counts.sum() or len(counts) > len(names):
+    if not counts.sum():
         return None
     commonest, rarest = int(counts.argmax()), int(counts.argmin())
     matrix = (reading.confusion_matrix if reading else None) or ()

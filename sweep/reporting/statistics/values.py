@@ -49,7 +49,23 @@ def unsplit_metric(record: StudyRecord) -> str:
 
 def validation_labels(record: StudyRecord) -> Labels:
     """True class of each validation example, shape (N,)."""
-    return unpack_labels(record.data.validation_labels, record.data.spec.num_classes)
+    packed, num_classes = record.data.validation_labels, record.data.spec.num_classes
+    return _unpacked(packed, num_classes, "the validation split")
+
+
+def _unpacked(packed: bytes, num_classes: int, what: str) -> Labels:
+    """Labels or predictions of a record, shape (N,).
+
+    Raises:
+        ContradictionError: they are not whole, or of classes that do not exist.
+    """
+    try:
+        labels = unpack_labels(packed, num_classes)
+    except ValueError as error:
+        raise ContradictionError(f"labels of {what}: {error}") from None
+    if labels.max(initial=0) >= num_classes:
+        raise ContradictionError(f"{what} has classes that do not exist")
+    return labels
 
 
 def num_validation_images(record: StudyRecord) -> int | None:
@@ -64,13 +80,10 @@ def validation_predictions(record: StudyRecord, trial: TrialRecord) -> Labels | 
         ContradictionError: the data set has no such class.
     """
     packed = trial.outcome.validation_predictions if trial.outcome else None
-    if not packed or len(packed) != len(record.data.validation_labels):
+    if not packed:
         return None
-    num_classes = record.data.spec.num_classes
-    predicted = unpack_labels(packed, num_classes)
-    if max(predicted.max(), validation_labels(record).max()) >= num_classes:
-        raise ContradictionError(f"trial {trial.number} predicts classes that do not exist")
-    return predicted
+    predicted = _unpacked(packed, record.data.spec.num_classes, f"trial {trial.number}")
+    return predicted if len(predicted) == len(validation_labels(record)) else None
 
 
 def _validation_losses(record: StudyRecord, trial: TrialRecord) -> NDArray[np.float32] | None:
@@ -136,13 +149,14 @@ def validation_intervals(record: StudyRecord, trials: Sequence[TrialRecord]) -> 
 
 def reading_answers(reading: TestReading) -> tuple[Labels, Labels] | None:
     """True and predicted class of each test example, both of shape (N,); None if not recorded."""
-    if not reading.labels or len(reading.labels) != len(reading.predictions):
+    if not reading.labels:
         return None
     num_classes = len(reading.confusion_matrix or ())
     labels, predicted = (
-        unpack_labels(packed, num_classes) for packed in (reading.labels, reading.predictions)
+        _unpacked(packed, num_classes, f"the reading of trial {reading.trial}")
+        for packed in (reading.labels, reading.predictions)
     )
-    return labels, predicted
+    return (labels, predicted) if len(labels) == len(predicted) else None
 
 
 def reading_value(reading: TestReading, metric: str) -> float | None:

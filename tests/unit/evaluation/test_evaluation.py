@@ -18,6 +18,7 @@ from helpers import DIGITS, HERE, PARAMETERS, read_confirmation, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
+from sweep.codec import pack_labels
 from sweep.data import Part, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, Interrupted, StoreError, StudyLockedError, SweepFailedError
@@ -101,7 +102,7 @@ def test_a_network_validated_in_another_precision_is_validated_again_in_the_test
     (model,), data = networks.load_networks(store, study, [study.best.number], None)
     logits = networks.compute_logits(model, data.validation.inputs, data)
     labels = torch.tensor(data.validation.labels)
-    assert reading.validation_predictions == bytes(logits.argmax(1).tolist())
+    assert reading.validation_predictions == pack_labels(logits.argmax(1), 10)
     loss = float(torch.nn.functional.cross_entropy(logits, labels))
     assert reading.validation_loss == pytest.approx(loss, rel=1e-6)
     assert loss != study.best.outcome.best.values["validation_loss"], "two precisions"

@@ -15,6 +15,7 @@ from helpers import DIGITS, HERE, read_confirmation, space_mapping
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import sweep
+from sweep.codec import unpack_labels
 from sweep.data import load_training_data
 from sweep.data.image_file import read_picture
 from sweep.errors import InputError, StoreError
@@ -42,7 +43,7 @@ def digits(tmp_path: Path) -> list[Path]:
 def recorded(storage: str, study: str, trial: int) -> list[str]:
     """What the network said of those images when it was trained."""
     outcome = Store(storage, to_write=False).read_study(study).trials[trial].outcome
-    return [str(label) for label in outcome.validation_predictions[:10]]
+    return [str(label) for label in unpack_labels(outcome.validation_predictions, 10)[:10]]
 
 
 def test_a_search_answers_with_its_best_trial(finished, digits, monkeypatch):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
 import pytest
 from helpers import HERE, read_confirmation
 
 import sweep
+from sweep.codec import unpack_labels
 from sweep.errors import InputError, Interrupted, StoreError, SweepFailedError
 from sweep.evaluation import openings, read_test_split, read_test_split_of_winner
 from sweep.fresh_seeds import train_confirmation
@@ -31,9 +31,7 @@ def test_each_run_of_the_winner_is_measured_in_one_opening(confirmed):
     assert [reading.trial for reading in runs.test_readings] == winning_runs(confirmed)
     assert len({reading.opened_at for reading in runs.test_readings}) == 1
     for reading in runs.test_readings:
-        labels, predicted = (
-            np.frombuffer(b, np.uint8) for b in (reading.labels, reading.predictions)
-        )
+        labels, predicted = (unpack_labels(b, 10) for b in (reading.labels, reading.predictions))
         assert reading.num_correct == (labels == predicted).sum() > 0.7 * 360
         assert reading.num_trials == 4
     first, second = runs.test_readings

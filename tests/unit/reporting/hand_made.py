@@ -11,6 +11,7 @@ from typing import Any
 from helpers import best_epoch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
+from sweep.codec import pack_labels
 from sweep.records import (
     Confirms,
     DataFacts,
@@ -46,18 +47,25 @@ SPACE: dict[str, Any] = {
 NUM_CLASSES = 3
 DATA = DataSpec("image", (1, 2, 2), ("zero", "one", "two"), 240, 20)
 FAIL = -1
-LABELS = bytes([0, 1, 2, 0, 1, 2, 0, 1, 2, 0] * 4)
+LABELS = [0, 1, 2, 0, 1, 2, 0, 1, 2, 0] * 4
 
 
-def predictions(num_wrong: int, first: int = 0) -> bytes:
+def packed(labels: Sequence[int]) -> bytes:
+    return pack_labels(labels, NUM_CLASSES)
+
+
+PACKED = packed(LABELS)
+
+
+def predictions(num_wrong: int, first: int = 0) -> tuple[int, ...]:
     """What a network says that is wrong for some neighbouring images."""
     wrong = range(first, first + num_wrong)
-    return bytes(
+    return tuple(
         (label + 1) % NUM_CLASSES if index in wrong else label for index, label in enumerate(LABELS)
     )
 
 
-def confusion_matrix(predicted: bytes) -> tuple[tuple[int, ...], ...]:
+def confusion_matrix(predicted: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     cells = [[0] * NUM_CLASSES for _ in range(NUM_CLASSES)]
     for true, guess in zip(LABELS, predicted, strict=True):
         cells[true][guess] += 1
@@ -78,12 +86,12 @@ def metrics_of(labels: Sequence[int], predicted: Sequence[int]) -> dict[str, flo
 
 
 @cache
-def _shares(predicted: bytes) -> dict[str, float]:
+def _shares(predicted: Sequence[int]) -> dict[str, float]:
     """Thousands of trials are made, and scikit-learn takes ten milliseconds for each answer."""
     return metrics_of(LABELS, predicted)
 
 
-def _values(epoch: int, accuracy: float, predicted: bytes) -> dict[str, float]:
+def _values(epoch: int, accuracy: float, predicted: Sequence[int]) -> dict[str, float]:
     """What an epoch measured: in the first of two half of what the predictions give."""
     shares = _shares(predicted)
     values = {f"validation_{name}": share * epoch / 2 for name, share in shares.items()}
@@ -134,7 +142,7 @@ def make_trial(
         environment={"torch": "2.6.0"},
         data_fingerprint="ab" * 32,
         best_epoch=None if failed else best_epoch(history, space.trial_objective),
-        validation_predictions=None if failed else predicted,
+        validation_predictions=None if failed else packed(predicted),
         failure=Failure(FailureKind.NAN, "loss became nan in epoch 3") if failed else None,
     )
     return TrialRecord(number, state, values, {}, outcome)
@@ -161,7 +169,7 @@ def make_study(
         objective=space.trial_objective,
         num_trials=len(trials),
         timeout_seconds=None,
-        data=DataFacts(replace(DATA, class_names=class_names), "ab" * 32, LABELS),
+        data=DataFacts(replace(DATA, class_names=class_names), "ab" * 32, PACKED),
         trials=tuple(trials),
         test_readings=readings,
     )
@@ -181,6 +189,19 @@ def make_reading(trial: int, **changes: Any) -> TestReading:
         image_shape=(1, 2, 2),
     )
     return replace(reading, **changes)
+
+
+def opened(num_wrong: int, first_wrong: int = 0, **changes: Any) -> TestReading:
+    """A reading of a test split like the validation split, with its predictions."""
+    predicted = predictions(num_wrong, first_wrong)
+    facts: dict[str, Any] = {
+        "labels": PACKED,
+        "predictions": packed(predicted),
+        "num_images": len(LABELS),
+        "confusion_matrix": confusion_matrix(predicted),
+        "loss": 0.3,
+    }
+    return make_reading(0, **(facts | changes))
 
 
 def study_of_runs(

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from hand_made import (
     LABELS,
-    confusion_matrix,
-    make_reading,
+    NUM_CLASSES,
     make_study,
     make_trial,
     metrics_of,
+    opened,
+    packed,
     predictions,
 )
 from numpy.typing import NDArray
 
+from sweep.codec import unpack_labels
 from sweep.records import StudyRecord
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
@@ -227,13 +228,12 @@ def answered(
         outcome = replace(
             trial.outcome,
             history=history,
-            validation_predictions=own.astype(np.uint8).tobytes(),
+            validation_predictions=packed(own),
             validation_losses=losses.tobytes() if metric == "loss" else None,
         )
         trials.append(replace(trial, outcome=outcome))
     study = make_study(trials, space)
-    packed = labels.astype(np.uint8).tobytes()
-    return replace(study, data=replace(study.data, validation_labels=packed))
+    return replace(study, data=replace(study.data, validation_labels=packed(labels)))
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1_macro", "loss"])
@@ -289,8 +289,8 @@ def test_intervals_are_those_of_the_metric(metric: str, space: SearchSpace) -> N
     outcome = study.trials[0].outcome
     assert value is not None
     assert outcome is not None
-    labels = np.frombuffer(study.data.validation_labels, np.uint8)
-    predicted = np.frombuffer(outcome.validation_predictions or b"", np.uint8)
+    labels = unpack_labels(study.data.validation_labels, NUM_CLASSES)
+    predicted = unpack_labels(outcome.validation_predictions or b"", NUM_CLASSES)
     losses = np.frombuffer(outcome.validation_losses or bytes(1600), np.float32)
     drawn = np.random.default_rng(8).integers(400, size=(300, 400))
     resampled = [
@@ -304,14 +304,6 @@ def test_intervals_are_those_of_the_metric(metric: str, space: SearchSpace) -> N
 
 def test_accuracies_have_wilsons_interval(study: StudyRecord) -> None:
     assert validation_intervals(study, study.trials[:1]) == {0: wilson_interval(39, 40)}
-
-
-def opened(num_wrong: int, first_wrong: int = 0) -> Any:
-    predicted = predictions(num_wrong, first_wrong)
-    return make_reading(
-        0, labels=LABELS, predictions=predicted, num_images=len(LABELS), loss=0.3,
-        confusion_matrix=confusion_matrix(predicted),
-    )  # fmt: skip
 
 
 def test_the_test_split_says_the_same_metric() -> None:

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 from hand_made import (
     DATA,
-    LABELS,
+    PACKED,
     SPACE,
-    confusion_matrix,
-    make_reading,
     make_study,
     make_trial,
-    predictions,
+    opened,
 )
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -24,17 +22,6 @@ from sweep.reporting.comparison import compare_studies, epochs_to_reach, sensibl
 from sweep.reporting.reported import Network, Reported
 from sweep.reporting.statistics import mcnemar, mean_interval, wilson_interval
 from sweep.space import SearchSpace, load_space
-
-
-def opened(num_wrong: int, first_wrong: int = 0, **changes: Any) -> TestReading:
-    predicted = predictions(num_wrong, first_wrong)
-    facts: dict[str, Any] = {
-        "labels": LABELS,
-        "predictions": predicted,
-        "num_images": len(LABELS),
-        "confusion_matrix": confusion_matrix(predicted),
-    }
-    return make_reading(0, **(facts | changes))
 
 
 def searched(
@@ -72,7 +59,7 @@ def confirmed(
 
 
 def with_data(record: StudyRecord, fingerprint: str) -> StudyRecord:
-    return replace(record, data=DataFacts(DATA, fingerprint, LABELS))
+    return replace(record, data=DataFacts(DATA, fingerprint, PACKED))
 
 
 def test_epochs_are_counted_over_all_trials_in_order(space: SearchSpace) -> None:

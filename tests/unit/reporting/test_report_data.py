@@ -16,6 +16,7 @@ from pages import Page, write
 from sweep.cli.answer_text import answer_text
 from sweep.codec import pack_labels
 from sweep.definitions import OBJECTIVES
+from sweep.errors import ContradictionError
 from sweep.records import Objective, StudyRecord, TestReading
 from sweep.reporting.reported import reported
 from sweep.reporting.statistics import baseline
@@ -91,9 +92,14 @@ def test_without_a_reading_the_baseline_is_of_the_validation_split_alone(plain):
     assert found.test_accuracy is None
 
 
-def test_labels_of_classes_that_do_not_exist_give_no_baseline(plain):
-    study = replace(plain, data=replace(plain.data, validation_labels=bytes([0, 1, 7])))
-    assert baseline(study, None) is None
+def test_labels_of_classes_that_do_not_exist_are_refused(plain):
+    labels = pack_labels([0, 1, 3], 4)
+    study = replace(plain, data=replace(plain.data, validation_labels=labels))
+    with pytest.raises(ContradictionError, match="classes that do not exist"):
+        baseline(study, None)
+
+
+def test_without_labels_there_is_no_baseline(plain):
     assert baseline(replace(plain, data=replace(plain.data, validation_labels=b"")), None) is None
 
 
@@ -108,8 +114,8 @@ def answered(true: Sequence[int], said: Sequence[int]) -> TestReading:
         num_images=len(true),
         mistakes=(),
         confusion_matrix=tuple(map(tuple, cells.tolist())),
-        labels=bytes(true),
-        predictions=bytes(said),
+        labels=pack_labels(true, 3),
+        predictions=pack_labels(said, 3),
     )
 
 
@@ -196,7 +202,10 @@ def test_of_many_classes_the_worst_come_first_and_the_rest_can_be_opened(
     names = tuple(f"class {index}." for index in range(count))
     matrix = tuple(map(tuple, cells.tolist()))
     reading = make_reading(0, num_images=int(cells.sum()), confusion_matrix=matrix, mistakes=())
-    study = make_study([make_trial(space, 0)], space, readings=(reading,))
+    trial = make_trial(space, 0)
+    assert trial.outcome is not None
+    trial = replace(trial, outcome=replace(trial.outcome, validation_predictions=None))
+    study = make_study([trial], space, readings=(reading,))
     spec = replace(DATA, class_names=names)
     study = replace(study, data=replace(study.data, spec=spec, validation_labels=b""))
     written = write(tmp_path, study)

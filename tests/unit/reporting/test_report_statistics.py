@@ -8,18 +8,18 @@ import pytest
 from hand_made import (
     DATA,
     LABELS,
-    confusion_matrix,
     make_reading,
     make_study,
     make_trial,
-    predictions,
+    opened,
+    packed,
 )
 from helpers import make_metrics
 from scipy.stats import binom, binomtest, ttest_1samp
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from sweep.records import DataFacts, StudyRecord, TestReading
+from sweep.records import DataFacts, StudyRecord
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
     PairedTest,
@@ -170,11 +170,11 @@ def equal_networks(random: np.random.Generator, space: SearchSpace) -> StudyReco
         outcome = replace(
             trial.outcome,
             history=(first, make_metrics(trial.number, 2, 1 - float(errs.mean()))),
-            validation_predictions=errs.astype(np.uint8).tobytes(),
+            validation_predictions=packed(errs.astype(int)),
         )
         trials[trial.number] = replace(trial, outcome=outcome)
     study = make_study(trials, space)
-    return replace(study, data=replace(study.data, validation_labels=bytes(2000)))
+    return replace(study, data=replace(study.data, validation_labels=packed(np.zeros(2000, int))))
 
 
 def test_the_best_of_equal_networks_is_seldom_called_different(space: SearchSpace) -> None:
@@ -227,17 +227,6 @@ def test_a_trial_without_predictions_is_not_compared(space: SearchSpace) -> None
 # ---------------------------------------------------------------- readings
 
 
-def _reading(num_wrong: int, first_wrong: int = 0, **changes: Any) -> TestReading:
-    predicted = predictions(num_wrong, first_wrong)
-    facts: dict[str, Any] = {
-        "labels": LABELS,
-        "predictions": predicted,
-        "num_images": len(LABELS),
-        "confusion_matrix": confusion_matrix(predicted),
-    }
-    return make_reading(0, **(facts | changes))
-
-
 def by_mcnemar(only_first: int, only_second: int) -> PairedTest:
     p_value = mcnemar(only_first, only_second)
     difference = (only_first - only_second) / 40
@@ -248,32 +237,32 @@ def by_mcnemar(only_first: int, only_second: int) -> PairedTest:
 
 def test_readings_of_the_same_images_are_compared() -> None:
     # Wrong on images 0 to 9, and on 8 to 10.
-    found = compare_readings(_reading(10), _reading(3, 8), "accuracy")
+    found = compare_readings(opened(10), opened(3, 8), "accuracy")
     assert found == by_mcnemar(1, 8)
-    reverse = compare_readings(_reading(3, 8), _reading(10), "loss")
+    reverse = compare_readings(opened(3, 8), opened(10), "loss")
     assert reverse == by_mcnemar(8, 1)  # losses of single test examples are unknown
-    assert compare_readings(_reading(4), _reading(4), "accuracy") == by_mcnemar(0, 0)
+    assert compare_readings(opened(4), opened(4), "accuracy") == by_mcnemar(0, 0)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"fingerprint": "ef" * 32},
-        {"labels": LABELS[::-1]},
+        {"labels": packed(LABELS[::-1])},
         {"labels": b"", "predictions": b""},
         {"predictions": b""},
-        {"predictions": LABELS[1:]},
+        {"predictions": packed(LABELS[1:])},
     ],
 )
 def test_readings_of_other_images_are_not_compared(changes: dict[str, Any]) -> None:
-    assert compare_readings(_reading(4), _reading(4, **changes), "accuracy") is None
-    assert compare_readings(_reading(4, **changes), _reading(4), "accuracy") is None
+    assert compare_readings(opened(4), opened(4, **changes), "accuracy") is None
+    assert compare_readings(opened(4, **changes), opened(4), "accuracy") is None
 
 
 def test_readings_that_recorded_little_are_not_compared() -> None:
     old = make_reading(0)
     assert compare_readings(old, old, "accuracy") is None
-    unknown = _reading(4, fingerprint="")
+    unknown = opened(4, fingerprint="")
     assert compare_readings(unknown, unknown, "accuracy") is None
 
 

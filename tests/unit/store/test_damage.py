@@ -103,8 +103,8 @@ def test_a_range_that_is_another_one_in_one_trial_is_noticed(finished, tmp_path)
 
 
 def test_a_newer_format_is_refused_by_name(finished, tmp_path):
-    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '6' WHERE key = 'sweep_format'")
-    with pytest.raises(StoreError, match=r"newer version of sweep \(format 6; this one reads 5\)"):
+    edit(tmp_path, "UPDATE study_user_attributes SET value_json = '7' WHERE key = 'sweep_format'")
+    with pytest.raises(StoreError, match=r"newer version of sweep \(format 7; this one reads 6\)"):
         read_all(finished)
 
 
@@ -134,7 +134,7 @@ def as_format(folder: Path, version: int) -> None:
         )
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
     finished, tmp_path, main, version
 ):
@@ -147,7 +147,7 @@ def test_a_study_of_an_earlier_version_is_refused_and_left_as_it_is(
         assert errors.count("\n") == 1
         assert "'small' in " in errors
         assert (
-            f"was made by an earlier version of sweep (format {version}; this one reads 5); use "
+            f"was made by an earlier version of sweep (format {version}; this one reads 6); use "
             "that version"
         ) in errors
         assert files(tmp_path) == before

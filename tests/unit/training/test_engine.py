@@ -26,6 +26,7 @@ from driving import (
 from helpers import best_epoch, changed, make_config, make_settings, timeless
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from sweep.codec import unpack_labels
 from sweep.definitions import OBJECTIVES as METRICS
 from sweep.records import (
     Decision,
@@ -306,7 +307,7 @@ def test_an_outcome_holds_the_best_epoch(digits, name, objective):
         assert outcome.best_epoch == best_epoch(outcome.history, objective)
         logits = logits_of(outcome, config, digits)
         predictions, truth = logits.argmax(1), labels(digits)
-        assert list(outcome.validation_predictions) == predictions.tolist()
+        assert unpack_labels(outcome.validation_predictions, 10).tolist() == predictions.tolist()
         shifted = logits - logits.max(1, keepdims=True)
         losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(truth)), truth]
         found = outcome.best.values
@@ -384,7 +385,7 @@ def test_a_pruned_trial_ends_with_the_epoch_of_the_decision(small, name, patienc
     assert outcome.failure is None
     assert outcome.weights is None
     assert outcome.best_epoch == best_epoch(outcome.history, make_settings().objective)
-    assert len(outcome.validation_predictions) == NUM_VALIDATION
+    assert len(unpack_labels(outcome.validation_predictions, 10)) == NUM_VALIDATION
     assert driver.engine.is_idle
 
 
@@ -629,7 +630,7 @@ def test_an_epoch_of_many_validation_batches(digits, name):
     config = make_config(epochs=1)
     (outcome,) = train(data, config, name=name)
     predictions = logits_of(outcome, config, data).argmax(1)
-    assert list(outcome.validation_predictions) == predictions.tolist()
+    assert unpack_labels(outcome.validation_predictions, 10).tolist() == predictions.tolist()
     assert outcome.best.values["validation_accuracy"] == pytest.approx(
         (predictions == labels(data)).mean()
     )
