@@ -31,6 +31,10 @@ __all__ = ["ERROR", "Check", "Estimate", "check", "estimate"]
 ERROR = 0.3
 """How far the seconds of an `Estimate` usually are off at most, as a share: `bench/estimate.py`."""
 
+# What a command takes besides training, over `Calibration.start_seconds`: interpreters start,
+# workers take the data and build their first networks, and the store is closed. Measured.
+_COMMAND = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -164,4 +168,5 @@ def _seconds(
     mean = fmean(trial_seconds)
     together = min(training.lanes, math.ceil(num_trials / training.workers))
     end = (1 - 1 / training.workers) * mean * together
-    return training.calibration.start_seconds + num_trials * mean / training.workers + end
+    besides = _COMMAND * training.calibration.start_seconds
+    return besides + num_trials * mean / training.workers + end
