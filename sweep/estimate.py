@@ -6,20 +6,25 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import cycle, islice
 from statistics import fmean
 from typing import Any
 
 from sweep.data import DataOverview, data_overview, data_settings
+from sweep.execution import Capacity
 from sweep.execution.calibrating import calibrated
 from sweep.execution.inspection import Inspector
 from sweep.records import Calibration, NetworkSource, WorkerChoices
 from sweep.runner.argument_rules import read_argument
-from sweep.runner.automatic import course
+from sweep.runner.automatic import course, full_stacks, mixing
 from sweep.runner.options import DEFAULTS, Network
 from sweep.runner.own_network import network_inspector, require_working, with_source
+from sweep.runner.rehearsal import rehearse
 from sweep.runner.representatives import (
     Representative,
     calibration_request,
+    mixed,
     representatives,
     trial_flops,
 )
@@ -31,9 +36,10 @@ __all__ = ["ERROR", "Check", "Estimate", "check", "estimate"]
 ERROR = 0.3
 """How far the seconds of an `Estimate` usually are off at most, as a share: `bench/estimate.py`."""
 
+_REHEARSED = 256  # trials, of one sweep or of several
 # What a command takes besides training, over `Calibration.start_seconds`: interpreters start,
 # workers take the data and build their first networks, and the store is closed. Measured.
-_COMMAND = 1.5
+_COMMAND = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def estimate(
     trials = space.num_trials
     model = with_source(space.model, tuple(sources or ()), space.name)
 
-    def measure(device: str, engine: str, num_cores: int) -> Calibration | None:
+    def measure(device: str, engine: str, num_cores: int, precision: str) -> Calibration | None:
         request = calibration_request(
             found,
             model,
@@ -117,13 +123,14 @@ def estimate(
             device=device,
             engine=engine,
             num_cores=num_cores,
+            precision=precision,
             num_validation=data.num_validation,
         )
         return None if request is None else calibrated(request)
 
     training, _ = choose_workers(DEFAULTS, space, measure=measure)
-    times = _trial_seconds(found, training, data, space.objective.every)
-    costliest = sorted(times)[-math.ceil(len(times) / 6) :]
+    costliest = sorted(found, key=lambda each: max(1, each.example_flops) * each.recipe.epochs)
+    seconds = partial(_seconds, space, data, training, mixed(found, training.device))
     return Estimate(
         num_configurations=space.num_configurations,
         num_trials=trials,
@@ -131,42 +138,39 @@ def estimate(
         min_parameters=min(sizes),
         max_parameters=max(sizes),
         flops_per_trial=trial_flops(found, data.num_train),
-        seconds=_seconds(times, training, trials),
-        most_seconds=_seconds(costliest, training, trials),
+        seconds=seconds(found),
+        most_seconds=seconds(costliest[-math.ceil(len(found) / 6) :]),
         training=training,
     )
 
 
-def _trial_seconds(
-    found: Sequence[Representative], training: WorkerChoices, data: DataOverview, every: int
-) -> list[float]:
-    """What each configuration takes if validated after `every` so many epochs; none if unknown."""
-    known = training.calibration
-    times = None if known is None else course(known, training.precision)
-    if times is None:
-        return []
-    return [
-        each.recipe.epochs
-        * (
-            times.lane_seconds(each.step_flops, training.lanes)
-            * (data.num_train / each.recipe.batch_size)
-            + times.epoch_seconds(each.step_flops) / every
-        )
-        for each in found
-    ]
-
-
 def _seconds(
-    trial_seconds: Sequence[float], training: WorkerChoices, num_trials: int | None
+    space: SearchSpace,
+    data: DataOverview,
+    training: WorkerChoices,
+    mix: Sequence[Representative],
+    found: Sequence[Representative],
 ) -> float | None:
-    """Wall time of a sweep whose trials take as long as these do on average.
-
-    Of several workers, all but one end some time before the last trial.
-    """
-    if training.calibration is None or num_trials is None or not trial_seconds:
+    """Wall time of a sweep of trials like these; None if it cannot be known."""
+    known = training.calibration
+    times = None if known is None else course(known)
+    if known is None or times is None or space.num_trials is None:
         return None
-    mean = fmean(trial_seconds)
-    together = min(training.lanes, math.ceil(num_trials / training.workers))
-    end = (1 - 1 / training.workers) * mean * together
-    besides = _COMMAND * training.calibration.start_seconds
-    return besides + num_trials * mean / training.workers + end
+    lane_seconds, epoch_seconds = cache(times.lane_seconds), cache(times.epoch_seconds)
+    different = mixing(known, times, [each.step_flops for each in mix])
+
+    def stack_seconds(stack: Sequence[Representative]) -> float:
+        num_steps = data.num_train / stack[0].recipe.batch_size
+        step = sum(lane_seconds(each.step_flops, len(stack)) for each in stack)
+        step *= different if len(stack) > 1 else 1.0
+        besides = sum(epoch_seconds(each.step_flops) for each in stack)
+        return num_steps * step + besides / space.objective.every
+
+    capacity = Capacity(training.lanes, full_stacks(training), space.model, data.spec)
+    at_once = min(space.num_trials, _REHEARSED)
+    trials = cycle(found)
+    rehearsed = [
+        rehearse(list(islice(trials, at_once)), training.workers, capacity, stack_seconds)
+        for _ in range(_REHEARSED // at_once)
+    ]
+    return _COMMAND * known.start_seconds + fmean(rehearsed) * space.num_trials / at_once

@@ -133,26 +133,21 @@ def number_words(value: Scalar | None) -> str:
 
 
 def calibration_words(found: Calibration) -> str:
-    """What a machine was measured to do: a lane's step in each network and precision."""
-    sizes = sorted({timing.step_flops for timing in found.timings})
-    precisions = dict.fromkeys(timing.precision for timing in found.timings)
-
-    def best(precision: str, step_flops: int) -> str:
-        times = [
-            timing.seconds / timing.lanes
-            for timing in found.timings
-            if (timing.precision, timing.step_flops) == (precision, step_flops)
-            and timing.threads == 1
-        ]
-        return f"{min(times) * 1000:.3g}" if times else _NOTHING
-
+    """What a machine was measured to do: a step in each precision, of a stack and of one trial."""
+    alone = [each for each in found.timings if each.lanes == each.threads == 1]
+    sizes = sorted({timing.step_flops for timing in alone})
+    times = {(each.precision, each.step_flops): f"{each.seconds * 1000:.3g}" for each in alone}
     steps = "; ".join(
-        f"{name} {', '.join(best(name, size) for size in sizes)} ms" for name in precisions
+        f"{name} {', '.join(times.get((name, size), _NOTHING) for size in sizes)} ms"
+        for name in dict.fromkeys(each.precision for each in alone)
     )
+    mixed = [each for each in found.mixed if each.threads == 1]
+    stacks = ", ".join(f"{each.precision} {each.seconds * 1000:.3g} ms" for each in mixed)
+    stack = f"a step of {mixed[0].lanes} trials together takes in {stacks}; " if mixed else ""
     networks = ", ".join(f"{size / 1e6:,.3g}" for size in sizes)
     return (
-        f"measured in {duration(found.seconds)} on {found.hardware} with PyTorch {found.torch}: a "
-        f"step of one trial, of networks of {networks} MFLOP, takes in {steps}"
+        f"measured in {duration(found.seconds)} on {found.hardware} with PyTorch {found.torch}: "
+        f"{stack}a step of one trial, of networks of {networks} MFLOP, takes in {steps}"
     )
 
 

@@ -128,27 +128,40 @@ def make_calibration_request(**changes: Any) -> CalibrationRequest:
         spec=DATASETS["digits"],
         device="cpu",
         engine="stacked",
+        precision="auto",
         num_cores=1,
         num_validation=300,
         configs=(make_config(layer_size=8), make_config(layer_size=64)),
         step_flops=(10, 20),
         lanes=((1, 4), (1, 2)),
+        mix=tuple(make_config(number=n, layer_size=8 * 2**n) for n in range(3)),
+        mix_flops=15,
     )
     return replace(base, **changes)
 
 
 def made_up_calibration(request: CalibrationRequest, _server: object = None) -> Calibration:
     """What a machine would measure on which float32 is fastest and lanes pay."""
-    timings = [
-        Timing(
-            flops, name, lanes, 1, slowness * (4e-4 + lanes * (1e-3 + flops / 1e11)), 0.002 * lanes
-        )
+    precision = "float32" if request.precision == "auto" else request.precision
+
+    def timings(flops: int, lanes: int) -> list[Timing]:
+        seconds = 4e-4 + lanes * (1e-3 + flops / 1e11)
+        return [
+            Timing(flops, name, lanes, 1, slowness * seconds, 0.002 * lanes)
+            for name, slowness in (("float32", 1.0), ("bfloat16", 1.5))
+        ]
+
+    equal = [
+        timing
         for flops, counts in zip(request.step_flops, request.lanes, strict=True)
         for lanes in counts
-        for name, slowness in (("float32", 1.0), ("bfloat16", 1.5))
+        for timing in timings(flops, lanes)
     ]
+    mixed = timings(request.mix_flops, 16) if request.mix else []
     products = {"float32": 1e11, "bfloat16": 5e10}
-    return Calibration("a processor", "2.0", products, tuple(timings), 2.0, 1.0)
+    return Calibration(
+        "a processor", "2.0", products, precision, tuple(equal), tuple(mixed), 2.0, 1.0
+    )
 
 
 def make_metrics(trial: int, epoch: int, accuracy: float = 0.5, loss: float = 1.0) -> EpochMetrics:

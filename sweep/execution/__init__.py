@@ -11,6 +11,7 @@ from sweep.execution.inline import InlineLauncher
 from sweep.execution.launcher import Ended, Launcher, Link
 from sweep.execution.pool import MAX_RETRIES, Pool
 from sweep.execution.processes import ForkServer, ProcessLauncher
+from sweep.execution.workload import Submission, Workload
 
 __all__ = [
     "LAUNCHERS",
@@ -25,6 +26,8 @@ __all__ = [
     "Placement",
     "Pool",
     "ProcessLauncher",
+    "Submission",
+    "Workload",
     "place_workers",
 ]
 

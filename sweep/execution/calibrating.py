@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 120.0  # PyTorch may be loaded from a slow disk, and single steps may be slow
 _EXIT_SECONDS = 5.0
-_FORMAT = 2  # of a calibration: it grows when what is measured changes its meaning
+_FORMAT = 3  # of a calibration: it grows when what is measured changes its meaning
 
 
 def cached_calibration(request: CalibrationRequest) -> Calibration | None:

@@ -45,7 +45,7 @@ from sweep.records.network_source import (
     OwnNetwork,
     Probed,
 )
-from sweep.records.speed import Calibration, CalibrationRequest, Timing
+from sweep.records.speed import WORTHWHILE, Calibration, CalibrationRequest, Timing
 from sweep.records.study import (
     KEPT_WEIGHTS,
     CalibrationBin,
@@ -81,6 +81,7 @@ __all__ = [
     "KEPT_WEIGHTS",
     "LARGEST_FLOAT",
     "LARGEST_INT",
+    "WORTHWHILE",
     "Assignment",
     "Calibration",
     "CalibrationBin",

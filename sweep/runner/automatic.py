@@ -1,22 +1,24 @@
-"""What `auto` comes to: precision, lanes, threads and times that follow from a calibration.
+"""What follows from a calibration: threads, lanes and times.
 
 Nothing is measured here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from sweep.execution.capacity import interpolated
-from sweep.records import Calibration, Timing
+from sweep.records import WORTHWHILE, Calibration, Timing, WorkerChoices
 
-__all__ = ["Course", "choose_precision", "choose_threads", "course"]
-
-# A choice that is not the plainest must save at least this share of the time.
-_WORTHWHILE = 0.03
+__all__ = [
+    "Course",
+    "choose_threads",
+    "course",
+    "full_stacks",
+    "mixing",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class _Network:
     def full(self) -> int:
         """The least number of lanes beyond which no other saves a worthwhile share."""
         least = min(seconds for _, seconds in self.by_lanes)
-        close = [n for n, seconds in self.by_lanes if seconds * (1 - _WORTHWHILE) <= least]
+        close = [n for n, seconds in self.by_lanes if seconds * (1 - WORTHWHILE) <= least]
         return close[0]
 
     def lane_seconds(self, lanes: int) -> float:
@@ -41,7 +43,7 @@ class _Network:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How time and lanes depend on the work of a network, in one precision.
+    """How time and lanes depend on the work of a network.
 
     Between the networks that were measured, and beyond them, logarithms are interpolated.
     """
@@ -65,39 +67,32 @@ class Course:
         )
 
 
-def choose_precision(calibration: Calibration) -> str:
-    """The precision in which the networks take least time; float32 unless another saves some."""
-    plain = _lane_seconds(calibration.timings, "float32")
-    best, least = "float32", 1 - _WORTHWHILE
-    for name in dict.fromkeys(timing.precision for timing in calibration.timings):
-        other = _lane_seconds(calibration.timings, name)
-        common = plain.keys() & other.keys()
-        if common:
-            ratio = sum(other[each] for each in common) / sum(plain[each] for each in common)
-            if ratio < least:
-                best, least = name, ratio
-    return best
-
-
-def choose_threads(calibration: Calibration, precision: str) -> int:
+def choose_threads(calibration: Calibration) -> int:
     """2 if one process with two threads trains faster than two with one each, otherwise 1."""
-    of_one = _by_stack(calibration.timings, precision, threads=1)
-    of_two = _by_stack(calibration.timings, precision, threads=2)
-    common = of_one.keys() & of_two.keys()
-    if not common:
-        return 1
-    ratio = fmean(of_two[key] / (of_one[key] / 2) for key in common)
-    return 2 if ratio < 1 - _WORTHWHILE else 1
+    of_one, of_two = (
+        {
+            (timing.step_flops, timing.lanes): timing.seconds
+            for timing in (*calibration.mixed, *calibration.timings)
+            if (timing.precision, timing.threads) == (calibration.precision, threads)
+        }
+        for threads in (1, 2)
+    )
+    ratios = [of_two[key] / (of_one[key] / 2) for key in of_one.keys() & of_two.keys()]
+    return 2 if ratios and fmean(ratios) < 1 - WORTHWHILE else 1
 
 
-def course(calibration: Calibration, precision: str) -> Course | None:
-    """What is known of one precision; None if it was not measured."""
+def course(calibration: Calibration) -> Course | None:
+    """What is known of the calibration's precision; None if nothing was measured."""
     measured: dict[int, list[Timing]] = {}
     for timing in calibration.timings:
-        if (timing.precision, timing.threads) == (precision, 1):
+        if (timing.precision, timing.threads) == (calibration.precision, 1):
             measured.setdefault(timing.step_flops, []).append(timing)
+    # If time ran out before a network was stacked, other networks say how many lanes pay.
+    most = max(map(len, measured.values()), default=0)
     networks = []
     for flops, timings in sorted(measured.items()):
+        if len(timings) == 1 < most:
+            continue
         timings.sort(key=lambda timing: timing.lanes)
         last = timings[-1]
         by_lanes = tuple((each.lanes, each.seconds / each.lanes) for each in timings)
@@ -105,21 +100,22 @@ def course(calibration: Calibration, precision: str) -> Course | None:
     return Course(tuple(networks)) if networks else None
 
 
-def _lane_seconds(timings: Sequence[Timing], precision: str) -> dict[int, float]:
-    """Seconds of a lane's step by network, each in its better stack."""
-    best: dict[int, float] = {}
-    for timing in timings:
-        if (timing.precision, timing.threads) == (precision, 1):
-            lane = timing.seconds / timing.lanes
-            best[timing.step_flops] = min(best.get(timing.step_flops, math.inf), lane)
-    return best
+def full_stacks(choices: WorkerChoices) -> tuple[tuple[int, float], ...]:
+    """How many lanes fill a stack, where the user did not say it (see `TrainingSettings`)."""
+    known = choices.calibration
+    if "lanes" not in choices.automatic or known is None or known.precision != choices.precision:
+        return ()
+    times = course(known)
+    return () if times is None else times.full_stacks
 
 
-def _by_stack(
-    timings: Sequence[Timing], precision: str, *, threads: int
-) -> dict[tuple[int, int], float]:
-    return {
-        (each.step_flops, each.lanes): each.seconds
-        for each in timings
-        if (each.precision, each.threads) == (precision, threads)
-    }
+def mixing(calibration: Calibration, times: Course, mix_flops: Sequence[int]) -> float:
+    """What a lane takes in a stack of different networks, over its time in one of equal networks.
+
+    `mix_flops` are the floating-point operations of a step of each lane that was measured.
+    """
+    for timing in calibration.mixed:
+        if (timing.precision, timing.threads) == (calibration.precision, 1):
+            equal = fmean(times.lane_seconds(flops, timing.lanes) for flops in mix_flops)
+            return timing.seconds / timing.lanes / equal
+    return 1.0

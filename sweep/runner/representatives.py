@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from sweep.definitions import Cost, Recipe, Scalar, definition_of, view
 from sweep.execution import MAX_LANES
@@ -18,7 +20,7 @@ from sweep.records import (
 )
 from sweep.space import SearchSpace, random_configurations
 
-__all__ = ["Representative", "calibration_request", "representatives", "trial_flops"]
+__all__ = ["Representative", "calibration_request", "mixed", "representatives", "trial_flops"]
 
 _SAMPLES = 256
 _BUILT_SAMPLES = 20  # of a user's network
@@ -37,13 +39,9 @@ class Representative:
     """
 
     params: Mapping[str, Scalar]
+    recipe: Recipe
     num_parameters: int
     example_flops: int
-
-    @property
-    def recipe(self) -> Recipe:
-        """Its part that every family shares."""
-        return view(Recipe, self.params)
 
     @property
     def step_flops(self) -> int:
@@ -65,7 +63,7 @@ def representatives(
     else:
         costs = inspector.costs(spec, drawn)
     return [
-        Representative(params, cost.num_parameters, cost.example_flops)
+        Representative(params, view(Recipe, params), cost.num_parameters, cost.example_flops)
         for params, cost in zip(drawn, costs, strict=True)
         if cost.num_parameters  # none where a user's network does not work
     ]
@@ -85,6 +83,7 @@ def calibration_request(
     device: str,
     engine: str,
     num_cores: int,
+    precision: str,
     num_validation: int,
 ) -> CalibrationRequest | None:
     """What to measure for a study; None if none of its networks can be built.
@@ -102,20 +101,42 @@ def calibration_request(
     def lanes(step_flops: int) -> tuple[int, ...]:
         if engine == "sequential":
             return (1,)
-        most = int(min(MAX_LANES[kind], max(2, _STEP_FLOPS[kind] / step_flops)))
+        most = _num_lanes(kind, step_flops, MAX_LANES[kind])
         return tuple(sorted({1, math.isqrt(most), most}))
 
+    mix = [] if engine == "sequential" else mixed(found, kind)
     return CalibrationRequest(
         model=model,
         spec=spec,
         device=device,
         engine=engine,
+        precision=precision,
         num_cores=num_cores,
         num_validation=num_validation,
-        configs=tuple(
-            TrialConfig(number, seed=number, params=dict(each.params))
-            for number, each in enumerate(chosen.values())
-        ),
+        configs=tuple(_config(number, each) for number, each in enumerate(chosen.values())),
         step_flops=tuple(chosen),
         lanes=tuple(map(lanes, chosen)),
+        mix=tuple(_config(number, each) for number, each in enumerate(mix)),
+        mix_flops=round(fmean(each.step_flops for each in mix)) if mix else 0,
     )
+
+
+def mixed(found: Sequence[Representative], kind: str) -> list[Representative]:
+    """Configurations that stand for a stack of a study on this kind of device.
+
+    A worker is filled when it is empty, and again whenever it is half empty: half of the most lanes
+    are usual. Lanes of a stack have one batch size.
+    """
+    usual = Counter(each.recipe.batch_size for each in found).most_common(1)[0][0]
+    alike = [each for each in found if each.recipe.batch_size == usual]
+    flops = fmean(each.step_flops for each in alike)
+    return alike[: _num_lanes(kind, flops, MAX_LANES[kind] // 2)]
+
+
+def _num_lanes(kind: str, step_flops: float, most: int) -> int:
+    """How many lanes of so much work can be measured; up to two always."""
+    return int(min(most, max(2, _STEP_FLOPS[kind] / max(1, step_flops))))
+
+
+def _config(number: int, found: Representative) -> TrialConfig:
+    return TrialConfig(number, seed=number, params=dict(found.params))

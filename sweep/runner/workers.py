@@ -38,7 +38,7 @@ from sweep.records import (
     TrainingSettings,
     WorkerChoices,
 )
-from sweep.runner.automatic import choose_precision, choose_threads, course
+from sweep.runner.automatic import choose_threads, full_stacks
 from sweep.runner.options import WorkOptions
 from sweep.runner.own_network import require_working, with_source
 from sweep.runner.representatives import calibration_request, representatives, trial_flops
@@ -48,8 +48,8 @@ from sweep.study import schedules
 
 __all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
 
-Measure = Callable[[str, str, int], Calibration | None]
-"""Calibrates this machine for a device, an engine and a number of cores, if that is possible."""
+Measure = Callable[[str, str, int, str], Calibration | None]
+"""Calibrates this machine for a device, an engine, a number of cores and a precision, if it can."""
 
 # A study of less work takes seconds, however it is trained: measuring first would not pay.
 _SMALL_FLOPS = 1e12
@@ -121,6 +121,7 @@ def measure_if_worthwhile(
     device: str,
     engine: str,
     num_cores: int,
+    precision: str,
 ) -> Calibration | None:
     """The calibration for a study; None if it would take longer than it can save.
 
@@ -137,6 +138,7 @@ def measure_if_worthwhile(
         device=device,
         engine=engine,
         num_cores=num_cores,
+        precision=precision,
         num_validation=num_validation,
     )
     if request is None:
@@ -175,17 +177,17 @@ def choose_workers(
     here = place_workers(options["device"], None)
     kind = here[0].device.split(":")[0]
     engine = _engine(options["engine"] or (recorded.engine if recorded else "auto"), space.model)
-    machine = _Machine(partial(measure, here[0].device, engine, len(here)))
+    precision = options["precision"] or (recorded.precision if recorded else "auto")
+    machine = _Machine(partial(measure, here[0].device, engine, len(here), precision))
     numbers = _Numbers(options, recorded)
     former = recorded if not is_new and recorded and recorded.device == kind else None
-    precision = options["precision"] or (recorded.precision if recorded else "auto")
     if precision == "auto":
         precision = machine.precision
     is_cpu = kind == "cpu"  # elsewhere threads hardly matter
 
     def suitable_workers() -> int:
         is_free = is_cpu and len(here) > 1 and not isinstance(options["threads"], int)
-        return len(here) // machine.threads(precision) if is_free else len(here)
+        return len(here) // machine.threads if is_free else len(here)
 
     # A number above what suits this machine was chosen for a larger one.
     workers = numbers.choose("workers", suitable_workers, holds=former is not None, most=len(here))
@@ -261,12 +263,13 @@ class _Machine:
     def precision(self) -> str:
         """The precision to train in; float32 if nothing is known."""
         found = self.look()
-        return "float32" if found is None else choose_precision(found)
+        return "float32" if found is None else found.precision
 
-    def threads(self, precision: str) -> int:
+    @property
+    def threads(self) -> int:
         """CPU threads of a worker; 1 if nothing is known."""
         found = self.look()
-        return 1 if found is None else choose_threads(found, precision)
+        return 1 if found is None else choose_threads(found)
 
 
 def _engine(choice: str, model: Model) -> str:
@@ -322,19 +325,11 @@ def worker_settings(
             engine=choices.engine,
             precision=choices.precision,
             lanes=choices.lanes,
-            full_stacks=_full_stacks(choices),
+            full_stacks=full_stacks(choices),
             rungs=schedules.build_schedule(space).rungs,
         )
         for placement in placements
     ]
-
-
-def _full_stacks(choices: WorkerChoices) -> tuple[tuple[int, float], ...]:
-    """How many lanes fill a stack, where the user did not say it."""
-    if "lanes" not in choices.automatic or choices.calibration is None:
-        return ()
-    known = course(choices.calibration, choices.precision)
-    return () if known is None else known.full_stacks
 
 
 def _launcher(executor: str | Callable[[], Launcher]) -> Launcher:

@@ -9,9 +9,9 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ import torch
 from sweep.data import Part, TrainingData
 from sweep.definitions import Recipe, view
 from sweep.records import (
+    WORTHWHILE,
     Calibration,
     CalibrationRequest,
     Objective,
@@ -32,7 +33,7 @@ from sweep.training.groups import Group
 from sweep.training.hardware import choose_precision, hardware_name
 from sweep.training.lane import Lane
 
-__all__ = ["calibrate", "product_rate"]
+__all__ = ["calibrate", "fastest", "product_rate"]
 
 _SECONDS = 1.5  # for all measurements together
 _MAX_STEPS = 10  # of one measurement, after one that is not counted
@@ -54,71 +55,120 @@ def calibrate(request: CalibrationRequest, seconds: float = _SECONDS) -> Calibra
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     bench = _Bench(request, device)
-    bench.measure(0, "float32", 1, 1, time.perf_counter() + seconds, 1)  # loads what is lazy
+    mix = [_Stack(request.mix, request.mix_flops)] if request.mix else []
+    equal = _equal_stacks(request)
+    alone, together = equal[: len(request.configs)], equal[len(request.configs) :]
+    decisive = mix or alone
+    bench.measure(alone[-1], "float32", 1, time.perf_counter() + seconds)  # loads what is lazy
     started = time.perf_counter()
     rates = {name: product_rate(name, device) for name in PRECISION_NAMES}
     names = [name for name, rate in rates.items() if rate * _HOPELESS >= rates["float32"]]
-    has_two = device.type == "cpu" and request.num_cores > 1
-    timings: list[Timing] = []
-    # One lane before several; the largest network first, which takes most of a study's time.
-    indices = range(len(request.configs))[::-1]
-    stacks = dict.fromkeys(
-        (index, request.lanes[index][rank])
-        for rank in (0, -1, 1)
-        for index in indices
-        if rank < len(request.lanes[index])
-    )
-    planned = [(index, name, lanes) for index, lanes in stacks for name in names]
-    num_left = len(planned) + len(indices)
+    if request.precision != "auto":
+        names = [request.precision]
     deadline = started + seconds
+    num_left = len([*alone, *mix]) * len(names) + len([*together, *decisive])
+
+    def measure(stacks: Sequence[_Stack], names: Sequence[str], threads: int = 1) -> list[Timing]:
+        """Time each, for a fair share of the time that is left; nothing once there is none."""
+        nonlocal num_left
+        found: list[Timing] = []
+        for stack, name in itertools.product(stacks, names):
+            now = time.perf_counter()
+            if now < deadline:
+                found += bench.measure(stack, name, threads, now + (deadline - now) / num_left)
+            num_left -= 1
+        return found
+
+    has_two = device.type == "cpu" and request.num_cores > 1
     with _busy_neighbour(bench) if has_two else nullcontext():
-        for index, name, lanes in planned:
-            timings += bench.measure(index, name, lanes, 1, deadline, num_left)
-            num_left -= 1
-    if has_two and timings:
-        best = _fastest(timings, names)
-        for index in indices:
-            timings += bench.measure(index, best, request.lanes[index][-1], 2, deadline, num_left)
-            num_left -= 1
+        timings, mixed = measure(alone, names), measure(mix, names)
+        precision = fastest(mixed, timings) if request.precision == "auto" else request.precision
+        timings += measure(together, [precision])
+    with_two = measure(decisive, [precision], threads=2) if has_two else []
     return Calibration(
         hardware=hardware_name(device),
         torch=torch.__version__,
         products=rates,
-        timings=tuple(timings),
+        precision=precision,
+        timings=tuple(timings if mix else timings + with_two),
+        mixed=tuple(mixed + with_two if mix else mixed),
         start_seconds=0.0,
         seconds=time.perf_counter() - started,
     )
 
 
+def fastest(*measured: Sequence[Timing]) -> str:
+    """The precision that takes least time; float32 unless another one saves a worthwhile share.
+
+    It is compared on what was measured in both, in the first of `measured` that has any of that.
+    """
+    best, least = "float32", 1 - WORTHWHILE
+    for name in PRECISION_NAMES:
+        for timings in measured:
+            one, plain = (
+                {t.step_flops: t.seconds for t in timings if t.precision == each}
+                for each in (name, "float32")
+            )
+            common = one.keys() & plain.keys()
+            if common:
+                ratio = sum(one[each] for each in common) / sum(plain[each] for each in common)
+                if ratio < least:
+                    best, least = name, ratio
+                break
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class _Stack:
+    """Networks to be trained together, and the floating-point operations of a step of one."""
+
+    configs: tuple[TrialConfig, ...]
+    step_flops: int
+
+
+def _equal_stacks(request: CalibrationRequest) -> list[_Stack]:
+    """Each network alone, then each in its largest stack, then in a smaller one.
+
+    The largest network comes first, which takes most of a study's time.
+    """
+    chosen = dict.fromkeys(
+        (index, lanes[rank])
+        for rank in (0, -1, 1)
+        for index, lanes in reversed(list(enumerate(request.lanes)))
+        if rank < len(lanes)
+    )
+    return [
+        _Stack(
+            tuple(replace(request.configs[index], number=number) for number in range(lanes)),
+            request.step_flops[index],
+        )
+        for index, lanes in chosen
+    ]
+
+
 class _Bench:
-    """Groups of equal networks on made-up examples."""
+    """Groups of networks on made-up examples."""
 
     def __init__(self, request: CalibrationRequest, device: torch.device) -> None:
         self._request = request
         self._device = device
         self._build = load_groups(request.model, request.engine)
-        batch_sizes = [view(Recipe, each.params).batch_size for each in request.configs]
+        configs = (*request.configs, *request.mix)
+        batch_sizes = [view(Recipe, each.params).batch_size for each in configs]
         self._data = _made_up_data(request, _MIN_BATCHES * max(batch_sizes))
 
-    def group(self, index: int, precision: str, lanes: int) -> Group:
-        """A stack of one of the networks, ready for its first epoch."""
+    def group(self, configs: Sequence[TrialConfig], precision: str) -> Group:
+        """A stack, ready for its first epoch."""
         batches = Batches(self._data, 0, self._device, choose_precision(precision, self._device))
-        config: TrialConfig = self._request.configs[index]
-        configs = [replace(config, number=number) for number in range(lanes)]
         return self._build([Lane(config, _OBJECTIVE) for config in configs], batches)
 
-    def measure(
-        self, index: int, precision: str, lanes: int, threads: int, deadline: float, num_left: int
-    ) -> list[Timing]:
-        """Time steps for a fair share of what is left; nothing if there is no time or it fails."""
-        now = time.perf_counter()
-        if now >= deadline:
-            return []
-        until = now + (deadline - now) / num_left
+    def measure(self, stack: _Stack, precision: str, threads: int, until: float) -> list[Timing]:
+        """Time a few steps, at least one, until about this moment; nothing if it fails."""
         torch.set_num_threads(threads)
+        lanes = len(stack.configs)
         # What a user's network raises, or a lack of memory, is for training to report.
         try:
-            group = self.group(index, precision, lanes)
+            group = self.group(stack.configs, precision)
             begin = self._timed(group.begin_epoch)
             times: list[float] = []
             for step in itertools.islice(itertools.cycle(range(group.num_steps)), 1 + _MAX_STEPS):
@@ -129,17 +179,16 @@ class _Bench:
             keep = sum(self._timed(partial(group.copy_weights, n)) for n in range(lanes))
         except Exception:  # noqa: BLE001
             return []
-        flops = self._request.step_flops[index]
         share = self._request.num_validation / len(self._data.validation)
         epoch = begin + end * share + keep
         # Other programs only add to a time.
-        return [Timing(flops, precision, lanes, threads, min(times[1:]), epoch)]
+        return [Timing(stack.step_flops, precision, lanes, threads, min(times[1:]), epoch)]
 
     def keep_busy(self) -> None:
-        """Train the network in the middle until the process is killed, or its parent was."""
+        """Train what a study trains until the process is killed, or its parent was."""
         parent = os.getppid()
-        index = len(self._request.configs) // 2
-        group = self.group(index, "float32", self._request.lanes[index][-1])
+        in_the_middle = self._request.configs[len(self._request.configs) // 2]
+        group = self.group(self._request.mix or (in_the_middle,), "float32")
         group.begin_epoch()
         for step in itertools.cycle(range(group.num_steps)):
             group.step(step)
@@ -188,19 +237,6 @@ def product_rate(precision: str, device: torch.device) -> float:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return 2 * _PRODUCT**3 / min(times[1:])
-
-
-def _fastest(timings: list[Timing], names: list[str]) -> str:
-    """The precision that trains the largest network fastest."""
-    last = max(timings, key=lambda timing: timing.step_flops).step_flops
-    per_lane = {
-        name: min(
-            (t.seconds / t.lanes for t in timings if (t.step_flops, t.precision) == (last, name)),
-            default=float("inf"),
-        )
-        for name in names
-    }
-    return min(per_lane, key=per_lane.__getitem__)
 
 
 @contextmanager

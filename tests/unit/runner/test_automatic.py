@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from sweep.records import Calibration, Timing
-from sweep.runner.automatic import choose_precision, choose_threads, course
+from sweep.runner.automatic import choose_threads, course, mixing
 
 
-def calibration(*timings: Timing) -> Calibration:
-    return Calibration("a processor", "2.0", {"float32": 1e11}, timings, 2.0, 1.0)
+def calibration(*timings: Timing, mixed: Sequence[Timing] = ()) -> Calibration:
+    products = {"float32": 1e11}
+    return Calibration("a processor", "2.0", products, "float32", timings, tuple(mixed), 2.0, 1.0)
 
 
 def network(flops: int, **by_lanes: float) -> list[Timing]:
@@ -37,7 +41,7 @@ LARGE = network(10**8, of_1=5.1, of_2=5)
     ids=str,
 )
 def test_a_stack_is_full_where_more_lanes_save_next_to_nothing(times, full):
-    found = course(calibration(*network(10**6, **times)), "float32")
+    found = course(calibration(*network(10**6, **times)))
     assert found is not None
     assert found.full_stacks == ((10**6, full),)
 
@@ -56,13 +60,13 @@ def test_a_stack_is_full_where_more_lanes_save_next_to_nothing(times, full):
     ],
 )
 def test_the_time_of_a_lane_follows_from_work_and_lanes(flops, lanes, milliseconds):
-    found = course(calibration(*SMALL, *LARGE), "float32")
+    found = course(calibration(*SMALL, *LARGE))
     assert found is not None
     assert found.lane_seconds(flops, lanes) * 1000 == pytest.approx(milliseconds)
 
 
 def test_an_epoch_costs_each_lane_its_share_besides_its_steps():
-    found = course(calibration(*SMALL, *LARGE), "float32")
+    found = course(calibration(*SMALL, *LARGE))
     assert found is not None
     assert [found.epoch_seconds(flops) for flops in (10**6, 10**7, 10**8)] == pytest.approx(
         [1e-3, 1e-2, 1e-1]
@@ -70,33 +74,48 @@ def test_an_epoch_costs_each_lane_its_share_besides_its_steps():
 
 
 def test_what_was_not_measured_is_not_known():
-    assert course(calibration(*SMALL), "bfloat16") is None
-    assert choose_precision(calibration()) == "float32"
-    assert choose_threads(calibration(), "float32") == 1
+    assert course(calibration()) is None
+    assert course(replace(calibration(*SMALL), precision="bfloat16")) is None
+    assert choose_threads(calibration()) == 1
 
 
-def test_precisions_are_compared_in_their_better_stacks():
-    """bfloat16 is slower for one lane, faster for sixteen."""
-    half = [
-        Timing(10**6, "bfloat16", 1, 1, 0.003, 0.0),
-        Timing(10**6, "bfloat16", 16, 1, 0.012, 0.0),
-    ]
-    assert choose_precision(calibration(*SMALL, *half)) == "bfloat16"
-    fast = network(10**6, of_1=1, of_16=0.7)
-    assert choose_precision(calibration(*fast, *half)) == "float32"
-
-
-def test_precisions_are_compared_on_the_networks_that_were_measured_in_both():
-    """Time ran out before the small one was measured in bfloat16."""
-    half = [Timing(10**8, "bfloat16", 1, 1, 0.0052, 0.0)]
-    assert choose_precision(calibration(*SMALL, *LARGE, *half)) == "float32"
-    half = [Timing(10**8, "bfloat16", 1, 1, 0.0042, 0.0)]
-    assert choose_precision(calibration(*SMALL, *LARGE, *half)) == "bfloat16"
+def test_how_many_lanes_pay_is_not_learnt_from_a_network_that_was_not_stacked():
+    """Time ran out."""
+    found = course(calibration(*SMALL, *network(10**8, of_1=5)))
+    assert found is not None
+    assert found.full_stacks == ((10**6, 16),)
+    alone = course(calibration(*network(10**6, of_1=2), *network(10**8, of_1=5)))
+    assert alone is not None
+    assert alone.full_stacks == ((10**6, 1), (10**8, 1))
 
 
 def test_threads_are_compared_where_both_were_measured():
     two = Timing(10**8, "float32", 2, 2, 0.0045, 0.0)
-    assert choose_threads(calibration(*SMALL, *LARGE, two), "float32") == 2  # half of 10 ms
+    assert choose_threads(calibration(*SMALL, *LARGE, two)) == 2  # half of 10 ms
     two = Timing(10**8, "float32", 2, 2, 0.0055, 0.0)
-    assert choose_threads(calibration(*SMALL, *LARGE, two), "float32") == 1
-    assert choose_threads(calibration(*SMALL, *LARGE, two), "bfloat16") == 1
+    assert choose_threads(calibration(*SMALL, *LARGE, two)) == 1
+    assert choose_threads(replace(calibration(*SMALL, *LARGE, two), precision="bfloat16")) == 1
+
+
+# ---------------------------------------------------------------- stacks as in the study
+
+
+def mixed(precision: str, milliseconds: float, threads: int = 1) -> Timing:
+    return Timing(5 * 10**6, precision, 8, threads, milliseconds / 1000, 0.0)
+
+
+@pytest.mark.parametrize(("of_two", "threads"), [(4.8, 2), (4.9, 1), (9, 1)])
+def test_the_stacks_of_the_study_decide_about_threads(of_two, threads):
+    found = calibration(*SMALL, mixed=[mixed("float32", 10), mixed("float32", of_two, 2)])
+    assert choose_threads(found) == threads
+
+
+def test_different_networks_in_one_stack_take_longer_than_equal_ones():
+    stacks = [mixed("bfloat16", 9), mixed("float32", 60), mixed("float32", 1, 2)]
+    measured = calibration(*SMALL, *LARGE, mixed=stacks)
+    times = course(measured)
+    assert times is not None
+    equal = [times.lane_seconds(flops, 8) * 1000 for flops in (10**6, 10**8)]
+    expected = 60 / 8 / (sum(equal) / 2)
+    assert mixing(measured, times, [10**6, 10**8]) == pytest.approx(expected)
+    assert mixing(calibration(*SMALL), times, []) == 1.0
