@@ -6,7 +6,7 @@
 # make mutants install, plant each described fault in a copy; its tests must fail
 # make check   install, run the linter, type checker and import contracts
 # make bench   install, measure every figure that has a target: the engines against other tools,
-#              estimates, memory, the driver, starts (needs MNIST, an idle machine, 20 minutes)
+#              estimates, memory, the driver, starts (needs MNIST, an idle machine, 25 minutes)
 # make gpu-proof  install, prove on a machine with a CUDA GPU what no other can show, and measure it
 #              (nine minutes at most; downloads no data)
 # make schema  generate the JSON Schema and the table of parameters from the definitions

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,10 @@ def estimated_seconds(space: Path, data_dir: Path) -> float | None:
     return sweep.check(space, data_dir=data_dir).cost.seconds
 
 
-def real_seconds(space: Path, data_dir: Path, folder: Path) -> float:
+def real_seconds(space: Path, data_dir: Path, folder: Path, options: Sequence[str] = ()) -> float:
     """Wall time of `sweep run` in a fresh store."""
     command = [sys.executable, "-m", "sweep", "run", str(space), "--data-dir", str(data_dir)]
-    command += ["--storage", f"sqlite:///{folder}/studies.db"]
+    command += ["--storage", f"sqlite:///{folder}/studies.db", *options]
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Every figure that has a target, in one command: some twenty minutes on two idle cores.
+"""Every figure that has a target, in one command: some 25 minutes on two idle cores.
 
     make bench          or: python bench/everything.py --data-dir DIR [--quick]
 
@@ -29,12 +29,13 @@ OUT = BENCH.parent / "out" / "bench"
 PARTS = {
     "engines": (["--repeats", "3"], ["--quick", "--widths", "64"]),
     "estimate": ([], ["--quick"]),
+    "choices": ([], ["--trials", "4", "--repeats", "1"]),
     "memory": ([], ["--quick"]),
     "driver": (["--trials", "1000"], ["--trials", "50"]),
     "starts": ([], ["--repeats", "1", "--workers", "2"]),
     "commands": ([], ["--repeats", "1"]),
 }
-WITH_DATA = ("engines", "estimate", "memory", "commands")
+WITH_DATA = ("engines", "estimate", "choices", "memory", "commands")
 LIMIT_SECONDS = 1500
 
 

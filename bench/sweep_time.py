@@ -1,7 +1,6 @@
 """Minutes of a whole sweep, and of the same trials with the usual loop.
 
-    python bench/sweep_time.py [SPACE.yaml] --data-dir DIR [--usual out/bench.json]
-        [--run-options --engine sequential ...]
+    python bench/sweep_time.py [SPACE.yaml] --data-dir DIR [--run-options --engine sequential ...]
 
 Runs `sweep run` on a fresh store in a temporary folder, counts the epochs at each width and
 multiplies them by the usual loop's seconds per epoch at that width. Run it on an idle machine.
@@ -19,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +41,6 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("space", type=Path, nargs="?", default=SPACE)
     parser.add_argument("--data-dir", type=Path, default=default_data_dir())
-    parser.add_argument(
-        "--usual", type=Path, help="JSON file of engines.py with the usual loop's epochs"
-    )
     parser.add_argument(
         "--repeats", type=int, default=3, help="epochs of the usual loop (default: 3)"
     )
@@ -87,32 +82,20 @@ def epochs_by_width(trials: list[dict[str, Any]]) -> dict[int, int]:
     return dict(sorted(counts.items()))
 
 
-def usual_seconds(results: Mapping[str, Any], width: int) -> float:
-    """Seconds of one epoch of the faster usual loop, from the rows of `engines.py`.
+def usual_seconds(width: int, data_dir: Path, repeats: int) -> float:
+    """Seconds of one epoch of the faster usual loop at this width.
 
     Raises:
-        KeyError: that width was not measured.
+        RuntimeError: it cannot be measured.
     """
-    rates = [
-        row["rate"]["median"]
-        for row in results[str(width)]["rows"]
-        if row["result"]["contestant"]["kind"] in tables.USUAL and row["rate"]
-    ]
-    if not rates:
-        raise KeyError(width)
-    return 1 / max(rates)
-
-
-def measure_usual(widths: list[int], data_dir: Path, repeats: int) -> dict[str, Any]:
-    """Measure the usual loop at these widths; the result has the form of `engines.py`."""
-    found: dict[str, Any] = {}
     cores = machine.num_cores()
     with unpacked_mnist(data_dir) as folder:
-        for width in widths:
-            settings = Settings(width, 1, folder, threads=cores)
-            results = race(lineup(list(tables.USUAL), settings, cores), repeats)
-            found[str(width)] = {"rows": tables.to_json(tables.rows(results))}
-    return found
+        settings = Settings(width, 1, folder, threads=cores)
+        results = race(lineup(list(tables.USUAL), settings, cores), repeats)
+    rate = tables.fastest(results, tables.USUAL)
+    if rate is None:
+        raise RuntimeError(f"the usual loop cannot be measured at the width {width}")
+    return 1 / rate
 
 
 def main() -> None:
@@ -125,14 +108,7 @@ def main() -> None:
         sys.exit(f"sweep_time.py: {error}")
     seconds, shown = run_sweep(arguments.space, study, arguments.data_dir, options)
     epochs = epochs_by_width(shown["trials"])
-    if arguments.usual is None:
-        usual = measure_usual(list(epochs), arguments.data_dir, arguments.repeats)
-    else:
-        usual = json.loads(arguments.usual.read_text())["widths"]
-    try:
-        each = {width: usual_seconds(usual, width) for width in epochs}
-    except KeyError as missing:
-        sys.exit(f"sweep_time.py: the usual loop was not measured at the width {missing}")
+    each = {width: usual_seconds(width, arguments.data_dir, arguments.repeats) for width in epochs}
     extrapolated = sum(each[width] * count for width, count in epochs.items())
     states = dict(Counter(trial["state"] for trial in shown["trials"]))
     best = shown["best"] or {}

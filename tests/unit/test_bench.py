@@ -270,15 +270,6 @@ def test_epochs_of_a_sweep_are_counted_by_width():
     assert sweep_time.epochs_by_width(trials) == {64: 3, 512: 21}
 
 
-def test_the_faster_usual_loop_is_what_a_sweep_is_compared_with():
-    measured = {"64": {"rows": tables.to_json(tables.rows(RESULTS))}}
-    assert sweep_time.usual_seconds(measured, 64) == pytest.approx(5)
-    with pytest.raises(KeyError, match="512"):
-        sweep_time.usual_seconds(measured, 512)
-    with pytest.raises(KeyError, match="64"):
-        sweep_time.usual_seconds({"64": {"rows": []}}, 64)
-
-
 def test_difference_of_means_has_welchs_interval():
     # By hand: means 3 and 2, variances 1 and 4 over 3, so 1.2910 on 2.9412 degrees of freedom.
     apart, low, high = accuracy.difference([2.0, 3.0, 4.0], [0.0, 2.0, 4.0])
