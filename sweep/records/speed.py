@@ -74,6 +74,7 @@ class Calibration:
         torch: Version of PyTorch.
         products: Floating-point operations per second of bare matrix products of one thread, or
             of the GPU, by precision.
+        precision: The one asked for, or the fastest; larger stacks were measured in it alone.
         timings: Of stacks of equal networks. With one thread a process, all cores are busy
             meanwhile, as in training.
         mixed: Of the study's mix, likewise.

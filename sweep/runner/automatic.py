@@ -103,7 +103,8 @@ def course(calibration: Calibration) -> Course | None:
 def full_stacks(choices: WorkerChoices) -> tuple[tuple[int, float], ...]:
     """How many lanes fill a stack, where the user did not say it (see `TrainingSettings`)."""
     known = choices.calibration
-    if "lanes" not in choices.automatic or known is None or known.precision != choices.precision:
+    # One trial at a time fills nothing, and what a user's network costs, no worker knows.
+    if "lanes" not in choices.automatic or choices.lanes == 1 or known is None:
         return ()
     times = course(known)
     return () if times is None else times.full_stacks

@@ -195,7 +195,9 @@ def choose_workers(
     share = placements[0].num_threads
     same = former is not None and former.workers == workers
     threads = numbers.choose("threads", lambda: share, holds=same and is_cpu, most=share)
-    same = same and former is not None and former.engine == engine
+    # Lanes of another engine, or in another precision, say nothing.
+    alike = former if former and (former.engine, former.precision) == (engine, precision) else None
+    same = same and alike is not None
     suitable_lanes = 1 if engine == "sequential" else _most_lanes(space, kind, workers)
     lanes = numbers.choose("lanes", lambda: suitable_lanes, holds=same)
     if engine == "sequential" and lanes != 1:
@@ -205,8 +207,6 @@ def choose_workers(
         )
     if "lanes" in numbers.automatic and lanes > 1 and not same:
         machine.look()  # it says how many lanes fill a stack
-    # Lanes of another engine say nothing about this one's.
-    kept = former.calibration if former and former.engine == engine else None
     choices = WorkerChoices(
         workers=workers,
         threads=threads,
@@ -215,7 +215,7 @@ def choose_workers(
         lanes=lanes,
         automatic=tuple(numbers.automatic),
         device=kind,
-        calibration=machine.calibration or kept,
+        calibration=machine.calibration or (alike.calibration if alike else None),
     )
     return choices, tuple(replace(each, num_threads=threads) for each in placements)
 

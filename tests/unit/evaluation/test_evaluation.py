@@ -76,8 +76,8 @@ def test_the_reading_equals_an_independent_computation(storage, dropout):
     assert readings(storage) == (reading,)
 
     logits = torch.tensor(values)
-    assert reading.labels == bytes(test.labels.tolist())
-    assert reading.predictions == bytes(predicted.tolist())
+    assert reading.labels == pack_labels(test.labels, 10)
+    assert reading.predictions == pack_labels(predicted, 10)
     assert reading.loss == pytest.approx(
         float(torch.nn.functional.cross_entropy(logits, torch.tensor(test.labels))), rel=1e-5
     )

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.records import Calibration, Timing
-from sweep.runner.automatic import choose_threads, course, mixing
+from sweep.records import Calibration, Timing, WorkerChoices
+from sweep.runner.automatic import choose_threads, course, full_stacks, mixing
 
 
 def calibration(*timings: Timing, mixed: Sequence[Timing] = ()) -> Calibration:
@@ -95,6 +95,15 @@ def test_threads_are_compared_where_both_were_measured():
     two = Timing(10**8, "float32", 2, 2, 0.0055, 0.0)
     assert choose_threads(calibration(*SMALL, *LARGE, two)) == 1
     assert choose_threads(replace(calibration(*SMALL, *LARGE, two), precision="bfloat16")) == 1
+
+
+def test_how_many_lanes_fill_a_stack_is_for_stacks_whose_number_is_free():
+    found = WorkerChoices(
+        2, 1, "stacked", "float32", 16, ("lanes",), "cpu", calibration(*SMALL, *LARGE)
+    )
+    assert full_stacks(found) == ((10**6, 16), (10**8, 1))
+    for changes in ({"lanes": 1}, {"automatic": ()}, {"calibration": None}):
+        assert full_stacks(replace(found, **changes)) == ()
 
 
 # ---------------------------------------------------------------- stacks as in the study

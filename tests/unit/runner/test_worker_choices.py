@@ -161,6 +161,16 @@ def test_the_precision_is_the_one_that_was_measured_to_be_fast(machine):
     assert (found.precision, found.calibration) == ("bfloat16", HALF)
 
 
+def test_lanes_are_chosen_again_for_another_precision(machine):
+    """How many fill a stack depends on it."""
+    machine(cores=2)
+    kept = replace(AUTOMATIC, calibration=HALF, workers=2, threads=1, lanes=5)
+    assert choose(kept, PLAIN).lanes == 5
+    found = choose(kept, PLAIN, precision="float32")
+    assert (found.lanes, found.calibration) == (16, PLAIN)
+    assert choose(kept, None, precision="float32").calibration is None
+
+
 def test_what_is_measured_is_the_precision_that_was_told_or_recorded(machine):
     machine(cores=2)
     asked = []
@@ -220,8 +230,6 @@ def test_a_resume_fills_its_stacks_as_before(machine):
     found = replace(AUTOMATIC, lanes=5, calibration=HALF)
     settings = settings_of(found)
     assert (settings.lanes, settings.full_stacks) == (5, ((10**8, 16),))
-    settings = settings_of(replace(found, precision="float64"))
-    assert settings.full_stacks == ()
 
 
 def test_a_calibration_of_another_engine_is_not_kept(machine):
