@@ -14,7 +14,7 @@ from sweep.data import load_training_data
 from sweep.execution.freed_memory import keep_freed_memory
 from sweep.families import load_family
 from sweep.records import DataSettings, Objective, TrialConfig
-from sweep.runner.automatic import course
+from sweep.runner.automatic import full_stacks
 from sweep.training.batches import Batches
 from sweep.training.groups import BuildGroup
 from sweep.training.hardware import choose_precision
@@ -70,10 +70,8 @@ def choose_automatically(width: int, data_dir: str) -> Automatic:
         "budget": {"trials": 1000},
     }
     choices = sweep.check(space, data_dir=data_dir).cost.training
-    lanes = choices.lanes
-    if choices.calibration and (known := course(choices.calibration, choices.precision)):
-        ((_, full),) = known.full_stacks  # of the only network
-        lanes = min(lanes, round(full))
+    fullest = full_stacks(choices)  # of the only network
+    lanes = min(choices.lanes, round(fullest[0][1])) if fullest else choices.lanes
     return Automatic(choices.workers, choices.threads, choices.precision, lanes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
@@ -58,7 +57,7 @@ def _row(
     taken = torch.cuda.max_memory_reserved(batches.device) if is_gpu else 0
     products = product_seconds(width, lanes, batches.device, batches.precision.products, seconds)
     num_parameters = definition_of("mlp").cost(configs[0].params, batches.spec).num_parameters
-    room = Capacity(lanes, math.inf, "mlp", batches.spec)
+    room = Capacity(lanes, (), "mlp", batches.spec)
     return {
         "width": width,
         "lanes": lanes,

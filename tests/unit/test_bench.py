@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,12 +21,15 @@ import harness.lineup
 import sweep_time
 from contestants import matrix_products, workload
 from contestants.serving import Settings
-from contestants.this_project import Automatic
+from contestants.this_project import Automatic, choose_automatically
 from harness import processes, tables
 from harness.lineup import KINDS, lineup
 from harness.processes import BENCH, Contestant, ContestantError, Measurement, assembled
 from harness.racing import Result, race
 from harness.targets import Target, as_markdown
+
+import sweep
+from sweep.records import Calibration, Timing, WorkerChoices
 
 SETTINGS = Settings(width=64, epochs=3, data_dir="nowhere", threads=1)
 
@@ -259,6 +264,19 @@ def test_every_row_of_the_lineup_uses_all_cores(monkeypatch):
         assert (BENCH / "contestants" / f"{row.module.split('.')[1]}.py").is_file()
         own = row.settings.lanes if row.kind == "ray-tune" else row.processes
         assert own * row.settings.threads == 4
+
+
+@pytest.mark.parametrize(("of_sixteen", "lanes"), [(0.0015, 16), (0.00196, 1)])
+def test_auto_trains_as_many_lanes_as_fill_a_stack(monkeypatch, of_sixteen, lanes):
+    times = ((1, 0.002), (16, 16 * of_sixteen))
+    timings = tuple(Timing(10**8, "bfloat16", each, 1, seconds, 0.0) for each, seconds in times)
+    measured = Calibration("a processor", "2.0", {}, "bfloat16", timings, (), 2.0, 1.0)
+    chosen = WorkerChoices(2, 1, "stacked", "bfloat16", 16, ("lanes",), "cpu", measured)
+    found = SimpleNamespace(cost=SimpleNamespace(training=chosen))
+    monkeypatch.setattr(sweep, "check", lambda *_, **__: found)
+    assert choose_automatically(64, "data") == Automatic(2, 1, "bfloat16", lanes)
+    monkeypatch.setattr(found.cost, "training", replace(chosen, calibration=None))
+    assert choose_automatically(64, "data") == Automatic(2, 1, "bfloat16", 16)
 
 
 def test_epochs_of_a_sweep_are_counted_by_width():

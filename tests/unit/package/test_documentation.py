@@ -1,4 +1,4 @@
-"""The Python examples of the documentation run as they are written."""
+"""What the documentation names works: its Python examples, its reference studies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from helpers import space_mapping
 
 import sweep
 from sweep.execution import LAUNCHERS, InlineLauncher
+from sweep.reporting.contradictions import require_sound
+from sweep.reporting.statistics.values import validation_matrix
+from sweep.store import Store
 
 ROOT = Path(sweep.__file__).parents[1]
 # The search spaces that they name, in small.
@@ -48,3 +51,16 @@ def test_examples_run(document, tmp_path, monkeypatch, capfd, words_only):
     if document == "docs/guide.md":
         assert names["study"].state == "interrupted"
         assert "what was trained is saved: `sweep resume watched" in output
+
+
+def test_the_reference_studies_are_read_by_this_version():
+    store = Store(f"sqlite:///{ROOT / 'studies.db'}", to_write=False)
+    assert {"article", "mnist", "mnist-random"} <= {*store.all_names()}
+    for name in store.all_names():
+        study = store.read_study(name)
+        require_sound(study)
+        assert study.best is not None
+        matrix = validation_matrix(study, study.best)
+        assert matrix is not None
+        accuracy = sum(row[label] for label, row in enumerate(matrix)) / 10_000
+        assert accuracy == study.best.outcome.best.values["validation_accuracy"]
