@@ -200,11 +200,7 @@ def choose_workers(
     same = same and alike is not None
     suitable_lanes = 1 if engine == "sequential" else _most_lanes(space, kind, workers)
     lanes = numbers.choose("lanes", lambda: suitable_lanes, holds=same)
-    if engine == "sequential" and lanes != 1:
-        raise InputError(
-            f"the sequential engine trains one trial at a time; found lanes {lanes}; use --engine "
-            "stacked, or --lanes 1"
-        )
+    _require_lanes(engine, lanes)
     if "lanes" in numbers.automatic and lanes > 1 and not same:
         machine.look()  # it says how many lanes fill a stack
     choices = WorkerChoices(
@@ -283,6 +279,14 @@ def _engine(choice: str, model: Model) -> str:
             f"model {definition.name} is trained one by one; use --engine sequential, or auto"
         )
     return choice
+
+
+def _require_lanes(engine: str, lanes: int) -> None:
+    if engine == "sequential" and lanes != 1:
+        raise InputError(
+            f"the sequential engine trains one trial at a time; found lanes {lanes}; use --engine "
+            "stacked, or --lanes 1"
+        )
 
 
 def _most_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:

@@ -68,6 +68,11 @@ def _unpacked(packed: bytes, num_classes: int, what: str) -> Labels:
     return labels
 
 
+def _as_many(packed: bytes, others: bytes) -> bool:
+    """Whether both are equally many labels: as many bytes, with as many bits left over."""
+    return (len(packed), packed[:1]) == (len(others), others[:1])
+
+
 def num_validation_images(record: StudyRecord) -> int | None:
     """Size of the validation split, or None if unknown."""
     return len(validation_labels(record)) or None
@@ -80,10 +85,9 @@ def validation_predictions(record: StudyRecord, trial: TrialRecord) -> Labels | 
         ContradictionError: the data set has no such class.
     """
     packed = trial.outcome.validation_predictions if trial.outcome else None
-    if not packed:
+    if not packed or not _as_many(packed, record.data.validation_labels):
         return None
-    predicted = _unpacked(packed, record.data.spec.num_classes, f"trial {trial.number}")
-    return predicted if len(predicted) == len(validation_labels(record)) else None
+    return _unpacked(packed, record.data.spec.num_classes, f"trial {trial.number}")
 
 
 def _validation_losses(record: StudyRecord, trial: TrialRecord) -> NDArray[np.float32] | None:
@@ -149,14 +153,14 @@ def validation_intervals(record: StudyRecord, trials: Sequence[TrialRecord]) -> 
 
 def reading_answers(reading: TestReading) -> tuple[Labels, Labels] | None:
     """True and predicted class of each test example, both of shape (N,); None if not recorded."""
-    if not reading.labels:
+    if not reading.labels or not _as_many(reading.labels, reading.predictions):
         return None
     num_classes = len(reading.confusion_matrix or ())
     labels, predicted = (
         _unpacked(packed, num_classes, f"the reading of trial {reading.trial}")
         for packed in (reading.labels, reading.predictions)
     )
-    return (labels, predicted) if len(labels) == len(predicted) else None
+    return labels, predicted
 
 
 def reading_value(reading: TestReading, metric: str) -> float | None:

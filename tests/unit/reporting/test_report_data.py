@@ -92,10 +92,16 @@ def test_without_a_reading_the_baseline_is_of_the_validation_split_alone(plain):
     assert found.test_accuracy is None
 
 
-def test_labels_of_classes_that_do_not_exist_are_refused(plain):
-    labels = pack_labels([0, 1, 3], 4)
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (pack_labels([0, 1, 3], 4), "classes that do not exist"),
+        (b"\xff\xff\xff", "the validation split: 3 bytes are not a whole number of labels"),
+    ],
+)
+def test_labels_that_cannot_be_those_of_the_data_are_refused(plain, labels, why):
     study = replace(plain, data=replace(plain.data, validation_labels=labels))
-    with pytest.raises(ContradictionError, match="classes that do not exist"):
+    with pytest.raises(ContradictionError, match=why):
         baseline(study, None)
 
 
