@@ -26,7 +26,6 @@ from typing import Any
 
 import filelock
 import optuna
-from halving import halve
 from helpers import children
 from sketches import sketch
 
@@ -238,8 +237,6 @@ def main(plan: dict[str, Any]) -> None:
     workload._LONG_WAVE_SECONDS = math.inf
     note_signals()
     sketch()
-    if plan.get("halving"):
-        halve()
     ledger = Ledger(plan["ledger"])
     sweeps.run, sweeps.resume = watched(sweeps.run, ledger), watched(sweeps.resume, ledger)
     for accident in plan["accidents"]:

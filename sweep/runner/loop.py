@@ -95,7 +95,7 @@ class Loop:
             paused=[t.number for t in study.trials if t.state is TrialState.PAUSED]
         )
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
-        self.session.plan_audits(self._total, audited)
+        self.session.plan(self._total, audited)
         sampled = tuple(self.space.sampled)
         self.on_event(StudyOpened(study, self.pool.devices, self._deadline, sampled))
         self._name_foreign(study.foreign)
@@ -108,7 +108,7 @@ class Loop:
         }
         waiting = [*failures, *self.session.paused]
         self._trials.delete_strays(running=waiting, keep=self._leaders)
-        can_go_on = bool(orphans) or self.session.promotable() is not None
+        can_go_on = bool(orphans) or self._promotable is not None
         if not can_go_on and not waiting and self._budget_used() == "trials":
             self.store.change_study(self._name, finished_by="trials")
             return replace(study, finished_by="trials")
@@ -152,23 +152,33 @@ class Loop:
         A study that ends by its trials promotes no more: paused trials are pruned as recorded. If
         time ran out before a promotion, they stay paused.
         """
-        used = self._budget_used() if self.session.promotable() is None else "timeout"
-        paused = self.session.paused if used == "trials" else []
-        read = [self._trials.read(number).outcome for number in paused]
-        outcomes = [outcome for outcome in read if outcome is not None]
+        used = self._budget_used() if self._promotable is None else "timeout"
         with self.store.transaction():
-            for outcome in outcomes:
-                self._trials.discard_checkpoints(outcome.trial)
-                self.session.tell(outcome)
+            ended = self._prune_paused(self.session.paused if used == "trials" else [])
             self.store.change_study(self._name, finished_by=used)
-        for outcome in outcomes:
+        for outcome in ended:
             self.on_event(outcome)
+
+    def _prune_paused(self, trials: Sequence[int]) -> list[TrialOutcome]:
+        """Tell that paused trials are pruned, as recorded. Call it in a transaction."""
+        read = [self._trials.read(number).outcome for number in trials]
+        outcomes = [outcome for outcome in read if outcome is not None]
+        for outcome in outcomes:
+            self._trials.discard_checkpoints(outcome.trial)
+            self.session.tell(outcome)
+        return outcomes
+
+    @property
+    def _promotable(self) -> int | None:
+        """The paused trial that continues now, or None."""
+        at_end = not self.pool.running and self._budget_used() == "trials"
+        return self.session.promotable(at_end=at_end)
 
     def _promote_trial(self) -> bool:
         """Submit a paused trial again, if there is room and one continues now."""
         if not self.pool.has_room or self._is_too_late:
             return False
-        number = self.session.promotable()
+        number = self._promotable
         if number is None:
             return False
         with self.store.transaction():
@@ -333,7 +343,10 @@ class Loop:
         with self.store.transaction():
             self._trials.write_paused(outcome)
             self.session.pause(outcome.trial)
+            ended = self._prune_paused(self.session.hopeless)
         self.on_event(Paused(outcome))
+        for hopeless in ended:
+            self.on_event(hopeless)
         self.failures.add(outcome)
 
     def _close(self, outcome: TrialOutcome) -> TrialOutcome:

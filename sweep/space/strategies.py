@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, model_validator
 from sweep.space.base import Flag, Number, StrictModel, WholeNumber, named
 
 __all__ = [
+    "AshaPruner",
     "HyperbandPruner",
     "NoPruner",
     "PatientPruner",
@@ -83,6 +84,22 @@ class NoPruner(StrictModel):
     """Every trial runs to its end."""
 
     type: Literal["none"]
+
+
+class AshaPruner(StrictModel):
+    """Pause every trial at rungs and promote the best (asynchronous successive halving)."""
+
+    type: Literal["asha"]
+    min_resource: Annotated[Positive, Field(description="Epochs before the first rung.")] = 1
+    reduction_factor: Annotated[
+        WholeNumber,
+        Field(
+            ge=2,
+            le=100,
+            description="One in so many trials is promoted at each rung, which are so many times "
+            "as many epochs apart.",
+        ),
+    ] = 4
 
 
 class HyperbandPruner(StrictModel):
@@ -174,4 +191,4 @@ class PatientPruner(StrictModel):
     )
 
 
-PrunerSpec = PlainPruner | PatientPruner
+PrunerSpec = PlainPruner | AshaPruner | PatientPruner

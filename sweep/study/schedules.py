@@ -5,7 +5,7 @@ Pruners by name, and audits: some trials that the pruner would end run on, to sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 import optuna
@@ -14,45 +14,58 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial
 
 from sweep.quiet import without_warnings
-from sweep.records import Decision
+from sweep.records import Decision, EpochMetrics
 from sweep.space import SearchSpace
-from sweep.space.strategies import PatientPruner
+from sweep.space.strategies import AshaPruner, PatientPruner
+from sweep.study.promotion import Promotion, Remember
 
 __all__ = ["Audits", "Schedule", "build_pruner", "build_schedule"]
 
 
 class Schedule(Protocol):
-    """Decides by what the study records, without state: a resumed study decides the same."""
+    """Decides by what the study records: a resumed study decides the same."""
 
-    @property
-    def rungs(self) -> tuple[int, ...]:
-        """Epochs after which it may pause trials."""
+    def plan(self, num_trials: int | None) -> None:
+        """Take the study's total number of trials, None if only time limits it."""
         ...
 
-    def decide(self, trial: optuna.Trial) -> Decision:
-        """Whether a trial continues after the epoch that it has just reported."""
+    def decide(self, trial: optuna.Trial, metrics: EpochMetrics, num_epochs: int) -> Decision:
+        """Whether a trial of so many epochs continues after the one that it has just reported."""
         ...
 
-    def promote(self, study: optuna.Study, paused: Collection[int]) -> int | None:
-        """The paused trial that continues now, or None. The study shows paused ones as PRUNED."""
+    def promote(self, paused: Collection[int], *, at_end: bool) -> int | None:
+        """The paused trial that continues now, or None; `at_end` if nothing else is to come."""
+        ...
+
+    def hopeless(self, paused: Collection[int]) -> list[int]:
+        """Paused trials that can never be promoted, in order."""
         ...
 
 
-def build_schedule(_space: SearchSpace) -> Schedule:
-    """The schedule of a search space: as yet always that of its pruner."""
+def build_schedule(
+    space: SearchSpace, trials: Iterable[FrozenTrial], remember: Remember
+) -> Schedule:
+    """The schedule of a search space, for a study that has these trials (see `Promotion`)."""
+    if isinstance(space.pruner, AshaPruner):
+        return Promotion(space, trials, remember)
     return _Pruning()
 
 
 class _Pruning:
     """Follows the study's pruner, and never pauses a trial."""
 
-    rungs: tuple[int, ...] = ()
+    def plan(self, num_trials: int | None) -> None:
+        """Pruners compare with the past alone."""
 
-    def decide(self, trial: optuna.Trial) -> Decision:
+    def decide(self, trial: optuna.Trial, _metrics: EpochMetrics, _num_epochs: int) -> Decision:
         return Decision.PRUNE if trial.should_prune() else Decision.CONTINUE
 
-    def promote(self, _study: optuna.Study, _paused: Collection[int]) -> int | None:
+    def promote(self, _paused: Collection[int], *, at_end: bool) -> int | None:
+        del at_end
         return None
+
+    def hopeless(self, _paused: Collection[int]) -> list[int]:
+        return []
 
 
 class Audits:
@@ -114,6 +127,7 @@ class _Hyperband(pruners.HyperbandPruner):
 
 _BUILDERS: dict[str, Callable[..., pruners.BasePruner]] = {
     "none": pruners.NopPruner,
+    "asha": pruners.NopPruner,  # a schedule of ours, which Optuna's pruners cannot express
     "hyperband": _Hyperband,
     "successive_halving": pruners.SuccessiveHalvingPruner,
     "median": pruners.MedianPruner,
@@ -134,7 +148,7 @@ def build_pruner(space: SearchSpace) -> pruners.BasePruner:
 
 
 def _build(spec: Any, max_epochs: int) -> pruners.BasePruner:
-    options = spec.model_dump(exclude={"type"})
+    options = {} if spec.type == "asha" else spec.model_dump(exclude={"type"})
     if spec.type == "hyperband":
         options["max_resource"] = max_epochs
     return _BUILDERS[spec.type](**options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -66,7 +67,7 @@ class StudySession:
             sampler=build_sampler(space, known),
             pruner=build_pruner(space),
         )
-        self._schedule = schedules.build_schedule(space)
+        self._schedule = schedules.build_schedule(space, known, self._remember)
         self._open: dict[int, optuna.Trial] = {}
         self._num_epochs: dict[int, int] = {}  # of the open trials
         # The last epoch that was reported of a trial, and what was decided; see `report`.
@@ -105,10 +106,17 @@ class StudySession:
         self._storage.pause(self._trial_id(trial))
         self._close(trial)
 
-    def promotable(self) -> int | None:
-        """Number of the paused trial that continues now, or None."""
-        paused = self._storage.paused
-        return self._schedule.promote(self._study, paused) if paused else None
+    def promotable(self, *, at_end: bool) -> int | None:
+        """Number of the paused trial that continues now, or None.
+
+        `at_end` says that no trial is under way and none will start.
+        """
+        return self._schedule.promote(self._storage.paused, at_end=at_end)
+
+    @property
+    def hopeless(self) -> list[int]:
+        """Numbers of the paused trials that will never be promoted, in order."""
+        return self._schedule.hopeless(self._storage.paused)
 
     def promote(self, trial: int) -> TrialConfig:
         """Let a paused trial go on; raises a `KeyError` if it is not paused."""
@@ -142,8 +150,9 @@ class StudySession:
         own = len(self._space.enqueue)
         return sum(t.number >= own and "fixed_params" in t.system_attrs for t in self._trials)
 
-    def plan_audits(self, num_trials: int | None, audited: Mapping[int, int]) -> None:
-        """Spread the budget's audits over the study (see `Audits`), before the first report."""
+    def plan(self, num_trials: int | None, audited: Mapping[int, int]) -> None:
+        """Take the total number of trials before the first report; plan audits (see `Audits`)."""
+        self._schedule.plan(num_trials)
         self._audits = Audits(self._space.budget.audit, num_trials, audited)
 
     def audited_after(self, trial: int) -> int | None:
@@ -168,7 +177,7 @@ class StudySession:
             return decision
         trial = self._open[metrics.trial]
         trial.report(self._objective.value(metrics), metrics.epoch)
-        decision = self._decide(trial, metrics.epoch)
+        decision = self._decide(trial, metrics)
         if decision is not Decision.CONTINUE:
             key = PRUNED if decision is Decision.PRUNE else _PAUSED
             self._storage.set_trial_system_attr(self._trial_id(trial.number), key, metrics.epoch)
@@ -199,7 +208,7 @@ class StudySession:
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
-    def _decide(self, trial: optuna.Trial, epoch: int) -> Decision:
+    def _decide(self, trial: optuna.Trial, metrics: EpochMetrics) -> Decision:
         """The schedule's decision; an audited trial continues.
 
         The schedule is asked after the last epoch, too, because pruners remember what they saw, but
@@ -207,12 +216,16 @@ class StudySession:
         """
         if self._audits.epoch(trial.number) is not None:
             return Decision.CONTINUE
-        decision = self._schedule.decide(trial)
-        if epoch >= self._num_epochs[trial.number]:
+        num_epochs = self._num_epochs[trial.number]
+        decision = self._schedule.decide(trial, metrics, num_epochs)
+        if metrics.epoch >= num_epochs:
             return Decision.CONTINUE
-        if decision is Decision.PRUNE and self._audits.take(trial.number, epoch):
+        if decision is Decision.PRUNE and self._audits.take(trial.number, metrics.epoch):
             return Decision.CONTINUE
         return decision
+
+    def _remember(self, trial: int, key: str, value: Any) -> None:
+        self._storage.set_trial_system_attr(self._trial_id(trial), key, value)
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

@@ -93,7 +93,7 @@ def finish(session: StudySession, space: SearchSpace, values: list[float]) -> li
 def test_an_audited_trial_goes_on_and_the_next_one_is_pruned(pruner):
     space = make_space(pruner, audit=2)
     session = StudySession(InMemoryStorage(), "x", space)
-    session.plan_audits(space.num_trials, {})
+    session.plan(space.num_trials, {})
     for index in range(4):
         finish(session, space, [value + index / 1000 for value in GOOD])
     poor = [finish(session, space, BAD) for _ in range(12)]
@@ -110,7 +110,7 @@ def test_an_audited_trial_goes_on_and_the_next_one_is_pruned(pruner):
 def test_the_pruner_is_not_asked_again_about_an_audited_trial(monkeypatch):
     space = make_space("median", audit=1)
     session = StudySession(InMemoryStorage(), "x", space)
-    session.plan_audits(space.num_trials, {})
+    session.plan(space.num_trials, {})
     for _ in range(3):
         finish(session, space, GOOD)
     asked = []
@@ -129,7 +129,7 @@ def test_an_orphan_stays_audited(pruner, lost_after):
     def decisions(lost_after: int | None) -> tuple[list[Decision], list[list[Decision]], Any]:
         storage = InMemoryStorage()
         session = StudySession(storage, "x", space)
-        session.plan_audits(space.num_trials, {})
+        session.plan(space.num_trials, {})
         for index in range(4):
             finish(session, space, [value + index / 1000 for value in GOOD])
         number = session.ask().number
@@ -140,7 +140,7 @@ def test_an_orphan_stays_audited(pruner, lost_after):
                 known = session.audited_after(number)
                 session = StudySession(storage, "x", space)
                 session.recover()
-                session.plan_audits(space.num_trials, {} if known is None else {number: known})
+                session.plan(space.num_trials, {} if known is None else {number: known})
                 answers = [
                     session.report(make_metrics(number, again, BAD[again - 1]))
                     for again in range(1, epoch + 1)
