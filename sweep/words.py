@@ -43,6 +43,7 @@ __all__ = [
     "percent_or_number",
     "printable",
     "short_value_words",
+    "starting_words",
     "storage_words",
     "tie_words",
     "unequal_epochs_words",
@@ -279,6 +280,13 @@ def unequal_epochs_words(pruner: str, most: int) -> str:
         "judges them, or it compares the late epochs of their schedule with early ones of longer "
         f"trials; to compare equals, fix epochs at the most (epochs: {most})"
     )
+
+
+def starting_words(first: int, origins: Sequence[str]) -> str:
+    """Where the configurations of some trials come from, the first of them being number `first`."""
+    last = first + len(origins) - 1
+    trials = f"trial {first} starts" if len(origins) == 1 else f"trials {first} to {last} start"
+    return f"{trials} from {', '.join(dict.fromkeys(origins))}"
 
 
 def unvalidated_words(every: int, least: int) -> str:

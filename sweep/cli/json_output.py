@@ -56,6 +56,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
         "lost_workers": len(trial.lost),
         "retry_of": trial.retry_of,
         "audited": trial.audited,
+        "origin": study.origin(trial),
     }
     if in_full and outcome is not None:
         full = to_plain(outcome)

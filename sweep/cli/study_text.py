@@ -83,6 +83,9 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
         lines.append(trial.reason + by)
     if trial.retry_of is not None:
         lines.append(f"it repeats trial {trial.retry_of}, which failed")
+    origin = study.origin(trial)
+    if origin is not None:
+        lines.append(f"it starts from {origin}")
     if trial.audited is not None:
         lines.append(f"audited: the pruner would have ended it after epoch {trial.audited}")
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]

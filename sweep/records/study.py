@@ -191,6 +191,19 @@ class Confirms:
 
 
 @dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """A configuration that a study tries first, though its search space does not name it.
+
+    Attributes:
+        params: Values of sampled parameters; the sampler draws the others.
+        origin: Where it comes from, such as `the portfolio`.
+    """
+
+    params: dict[str, int | float | str]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerChoices:
     """How a study is trained: what the user chose, and what `auto` came to.
 
@@ -223,6 +236,7 @@ class StudyRecord:
         timeout_seconds: Time limit of one command.
         trials: In the order of their numbers.
         identity: Random, given when the study was made; None for a study that is not in a store.
+        starting: What its first trials were given, after those that the space enqueues.
         foreign: Numbers of the Optuna study's other trials, which another program made.
         test_readings: Every opening of the test split, in order.
         finished_by: What used up the budget, such as `trials`; None while it is not used up.
@@ -247,6 +261,7 @@ class StudyRecord:
     num_audits: int = 0
     workers: WorkerChoices | None = None
     identity: str | None = None
+    starting: tuple[StartingPoint, ...] = ()
     foreign: tuple[int, ...] = ()
 
     @property
@@ -267,6 +282,11 @@ class StudyRecord:
             f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered from 0"
             + (" with gaps" if self.foreign else "")
         )
+
+    def origin(self, trial: TrialRecord) -> str | None:
+        """Where a trial's configuration comes from, None if the sampler or the space chose it."""
+        index = trial.number - len(self.space.get("enqueue", ()))
+        return self.starting[index].origin if 0 <= index < len(self.starting) else None
 
     def value(self, trial: TrialRecord) -> float | None:
         """The trial's best validation metric, or None if it has none."""

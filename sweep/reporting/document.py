@@ -24,6 +24,7 @@ def study_document(found: Findings) -> dict[str, Any]:
             "budget": {"trials": record.num_trials, "timeout_seconds": record.timeout_seconds},
             "sampler": space.sampler.type,
             "pruner": space.pruner.type,
+            "starting_points": record.starting,
             "notes": found.notes,
             "counts": found.counts,
             "best": answer_document(found.answer) if found.answer else None,

@@ -61,6 +61,7 @@ class TrialRow:
         seconds: Wall time.
         started_at: When it was sampled; like `ended_at`, ISO 8601 by the machine's clock.
         audited: The epoch after which the pruner would have ended it, had it not been audited.
+        origin: Where its configuration comes from, if neither sampler nor search space chose it.
         reason: Why it was paused or pruned, or why it failed.
         metrics: Validation metrics at the best epoch, by names of `sweep.definitions.OBJECTIVES`.
     """
@@ -79,6 +80,7 @@ class TrialRow:
     started_at: str | None
     ended_at: str | None
     audited: int | None
+    origin: str | None
     reason: str | None
     metrics: dict[str, float | None] = field(metadata=FLAT)
 
@@ -184,6 +186,7 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
         started_at=trial.started_at.isoformat() if trial.started_at else None,
         ended_at=trial.ended_at.isoformat() if trial.ended_at else None,
         audited=trial.audited,
+        origin=record.origin(trial),
         reason=trial.reason,
         metrics={name: _finite(best.values[name]) if best else None for name in OBJECTIVES},
     )

@@ -23,6 +23,7 @@ from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
 from sweep.runner.own_network import network_inspector, require_same_network
+from sweep.runner.starting import starting_points
 from sweep.runner.workers import Workers, choose_workers, prepare_workers
 from sweep.space import (
     SearchSpace,
@@ -32,7 +33,7 @@ from sweep.space import (
 )
 from sweep.store import STORE_FAILURES, Store, StoredStudy, describe_failure, network_warning
 from sweep.study import StudySession
-from sweep.words import DEFAULT_STORAGE, command_words, counted
+from sweep.words import DEFAULT_STORAGE, command_words, counted, starting_words
 
 __all__ = ["Request", "load_study", "resume", "run"]
 
@@ -197,6 +198,7 @@ class Request:
         """Make the study and train; None if another driver made it meanwhile."""
         space, store, name = self.space, self.store, self.name
         assert space is not None  # noqa: S101 - for the type checker: `resume` requires its study
+        starting = starting_points(space, store)
         chosen = None if self.search is None else self.search.workers
         with self._prepare(space, chosen, is_new=True) as workers, ExitStack() as held:
             if self.search is not None:
@@ -211,17 +213,23 @@ class Request:
                     return None
                 # It is made whole or not at all, and only once its data are there.
                 with store.keeping(self.given), store.transaction():
+                    orders = _num_orders(self.confirms)
                     session = StudySession(
-                        storage, name, space, (), num_orders=_num_orders(self.confirms)
+                        storage, name, space, (), starting=starting, num_orders=orders
                     )
                     session.enqueue()
                     total = self._total(session, space, asked=self.options["trials"])
-                    record = StoredStudy(space.to_json(), workers.data, self.confirms)
+                    record = StoredStudy(
+                        space.to_json(), workers.data, self.confirms, starting=tuple(starting)
+                    )
                     store.write_study(name, replace(record, **self._plan(space, workers, total)))
                 study = store.read_study(name)
-                if self.confirms is None:  # a confirmation's search has said them
-                    for note in workers.data.notes:
-                        self.options["on_event"](Notice(note))
+                notes = [] if self.confirms else [*workers.data.notes]  # its search has said them
+                if starting:
+                    origins = [point.origin for point in starting]
+                    notes.append(starting_words(len(space.enqueue), origins))
+                for note in notes:
+                    self.options["on_event"](Notice(note))
                 _, unused = store.read_confirmation(study)
                 if unused is not None:
                     self.options["on_event"](Notice(unused))
@@ -246,7 +254,14 @@ class Request:
                 # It continues whole or not at all.
                 with store.keeping(self.given), store.transaction():
                     orders = _num_orders(study.confirms)
-                    session = StudySession(store.storage, name, space, trials, num_orders=orders)
+                    session = StudySession(
+                        store.storage,
+                        name,
+                        space,
+                        trials,
+                        starting=study.starting,
+                        num_orders=orders,
+                    )
                     for trial in again:
                         number = session.enqueue_again(trial.params)
                         store.trials(name).change(number, retry_of=trial.number)

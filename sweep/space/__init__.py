@@ -18,6 +18,7 @@ from sweep.space.domains import (
     is_stepped,
     nearest_step,
 )
+from sweep.space.fitting import fitted, is_near
 from sweep.space.loading import (
     load_space,
     load_space_for,
@@ -34,6 +35,7 @@ from sweep.space.search_space import (
     notable_parameters,
     used_parameters,
 )
+from sweep.space.sections import WarmStart
 from sweep.space.steps import step_value
 from sweep.space.suitability import require_suited
 
@@ -49,11 +51,14 @@ __all__ = [
     "SearchSpace",
     "Suggester",
     "TableFile",
+    "WarmStart",
     "advice",
     "advice_lines",
     "default_words",
     "domain_words",
     "effective_parameters",
+    "fitted",
+    "is_near",
     "is_stepped",
     "load_space",
     "load_space_for",

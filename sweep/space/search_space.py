@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Protocol
 
-from pydantic import Discriminator, Field, create_model
+from pydantic import BeforeValidator, Discriminator, Field, create_model
 
 from sweep.definitions import (
     FAMILIES,
@@ -39,7 +39,7 @@ from sweep.space.domains import (
     title,
 )
 from sweep.space.grid import Configurations, GridOrder, count
-from sweep.space.sections import Budget, ObjectiveSpec
+from sweep.space.sections import Budget, ObjectiveSpec, WarmStart
 from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
 __all__ = [
@@ -55,6 +55,10 @@ STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _DEFAULT_TRIALS = 50
 _MAX_ENQUEUED = 10_000
 _OFF = (0, "none")
+_BARE_STUDY = BeforeValidator(
+    lambda value: {"study": value} if isinstance(value, str) else value,
+    json_schema_input_type=WarmStart | str,
+)
 
 
 class Suggester(Protocol):
@@ -101,6 +105,9 @@ class SearchSpace(StrictModel):
     budget: Budget = Field(Budget(), description="When the study is finished.")
     enqueue: Annotated[list[dict[str, ConditionValue]], at_most(_MAX_ENQUEUED)] = Field(
         [], max_length=_MAX_ENQUEUED, description="Configurations that are tried first."
+    )
+    warm_start: Annotated[WarmStart, _BARE_STUDY] | None = Field(
+        None, description="A study whose best configurations are tried next, or its name."
     )
 
     @property
@@ -251,11 +258,14 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        Parameters at their default and `every: 1` are left out: adding them changed no fingerprint.
+        Parameters at their default, `every: 1` and no warm start are left out: adding them changed
+        no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
         if self.objective.every == 1:
             del identity["objective"]["every"]
+        if self.warm_start is None:
+            del identity["warm_start"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def _parameters_beyond_defaults(self) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from sweep.definitions import OBJECTIVES
-from sweep.space.base import Number, StrictModel, WholeNumber, one_of
+from sweep.space.base import Number, StrictModel, Text, WholeNumber, one_of
 from sweep.words import parse_duration
 
-__all__ = ["Budget", "ObjectiveSpec"]
+__all__ = ["Budget", "ObjectiveSpec", "WarmStart"]
 
 
 class ObjectiveSpec(StrictModel):
@@ -51,6 +51,18 @@ Duration = Annotated[
     Field(gt=0, le=366 * 86400),
     BeforeValidator(parse_duration, json_schema_input_type=float | str),
 ]
+
+
+class WarmStart(StrictModel):
+    """Another study whose best configurations are tried first."""
+
+    study: Text = Field(min_length=1, description="Its name; it may be of other data.")
+    storage: Text | None = Field(
+        None, min_length=1, description="The store that it is in; the new study's own if unset."
+    )
+    trials: Annotated[WholeNumber, Field(ge=1, le=100)] = Field(
+        5, description="How many of its configurations."
+    )
 
 
 class Budget(StrictModel):

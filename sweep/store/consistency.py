@@ -46,7 +46,7 @@ def study_record(
 ) -> StudyRecord:
     """A study: its record, and what Optuna stores of it and its trials.
 
-    A trial without a record of its own is another program's, unless the space enqueues it.
+    A trial without a record of its own is another program's, unless it was given to the study.
 
     Raises:
         LookupError | TypeError | ValueError: something is not what was written.
@@ -108,8 +108,9 @@ def _own_record(trial: FrozenTrial, study: StoredStudy) -> StoredTrial | None:
         return None
     if trial.user_attrs.keys() >= _OF_OURS:
         raise ValueError("its record is missing")
-    # What the space enqueues has none before it is asked for; another program may have asked.
-    return StoredTrial() if trial.number < len(study.space["enqueue"]) else None
+    # What was given has none before it is asked for; another program may have asked.
+    num_given = len(study.space["enqueue"]) + len(study.starting)
+    return StoredTrial() if trial.number < num_given else None
 
 
 def _trial_record(

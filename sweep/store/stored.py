@@ -17,6 +17,7 @@ from sweep.records import (
     Confirms,
     DataFacts,
     Failure,
+    StartingPoint,
     TestReading,
     TrialConfig,
     TrialOutcome,
@@ -54,6 +55,7 @@ class StoredStudy:
     workers: WorkerChoices | None = None
     finished_by: str | None = None
     test_readings: tuple[TestReading, ...] = ()
+    starting: tuple[StartingPoint, ...] = ()
     identity: str = field(default_factory=lambda: uuid4().hex)
 
 

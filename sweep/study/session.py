@@ -6,7 +6,7 @@ Uses Optuna's public interface only. A trial keeps its number over any interrupt
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -17,7 +17,14 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.definitions import Recipe, view
 from sweep.quiet import without_optuna_messages
-from sweep.records import Decision, EpochMetrics, TrialConfig, TrialOutcome, TrialState
+from sweep.records import (
+    Decision,
+    EpochMetrics,
+    StartingPoint,
+    TrialConfig,
+    TrialOutcome,
+    TrialState,
+)
 from sweep.space import SearchSpace
 from sweep.study import schedules
 from sweep.study.mirror import StudyMirror
@@ -35,8 +42,8 @@ class StudySession:
 
     The study is read once, here: of what other programs write later, only the numbers of their
     trials are seen. If `trials` is given, they replace reading all at once; nothing is taken from
-    it before the study exists. The trials take turns with `num_orders` orders of the training
-    examples.
+    it before the study exists. The first trials are those that the space enqueues, then those of
+    `starting`. The trials take turns with `num_orders` orders of the training examples.
     """
 
     def __init__(
@@ -46,9 +53,11 @@ class StudySession:
         space: SearchSpace,
         trials: Iterable[FrozenTrial] | None = None,
         *,
+        starting: Sequence[StartingPoint] = (),
         num_orders: int = 1,
     ) -> None:
         self._space = space
+        self._given = [*space.enqueue, *(point.params for point in starting)]
         self._num_orders = num_orders
         self._objective = space.trial_objective
         with without_optuna_messages(logging.WARNING):  # or a new study would be logged
@@ -75,8 +84,8 @@ class StudySession:
         self._audits = Audits(0, None, {})
 
     def enqueue(self) -> None:
-        """Enqueue the space's configurations that are not in the study yet: its first trials."""
-        for configuration in self._space.enqueue[len(self._trials) :]:
+        """Enqueue the given configurations that are not in the study yet: its first trials."""
+        for configuration in self._given[len(self._trials) :]:
             self._study.enqueue_trial(configuration)
 
     def enqueue_again(self, params: dict[str, int | float | str]) -> int:
@@ -140,14 +149,14 @@ class StudySession:
     def num_promised(self) -> int:
         """How many trials count against the budget: those that were started, and repetitions."""
         waiting = (t.number for t in self._trials if t.state is OptunaState.WAITING)
-        # What the space enqueues comes first; whatever else waits repeats a failed trial.
-        return self.num_started + sum(number >= len(self._space.enqueue) for number in waiting)
+        # What was given comes first; whatever else waits repeats a failed trial.
+        return self.num_started + sum(number >= len(self._given) for number in waiting)
 
     @property
     def num_repetitions(self) -> int:
         """How many trials repeat failed ones, ended or not."""
-        # What the space enqueues comes first; whatever else was enqueued repeats a failed trial.
-        own = len(self._space.enqueue)
+        # What was given comes first; whatever else was enqueued repeats a failed trial.
+        own = len(self._given)
         return sum(t.number >= own and "fixed_params" in t.system_attrs for t in self._trials)
 
     def plan(self, num_trials: int | None, audited: Mapping[int, int]) -> None:

@@ -1,0 +1,40 @@
+"""The configurations that a new study tries first, besides those that its space enqueues."""
+
+from __future__ import annotations
+
+from sweep.errors import InputError, StoreError
+from sweep.records import StartingPoint
+from sweep.space import SearchSpace, WarmStart, fitted
+from sweep.store import Store
+
+__all__ = ["starting_points"]
+
+
+def starting_points(space: SearchSpace, store: Store) -> list[StartingPoint]:
+    """What a new study of this space in this store starts from.
+
+    Raises:
+        InputError: the study of a warm start is not there, or has nothing to offer.
+    """
+    return [] if space.warm_start is None else _warm(space, space.warm_start, store)
+
+
+def _warm(space: SearchSpace, spec: WarmStart, store: Store) -> list[StartingPoint]:
+    """The best configurations of another study, brought into the space, each once."""
+    other = store if spec.storage is None else Store(spec.storage, to_write=False)
+    try:
+        ranked = other.read_study(spec.study).ranked()
+    except StoreError as error:
+        raise StoreError(f"warm_start: {error}") from None
+    where = f"warm_start: study {spec.study!r}"
+    if not ranked:
+        raise InputError(f"{where} has no complete trial yet: finish it first")
+    points: dict[tuple[tuple[str, object], ...], StartingPoint] = {}
+    for trial in ranked:
+        params = fitted(space, trial.params)
+        origin = f"trial {trial.number} of study {spec.study!r}"
+        points.setdefault(tuple(params.items()), StartingPoint(params, origin))
+    found = [point for point in points.values() if point.params]
+    if not found:
+        raise InputError(f"{where} has no hyperparameter in common with what is searched here")
+    return found[: spec.trials]
