@@ -280,11 +280,11 @@ def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, 
     [
         (
             {"top": 3},
-            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+            "--top 2 --seeds 2; give the same options, or none: a search is confirmed once",
         ),
         (
             {"seeds": 5},
-            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+            "--top 2 --seeds 2; give the same options, or none: a search is confirmed once",
         ),
         ({"top": 0}, "top must be at least 1; found 0"),
         ({"seeds": -1}, "seeds must be at least 1; found -1"),
