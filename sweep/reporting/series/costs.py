@@ -20,6 +20,8 @@ __all__ = ["CostPanel", "Costs", "FrontCurves", "front_curves", "trial_costs"]
 Costs = Mapping[str, Mapping[int, float]]
 """By name of the cost, then by number of the trial; a trial whose cost is unknown is missing."""
 
+_LARGEST = 1e100  # a stranger's store may hold any number
+
 # The costs with the labels of their axes and the units there.
 _AXES = {
     "num_parameters": ("Parameters (thousands)", 1e3),
@@ -69,7 +71,7 @@ def trial_costs(record: StudyRecord, space: SearchSpace) -> Costs:
             "seconds": sum(metrics.seconds for metrics in outcome.history),
         }
         for name, cost in costs.items():
-            if 0 < cost < math.inf:  # 0 is unknown
+            if 0 < cost < _LARGEST:  # 0 is unknown
                 found[name][trial.number] = cost
     return found
 
