@@ -21,17 +21,17 @@ def draw_front(curves: FrontCurves) -> Figure:
     columns = len(curves.panels)
     figure = Figure((WIDE * (0.55, 0.75, 1.0)[columns - 1], 3.3), layout="constrained")
     grid = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
+    raster = sum(len(panel.trials) for panel in curves.panels) > MANY
     for axes, panel in zip(grid, curves.panels, strict=True):
-        _draw_panel(axes, panel, curves.chosen)
+        _draw_panel(axes, panel, curves.chosen, raster=raster)
     grid[0].set_ylabel(f"{curves.label},\nlog scale")
     log_axis(grid[0], "y")
     legend(figure)
     return figure
 
 
-def _draw_panel(axes: Axes, panel: CostPanel, chosen: int | None) -> None:
+def _draw_panel(axes: Axes, panel: CostPanel, chosen: int | None, *, raster: bool) -> None:
     trials, front = panel.trials, panel.front
-    raster = len(trials) > MANY
     points: dict[str, Any] = {"color": LIGHT["complete"], "linestyle": "none", "marker": "o"}
     axes.plot(
         trials["cost"], trials["height"], markersize=4, alpha=0.5, mew=0, rasterized=raster,

@@ -25,7 +25,7 @@ _LARGEST = 1e100  # a stranger's store may hold any number
 # The costs with the labels of their axes and the units there.
 _AXES = {
     "num_parameters": ("Parameters (thousands)", 1e3),
-    "flops": ("MFLOP to train on one example", 1e6),
+    "flops": ("MFLOP per example", 1e6),
     "seconds": ("Seconds of training", 1.0),
 }
 
