@@ -77,8 +77,8 @@ def confirm(
     whole = complete_options("confirm", WorkOptions, options)
     study, storage = read_argument("study", study), str(whole["storage"])
     sources = cast("tuple[NetworkSource, ...]", whole["model"] or ())
-    command = command_words("confirm", study, storage, "--front" if front is True else "")
-    with ctrl_c_interrupts(f"`{command}` continues"):
+    front = read_argument("front", front)
+    with ctrl_c_interrupts(f"`{_command(study, storage, front=front)}` continues"):
         train_confirmation(study, top=top, seeds=seeds, front=front, **whole)
         # They need torch and SciPy, which the driver does without while it trains.
         from sweep.evaluation import read_test_split_of_winner
@@ -156,9 +156,13 @@ def _holding(store: Store, plan: _Plan, wanted: _Wanted) -> Iterator[None]:
     with store.lock(study):
         again = _plan(store, store.read_study(study), wanted)
         if again.confirms != plan.confirms:
-            command = command_words("confirm", study, store.url)
+            command = _command(study, store.url, front=wanted.front)
             raise StoreError(f"study {study!r} went on meanwhile; `{command}` again")
         yield
+
+
+def _command(study: str, storage: str, *, front: bool) -> str:
+    return command_words("confirm", study, storage, "--front" if front else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     num_then = runs.confirms.num_trials
     num_later = max(0, searched - num_then)
     first_trials = "trial" if num_then == 1 else f"{num_then:,} trials"
-    chosen_from = f"the search's first {first_trials}" if num_later else "the search"
+    search = f"the search's first {first_trials}" if num_later else "the search"
+    front = f"the front of {search}" if num_later else "the front"
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
@@ -151,7 +152,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         orders_differ=len({run.order for run in runs.trials}) > 1,
         num_later=num_later,
         failed=ended and best_mean is None,
-        chosen_from=f"the front of {chosen_from}" if runs.confirms.front else chosen_from,
+        chosen_from=front if runs.confirms.front else search,
         num_best=record.num_best,
         num_best_means=num_best_means(runs) if finished else 1,
         front=runs.confirms.front,

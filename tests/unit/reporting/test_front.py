@@ -192,9 +192,9 @@ def test_a_smaller_trial_of_the_very_value_is_named(space, tmp_path):
     [
         (
             [(1, 900), (30, 100), (35, 50)],
-            "No smaller trial of the front is as good as the best, trial 0: the data tell each of",
+            "Each smaller trial of the front differs from the best, trial 0, by more than chance.",
         ),
-        ([(1, 900), (30, 100)], "as good as the best, trial 0: the data tell it from it."),
+        ([(1, 900), (30, 100)], "The one smaller trial of the front differs from the best, trial"),
         (
             [(1, 100), (2, 100), (30, 900)],
             "No complete trial has fewer parameters than the best, trial 0: there is nothing to",
@@ -213,7 +213,7 @@ def test_what_was_not_compared_is_not_called_a_tie_or_a_difference(space, tmp_pa
     record = make_study(made, space)
     found = front_of(record, space)
     assert (found.tied, found.num_smaller, found.num_worse) == (None, 1, 0)
-    assert "differs from the best by more than chance is not known" in page_of(
+    assert "Whether a smaller trial of the front differs from the best by more" in page_of(
         tmp_path, record, None
     )
 
@@ -243,7 +243,7 @@ def test_a_confirmed_front_is_weighed_on_fresh_seeds(space, tmp_path):
     )
     assert "on fresh seeds (Welch’s t-test). That does not make them equal." in text
     assert "Mean on fresh seeds" in text
-    assert "The best of the front of the search also has the best mean of 3" in text
+    assert "The best of the front also has the best mean of 3" in text
     assert "--front" not in text
 
 
