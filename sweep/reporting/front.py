@@ -22,7 +22,7 @@ class FrontRow:
     Attributes:
         interval: Of its value, 95% (see `validation_intervals`).
         flops: Floating-point operations of the matrix products of one training example, forward and
-            backward; None for an own network, of which they are not known.
+            backward; None where they are not known, as for an own network.
         seconds: Of its worker's time; trials that are trained together share it equally.
         tied_with_best: Whether the paired tests of the leaderboard cannot tell it from the search's
             best; None for that trial, and where the predictions are not recorded.

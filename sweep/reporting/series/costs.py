@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sweep.definitions import definition_of, require_valid, with_defaults
-from sweep.errors import ContradictionError
 from sweep.records import StudyRecord, TrialRecord, contenders, pareto_front
 from sweep.reporting.series.curves import heights, label
 from sweep.reporting.statistics import Interval
@@ -56,11 +55,7 @@ class FrontCurves:
 
 
 def trial_costs(record: StudyRecord, space: SearchSpace) -> Costs:
-    """What each contender for a front costs: see `sweep.reporting.front.FrontRow`.
-
-    Raises:
-        ContradictionError: a trial's configuration cannot be one of the model's.
-    """
+    """What each contender for a front costs: see `sweep.reporting.front.FrontRow`."""
     found: dict[str, dict[int, float]] = {name: {} for name in _AXES}
     for trial in contenders(record):
         outcome = trial.outcome
@@ -77,14 +72,15 @@ def trial_costs(record: StudyRecord, space: SearchSpace) -> Costs:
 
 
 def _flops(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> int:
-    """Those of one training example's matrix products; 0 for an own network."""
+    """Those of one training example's matrix products.
+
+    0 for an own network, and for a configuration that this version of the model cannot have.
+    """
     definition = definition_of(space.model)
     try:
         require_valid(definition.parameters, with_defaults(definition.parameters, trial.params))
-    except ValueError as error:
-        raise ContradictionError(
-            f"the configuration of trial {trial.number} is not in the search space: {error}"
-        ) from None
+    except ValueError:
+        return 0
     return definition.cost(trial.params, record.data.spec).example_flops
 
 

@@ -135,6 +135,15 @@ def test_flops_of_an_own_network_are_unknown_and_not_zero(tmp_path):
     assert "MFLOP" not in page_of(tmp_path, record, None)
 
 
+@pytest.mark.parametrize("strange", [{"layer_size": 10**12}, {"dropout": "much"}])
+def test_flops_of_a_configuration_that_cannot_be_are_unknown(space, tmp_path, strange):
+    """A stranger's store may hold any; to count it could take all memory."""
+    record = make_study([trial_of(space, 0, 2, 9, **strange), trial_of(space, 1, 3, 5)], space)
+    found = front_of(record, space)
+    assert [row.flops is None for row in found.rows] == [True, False]
+    assert "MFLOP per example" in page_of(tmp_path, record, None)
+
+
 def test_a_loss_has_its_own_intervals_and_the_lowest_is_best(space):
     by_loss = load_space(space.to_json() | {"objective": "validation_loss"})
     made = []
