@@ -1,6 +1,7 @@
 """`confirm`: the best configurations of a search on fresh seeds, and only then the test split.
 
-The runs are a study of their own beside the search: recorded, resumed, examined and shown like any
+They are its best trials or, for those who weigh value against size, the points of its front. The
+runs are a study of their own beside the search: recorded, resumed, examined and shown like any
 other.
 """
 
@@ -22,6 +23,7 @@ from sweep.records import (
     confirmation_name,
     have_all_ended,
     rank_candidates,
+    size_front,
 )
 from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import ctrl_c_interrupts
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["confirm", "train_confirmation"]
 
 _TOP = 5
+_TOP_OF_FRONT = 10
 _SEEDS = 5
 _MAX_RUNS = 10_000  # as many configurations as a space may enqueue
 _MAX_TOP = 1000  # as many choices as a parameter may have
@@ -49,6 +52,7 @@ def confirm(
     *,
     top: int | None = None,
     seeds: int | None = None,
+    front: bool = False,
     **options: Unpack[WorkOptions],
 ) -> Confirmation:
     """Retrain a search's best configurations on fresh seeds, then test the winner's runs.
@@ -58,8 +62,10 @@ def confirm(
 
     Args:
         study: Name of the search, which must be finished.
-        top: How many configurations; as begun, or 5, if None.
+        top: How many configurations; as begun, or 5 (10 of a front), if None.
         seeds: Runs of each; as begun, or 5, if None.
+        front: Of the front against size: the trials that no other beats or equals with no more
+            parameters. If False, as begun, or of all trials.
         **options: See `help(sweep.WorkOptions)` and `help(sweep.PlaceOptions)`. Their default is
             what is recorded with the search.
 
@@ -71,8 +77,9 @@ def confirm(
     whole = complete_options("confirm", WorkOptions, options)
     study, storage = read_argument("study", study), str(whole["storage"])
     sources = cast("tuple[NetworkSource, ...]", whole["model"] or ())
-    with ctrl_c_interrupts(f"`{command_words('confirm', study, storage)}` continues"):
-        train_confirmation(study, top=top, seeds=seeds, **whole)
+    front = read_argument("front", front)
+    with ctrl_c_interrupts(f"`{_command(study, storage, front=front)}` continues"):
+        train_confirmation(study, top=top, seeds=seeds, front=front, **whole)
         # They need torch and SciPy, which the driver does without while it trains.
         from sweep.evaluation import read_test_split_of_winner
         from sweep.reporting.candidates import confirmation
@@ -91,17 +98,21 @@ def train_confirmation(
     *,
     top: int | None = None,
     seeds: int | None = None,
+    front: bool = False,
     **options: Unpack[WorkOptions],
 ) -> StudyRecord:
     """What `confirm` does before it opens the test split; the runs, which have all ended."""
     whole = complete_options("confirm", WorkOptions, options)
     study = read_argument("study", study)
-    top = None if top is None else read_argument("top", top)
-    seeds = None if seeds is None else read_argument("seeds", seeds)
+    wanted = _Wanted(
+        None if top is None else read_argument("top", top),
+        None if seeds is None else read_argument("seeds", seeds),
+        read_argument("front", front),
+    )
     store = Store(str(whole["storage"]), to_write=True)
     search = store.read_study(study)
     require_same_network(stored_space(search).model, whole["model"], study)
-    plan = _plan(store, search, top, seeds)
+    plan = _plan(store, search, wanted)
     for notice in plan.notices:
         whole["on_event"](Notice(notice))
     runs = plan.runs
@@ -118,7 +129,7 @@ def train_confirmation(
             space=plan.space,
             confirms=plan.confirms,
             search=search,
-            holding=lambda: _holding(store, plan, top, seeds),
+            holding=lambda: _holding(store, plan, wanted),
         ).carry_out()
     _, best_mean = rank_candidates(runs)[0]
     if best_mean is None:
@@ -131,7 +142,7 @@ def train_confirmation(
 
 
 @contextmanager
-def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> Iterator[None]:
+def _holding(store: Store, plan: _Plan, wanted: _Wanted) -> Iterator[None]:
     """Lock the search until its confirmation is in the store.
 
     A report opens the test split for a search's best trial under the search's lock, and only where
@@ -143,11 +154,24 @@ def _holding(store: Store, plan: _Plan, top: int | None, seeds: int | None) -> I
         return
     study = plan.confirms.study
     with store.lock(study):
-        again = _plan(store, store.read_study(study), top, seeds)
+        again = _plan(store, store.read_study(study), wanted)
         if again.confirms != plan.confirms:
-            command = command_words("confirm", study, store.url)
+            command = _command(study, store.url, front=wanted.front)
             raise StoreError(f"study {study!r} went on meanwhile; `{command}` again")
         yield
+
+
+def _command(study: str, storage: str, *, front: bool) -> str:
+    return command_words("confirm", study, storage, "--front" if front else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the caller asks for; None and False are as begun, or the default."""
+
+    top: int | None
+    seeds: int | None
+    front: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +184,7 @@ class _Plan:
     notices: tuple[str, ...]
 
 
-def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None) -> _Plan:
+def _plan(store: Store, search: StudyRecord, wanted: _Wanted) -> _Plan:
     """The plan of a confirmation that was begun, or a new one."""
     if search.confirms is not None:
         raise InputError(
@@ -178,17 +202,18 @@ def _plan(store: Store, search: StudyRecord, top: int | None, seeds: int | None)
     if runs is None or not have_all_ended(runs):
         _require_finished(search, store.url)
     if runs is None or runs.confirms is None:
-        return _new_plan(search, space, _TOP if top is None else top, seeds or _SEEDS)
+        return _new_plan(search, space, wanted)
     confirms = runs.confirms
-    same_top = top in (None, len(confirms.trials)) or (
+    same_top = wanted.top in (None, len(confirms.trials)) or (
         # There may be fewer than requested.
-        len(_choose(search, space, top)) == len(confirms.trials)
+        len(_choose(search, space, wanted.top, front=confirms.front)) == len(confirms.trials)
     )
-    if not same_top or seeds not in (None, confirms.num_seeds):
+    same_kind = confirms.front or not wanted.front
+    if not (same_top and same_kind and wanted.seeds in (None, confirms.num_seeds)):
         raise InputError(
-            f"the confirmation of study {search.name!r} was begun with --top "
-            f"{len(confirms.trials)} --seeds {confirms.num_seeds}; give the same numbers, or "
-            "none: a search is confirmed once"
+            f"the confirmation of study {search.name!r} was begun with "
+            f"{'--front ' if confirms.front else ''}--top {len(confirms.trials)} --seeds "
+            f"{confirms.num_seeds}; give the same options, or none: a search is confirmed once"
         )
     more, notices = _num_ended(search) - confirms.num_trials, []
     if more > 0:
@@ -213,8 +238,10 @@ def _require_finished(search: StudyRecord, storage: str) -> None:
         )
 
 
-def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> _Plan:
-    chosen = _choose(search, space, min(top, _MAX_TOP + 1))
+def _new_plan(search: StudyRecord, space: SearchSpace, wanted: _Wanted) -> _Plan:
+    top = wanted.top or (_TOP_OF_FRONT if wanted.front else _TOP)
+    seeds = wanted.seeds or _SEEDS
+    chosen = _choose(search, space, min(top, _MAX_TOP + 1), front=wanted.front)
     if len(chosen) > _MAX_TOP or len(chosen) * seeds > _MAX_RUNS:
         raise InputError(
             f"a confirmation may have {_MAX_TOP:,} configurations and {_MAX_RUNS:,} runs; found "
@@ -222,25 +249,52 @@ def _new_plan(search: StudyRecord, space: SearchSpace, top: int, seeds: int) -> 
         )
     numbers = tuple(trial.number for trial in chosen)
     assert search.identity is not None  # noqa: S101 - for the type checker: it is in the store
-    confirms = Confirms(search.name, numbers, seeds, _num_ended(search), search.identity)
+    confirms = Confirms(
+        search.name, numbers, seeds, _num_ended(search), search.identity, wanted.front
+    )
+    notices = _front_notices if wanted.front else _notices
+    return _Plan(
+        confirms,
+        _space_of_runs(search, space, chosen, seeds),
+        None,
+        notices(search, wanted.top, len(chosen)),
+    )
+
+
+def _notices(search: StudyRecord, top: int | None, num_chosen: int) -> tuple[str, ...]:
     notices = []
-    if search.num_best > len(chosen):
+    if search.num_best > num_chosen:
         notices.append(
-            f"study {search.name}: {equal_words(search.num_best, space.objective.metric)}"
+            f"study {search.name}: {equal_words(search.num_best, search.objective.metric)}"
         )
-    if len(chosen) < top:
-        which = counted(len(chosen), "configuration")
+    if num_chosen < (top or _TOP):
+        which = counted(num_chosen, "configuration")
         notices.append(
-            f"study {search.name} has only {which} to confirm, not {top}: no more COMPLETE trials "
-            "differ"
+            f"study {search.name} has only {which} to confirm, not {top or _TOP}: no more COMPLETE "
+            "trials differ"
         )
-    return _Plan(confirms, _space_of_runs(search, space, chosen, seeds), None, tuple(notices))
+    return tuple(notices)
 
 
-def _choose(search: StudyRecord, space: SearchSpace, top: int | None) -> list[TrialRecord]:
-    """The best trials with different configurations, best first."""
+def _front_notices(search: StudyRecord, top: int | None, num_chosen: int) -> tuple[str, ...]:
+    num_points = len(size_front(search))
+    what = f"the front of study {search.name} has"
+    if num_chosen < num_points:
+        return (
+            f"{what} {num_points} points, of which the best {num_chosen} are confirmed; --top "
+            f"{num_points} confirms all",
+        )
+    if num_chosen < (top or 0):
+        return (f"{what} only {counted(num_points, 'point')} to confirm, not {top}",)
+    return ()
+
+
+def _choose(
+    search: StudyRecord, space: SearchSpace, top: int | None, *, front: bool
+) -> list[TrialRecord]:
+    """The best trials, or the best of the front, with different configurations, best first."""
     chosen: dict[object, TrialRecord] = {}
-    for trial in search.ranked():
+    for trial in size_front(search) if front else search.ranked():
         if len(chosen) == top:
             break
         chosen.setdefault(effective_parameters(space, trial.params), trial)

@@ -32,6 +32,7 @@ __all__ = [
     "duration",
     "equal_words",
     "foreign_words",
+    "fraction_words",
     "interval_words",
     "metric_words",
     "number_words",
@@ -131,6 +132,11 @@ def number_words(value: Scalar | None) -> str:
     if value is None:
         return _NOTHING
     return short_number(value) if isinstance(value, float) else str(value)
+
+
+def fraction_words(part: float, whole: float) -> str:
+    """How much of a whole a part is: `about 1/8`, `62%`."""
+    return f"about 1/{whole / part:,.0f}" if whole >= 2.5 * part else percent(part / whole, 0)
 
 
 def calibration_words(found: Calibration) -> str:

@@ -172,7 +172,13 @@ confirm_options = _together(
     click.option(
         "--top",
         type=int,
-        help="Number of best configurations to confirm; if unset, as begun, or 5.",
+        help="Number of best configurations to confirm; if unset, as begun, or 5 (of a front, 10).",
+    ),
+    click.option(
+        "--front",
+        is_flag=True,
+        help="Confirm the front against size: the trials that no other beats or equals with no "
+        "more parameters.",
     ),
     click.option(
         "--seeds",

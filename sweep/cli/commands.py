@@ -169,9 +169,10 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     words = shlex.quote(study) + same_places(
         options["storage"], options["data_dir"], options["model"]
     )
+    of_front = " --front" if options["front"] else ""
 
     def next_step() -> str:
-        return f"what was finished is in the store. Next: sweep confirm {words}"
+        return f"what was finished is in the store. Next: sweep confirm {words}{of_front}"
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
         from sweep import fresh_seeds

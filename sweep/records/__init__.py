@@ -45,6 +45,7 @@ from sweep.records.network_source import (
     OwnNetwork,
     Probed,
 )
+from sweep.records.pareto import contenders, pareto_front, size_front
 from sweep.records.speed import WORTHWHILE, Calibration, CalibrationRequest, Timing
 from sweep.records.study import (
     KEPT_WEIGHTS,
@@ -135,14 +136,17 @@ __all__ = [
     "candidate_runs",
     "chosen_run",
     "confirmation_name",
+    "contenders",
     "have_all_ended",
     "last_epoch",
     "num_best_means",
     "num_failed",
+    "pareto_front",
     "rank_candidates",
     "reported",
     "run_values",
     "short_number",
+    "size_front",
     "trials_of",
     "without",
 ]

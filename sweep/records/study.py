@@ -172,7 +172,7 @@ class TestReading:
 
 @dataclass(frozen=True, slots=True)
 class Confirms:
-    """What a study of repeated runs confirms: the best trials of a search, on fresh seeds.
+    """What a study of repeated runs confirms: some trials of a search, on fresh seeds.
 
     Run number `r` of the study repeats `trials[r // num_seeds]`, with the order of the training
     examples that belongs to seed `r % num_seeds`.
@@ -181,6 +181,8 @@ class Confirms:
         trials: Each has another configuration, best first.
         num_trials: Trials of the search that had ended by then.
         identity: Of the search: another one of the same name may follow it.
+        front: Whether they are the best points of the front against the number of parameters, in
+            place of the best trials.
     """
 
     study: str
@@ -188,6 +190,7 @@ class Confirms:
     num_seeds: int
     num_trials: int
     identity: str
+    front: bool = False
 
 
 @dataclass(frozen=True, slots=True)

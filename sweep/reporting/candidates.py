@@ -1,4 +1,4 @@
-"""Whether the best trials of a search stay the best on fresh seeds."""
+"""Whether the best trials of a search, or of its front, stay the best on fresh seeds."""
 
 from __future__ import annotations
 
@@ -79,10 +79,12 @@ class Confirmation:
         num_later: Trials of the search that ended after the confirmation began.
         failed: Whether all runs have ended, and all of them failed: there will be no winner.
         chosen_from: What the candidates are the best of, in words: the search, or as many of its
-            trials as it had then. A later trial may lead the search, but was no candidate.
+            trials as it had then, or the front of these. A later trial may lead the search, but was
+            no candidate.
         orders_differ: Whether the seeds of a candidate saw the examples in different orders.
         num_best: How many trials of the search share its best value.
         num_best_means: How many candidates share the best mean.
+        front: Whether they are points of the front against the number of parameters.
     """
 
     study: str
@@ -100,6 +102,7 @@ class Confirmation:
     orders_differ: bool = True
     num_best: int = 1
     num_best_means: int = 1
+    front: bool = False
 
     @property
     def luck(self) -> str:
@@ -131,6 +134,8 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
     num_then = runs.confirms.num_trials
     num_later = max(0, searched - num_then)
     first_trials = "trial" if num_then == 1 else f"{num_then:,} trials"
+    search = f"the search's first {first_trials}" if num_later else "the search"
+    front = f"the front of {search}" if num_later else "the front"
     return Confirmation(
         study=runs.name,
         metric=runs.objective.metric,
@@ -147,9 +152,10 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         orders_differ=len({run.order for run in runs.trials}) > 1,
         num_later=num_later,
         failed=ended and best_mean is None,
-        chosen_from=f"the search's first {first_trials}" if num_later else "the search",
+        chosen_from=front if runs.confirms.front else search,
         num_best=record.num_best,
         num_best_means=num_best_means(runs) if finished else 1,
+        front=runs.confirms.front,
     )
 
 

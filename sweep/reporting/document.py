@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweep.reporting.findings import Findings
+from sweep.reporting.front import FrontRow
 from sweep.reporting.plain import answer_document, plain
 from sweep.reporting.series import best_so_far
 from sweep.reporting.tables import LeaderboardRow
@@ -33,6 +34,7 @@ def study_document(found: Findings) -> dict[str, Any]:
             "confirmation_counts": found.confirmation_counts,
             "ties": found.ties,
             "leaderboard": [_leaderboard_row(row) for row in found.leaderboard],
+            "front": [_front_row(row) for row in found.front.rows] if found.front else [],
             "importances": found.importances.shares,
             "importances_intervals": found.importances.intervals,
             "importances_first_is_ahead": found.importances.first_is_ahead,
@@ -73,6 +75,19 @@ def _leaderboard_row(row: LeaderboardRow) -> dict[str, Any]:
         "p_value": comparison.test.p_value if comparison else None,
         "p_value_holm": comparison.p_value_holm if comparison else None,
         "tied_with_best": comparison.tied if comparison else None,
+    }
+
+
+def _front_row(row: FrontRow) -> dict[str, Any]:
+    return {
+        "trial": row.trial.number,
+        "value": row.trial.value,
+        "interval": row.interval,
+        "num_parameters": row.trial.num_parameters,
+        "flops": row.flops,
+        "seconds": row.seconds,
+        "tied_with_best": row.tied_with_best,
+        "fresh_seeds": row.fresh_seeds,
     }
 
 

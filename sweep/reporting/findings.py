@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
 from sweep.reporting import series, tables
 from sweep.reporting.answer import Answer, answer
+from sweep.reporting.front import Front, front
 from sweep.reporting.pruning import Pruning, pruning
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import (
@@ -66,10 +67,11 @@ class Opening:
 class Findings:
     """What a report finds in one study.
 
-    Until a trial is COMPLETE, `answer` is None and `commands` (by purpose) are empty. `confusions`,
-    `class_names`, `class_scores`, `calibration` and `test_matrix` are of the test split: empty or
-    None if it was not read. There are no matrices of too many classes to draw. `difference` is the
-    second of `validation_matrices` (of the best trials, by number) minus the first.
+    Until a trial is COMPLETE, `answer` and `front` are None and `commands` (by purpose) are empty.
+    `confusions`, `class_names`, `class_scores`, `calibration` and `test_matrix` are of the test
+    split: empty or None if it was not read. There are no matrices of too many classes to draw.
+    `difference` is the second of `validation_matrices` (of the best trials, by number) minus the
+    first.
     """
 
     study: Reported
@@ -81,6 +83,7 @@ class Findings:
     confirmation_counts: tables.Counts | None
     ties: Ties
     leaderboard: tuple[tables.LeaderboardRow, ...]
+    front: Front | None
     failures: tuple[tables.TrialRow, ...]
     importances: Importances
     pruning: Pruning
@@ -121,6 +124,7 @@ def findings(
         confirmation_counts=tables.counts(study.runs) if study.runs else None,
         ties=_ties(record, comparisons),
         leaderboard=tables.leaderboard(record, space, comparisons, top),
+        front=front(study, comparisons),
         failures=tuple(tables.trial_row(record, space, trial) for trial in failed),
         importances=importances(record, space),
         pruning=pruning(record),
@@ -144,6 +148,7 @@ def _commands(study: Reported, found: Answer, storage: str) -> dict[str, str]:
     use = f"{_inputs(study)} --trial {number} {own}"
     return {
         "confirm": command_words("confirm", record.name, storage, own),
+        "confirm_front": command_words("confirm", record.name, storage, f"--front {own}"),
         "reproduce": command_words("reproduce", home, storage, f"{number} {own}"),
         "use": command_words("predict", home, storage, use),
         "export": command_words("export", home, storage, f"--trial {number} {own}"),

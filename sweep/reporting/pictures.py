@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sweep.records import StudyRecord, TestReading
 from sweep.reporting import figures, series, tables
 from sweep.reporting.comparison import StudyComparison
-from sweep.reporting.figures import course, hyperparameters, matrices, trust
+from sweep.reporting.figures import course, hyperparameters, matrices, trust, weighing
 from sweep.reporting.findings import Findings
 from sweep.reporting.render import Picture, Thumbnail
 from sweep.reporting.reported import Reported
@@ -37,7 +37,7 @@ class _Plan:
 
 def study_pictures(found: Findings, identifier: str) -> dict[str, Picture]:
     """The figures of one study by kind; those with too little data are missing."""
-    parts = (_trust_plans, _matrix_plans, _parameter_plans, _course_plans)
+    parts = (_trust_plans, _front_plans, _matrix_plans, _parameter_plans, _course_plans)
     return _drawn(itertools.chain.from_iterable(plans(found) for plans in parts), identifier)
 
 
@@ -122,6 +122,16 @@ def _trust_plans(found: Findings) -> Iterator[_Plan]:
             "Accuracy against confidence on the test split, and how many examples have which "
             "confidence",
             trust.draw_reliability(calibration),
+        )
+
+
+def _front_plans(found: Findings) -> Iterator[_Plan]:
+    if found.front is not None and found.front.curves is not None:
+        yield _Plan(
+            "front",
+            f"{capital(_metric(found.study.record))} of every complete trial against what it cost, "
+            "and the front of those that no other beats or equals at no more cost",
+            weighing.draw_front(found.front.curves),
         )
 
 

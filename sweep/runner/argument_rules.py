@@ -175,6 +175,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "engine": _one_of("auto", *ENGINE_NAMES),
     "executor": _executor,
     "format": _one_of("safetensors", "pt2", "onnx"),
+    "front": _flag,
     "inputs": _inputs,
     "invert": _flag,
     "keep_weights": _count(1, _MOST),

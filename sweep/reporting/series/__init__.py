@@ -4,6 +4,7 @@ Figures show errors rather than accuracies, on a logarithmic axis: 98% and 99% l
 1% do not. Where there is too little to draw, a function returns None.
 """
 
+from sweep.reporting.series.costs import CostPanel, Costs, FrontCurves, front_curves, trial_costs
 from sweep.reporting.series.curves import (
     BestSoFar,
     ChosenCurves,
@@ -21,13 +22,17 @@ __all__ = [
     "Axis",
     "BestSoFar",
     "ChosenCurves",
+    "CostPanel",
+    "Costs",
     "Difference",
+    "FrontCurves",
     "Samples",
     "StudyTest",
     "Timeline",
     "Trials",
     "best_so_far",
     "chosen_curves",
+    "front_curves",
     "history",
     "learning_curves",
     "matrix_difference",
@@ -35,4 +40,5 @@ __all__ = [
     "study_test",
     "thinned",
     "timeline",
+    "trial_costs",
 ]

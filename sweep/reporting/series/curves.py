@@ -20,6 +20,7 @@ __all__ = [
     "Trials",
     "best_so_far",
     "chosen_curves",
+    "heights",
     "history",
     "label",
     "learning_curves",
@@ -39,7 +40,7 @@ _LABELS = {
 }
 
 
-def _heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
+def heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
     """A metric's values as heights on a logarithmic axis; lower is always better.
 
     Shares become their complement to 1, in percent. An error of 0, which a logarithmic axis cannot
@@ -132,7 +133,7 @@ def trial_values(record: StudyRecord) -> pd.DataFrame:
     frame = frame.astype({"epochs_spent": int, "value": float})
     frame["epochs_spent"] = frame["epochs_spent"].cumsum()
     frame["value"] = frame["value"].where(np.isfinite(frame["value"]))
-    frame["height"] = _heights(frame["value"], record.objective.metric, record)
+    frame["height"] = heights(frame["value"], record.objective.metric, record)
     return frame
 
 
@@ -152,7 +153,7 @@ def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
     frame = pd.DataFrame(rows, columns=["number", "state", "epoch", "height", "audited"])
     if frame["number"].nunique() < 2 or frame["epoch"].nunique() < 2:
         return None
-    frame["height"] = _heights(frame["height"], record.objective.metric, record)
+    frame["height"] = heights(frame["height"], record.objective.metric, record)
     return Trials(label(record), frame, chosen)
 
 
@@ -180,6 +181,6 @@ def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | Non
         for metrics in outcome.history
     ]
     frame = pd.DataFrame(rows, columns=["epoch", "split", "loss", "error"])
-    frame["loss"] = _heights(frame["loss"], "validation_loss", record)
-    frame["error"] = _heights(frame["error"], "validation_accuracy", record)
+    frame["loss"] = heights(frame["loss"], "validation_loss", record)
+    frame["error"] = heights(frame["error"], "validation_accuracy", record)
     return ChosenCurves(outcome.trial, outcome.best_epoch, frame)

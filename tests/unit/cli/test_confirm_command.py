@@ -118,7 +118,7 @@ def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirm
     [
         ("confirm nope", "no study 'nope' in 'studies.db': it has small, small.confirm"),
         ("confirm small.confirm", "is itself a confirmation: `sweep confirm small` continues"),
-        ("confirm small --top 3", "begun with --top 2 --seeds 2; give the same numbers, or none"),
+        ("confirm small --top 3", "begun with --top 2 --seeds 2; give the same options, or none"),
         ("confirm small --top 0", "top must be at least 1; found 0"),
         ("confirm small --seeds many", "--seeds"),
         ("confirm small --storage nowhere.db", "did you mean 'sqlite:///nowhere.db'?"),

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from sweep.reporting import figures
 from sweep.reporting.candidates import Candidate, Confirmation
-from sweep.reporting.figures import course, hyperparameters, matrices, trust
+from sweep.reporting.figures import course, hyperparameters, matrices, trust, weighing
 from sweep.reporting.figures.axes import WIDE, log_axis
 from sweep.reporting.figures.matrices import _text_colour
 from sweep.reporting.figures.palette import DARK_CSS, LIGHT, PALETTE
@@ -25,7 +25,9 @@ from sweep.reporting.series import (
     Axis,
     BestSoFar,
     ChosenCurves,
+    CostPanel,
     Difference,
+    FrontCurves,
     Samples,
     StudyTest,
     Timeline,
@@ -122,6 +124,22 @@ def confirmation(*runs: tuple[float, ...], winner: int | None = 0) -> Confirmati
     return Confirmation("c", "validation_accuracy", True, 5, candidates, winner, True, (), None)
 
 
+def front_curves(*panels: list[tuple[float, float]], low: float = 0.8) -> FrontCurves:
+    """Panels of trials at these costs and heights, all of them on the front."""
+    return FrontCurves(
+        "Validation error (%)",
+        tuple(
+            CostPanel(
+                "Parameters (thousands)",
+                frame := pd.DataFrame(points, columns=["cost", "height"], dtype=float),
+                frame.assign(low=frame["height"] * low, high=frame["height"] * 1.2),
+            )
+            for points in panels
+        ),
+        0,
+    )
+
+
 def calibration(*counts: int) -> Calibration:
     width = 1 / len(counts)
     bins = tuple(
@@ -208,6 +226,12 @@ CASES = {
         trust.draw_confirmation, (confirmation((0.8, 0.9), (0.85,), (), winner=1),)
     ),
     "confirmation-minimal": Case(trust.draw_confirmation, (confirmation((), winner=None),)),
+    "front": Case(weighing.draw_front, (front_curves(*[[(900, 2), (1000, 1.5), (2e6, 1)]] * 3),)),
+    "front-minimal": Case(weighing.draw_front, (front_curves([(1, 5), (2, 5)], low=NAN),)),
+    "front-hostile": Case(
+        weighing.draw_front,
+        (front_curves([(1e-99, 1e12), (1e99, 1e-12)], [(1, NAN), (2, NAN)], low=0.0),),
+    ),
     "reliability": Case(trust.draw_reliability, (calibration(0, 1, 0, 50, 9000),)),
     "reliability-minimal": Case(trust.draw_reliability, (calibration(1),)),
     "reliability-hostile": Case(trust.draw_reliability, (calibration(0, 10**15),)),

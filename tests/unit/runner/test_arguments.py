@@ -18,7 +18,7 @@ from sweep.runner.argument_rules import read_argument
 FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "run": ({"space": SMALL}, ["data", "study", "seed", *sweep.StudyOptions.__annotations__]),
     "resume": ({"study": "small"}, ["retry_failed", *sweep.StudyOptions.__annotations__]),
-    "confirm": ({"study": "small"}, ["top", "seeds", *sweep.WorkOptions.__annotations__]),
+    "confirm": ({"study": "small"}, ["top", "seeds", "front", *sweep.WorkOptions.__annotations__]),
     "reproduce": ({"study": "small", "trial": 0}, [*sweep.PlaceOptions.__annotations__]),
     "check": ({"space": SMALL}, ["data_dir", "model"]),
     "load_study": ({"study": "small"}, ["storage"]),
@@ -78,7 +78,7 @@ WRONG: dict[str, list[Any]] = {
     **dict.fromkeys(["data_dir", "out"], NO_PATH),
     "inputs": [*NO_PATH, ["x.png", 3]],
     "storage": NO_PATH[:-1],
-    **dict.fromkeys(["invert", "progress", "retry_failed"], NO_FLAG),
+    **dict.fromkeys(["front", "invert", "progress", "retry_failed"], NO_FLAG),
 }
 
 

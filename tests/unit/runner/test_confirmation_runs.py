@@ -12,7 +12,7 @@ from helpers import DIGITS, HERE, make_metrics, read_confirmation, space_mapping
 
 import sweep
 from sweep.data import load_training_data
-from sweep.definitions import DATASETS
+from sweep.definitions import DATASETS, definition_of
 from sweep.errors import DataError, InputError, Interrupted, StoreError, SweepFailedError
 from sweep.fresh_seeds import train_confirmation
 from sweep.records import (
@@ -74,6 +74,7 @@ def write_study(
             trial=config.number,
             state=TrialState.COMPLETE if ok else TrialState.FAIL,
             history=(make_metrics(config.number, 1, accuracy),) if ok else (),
+            num_parameters=definition_of("mlp").cost(config.params, facts.spec).num_parameters,
             best_epoch=1 if ok else None,
             failure=None if ok else Failure(FailureKind.NAN, "loss became nan in epoch 1"),
         )
@@ -260,6 +261,64 @@ def test_trials_that_came_later_are_not_confirmed(storage, confirmed):
     ]
 
 
+FRONT = [
+    (configuration(2, 32), 0.9),
+    (configuration(2, 32, optimizer="sgd", momentum=0.5), 0.95),
+    (configuration(2, 16), 0.94),
+    (configuration(2, 16, optimizer="sgd", momentum=0.5), 0.93),
+    (configuration(1, 16), 0.7),
+]
+"""Configurations and values; trials 1, 2 and 4 are the front."""
+
+
+def test_the_points_of_the_front_are_confirmed_and_not_the_best_trials(storage):
+    write_study(storage, *map(list, zip(*FRONT, strict=True)))
+    runs, notices = plan(storage, front=True, seeds=2)
+    assert runs.confirms == Confirms("small", (1, 2, 4), 2, 5, "x", front=True)
+    assert notices == []
+    assert load_space(runs.space).num_trials == 6
+    for options in ({}, {"front": True}, {"top": 3}, {"front": True, "top": 9, "seeds": 2}):
+        assert plan(storage, **options)[0].confirms == runs.confirms, "it goes on as begun"
+
+
+def test_top_bounds_the_points_of_the_front_and_the_best_come_first(storage):
+    write_study(storage, *map(list, zip(*FRONT, strict=True)))
+    runs, notices = plan(storage, front=True, top=2)
+    assert runs.confirms == Confirms("small", (1, 2), 5, 5, "x", front=True)
+    assert notices == [
+        "the front of study small has 3 points, of which the best 2 are confirmed; --top 3 "
+        "confirms all"
+    ]
+    assert "begun with --front --top 2 --seeds 5; give the same options" in refusal(storage, top=3)
+
+
+def test_a_front_of_fewer_points_than_asked_for_is_said(storage):
+    write_study(storage, *map(list, zip(*FRONT, strict=True)))
+    _, notices = plan(storage, front=True, top=7)
+    assert notices == ["the front of study small has only 3 points to confirm, not 7"]
+
+
+def test_ten_points_are_confirmed_if_no_number_is_given(storage):
+    sizes = range(12, 0, -1)
+    parameters = {"layer_size": {"low": 1, "high": 12}, "num_layers": 2, "epochs": 2}
+    write_study(
+        storage,
+        [{"layer_size": size} for size in sizes],
+        [0.5 + size / 100 for size in sizes],
+        parameters=parameters,
+    )
+    runs, notices = plan(storage, front=True, seeds=1)
+    assert runs.confirms.trials == tuple(range(10))
+    assert "has 12 points, of which the best 10 are confirmed; --top 12 confirms all" in notices[0]
+
+
+def test_a_confirmation_of_the_best_does_not_become_one_of_the_front(confirmed):
+    assert (
+        "was begun with --top 2 --seeds 2; give the same options, or none: a search is confirmed "
+        "once" in refusal(confirmed, front=True)
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("words_only")
 def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, tmp_path):
@@ -280,11 +339,11 @@ def test_a_driver_that_died_after_the_last_run_leaves_nothing_undone(confirmed, 
     [
         (
             {"top": 3},
-            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+            "--top 2 --seeds 2; give the same options, or none: a search is confirmed once",
         ),
         (
             {"seeds": 5},
-            "--top 2 --seeds 2; give the same numbers, or none: a search is confirmed once",
+            "--top 2 --seeds 2; give the same options, or none: a search is confirmed once",
         ),
         ({"top": 0}, "top must be at least 1; found 0"),
         ({"seeds": -1}, "seeds must be at least 1; found -1"),
