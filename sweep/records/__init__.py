@@ -4,6 +4,7 @@ Everything here is plain (numbers, text, bytes, tuples), so that a value means t
 driver, in a worker and, one day, on another machine.
 """
 
+from sweep.records.budget import FINAL, Limits, limits_of, with_limits
 from sweep.records.confirmation import (
     candidate_runs,
     chosen_run,
@@ -18,6 +19,7 @@ from sweep.records.messages import (
     Assignment,
     Checkpoint,
     CheckpointRefused,
+    Copied,
     Decide,
     Epoch,
     Event,
@@ -78,6 +80,7 @@ from sweep.records.trial import (
 )
 
 __all__ = [
+    "FINAL",
     "KEPT_WEIGHTS",
     "LARGEST_FLOAT",
     "LARGEST_INT",
@@ -90,6 +93,7 @@ __all__ = [
     "CheckpointRefused",
     "Confirms",
     "ConfusionMatrix",
+    "Copied",
     "DataFacts",
     "DataSettings",
     "DataSpec",
@@ -100,6 +104,7 @@ __all__ = [
     "Event",
     "Failure",
     "FailureKind",
+    "Limits",
     "Lost",
     "Message",
     "Mistake",
@@ -135,6 +140,7 @@ __all__ = [
     "confirmation_name",
     "have_all_ended",
     "last_epoch",
+    "limits_of",
     "num_best_means",
     "num_failed",
     "rank_candidates",
@@ -142,5 +148,6 @@ __all__ = [
     "run_values",
     "short_number",
     "trials_of",
+    "with_limits",
     "without",
 ]

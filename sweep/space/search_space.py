@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from functools import cache
@@ -158,7 +159,7 @@ class SearchSpace(StrictModel):
 
     @property
     def num_trials(self) -> int | None:
-        """The total number of trials, or None if only time limits the study."""
+        """The total number of trials, or None if other parts of the budget limit the study."""
         if self.sampler.type == "grid":
             # What is enqueued once more is run on top of the grid.
             order = self.grid_order()
@@ -166,9 +167,18 @@ class SearchSpace(StrictModel):
                 order.take(configuration)
             total = self.configurations().count + len(self.enqueue) - order.num_taken
             return min(total, self.budget.trials or total)
-        if self.budget.trials is None and self.budget.timeout is None:
+        if self.budget.trials is None and not self.budget.ends:
             return max(_DEFAULT_TRIALS, len(self.enqueue))
         return self.budget.trials
+
+    @property
+    def expected_trials(self) -> int | None:
+        """About how many trials the budget pays for if none is pruned; None if nobody can tell."""
+        trials, epochs = self.num_trials, self.budget.epochs
+        if epochs is None:
+            return trials
+        paid = math.ceil(2 * epochs / (self.min_epochs + self.max_epochs))
+        return paid if trials is None else min(trials, paid)
 
     @property
     def num_configurations(self) -> int | None:
