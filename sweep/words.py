@@ -31,6 +31,7 @@ __all__ = [
     "columns",
     "command_words",
     "confidence_words",
+    "copies_words",
     "copy_words",
     "count_words",
     "counted",
@@ -136,6 +137,11 @@ def foreign_words(trials: Sequence[int]) -> str:
         return f"trial {trials[0]} was not made by sweep: it is left out"
     shown = ", ".join(map(str, trials[:_SHOWN])) + (", …" if len(trials) > _SHOWN else "")
     return f"{len(trials):,} trials were not made by sweep: they are left out ({shown})"
+
+
+def copies_words(number: int) -> str:
+    """`1 copy`, `2 copies`."""
+    return f"{number:,} {'copy' if number == 1 else 'copies'}"
 
 
 def copy_words(event: Copied) -> str:

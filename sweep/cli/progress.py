@@ -33,6 +33,7 @@ from sweep.records import (
 from sweep.runner.spending import Spending
 from sweep.words import (
     columns,
+    copies_words,
     copy_words,
     counted,
     duration,
@@ -291,10 +292,10 @@ class Progress:
         )
         bar = Table.grid()  # alone, a bar does not end its line
         bar.add_row(ProgressBar(total=total, completed=tally.num_finished, width=30))
-        numbers = {state.lower(): count for state, count in tally.finished.items()}
-        numbers["complete"] -= tally.copies
-        numbers |= {"paused": len(tally.paused), "copies": tally.copies}
-        counts = ", ".join(f"{count} {state}" for state, count in numbers.items() if count)
+        numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
+        numbers[TrialState.COMPLETE] -= tally.copies
+        counts = [f"{count} {state.lower()}" for state, count in numbers.items() if count]
+        counts += [copies_words(tally.copies)] if tally.copies else []
         metric, best = tally.objective.metric, "no best trial yet"
         if tally.best is not None:
             value = tally.words(tally.value(tally.best), "")
@@ -315,7 +316,7 @@ class Progress:
             _line(printable(tally.study), "bold"),
             bar,
             _line("  ".join(done)),
-            _line(f"{best}   {counts}"),
+            _line(f"{best}   {', '.join(counts)}"),
             *map(_line, tally.limits()),
             _line(header, "dim"),
             *map(_line, rows),

@@ -25,6 +25,7 @@ from sweep.words import (
     DEFAULT_STORAGE,
     columns,
     command_words,
+    copies_words,
     counted,
     duration,
     equal_words,
@@ -148,8 +149,7 @@ def headline(study: StudyRecord) -> str:
     del numbers["waiting"]
     numbers["complete"] -= study.num_copies
     counts = [f"{count} {state}" for state, count in numbers.items() if count]
-    copies = study.num_copies
-    counts += [f"{copies} {'copy' if copies == 1 else 'copies'}"] if copies else []
+    counts += [copies_words(study.num_copies)] if study.num_copies else []
     counts += [f"{study.num_to_finish} to finish"] if study.num_to_finish else []
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     of = "" if study.num_trials is None else f"{done:,} of "
