@@ -150,12 +150,11 @@ class Tally:
         """Epochs of all trials of the study."""
         return self.spending.epochs if self.spending else 0
 
-    def limits(self) -> list[str]:
-        """What is spent of each limit besides the number of trials."""
+    def spent(self) -> list[str]:
+        """The epochs so far, and what is spent of each limit besides the number of trials."""
         metric, limits, spent = self.objective.metric, self._spending.limits, self._spending
-        found = []
-        if limits.epochs is not None:
-            found.append(f"{spent.epochs:,} of {counted(limits.epochs, 'epoch')}")
+        most = "" if limits.epochs is None else f" of {limits.epochs:,}"
+        found = [f"{spent.epochs:,}{most} epochs"]
         if limits.target is not None:
             target = percent_or_number(metric, limits.target)
             found.append(f"best {percent_or_number(metric, spent.best)}, target {target}")
@@ -250,7 +249,8 @@ class Progress:
         tally = self.tally
         done = f"{tally.num_finished}" + (f"/{tally.num_trials}" if tally.num_trials else "")
         if tally.study is not None and isinstance(event, TrialOutcome | Paused):
-            done = "; ".join([done, *tally.limits()])
+            has_limit = tally.spending is not None and tally.spending.limits.epochs is not None
+            done = "; ".join([done, *tally.spent()[0 if has_limit else 1 :]])
         match event:
             case StudyOpened():
                 workers = counted(tally.num_workers, "worker")
@@ -284,9 +284,10 @@ class Progress:
         if tally.study is None:
             return _line(printable(self._reading), "dim")
         total = tally.num_trials
+        epochs, *limits = tally.spent()
         done = (
             f"{tally.num_finished} of {total if total is not None else '?'} trials",
-            f"{tally.epochs:,} epochs",
+            epochs,
             duration(tally.seconds),
             tally.time_left(),
         )
@@ -317,7 +318,7 @@ class Progress:
             bar,
             _line("  ".join(done)),
             _line(f"{best}   {', '.join(counts)}"),
-            *map(_line, tally.limits()),
+            *map(_line, limits),
             _line(header, "dim"),
             *map(_line, rows),
         )
