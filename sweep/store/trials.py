@@ -94,16 +94,16 @@ class Trials:
             kept = [artifacts.weights_file(self.folder, number) for number in keep]
             self._delete_afterwards(artifacts.weights_files(self.folder), keep=kept)
 
+    def write_paused(self, outcome: TrialOutcome) -> None:
+        """Record that a trial is paused, and how it ends if it is never promoted."""
+        with self._database.together():
+            self._write_outcome(outcome, paused_at=outcome.history[-1].epoch)
+
     def write_copy(self, config: TrialConfig, original: int) -> None:
         """Record, before Optuna is told, that a COMPLETE trial stands for one that just began."""
         with self._database.together():
             self.change(config.number, config=config, copy_of=original)
             self._write_outcome(TrialOutcome(config.number, TrialState.COMPLETE))
-
-    def write_paused(self, outcome: TrialOutcome) -> None:
-        """Record that a trial is paused, and how it ends if it is never promoted."""
-        with self._database.together():
-            self._write_outcome(outcome, paused_at=outcome.history[-1].epoch)
 
     # ------------------------------------------------------------ files
 

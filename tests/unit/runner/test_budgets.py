@@ -273,13 +273,15 @@ def epochs_of(events: Sequence[Any]) -> int:
     return sum(isinstance(event, Epoch) for event in events)
 
 
-@pytest.mark.parametrize("budget", [{"epochs": 3}, {"plateau": 3}])
+@pytest.mark.parametrize("budget", [{"epochs": 2}, {"epochs": 3}, {"plateau": 3}])
 def test_what_is_paused_is_pruned_where_no_promotion_may_start(storage, monkeypatch, budget):
     halve(monkeypatch.setattr)
     found = run(storage, trials=9, **budget)
     assert found.finished_by in budget
     assert len(found.trials) < 9
     assert {t.state for t in found.trials} == {TrialState.PRUNED}
+    if budget == {"epochs": 2}:
+        assert [t.epochs_run for t in found.trials] == [1, 1], "the better one is not promoted"
     more = run(storage, trials=len(found.trials) + 1)
     assert [t.epochs_run for t in more.trials[:-1]] == [t.epochs_run for t in found.trials]
 
