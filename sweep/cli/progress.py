@@ -248,9 +248,9 @@ class Progress:
         """An event in one line; empty if it is not worth one."""
         tally = self.tally
         done = f"{tally.num_finished}" + (f"/{tally.num_trials}" if tally.num_trials else "")
-        if tally.study is not None and isinstance(event, TrialOutcome | Paused):
-            has_limit = tally.spending is not None and tally.spending.limits.epochs is not None
-            done = "; ".join([done, *tally.spent()[0 if has_limit else 1 :]])
+        if tally.spending is not None and isinstance(event, TrialOutcome | Paused):
+            first = 0 if tally.spending.limits.epochs is not None else 1
+            done = "; ".join([done, *tally.spent()[first:]])
         match event:
             case StudyOpened():
                 workers = counted(tally.num_workers, "worker")

@@ -1,7 +1,4 @@
-"""What limits a study, and what a study may be ended by.
-
-Kept apart from `study`, which says what a study is.
-"""
+"""What limits a study over its whole life, and what each limit ends."""
 
 from __future__ import annotations
 
@@ -9,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FINAL = ("target", "epochs", "plateau")
-"""What ends a study for its paused trials, too: not even a promotion starts any more.
+FINAL = ("epochs", "target", "plateau")
+"""The limits that end a study for its paused trials, too: not even a promotion starts any more.
 
 It may also end by `trials` or `copies`, after which paused trials may be promoted, or by `timeout`,
 after which it continues with the next command.
 """
-
-
-_OF_THE_SPACE = ("epochs", "target", "plateau")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +33,10 @@ class Limits:
 
 def limits_of(num_trials: int | None, budget: Mapping[str, Any]) -> Limits:
     """The limits of a study of `num_trials` in all; `budget` is its search space's section."""
-    return Limits(num_trials, *(budget.get(name) for name in _OF_THE_SPACE))
+    return Limits(num_trials, **{name: budget.get(name) for name in FINAL})
 
 
 def with_limits(space: Mapping[str, Any], budget: Mapping[str, Any]) -> dict[str, Any]:
     """A search space as plain data, with the limits of another budget, but for the trials."""
-    limits = {name: budget.get(name) for name in _OF_THE_SPACE}
+    limits = {name: budget.get(name) for name in FINAL}
     return {**space, "budget": {**space["budget"], **limits}}

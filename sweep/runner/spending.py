@@ -148,17 +148,16 @@ def standard_error(objective: Objective, outcome: TrialOutcome, data: DataFacts)
     say as much if all are alike: with n_c of each of C classes, a mean of C shares p has the
     variance p (1 - p) sum(1 / n_c) / C².
     """
-    if outcome.best is None:
-        return 0.0
-    if not is_share(objective.metric):
-        losses = np.frombuffer(outcome.validation_losses or b"", "<f4").astype(float)
-        if len(losses) < 2 or not np.isfinite(losses).all():
-            return 0.0
-        return float(losses.std(ddof=1) / math.sqrt(len(losses)))
     counts = np.bincount(unpack_labels(data.validation_labels, data.spec.num_classes))
     counts = counts[counts > 0]
-    if not len(counts):
+    if outcome.best is None or counts.sum() < 2:
         return 0.0
+    if not is_share(objective.metric):
+        packed = outcome.validation_losses or b""
+        if len(packed) != 4 * counts.sum():
+            return 0.0
+        losses = np.frombuffer(packed, "<f4").astype(float)
+        return float(losses.std(ddof=1) / math.sqrt(len(losses)))
     of_classes = objective.metric != "validation_accuracy"
     number = len(counts) ** 2 / (1 / counts).sum() if of_classes else counts.sum()
     share = min(1.0, max(0.0, objective.value(outcome.best)))

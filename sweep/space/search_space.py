@@ -25,7 +25,7 @@ from sweep.definitions import (
 )
 from sweep.records import Model, Objective, OwnNetwork
 from sweep.space.base import StrictModel, at_most, named, one_of
-from sweep.space.conditions import is_active, resolve_defaults, sampling_order
+from sweep.space.conditions import condition, is_active, resolve_defaults, sampling_order
 from sweep.space.datasets import Dataset
 from sweep.space.domains import (
     Choices,
@@ -338,6 +338,8 @@ def _flatten(value: Any, path: str = "") -> dict[str, str]:
 def used_parameters(space: SearchSpace, params: Params) -> set[str]:
     """Names of the parameters that were active in a trial, fixed ones included."""
     domains = space.domains
+    if not any(map(condition, domains.values())):  # the order, which takes long, does not matter
+        return params.keys() & domains.keys()
     used: dict[str, Scalar] = {}
     for name in sampling_order(domains):
         if name in params and is_active(domains[name], used):
