@@ -4,8 +4,8 @@
 it, `load_study` reads a study, `report` writes the results, `reproduce` trains a trial again,
 `confirm` the best configurations on fresh seeds; `predict` uses the chosen network, and `export`
 writes it for use elsewhere. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared
-options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`,
-`Paused`, `TrialOutcome` or `Notice`.
+options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`, `Copied`, `Resumed`,
+`Epoch`, `Paused`, `TrialOutcome` or `Notice`.
 
 Functions return values and print nothing, unless `progress=True` is given. Importing this package
 imports neither torch nor matplotlib: each function imports what it needs when it is called.
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sweep.evaluation import Export, Prediction, export, predict
     from sweep.provenance import __version__ as __version__
     from sweep.records import (
+        Copied,
         Epoch,
         Notice,
         Paused,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Check",
     "Confirmation",
+    "Copied",
     "DataError",
     "DeviceError",
     "Epoch",
@@ -101,6 +103,7 @@ _HOMES = {
     "sweep.evaluation": ("Export", "Prediction", "export", "predict"),
     "sweep.provenance": ("__version__",),
     "sweep.records": (
+        "Copied",
         "Epoch",
         "Notice",
         "Paused",

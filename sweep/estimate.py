@@ -47,7 +47,7 @@ class Estimate:
     """The size of a sweep."""
 
     num_configurations: int | None  # None: uncountable
-    num_trials: int | None  # None: only time limits the sweep
+    num_trials: int | None  # None: other parts of the budget limit the sweep
     max_epochs: int | None  # of all trials together
     min_parameters: int  # of the networks that were sampled
     max_parameters: int
@@ -112,7 +112,6 @@ def estimate(
     """
     found = representatives(space, data.spec, inspector)
     sizes = [each.num_parameters for each in found]
-    trials = space.num_trials
     model = with_source(space.model, tuple(sources or ()), space.name)
 
     def measure(device: str, engine: str, num_cores: int, precision: str) -> Calibration | None:
@@ -133,8 +132,8 @@ def estimate(
     seconds = partial(_seconds, space, data, training, mixed(found, training.device))
     return Estimate(
         num_configurations=space.num_configurations,
-        num_trials=trials,
-        max_epochs=None if trials is None else trials * space.max_epochs,
+        num_trials=space.num_trials,
+        max_epochs=_max_epochs(space, training),
         min_parameters=min(sizes),
         max_parameters=max(sizes),
         flops_per_trial=trial_flops(found, data.num_train),
@@ -142,6 +141,17 @@ def estimate(
         most_seconds=seconds(costliest[-math.ceil(len(found) / 6) :]),
         training=training,
     )
+
+
+def _max_epochs(space: SearchSpace, training: WorkerChoices) -> int | None:
+    """The most epochs of all trials together, or None if nobody can tell."""
+    bounds = []
+    if space.num_trials is not None:
+        bounds.append(space.num_trials * space.max_epochs)
+    if space.budget.epochs is not None:  # trials under way are finished
+        under_way = training.workers * training.lanes
+        bounds.append(space.budget.epochs - 1 + under_way * space.max_epochs)
+    return min(bounds, default=None)
 
 
 def _seconds(
@@ -154,7 +164,8 @@ def _seconds(
     """Wall time of a sweep of trials like these; None if it cannot be known."""
     known = training.calibration
     times = None if known is None else course(known)
-    if known is None or times is None or space.num_trials is None:
+    trials = space.expected_trials
+    if known is None or times is None or trials is None:
         return None
     lane_seconds, epoch_seconds = cache(times.lane_seconds), cache(times.epoch_seconds)
     different = mixing(known, times, [each.step_flops for each in mix])
@@ -167,10 +178,10 @@ def _seconds(
         return num_steps * step + besides / space.objective.every
 
     capacity = Capacity(training.lanes, full_stacks(training), space.model, data.spec)
-    at_once = min(space.num_trials, _REHEARSED)
-    trials = cycle(found)
+    at_once = min(trials, _REHEARSED)
+    turns = cycle(found)
     rehearsed = [
-        rehearse(list(islice(trials, at_once)), training.workers, capacity, stack_seconds)
+        rehearse(list(islice(turns, at_once)), training.workers, capacity, stack_seconds)
         for _ in range(_REHEARSED // at_once)
     ]
-    return _COMMAND * known.start_seconds + fmean(rehearsed) * space.num_trials / at_once
+    return _COMMAND * known.start_seconds + fmean(rehearsed) * trials / at_once

@@ -14,7 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.definitions import Scalar, is_share
-from sweep.records import Calibration, DataSpec, short_number
+from sweep.records import (
+    Calibration,
+    Copied,
+    DataSpec,
+    Limits,
+    StudyRecord,
+    StudyState,
+    short_number,
+)
 
 __all__ = [
     "DEFAULT_STORAGE",
@@ -23,6 +31,8 @@ __all__ = [
     "columns",
     "command_words",
     "confidence_words",
+    "copies_words",
+    "copy_words",
     "count_words",
     "counted",
     "data_words",
@@ -34,6 +44,7 @@ __all__ = [
     "foreign_words",
     "fraction_words",
     "interval_words",
+    "limits_words",
     "metric_words",
     "number_words",
     "p_value_words",
@@ -45,6 +56,7 @@ __all__ = [
     "printable",
     "short_value_words",
     "starting_words",
+    "state_words",
     "storage_words",
     "tie_words",
     "unequal_epochs_words",
@@ -57,6 +69,13 @@ DEFAULT_STORAGE = "sqlite:///studies.db"
 _NOTHING = "–"
 _SHOWN = 10
 _MAX_DAYS = 366
+_ENDINGS = {
+    "timeout": "by its timeout",
+    "epochs": "by its budget of epochs",
+    "target": "by its target",
+    "plateau": "at a plateau",
+    "copies": "with nothing new to try",
+}
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(rf"(?:{_NUMBER} *h)? *(?:{_NUMBER} *m)? *(?:{_NUMBER} *s)?")
 
@@ -120,6 +139,38 @@ def foreign_words(trials: Sequence[int]) -> str:
         return f"trial {trials[0]} was not made by sweep: it is left out"
     shown = ", ".join(map(str, trials[:_SHOWN])) + (", …" if len(trials) > _SHOWN else "")
     return f"{len(trials):,} trials were not made by sweep: they are left out ({shown})"
+
+
+def copies_words(number: int) -> str:
+    """`1 copy`, `2 copies`."""
+    return f"{number:,} {'copy' if number == 1 else 'copies'}"
+
+
+def copy_words(event: Copied) -> str:
+    """That a trial is not trained: it would repeat another."""
+    return (
+        f"trial {event.trial} is the same configuration as trial {event.original}: not trained "
+        "again"
+    )
+
+
+def state_words(study: StudyRecord) -> str:
+    """A study's state: `finished by its timeout`."""
+    if study.state is not StudyState.FINISHED:
+        return str(study.state)
+    return f"{study.state} {_ENDINGS.get(study.finished_by or '', '')}".rstrip()
+
+
+def limits_words(limits: Limits, metric: str) -> list[str]:
+    """The limits of a budget besides the number of trials: `800 epochs`."""
+    found = []
+    if limits.epochs is not None:
+        found.append(counted(limits.epochs, "epoch"))
+    if limits.target is not None:
+        found.append(f"a {metric_words(metric)} of {percent_or_number(metric, limits.target)}")
+    if limits.plateau is not None:
+        found.append(f"{counted(limits.plateau, 'epoch')} without improvement")
+    return found
 
 
 def count_words(number: int | None) -> str:

@@ -246,7 +246,7 @@ def read_study(folder: Path, name: str = "small") -> StudyRecord:
 def what_happened(folder: Path) -> list[Any]:
     """Everything about every trial except times."""
     return [
-        (t.params, t.state, t.reports, t.audited, timeless(t.outcome))
+        (t.params, t.state, t.reports, t.audited, t.copy_of, t.study_epochs, timeless(t.outcome))
         for t in read_study(folder).trials
     ]
 

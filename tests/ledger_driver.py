@@ -58,6 +58,8 @@ POINTS: dict[str, tuple[Any, ...]] = {
     "recover": (StudySession, "recover"),
     "ask": (StudySession, "ask"),
     "write_config": (Trials, "change", "config"),
+    "write_copy": (Trials, "write_copy"),
+    "copy": (StudySession, "copy"),
     "report": (StudySession, "report"),
     "write_audited": (Trials, "change", "audited"),
     "write_checkpoints": (Trials, "write_checkpoints"),

@@ -5,7 +5,7 @@ Everything else is the product's: the loop of `sweep.runner`, its pool, and `swe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,8 +166,7 @@ class _Trials:
     def change(self, trial: int, **_: object) -> None:
         """Nothing else is read again."""
 
-    def write_outcome(self, outcome: TrialOutcome, *, keep: Collection[int]) -> None:
-        del keep
+    def write_outcome(self, outcome: TrialOutcome, **_: object) -> None:
         self._records[outcome.trial] = _Record(outcome)
 
     def write_paused(self, outcome: TrialOutcome) -> None:

@@ -8,6 +8,7 @@ from sweep.cli.data_text import data_lines
 from sweep.cli.study_text import training_words
 from sweep.definitions import Params
 from sweep.estimate import ERROR, Check, Estimate
+from sweep.records import limits_of
 from sweep.space import (
     SearchSpace,
     domain_words,
@@ -20,6 +21,7 @@ from sweep.words import (
     columns,
     counted,
     duration,
+    limits_words,
     percent,
     unequal_epochs_words,
     unvalidated_words,
@@ -73,17 +75,21 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         f"different configurations: {count}",
         f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
     ]
-    timeout = space.budget.timeout
-    limit = "" if timeout is None else f", no new trial after {duration(timeout)}"
-    if size.num_trials is None or size.max_epochs is None:
-        return [*lines, f"budget: any number of trials{limit}"]
-    audit = space.budget.audit
-    audits = f", up to {audit:,} of them audited" if audit else ""
-    lines.append(
-        f"budget: {counted(size.num_trials, 'trial')}{limit}{audits}; at most "
-        f"{counted(size.max_epochs, 'epoch')} in all"
+    lines.append(_budget_words(space, size))
+    return lines if space.expected_trials is None else [*lines, *_cost_lines(size)]
+
+
+def _budget_words(space: SearchSpace, size: Estimate) -> str:
+    budget, number = space.budget, size.num_trials
+    trials = "any number of trials" if number is None else counted(number, "trial")
+    limits = [] if budget.timeout is None else [duration(budget.timeout)]
+    limits += limits_words(limits_of(number, budget.model_dump()), space.objective.metric)
+    limit = f", no new trial after {' or '.join(limits)}" if limits else ""
+    audits = f", up to {budget.audit:,} of them audited" if budget.audit else ""
+    most = (
+        "" if size.max_epochs is None else f"; at most {counted(size.max_epochs, 'epoch')} in all"
     )
-    return [*lines, *_cost_lines(size)]
+    return f"budget: {trials}{limit}{audits}{most}"
 
 
 def _cost_lines(size: Estimate) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from sweep.cli.study_text import dataset_name, failure_kinds
@@ -27,7 +28,8 @@ def study_json(study: StudyRecord, *, with_trials: bool) -> dict[str, Any]:
             "goal": study.objective.goal,
             "every": study.objective.every,
         },
-        "budget": {"trials": study.num_trials, "timeout": study.timeout_seconds},
+        "budget": {**asdict(study.limits), "timeout": study.timeout_seconds},
+        "finished_by": study.finished_by,
         "training": study.workers,
         "best": trial_json(study, study.best) if study.best else None,
         "failures": failure_kinds(study),
@@ -57,6 +59,7 @@ def trial_json(study: StudyRecord, trial: TrialRecord, *, in_full: bool = False)
         "retry_of": trial.retry_of,
         "audited": trial.audited,
         "origin": study.origin(trial),
+        "copy_of": trial.copy_of,
     }
     if in_full and outcome is not None:
         full = to_plain(outcome)

@@ -17,6 +17,7 @@ from rich.text import Text
 from sweep.data.telling import listening
 from sweep.definitions import Params
 from sweep.records import (
+    Copied,
     Epoch,
     Message,
     Notice,
@@ -29,7 +30,17 @@ from sweep.records import (
     TrialStarted,
     TrialState,
 )
-from sweep.words import columns, counted, duration, params_words, percent_or_number, printable
+from sweep.runner.spending import Spending
+from sweep.words import (
+    columns,
+    copies_words,
+    copy_words,
+    counted,
+    duration,
+    params_words,
+    percent_or_number,
+    printable,
+)
 
 __all__ = ["Progress", "Tally"]
 
@@ -42,9 +53,11 @@ class Tally:
 
     Attributes:
         study: Name of the study; None until it is open.
+        spending: What is spent of the budget; None until the study is open.
         num_known: Trials that had ended when the study was opened.
         deadline: On the monotonic clock, in seconds; or None.
-        finished: Number of trials that have ended, by state.
+        finished: Number of trials that have ended, by state; copies are COMPLETE.
+        copies: Number of copies.
         best: The best trial so far (see `Objective.rank`).
         params: Configurations of all trials that were under way, by number.
         running: Epoch and value of each trial under way.
@@ -54,12 +67,13 @@ class Tally:
     study: str | None = None
     objective: Objective = field(default_factory=lambda: Objective("", "maximize"))
     num_trials: int | None = None
+    spending: Spending | None = None
     num_known: int = 0
     deadline: float | None = None
     num_workers: int = 0
     sampled: tuple[str, ...] = ()
     finished: dict[TrialState, int] = field(default_factory=dict)
-    epochs: int = 0
+    copies: int = 0
     best: TrialOutcome | None = None
     params: dict[int, Params] = field(default_factory=dict)
     running: dict[int, tuple[int, float | None]] = field(default_factory=dict)
@@ -84,36 +98,38 @@ class Tally:
                 self.deadline, self.num_workers = event.deadline, len(event.devices)
                 self.sampled = event.sampled
             case TrialStarted(config):
-                # Its epochs up to the last checkpoint count again once it is resumed.
-                lost, _ = self.running.get(config.number, (0, None))
-                self.epochs -= lost + self.paused.pop(config.number, 0)
+                self._spending.start(config.number)
+                self.paused.pop(config.number, None)
                 self.running[config.number] = (0, None)
                 self.params[config.number] = config.params
             case Resumed(trial):
                 self.running[trial] = (event.epochs_run, None)
-                self.epochs += event.epochs_run
             case Epoch():
                 for metrics in event.metrics:
-                    former, _ = self.running.get(metrics.trial, (0, None))
                     self.running[metrics.trial] = (metrics.epoch, self.objective.value(metrics))
-                    self.epochs += metrics.epoch - former
+                    self._spending.advance(metrics.trial, metrics.epoch)
+            case Copied(trial):
+                self._spending.copy(trial)
+                self.finished[TrialState.COMPLETE] += 1
+                self.copies += 1
             case Paused(outcome):
+                self._spending.pause(outcome.trial)
                 self.paused[outcome.trial], _ = self.running.pop(outcome.trial)
             case TrialOutcome():
                 self.running.pop(event.trial, None)
                 self.paused.pop(event.trial, None)
                 self.finished[event.state] += 1
+                self._spending.end(event)
                 if event.state is TrialState.COMPLETE:
                     self._compare(event)
 
     def _open(self, study: StudyRecord) -> None:
         self.study, self.num_trials, self.objective = study.name, study.num_trials, study.objective
+        self.spending, self.copies = Spending(study), study.num_copies
         ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         self.finished = {state: study.count(state) for state in ended}
         self.num_known = self.num_finished
         for trial in study.trials:
-            if trial.state is not TrialState.RUNNING:
-                self.epochs += trial.epochs_run
             if trial.state is TrialState.PAUSED:
                 self.params[trial.number] = trial.params
                 self.paused[trial.number] = trial.epochs_run
@@ -123,6 +139,29 @@ class Tally:
         rank, best = (self.objective.rank(each) if each else None for each in (outcome, self.best))
         if rank is not None and (best is None or rank < best):
             self.best = outcome
+
+    @property
+    def _spending(self) -> Spending:
+        assert self.spending is not None  # noqa: S101 - for the type checker: the study is open
+        return self.spending
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all trials of the study."""
+        return self.spending.epochs if self.spending else 0
+
+    def spent(self) -> list[str]:
+        """The epochs so far, and what is spent of each limit besides the number of trials."""
+        metric, limits, spent = self.objective.metric, self._spending.limits, self._spending
+        most = "" if limits.epochs is None else f" of {limits.epochs:,}"
+        found = [f"{spent.epochs:,}{most} epochs"]
+        if limits.target is not None:
+            target = percent_or_number(metric, limits.target)
+            found.append(f"best {percent_or_number(metric, spent.best)}, target {target}")
+        if limits.plateau is not None:
+            plateau = counted(limits.plateau, "epoch")
+            found.append(f"plateau: {spent.plateau:,} of {plateau} without improvement")
+        return found
 
     def value(self, outcome: TrialOutcome) -> float | None:
         """The objective of a trial's best epoch, or None if it has none."""
@@ -201,13 +240,17 @@ class Progress:
             if line:
                 sys.stderr.write(printable(line) + "\n")
                 sys.stderr.flush()
-        elif isinstance(event, Notice):
-            self._live.console.print(Text(printable(f"note: {event.text}")))
+        elif isinstance(event, Notice | Copied):
+            text = event.text if isinstance(event, Notice) else copy_words(event)
+            self._live.console.print(Text(printable(f"note: {text}")))
 
     def _line(self, event: Message) -> str:
         """An event in one line; empty if it is not worth one."""
         tally = self.tally
         done = f"{tally.num_finished}" + (f"/{tally.num_trials}" if tally.num_trials else "")
+        if tally.spending is not None and isinstance(event, TrialOutcome | Paused):
+            first = 0 if tally.spending.limits.epochs is not None else 1
+            done = "; ".join([done, *tally.spent()[first:]])
         match event:
             case StudyOpened():
                 workers = counted(tally.num_workers, "worker")
@@ -218,6 +261,8 @@ class Progress:
                 return f"trial {trial} continues after {epochs}"
             case Notice(text):
                 return f"note: {text}"
+            case Copied():
+                return f"[{done}] {copy_words(event)}"
             case Paused(outcome):
                 state = TrialState.PAUSED
             case TrialOutcome():
@@ -239,16 +284,19 @@ class Progress:
         if tally.study is None:
             return _line(printable(self._reading), "dim")
         total = tally.num_trials
+        epochs, *limits = tally.spent()
         done = (
             f"{tally.num_finished} of {total if total is not None else '?'} trials",
-            f"{tally.epochs} epochs",
+            epochs,
             duration(tally.seconds),
             tally.time_left(),
         )
         bar = Table.grid()  # alone, a bar does not end its line
         bar.add_row(ProgressBar(total=total, completed=tally.num_finished, width=30))
         numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
-        counts = ", ".join(f"{count} {state.lower()}" for state, count in numbers.items() if count)
+        numbers[TrialState.COMPLETE] -= tally.copies
+        counts = [f"{count} {state.lower()}" for state, count in numbers.items() if count]
+        counts += [copies_words(tally.copies)] if tally.copies else []
         metric, best = tally.objective.metric, "no best trial yet"
         if tally.best is not None:
             value = tally.words(tally.value(tally.best), "")
@@ -269,7 +317,8 @@ class Progress:
             _line(printable(tally.study), "bold"),
             bar,
             _line("  ".join(done)),
-            _line(f"{best}   {counts}"),
+            _line(f"{best}   {', '.join(counts)}"),
+            *map(_line, limits),
             _line(header, "dim"),
             *map(_line, rows),
         )

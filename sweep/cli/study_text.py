@@ -6,7 +6,14 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sweep.records import StudyRecord, TrialOutcome, TrialRecord, TrialState, WorkerChoices
+from sweep.records import (
+    FINAL,
+    StudyRecord,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+    WorkerChoices,
+)
 from sweep.space import (
     DATASET_FORMS,
     KEPT,
@@ -18,11 +25,13 @@ from sweep.words import (
     DEFAULT_STORAGE,
     columns,
     command_words,
+    copies_words,
     counted,
     duration,
     equal_words,
     number_words,
     percent_or_number,
+    state_words,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +73,9 @@ def summarize(
 
 def nothing_to_do(study: StudyRecord, places: str, *, names_model: bool) -> str:
     """What `resume` prints for a study that was finished before; `places` may name its model."""
+    if study.finished_by in FINAL:
+        change = f"another budget.{study.finished_by} in the search space, and `sweep run`, go on"
+        return f"{headline(study)}: there is nothing to do; {change}"
     model = "" if names_model else f" {stored_space(study).model_option}".rstrip()
     more = f"sweep resume {shlex.quote(study.name)}{places}{model} --trials {2 * len(study.trials)}"
     return f"{headline(study)}: there is nothing to do; more trials with `{more}`"
@@ -91,7 +103,7 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
     lines += [f"tried again: {failure.reason}" for failure in trial.lost]
     lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
     outcome = trial.outcome
-    if outcome is None:
+    if outcome is None or trial.copy_of is not None:
         return "\n".join(lines)
     lines.append(
         f"{counted(outcome.epochs_run, 'epoch')} in {duration(outcome.seconds)}, "
@@ -130,24 +142,23 @@ def study_rows(studies: list[StudyRecord]) -> str:
         trials = f"{done}" if study.num_trials is None else f"{done} of {study.num_trials}"
         paused = study.count(TrialState.PAUSED)
         trials += f", {paused} paused" if paused else ""
-        rows.append([study.name, dataset_name(study), str(study.state), trials, best, metric])
+        rows.append([study.name, dataset_name(study), state_words(study), trials, best, metric])
     return "\n".join(columns(rows))
 
 
 def headline(study: StudyRecord) -> str:
     """A study's state and number of trials, in one line."""
-    counts = [
-        f"{count} {state.lower()}"
-        for state in TrialState
-        if state is not TrialState.WAITING and (count := study.count(state))
-    ]
+    numbers = {str(state).lower(): study.count(state) for state in TrialState}
+    del numbers["waiting"]
+    numbers["complete"] -= study.num_copies
+    counts = [f"{count} {state}" for state, count in numbers.items() if count]
+    counts += [copies_words(study.num_copies)] if study.num_copies else []
     counts += [f"{study.num_to_finish} to finish"] if study.num_to_finish else []
     done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     of = "" if study.num_trials is None else f"{done:,} of "
     trials = counted(done if study.num_trials is None else study.num_trials, "trial")
-    by = " by its timeout" if study.finished_by == "timeout" else ""
     shown = ", ".join(counts) or "none"
-    return f"study {study.name}: {study.state}{by}, {of}{trials} ({shown})"
+    return f"study {study.name}: {state_words(study)}, {of}{trials} ({shown})"
 
 
 def training_line(study: StudyRecord) -> list[str]:

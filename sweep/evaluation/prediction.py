@@ -190,7 +190,7 @@ def chosen_network(store: Store, record: StudyRecord, trial: int | None) -> tupl
         StoreError: none has been chosen.
     """
     if trial is not None:
-        return record, record.trial(trial).number
+        return record, record.trained_trial(trial).number
     runs = store.read_confirmation(record)[0] if record.confirms is None else record
     run = chosen_run(runs) if runs is not None else None
     if runs is not None and run is not None:

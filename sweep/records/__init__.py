@@ -4,6 +4,7 @@ Everything here is plain (numbers, text, bytes, tuples), so that a value means t
 driver, in a worker and, one day, on another machine.
 """
 
+from sweep.records.budget import FINAL, Limits, limits_of, with_limits
 from sweep.records.confirmation import (
     candidate_runs,
     chosen_run,
@@ -18,6 +19,7 @@ from sweep.records.messages import (
     Assignment,
     Checkpoint,
     CheckpointRefused,
+    Copied,
     Decide,
     Epoch,
     Event,
@@ -80,6 +82,7 @@ from sweep.records.trial import (
 )
 
 __all__ = [
+    "FINAL",
     "KEPT_WEIGHTS",
     "LARGEST_FLOAT",
     "LARGEST_INT",
@@ -92,6 +95,7 @@ __all__ = [
     "CheckpointRefused",
     "Confirms",
     "ConfusionMatrix",
+    "Copied",
     "DataFacts",
     "DataSettings",
     "DataSpec",
@@ -102,6 +106,7 @@ __all__ = [
     "Event",
     "Failure",
     "FailureKind",
+    "Limits",
     "Lost",
     "Message",
     "Mistake",
@@ -139,6 +144,7 @@ __all__ = [
     "contenders",
     "have_all_ended",
     "last_epoch",
+    "limits_of",
     "num_best_means",
     "num_failed",
     "pareto_front",
@@ -148,5 +154,6 @@ __all__ = [
     "short_number",
     "size_front",
     "trials_of",
+    "with_limits",
     "without",
 ]

@@ -1,7 +1,8 @@
 """Messages between driver, workers and observers.
 
 A worker receives `Train`, `Decide` and `Save`, and sends the others; a trial's last message is
-`TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened` and `TrialStarted`.
+`TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened`, `TrialStarted`
+and `Copied`.
 """
 
 from __future__ import annotations
@@ -189,6 +190,17 @@ class TrialStarted:
     config: TrialConfig
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """To observers: a trial is COMPLETE without training, because `original` has its configuration.
+
+    No other event names it.
+    """
+
+    trial: int
+    original: int
+
+
 Message = (
     Train
     | Decide
@@ -206,9 +218,10 @@ Message = (
     | Lost
     | StudyOpened
     | TrialStarted
+    | Copied
 )
 
-Event = StudyOpened | TrialStarted | Resumed | Epoch | Paused | TrialOutcome | Notice
+Event = StudyOpened | TrialStarted | Copied | Resumed | Epoch | Paused | TrialOutcome | Notice
 """What observers are told."""
 
 M = TypeVar("M", bound=Message)

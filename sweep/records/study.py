@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
+from sweep.records.budget import Limits, limits_of
 from sweep.records.speed import Calibration
 from sweep.records.trial import (
     ConfusionMatrix,
@@ -49,6 +51,9 @@ class TrialRecord:
         audited: The epoch after which the pruner would have ended it, had it not been chosen to
             show what pruning misses.
         order: Which order of the training examples it saw (see `TrialConfig`).
+        copy_of: Number of the COMPLETE trial with the same configuration, in whose place this one
+            was not trained. It has no epochs, and the other's value.
+        study_epochs: Epochs of all trials that had ended or paused by its own end.
         started_at: When it was asked for, by this machine's clock.
         ended_at: When it was told to Optuna.
     """
@@ -62,6 +67,8 @@ class TrialRecord:
     retry_of: int | None = None
     audited: int | None = None
     order: int = 0
+    copy_of: int | None = None
+    study_epochs: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -77,7 +84,9 @@ class TrialRecord:
 
     @property
     def reason(self) -> str | None:
-        """Why the trial was paused or pruned, or why it failed, in one line."""
+        """Why it was paused, pruned or not trained, or why it failed, in one line."""
+        if self.copy_of is not None:
+            return f"the same configuration as trial {self.copy_of}: not trained again"
         planned = self.params.get("epochs", "an unknown number")
         if self.state is TrialState.PAUSED:
             return f"paused after epoch {self.epochs_run} of {planned}"
@@ -242,7 +251,8 @@ class StudyRecord:
         starting: What its first trials were given, after those that the space enqueues.
         foreign: Numbers of the Optuna study's other trials, which another program made.
         test_readings: Every opening of the test split, in order.
-        finished_by: What used up the budget, such as `trials`; None while it is not used up.
+        finished_by: What used up the budget: `trials`, `timeout`, `epochs`, `target` or `plateau`,
+            or `copies` if nothing else was left; None while it is not used up.
         keep_weights: How many of the best trials keep their weights.
         confirms: None if it is a search.
         num_audits: How many trials may be audited (see `TrialRecord`).
@@ -278,9 +288,10 @@ class StudyRecord:
             raise InputError(
                 f"trial {number} of study {self.name!r} was not made by sweep, which leaves it out"
             )
-        for trial in self.trials:
-            if trial.number == number:
-                return trial
+        place = bisect_left(self.trials, number, key=lambda trial: trial.number)
+        found = self.trials[place : place + 1]
+        if found and found[0].number == number:
+            return found[0]
         raise InputError(
             f"study {self.name!r} has no trial {number}; it has {len(self.trials)}, numbered from 0"
             + (" with gaps" if self.foreign else "")
@@ -291,13 +302,24 @@ class StudyRecord:
         index = trial.number - len(self.space.get("enqueue", ()))
         return self.starting[index].origin if 0 <= index < len(self.starting) else None
 
+    def trained_trial(self, number: int) -> TrialRecord:
+        """The trial of this number; raises an `InputError` if there is none, or it is a copy."""
+        trial = self.trial(number)
+        if trial.copy_of is not None:
+            raise InputError(
+                f"trial {number} of study {self.name!r} is {trial.reason}; name {trial.copy_of}"
+            )
+        return trial
+
     def value(self, trial: TrialRecord) -> float | None:
-        """The trial's best validation metric, or None if it has none."""
+        """The trial's best validation metric, or None if it has none. A copy has its original's."""
+        if trial.copy_of is not None:
+            trial = self.trial(trial.copy_of)
         best = trial.outcome.best if trial.outcome else None
         return self.objective.value(best) if best else None
 
     def ranked(self) -> list[TrialRecord]:
-        """COMPLETE trials with a value, best first (see `Objective.rank`)."""
+        """COMPLETE trials with a value, best first (see `Objective.rank`); no copies."""
         complete = [
             (rank, trial)
             for trial in self.trials
@@ -344,6 +366,16 @@ class StudyRecord:
         return trial.state
 
     @property
+    def limits(self) -> Limits:
+        """The parts of its budget that hold over its whole life."""
+        return limits_of(self.num_trials, self.space.get("budget", {}))
+
+    @property
+    def num_copies(self) -> int:
+        """How many trials are copies of others."""
+        return sum(trial.copy_of is not None for trial in self.trials)
+
+    @property
     def num_to_finish(self) -> int:
         """How many trials were under way when their driver stopped; `resume` continues them."""
         return sum(self.state_of(trial) is not trial.state for trial in self.trials)
@@ -357,7 +389,7 @@ class StudyRecord:
 
         `number`, `state`, `value`, `params_NAME` of every hyperparameter, `datetime_start`,
         `datetime_complete`, `duration` (a timedelta), `epochs_run`, `best_epoch`, `seconds` (wall
-        time of the training) and `reason`. Unknown values are missing.
+        time of the training), `copy_of` and `reason`. Unknown values are missing.
         """
         import pandas as pd
 
@@ -382,6 +414,7 @@ class StudyRecord:
             epochs_run=[trial.epochs_run for trial in self.trials],
             best_epoch=pd.array([o.best_epoch if o else None for o in outcomes], dtype="Int64"),
             seconds=pd.Series([o.seconds if o else None for o in outcomes], dtype=float),
+            copy_of=pd.array([trial.copy_of for trial in self.trials], dtype="Int64"),
             reason=[trial.reason for trial in self.trials],
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sweep.reporting.findings import Findings
@@ -22,7 +23,7 @@ def study_document(found: Findings) -> dict[str, Any]:
             "dataset": space.dataset.title,
             "data": found.data,
             "objective": record.objective,
-            "budget": {"trials": record.num_trials, "timeout_seconds": record.timeout_seconds},
+            "budget": {**asdict(record.limits), "timeout_seconds": record.timeout_seconds},
             "sampler": space.sampler.type,
             "pruner": space.pruner.type,
             "starting_points": record.starting,

@@ -62,7 +62,8 @@ class TrialRow:
         started_at: When it was sampled; like `ended_at`, ISO 8601 by the machine's clock.
         audited: The epoch after which the pruner would have ended it, had it not been audited.
         origin: Where its configuration comes from, if neither sampler nor search space chose it.
-        reason: Why it was paused or pruned, or why it failed.
+        copy_of: Number of the COMPLETE trial in whose place it was not trained.
+        reason: Why it was paused, pruned or not trained, or why it failed.
         metrics: Validation metrics at the best epoch, by names of `sweep.definitions.OBJECTIVES`.
     """
 
@@ -81,6 +82,7 @@ class TrialRow:
     ended_at: str | None
     audited: int | None
     origin: str | None
+    copy_of: int | None
     reason: str | None
     metrics: dict[str, float | None] = field(metadata=FLAT)
 
@@ -103,12 +105,15 @@ class Counts:
     """How many trials are in which state, and what all of them cost.
 
     Attributes:
+        complete: That were trained to their end.
+        copies: COMPLETE ones that were not trained, because they would have repeated others.
         seconds: Workers' time for all epochs; trials that were trained together share it.
         clock_seconds: Time in which at least one ended trial was running; None if not recorded.
     """
 
     trials: int
     complete: int
+    copies: int
     pruned: int
     failed: int
     running: int
@@ -187,6 +192,7 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
         ended_at=trial.ended_at.isoformat() if trial.ended_at else None,
         audited=trial.audited,
         origin=record.origin(trial),
+        copy_of=trial.copy_of,
         reason=trial.reason,
         metrics={name: _finite(best.values[name]) if best else None for name in OBJECTIVES},
     )
@@ -216,7 +222,8 @@ def counts(record: StudyRecord) -> Counts:
     outcomes = [trial.outcome for trial in record.trials if trial.outcome]
     return Counts(
         trials=len(record.trials),
-        complete=record.count(TrialState.COMPLETE),
+        complete=record.count(TrialState.COMPLETE) - record.num_copies,
+        copies=record.num_copies,
         pruned=record.count(TrialState.PRUNED),
         failed=record.count(TrialState.FAIL),
         running=record.count(TrialState.RUNNING),

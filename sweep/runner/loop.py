@@ -11,7 +11,9 @@ from sweep.errors import Interrupted, SweepFailedError
 from sweep.execution import MAX_RETRIES, Pool
 from sweep.provenance import project_commit
 from sweep.records import (
+    FINAL,
     Checkpoint,
+    Copied,
     Decision,
     Epoch,
     EpochMetrics,
@@ -31,7 +33,9 @@ from sweep.records import (
     TrialState,
     WorkerReady,
 )
+from sweep.runner.copies import Originals
 from sweep.runner.failures import Failures
+from sweep.runner.spending import Spending
 from sweep.space import SearchSpace
 from sweep.store import Store
 from sweep.study import StudySession
@@ -70,11 +74,9 @@ class Loop:
     def __post_init__(self) -> None:
         self._name = self.space.name
         self._trials = self.store.trials(self._name)
-        self._total = self.study.num_trials if self.study else None
         self._keep_weights = 0
         self._commit = project_commit()
         self._configs: dict[int, TrialConfig] = {}
-        self._num_started = self.session.num_started
         self._leaders: dict[int, Rank] = {}  # the best trials, by number
         self._histories: dict[int, list[EpochMetrics]] = {}
         self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
@@ -91,11 +93,13 @@ class Loop:
         """
         study, self.study = self.study, None
         assert study is not None  # noqa: S101 - for the type checker: this is the only call
+        self._spending = Spending(study)
+        self._originals = Originals(self.space, study)
         orphans = self.session.recover(
             paused=[t.number for t in study.trials if t.state is TrialState.PAUSED]
         )
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
-        self.session.plan(self._total, audited)
+        self.session.plan(study.num_trials, audited)
         sampled = tuple(self.space.sampled)
         self.on_event(StudyOpened(study, self.pool.devices, self._deadline, sampled))
         self._name_foreign(study.foreign)
@@ -108,12 +112,13 @@ class Loop:
         }
         waiting = [*failures, *self.session.paused]
         self._trials.delete_strays(running=waiting, keep=self._leaders)
+        used = self._spending.used_up()
         can_go_on = bool(orphans) or self._promotable is not None
-        if not can_go_on and not waiting and self._budget_used() == "trials":
-            self.store.change_study(self._name, finished_by="trials")
-            return replace(study, finished_by="trials")
+        if used is not None and not can_go_on and not waiting:
+            self.store.change_study(self._name, finished_by=used)
+            return replace(study, finished_by=used)
         del study  # many trials take much memory
-        if can_go_on or self._budget_used() != "trials":
+        if used is None or can_go_on:
             self.pool.start()
             for config in orphans:
                 self._go_on_with(config, failures[config.number])
@@ -138,9 +143,7 @@ class Loop:
 
     def _budget_used(self) -> str | None:
         """The part of the budget that is used up, or None."""
-        if self._total is not None and self._num_started >= self._total:
-            return "trials"
-        return "timeout" if self._is_too_late else None
+        return self._spending.used_up() or ("timeout" if self._is_too_late else None)
 
     @property
     def _is_too_late(self) -> bool:
@@ -149,12 +152,12 @@ class Loop:
     def _finish_study(self) -> None:
         """Record that the budget is used up.
 
-        A study that ends by its trials promotes no more: paused trials are pruned as recorded. If
-        time ran out before a promotion, they stay paused.
+        A study that has ended promotes no more: paused trials are pruned as recorded. If time ran
+        out, they stay paused.
         """
         used = self._budget_used() if self._promotable is None else "timeout"
         with self.store.transaction():
-            ended = self._prune_paused(self.session.paused if used == "trials" else [])
+            ended = self._prune_paused([] if used == "timeout" else self.session.paused)
             self.store.change_study(self._name, finished_by=used)
         for outcome in ended:
             self.on_event(outcome)
@@ -170,9 +173,11 @@ class Loop:
 
     @property
     def _promotable(self) -> int | None:
-        """The paused trial that continues now, or None."""
-        at_end = not self.pool.running and self._budget_used() == "trials"
-        return self.session.promotable(at_end=at_end)
+        """Number of the paused trial that continues now, or None."""
+        used = self._spending.used_up()
+        if used in FINAL:
+            return None
+        return self.session.promotable(at_end=used is not None and not self.pool.running)
 
     def _promote_trial(self) -> bool:
         """Submit a paused trial again, if there is room and one continues now."""
@@ -189,18 +194,33 @@ class Loop:
         return True
 
     def _start_trial(self) -> bool:
-        """Ask for a trial and submit it, if there is room and budget."""
+        """Ask for a trial and submit it, unless it is a copy, if there is room and budget."""
         if not self.pool.has_room or self._budget_used() is not None:
             return False
         with self.store.transaction():
             known = len(self.session.foreign)
             config = self.session.ask()
-            self._num_started += 1
-            self._trials.change(config.number, config=config)
+            original = self._original(config)
+            if original is None:
+                self._trials.change(config.number, config=config)
+            else:
+                self._trials.write_copy(config, original)
+                self.session.copy(config.number, original)
         self._name_foreign(self.session.foreign[known:])
+        if original is not None:
+            self._spending.copy(config.number)
+            self.on_event(Copied(config.number, original))
+            return True
         self._begin(config)
         self.pool.submit(config)
         return True
+
+    def _original(self, config: TrialConfig) -> int | None:
+        """The COMPLETE trial that a new one would repeat, or None; retries are always trained."""
+        original = self._originals.find(config)
+        if original is None or self._trials.read(config.number).retry_of is not None:
+            return None
+        return original
 
     def _name_foreign(self, trials: Sequence[int]) -> None:
         if trials:
@@ -214,6 +234,7 @@ class Loop:
 
     def _begin(self, config: TrialConfig) -> None:
         self._configs[config.number] = config
+        self._spending.start(config.number)
         self.on_event(TrialStarted(config))
 
     def _handle(self, messages: Sequence[Message]) -> None:
@@ -281,6 +302,8 @@ class Loop:
 
     def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
         """Record one epoch of several trials and decide on each."""
+        for metrics in epoch:
+            self._spending.advance(metrics.trial, metrics.epoch)
         with self.store.transaction():
             decisions = [self.session.report(metrics) for metrics in epoch]
             audited = [m for m in epoch if self.session.audited_after(m.trial) == m.epoch]
@@ -327,12 +350,15 @@ class Loop:
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record, then tell: a trial that reads COMPLETE has a full record."""
+        config = self._configs[outcome.trial]
         outcome = self._close(outcome)
+        known = self._spending.end(outcome)
         rank = self.space.trial_objective.rank(outcome)
         if outcome.state is TrialState.COMPLETE and rank is not None:
             self._add_leader(outcome.trial, rank)
+            self._originals.add(config)
         with self.store.transaction():
-            self._trials.write_outcome(outcome, keep=set(self._leaders))
+            self._trials.write_outcome(outcome, keep=set(self._leaders), study_epochs=known)
             self.session.tell(outcome)
         self.on_event(replace(outcome, weights=None))
         self.failures.add(outcome)
@@ -340,6 +366,7 @@ class Loop:
     def _pause(self, outcome: TrialOutcome) -> None:
         """Record that a trial is paused: its checkpoint is kept, its lane is free."""
         outcome = self._close(outcome)
+        self._spending.pause(outcome.trial)
         with self.store.transaction():
             self._trials.write_paused(outcome)
             self.session.pause(outcome.trial)

@@ -50,8 +50,8 @@ class PlaceOptions(TypedDict, total=False):
         executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
             function that makes a `sweep.execution.Launcher`. Default: `processes`.
         on_event: Called with everything that happens, in the thread that called the function: a
-            `StudyOpened`, `TrialStarted`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
-            What it raises ends the work and is raised by the function. Default: nothing.
+            `StudyOpened`, `TrialStarted`, `Copied`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or
+            `Notice`. What it raises ends the work and is raised by the function. Default: nothing.
         stop: Asked several times a second; True ends the work between two writes, and the function
             raises `sweep.Interrupted`. Default: never. What it raises is raised by the function.
     """

@@ -146,7 +146,7 @@ def reproduce(study: str, trial: int, **options: Unpack[PlaceOptions]) -> Reprod
 
 
 def _ended(record: StudyRecord, trial: int) -> TrialOutcome:
-    found = record.trial(trial)
+    found = record.trained_trial(trial)
     outcome = found.outcome
     if outcome is not None and (outcome.history or not _was_cut(outcome)):
         return outcome

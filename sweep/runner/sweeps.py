@@ -17,12 +17,22 @@ from sweep.errors import (
     SweepFailedError,
 )
 from sweep.execution.inspection import Inspector
-from sweep.records import Confirms, NetworkSource, Notice, StudyRecord, TrialRecord, WorkerChoices
+from sweep.records import (
+    FINAL,
+    Confirms,
+    NetworkSource,
+    Notice,
+    StudyRecord,
+    TrialRecord,
+    WorkerChoices,
+    with_limits,
+)
 from sweep.runner.argument_rules import read_argument
 from sweep.runner.failures import Failures, ctrl_c_interrupts, remember_errors
 from sweep.runner.loop import Loop
 from sweep.runner.options import StudyOptions, complete_options
 from sweep.runner.own_network import network_inspector, require_same_network
+from sweep.runner.spending import Spending
 from sweep.runner.starting import starting_points
 from sweep.runner.workers import Workers, choose_workers, prepare_workers
 from sweep.space import (
@@ -267,7 +277,8 @@ class Request:
                         store.trials(name).change(number, retry_of=trial.number)
                     total = self._total(session, space, asked, len(again))
                     plan = self._plan(space, workers, total)
-                    if total is None or session.num_started < total:
+                    plan["space"] = with_limits(study.space, space.budget.model_dump())
+                    if Spending(replace(study, **plan)).used_up() is None:
                         # With the budget: a study with work left must never read as finished.
                         plan["finished_by"] = None
                     store.change_study(name, **plan)
@@ -333,8 +344,9 @@ class Request:
             )
 
     def _is_done(self, study: StudyRecord, space: SearchSpace, asked: int | None) -> bool:
-        """Whether a study has ended by its number of trials, and nothing more is asked of it."""
-        if study.finished_by != "trials" or asked is None or asked > len(study.trials):
+        """Whether a study has ended, by no timeout, and nothing more is asked of it."""
+        limited = replace(study, num_trials=asked)
+        if study.finished_by in (None, "timeout") or Spending(limited).used_up() is None:
             return False
         changes_weights = self.options["keep_weights"] not in (None, study.keep_weights)
         return not (self._failed_to_retry(study, space) or changes_weights)
@@ -343,6 +355,12 @@ class Request:
         """The failed trials to run again, unless the others exceed `max_failures`."""
         failed = study.unrepeated
         again = [trial for trial in failed if trial.params] if self.retry_failed else []
+        if again and (used := Spending(study).used_up()) in FINAL:
+            raise StoreError(
+                f"study {study.name!r} has ended by its {used}, after which no trial starts: no "
+                f"failed one is run again; change budget.{used} in the search space, `sweep run` "
+                "it, and try again"
+            )
         count, most = len(failed) - len(again), self._limit("max_failures", space)
         if most is not None and count > most:
             url = self.store.url

@@ -145,8 +145,8 @@ def measure_if_worthwhile(
         return None
     num_train = facts.spec.num_pool - num_validation
     is_small = (
-        space.num_trials is not None
-        and space.num_trials * trial_flops(found, num_train) < _SMALL_FLOPS
+        space.expected_trials is not None
+        and space.expected_trials * trial_flops(found, num_train) < _SMALL_FLOPS
     )
     return cached_calibration(request) if is_small else calibrated(request, server)
 
@@ -295,9 +295,9 @@ def _most_lanes(space: SearchSpace, kind: str, num_workers: int) -> int:
         space.sampler.type in _LEARNING_SAMPLERS
         or space.pruner.type not in _PRUNERS_WITHOUT_COMPARISON
     )
-    if not learns or space.num_trials is None:
+    if not learns or space.expected_trials is None:
         return MAX_LANES[kind]
-    under_way = math.ceil(space.num_trials * _SHARE_UNDER_WAY / num_workers)
+    under_way = math.ceil(space.expected_trials * _SHARE_UNDER_WAY / num_workers)
     return min(MAX_LANES[kind], max(2, under_way))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from sweep.definitions import DATASETS, DefaultBy, Scalar
+from sweep.definitions import DATASETS, DefaultBy, Scalar, is_share
 from sweep.space.base import shorten
 from sweep.space.conditions import (
     CycleError,
@@ -57,6 +57,8 @@ def check(
         yield from _check_resource(space.pruner, max_epochs(domains["epochs"]), ("pruner",))
     if space.budget.audit:
         yield from _check_audit(space, known)
+    if space.budget.target is not None and known("objective"):
+        yield from _check_target(space.objective.metric, space.budget.target)
     yield from _check_batch_normalization(domains)
     if isinstance(space.dataset, BuiltIn) and known("dataset"):
         yield from _check_validation(space.dataset)
@@ -194,9 +196,22 @@ def _check_audit(space: SearchSpace, known: Callable[..., bool]) -> Iterator[Pro
         yield path, "needs a pruner; found pruner none; choose one, or leave audit out"
     if (
         budget.trials is None
-        and budget.timeout is not None
+        and budget.ends
         and space.sampler.type != "grid"
         and known("sampler")
         and known("budget", "trials")
     ):
-        yield path, "needs a known number of trials; found timeout without trials; give trials, too"
+        found = ", ".join(n for n in ("timeout", "epochs", "plateau") if getattr(budget, n))
+        yield (
+            path,
+            f"needs a known number of trials; found {found} without trials; give trials, too",
+        )
+
+
+def _check_target(metric: str, target: float) -> Iterator[Problem]:
+    path = ("budget", "target")
+    if is_share(metric) and not 0 < target <= 1:
+        percent = f"; for {target:g}% write {target / 100:g}" if 1 < target <= 100 else ""
+        yield path, f"must be above 0 and at most 1, as {metric} is; found {target:g}{percent}"
+    elif target < 0:
+        yield path, f"must not be below 0, as {metric} never is; found {target:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from functools import cache
@@ -24,7 +25,7 @@ from sweep.definitions import (
 )
 from sweep.records import Model, Objective, OwnNetwork
 from sweep.space.base import StrictModel, at_most, named, one_of
-from sweep.space.conditions import is_active, resolve_defaults, sampling_order
+from sweep.space.conditions import condition, is_active, resolve_defaults, sampling_order
 from sweep.space.datasets import Dataset
 from sweep.space.domains import (
     Choices,
@@ -165,7 +166,7 @@ class SearchSpace(StrictModel):
 
     @property
     def num_trials(self) -> int | None:
-        """The total number of trials, or None if only time limits the study."""
+        """The total number of trials, or None if other parts of the budget limit the study."""
         if self.sampler.type == "grid":
             # What is enqueued once more is run on top of the grid.
             order = self.grid_order()
@@ -173,9 +174,18 @@ class SearchSpace(StrictModel):
                 order.take(configuration)
             total = self.configurations().count + len(self.enqueue) - order.num_taken
             return min(total, self.budget.trials or total)
-        if self.budget.trials is None and self.budget.timeout is None:
+        if self.budget.trials is None and not self.budget.ends:
             return max(_DEFAULT_TRIALS, len(self.enqueue))
         return self.budget.trials
+
+    @property
+    def expected_trials(self) -> int | None:
+        """About how many trials the budget pays for if none is pruned; None if nobody can tell."""
+        trials, epochs = self.num_trials, self.budget.epochs
+        if epochs is None:
+            return trials
+        paid = math.ceil(2 * epochs / (self.min_epochs + self.max_epochs))
+        return paid if trials is None else min(trials, paid)
 
     @property
     def num_configurations(self) -> int | None:
@@ -338,6 +348,8 @@ def _flatten(value: Any, path: str = "") -> dict[str, str]:
 def used_parameters(space: SearchSpace, params: Params) -> set[str]:
     """Names of the parameters that were active in a trial, fixed ones included."""
     domains = space.domains
+    if not any(map(condition, domains.values())):  # the order, which takes long, does not matter
+        return params.keys() & domains.keys()
     used: dict[str, Scalar] = {}
     for name in sampling_order(domains):
         if name in params and is_active(domains[name], used):

@@ -70,13 +70,29 @@ class Budget(StrictModel):
 
     trials: Annotated[WholeNumber, Field(ge=1, le=1_000_000)] | None = Field(
         None,
-        description="The study's total, over all resumes. Without trials and timeout: 50, or "
-        "every configuration of a grid.",
+        description="The study's total, over all resumes. Without trials, timeout, epochs and "
+        "plateau: 50, or every configuration of a grid.",
     )
     timeout: Duration | None = Field(
         None,
         description="Wall time of one command (90s, 30m, 1h30m; a number counts seconds), after "
         "which no new trial starts; those under way are finished.",
+    )
+    epochs: Annotated[WholeNumber, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None,
+        description="Epochs of all trials together, over all resumes, after which no new trial "
+        "starts and no paused one continues; those under way are finished.",
+    )
+    target: Number | None = Field(
+        None,
+        description="A value of the objective. Once a complete trial reaches it, no new trial "
+        "starts and no paused one continues; those under way are finished.",
+    )
+    plateau: Annotated[WholeNumber, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None,
+        description="Epochs of ended and paused trials, over all resumes, in which the best "
+        "value has not improved by more than its standard error; after them the study ends as "
+        "after `epochs`.",
     )
     trial_time_limit: Duration | None = Field(
         None,
@@ -91,3 +107,8 @@ class Budget(StrictModel):
         description="Trials that run to their end although the pruner would have ended them, so "
         "that the report can say what pruning misses.",
     )
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends a study without a number of trials. A target may never be reached."""
+        return any(limit is not None for limit in (self.timeout, self.epochs, self.plateau))

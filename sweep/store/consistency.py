@@ -5,7 +5,7 @@ These repeat part of the records without a digest, so that only a comparison fin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 
 from optuna.distributions import BaseDistribution
@@ -77,6 +77,7 @@ def _trial_records(
     ranges: dict[str, BaseDistribution] = {}
     records: list[TrialRecord] = []
     foreign: list[int] = []
+    copies: dict[int, float | None] = {}
     for number, trial in enumerate(trials):
         try:
             _compare("number", trial.number, number)
@@ -88,8 +89,11 @@ def _trial_records(
                 known = ranges.setdefault(name, distribution)
                 _compare(f"range of {name}", distribution, known)
             records.append(_trial_record(trial, record, objective, model))
+            if record.copy_of is not None and trial.state is OptunaState.COMPLETE:
+                copies[number] = trial.value
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"trial {number}: {one_line(error)}") from None
+    _check_copies(records, copies, objective)
     return tuple(records), tuple(foreign)
 
 
@@ -140,6 +144,8 @@ def _trial_record(
         retry_of=stored.retry_of,
         audited=stored.audited,
         order=config.order if config else 0,
+        copy_of=stored.copy_of,
+        study_epochs=stored.study_epochs,
         started_at=trial.datetime_start,
         ended_at=trial.datetime_complete,
     )
@@ -202,6 +208,23 @@ def _compare_ended(
         _compare("reports", dict(sorted(trial.intermediate_values.items())), stored.reports)
     for key, value in differences(trial_summary(stored), trial.user_attrs).items():
         raise ValueError(_contradiction(key, trial.user_attrs.get(key), value))
+
+
+def _check_copies(
+    records: Iterable[TrialRecord], copies: Mapping[int, float | None], objective: Objective
+) -> None:
+    """Compare the values of copies, by number, with their originals'."""
+    if not copies:
+        return
+    by_number = {record.number: record for record in records}
+    for number, value in copies.items():
+        copy_of = by_number[number].copy_of
+        original = by_number.get(copy_of) if copy_of is not None else None
+        if original is None or original.copy_of is not None or original.number >= number:
+            raise ValueError(f"trial {number}: it copies trial {copy_of}, which is no original")
+        # Trials are read one after the other: its end may have been written meanwhile.
+        if original.outcome is not None and original.outcome.best is not None:
+            _compare(f"values (trial {number})", value, objective.value(original.outcome.best))
 
 
 def _compare_outcome(

@@ -80,6 +80,7 @@ class StoredTrial:
         reports: What it had reported by then. Not always its history: a trial that is trained
             again reports no epoch twice.
         weights_sha256: Of the weights' file, which may have been deleted since.
+        copy_of: If it is set, `outcome` is COMPLETE and empty.
     """
 
     config: TrialConfig | None = None
@@ -91,6 +92,8 @@ class StoredTrial:
     outcome: TrialOutcome | None = None
     reports: dict[int, float] | None = None
     weights_sha256: str | None = None
+    copy_of: int | None = None
+    study_epochs: int | None = None
 
 
 def study_summary(study: StoredStudy) -> dict[str, Plain]:

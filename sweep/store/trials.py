@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.codec import to_plain
-from sweep.records import Checkpoint, Model, TrialConfig, TrialOutcome
+from sweep.records import Checkpoint, Model, TrialConfig, TrialOutcome, TrialState
 from sweep.store import artifacts
 from sweep.store.consistency import complete_config
 from sweep.store.database import Database
@@ -79,10 +79,12 @@ class Trials:
         with self._database.together():
             self._write(trial, replace(self.read(trial), **changes))
 
-    def write_outcome(self, outcome: TrialOutcome, *, keep: Collection[int]) -> None:
+    def write_outcome(
+        self, outcome: TrialOutcome, *, keep: Collection[int], study_epochs: int | None = None
+    ) -> None:
         """Record how a trial ended, before Optuna is told. Keep the weights of some trials only."""
         trial, weights = outcome.trial, outcome.weights
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"study_epochs": study_epochs}
         if weights is not None and trial in keep:
             artifacts.write_file(artifacts.weights_file(self.folder, trial), weights)
             changes["weights_sha256"] = hashlib.sha256(weights).hexdigest()
@@ -96,6 +98,12 @@ class Trials:
         """Record that a trial is paused, and how it ends if it is never promoted."""
         with self._database.together():
             self._write_outcome(outcome, paused_at=outcome.history[-1].epoch)
+
+    def write_copy(self, config: TrialConfig, original: int) -> None:
+        """Record, before Optuna is told, that a COMPLETE trial stands for one that just began."""
+        with self._database.together():
+            self.change(config.number, config=config, copy_of=original)
+            self._write_outcome(TrialOutcome(config.number, TrialState.COMPLETE))
 
     # ------------------------------------------------------------ files
 

@@ -213,6 +213,11 @@ class StudySession:
         )
         self._close(outcome.trial)
 
+    def copy(self, trial: int, original: int) -> None:
+        """Finish a trial that was just asked for with the value of a COMPLETE one."""
+        self._study.tell(trial, self._trials[original].value)
+        self._close(trial)
+
     @property
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

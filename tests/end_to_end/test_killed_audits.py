@@ -17,7 +17,7 @@ from killing import (
 )
 
 TRIALS = 8
-GOOD, POOR = (0.01, 0.01), (1e-4, 2e-4)
+GOOD, POOR = (0.01, 0.011), (1e-4, 2e-4)
 SPACE = small_space(
     TRIALS,
     parameters={
@@ -28,7 +28,8 @@ SPACE = small_space(
     },
     pruner={"type": "percentile", "percentile": 75.0, "n_startup_trials": 2, "n_warmup_steps": 2},
     # With any initial weights, the poor ones are far worse than the good ones.
-    enqueue=[{"learning_rate": rate} for rate in (*GOOD, *POOR, *GOOD, *POOR)],
+    # None repeats another: it would be a copy.
+    enqueue=[{"learning_rate": factor * rate} for factor in (1.0, 1.01) for rate in (*GOOD, *POOR)],
     budget={"trials": TRIALS, "audit": 2},
 )
 # Around the first decision, during that audit, around the second decision.

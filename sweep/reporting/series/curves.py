@@ -118,14 +118,14 @@ def best_so_far(record: StudyRecord) -> BestSoFar:
 
 
 def trial_values(record: StudyRecord) -> pd.DataFrame:
-    """A row for each trial; without a finite value, `value` and `height` are NaN."""
+    """A row for each trial; of a copy or without a finite value, `value` and `height` are NaN."""
     valued = (TrialState.COMPLETE, TrialState.PRUNED)
     rows = [
         (
             trial.number,
             STATES.get(trial.state, ""),
             trial.epochs_run,
-            record.value(trial) if trial.state in valued else None,
+            record.value(trial) if trial.state in valued and trial.copy_of is None else None,
         )
         for trial in record.trials
     ]

@@ -185,7 +185,10 @@ def test_show_prints_json_for_programs(main, finished):
     assert errors == ""
     study = json.loads(output)
     assert (study["study"], study["dataset"], study["state"]) == ("small", "digits", "finished")
-    assert study["budget"] == {"trials": 3, "timeout": None}
+    assert study["budget"] == dict.fromkeys(("epochs", "target", "plateau", "timeout")) | {
+        "trials": 3
+    }
+    assert study["finished_by"] == "trials"
     assert [trial["number"] for trial in study["trials"]] == [0, 1, 2]
     for trial in study["trials"]:
         assert trial.keys() >= {

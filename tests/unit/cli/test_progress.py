@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sweep.cli.progress import Progress
 from sweep.records import (
+    Copied,
     DataFacts,
     DataSpec,
     Epoch,
@@ -20,7 +21,9 @@ from sweep.records import (
     StudyRecord,
     StudyState,
     TrialConfig,
+    TrialOutcome,
     TrialStarted,
+    TrialState,
 )
 
 NAMES = tuple(f"a_long_hyperparameter_{number}" for number in range(12))
@@ -79,3 +82,73 @@ def test_no_width_is_too_small_to_draw(width):
 def test_many_lanes_are_all_drawn():
     rows = [line for line in shown(80, num_lanes=64) if "123/500" in line]
     assert len(rows) == 64
+
+
+# ---------------------------------------------------------------- what is spent, and copies
+
+LIMITS = {"epochs": 800, "target": 0.98, "plateau": 200}
+
+
+def opened(limits: dict[str, Any], num_trials: int | None = 200) -> Progress:
+    progress = Progress()
+    facts = DataFacts(DataSpec("image", (1, 8, 8), ("0", "1"), 10, 10), "", b"")
+    study = StudyRecord(
+        name="digits",
+        state=StudyState.RUNNING,
+        space={"budget": limits},
+        objective=Objective("validation_accuracy", "maximize"),
+        num_trials=num_trials,
+        timeout_seconds=None,
+        data=facts,
+        trials=(),
+        test_readings=(),
+    )
+    progress.tally.update(StudyOpened(study, ("cpu",), None, ("epochs",)))
+    return progress
+
+
+def end(progress: Progress, trial: int, value: float) -> str:
+    """Train a trial of 12 epochs; the line about its end."""
+    metrics = EpochMetrics(trial, 12, {"validation_accuracy": value}, 0.1, 0.1)
+    outcome = TrialOutcome(trial, TrialState.COMPLETE, (metrics,), best_epoch=12)
+    progress.tally.update(TrialStarted(TrialConfig(trial, 0, {"epochs": 12})))
+    progress.tally.update(Epoch((metrics,)))
+    progress.tally.update(outcome)
+    return progress._line(outcome)
+
+
+def drawn(progress: Progress) -> str:
+    console = Console(file=io.StringIO(), width=160, height=50)
+    with console.capture() as capture:
+        console.print(progress._draw())
+    return capture.get()
+
+
+def test_what_is_left_of_each_limit_is_shown():
+    progress = opened(LIMITS)
+    end(progress, 0, 0.9712)
+    spent = [
+        "24 of 800 epochs",
+        "best 97.12%, target 98.00%",
+        "plateau: 12 of 200 epochs without improvement",
+    ]
+    line = end(progress, 1, 0.9)
+    assert line.startswith(f"[2/200; {'; '.join(spent)}] trial 1 COMPLETE")
+    assert all(words in drawn(progress) for words in spent)
+
+
+def test_a_budget_of_trials_alone_says_nothing_more():
+    progress = opened({})
+    assert end(progress, 0, 0.9).startswith("[1/200] trial 0 COMPLETE")
+    assert "target" not in drawn(progress)
+    assert "plateau" not in drawn(progress)
+
+
+def test_a_copy_is_a_line_and_is_counted():
+    progress = opened({})
+    end(progress, 0, 0.9)
+    progress.tally.update(Copied(1, 0))
+    line = progress._line(Copied(1, 0))
+    assert line == "[2/200] trial 1 is the same configuration as trial 0: not trained again"
+    assert "1 complete, 1 copy" in drawn(progress)
+    assert (progress.tally.num_finished, progress.tally.epochs) == (2, 12)

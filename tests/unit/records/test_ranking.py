@@ -20,6 +20,7 @@ from sweep.records import (
     TrialRecord,
     TrialState,
 )
+from sweep.runner.spending import Spending
 from sweep.words import equal_words
 
 ACCURACY = Objective("validation_accuracy", "maximize")
@@ -82,6 +83,7 @@ def test_a_study_without_a_complete_trial_has_no_best():
 @pytest.mark.parametrize("order", list(itertools.permutations(range(1, 5))))
 def test_the_best_so_far_does_not_depend_on_which_trial_ends_first(order):
     tally = Tally(objective=ACCURACY, finished={TrialState.COMPLETE: 0})
+    tally.spending = Spending(study([]))
     for number in order:
         tally.update(outcome(number, *EQUALS[number]))
     assert tally.best is not None

@@ -18,7 +18,7 @@ from sweep.reporting.pruning import pruning
 from sweep.store import Store
 
 TRIALS = 10
-GOOD, POOR = (0.01, 0.01), (1e-4, 2e-4)
+GOOD, POOR = (0.01, 0.011), (1e-4, 2e-4)
 SPACE = small_space(
     TRIALS,
     parameters={
@@ -30,7 +30,8 @@ SPACE = small_space(
     },
     pruner={"type": "percentile", "percentile": 75.0, "n_startup_trials": 2, "n_warmup_steps": 2},
     # Whatever the weights begin with, the poor ones are far worse than the good ones.
-    enqueue=[{"learning_rate": rate} for rate in (*GOOD, *POOR, *GOOD, *POOR)],
+    # None repeats another: it would be a copy.
+    enqueue=[{"learning_rate": factor * rate} for factor in (1.0, 1.01) for rate in (*GOOD, *POOR)],
     budget={"trials": TRIALS, "audit": 2},
 )
 

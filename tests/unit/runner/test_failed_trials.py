@@ -41,13 +41,13 @@ SPACE = space_mapping(
         "num_layers": {"choices": [2, 6]},
         "layer_size": 64,
         "optimizer": "sgd",
-        "learning_rate": {"choices": [0.05, 10.0]},
+        "learning_rate": {"choices": [0.05, 0.04, 10.0]},
         "momentum": {"choices": [0.0, 0.99]},
         "weight_decay": 1.0,
         "epochs": 6,
         "learning_rate_schedule": "constant",
     },
-    enqueue=[BAD, GOOD, BAD, GOOD],
+    enqueue=[BAD, GOOD, BAD, {**GOOD, "learning_rate": 0.04}],  # the same once more is a copy
     budget={"trials": 4},
 )
 

@@ -330,7 +330,9 @@ def test_the_timeout_of_a_study_without_a_number_of_trials_leaves_its_trials_pau
     tmp_path, monkeypatch
 ):
     storage = sqlite_url(tmp_path)
-    monkeypatch.setattr(Loop, "_is_too_late", property(lambda loop: loop._num_started >= 3))
+    monkeypatch.setattr(
+        Loop, "_is_too_late", property(lambda loop: loop._spending.num_started >= 3)
+    )
     study = sweep.run({**SPACE, "budget": {"timeout": 1000}}, storage=storage, **HERE)
     assert study.finished_by == "timeout"
     assert {trial.state for trial in study.trials} == {TrialState.PAUSED}

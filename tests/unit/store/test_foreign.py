@@ -123,6 +123,11 @@ def test_a_trial_of_another_program_is_named_and_left_out(finished, study, main,
     assert study.trials[3] == theirs
 
 
+def test_a_trial_of_another_program_does_not_change_the_budget(finished, study):
+    add_complete(study)
+    assert len(sweep.run(SMALL, storage=finished, **HERE).trials) == 3
+
+
 @pytest.mark.slow
 def test_trials_that_come_meanwhile_are_named_and_left_out(storage):
     said: list[str] = []
