@@ -268,6 +268,7 @@ def _space_of_runs(
         "parameters": parameters,
         "sampler": {"type": "random", "seed": derive_seed(space.seed, 0, "confirmation")},
         "pruner": {"type": "none"},
+        "constraints": [],  # they were met
         "budget": {
             "trials": len(chosen) * seeds,
             "trial_time_limit": space.budget.trial_time_limit,

@@ -9,6 +9,7 @@ from sweep.cli.study_text import training_words
 from sweep.definitions import Params
 from sweep.estimate import ERROR, Check, Estimate
 from sweep.space import (
+    Acceptance,
     SearchSpace,
     domain_words,
     effective_parameters,
@@ -41,8 +42,8 @@ def check_text(found: Check) -> str:
     if 1 < space.objective.every >= space.min_epochs:
         lines.append(f"warning: {unvalidated_words(space.objective.every, space.min_epochs)}")
     lines += [
-        f"warning: {name} is searched without effect in any of {_NUM_DRAWN} configurations drawn "
-        "at random: leave it out, or search what gives it one"
+        f"warning: {name} is searched without effect in any of {len(configurations)} "
+        "configurations drawn at random: leave it out, or search what gives it one"
         for name in _futile(space, configurations)
     ]
     return "\n".join(lines)
@@ -71,6 +72,7 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         *columns(rows),
         "every other hyperparameter is switched off, which is its default",
         f"different configurations: {count}",
+        *_constraint_lines(found.accepted),
         f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
     ]
     timeout = space.budget.timeout
@@ -84,6 +86,21 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         f"{counted(size.max_epochs, 'epoch')} in all"
     )
     return [*lines, *_cost_lines(size)]
+
+
+def _constraint_lines(found: Acceptance | None) -> list[str]:
+    """Which share of the configurations meets the constraints."""
+    if found is None:
+        return []
+
+    def share(number: int) -> str:
+        return percent(number / found.num_drawn, 2 if 0 < number < found.num_drawn / 100 else 0)
+
+    rows = [[f"  {text}", share(number)] for text, number in found.met.items()]
+    return [
+        f"constraints: {share(found.num_met)} of {found.num_drawn:,} configurations meet all",
+        *columns(rows),
+    ]
 
 
 def _cost_lines(size: Estimate) -> list[str]:

@@ -25,7 +25,12 @@ from sweep.space.loading import (
     reload_space,
     stored_space,
 )
-from sweep.space.random_configurations import random_configurations
+from sweep.space.random_configurations import (
+    Acceptance,
+    acceptance,
+    draw_fitting,
+    random_configurations,
+)
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import (
     SearchSpace,
@@ -40,6 +45,7 @@ from sweep.space.suitability import require_suited
 __all__ = [
     "DATASET_FORMS",
     "KEPT",
+    "Acceptance",
     "ArraysFile",
     "BuiltIn",
     "Choices",
@@ -49,10 +55,12 @@ __all__ = [
     "SearchSpace",
     "Suggester",
     "TableFile",
+    "acceptance",
     "advice",
     "advice_lines",
     "default_words",
     "domain_words",
+    "draw_fitting",
     "effective_parameters",
     "is_stepped",
     "load_space",
