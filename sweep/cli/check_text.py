@@ -65,6 +65,7 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         if name in space.sampled or name in notable
     ]
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
+    count += ", before constraints" if found.accepted else ""
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
         f"data set {space.dataset.title}",
