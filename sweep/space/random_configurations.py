@@ -83,9 +83,9 @@ def _candidates(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
     if space.sampler.type != "grid":
         suggest = space.suggesting()
         return (suggest(draw) for _ in range(NUM_LOOKED_AT))
-    grid = space.configurations()
+    grid, completed = space.configurations(), space.completing()
     order = draw.sample(range(grid.count), grid.count)
-    return (space.completed(grid[number]) for number in order)
+    return (completed(grid[number]) for number in order)
 
 
 class _Random(random.Random):

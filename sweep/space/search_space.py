@@ -196,10 +196,10 @@ class SearchSpace(StrictModel):
 
     def grid_order(self) -> GridOrder:
         """The order in which a grid runs those that meet the constraints."""
-        limits = self.limits
+        limits, completed = self.limits, self.completing()
 
         def fits(active: Params) -> bool:
-            return not limits.broken(self.completed(active))
+            return not limits.broken(completed(active))
 
         return GridOrder(self.domains, self.seed, fits if self.constraints else None)
 
@@ -217,9 +217,10 @@ class SearchSpace(StrictModel):
         space._data = spec
         return space
 
-    def completed(self, active: Params) -> dict[str, Scalar]:
-        """The whole configuration in which these sampled parameters are active, and no others."""
-        return with_defaults(self.definitions, {**self._fixed, **active})
+    def completing(self) -> Callable[[Params], dict[str, Scalar]]:
+        """Makes active sampled parameters, which are all there are, a whole configuration."""
+        fixed, definitions = self._fixed, self.definitions
+        return lambda active: with_defaults(definitions, {**fixed, **active})
 
     def with_own_values(self, *, from_python: bool = False) -> SearchSpace:
         """The space in which conditions and enqueued configurations name the domains' own values.
