@@ -144,11 +144,9 @@ class GridOrder:
     def count(self) -> int:
         """How many configurations there are to give out."""
         found = Configurations(self._domains)
-        return (
-            found.count
-            if self._fits is None
-            else sum(self._fits(found[number]) for number in range(found.count))
-        )
+        if self._fits is None:
+            return found.count
+        return sum(self._fits(found[number]) for number in range(found.count))
 
     @property
     def num_taken(self) -> int:

@@ -46,7 +46,8 @@ _DEFAULT_MODEL = SearchSpace.model_fields["model"].default
 _PLACEHOLDERS = {"name": "x", "dataset": next(iter(DATASETS))}
 # How many keys lead to the smallest part of a section that can be left out.
 _DEPTHS: dict[Path, int] = {
-    **dict.fromkeys([("parameters",), ("sampler",), ("pruner",), ("budget",), ("constraints",)], 2),
+    **dict.fromkeys([("parameters",), ("sampler",), ("pruner",), ("budget",)], 2),
+    ("constraints",): 2,
     ("enqueue",): 3,
 }
 # What stands for a malformed entry of a list, so that the others keep their places.
