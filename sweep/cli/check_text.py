@@ -73,7 +73,7 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         *columns(rows),
         "every other hyperparameter is switched off, which is its default",
         f"different configurations: {count}",
-        *_constraint_lines(found.accepted),
+        *_constraint_lines(found.accepted, "grid's" if space.sampler.type == "grid" else "random"),
         f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
     ]
     timeout = space.budget.timeout
@@ -89,8 +89,8 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
     return [*lines, *_cost_lines(size)]
 
 
-def _constraint_lines(found: Acceptance | None) -> list[str]:
-    """Which share of the configurations meets the constraints."""
+def _constraint_lines(found: Acceptance | None, kind: str) -> list[str]:
+    """Which share of configurations of this kind meets the constraints."""
     if found is None:
         return []
 
@@ -99,7 +99,7 @@ def _constraint_lines(found: Acceptance | None) -> list[str]:
 
     rows = [[f"  {text}", share(number)] for text, number in found.met.items()]
     return [
-        f"constraints: {share(found.num_met)} of {found.num_drawn:,} configurations meet all",
+        f"constraints: {share(found.num_met)} of {found.num_drawn:,} {kind} configurations meet all",
         *columns(rows),
     ]
 

@@ -180,7 +180,7 @@ def test_check_says_what_share_meets_each_constraint_and_reflects_what_is_left()
     lines = check_text(found).splitlines()
     start = lines.index("different configurations: 4, before constraints")
     assert [line.split() for line in lines[start + 1 : start + 5]] == [
-        ["constraints:", "75%", "of", "4", "configurations", "meet", "all"],
+        ["constraints:", "75%", "of", "4", "grid's", "configurations", "meet", "all"],
         [*limits[0].split(), "75%"],
         [*limits[1].split(), "75%"],
         ["networks:", "650", "to", "1,210", "parameters"],
