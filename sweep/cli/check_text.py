@@ -98,10 +98,8 @@ def _constraint_lines(found: Acceptance | None, kind: str) -> list[str]:
         return percent(number / found.num_drawn, 2 if 0 < number < found.num_drawn / 100 else 0)
 
     rows = [[f"  {text}", share(number)] for text, number in found.met.items()]
-    return [
-        f"constraints: {share(found.num_met)} of {found.num_drawn:,} {kind} configurations meet all",
-        *columns(rows),
-    ]
+    drawn = f"{found.num_drawn:,} {kind} configurations"
+    return [f"constraints: {share(found.num_met)} of {drawn} meet all", *columns(rows)]
 
 
 def _cost_lines(size: Estimate) -> list[str]:
