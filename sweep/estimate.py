@@ -29,7 +29,7 @@ from sweep.runner.representatives import (
     trial_flops,
 )
 from sweep.runner.workers import choose_workers
-from sweep.space import SearchSpace, load_space_for, require_suited
+from sweep.space import Acceptance, SearchSpace, acceptance, load_space_for, require_suited
 
 __all__ = ["ERROR", "Check", "Estimate", "check", "estimate"]
 
@@ -61,11 +61,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A valid search space, its data, and its cost."""
+    """A valid search space, its data and its cost, and how much of it meets its constraints."""
 
     space: SearchSpace
     data: DataOverview
     cost: Estimate
+    accepted: Acceptance | None  # None: there are no constraints
 
 
 def check(
@@ -95,9 +96,11 @@ def check(
         space = load_space_for(space, network=None if inspector is None else inspector.load())
         data = data_overview(data_settings(space.dataset, data_dir))
         require_suited(space, data.spec)
+        space = space.on_data(data.spec)
         if inspector is not None:
             require_working(inspector, space, data.spec)
-        return Check(space, data, estimate(space, data, sources, inspector))
+        accepted = acceptance(space) if space.constraints else None
+        return Check(space, data, estimate(space, data, sources, inspector), accepted)
 
 
 def estimate(

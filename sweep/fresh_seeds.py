@@ -323,6 +323,7 @@ def _space_of_runs(
         "sampler": {"type": "random", "seed": derive_seed(space.seed, 0, "confirmation")},
         "pruner": {"type": "none"},
         "warm_start": None,
+        "constraints": [],  # they were met
         "budget": {
             "trials": len(chosen) * seeds,
             "trial_time_limit": space.budget.trial_time_limit,

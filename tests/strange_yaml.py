@@ -116,6 +116,7 @@ WORDS = st.sampled_from(
         *parameters_of("mlp"), "low", "high", "step", "log", "choices", "when", "type", "seed",
         "name", "model", "mlp", "dataset", "validation", "split_seed", "objective", "metric",
         "goal", "parameters", "sampler", "pruner", "budget", "trials", "timeout", "enqueue",
+        "constraints", "epochs <= 3", "num_parameters < 2 *", "1 < a",
         "patience", "min_resource",
         "tpe", "random", "grid", "gp", "qmc", "hyperband", "median", "patient", "threshold", "none",
         "mnist", "digits", "emnist-balanced", "relu", "tanh", "sgd", "adamw", "validation_loss",
@@ -194,6 +195,7 @@ _RICH: dict[str, Any] = {
     "pruner": {"type": "patient", "pruner": {"type": "median"}, "patience": 2},
     "budget": {"trials": 5, "timeout": "30m"},
     "enqueue": [{"num_layers": 2, "layer_size": 32}],
+    "constraints": ["num_layers * layer_size <= 128", "1 <= num_parameters < 1e6"],
 }
 _BASES = [_RICH, load_space(_RICH).to_json()]
 

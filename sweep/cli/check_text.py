@@ -10,6 +10,7 @@ from sweep.definitions import Params
 from sweep.estimate import ERROR, Check, Estimate
 from sweep.records import limits_of
 from sweep.space import (
+    Acceptance,
     SearchSpace,
     domain_words,
     effective_parameters,
@@ -43,8 +44,8 @@ def check_text(found: Check) -> str:
     if 1 < space.objective.every >= space.min_epochs:
         lines.append(f"warning: {unvalidated_words(space.objective.every, space.min_epochs)}")
     lines += [
-        f"warning: {name} is searched without effect in any of {_NUM_DRAWN} configurations drawn "
-        "at random: leave it out, or search what gives it one"
+        f"warning: {name} is searched without effect in any of {len(configurations)} "
+        "configurations drawn at random: leave it out, or search what gives it one"
         for name in _futile(space, configurations)
     ]
     return "\n".join(lines)
@@ -66,6 +67,7 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         if name in space.sampled or name in notable
     ]
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
+    count += ", before constraints" if found.accepted else ""
     lines = [
         f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
         f"data set {space.dataset.title}",
@@ -73,6 +75,7 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         *columns(rows),
         "every other hyperparameter is switched off, which is its default",
         f"different configurations: {count}",
+        *_constraint_lines(found.accepted, "grid's" if space.sampler.type == "grid" else "random"),
         f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
     ]
     lines.append(_budget_words(space, size))
@@ -90,6 +93,19 @@ def _budget_words(space: SearchSpace, size: Estimate) -> str:
         "" if size.max_epochs is None else f"; at most {counted(size.max_epochs, 'epoch')} in all"
     )
     return f"budget: {trials}{limit}{audits}{most}"
+
+
+def _constraint_lines(found: Acceptance | None, kind: str) -> list[str]:
+    """Which share of configurations of this kind meets the constraints."""
+    if found is None:
+        return []
+
+    def share(number: int) -> str:
+        return percent(number / found.num_drawn, 2 if 0 < number < found.num_drawn / 100 else 0)
+
+    rows = [[f"  {text}", share(number)] for text, number in found.met.items()]
+    drawn = f"{found.num_drawn:,} {kind} configurations"
+    return [f"constraints: {share(found.num_met)} of {drawn} meet all", *columns(rows)]
 
 
 def _cost_lines(size: Estimate) -> list[str]:

@@ -211,6 +211,7 @@ class Request:
         starting = starting_points(space, store)
         chosen = None if self.search is None else self.search.workers
         with self._prepare(space, chosen, is_new=True) as workers, ExitStack() as held:
+            space = space.on_data(workers.data.spec)
             if self.search is not None:
                 _require_same_data(self.search, workers.data.fingerprint)
             if self.given is None:  # else there is no file of them yet
@@ -259,6 +260,7 @@ class Request:
                 choose_workers(self.options, space, study.workers, is_new=False)
                 return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:
+                space = space.on_data(workers.data.spec)
                 _require_same_data(study, workers.data.fingerprint)
                 again = self._failed_to_retry(study, space)
                 # It continues whole or not at all.

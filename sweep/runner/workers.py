@@ -102,6 +102,7 @@ def prepare_workers(
         data = data_settings(space.dataset, options["data_dir"], kept)
         facts = read_data(data, given)
         require_suited(space, facts.spec)
+        space = space.on_data(facts.spec)
         if inspector is not None:
             require_working(inspector, space, facts.spec)
         server = launcher.server if isinstance(launcher, ProcessLauncher) else None

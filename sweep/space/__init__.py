@@ -26,7 +26,12 @@ from sweep.space.loading import (
     reload_space,
     stored_space,
 )
-from sweep.space.random_configurations import random_configurations
+from sweep.space.random_configurations import (
+    Acceptance,
+    acceptance,
+    draw_fitting,
+    random_configurations,
+)
 from sweep.space.schema import search_space_schema
 from sweep.space.search_space import (
     SearchSpace,
@@ -42,6 +47,7 @@ from sweep.space.suitability import require_suited
 __all__ = [
     "DATASET_FORMS",
     "KEPT",
+    "Acceptance",
     "ArraysFile",
     "BuiltIn",
     "Choices",
@@ -52,10 +58,12 @@ __all__ = [
     "Suggester",
     "TableFile",
     "WarmStart",
+    "acceptance",
     "advice",
     "advice_lines",
     "default_words",
     "domain_words",
+    "draw_fitting",
     "effective_parameters",
     "fitted",
     "is_near",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -119,11 +119,17 @@ class GridOrder:
     """Gives out every configuration of a space once, in an order shuffled by the seed.
 
     It depends on nothing but what was run before, so that an interrupted study goes on in the same
-    order.
+    order. `fits` tells which configurations are given out; without it, all of them are.
     """
 
-    def __init__(self, domains: Mapping[str, Domain], seed: int) -> None:
+    def __init__(
+        self,
+        domains: Mapping[str, Domain],
+        seed: int,
+        fits: Callable[[Params], bool] | None = None,
+    ) -> None:
         self._domains = domains
+        self._fits = fits
         self._conditions = {
             name: condition(domains[name])
             for name in sampling_order(domains)
@@ -133,6 +139,14 @@ class GridOrder:
         self._seed = seed
         self._times: Counter[frozenset[tuple[str, Scalar]]] = Counter()
         self._orders: dict[frozenset[tuple[str, Scalar]], Iterator[dict[str, Scalar]]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many configurations there are to give out."""
+        found = Configurations(self._domains)
+        if self._fits is None:
+            return found.count
+        return sum(self._fits(found[number]) for number in range(found.count))
 
     @property
     def num_taken(self) -> int:
@@ -171,8 +185,13 @@ class GridOrder:
     def _shuffled(self, domains: Mapping[str, Domain]) -> Iterator[dict[str, Scalar]]:
         configurations = Configurations(domains)
         order = np.random.default_rng(self._seed).permutation(configurations.count)
-        for times in itertools.count() if configurations.count else ():
+        for times in itertools.count():
+            is_empty = True
             for number in order:
                 configuration = configurations[int(number)]
-                if self._times[frozenset(configuration.items())] <= times:
-                    yield configuration
+                if self._fits is None or self._fits(configuration):
+                    is_empty = False
+                    if self._times[frozenset(configuration.items())] <= times:
+                        yield configuration
+            if is_empty:
+                return

@@ -47,8 +47,11 @@ _PLACEHOLDERS = {"name": "x", "dataset": next(iter(DATASETS))}
 # How many keys lead to the smallest part of a section that can be left out.
 _DEPTHS: dict[Path, int] = {
     **dict.fromkeys([("parameters",), ("sampler",), ("pruner",), ("budget",)], 2),
+    ("constraints",): 2,
     ("enqueue",): 3,
 }
+# What stands for a malformed entry of a list, so that the others keep their places.
+_STAND_INS: dict[Path, Any] = {("constraints",): "0 == 0"}
 
 
 def load_space(source: str | os.PathLike[str] | Mapping[str, Any]) -> SearchSpace:
@@ -307,7 +310,7 @@ class _Parts:
             if detail["type"] == "extra_forbidden":
                 self._misspelt.add(path[:-1])
         if ("model",) in self.broken:
-            self.broken |= {("parameters",), ("enqueue",)}
+            self.broken |= {("parameters",), ("enqueue",), ("constraints",)}
         if () in self.broken or len(self.broken) == before:
             return False
         self.rest = {**_PLACEHOLDERS, **self._without_broken(self._data, ())}
@@ -322,7 +325,9 @@ class _Parts:
             }
         if isinstance(value, list):
             return [
-                {} if (*path, index) in self.broken else self._without_broken(entry, (*path, index))
+                _STAND_INS.get(path, {})
+                if (*path, index) in self.broken
+                else self._without_broken(entry, (*path, index))
                 for index, entry in enumerate(value)
             ]
         return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from sweep.definitions import DATASETS, DefaultBy, Scalar, is_share
+from sweep.definitions import DATASETS, CategoricalParameter, DefaultBy, Scalar, is_share
+from sweep.records import OwnNetwork
 from sweep.space.base import shorten
 from sweep.space.conditions import (
     CycleError,
@@ -14,16 +15,19 @@ from sweep.space.conditions import (
     resolve_defaults,
     sampling_order,
 )
+from sweep.space.constraints import COSTS, read_constraint
 from sweep.space.datasets import BuiltIn
 from sweep.space.domains import Choices, Domain, Range, max_epochs, size, values, why_outside
 from sweep.space.grid import count
 from sweep.space.search_space import SearchSpace
 from sweep.space.strategies import HyperbandPruner, PatientPruner, PrunerSpec
 from sweep.space.yaml_reader import Path
+from sweep.words import did_you_mean
 
 __all__ = ["check"]
 
 MAX_GRID = 100_000
+_MAX_LOOKS = 20_000  # at enqueued configurations, for all constraints together
 _MAX_PROBLEMS = 100  # of one kind: more of them would help nobody
 
 Problem = tuple[Path, str]
@@ -51,6 +55,10 @@ def check(
     parents = {parent for domain in domains.values() for parent in condition(domain)}
     hold = not problems and parents <= domains.keys()
     yield from islice(_check_enqueued(names, domains, space.enqueue, hold), _MAX_PROBLEMS)
+    problems = list(islice(_check_constraints(space, names), _MAX_PROBLEMS))
+    yield from problems
+    if space.constraints and not problems and known("dataset"):
+        yield from islice(_check_constrained(space, domains), _MAX_PROBLEMS)
     if space.sampler.type == "grid" and known("sampler"):
         yield from _check_grid(domains, hold)
     if "epochs" in domains and known("pruner"):
@@ -169,6 +177,48 @@ def _check_enqueued(
                     f"{together} are never used together: their conditions ask for different "
                     f"values of {parent}; leave one of them out",
                 )
+
+
+def _check_constraints(space: SearchSpace, names: Collection[str]) -> Iterator[Problem]:
+    for index, text in enumerate(space.constraints):
+        path = ("constraints", index)
+        try:
+            found = read_constraint(text)
+        except ValueError as error:
+            yield path, str(error)
+            continue
+        for name in sorted(found.names):
+            if message := _why_no_quantity(space, names, name):
+                yield path, message
+
+
+def _why_no_quantity(space: SearchSpace, names: Collection[str], name: str) -> str | None:
+    """Why a constraint cannot name this; None if it can."""
+    if isinstance(space.definitions.get(name), CategoricalParameter):
+        return (
+            f"{name} is no number; leave names out of its choices, or have another parameter "
+            f"depend on it with when: {{{name}: ...}}"
+        )
+    if name in names:
+        return None
+    if name not in COSTS:
+        guess = did_you_mean(name, [*space.definitions, *COSTS])
+        return f"there is no parameter or cost {shorten(repr(name))}{guess}"
+    if isinstance(space.model, OwnNetwork):
+        return (
+            f"{name} of a network of your own is known only once it is built; constrain its "
+            "arguments instead"
+        )
+    return None
+
+
+def _check_constrained(space: SearchSpace, domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    """What an enqueued configuration leaves open, `require_suited` looks at."""
+    fixed = {n: d for n, d in domains.items() if not isinstance(d, Range | Choices | DefaultBy)}
+    limits = space.limits
+    for index, configuration in enumerate(space.enqueue[: _MAX_LOOKS // len(space.constraints)]):
+        for text in limits.broken({**fixed, **configuration}):
+            yield ("enqueue", index), f"does not meet the constraint {shorten(repr(text))}"
 
 
 def _check_grid(domains: Mapping[str, Domain], conditions_hold: bool) -> Iterator[Problem]:

@@ -6,27 +6,30 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Any, Protocol
 
-from pydantic import BeforeValidator, Discriminator, Field, create_model
+from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, create_model
 
 from sweep.definitions import (
+    DATASETS,
     FAMILIES,
     OBJECTIVES,
     DefaultBy,
     Parameter,
     Params,
     Scalar,
+    definition_of,
     idle_parameters,
     parameters_of,
     with_defaults,
 )
-from sweep.records import Model, Objective, OwnNetwork
-from sweep.space.base import StrictModel, at_most, named, one_of
+from sweep.records import DataSpec, Model, Objective, OwnNetwork
+from sweep.space.base import StrictModel, Text, at_most, named, one_of
 from sweep.space.conditions import condition, is_active, resolve_defaults, sampling_order
-from sweep.space.datasets import Dataset
+from sweep.space.constraints import Constraints
+from sweep.space.datasets import BuiltIn, Dataset
 from sweep.space.domains import (
     Choices,
     ConditionValue,
@@ -55,6 +58,7 @@ __all__ = [
 STUDY_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _DEFAULT_TRIALS = 50
 _MAX_ENQUEUED = 10_000
+_MAX_CONSTRAINTS = 100
 _OFF = (0, "none")
 _BARE_STUDY = BeforeValidator(
     lambda value: {"study": value} if isinstance(value, str) else value,
@@ -110,6 +114,13 @@ class SearchSpace(StrictModel):
     warm_start: Annotated[WarmStart, _BARE_STUDY] | None = Field(
         None, description="A study whose best configurations are tried next, or its name."
     )
+    constraints: Annotated[list[Text], at_most(_MAX_CONSTRAINTS)] = Field(
+        [],
+        max_length=_MAX_CONSTRAINTS,
+        description="What every configuration meets: sums, products and comparisons of parameters, "
+        "num_parameters and flops.",
+    )
+    _data: DataSpec | None = PrivateAttr(None)  # see `on_data`
 
     @property
     def definitions(self) -> dict[str, Parameter]:
@@ -130,6 +141,10 @@ class SearchSpace(StrictModel):
             for name in sampling_order(domains)
             if isinstance(domain := domains[name], Range | Choices)
         }
+
+    @property
+    def _fixed(self) -> dict[str, Scalar]:
+        return {n: d for n, d in self.domains.items() if isinstance(d, int | float | str)}
 
     @property
     def model_option(self) -> str:
@@ -172,7 +187,7 @@ class SearchSpace(StrictModel):
             order = self.grid_order()
             for configuration in self.enqueue:
                 order.take(configuration)
-            total = self.configurations().count + len(self.enqueue) - order.num_taken
+            total = order.count + len(self.enqueue) - order.num_taken
             return min(total, self.budget.trials or total)
         if self.budget.trials is None and not self.budget.ends:
             return max(_DEFAULT_TRIALS, len(self.enqueue))
@@ -197,8 +212,32 @@ class SearchSpace(StrictModel):
         return Configurations(self.domains)
 
     def grid_order(self) -> GridOrder:
-        """The order in which a grid runs them."""
-        return GridOrder(self.domains, self.seed)
+        """The order in which a grid runs those that meet the constraints."""
+        limits, completed = self.limits, self.completing()
+
+        def fits(active: Params) -> bool:
+            return not limits.broken(completed(active))
+
+        return GridOrder(self.domains, self.seed, fits if self.constraints else None)
+
+    @property
+    def limits(self) -> Constraints:
+        """The constraints. Those on costs depend on the form of the data: see `on_data`."""
+        spec = self._data
+        if spec is None and isinstance(self.dataset, BuiltIn):
+            spec = DATASETS[self.dataset.name]
+        return Constraints(self.constraints, definition_of(self.model), spec)
+
+    def on_data(self, spec: DataSpec) -> SearchSpace:
+        """The space, which knows that its data have this form."""
+        space = self.model_copy()
+        space._data = spec
+        return space
+
+    def completing(self) -> Callable[[Params], dict[str, Scalar]]:
+        """Makes active sampled parameters, which are all there are, a whole configuration."""
+        fixed, definitions = self._fixed, self.definitions
+        return lambda active: with_defaults(definitions, {**fixed, **active})
 
     def with_own_values(self, *, from_python: bool = False) -> SearchSpace:
         """The space in which conditions and enqueued configurations name the domains' own values.
@@ -234,13 +273,20 @@ class SearchSpace(StrictModel):
 
     def suggest(self, trial: Suggester) -> dict[str, Scalar]:
         """A value for every parameter; inactive ones are not asked for and take their default."""
-        domains = self.domains
-        active: dict[str, Scalar] = {}
-        for name in sampling_order(domains):
-            domain = domains[name]
-            if not isinstance(domain, DefaultBy) and is_active(domain, active):
-                active[name] = _ask(trial, name, domain)
-        return with_defaults(self.definitions, active)
+        return self.suggesting()(trial)
+
+    def suggesting(self) -> Callable[[Suggester], dict[str, Scalar]]:
+        """`suggest`, for many configurations."""
+        fixed, sampled, definitions = self._fixed, self.sampled, self.definitions
+
+        def suggest(trial: Suggester) -> dict[str, Scalar]:
+            active = dict(fixed)
+            for name, domain in sampled.items():
+                if is_active(domain, active):
+                    active[name] = _ask(trial, name, domain)
+            return with_defaults(definitions, active)
+
+        return suggest
 
     def to_json(self) -> dict[str, Any]:
         """The space as plain data with defaults; `load_space` reads it."""
@@ -250,7 +296,8 @@ class SearchSpace(StrictModel):
             for name, domain in self.domains.items()
             if not isinstance(domain, DefaultBy)
         }
-        return {**self.model_dump(mode="json", exclude={"parameters"}), "parameters": parameters}
+        left_out = {"parameters"} if self.constraints else {"parameters", "constraints"}
+        return {**self.model_dump(mode="json", exclude=left_out), "parameters": parameters}
 
     def beyond_defaults(self) -> dict[str, Any]:
         """The space as plain data without defaults, and without the folder it was read from."""
@@ -268,8 +315,8 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        Parameters at their default, `every: 1` and no warm start are left out: adding them changed
-        no fingerprint.
+        Parameters at their default, `every: 1`, no warm start and an empty list of constraints are
+        left out: adding them changed no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
         if self.objective.every == 1:
@@ -322,17 +369,14 @@ def space_type(model: Model) -> type[SearchSpace]:
     )
 
 
-def _ask(trial: Suggester, name: str, domain: Scalar | Range | Choices) -> Scalar:
+def _ask(trial: Suggester, name: str, domain: Range | Choices) -> Scalar:
     if isinstance(domain, Choices):
         value: Scalar = trial.suggest_categorical(name, domain.choices)
         return value
-    if isinstance(domain, Range):
-        if isinstance(domain.low, int):
-            return trial.suggest_int(
-                name, domain.low, domain.high, step=domain.step or 1, log=domain.log
-            )
-        return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
-    return domain
+    low, high, step, log = domain.low, domain.high, domain.step, domain.log
+    if isinstance(low, int):
+        return trial.suggest_int(name, low, high, step=step or 1, log=log)
+    return trial.suggest_float(name, low, high, step=step, log=log)
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, str]:

@@ -6,7 +6,9 @@ A sampler that lives as long as its process draws other configurations after a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +23,21 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, T
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from sweep.definitions import Params, Scalar
+from sweep.errors import SweepFailedError
 from sweep.quiet import without_warnings
-from sweep.space import Choices, SearchSpace, is_stepped, nearest_step
+from sweep.space import Choices, SearchSpace, draw_fitting, is_stepped, nearest_step
+from sweep.words import params_words
 
 __all__ = ["build_sampler", "derive_seed", "distributions"]
 
 _Build = Callable[[SearchSpace, int], BaseSampler]
+
+# How often a trial is drawn for constraints: by its sampler, then at random. A Gaussian process is
+# fitted anew each time, and finds much the same maximum.
+_MOST_DRAWS = 100
+_MOST_DRAWS_OF_GP = 3
+_MOST_RANDOM_DRAWS = 100_000
 
 
 def derive_seed(study_seed: int, trial: int, stream: str) -> int:
@@ -90,8 +101,39 @@ _BUILDERS: dict[str, _Build] = {
 }
 
 
+def _none_found_words(trial: int, given: Params, refused: Counter[str]) -> str:
+    [(text, _)] = refused.most_common(1)
+    like = f" with {params_words(given)}" if given else ""
+    return (
+        f"trial {trial}: no configuration{like} was found that meets all constraints; {text!r} "
+        "refuses most of what is drawn: run the search under another name (--study) with looser "
+        "constraints, or with ranges in which more configurations meet them"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Suggesting:
+    """A `sweep.space.Suggester` that draws by name."""
+
+    draw: Callable[[str], Any]
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        return int(self.draw(name))
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None, log: bool
+    ) -> float:
+        return float(self.draw(name))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self.draw(name)
+
+
 class _TrialSampler(BaseSampler):
-    """Hands each trial to its own sampler.
+    """Draws each trial's configuration whole, with a sampler of the trial's own.
+
+    Optuna would draw a parameter when it is asked for, and keep it: only a whole configuration can
+    be looked at, and drawn again if it does not meet the constraints.
 
     Which parameters TPE models together does not depend on the seed: the first sampler lives on to
     find that out, because it compares the distributions of new trials only. With conditions the
@@ -100,10 +142,13 @@ class _TrialSampler(BaseSampler):
 
     def __init__(self, space: SearchSpace, build: _Build) -> None:
         self._space = space
+        self._sampled = space.sampled
+        self._limits = space.limits
+        self._most_draws = _MOST_DRAWS_OF_GP if space.sampler.type == "gp" else _MOST_DRAWS
+        self._distributions = distributions(space)
         self._build = build
         self._first = self._current = self._make(space.seed)
         self._first_infers = space.sampler.type == "tpe" and not _is_conditional(space)
-        self._stepped = {n: domain for n, domain in space.sampled.items() if is_stepped(domain)}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         seed = derive_seed(self._space.seed, trial.number, "sampler")
@@ -118,24 +163,61 @@ class _TrialSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        sampler = self._first if self._first_infers else self._current
-        return sampler.infer_relative_search_space(study, trial)
+        return self._distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        values = self._current.sample_relative(study, trial, search_space)
-        return {name: self._on_step(name, value) for name, value in values.items()}
+        """A configuration that meets the constraints.
+
+        Raises:
+            SweepFailedError: none was found.
+        """
+        given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        inferring = self._first if self._first_infers else self._current
+        modelled = inferring.infer_relative_search_space(study, trial)
+        refused: Counter[str] = Counter()
+        for _ in range(self._most_draws):
+            params = self._draw(study, trial, modelled, given)
+            broken = self._limits.broken(params)
+            if not broken:
+                return params
+            refused.update(broken)
+        seed = derive_seed(self._space.seed, trial.number, "random")
+        fitting = draw_fitting(self._space, seed, given, _MOST_RANDOM_DRAWS, refused)
+        if fitting is None:
+            raise SweepFailedError(_none_found_words(trial.number, given, refused))
+        return fitting
+
+    def _draw(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        modelled: dict[str, BaseDistribution],
+        given: Mapping[str, Any],
+    ) -> dict[str, Scalar]:
+        """The sampler's next whole configuration: what is given, then what it models together."""
+        together = self._current.sample_relative(study, trial, modelled)
+
+        def draw(name: str) -> Any:
+            if name in given:
+                return given[name]
+            distribution, domain = self._distributions[name], self._sampled[name]
+            if distribution.single():
+                return domain.choices[0] if isinstance(domain, Choices) else domain.low
+            if name in together:
+                value = together[name]
+            else:
+                value = self._current.sample_independent(study, trial, name, distribution)
+            # Optuna adds up floats: for 0.3 it samples 0.30000000000000004, which equals no choice.
+            return nearest_step(domain, value) if is_stepped(domain) else value
+
+        return self._space.suggest(_Suggesting(draw))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        value = self._current.sample_independent(study, trial, param_name, param_distribution)
-        return self._on_step(param_name, value)
-
-    def _on_step(self, name: str, value: Any) -> Any:
-        """Optuna adds up floats: for 0.3 it samples 0.30000000000000004, which equals no choice."""
-        return nearest_step(self._stepped[name], value) if name in self._stepped else value
+        return self._current.sample_independent(study, trial, param_name, param_distribution)
 
 
 class _GridSampler(BaseSampler):

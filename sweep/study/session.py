@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from sweep.definitions import Recipe, view
+from sweep.errors import SweepFailedError
 from sweep.quiet import without_optuna_messages
 from sweep.records import (
     Decision,
@@ -30,6 +31,7 @@ from sweep.study import schedules
 from sweep.study.mirror import StudyMirror
 from sweep.study.samplers import build_sampler, derive_seed
 from sweep.study.schedules import Audits, build_pruner
+from sweep.words import params_words
 
 __all__ = ["PRUNED", "StudySession"]
 
@@ -56,6 +58,7 @@ class StudySession:
         starting: Sequence[StartingPoint] = (),
         num_orders: int = 1,
     ) -> None:
+        assert space.limits.are_known, "see SearchSpace.on_data"  # noqa: S101
         self._space = space
         self._given = [*space.enqueue, *(point.params for point in starting)]
         self._num_orders = num_orders
@@ -169,8 +172,19 @@ class StudySession:
         return self._audits.epoch(trial)
 
     def ask(self) -> TrialConfig:
-        """Sample a new trial whole."""
-        return self._configure(self._study.ask())
+        """Sample a new trial whole.
+
+        Raises:
+            SweepFailedError: no configuration was found that meets the constraints.
+        """
+        config = self._configure(self._study.ask())
+        if broken := self._space.limits.broken(config.params):
+            raise SweepFailedError(
+                f"trial {config.number} was enqueued with values that do not meet the constraint "
+                f"{broken[0]!r}: {params_words(config.params)}; delete it, or run the search under "
+                "another name with --study"
+            )
+        return config
 
     def report(self, metrics: EpochMetrics) -> Decision:
         """Record the objective of one epoch and decide whether the trial continues.

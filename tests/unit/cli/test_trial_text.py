@@ -167,3 +167,24 @@ def test_without_a_driver_nothing_is_running():
     assert text.startswith("trial 0 of study x: WAITING")
     assert "interrupted after epoch 2: it continues with its study" in text
     assert "running" not in (text + study_rows([left])).lower()
+
+
+def test_check_says_what_share_meets_each_constraint_and_reflects_what_is_left():
+    parameters = {"num_layers": {"choices": [1, 2]}, "layer_size": {"choices": [16, 32]}}
+    limits = ["num_layers * layer_size <= 32", "num_parameters < 2000"]
+    free = check(space_mapping(parameters={**parameters, "epochs": 1}, sampler="grid"))
+    space = space_mapping(
+        parameters={**parameters, "epochs": 1}, sampler="grid", budget={}, constraints=limits
+    )
+    found = check(space)
+    lines = check_text(found).splitlines()
+    start = lines.index("different configurations: 4, before constraints")
+    assert [line.split() for line in lines[start + 1 : start + 5]] == [
+        ["constraints:", "75%", "of", "4", "grid's", "configurations", "meet", "all"],
+        [*limits[0].split(), "75%"],
+        [*limits[1].split(), "75%"],
+        ["networks:", "650", "to", "1,210", "parameters"],
+    ]
+    assert "budget: 3 trials; at most 3 epochs in all" in lines
+    assert found.cost.max_parameters == 1210 < free.cost.max_parameters
+    assert free.accepted is None
