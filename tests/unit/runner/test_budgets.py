@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from halving import halve
 from helpers import HERE, make_metrics, space_mapping, sqlite_url
 
 import sweep
@@ -204,8 +203,9 @@ def test_the_error_of_a_mean_over_classes_is_that_of_their_recalls(metric):
 
 
 def run(storage: str, **budget: Any) -> StudyRecord:
-    options = budget.pop("options", {})
-    return sweep.run(space_mapping(budget=budget), storage=storage, **HERE, **options)
+    options, pruner = budget.pop("options", {}), budget.pop("pruner", {"type": "none"})
+    space = space_mapping(budget=budget, pruner=pruner)
+    return sweep.run(space, storage=storage, **HERE, **options)
 
 
 def ending(found: StudyRecord) -> tuple[str | None, int]:
@@ -274,15 +274,15 @@ def epochs_of(events: Sequence[Any]) -> int:
 
 
 @pytest.mark.parametrize("budget", [{"epochs": 2}, {"epochs": 3}, {"plateau": 3}])
-def test_what_is_paused_is_pruned_where_no_promotion_may_start(storage, monkeypatch, budget):
-    halve(monkeypatch.setattr)
-    found = run(storage, trials=9, **budget)
+def test_what_is_paused_is_pruned_where_no_promotion_may_start(storage, budget):
+    asha = {"type": "asha", "reduction_factor": 2}
+    found = run(storage, trials=9, pruner=asha, **budget)
     assert found.finished_by in budget
     assert len(found.trials) < 9
     assert {t.state for t in found.trials} == {TrialState.PRUNED}
     if budget == {"epochs": 2}:
         assert [t.epochs_run for t in found.trials] == [1, 1], "the better one is not promoted"
-    more = run(storage, trials=len(found.trials) + 1)
+    more = run(storage, trials=len(found.trials) + 1, pruner=asha)
     assert [t.epochs_run for t in more.trials[:-1]] == [t.epochs_run for t in found.trials]
 
 

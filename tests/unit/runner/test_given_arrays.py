@@ -160,7 +160,7 @@ def test_positions_of_problems_stay_right(tmp_path, storage):
         sweep.run(path, data=(X, Y), storage=storage, **HERE)
     assert [problem[len(str(path)) :] for problem in caught.value.problems] == [
         ":2:1: unknown key 'samler' (did you mean 'sampler'?); allowed: name, dataset, model, "
-        "objective, parameters, sampler, pruner, budget, enqueue",
+        "objective, parameters, sampler, pruner, budget, enqueue, warm_start, constraints",
         ":4:3: dataset: unknown key 'validaton' (did you mean 'validation'?); allowed: validation, "
         "split_seed, test, relative_to, arrays",
         ":5:9: dataset.test: must be a number of examples, at least 1, or a share between 0 and 1; "
