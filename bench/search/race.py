@@ -3,27 +3,33 @@
     python bench/search/race.py [--tasks …] [--contestants …] [--lanes 2 16 64] [--seeds 50]
 
 An interrupted run continues where it stopped: a cell is one contestant on one task with so many
-lanes, and lies in `out/bench/search/cells` once all its seeds are there.
+lanes, and lies in `out/bench/search/cells` once all its seeds are there. At the end come one table
+and one figure, in `out/bench/search`; `bench/README.md` explains them. Delete the cells after a
+change of the search.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import multiprocessing
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from contestants import CONTESTANTS
 from curve_files import CURVES, Curves
+from picture import draw
+from regret import Incumbents, Summary, summarize
 from replay import replay
+from searches import CONTESTANTS
 from surrogate import Surrogate
 from tasks import TASKS
 
-ROOT = Path(__file__).parents[2]
-CELLS = ROOT / "out" / "bench" / "search" / "cells"
+OUT = Path(__file__).parents[2] / "out" / "bench" / "search"
+CELLS = OUT / "cells"
+REFERENCE = "random"
 NUM_TRIALS = 64
 
 
@@ -46,9 +52,7 @@ class Cell:
 @cache
 def surrogate(task: str) -> Surrogate:
     """That of a task; it takes seconds to fit."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of lengths at their bounds: the parameter has no effect
-        return Surrogate(TASKS[task], Curves.read(CURVES / f"{task}.npz"))
+    return Surrogate(TASKS[task], Curves.read(CURVES / f"{task}.npz"))
 
 
 def run(cell: Cell) -> None:
@@ -77,3 +81,66 @@ def run_all(cells: Iterable[Cell], processes: int) -> None:
     with context.Pool(processes) as pool:
         for number, _ in enumerate(pool.imap_unordered(run, left), start=1):
             print(f"  {number} of {len(left)} cells", flush=True)
+
+
+def read(cell: Cell) -> Incumbents:
+    """What a cell found."""
+    found: Incumbents = json.loads(cell.file.read_text())
+    return found
+
+
+def table(task: str, contestants: Sequence[str], lanes: Sequence[int], seeds: int) -> str:
+    """A row for each contestant, Markdown."""
+    heads = [f"{number} lanes" for number in lanes]
+    lines = [f"| {task} | {' | '.join(heads)} |", "|---" * (1 + len(lanes)) + "|"]
+    for name in contestants:
+        found = [
+            summarize(read(Cell(task, name, n, seeds)), read(Cell(task, REFERENCE, n, seeds)))
+            for n in lanes
+        ]
+        lines.append(f"| {name} | {' | '.join(map(words, found))} |")
+    return "\n".join(lines)
+
+
+def words(found: Summary) -> str:
+    """Epochs until it is as good as the reference, with their interval; regret; epochs in all."""
+    low, high = (f"{each:.0f}" if math.isfinite(each) else "never" for each in found.interval)
+    first = f"{found.epochs:.0f} ({low} to {high})" if math.isfinite(found.epochs) else "never"
+    return f"{first}; {100 * found.regret:+.2f} after {found.spent:.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    there = [name for name in TASKS if (CURVES / f"{name}.npz").exists()]
+    parser.add_argument("--tasks", nargs="+", choices=there, default=there)
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--lanes", nargs="+", type=int, default=[2, 16, 64])
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    names = list(dict.fromkeys([REFERENCE, *arguments.contestants]))
+    for task in arguments.tasks:
+        surrogate(task)  # before processes are forked
+        print(task, flush=True)
+        cells = [
+            Cell(task, name, lanes, arguments.seeds) for name in names for lanes in arguments.lanes
+        ]
+        run_all(cells, arguments.processes)
+    text = "\n\n".join(
+        table(task, names, arguments.lanes, arguments.seeds) for task in arguments.tasks
+    )
+    print(f"\n{text}")
+    (OUT / "table.md").write_text(text + "\n")
+    draw(
+        {
+            (task, lanes): {name: read(Cell(task, name, lanes, arguments.seeds)) for name in names}
+            for task in arguments.tasks
+            for lanes in arguments.lanes
+        },
+        REFERENCE,
+        OUT / "regret.png",
+    )
+
+
+if __name__ == "__main__":
+    main()

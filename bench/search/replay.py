@@ -152,6 +152,7 @@ class _Record:
     outcome: TrialOutcome | None = None
     checkpoint: Checkpoint | None = None
     lost: tuple[Any, ...] = ()
+    retry_of: int | None = None
 
 
 class _Trials:
@@ -165,6 +166,9 @@ class _Trials:
 
     def change(self, trial: int, **_: object) -> None:
         """Nothing else is read again."""
+
+    def write_copy(self, _config: TrialConfig, _original: int) -> None:
+        """A copy has no record that is read again."""
 
     def write_outcome(self, outcome: TrialOutcome, **_: object) -> None:
         self._records[outcome.trial] = _Record(outcome)

@@ -7,6 +7,7 @@ seeds change is drawn from the differences between the seeds of the fifty best c
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from curve_files import METRICS, Curves
 from scipy.linalg import cho_solve
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from tasks import MAX_EPOCHS, Task
@@ -136,7 +138,10 @@ def _fit(inputs: np.ndarray, values: np.ndarray) -> _Process:
     noise = WhiteKernel(0.1, (1e-4, 2.0))
     model = GaussianProcessRegressor(kernel + noise, normalize_y=True, random_state=0)
     mean, scale = values.mean(), values.std()
-    model.fit(inputs, values)
+    with warnings.catch_warnings():
+        # A length at its upper bound: the parameter has no effect.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(inputs, values)
     signal = model.kernel_.k1
     standard = (values - mean) / scale
     weights = cho_solve((model.L_, True), standard)

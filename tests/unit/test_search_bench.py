@@ -1,0 +1,217 @@
+"""The benchmark of searches: curves, what is predicted from them, and replayed studies."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[2] / "bench" / "search"))
+
+import regret
+from curve_files import METRICS, Curves
+from judging import JudgedGroup
+from picture import draw
+from replay import replay
+from searches import CONTESTANTS, BestAfter
+from surrogate import Curve, Surrogate, features
+from tasks import MAX_EPOCHS, TASKS, Task
+
+from sweep.space import random_configurations
+from sweep.training.measurements import Measurement
+
+NUM_CONFIGURATIONS = 60
+TASK = Task(
+    name="made-up",
+    dataset={"name": "digits"},
+    parameters={
+        "learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
+        "activation": {"choices": ["relu", "tanh"]},
+        "layer_size": {"choices": [64, 128, 256]},
+        "epochs": {"low": 5, "high": MAX_EPOCHS},
+    },
+    num_configurations=NUM_CONFIGURATIONS,
+    precision="float32",
+)
+
+
+def error(params: Any, epoch: int) -> float:
+    """A made-up learning curve."""
+    distance = abs(np.log10(params["learning_rate"]) + 2.5)
+    slower = 1.3 if params["activation"] == "tanh" else 1.0
+    return float(0.4 * slower * (1 + distance) * (epoch + 1) ** -0.7)
+
+
+def made_up_curves() -> Curves:
+    drawn = random_configurations(TASK.space(), NUM_CONFIGURATIONS)
+    curves = np.full((NUM_CONFIGURATIONS, MAX_EPOCHS, len(METRICS)), np.nan)
+    for row, params in zip(curves, drawn, strict=True):
+        for epoch in range(1, params["epochs"] + 1):
+            found = error(params, epoch)
+            row[epoch - 1] = [found, 1 - found, found, 1 - found, found, 1 - found, 0.5]
+    best = np.argsort([row[np.isfinite(row[:, 0])][-1, 0] for row in curves])[:10]
+    draw = np.random.default_rng(0)
+    repeated = curves[best] * draw.uniform(0.99, 1.01, (3, 10, 1, 1))
+    return Curves(curves, best, repeated, num_train=2000, num_judged=1000)
+
+
+@pytest.fixture(scope="module")
+def surrogate() -> Surrogate:
+    return Surrogate(TASK, made_up_curves())
+
+
+# ---------------------------------------------------------------- curves
+
+
+def test_files_keep_accuracies_exactly_and_losses_to_three_digits(tmp_path):
+    made = made_up_curves()
+    exact = np.rint(made.curves * 1000) / 1000  # of 1,000 examples
+    curves = Curves(exact, made.best, made.repeated, 2000, 1000)
+    curves.write(tmp_path / "new" / "curves.npz")
+    read = Curves.read(tmp_path / "new" / "curves.npz")
+    assert (read.num_train, read.num_judged, read.best.tolist()) == (2000, 1000, made.best.tolist())
+    accuracy, loss = METRICS.index("judge_accuracy"), METRICS.index("train_loss")
+    np.testing.assert_allclose(read.curves[..., accuracy], exact[..., accuracy], atol=1e-12)
+    np.testing.assert_allclose(read.repeated[..., loss], made.repeated[..., loss], rtol=1e-3)
+
+
+def test_a_judged_group_measures_every_other_example_apart():
+    labels = np.array([0, 1, 2, 3, 4, 5])
+    predictions = torch.tensor([0, 9, 2, 9, 9, 5])
+    losses = torch.tensor([1.0, 10.0, 2.0, 20.0, 6.0, 60.0])
+    measured = Measurement({"train_loss": 0.5}, predictions, losses, 0.1)
+
+    class Group:
+        lanes = ("lane",)
+        num_steps = 7
+
+        def finish_epoch(self) -> list[Measurement]:
+            return [measured]
+
+    group = JudgedGroup(Group(), labels)  # type: ignore[arg-type]
+    assert (group.num_steps, group.lanes) == (7, ("lane",))
+    (found,) = group.finish_epoch()
+    assert found.values == {
+        "train_loss": 0.5,
+        "validation_accuracy": pytest.approx(2 / 3),
+        "validation_loss": pytest.approx(3.0),
+        "judge_accuracy": pytest.approx(1 / 3),
+        "judge_loss": pytest.approx(30.0),
+    }
+
+
+def test_tasks_are_valid_and_hide_nothing_but_the_test_part():
+    for task in TASKS.values():
+        assert task.space().max_epochs == MAX_EPOCHS
+        assert task.data_name in task.name
+
+
+# ---------------------------------------------------------------- predictions
+
+
+def test_a_configuration_becomes_numbers():
+    found = features(
+        TASK.space(),
+        {"learning_rate": 1e-1, "activation": "tanh", "layer_size": 128, "epochs": 5},
+    )
+    expected = {1.0, 0.0, 0.5}
+    assert set(np.round(found, 9)) == expected
+    assert len(found) == 5
+
+
+def test_curves_of_configurations_that_were_never_trained_are_predicted(surrogate):
+    new = random_configurations(TASK.space(), 3 * NUM_CONFIGURATIONS)[NUM_CONFIGURATIONS:]
+    for params in new:
+        curve = surrogate.predict(params)
+        assert curve.accuracy.shape == curve.judged.shape == (params["epochs"],)
+        real = np.array([error(params, epoch) for epoch in range(1, params["epochs"] + 1)])
+        assert np.abs(np.log((1 - curve.accuracy) / real)).max() < 0.35
+
+
+def test_a_seed_moves_a_curve_and_always_alike(surrogate):
+    params = random_configurations(TASK.space(), 1)[0]
+    one, same, other = (surrogate.predict(params, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.accuracy, same.accuracy)
+    assert (one.accuracy != other.accuracy).any()
+    mean = np.mean([surrogate.predict(params, seed).accuracy[-1] for seed in range(200)])
+    assert mean == pytest.approx(surrogate.predict(params).accuracy[-1], abs=2e-3)
+
+
+# ---------------------------------------------------------------- replays
+
+
+class Table:
+    """In place of a surrogate: the value grows with the epoch and the number of layers' units."""
+
+    def predict(self, params: Any, seed: int | None = None) -> Curve:
+        epochs = np.arange(1, params["epochs"] + 1)
+        accuracy = 1 - params["weight_decay"] - 0.1 / epochs
+        noisy = accuracy if seed is None else accuracy - 0.01 * (seed % 2)
+        return Curve(noisy, 1 - noisy, accuracy - 0.05)
+
+
+def make_space(trials: int = 12, **sections: Any):
+    parameters = {"weight_decay": {"low": 0.01, "high": 0.2}, "epochs": 6}
+    task = Task("x", {"name": "digits"}, parameters, 1, "float32")
+    return task.space(budget={"trials": trials}, **sections)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5, 64])
+def test_a_replayed_random_search_spends_every_epoch_and_ends_with_its_best(lanes):
+    space = make_space(sampler={"type": "random", "seed": 3})
+    steps, spent = replay(space, Table(), lanes)  # type: ignore[arg-type]
+    assert spent == 12 * 6
+    assert [step.epochs for step in steps] == sorted(step.epochs for step in steps)
+    if lanes == 1:
+        assert steps[0].epochs == 6
+    ends, _ = replay(space, Table(), 1)  # type: ignore[arg-type]
+    assert steps[-1].accuracy == ends[-1].accuracy, "lanes change the order alone"
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_best_after_goes_on_with_three(epochs):
+    space = make_space(sampler={"type": "random", "seed": 3})
+    with CONTESTANTS[f"{epochs}-epoch"].playing():
+        steps, spent = replay(space, Table(), 2)  # type: ignore[arg-type]
+    assert spent == 12 * epochs + 3 * (6 - epochs)
+    full, _ = replay(space, Table(), 2)  # type: ignore[arg-type]
+    assert steps[-1].accuracy == pytest.approx(full[-1].accuracy, abs=0.011)
+    assert isinstance(BestAfter(12, epochs, 3).hopeless([]), list)
+
+
+def test_a_replayed_search_pauses_and_promotes():
+    space = make_space(sampler={"type": "tpe", "seed": 1}, pruner={"type": "asha"})
+    steps, spent = replay(space, Table(), 4)  # type: ignore[arg-type]
+    assert steps
+    assert 12 < spent < 12 * 6
+
+
+# ---------------------------------------------------------------- regret
+
+
+def test_regret_counts_from_the_epoch_at_which_the_median_stays_within():
+    reference = [(60, [(20, 0.5), (60, 0.9)])] * 4 + [(60, [(60, 0.9004)])]
+    found = [
+        (50, [(10, 0.9), (20, 0.8), (40, 0.9)]),
+        (50, [(30, 0.9)]),
+        (50, [(45, 0.8995)]),
+    ]
+    summary = regret.summarize(found, reference)
+    assert summary.epochs == 40
+    assert summary.interval[0] <= 40 <= summary.interval[1]
+    assert summary.regret == pytest.approx(0)
+    assert summary.spent == 50
+    never = regret.summarize([(50, [(10, 0.89)])] * 3, reference)
+    assert never.epochs == np.inf
+    table = regret.accuracies(found)
+    assert table[0, [9, 10, 19, 20, 40, regret.HORIZON]].tolist() == [0, 0.9, 0.9, 0.8, 0.9, 0.9]
+
+
+def test_the_picture_has_a_panel_for_each_task_and_number_of_lanes(tmp_path):
+    found = {"random": [(60, [(20, 0.5), (60, 0.9)])], "other": [(30, [(10, 0.8)])]}
+    draw({("a", 2): found, ("a", 16): found}, "random", tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 10_000
