@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweep.errors import InputError, StoreError
 from sweep.records import StartingPoint
-from sweep.space import SearchSpace, WarmStart, fitted
+from sweep.space import SearchSpace, WarmStart, can_be_completed, fitted
 from sweep.store import Store
 
 __all__ = ["starting_points"]
@@ -12,6 +12,8 @@ __all__ = ["starting_points"]
 
 def starting_points(space: SearchSpace, store: Store) -> list[StartingPoint]:
     """What a new study of this space in this store starts from.
+
+    The space knows the form of its data (see `SearchSpace.on_data`).
 
     Raises:
         InputError: the study of a warm start is not there, or has nothing to offer.
@@ -37,4 +39,7 @@ def _warm(space: SearchSpace, spec: WarmStart, store: Store) -> list[StartingPoi
     found = [point for point in points.values() if point.params]
     if not found:
         raise InputError(f"{where} has no hyperparameter in common with what is searched here")
-    return found[: spec.trials]
+    fitting = [point for point in found if can_be_completed(space, point.params)]
+    if not fitting:
+        raise InputError(f"{where} has no configuration that meets the constraints")
+    return fitting[: spec.trials]

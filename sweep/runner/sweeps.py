@@ -208,10 +208,10 @@ class Request:
         """Make the study and train; None if another driver made it meanwhile."""
         space, store, name = self.space, self.store, self.name
         assert space is not None  # noqa: S101 - for the type checker: `resume` requires its study
-        starting = starting_points(space, store)
         chosen = None if self.search is None else self.search.workers
         with self._prepare(space, chosen, is_new=True) as workers, ExitStack() as held:
             space = space.on_data(workers.data.spec)
+            starting = starting_points(space, store)
             if self.search is not None:
                 _require_same_data(self.search, workers.data.fingerprint)
             if self.given is None:  # else there is no file of them yet

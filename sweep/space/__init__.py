@@ -29,6 +29,7 @@ from sweep.space.loading import (
 from sweep.space.random_configurations import (
     Acceptance,
     acceptance,
+    can_be_completed,
     draw_fitting,
     random_configurations,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "acceptance",
     "advice",
     "advice_lines",
+    "can_be_completed",
     "default_words",
     "domain_words",
     "draw_fitting",

@@ -14,9 +14,16 @@ from sweep.definitions import Params, Scalar
 from sweep.space.search_space import SearchSpace
 from sweep.space.steps import step_value
 
-__all__ = ["Acceptance", "acceptance", "draw_fitting", "random_configurations"]
+__all__ = [
+    "Acceptance",
+    "acceptance",
+    "can_be_completed",
+    "draw_fitting",
+    "random_configurations",
+]
 
 NUM_LOOKED_AT = 10_000
+_COMPLETIONS = 1000  # draws of what a given configuration leaves open
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,18 @@ def draw_fitting(
             return params
         refused.update(broken)
     return None
+
+
+def can_be_completed(
+    space: SearchSpace, given: Params, refused: Counter[str] | None = None
+) -> bool:
+    """Whether a configuration can meet the constraints once what it leaves open is drawn.
+
+    Which constraints refused how many draws is added to `refused`.
+    """
+    refused = Counter() if refused is None else refused
+    most = _COMPLETIONS if space.constraints else 1
+    return draw_fitting(space, 0, given, most, refused) is not None
 
 
 def _candidates(space: SearchSpace) -> Iterator[dict[str, Scalar]]:

@@ -8,13 +8,11 @@ from sweep.definitions import definition_of
 from sweep.errors import InputError
 from sweep.records import DataSpec
 from sweep.space.domains import Choices
-from sweep.space.random_configurations import acceptance, draw_fitting, random_configurations
+from sweep.space.random_configurations import acceptance, can_be_completed, random_configurations
 from sweep.space.search_space import SearchSpace
 from sweep.words import params_words
 
 __all__ = ["require_suited"]
-
-_COMPLETIONS = 1000  # draws of what an enqueued configuration leaves open
 
 
 def require_suited(space: SearchSpace, spec: DataSpec) -> None:
@@ -49,7 +47,7 @@ def _require_possible(space: SearchSpace) -> None:
         )
     for index, configuration in enumerate(space.enqueue):
         refused: Counter[str] = Counter()
-        if draw_fitting(space, 0, configuration, _COMPLETIONS, refused) is None:
+        if not can_be_completed(space, configuration, refused):
             [(text, _)] = refused.most_common(1)
             raise InputError(
                 f"enqueue.{index}: {params_words(configuration)} does not meet the constraint "

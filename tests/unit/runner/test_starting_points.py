@@ -128,6 +128,28 @@ def test_what_cannot_be_started_from_is_refused_before_anything_is_made(
     assert "next" not in Store(storage, to_write=False).all_names()
 
 
+def test_what_breaks_a_constraint_is_not_started_from(first, tmp_path):
+    elsewhere, found = first
+    best, *others = found.ranked()
+    size = best.params["layer_size"]
+    space = {
+        **NEXT,
+        "enqueue": [],
+        "constraints": [f"layer_size != {size}"],
+        "warm_start": {"study": "small", "storage": elsewhere, "trials": 4},
+    }
+    study = run(space, sqlite_url(tmp_path))
+    others = [trial.number for trial in others if trial.params["layer_size"] != size]
+    origins = [study.origin(trial) for trial in study.trials]
+    expected = [f"trial {number} of study 'small'" for number in others]
+    assert [origin for origin in origins if origin] == expected
+    assert all(trial.params["layer_size"] != size for trial in study.trials)
+    space["constraints"] = [f"num_layers * layer_size > {2 * size}", "layer_size >= 16"]
+    space["parameters"] = {**PARAMETERS, "layer_size": {"choices": [16, 32, 64, 128]}}
+    with pytest.raises(InputError, match="no configuration that meets the constraints"):
+        run({**space, "name": "none"}, sqlite_url(tmp_path))
+
+
 def test_another_warm_start_is_another_search(first, tmp_path):
     elsewhere, _ = first
     storage = sqlite_url(tmp_path)
