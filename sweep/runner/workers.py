@@ -44,7 +44,6 @@ from sweep.runner.own_network import require_working, with_source
 from sweep.runner.representatives import calibration_request, representatives, trial_flops
 from sweep.space import SearchSpace, require_suited
 from sweep.store import Store
-from sweep.study import rungs
 
 __all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
 
@@ -331,7 +330,7 @@ def worker_settings(
             precision=choices.precision,
             lanes=choices.lanes,
             full_stacks=full_stacks(choices),
-            rungs=rungs(space),
+            rungs=space.rungs,
         )
         for placement in placements
     ]

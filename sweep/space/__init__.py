@@ -43,6 +43,7 @@ from sweep.space.search_space import (
 )
 from sweep.space.sections import WarmStart
 from sweep.space.steps import step_value
+from sweep.space.strategies import AshaPruner
 from sweep.space.suitability import require_suited
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "KEPT",
     "Acceptance",
     "ArraysFile",
+    "AshaPruner",
     "BuiltIn",
     "Choices",
     "DatasetSpec",

@@ -44,7 +44,7 @@ from sweep.space.domains import (
 )
 from sweep.space.grid import Configurations, GridOrder, count
 from sweep.space.sections import Budget, ObjectiveSpec, WarmStart
-from sweep.space.strategies import NoPruner, PrunerSpec, SamplerSpec, TpeSampler
+from sweep.space.strategies import AshaPruner, NoPruner, PrunerSpec, SamplerSpec, TpeSampler
 
 __all__ = [
     "SearchSpace",
@@ -171,6 +171,11 @@ class SearchSpace(StrictModel):
     def min_epochs(self) -> int:
         """The fewest epochs of one trial."""
         return min_epochs(self.domains["epochs"])
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which trials pause; empty unless the pruner is `asha`."""
+        return self.pruner.rungs(self.max_epochs) if isinstance(self.pruner, AshaPruner) else ()
 
     @property
     def prunes_unequal_trials(self) -> bool:

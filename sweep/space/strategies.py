@@ -101,6 +101,19 @@ class AshaPruner(StrictModel):
         ),
     ] = 4
 
+    def rungs(self, max_epochs: int) -> tuple[int, ...]:
+        """The epochs after which trials pause, of which the longest has `max_epochs`.
+
+        From each to the next, and from the last to the end, it takes `reduction_factor` times as
+        many.
+        """
+        found: list[int] = []
+        epoch = self.min_resource
+        while epoch * self.reduction_factor <= max_epochs:
+            found.append(epoch)
+            epoch *= self.reduction_factor
+        return tuple(found)
+
 
 class HyperbandPruner(StrictModel):
     """Hyperband (`optuna.pruners.HyperbandPruner`); its largest resource is the most epochs."""

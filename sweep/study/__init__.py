@@ -1,7 +1,6 @@
 """The only room that imports Optuna for searching: open, ask, report, decide, tell, recover."""
 
 from sweep.study.mirror import RECORD, left_out
-from sweep.study.promotion import rungs
 from sweep.study.samplers import derive_seed, distributions
 from sweep.study.schedules import Schedule
 from sweep.study.session import PRUNED, StudySession
@@ -14,5 +13,4 @@ __all__ = [
     "derive_seed",
     "distributions",
     "left_out",
-    "rungs",
 ]

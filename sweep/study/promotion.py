@@ -18,7 +18,7 @@ from sweep.records import Decision, EpochMetrics
 from sweep.space import SearchSpace
 from sweep.space.strategies import AshaPruner
 
-__all__ = ["Promotion", "Remember", "rungs"]
+__all__ = ["Promotion", "Remember"]
 
 _ARRIVED = "sweep:rung:"
 """Followed by the number of a rung: the system attribute that holds a trial's merit there."""
@@ -26,21 +26,6 @@ _MOST_KEPT = 100  # paused trials of a rung: each has a checkpoint on disk
 
 Remember = Callable[[int, str, Any], None]
 """Writes a system attribute of a trial, given by its number."""
-
-
-def rungs(space: SearchSpace) -> tuple[int, ...]:
-    """The epochs after which a space's trials pause, if its pruner pauses any.
-
-    From each to the next, and from the last to the end, it takes `reduction_factor` times as many.
-    """
-    found: list[int] = []
-    spec = space.pruner
-    if isinstance(spec, AshaPruner):
-        epoch = spec.min_resource
-        while epoch * spec.reduction_factor <= space.max_epochs:
-            found.append(epoch)
-            epoch *= spec.reduction_factor
-    return tuple(found)
 
 
 class Promotion:
@@ -60,7 +45,7 @@ class Promotion:
     ) -> None:
         spec = space.pruner
         assert isinstance(spec, AshaPruner)  # noqa: S101 - for the type checker
-        self._rungs = rungs(space)
+        self._rungs = space.rungs
         self._factor = spec.reduction_factor
         self._objective = space.trial_objective
         self._remember = remember

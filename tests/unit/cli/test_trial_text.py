@@ -84,6 +84,7 @@ def test_one_of_a_kind_is_singular():
     [
         ("hyperband", {"low": 5, "high": 20}, True),
         ("median", {"choices": [5, 20]}, True),
+        ("asha", {"low": 5, "high": 20}, True),
         ({"type": "patient"}, {"choices": [20], "when": {"num_layers": 1}}, True),
         ("hyperband", {"low": 5, "high": 5}, False),
         ("hyperband", 5, False),
@@ -96,6 +97,20 @@ def test_a_pruner_of_trials_of_different_lengths_is_warned_of(pruner, epochs, wa
     last = text.splitlines()[-1]
     assert last.startswith("warning: epochs is searched") == warns
     assert ("fix epochs at the most (epochs: 20)" in last) == warns
+
+
+def test_asha_without_a_rung_is_warned_of():
+    def warnings(epochs: object) -> list[str]:
+        parameters = {"epochs": epochs, "num_layers": {"choices": [1, 2]}}
+        text = check_text(check(space_mapping(pruner="asha", parameters=parameters)))
+        return [line for line in text.splitlines() if line.startswith("warning")]
+
+    assert warnings(4) == []
+    assert warnings(3) == [
+        "warning: asha pauses no trial: the longest has 3 epochs, and the first rung needs 4 "
+        "(min_resource x reduction_factor); search more epochs, or lower these two"
+    ]
+    assert len(warnings({"low": 2, "high": 3})) == 1
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_interrupted_it_is_the_same_study(first, tmp_path):
     again = sweep.resume("next", storage=storage, **HERE)
     assert [t.params for t in again.trials] == [t.params for t in whole.trials]
     assert [t.reports for t in again.trials] == [t.reports for t in whole.trials]
+    assert run(space, storage).trials == again.trials, "no more are run for those that were given"
 
 
 @pytest.mark.parametrize(

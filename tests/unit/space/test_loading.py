@@ -214,6 +214,11 @@ GRID_TOO_LARGE = "  epochs: {low: 1, high: 1000}\n  layer_size: {low: 1, high: 1
             id="a pruner and a sampler that prove nothing",
         ),
         pytest.param(
+            HEAD + "pruner: {type: asha, min_resource: 2000, reduction_factor: 1}\n",
+            {"3:36": "must not be above 20", "3:60": "at least 2"},
+            id="rungs that no trial reaches",
+        ),
+        pytest.param(
             HEAD + "prunr: median\nbudget: {audit: 2, max_failures: -1}\n",
             {"3:1": "'pruner'?", "4:34": "at least 0"},
             id="a misspelt section proves nothing",

@@ -12,7 +12,7 @@ from optuna.storages import InMemoryStorage
 from sweep.errors import InputError
 from sweep.records import Decision, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
-from sweep.study import StudySession, promotion, rungs
+from sweep.study import StudySession, promotion
 
 MOST_EPOCHS = 9
 
@@ -43,11 +43,11 @@ def make_space(epochs: Any = MOST_EPOCHS, **pruner: Any) -> SearchSpace:
     ],
 )
 def test_each_rung_leaves_so_many_times_as_many_epochs_to_come(pruner, epochs, expected):
-    assert rungs(make_space(epochs, **pruner)) == expected
+    assert make_space(epochs, **pruner).rungs == expected
 
 
 def test_a_space_without_it_has_none():
-    assert rungs(load_space(space_mapping(pruner={"type": "hyperband"}))) == ()
+    assert load_space(space_mapping(pruner={"type": "hyperband"})).rungs == ()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ class Reference:
     """Who may go on, from all that was reported, without any memory."""
 
     def __init__(self, space: SearchSpace, total: int | None) -> None:
-        self._rungs = rungs(space)
+        self._rungs = space.rungs
         self._factor = space.pruner.reduction_factor
         self._total = total
         self.reports: dict[int, list[float]] = {}
@@ -165,7 +165,7 @@ def test_it_decides_as_the_slow_reference(epochs, total, restart, seed):
                 assert decision is Decision.CONTINUE
                 session.tell(outcome(config, values, TrialState.COMPLETE, space))
                 del running[number]
-            elif len(values) not in rungs(space):
+            elif len(values) not in space.rungs:
                 assert decision is Decision.CONTINUE
             else:
                 hope = expected.has_hope(number)

@@ -12,7 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.records import Decision, TrialConfig, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
-from sweep.study import StudySession, rungs
+from sweep.study import StudySession
 
 EPOCHS = 5
 PARAMETERS = {
@@ -185,7 +185,7 @@ def test_after_its_last_epoch_no_trial_is_paused():
 
 def test_the_schedule_of_a_search_space_prunes_and_never_pauses():
     space = make_space(pruner={"type": "threshold", "lower": 0.5})
-    assert rungs(space) == ()
+    assert space.rungs == ()
     session = StudySession(InMemoryStorage(), "x", space)
     for value, expected in ((0.9, Decision.CONTINUE), (0.1, Decision.PRUNE)):
         config = session.ask()
