@@ -46,7 +46,6 @@ __all__ = [
     "interval_words",
     "limits_words",
     "metric_words",
-    "no_rungs_words",
     "number_words",
     "p_value_words",
     "params_words",
@@ -333,19 +332,10 @@ def p_value_words(value: float | None) -> str:
 
 def unequal_epochs_words(pruner: str, most: int) -> str:
     """What a pruner does to a search in which trials have different numbers of epochs."""
-    escape = "" if pruner == "asha" else "they end before it judges them, or "
     return (
-        f"epochs is searched, and the {pruner} pruner favours trials with few: {escape}it compares "
-        "the late epochs of their schedule with early ones of longer trials; to compare equals, "
-        f"fix epochs at the most (epochs: {most})"
-    )
-
-
-def no_rungs_words(least: int, most: int) -> str:
-    """Why the pruner asha leaves a search alone, whose longest trial has `most` epochs."""
-    return (
-        f"asha pauses no trial: the longest has {counted(most, 'epoch')}, and the first rung needs "
-        f"{least} (min_resource x reduction_factor); search more epochs, or lower these two"
+        f"epochs is searched, and the {pruner} pruner favours trials with few: they end before it "
+        "judges them, or it compares the late epochs of their schedule with early ones of longer "
+        f"trials; to compare equals, fix epochs at the most (epochs: {most}), or take pruner asha"
     )
 
 

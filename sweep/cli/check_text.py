@@ -11,7 +11,6 @@ from sweep.estimate import ERROR, Check, Estimate
 from sweep.records import limits_of
 from sweep.space import (
     Acceptance,
-    AshaPruner,
     SearchSpace,
     domain_words,
     effective_parameters,
@@ -24,7 +23,6 @@ from sweep.words import (
     counted,
     duration,
     limits_words,
-    no_rungs_words,
     percent,
     unequal_epochs_words,
     unvalidated_words,
@@ -40,11 +38,9 @@ def check_text(found: Check) -> str:
     space = found.space
     configurations = random_configurations(space, _NUM_DRAWN)
     lines = _space_lines(found, configurations)
-    pruner = space.pruner
-    if isinstance(pruner, AshaPruner) and not space.rungs:
-        least = pruner.min_resource * pruner.reduction_factor
-        lines.append(f"warning: {no_rungs_words(least, space.max_epochs)}")
-    elif space.prunes_unequal_trials:
+    if space.rungs and space.max_epochs == 1:
+        lines.append("warning: asha pauses no trial, because none has more than one epoch")
+    if space.prunes_unequal_trials:
         words = unequal_epochs_words(space.pruner.type, space.max_epochs)
         lines.append(f"warning: {words}")
     if 1 < space.objective.every >= space.min_epochs:

@@ -79,6 +79,7 @@ from sweep.records.trial import (
     TrialState,
     last_epoch,
     reported,
+    rung_epochs,
 )
 
 __all__ = [
@@ -151,6 +152,7 @@ __all__ = [
     "rank_candidates",
     "reported",
     "run_values",
+    "rung_epochs",
     "short_number",
     "size_front",
     "trials_of",

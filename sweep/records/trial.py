@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from sweep.records.network_source import Model
 
@@ -197,8 +198,8 @@ class TrainingSettings:
         lanes: The most trials that one worker trains at once.
         full_stacks: How many lanes fill a stack, by the floating-point operations of one lane's
             step, ascending; only `lanes` limits a stack if empty.
-        rungs: Epochs after which the engine waits for the decision before it trains on, so that
-            all trials that are paused there are at the same step.
+        rungs: Shares of a trial's epochs (see `rung_epochs`) after which the engine waits for the
+            decision before it trains on, so that trials paused there can be trained together again.
     """
 
     model: Model
@@ -213,12 +214,25 @@ class TrainingSettings:
     precision: str
     lanes: int
     full_stacks: tuple[tuple[int, float], ...] = ()
-    rungs: tuple[int, ...] = ()
+    rungs: tuple[float, ...] = ()
 
     def validates_after(self, epoch: int, num_epochs: int) -> bool:
         """Whether a trial of `num_epochs` is validated, and reports, after this epoch."""
-        is_last = epoch >= num_epochs
-        return is_last or epoch % self.objective.every == 0 or epoch in self.rungs
+        is_due = epoch >= num_epochs or epoch % self.objective.every == 0
+        return is_due or epoch in rung_epochs(self.rungs, num_epochs)
+
+
+@lru_cache(4096)
+def rung_epochs(shares: tuple[float, ...], num_epochs: int) -> tuple[int, ...]:
+    """The epochs of a trial's rungs, which lie at these shares of its epochs, ascending.
+
+    Shares are rounded up; no two rungs share an epoch, and none is at the trial's end.
+    """
+    found: list[int] = []
+    for share in shares:
+        epoch = math.ceil(round(share * num_epochs, 9))
+        found.append(max(epoch, found[-1] + 1 if found else 1))
+    return tuple(epoch for epoch in found if epoch < num_epochs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ from sweep.space.search_space import (
 )
 from sweep.space.sections import WarmStart
 from sweep.space.steps import step_value
-from sweep.space.strategies import AshaPruner
 from sweep.space.suitability import require_suited
 
 __all__ = [
@@ -51,7 +50,6 @@ __all__ = [
     "KEPT",
     "Acceptance",
     "ArraysFile",
-    "AshaPruner",
     "BuiltIn",
     "Choices",
     "DatasetSpec",

@@ -20,7 +20,7 @@ from sweep.space.datasets import BuiltIn
 from sweep.space.domains import Choices, Domain, Range, max_epochs, size, values, why_outside
 from sweep.space.grid import count
 from sweep.space.search_space import SearchSpace
-from sweep.space.strategies import AshaPruner, HyperbandPruner, PatientPruner, PrunerSpec
+from sweep.space.strategies import HyperbandPruner, PatientPruner, PrunerSpec
 from sweep.space.yaml_reader import Path
 from sweep.words import did_you_mean
 
@@ -233,7 +233,7 @@ def _check_grid(domains: Mapping[str, Domain], conditions_hold: bool) -> Iterato
 def _check_resource(pruner: PrunerSpec, most: int, path: Path) -> Iterator[Problem]:
     if isinstance(pruner, PatientPruner):
         yield from _check_resource(pruner.pruner, most, (*path, "pruner"))
-    elif isinstance(pruner, AshaPruner | HyperbandPruner) and pruner.min_resource > most:
+    elif isinstance(pruner, HyperbandPruner) and pruner.min_resource > most:
         yield (
             (*path, "min_resource"),
             f"must not be above {most}, the most epochs of a trial; found {pruner.min_resource}",

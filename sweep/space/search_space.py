@@ -173,16 +173,19 @@ class SearchSpace(StrictModel):
         return min_epochs(self.domains["epochs"])
 
     @property
-    def rungs(self) -> tuple[int, ...]:
-        """The epochs after which trials pause; empty unless the pruner is `asha`."""
-        return self.pruner.rungs(self.max_epochs) if isinstance(self.pruner, AshaPruner) else ()
+    def rungs(self) -> tuple[float, ...]:
+        """The shares of a trial's epochs after which it pauses; empty unless `asha` prunes."""
+        return tuple(self.pruner.rungs) if isinstance(self.pruner, AshaPruner) else ()
 
     @property
     def prunes_unequal_trials(self) -> bool:
-        """Whether a pruner ends trials that were to have different numbers of epochs."""
+        """Whether a pruner compares trials that were to have different numbers of epochs.
+
+        `asha` compares them at equal shares of their epochs.
+        """
         epochs = self.domains["epochs"]
         is_sampled = isinstance(epochs, Range | Choices) and (size(epochs) != 1 or epochs.when)
-        return self.pruner.type != "none" and bool(is_sampled)
+        return self.pruner.type not in ("none", "asha") and bool(is_sampled)
 
     @property
     def num_trials(self) -> int | None:

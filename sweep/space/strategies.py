@@ -90,29 +90,23 @@ class AshaPruner(StrictModel):
     """Pause every trial at rungs and promote the best (asynchronous successive halving)."""
 
     type: Literal["asha"]
-    min_resource: Annotated[Positive, Field(description="Epochs before the first rung.")] = 1
-    reduction_factor: Annotated[
-        WholeNumber,
-        Field(
-            ge=2,
-            le=100,
-            description="One in so many trials is promoted at each rung, which are so many times "
-            "as many epochs apart.",
-        ),
-    ] = 4
+    rungs: Annotated[
+        list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=1, max_length=20)
+    ] = Field([0.05, 0.17, 0.5], description="Shares of a trial's epochs, ascending.")
+    reduction_factors: Annotated[list[ReductionFactor], Field(min_length=1, max_length=20)] = Field(
+        [6, 3, 2], description="One in so many trials is promoted at each of the rungs."
+    )
 
-    def rungs(self, max_epochs: int) -> tuple[int, ...]:
-        """The epochs after which trials pause, of which the longest has `max_epochs`.
-
-        From each to the next, and from the last to the end, it takes `reduction_factor` times as
-        many.
-        """
-        found: list[int] = []
-        epoch = self.min_resource
-        while epoch * self.reduction_factor <= max_epochs:
-            found.append(epoch)
-            epoch *= self.reduction_factor
-        return tuple(found)
+    @model_validator(mode="after")
+    def _check(self) -> AshaPruner:
+        if sorted(set(self.rungs)) != self.rungs:
+            raise ValueError(f"rungs must ascend; found {self.rungs}")
+        if len(self.rungs) != len(self.reduction_factors):
+            raise ValueError(
+                "each rung needs a reduction factor; found "
+                f"{len(self.rungs)} rungs and {len(self.reduction_factors)} reduction_factors"
+            )
+        return self
 
 
 class HyperbandPruner(StrictModel):

@@ -1,12 +1,13 @@
 """Pausing and promoting: asynchronous successive halving (Li et al. 2020, arXiv 1810.05934).
 
-Every trial pauses at each rung, a number of epochs. While it is among the best of those that have
-arrived there, one in `reduction_factor`, it is promoted: it goes on to the next rung. What arrived
-is kept with the trials, so that a resumed study decides the same.
+Every trial pauses at each rung, a share of its epochs. While it is among the best of those that
+have arrived there, one in so many, it is promoted: it goes on to the next rung. What arrived is
+kept with the trials, so that a resumed study decides the same.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from sweep.records import Decision, EpochMetrics
+from sweep.records import Decision, EpochMetrics, rung_epochs
 from sweep.space import SearchSpace
 from sweep.space.strategies import AshaPruner
 
@@ -31,8 +32,8 @@ Remember = Callable[[int, str, Any], None]
 class Promotion:
     """The schedule of `pruner: {type: asha}` (see `sweep.study.schedules.Schedule`).
 
-    Trials are compared at the same epoch. One that ends before a rung arrives there with its last
-    epoch: a short trial takes the place of a longer one only if it is better.
+    Trials are compared at equal shares of their epochs, where their learning rates have fallen
+    alike. One with too few epochs for a rung arrives there with its last.
 
     Args:
         space: Whose pruner is `asha`.
@@ -46,7 +47,7 @@ class Promotion:
         spec = space.pruner
         assert isinstance(spec, AshaPruner)  # noqa: S101 - for the type checker
         self._rungs = space.rungs
-        self._factor = spec.reduction_factor
+        self._factors = spec.reduction_factors
         self._objective = space.trial_objective
         self._remember = remember
         self._total: int | None = None
@@ -66,11 +67,11 @@ class Promotion:
     def decide(self, trial: optuna.Trial, metrics: EpochMetrics, num_epochs: int) -> Decision:
         """Pause a trial at a rung; prune it if it can never be promoted from there."""
         has_ended = metrics.epoch >= num_epochs
+        rungs = rung_epochs(self._rungs, num_epochs)
         if has_ended:
-            ahead = enumerate((*self._rungs, num_epochs))
-            due = [rung for rung, epoch in ahead if epoch >= metrics.epoch]
+            due = [*range(len(rungs), len(self._arrived))]
         else:
-            due = [rung for rung, epoch in enumerate(self._rungs) if epoch == metrics.epoch]
+            due = [rung for rung, epoch in enumerate(rungs) if epoch == metrics.epoch]
         for rung in due:
             merit = self._merit(metrics)
             self._remember(trial.number, f"{_ARRIVED}{rung}", merit)
@@ -87,7 +88,7 @@ class Promotion:
         """
         for rung in reversed(range(len(self._rungs))):
             arrived = self._arrived[rung]
-            number = len(arrived) // self._factor
+            number = len(arrived) // self._factors[rung]
             if at_end and not self._arrived[rung + 1]:
                 number = max(1, number)
             for *_, trial in arrived[:number]:
@@ -104,7 +105,7 @@ class Promotion:
         """The trials of a rung that are promoted if none of those to come is better."""
         most = _MOST_KEPT
         if self._total is not None:
-            most = min(most, max(1, self._total // self._factor ** (rung + 1)))
+            most = min(most, max(1, self._total // math.prod(self._factors[: rung + 1])))
         return {trial for *_, trial in self._arrived[rung][:most]}
 
     def _merit(self, metrics: EpochMetrics) -> tuple[float, float]:

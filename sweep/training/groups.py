@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sweep.records import rung_epochs
 from sweep.training.batches import Batches
 from sweep.training.lane import Lane
 from sweep.training.measurements import Measurement
@@ -68,7 +69,9 @@ BuildGroup = Callable[[Sequence[Lane], Batches], Group]
 
 
 class Run:
-    """A group under way. It never trains past one of the `rungs` before the driver decides.
+    """A group under way. It never trains past a rung of a lane before the driver decides.
+
+    `rungs` are shares of a lane's epochs (see `sweep.records.rung_epochs`).
 
     Lanes that resume from checkpoints were all saved at the same step.
 
@@ -77,7 +80,7 @@ class Run:
         ValueError: something in a checkpoint has another shape or type.
     """
 
-    def __init__(self, group: Group, rungs: Sequence[int] = ()) -> None:
+    def __init__(self, group: Group, rungs: tuple[float, ...] = ()) -> None:
         self.group = group
         self._rungs = rungs
         self.next_step = 0
@@ -107,7 +110,9 @@ class Run:
     def is_blocked(self) -> bool:
         """Whether it must wait for the decision on the last epoch that it reported."""
         lanes = self.group.lanes
-        is_at_rung = self.next_step == 0 and lanes[0].epoch in self._rungs
+        is_at_rung = self.next_step == 0 and any(
+            lane.epoch in rung_epochs(self._rungs, lane.recipe.epochs) for lane in lanes
+        )
         return (is_at_rung or not self.has_steps) and any(lane.awaits_decision for lane in lanes)
 
     def train(self, until: float) -> None:

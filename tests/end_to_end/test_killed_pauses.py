@@ -24,7 +24,9 @@ from killing import (
 from sweep.records import TrialState
 
 TRIALS = 7
-SPACE = small_space(TRIALS, pruner={"type": "asha", "reduction_factor": 2})
+SPACE = small_space(
+    TRIALS, pruner={"type": "asha", "rungs": [0.16, 0.33], "reduction_factors": [2, 2]}
+)
 AROUND_A_PAUSE = [
     Accident("decide", "before"),  # the decision is recorded, but the worker has not got it
     Accident("decide", "after"),

@@ -72,7 +72,12 @@ def test_a_hundred_random_instants(tmp_path, engine, seed, tally):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("engine", ENGINES)
 def test_random_instants_of_a_study_that_pauses(tmp_path, engine, seed, tally):
-    folder = prepare(tmp_path, small_space(TRIALS, pruner={"type": "asha", "reduction_factor": 2}))
+    folder = prepare(
+        tmp_path,
+        small_space(
+            TRIALS, pruner={"type": "asha", "rungs": [0.16, 0.33], "reduction_factors": [2, 2]}
+        ),
+    )
     kills, num_trials = kill_at_random(folder, seed, num_kills=10, engine=engine)
     name = f"killed at random instants while trials pause and are promoted, {engine}"
     tally(name, tried=kills.count)

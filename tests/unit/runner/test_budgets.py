@@ -275,7 +275,7 @@ def epochs_of(events: Sequence[Any]) -> int:
 
 @pytest.mark.parametrize("budget", [{"epochs": 2}, {"epochs": 3}, {"plateau": 3}])
 def test_what_is_paused_is_pruned_where_no_promotion_may_start(storage, budget):
-    asha = {"type": "asha", "reduction_factor": 2}
+    asha = {"type": "asha", "rungs": [0.25, 0.5], "reduction_factors": [2, 2]}
     found = run(storage, trials=9, pruner=asha, **budget)
     assert found.finished_by in budget
     assert len(found.trials) < 9

@@ -214,9 +214,9 @@ GRID_TOO_LARGE = "  epochs: {low: 1, high: 1000}\n  layer_size: {low: 1, high: 1
             id="a pruner and a sampler that prove nothing",
         ),
         pytest.param(
-            HEAD + "pruner: {type: asha, min_resource: 2000, reduction_factor: 1}\n",
-            {"3:36": "must not be above 20", "3:60": "at least 2"},
-            id="rungs that no trial reaches",
+            HEAD + "pruner: {type: asha, rungs: [0.1, 1], reduction_factors: [1]}\n",
+            {"3:35": "below 1", "3:59": "at least 2"},
+            id="rungs at a trial's end",
         ),
         pytest.param(
             HEAD + "prunr: median\nbudget: {audit: 2, max_failures: -1}\n",

@@ -10,7 +10,7 @@ from helpers import best_epoch, make_metrics, space_mapping
 from optuna.storages import InMemoryStorage
 
 from sweep.errors import InputError
-from sweep.records import Decision, TrialConfig, TrialOutcome, TrialState
+from sweep.records import Decision, TrialConfig, TrialOutcome, TrialState, rung_epochs
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, promotion
 
@@ -18,11 +18,12 @@ MOST_EPOCHS = 9
 
 
 def make_space(epochs: Any = MOST_EPOCHS, **pruner: Any) -> SearchSpace:
+    asha = {"type": "asha", "rungs": [0.1, 0.25, 0.5], "reduction_factors": [2, 2, 2], **pruner}
     return load_space(
         space_mapping(
             parameters={"learning_rate": {"low": 1e-4, "high": 1e-1}, "epochs": epochs},
             sampler={"type": "random", "seed": 1},
-            pruner={"type": "asha", "reduction_factor": 2, **pruner},
+            pruner=asha,
         )
     )
 
@@ -31,30 +32,35 @@ def make_space(epochs: Any = MOST_EPOCHS, **pruner: Any) -> SearchSpace:
 
 
 @pytest.mark.parametrize(
-    ("pruner", "epochs", "expected"),
+    ("shares", "epochs", "expected"),
     [
-        ({}, 9, (1, 2, 4)),
-        ({"reduction_factor": 4}, 20, (1, 4)),
-        ({"reduction_factor": 4}, 16, (1, 4)),
-        ({"reduction_factor": 4}, 15, (1,)),
-        ({"reduction_factor": 3, "min_resource": 2}, 20, (2, 6)),
-        ({"reduction_factor": 10}, 9, ()),
-        ({"min_resource": 5}, {"low": 2, "high": 40}, (5, 10, 20)),
+        ((0.05, 0.17, 0.5), 20, (1, 4, 10)),
+        ((0.05, 0.17, 0.5), 5, (1, 2, 3)),  # 0.17 of 5 epochs is the first one, too
+        ((0.05, 0.17, 0.5), 3, (1, 2)),  # the last would be at the end
+        ((0.05, 0.17, 0.5), 1, ()),
+        ((0.1, 0.2, 0.3), 10, (1, 2, 3)),  # 0.3 * 10 is 3.0000000000000004 to a computer
+        ((0.5,), 100_000, (50_000,)),
+        ((), 20, ()),
     ],
 )
-def test_each_rung_leaves_so_many_times_as_many_epochs_to_come(pruner, epochs, expected):
-    assert make_space(epochs, **pruner).rungs == expected
+def test_rungs_are_shares_of_a_trials_epochs(shares, epochs, expected):
+    assert rung_epochs(shares, epochs) == expected
 
 
-def test_a_space_without_it_has_none():
+def test_only_asha_has_them():
     assert load_space(space_mapping(pruner={"type": "hyperband"})).rungs == ()
+    assert load_space(space_mapping(pruner="asha")).rungs == (0.05, 0.17, 0.5)
 
 
 @pytest.mark.parametrize(
     ("pruner", "message"),
     [
-        ({"reduction_factor": 1}, "reduction_factor.*greater than or equal to 2|at least 2"),
-        ({"min_resource": 0}, "min_resource.*greater than or equal to 1|at least 1"),
+        ({"reduction_factors": [1, 2, 2]}, r"reduction_factors\.0.*at least 2"),
+        ({"reduction_factors": [2, 2]}, "each rung needs a reduction factor; found 3 rungs and 2"),
+        ({"rungs": [0.0, 0.2, 0.5]}, r"rungs\.0.*above 0"),
+        ({"rungs": [0.1, 0.2, 1]}, r"rungs\.2.*below 1"),
+        ({"rungs": [0.1, 0.1, 0.5]}, "rungs must ascend"),
+        ({"rungs": [], "reduction_factors": []}, "rungs"),
         ({"bootstrap_count": 1}, "bootstrap_count"),
     ],
 )
@@ -75,37 +81,35 @@ class Reference:
     """Who may go on, from all that was reported, without any memory."""
 
     def __init__(self, space: SearchSpace, total: int | None) -> None:
-        self._rungs = space.rungs
-        self._factor = space.pruner.reduction_factor
+        self._shares = space.rungs
         self._total = total
         self.reports: dict[int, list[float]] = {}
         self.epochs: dict[int, int] = {}
 
+    def place(self, trial: int, rung: int) -> int:
+        """The epoch of a trial that counts at a rung: its last one if it has no such rung."""
+        own = rung_epochs(self._shares, self.epochs[trial])
+        return own[rung] if rung < len(own) else self.epochs[trial]
+
     def order(self, rung: int) -> list[int]:
         """The trials that have arrived, the best first."""
-        epoch = self._rungs[rung]
         at = {
-            trial: values[min(epoch, self.epochs[trial]) - 1]
+            trial: values[self.place(trial, rung) - 1]
             for trial, values in self.reports.items()
-            if len(values) >= min(epoch, self.epochs[trial])
+            if len(values) >= self.place(trial, rung)
         }
         return sorted(at, key=lambda trial: (-at[trial], trial))
 
     def rung(self, trial: int) -> int:
         """The last rung at which a paused trial has arrived."""
-        return max(r for r, epoch in enumerate(self._rungs) if len(self.reports[trial]) >= epoch)
+        own = rung_epochs(self._shares, self.epochs[trial])
+        return own.index(len(self.reports[trial]))
 
     def promoted(self, paused: set[int], *, at_end: bool) -> int | None:
-        for rung in reversed(range(len(self._rungs))):
+        for rung in reversed(range(len(self._shares))):
             order = self.order(rung)
-            number = len(order) // self._factor
-            later = self._rungs[rung + 1 :][:1]
-            beyond = [
-                trial
-                for trial, values in self.reports.items()
-                if len(values) == self.epochs[trial] or (later and len(values) >= later[0])
-            ]
-            if at_end and not beyond:
+            number = len(order) // 2
+            if at_end and not self.order(rung + 1):
                 number = max(1, number)
             for trial in order[:number]:
                 if trial in paused and self.rung(trial) == rung:
@@ -116,7 +120,7 @@ class Reference:
         rung = self.rung(trial)
         places = 100
         if self._total is not None:
-            places = min(100, max(1, self._total // self._factor ** (rung + 1)))
+            places = min(100, max(1, self._total // 2 ** (rung + 1)))
         return trial in self.order(rung)[:places]
 
 
@@ -165,7 +169,7 @@ def test_it_decides_as_the_slow_reference(epochs, total, restart, seed):
                 assert decision is Decision.CONTINUE
                 session.tell(outcome(config, values, TrialState.COMPLETE, space))
                 del running[number]
-            elif len(values) not in space.rungs:
+            elif len(values) not in rung_epochs(space.rungs, config.params["epochs"]):
                 assert decision is Decision.CONTINUE
             else:
                 hope = expected.has_hope(number)
@@ -212,7 +216,7 @@ def test_of_equal_values_the_lower_loss_goes_on():
 
 
 def test_too_few_trials_still_complete_one():
-    space = make_space(reduction_factor=4)
+    space = make_space(reduction_factors=[4, 4, 4])
     session = StudySession(InMemoryStorage(), "x", space)
     session.plan(3, {})
     arrive(session, 0.5)

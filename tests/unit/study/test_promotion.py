@@ -23,7 +23,11 @@ PARAMETERS = {
 TPE = {"type": "tpe", "seed": 5, "n_startup_trials": 3}
 
 
-ASHA = {"type": "asha", "reduction_factor": 2}  # rungs after epochs 1 and 2
+ASHA = {  # rungs after epochs 1 and 2
+    "type": "asha",
+    "rungs": [0.2, 0.4],
+    "reduction_factors": [2, 2],
+}
 
 
 def make_space(**changes: Any) -> SearchSpace:

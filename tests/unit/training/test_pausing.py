@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("name", GROUPS)
 
 
 @both
-@pytest.mark.parametrize("rungs", [(), (2,)], ids=["ahead", "rung"])
+@pytest.mark.parametrize("rungs", [(), (0.4,)], ids=["ahead", "rung"])
 @pytest.mark.parametrize("patience", [0, 2, 1000])
 def test_a_promoted_trial_ends_as_if_it_had_not_been_paused(small, name, rungs, patience):
     config = make_config(dropout=0.3, epochs=5, learning_rate_schedule="one_cycle")
@@ -70,7 +70,7 @@ def test_the_checkpoint_comes_first_and_the_outcome_is_that_of_a_pruned_trial(sm
 def test_after_a_rung_nothing_is_trained_before_the_decision(small, name):
     steps = []
     watch = lambda what, *_: steps.append(what) if what == "step" else None  # noqa: E731
-    engine = make_engine(small, name, watch, rungs=(1,))
+    engine = make_engine(small, name, watch, rungs=(0.3,))
     engine.add([make_config(epochs=3)])
     engine.advance(math.inf)
     assert engine.is_idle
@@ -86,7 +86,7 @@ def test_trials_that_were_paused_at_a_rung_are_trained_together_again(small):
     configs = several(epochs=4)
     undisturbed = train(small, *configs, precision="float64")
     first = Driver(
-        make_engine(small, precision="float64", rungs=(2,)),
+        make_engine(small, precision="float64", rungs=(0.5,)),
         pause_at(dict.fromkeys(range(5), 2)),
     )
     first.add(*configs[:2])
@@ -98,7 +98,7 @@ def test_trials_that_were_paused_at_a_rung_are_trained_together_again(small):
 
     builds = []
     watch = lambda what, trials, *_: builds.append(trials) if what == "build" else None  # noqa: E731
-    later = Driver(make_engine(small, watch=watch, precision="float64", rungs=(2,)))
+    later = Driver(make_engine(small, watch=watch, precision="float64", rungs=(0.5,)))
     later.add(
         *configs, checkpoints={number: saved[-1] for number, saved in first.checkpoints.items()}
     )
@@ -127,7 +127,9 @@ def test_its_neighbours_go_on_as_if_nothing_had_happened(small, patience):
 
 @both
 def test_a_trial_that_has_run_all_its_epochs_is_complete_whatever_the_schedule_says(small, name):
-    (outcome,) = train(small, make_config(epochs=2), name=name, answer=pause_at({0: 2}), rungs=(2,))
+    (outcome,) = train(
+        small, make_config(epochs=2), name=name, answer=pause_at({0: 2}), rungs=(0.9,)
+    )
     assert outcome.state is TrialState.COMPLETE
     assert outcome.weights is not None
 

@@ -21,7 +21,7 @@ EVERY_3 = Objective("validation_accuracy", "maximize", every=3)
 @both
 @pytest.mark.parametrize(
     ("epochs", "rungs", "expected"),
-    [(7, (), [3, 6, 7]), (6, (), [3, 6]), (2, (), [2]), (7, (1, 4), [1, 3, 4, 6, 7])],
+    [(7, (), [3, 6, 7]), (6, (), [3, 6]), (2, (), [2]), (7, (0.1, 0.5), [1, 3, 4, 6, 7])],
 )
 def test_it_reports_on_the_grid_at_rungs_and_after_the_last(small, name, epochs, rungs, expected):
     config = make_config(epochs=epochs, dropout=0.3, weight_averaging=0.9)
