@@ -13,6 +13,7 @@ __all__ = [
     "condition",
     "is_active",
     "narrowed",
+    "prior_configuration",
     "required",
     "resolve_defaults",
     "sampling_order",
@@ -80,6 +81,24 @@ def required(domains: Mapping[str, Domain], names: Iterable[str]) -> dict[str, l
             found[parent] = [value for value in found.get(parent, wanted) if value in allowed]
             pending.append(parent)
     return found
+
+
+def prior_configuration(domains: Mapping[str, Domain]) -> dict[str, Scalar]:
+    """The priors of the parameters that may be active if the others have theirs."""
+    priors = {
+        name: domain.prior
+        for name, domain in domains.items()
+        if isinstance(domain, Range | Choices) and domain.prior is not None
+    }
+    known = {n: d for n, d in domains.items() if isinstance(d, int | float | str)} | priors
+    return {
+        name: prior
+        for name, prior in priors.items()
+        if all(
+            parent not in known or known[parent] in wanted
+            for parent, wanted in required(domains, [name]).items()
+        )
+    }
 
 
 def narrowed(domains: Mapping[str, Domain], given: Params) -> dict[str, Domain]:
