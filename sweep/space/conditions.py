@@ -14,6 +14,7 @@ __all__ = [
     "is_active",
     "narrowed",
     "prior_configuration",
+    "priors",
     "required",
     "resolve_defaults",
     "sampling_order",
@@ -83,17 +84,22 @@ def required(domains: Mapping[str, Domain], names: Iterable[str]) -> dict[str, l
     return found
 
 
-def prior_configuration(domains: Mapping[str, Domain]) -> dict[str, Scalar]:
-    """The priors of the parameters that may be active if the others have theirs."""
-    priors = {
+def priors(domains: Mapping[str, Domain]) -> dict[str, Scalar]:
+    """The prior of each parameter that has one."""
+    return {
         name: domain.prior
         for name, domain in domains.items()
         if isinstance(domain, Range | Choices) and domain.prior is not None
     }
-    known = {n: d for n, d in domains.items() if isinstance(d, int | float | str)} | priors
+
+
+def prior_configuration(domains: Mapping[str, Domain]) -> dict[str, Scalar]:
+    """The priors of the parameters that may be active if the others have theirs."""
+    found = priors(domains)
+    known = {n: d for n, d in domains.items() if isinstance(d, int | float | str)} | found
     return {
         name: prior
-        for name, prior in priors.items()
+        for name, prior in found.items()
         if all(
             parent not in known or known[parent] in wanted
             for parent, wanted in required(domains, [name]).items()

@@ -12,6 +12,7 @@ from sweep.space.conditions import (
     CycleError,
     condition,
     prior_configuration,
+    priors,
     required,
     resolve_defaults,
     sampling_order,
@@ -61,12 +62,12 @@ def check(
     parents = {parent for domain in domains.values() for parent in condition(domain)}
     hold = not problems and parents <= domains.keys()
     yield from islice(_check_enqueued(names, domains, space.enqueue, hold), _MAX_PROBLEMS)
-    priors = list(_check_priors(domains, space.sampler.type if known("sampler") else "tpe"))
-    yield from priors
+    bad_priors = list(_check_priors(domains, space.sampler.type if known("sampler") else "tpe"))
+    yield from bad_priors
     problems = list(islice(_check_constraints(space, names), _MAX_PROBLEMS))
     yield from problems
     if space.constraints and not problems and known("dataset"):
-        prior = prior_configuration(domains) if hold and not priors else {}
+        prior = prior_configuration(domains) if hold and not bad_priors else {}
         yield from islice(_check_constrained(space, domains, prior), _MAX_PROBLEMS)
     if space.sampler.type == "grid" and known("sampler"):
         yield from _check_grid(domains, hold)
@@ -189,19 +190,15 @@ def _check_enqueued(
 
 
 def _check_priors(domains: Mapping[str, Domain], sampler: str) -> Iterator[Problem]:
-    priors = {
-        name: domain.prior
-        for name, domain in domains.items()
-        if isinstance(domain, Range | Choices) and domain.prior is not None
-    }
-    for name, prior in priors.items():
+    found = priors(domains)
+    for name, prior in found.items():
         if reason := why_outside(domains[name], name, prior):
             yield ("parameters", name, "prior"), reason
-    if priors and sampler in _UNGUIDED:
+    if found and sampler in _UNGUIDED:
         yield (
             ("sampler",),
             f"{sampler} {_UNGUIDED[sampler]}, and priors guide tpe and gp only; found a prior of "
-            f"{', '.join(priors)}: choose another sampler, or leave the priors out",
+            f"{', '.join(found)}: choose another sampler, or leave the priors out",
         )
 
 

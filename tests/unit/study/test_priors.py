@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import make_metrics, space_mapping
-from made_spaces import make
 from optuna.storages import InMemoryStorage, RDBStorage
 
 from sweep.definitions import Scalar
@@ -70,7 +69,7 @@ def work(space: SearchSpace, count: int, *, storage: Any = None, restart: bool =
 
 
 def drawn(domain: dict[str, Any], name: str = "learning_rate") -> list[Any]:
-    spec = make({name: domain}).sampled[name]
+    spec = make_space(parameters={name: domain}).sampled[name]
     return [Guide(seed).draw(spec) for seed in range(NUM_DRAWS)]
 
 
@@ -142,7 +141,8 @@ def test_of_choices_the_prior_itself_is_drawn():
 def test_a_quarter_of_trials_and_half_of_their_values_have_a_guide():
     guides = [Guide(seed) for seed in range(NUM_DRAWS)]
     assert np.mean([guide.is_due for guide in guides]) == pytest.approx(1 / 4, abs=0.03)
-    guided, plain = (make({"learning_rate": each}) for each in ({**RATE, "prior": 0.01}, RATE))
+    rates = ({**RATE, "prior": 0.01}, RATE)
+    guided, plain = (make_space(parameters={"learning_rate": each}) for each in rates)
     assert np.mean(
         [guide.takes(guided.sampled["learning_rate"]) for guide in guides]
     ) == pytest.approx(1 / 2, abs=0.034)
