@@ -39,6 +39,7 @@ from sweep.records import (
 )
 from sweep.runner.failures import Failures
 from sweep.runner.loop import Loop
+from sweep.runner.starting import starting_points
 from sweep.space import SearchSpace
 from sweep.study import StudySession
 
@@ -249,7 +250,9 @@ def replay(space: SearchSpace, surrogate: Surrogate, lanes: int) -> tuple[list[S
         precision="float32",
         lanes=lanes,
     )
-    session = StudySession(InMemoryStorage(), space.name, space, ())
+    store: Any = _Store()
+    starting = starting_points(space, store)
+    session = StudySession(InMemoryStorage(), space.name, space, (), starting=starting)
     session.enqueue()
     launcher = InlineLauncher(lambda _, send: _ReplayWorker(surrogate, send))  # type: ignore[arg-type,return-value]
     study = StudyRecord(
@@ -268,7 +271,7 @@ def replay(space: SearchSpace, surrogate: Surrogate, lanes: int) -> tuple[list[S
     with Pool(launcher, [settings]) as pool:
         Loop(
             space=space,
-            store=_Store(),  # type: ignore[arg-type]
+            store=store,
             session=session,
             pool=pool,
             study=study,

@@ -1,4 +1,4 @@
-"""The configurations that a new study tries first, besides those that its space enqueues."""
+"""The configurations that a new study tries first, after those that its space enqueues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def starting_points(space: SearchSpace, store: Store) -> list[StartingPoint]:
     Raises:
         InputError: the study of a warm start is not there, or has nothing to offer.
     """
-    return [] if space.warm_start is None else _warm(space, space.warm_start, store)
+    warm = [] if space.warm_start is None else _warm(space, space.warm_start, store)
+    return [*warm, StartingPoint(space.prior, "the priors")] if space.prior else warm
 
 
 def _warm(space: SearchSpace, spec: WarmStart, store: Store) -> list[StartingPoint]:

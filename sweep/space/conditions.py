@@ -13,6 +13,8 @@ __all__ = [
     "condition",
     "is_active",
     "narrowed",
+    "prior_configuration",
+    "priors",
     "required",
     "resolve_defaults",
     "sampling_order",
@@ -80,6 +82,29 @@ def required(domains: Mapping[str, Domain], names: Iterable[str]) -> dict[str, l
             found[parent] = [value for value in found.get(parent, wanted) if value in allowed]
             pending.append(parent)
     return found
+
+
+def priors(domains: Mapping[str, Domain]) -> dict[str, Scalar]:
+    """The prior of each parameter that has one."""
+    return {
+        name: domain.prior
+        for name, domain in domains.items()
+        if isinstance(domain, Range | Choices) and domain.prior is not None
+    }
+
+
+def prior_configuration(domains: Mapping[str, Domain]) -> dict[str, Scalar]:
+    """The priors of the parameters that may be active if the others have theirs."""
+    found = priors(domains)
+    known = {n: d for n, d in domains.items() if isinstance(d, int | float | str)} | found
+    return {
+        name: prior
+        for name, prior in found.items()
+        if all(
+            parent not in known or known[parent] in wanted
+            for parent, wanted in required(domains, [name]).items()
+        )
+    }
 
 
 def narrowed(domains: Mapping[str, Domain], given: Params) -> dict[str, Domain]:

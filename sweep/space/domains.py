@@ -63,6 +63,7 @@ __all__ = [
     "nearest_step",
     "own_value",
     "parameters_model",
+    "plain_domain",
     "size",
     "title",
     "values",
@@ -88,6 +89,7 @@ _Wanted = Annotated[
 ]
 Condition = dict[str, Annotated[_Wanted, at_most(MAX_CHOICES)]]
 _WHEN = Field(None, description="Other parameters and the values under which this one is sampled.")
+_PRIOR = Field(None, description="A value that is probably good: it is tried early and often.")
 
 
 class Range(StrictModel):
@@ -97,6 +99,7 @@ class Range(StrictModel):
     high: Any = Field(description="The largest value.")
     step: Any = Field(None, description="Distance of neighbouring values.")
     log: Flag = Field(False, description="Sample evenly in the logarithm.")
+    prior: Any = _PRIOR
     when: Condition | None = _WHEN
 
     @model_validator(mode="after")
@@ -121,6 +124,7 @@ class Choices(StrictModel):
     choices: list[Any] = Field(
         min_length=1, max_length=MAX_CHOICES, description="The values to choose from."
     )
+    prior: Any = _PRIOR
     when: Condition | None = _WHEN
 
     @field_validator("choices")
@@ -178,10 +182,11 @@ def _domain_type(parameter: Parameter) -> Any:
         kind: Any = WholeNumber if isinstance(parameter, IntParameter) else Number
         value = Annotated[kind, Field(ge=parameter.minimum, le=parameter.maximum)]
         step: Any = Annotated[kind, Field(gt=0, le=parameter.maximum)]
-    choices = _typed(Choices, name, choices=Annotated[list[value], at_most(MAX_CHOICES)])
+    many = Annotated[list[value], at_most(MAX_CHOICES)]
+    choices = _typed(Choices, name, choices=many, prior=value | None)
     forms = [Annotated[value, Tag("fixed")], Annotated[choices, Tag("choices")]]
     if not is_named:
-        spread = _typed(Range, name, low=value, high=value, step=step | None)
+        spread = _typed(Range, name, low=value, high=value, step=step | None, prior=value | None)
         forms.append(Annotated[spread, Tag("range")])
 
     def form_of(written: Any) -> str:
@@ -238,6 +243,8 @@ def domain_words(domain: Domain) -> str:
         return default_words(domain)
     else:
         return number_words(domain)
+    if domain.prior is not None:
+        words += f", prior {number_words(domain.prior)}"
     if domain.when:
         words += " when " + " and ".join(f"{k} is {_any_of(v)}" for k, v in domain.when.items())
     return words
@@ -249,6 +256,14 @@ def _any_of(values: Any) -> str:
         return number_words(values)
     *first, last = map(number_words, values)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def plain_domain(domain: Domain) -> Any:
+    """A domain as plain data. Without a prior it is as before there were any."""
+    if not isinstance(domain, Range | Choices):
+        return domain
+    left_out = {"prior"} if domain.prior is None else None
+    return domain.model_dump(mode="json", exclude=left_out)
 
 
 def size(domain: Domain) -> int | None:

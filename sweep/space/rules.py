@@ -11,6 +11,8 @@ from sweep.space.base import shorten
 from sweep.space.conditions import (
     CycleError,
     condition,
+    prior_configuration,
+    priors,
     required,
     resolve_defaults,
     sampling_order,
@@ -22,13 +24,18 @@ from sweep.space.grid import count
 from sweep.space.search_space import SearchSpace
 from sweep.space.strategies import HyperbandPruner, PatientPruner, PrunerSpec
 from sweep.space.yaml_reader import Path
-from sweep.words import did_you_mean
+from sweep.words import did_you_mean, params_words
 
 __all__ = ["check"]
 
 MAX_GRID = 100_000
 _MAX_LOOKS = 20_000  # at enqueued configurations, for all constraints together
 _MAX_PROBLEMS = 100  # of one kind: more of them would help nobody
+_UNGUIDED = {
+    "grid": "tries every configuration",
+    "qmc": "covers the space evenly",
+    "random": "is the baseline, which knows nothing",
+}
 
 Problem = tuple[Path, str]
 """Where in the file, key by key, and which rule is broken."""
@@ -55,10 +62,13 @@ def check(
     parents = {parent for domain in domains.values() for parent in condition(domain)}
     hold = not problems and parents <= domains.keys()
     yield from islice(_check_enqueued(names, domains, space.enqueue, hold), _MAX_PROBLEMS)
+    bad_priors = list(_check_priors(domains, space.sampler.type if known("sampler") else "tpe"))
+    yield from bad_priors
     problems = list(islice(_check_constraints(space, names), _MAX_PROBLEMS))
     yield from problems
     if space.constraints and not problems and known("dataset"):
-        yield from islice(_check_constrained(space, domains), _MAX_PROBLEMS)
+        prior = prior_configuration(domains) if hold and not bad_priors else {}
+        yield from islice(_check_constrained(space, domains, prior), _MAX_PROBLEMS)
     if space.sampler.type == "grid" and known("sampler"):
         yield from _check_grid(domains, hold)
     if "epochs" in domains and known("pruner"):
@@ -179,6 +189,19 @@ def _check_enqueued(
                 )
 
 
+def _check_priors(domains: Mapping[str, Domain], sampler: str) -> Iterator[Problem]:
+    found = priors(domains)
+    for name, prior in found.items():
+        if reason := why_outside(domains[name], name, prior):
+            yield ("parameters", name, "prior"), reason
+    if found and sampler in _UNGUIDED:
+        yield (
+            ("sampler",),
+            f"{sampler} {_UNGUIDED[sampler]}, and priors guide tpe and gp only; found a prior of "
+            f"{', '.join(found)}: choose another sampler, or leave the priors out",
+        )
+
+
 def _check_constraints(space: SearchSpace, names: Collection[str]) -> Iterator[Problem]:
     for index, text in enumerate(space.constraints):
         path = ("constraints", index)
@@ -212,13 +235,20 @@ def _why_no_quantity(space: SearchSpace, names: Collection[str], name: str) -> s
     return None
 
 
-def _check_constrained(space: SearchSpace, domains: Mapping[str, Domain]) -> Iterator[Problem]:
-    """What an enqueued configuration leaves open, `require_suited` looks at."""
+def _check_constrained(
+    space: SearchSpace, domains: Mapping[str, Domain], prior: Mapping[str, Scalar]
+) -> Iterator[Problem]:
+    """What an enqueued configuration or the priors leave open, `require_suited` looks at."""
     fixed = {n: d for n, d in domains.items() if not isinstance(d, Range | Choices | DefaultBy)}
     limits = space.limits
     for index, configuration in enumerate(space.enqueue[: _MAX_LOOKS // len(space.constraints)]):
         for text in limits.broken({**fixed, **configuration}):
             yield ("enqueue", index), f"does not meet the constraint {shorten(repr(text))}"
+    for text in limits.broken({**fixed, **prior}) if prior else ():
+        yield (
+            ("constraints", space.constraints.index(text)),
+            f"the priors do not meet it together: {params_words(prior)}; change one of them",
+        )
 
 
 def _check_grid(domains: Mapping[str, Domain], conditions_hold: bool) -> Iterator[Problem]:

@@ -27,7 +27,13 @@ from sweep.definitions import (
 )
 from sweep.records import DataSpec, Model, Objective, OwnNetwork
 from sweep.space.base import StrictModel, Text, at_most, named, one_of
-from sweep.space.conditions import condition, is_active, resolve_defaults, sampling_order
+from sweep.space.conditions import (
+    condition,
+    is_active,
+    prior_configuration,
+    resolve_defaults,
+    sampling_order,
+)
 from sweep.space.constraints import Constraints
 from sweep.space.datasets import BuiltIn, Dataset
 from sweep.space.domains import (
@@ -39,6 +45,7 @@ from sweep.space.domains import (
     min_epochs,
     own_value,
     parameters_model,
+    plain_domain,
     size,
     title,
 )
@@ -141,6 +148,11 @@ class SearchSpace(StrictModel):
             for name in sampling_order(domains)
             if isinstance(domain := domains[name], Range | Choices)
         }
+
+    @property
+    def prior(self) -> dict[str, Scalar]:
+        """The configuration of the priors; empty without any."""
+        return prior_configuration(self.domains)
 
     @property
     def _fixed(self) -> dict[str, Scalar]:
@@ -248,7 +260,7 @@ class SearchSpace(StrictModel):
         return lambda active: with_defaults(definitions, {**fixed, **active})
 
     def with_own_values(self, *, from_python: bool = False) -> SearchSpace:
-        """The space in which conditions and enqueued configurations name the domains' own values.
+        """The space in which conditions, priors and what is enqueued name the domains' own values.
 
         They may be written otherwise: 0.30000000000000004 for the step 0.3, or, from Python, as
         text. What is in no domain stays as it is.
@@ -263,14 +275,20 @@ class SearchSpace(StrictModel):
 
         changed: dict[str, Any] = {}
         for name, domain in domains.items():
-            if isinstance(domain, Range | Choices) and domain.when:
-                when = {
+            if not isinstance(domain, Range | Choices):
+                continue
+            named: dict[str, Any] = {}
+            if domain.prior is not None:
+                named["prior"] = own(name, domain.prior)
+            if domain.when:
+                named["when"] = {
                     parent: list(dict.fromkeys(own(parent, value) for value in wanted))
                     if isinstance(wanted, list)
                     else own(parent, wanted)
                     for parent, wanted in domain.when.items()
                 }
-                changed[name] = domain.model_copy(update={"when": when})
+            if named:
+                changed[name] = domain.model_copy(update=named)
         enqueue = [{name: own(name, v) for name, v in each.items()} for each in self.enqueue]
         update: dict[str, Any] = {}
         if changed:
@@ -300,7 +318,7 @@ class SearchSpace(StrictModel):
         """The space as plain data with defaults; `load_space` reads it."""
         # A default that depends on a sampled parameter has no one value and is left out.
         parameters = {
-            name: domain.model_dump(mode="json") if isinstance(domain, Range | Choices) else domain
+            name: plain_domain(domain)
             for name, domain in self.domains.items()
             if not isinstance(domain, DefaultBy)
         }
@@ -323,8 +341,8 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        Parameters at their default, `every: 1`, no warm start and an empty list of constraints are
-        left out: adding them changed no fingerprint.
+        Parameters at their default, `every: 1`, no warm start, no prior and an empty list of
+        constraints are left out: adding them changed no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
         if self.objective.every == 1:

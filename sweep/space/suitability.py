@@ -45,11 +45,14 @@ def _require_possible(space: SearchSpace) -> None:
             f"none of {found.num_drawn:,} {kind} configurations meets all constraints:{counts}\n"
             "loosen the constraints that few meet, or search other values of what they name"
         )
-    for index, configuration in enumerate(space.enqueue):
+    tried = {f"enqueue.{index}": each for index, each in enumerate(space.enqueue)}
+    if space.prior:
+        tried["the priors"] = space.prior
+    for where, configuration in tried.items():
         refused: Counter[str] = Counter()
         if not can_be_completed(space, configuration, refused):
             [(text, _)] = refused.most_common(1)
             raise InputError(
-                f"enqueue.{index}: {params_words(configuration)} does not meet the constraint "
+                f"{where}: {params_words(configuration)} does not meet the constraint "
                 f"{text!r}, whatever is drawn beside it: change it, or leave it out"
             )

@@ -21,12 +21,13 @@ from optuna.distributions import (
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from sweep.definitions import Params, Scalar
 from sweep.errors import SweepFailedError
 from sweep.quiet import without_warnings
 from sweep.space import Choices, SearchSpace, draw_fitting, is_stepped, nearest_step
+from sweep.study.priors import Guide
 from sweep.words import params_words
 
 __all__ = ["build_sampler", "derive_seed", "distributions"]
@@ -38,6 +39,12 @@ _Build = Callable[[SearchSpace, int], BaseSampler]
 _MOST_DRAWS = 100
 _MOST_DRAWS_OF_GP = 3
 _MOST_RANDOM_DRAWS = 100_000
+
+# What a sampler learns from: with too few of these trials it draws at random.
+_LEARNT_FROM = {
+    "tpe": (TrialState.COMPLETE, TrialState.PRUNED),
+    "gp": (TrialState.COMPLETE,),
+}
 
 
 def derive_seed(study_seed: int, trial: int, stream: str) -> int:
@@ -144,6 +151,7 @@ class _TrialSampler(BaseSampler):
         self._space = space
         self._sampled = space.sampled
         self._limits = space.limits
+        self._has_priors = bool(space.prior)
         self._most_draws = _MOST_DRAWS_OF_GP if space.sampler.type == "gp" else _MOST_DRAWS
         self._distributions = distributions(space)
         self._build = build
@@ -176,9 +184,10 @@ class _TrialSampler(BaseSampler):
         given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         inferring = self._first if self._first_infers else self._current
         modelled = inferring.infer_relative_search_space(study, trial)
+        guide = self._guide(study, trial) if self._has_priors else None
         refused: Counter[str] = Counter()
         for _ in range(self._most_draws):
-            params = self._draw(study, trial, modelled, given)
+            params = self._draw(study, trial, modelled, given, guide)
             broken = self._limits.broken(params)
             if not broken:
                 return params
@@ -189,14 +198,25 @@ class _TrialSampler(BaseSampler):
             raise SweepFailedError(_none_found_words(trial.number, given, refused))
         return fitting
 
+    def _guide(self, study: Study, trial: FrozenTrial) -> Guide | None:
+        """What draws around priors in this trial; None if its sampler draws alone."""
+        guide = Guide(derive_seed(self._space.seed, trial.number, "prior"))
+        learnt = study.get_trials(deepcopy=False, states=_LEARNT_FROM[self._space.sampler.type])
+        is_starting = len(learnt) < _options(self._space)["n_startup_trials"]
+        return guide if guide.is_due or is_starting else None
+
     def _draw(
         self,
         study: Study,
         trial: FrozenTrial,
         modelled: dict[str, BaseDistribution],
         given: Mapping[str, Any],
+        guide: Guide | None,
     ) -> dict[str, Scalar]:
-        """The sampler's next whole configuration: what is given, then what it models together."""
+        """The sampler's next whole configuration.
+
+        A value is given, or drawn around its prior, or part of what the sampler models together.
+        """
         together = self._current.sample_relative(study, trial, modelled)
 
         def draw(name: str) -> Any:
@@ -205,6 +225,8 @@ class _TrialSampler(BaseSampler):
             distribution, domain = self._distributions[name], self._sampled[name]
             if distribution.single():
                 return domain.choices[0] if isinstance(domain, Choices) else domain.low
+            if guide is not None and guide.takes(domain):
+                return guide.draw(domain)
             if name in together:
                 value = together[name]
             else:

@@ -67,11 +67,16 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
             parent = draw(st.sampled_from(parents))
             wanted = st.sampled_from(parameters[parent]["choices"])
             parameters[child]["when"] = {parent: draw(st.lists(wanted, min_size=1, unique=True))}
+    sampler = draw(st.sampled_from(["tpe", "random", "qmc"]))
+    for domain in parameters.values():
+        if sampler == "tpe" and isinstance(domain, dict) and draw(st.booleans()):
+            ends = domain.get("choices") or [domain["low"], domain["high"]]
+            domain["prior"] = draw(st.sampled_from(ends))
     return {
         "name": draw(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)),
         "dataset": draw(st.sampled_from(["mnist", "digits"])),
         "parameters": parameters,
-        "sampler": {"type": draw(st.sampled_from(["tpe", "random", "qmc"])), "seed": 3},
+        "sampler": {"type": sampler, "seed": 3},
         "budget": draw(st.sampled_from([{}, {"trials": 5}, {"timeout": 60.0}])),
     }
 

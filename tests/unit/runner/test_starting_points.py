@@ -1,4 +1,4 @@
-"""What a new study tries first: configurations that it enqueues, then those of other studies."""
+"""What a new study tries first: what it enqueues, then other studies' best, then its priors."""
 
 from __future__ import annotations
 
@@ -162,6 +162,41 @@ def test_another_warm_start_is_another_search(first, tmp_path):
     run(space, storage)
     with pytest.raises(InputError, match=r"warm_start\.trials: 5 → 2"):
         run({**space, "warm_start": {**space["warm_start"], "trials": 2}}, storage)
+
+
+def test_the_priors_come_last_and_leave_confirmations_alone(first, tmp_path):
+    elsewhere, _ = first
+    storage = sqlite_url(tmp_path)
+    parameters = {
+        **PARAMETERS,
+        "layer_size": {"choices": [16, 32], "prior": 32},
+        "learning_rate": {**PARAMETERS["learning_rate"], "prior": 0.004},
+    }
+    space = {
+        **NEXT,
+        "parameters": parameters,
+        "sampler": {"type": "tpe", "seed": 1},
+        "warm_start": {"study": "small", "storage": elsewhere, "trials": 1},
+    }
+    study = run(space, storage)
+    point = study.starting[-1]
+    assert point.params == {"layer_size": 32, "learning_rate": 0.004}
+    assert point.params.items() <= study.trials[2].params.items()
+    origins = [study.origin(trial) for trial in study.trials]
+    assert origins[::3] == [None, None]
+    assert origins[2] == point.origin == "the priors"
+    assert study.count(TrialState.COMPLETE) == 4
+    with pytest.raises(InputError, match=r"parameters\.layer_size\.prior: 32 → 16"):
+        run(
+            {
+                **space,
+                "parameters": {**parameters, "layer_size": {"choices": [16, 32], "prior": 16}},
+            },
+            storage,
+        )
+    sweep.confirm("next", storage=storage, top=2, seeds=1, **HERE)
+    runs = Store(storage, to_write=False).read_study("next.confirm")
+    assert (len(runs.trials), runs.starting) == (2, ())
 
 
 def test_a_confirmation_starts_from_nothing(first, tmp_path):

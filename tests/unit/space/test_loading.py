@@ -166,7 +166,7 @@ def test_a_bad_parameter_is_shown_with_its_place(tmp_path, line, column, fragmen
         (
             "epochs: {low: 1, choices: [3]}",
             12,
-            ["parameters.epochs: unknown key 'low'", "allowed: choices, when"],
+            ["parameters.epochs: unknown key 'low'", "allowed: choices, prior, when"],
         ),
         (
             "layer_size: {choices: [32], when: [sgd]}",
