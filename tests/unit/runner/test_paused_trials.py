@@ -313,7 +313,9 @@ def test_after_the_timeout_nothing_is_promoted_and_the_study_can_go_on(tmp_path,
     storage, total = sqlite_url(tmp_path), 8
     with monkeypatch.context() as patch:
         # Once the last trial has started it is too late for anything.
-        patch.setattr(Loop, "_is_too_late", property(lambda loop: loop._spending.num_started >= total))
+        patch.setattr(
+            Loop, "_is_too_late", property(lambda loop: loop._spending.num_started >= total)
+        )
         half = run(storage, trials=total)
     assert (half.state, half.finished_by) == (StudyState.FINISHED, "timeout")
     assert len(half.trials) == total
