@@ -19,7 +19,7 @@ NAME = "proof"
 
 
 def space(trials: int, epochs: int, **parameters: Any) -> dict[str, Any]:
-    """Random trials on digits, none pruned."""
+    """Random trials on digits, none pruned, and no two alike: copies are not trained."""
     return {
         "name": NAME,
         "dataset": "digits",
@@ -27,6 +27,7 @@ def space(trials: int, epochs: int, **parameters: Any) -> dict[str, Any]:
             "num_layers": {"low": 2, "high": 3},
             "layer_size": {"choices": [32, 64]},
             "dropout": 0.1,
+            "learning_rate": {"low": 5e-4, "high": 2e-3},
             "epochs": epochs,
             "batch_size": 64,
             **parameters,
