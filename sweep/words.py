@@ -342,7 +342,10 @@ def unequal_epochs_words(pruner: str, most: int) -> str:
 def starting_words(first: int, origins: Sequence[str]) -> str:
     """Where the configurations of some trials come from, the first of them being number `first`."""
     last = first + len(origins) - 1
-    trials = f"trial {first} starts" if len(origins) == 1 else f"trials {first} to {last} start"
+    between = "and" if len(origins) == 2 else "to"
+    trials = (
+        f"trials {first} {between} {last} start" if len(origins) > 1 else f"trial {first} starts"
+    )
     return f"{trials} from {', '.join(dict.fromkeys(origins))}"
 
 

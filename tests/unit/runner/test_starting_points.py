@@ -57,7 +57,7 @@ def test_the_best_of_another_study_come_after_what_is_enqueued(first, tmp_path):
     assert study.origin(study.trials[3]) is None
     notices = [event.text for event in events if isinstance(event, Notice)]
     assert notices == [
-        f"trials 1 to 2 start from trial {best[0].number} of study 'small', "
+        f"trials 1 and 2 start from trial {best[0].number} of study 'small', "
         f"trial {best[1].number} of study 'small'"
     ]
     # It goes on without the other study.
