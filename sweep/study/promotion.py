@@ -7,7 +7,6 @@ kept with the trials, so that a resumed study decides the same.
 
 from __future__ import annotations
 
-import math
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -102,10 +101,10 @@ class Promotion:
         return sorted(trial for trial in paused if trial not in kept[self._reached[trial]])
 
     def _places(self, rung: int) -> set[int]:
-        """The trials of a rung that are promoted if none of those to come is better."""
+        """The trials of a rung that are promoted if no better ones and all others arrive there."""
         most = _MOST_KEPT
         if self._total is not None:
-            most = min(most, max(1, self._total // math.prod(self._factors[: rung + 1])))
+            most = min(most, max(1, self._total // self._factors[rung]))
         return {trial for *_, trial in self._arrived[rung][:most]}
 
     def _merit(self, metrics: EpochMetrics) -> tuple[float, float]:

@@ -120,7 +120,7 @@ class Reference:
         rung = self.rung(trial)
         places = 100
         if self._total is not None:
-            places = min(100, max(1, self._total // 2 ** (rung + 1)))
+            places = min(100, max(1, self._total // 2))
         return trial in self.order(rung)[:places]
 
 
