@@ -64,7 +64,7 @@ class _Lane:
     epoch: int = 0
     history: list[EpochMetrics] = field(default_factory=list)
 
-    def advance(self, objective_every: int = 1) -> EpochMetrics:
+    def advance(self) -> EpochMetrics:
         """Report the next epoch."""
         accuracy, loss = float(self.curve.accuracy[self.epoch]), float(self.curve.loss[self.epoch])
         self.epoch += 1

@@ -60,11 +60,6 @@ class Task:
     num_configurations: int
     precision: str
 
-    @property
-    def data_name(self) -> str:
-        """The data set alone."""
-        return self.name.partition("-")[0]
-
     def space(self, **sections: Any) -> SearchSpace:
         """The search space, with other sections as in a YAML file."""
         whole = {"name": self.name, "dataset": self.dataset, "parameters": self.parameters}

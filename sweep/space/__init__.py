@@ -18,7 +18,7 @@ from sweep.space.domains import (
     is_stepped,
     nearest_step,
 )
-from sweep.space.fitting import fitted, is_near
+from sweep.space.fitting import fitted
 from sweep.space.loading import (
     load_space,
     load_space_for,
@@ -68,7 +68,6 @@ __all__ = [
     "draw_fitting",
     "effective_parameters",
     "fitted",
-    "is_near",
     "is_stepped",
     "load_space",
     "load_space_for",

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sweep.definitions import Params, Scalar, idle_parameters
+from sweep.definitions import Params, Scalar
 from sweep.space.conditions import is_active, sampling_order
-from sweep.space.domains import Choices, Domain, Range, nearest_step
+from sweep.space.domains import Choices, Range, nearest_step
 from sweep.space.search_space import SearchSpace
 
-__all__ = ["fitted", "is_near"]
-
-_NEAR = 4.0  # times as large or as small
+__all__ = ["fitted"]
 
 
 def fitted(space: SearchSpace, params: Params) -> dict[str, Scalar]:
@@ -35,16 +33,6 @@ def fitted(space: SearchSpace, params: Params) -> dict[str, Scalar]:
     return found
 
 
-def is_near(space: SearchSpace, params: Params) -> bool:
-    """Whether a configuration is much like one of the space's own, as far as it has an effect.
-
-    Text must be the same or a choice; numbers may be up to four times as large or as small.
-    """
-    domains = space.domains
-    names = (params.keys() & domains.keys()) - idle_parameters(space.model, params)
-    return all(_is_near(domains[name], params[name]) for name in names)
-
-
 def _nearest(domain: Range | Choices, value: Scalar | None) -> Any:
     if value is None or isinstance(value, str):
         return value if isinstance(domain, Choices) and value in domain.choices else None
@@ -55,13 +43,6 @@ def _nearest(domain: Range | Choices, value: Scalar | None) -> Any:
     if domain.step is not None or isinstance(domain.low, int):
         return nearest_step(domain, inside)
     return float(inside)
-
-
-def _is_near(domain: Domain, value: Scalar) -> bool:
-    nearest = _nearest(domain, value) if isinstance(domain, Range | Choices) else domain
-    if isinstance(value, str) or not isinstance(nearest, int | float):
-        return bool(nearest == value)
-    return _distance(nearest, value) <= math.log(_NEAR)
 
 
 def _distance(one: float, other: float) -> float:

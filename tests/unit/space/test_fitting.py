@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.definitions import Params
-from sweep.space import SearchSpace, fitted, is_near, load_space
+from sweep.space import SearchSpace, fitted, load_space
 from sweep.space.domains import own_value
 
 
@@ -96,29 +96,3 @@ def test_whatever_is_given_lies_in_the_space(params: Params):
         own = own_value(space.domains[name], value)
         assert (own, type(own)) == (value, type(value))
     assert fitted(space, found) == found
-
-
-@pytest.mark.parametrize(
-    ("params", "expected"),
-    [
-        ({"learning_rate": 1e-3}, True),
-        ({"learning_rate": 3e-2}, True),  # three times the largest
-        ({"learning_rate": 5e-2}, False),
-        ({"activation": "relu"}, True),
-        ({"activation": "gelu"}, False),
-        ({"batch_size": 32}, True),  # fixed at 128
-        ({"batch_size": 16}, False),
-        ({"dropout": 0.0}, True),
-        ({"dropout": 0.2}, False),
-        ({"momentum": 0.1, "optimizer": "adamw"}, True),
-        ({"optimizer": "sgd"}, False),
-        ({"of another model": 1}, True),
-    ],
-)
-def test_a_configuration_is_near_if_it_is_much_like_one_of_the_spaces_own(params, expected):
-    space = make_space(
-        learning_rate={"low": 1e-4, "high": 1e-2},
-        activation={"choices": ["relu", "tanh"]},
-        batch_size=128,
-    )
-    assert is_near(space, params) is expected
