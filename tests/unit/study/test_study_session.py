@@ -514,3 +514,23 @@ def test_optuna_is_told_how_a_trial_ended(state):
     assert trial.intermediate_values == {1: 0.25}
     if state is not TrialState.PRUNED:
         assert trial.value == (0.25 if state is TrialState.COMPLETE else None)
+
+
+def test_a_gaussian_process_leaves_the_threads_of_the_process_alone():
+    import torch
+
+    sampler = {"type": "gp", "seed": 1, "n_startup_trials": 2}
+    space = load_space(space_mapping(sampler=sampler, pruner="none"))
+    session = StudySession(InMemoryStorage(), "x", space)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for _ in range(4):
+            config = session.ask()
+            history = (make_metrics(config.number, 1, config.params["learning_rate"]),)
+            session.report(history[0])
+            outcome = TrialOutcome(config.number, TrialState.COMPLETE, history, best_epoch=1)
+            session.tell(outcome)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
