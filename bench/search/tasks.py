@@ -41,7 +41,7 @@ _MORE: dict[str, Any] = {
     "batch_size": {"choices": [64, 128, 256]},
 }
 _SPACES = {"five": _FIVE, "extended": _FIVE | _MORE}
-_NUM_CONFIGURATIONS = {"five": 240, "extended": 320}
+_NUM_CONFIGURATIONS = {"five": 240, "extended": 240}
 _FIXED = {"digits-five": {"batch_size": 32}}
 
 
