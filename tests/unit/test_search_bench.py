@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[2] / "bench" / "search"))
 import regret
 from curve_files import METRICS, Curves
 from judging import JudgedGroup
-from picture import draw
+from picture import draw, style
 from replay import replay
 from searches import CONTESTANTS
 from surrogate import Curve, Surrogate, features
@@ -212,6 +212,11 @@ def test_regret_counts_from_the_epoch_at_which_the_median_stays_within():
 
 
 def test_the_picture_has_a_panel_for_each_task_and_number_of_lanes(tmp_path):
-    found = {"random": [(60, [(20, 0.5), (60, 0.9)])], "other": [(30, [(10, 0.8)])]}
+    found = {"random": [(60, [(20, 0.5), (60, 0.9)])], "tpe/asha": [(30, [(10, 0.8)])]}
     draw({("a", 2): found, ("a", 16): found}, "random", tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size > 10_000
+
+
+def test_no_two_contestants_look_alike():
+    drawn = [str(style(name, "random")) for name in [*CONTESTANTS, "default"]]
+    assert len(set(drawn)) == len(drawn)
