@@ -3,33 +3,32 @@
     python bench/search/race.py [--tasks …] [--contestants …] [--lanes 2 16 64] [--seeds 50]
 
 An interrupted run continues where it stopped: a cell is one contestant on one task with so many
-lanes, and lies in `out/bench/search/cells` once all its seeds are there. At the end come one table
-and one figure, in `out/bench/search`; `bench/README.md` explains them. Delete the cells after a
-change of the search.
+lanes, and lies in `out/bench/search/cells` once all its seeds are there. At the end come tables and
+one figure, in `out/bench/search`; the README here explains them. Delete the cells after a change of
+the search.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from curve_files import CURVES, Curves
 from picture import draw
-from regret import Incumbents, Summary, summarize
+from regret import Incumbents, summarize
 from replay import replay
 from searches import CONTESTANTS
 from surrogate import Surrogate
+from tables import BASELINES, REFERENCE, overview, task_table
 from tasks import TASKS
 
 OUT = Path(__file__).parents[2] / "out" / "bench" / "search"
 CELLS = OUT / "cells"
-REFERENCE = "random"
 NUM_TRIALS = 64
 
 
@@ -46,7 +45,12 @@ class Cell:
     def file(self) -> Path:
         """The incumbents of each seed: lists of [epochs, accuracy], after the epochs in all."""
         name = self.contestant.replace("/", "+")
-        return CELLS / self.task / f"{name}-{self.lanes}-{self.seeds}.json"
+        return CELLS / self.task / f"{name}-{self.lanes}-{self.num_seeds}.json"
+
+    @property
+    def num_seeds(self) -> int:
+        """`seeds`, or as many as the contestant has time for."""
+        return min(self.seeds, CONTESTANTS[self.contestant].most_seeds)
 
 
 @cache
@@ -60,7 +64,7 @@ def run(cell: Cell) -> None:
     contestant = CONTESTANTS[cell.contestant]
     found = []
     with contestant.playing():
-        for seed in range(cell.seeds):
+        for seed in range(cell.num_seeds):
             space = TASKS[cell.task].space(
                 sampler={**contestant.sampler, "seed": seed},
                 pruner=contestant.pruner,
@@ -89,26 +93,6 @@ def read(cell: Cell) -> Incumbents:
     return found
 
 
-def table(task: str, contestants: Sequence[str], lanes: Sequence[int], seeds: int) -> str:
-    """A row for each contestant, Markdown."""
-    heads = [f"{number} lanes" for number in lanes]
-    lines = [f"| {task} | {' | '.join(heads)} |", "|---" * (1 + len(lanes)) + "|"]
-    for name in contestants:
-        found = [
-            summarize(read(Cell(task, name, n, seeds)), read(Cell(task, REFERENCE, n, seeds)))
-            for n in lanes
-        ]
-        lines.append(f"| {name} | {' | '.join(map(words, found))} |")
-    return "\n".join(lines)
-
-
-def words(found: Summary) -> str:
-    """Epochs until it is as good as the reference, with their interval; regret; epochs in all."""
-    low, high = (f"{each:.0f}" if math.isfinite(each) else "never" for each in found.interval)
-    first = f"{found.epochs:.0f} ({low} to {high})" if math.isfinite(found.epochs) else "never"
-    return f"{first}; {100 * found.regret:+.2f} after {found.spent:.0f}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     there = [name for name in TASKS if (CURVES / f"{name}.npz").exists()]
@@ -118,7 +102,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    names = list(dict.fromkeys([REFERENCE, *arguments.contestants]))
+    names = list(dict.fromkeys([REFERENCE, *BASELINES, *arguments.contestants]))
     for task in arguments.tasks:
         surrogate(task)  # before processes are forked
         print(task, flush=True)
@@ -126,20 +110,21 @@ def main() -> None:
             Cell(task, name, lanes, arguments.seeds) for name in names for lanes in arguments.lanes
         ]
         run_all(cells, arguments.processes)
-    text = "\n\n".join(
-        table(task, names, arguments.lanes, arguments.seeds) for task in arguments.tasks
-    )
+    found = {
+        (task, lanes): {name: read(Cell(task, name, lanes, arguments.seeds)) for name in names}
+        for task in arguments.tasks
+        for lanes in arguments.lanes
+    }
+    summaries = {
+        key: {name: summarize(each, cells[REFERENCE]) for name, each in cells.items()}
+        for key, cells in found.items()
+    }
+    tables = [overview(summaries, lanes) for lanes in arguments.lanes]
+    tables += [task_table(summaries, task) for task in arguments.tasks]
+    text = "\n\n".join(tables)
     print(f"\n{text}")
     (OUT / "table.md").write_text(text + "\n")
-    draw(
-        {
-            (task, lanes): {name: read(Cell(task, name, lanes, arguments.seeds)) for name in names}
-            for task in arguments.tasks
-            for lanes in arguments.lanes
-        },
-        REFERENCE,
-        OUT / "regret.png",
-    )
+    draw(found, REFERENCE, OUT / "regret.png")
 
 
 if __name__ == "__main__":

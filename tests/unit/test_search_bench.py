@@ -16,9 +16,11 @@ import regret
 from curve_files import METRICS, Curves
 from judging import JudgedGroup
 from picture import draw, style
+from race import Cell
 from replay import replay
 from searches import CONTESTANTS
 from surrogate import Curve, Surrogate, features
+from tables import overview, task_table
 from tasks import MAX_EPOCHS, TASKS, Task
 
 from sweep.space import random_configurations
@@ -190,6 +192,60 @@ def test_a_replayed_search_pauses_and_promotes():
     assert 12 < spent < 12 * 6
 
 
+class Listed:
+    """In place of a surrogate: of 36 weight decays, the accuracies of one row each."""
+
+    def __init__(self, accuracies: np.ndarray) -> None:
+        self._accuracies = accuracies
+
+    def predict(self, params: Any, seed: int | None = None) -> Curve:
+        del seed
+        accuracy = self._accuracies[round(100 * params["weight_decay"]) - 1]
+        return Curve(accuracy, 1 - accuracy, accuracy)
+
+
+def pasha_spends(first: Any, second: Any) -> int:
+    """Epochs of 36 trials of 20 epochs, with rungs at 1, 4 and 10.
+
+    The curves of the best two differ by what is given; the others never change places.
+    """
+    epochs = np.arange(1, 21)
+    accuracies = 0.9 - 0.01 * np.arange(36)[:, None] - 0.1 / epochs
+    accuracies[0] = accuracies[1] = 0.95 - 0.1 / epochs
+    accuracies[0] += first(epochs)
+    accuracies[1] += second(epochs)
+    parameters = {"weight_decay": {"low": 0.01, "high": 0.4}, "epochs": 20}
+    space = Task("x", {"name": "digits"}, parameters, 1, "float32").space(
+        budget={"trials": 36},
+        sampler={"type": "random"},
+        pruner={"type": "asha"},
+        enqueue=[{"weight_decay": (row + 1) / 100} for row in range(36)],
+    )
+    with CONTESTANTS["random/pasha"].playing():
+        steps, spent = replay(space, Listed(accuracies), 36)  # type: ignore[arg-type]
+    assert [step.accuracy for step in steps] == [accuracies[:2, -1].max()], "the best is finished"
+    return spent
+
+
+_LOW = 36 + 6 * 3 + 16  # a sixth goes on to the second rung, one of them to its end
+
+
+def test_pasha_uses_no_higher_rung_while_ranks_agree():
+    assert pasha_spends(lambda epoch: 0.02, lambda epoch: 0.0 * epoch) == _LOW
+
+
+def test_pasha_uses_a_higher_rung_once_ranks_have_changed():
+    crossing = pasha_spends(lambda epoch: 0.01 * (epoch - 2.5), lambda epoch: 0.0 * epoch)
+    assert crossing == _LOW + 6, "two go on to the third rung, not one"
+
+
+def test_pasha_takes_trials_that_change_places_and_back_for_equal():
+    def swings(epoch: Any) -> Any:
+        return 0.002 * (-1.0) ** epoch * (1 + epoch / 100)
+
+    assert pasha_spends(swings, lambda epoch: -swings(epoch)) == _LOW
+
+
 # ---------------------------------------------------------------- regret
 
 
@@ -209,6 +265,62 @@ def test_regret_counts_from_the_epoch_at_which_the_median_stays_within():
     assert never.epochs == np.inf
     table = regret.accuracies(found)
     assert table[0, [9, 10, 19, 20, 40, regret.HORIZON]].tolist() == [0, 0.9, 0.9, 0.8, 0.9, 0.9]
+
+
+def made_up_summary(epochs: float, spent: float = 400, seeds: int = 50) -> regret.Summary:
+    return regret.Summary(epochs, (epochs, np.inf), 0.0012, spent, seeds)
+
+
+def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
+    never = np.inf
+    epochs = {
+        "random": [780, 790, 800],
+        "1-epoch": [never, 90, never],
+        "2-epoch": [never, never, 160],
+        "good": [80, 79, 130],
+        "late": [80, 79, 134],
+        "behind": [80, 99.5, 90],
+        "beaten": [40, 40, never],
+    }
+    summaries = {
+        (task, 2): {
+            name: made_up_summary(each[place], 800, 10 if name == "late" else 50)
+            for name, each in epochs.items()
+        }
+        for place, task in enumerate("abc")
+    }
+    head, line, *rows = overview(summaries | {("a", 16): {}}, 2).splitlines()
+    assert head.startswith("| 2 lanes | a | b | c | ")
+    assert line.count("---") == 6
+    cells = {row.split(" | ")[0][2:]: row[2:-2].split(" | ")[1:] for row in rows}
+    met = "met; they get there on 2 of 3"
+    assert cells == {
+        "random": ["1/1.0", "1/1.0", "1/1.0", "missed: 0 of 3, worst 1/1.0", "missed: b, c"],
+        "1-epoch": ["never; +0.12", "1/8.9", "never; +0.12", "missed: 0 of 3, worst never",
+                    "missed: c"],
+        "2-epoch": ["never; +0.12", "never; +0.12", "1/5.0", "missed: 0 of 3, worst never",
+                    "missed: b"],
+        "good": ["1/10.0", "1/10.1", "1/6.2", "met: 2 of 3, worst 1/6.2", met],
+        "late (10 seeds)": ["1/10.0", "1/10.1", "1/6.0", "missed: 2 of 3, worst 1/6.0", met],
+        "behind": ["1/10.0", "1/8.0", "1/8.9", "missed: 1 of 3, worst 1/8.0", "missed: b"],
+        "beaten": ["1/20.0", "1/20.0", "never; +0.12", "missed: 2 of 3, worst never",
+                   "missed: c"],
+    }  # fmt: skip
+
+
+def test_a_task_has_a_table_of_epochs_regret_and_epochs_in_all():
+    summaries = {("a", lanes): {"random": made_up_summary(30 * lanes)} for lanes in (2, 16)}
+    assert task_table(summaries, "a").splitlines() == [
+        "| a | 2 lanes | 16 lanes |",
+        "| --- | --- | --- |",
+        "| random | 60 (60 to never); +0.12 after 400 | 480 (480 to never); +0.12 after 400 |",
+    ]
+
+
+def test_slow_contestants_have_fewer_seeds():
+    cells = [Cell("digits-five", name, 2, 50) for name in ("tpe/none", "gp/none")]
+    assert [cell.file.name for cell in cells] == ["tpe+none-2-50.json", "gp+none-2-10.json"]
+    assert Cell("digits-five", "gp/none", 2, 5).num_seeds == 5
 
 
 def test_the_picture_has_a_panel_for_each_task_and_number_of_lanes(tmp_path):
