@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
 from curve_files import CURVES, Curves
 from picture import draw
 from regret import Incumbents, summarize
@@ -82,7 +83,8 @@ def run_all(cells: Iterable[Cell], processes: int) -> None:
     """Run the cells that have not been run."""
     left = [cell for cell in cells if not cell.file.exists()]
     context = multiprocessing.get_context("fork")
-    with context.Pool(processes) as pool:
+    # One thread each: with more, the Gaussian-process sampler spends most of its time waiting.
+    with context.Pool(processes, torch.set_num_threads, (1,)) as pool:
         for number, _ in enumerate(pool.imap_unordered(run, left), start=1):
             print(f"  {number} of {len(left)} cells", flush=True)
 

@@ -83,6 +83,8 @@ def _against_baselines(tasks: Mapping[str, Mapping[str, Summary]], name: str) ->
         comparable += least < math.inf
         if summaries[name].epochs > _SLACK * least:
             lost.append(task)
+    if not comparable:
+        return "neither gets there"
     if lost:
         return f"missed: {', '.join(lost)}"
     return f"met; they get there on {comparable} of {len(tasks)}"

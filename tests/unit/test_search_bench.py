@@ -308,6 +308,13 @@ def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
     }  # fmt: skip
 
 
+def test_baselines_that_never_get_there_give_no_verdict():
+    epochs = {"random": 300, "1-epoch": np.inf, "2-epoch": np.inf, "other": 40}
+    summaries = {("a", 2): {name: made_up_summary(each) for name, each in epochs.items()}}
+    rows = overview(summaries, 2).splitlines()[2:]
+    assert all(row.endswith("| neither gets there |") for row in rows)
+
+
 def test_a_task_has_a_table_of_epochs_regret_and_epochs_in_all():
     summaries = {("a", lanes): {"random": made_up_summary(30 * lanes)} for lanes in (2, 16)}
     assert task_table(summaries, "a").splitlines() == [
