@@ -279,6 +279,7 @@ def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
         "2-epoch": [never, never, 160],
         "good": [80, 79, 130],
         "late": [80, 79, 134],
+        "close": [80, 98, 90],
         "behind": [80, 99.5, 90],
         "beaten": [40, 40, never],
     }
@@ -302,6 +303,7 @@ def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
                     "missed: b"],
         "good": ["1/10.0", "1/10.1", "1/6.2", "met: 2 of 3, worst 1/6.2", met],
         "late (10 seeds)": ["1/10.0", "1/10.1", "1/6.0", "missed: 2 of 3, worst 1/6.0", met],
+        "close": ["1/10.0", "1/8.2", "1/8.9", "missed: 1 of 3, worst 1/8.2", met],
         "behind": ["1/10.0", "1/8.0", "1/8.9", "missed: 1 of 3, worst 1/8.0", "missed: b"],
         "beaten": ["1/20.0", "1/20.0", "never; +0.12", "missed: 2 of 3, worst never",
                    "missed: c"],
