@@ -24,8 +24,8 @@ from picture import draw
 from regret import Incumbents, summarize
 from replay import replay
 from searches import CONTESTANTS
+from standings import BASELINES, REFERENCE, overview, task_table
 from surrogate import Surrogate
-from tables import BASELINES, REFERENCE, overview, task_table
 from tasks import TASKS
 
 OUT = Path(__file__).parents[2] / "out" / "bench" / "search"

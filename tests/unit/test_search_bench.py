@@ -19,8 +19,8 @@ from picture import draw, style
 from race import Cell
 from replay import replay
 from searches import CONTESTANTS
+from standings import overview, task_table
 from surrogate import Curve, Surrogate, features
-from tables import overview, task_table
 from tasks import MAX_EPOCHS, TASKS, Task
 
 from sweep.space import random_configurations
