@@ -7,7 +7,8 @@ trials only. The driver holds its study's lock, so that nothing else changes the
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +51,8 @@ class StudyMirror(InMemoryStorage):
     reads, stay in the store.
 
     A paused trial is RUNNING in the store, and here if it is read by its id. Among all trials it is
-    PRUNED: TPE takes a RUNNING trial for a bad one, and ignores its reports.
+    PRUNED: TPE takes a RUNNING trial for a bad one, and ignores its reports. A sampler may be shown
+    trials in another form again (see `showing`).
 
     If `trials` is given, they are read once, here; otherwise all at once, from the store.
     """
@@ -63,6 +65,7 @@ class StudyMirror(InMemoryStorage):
         self._store_study = store.get_study_id_from_name(name)
         self._store_ids: dict[int, int] = {}  # of trials under way, by ours
         self._paused: dict[int, FrozenTrial] = {}  # as they are shown, by number
+        self._shown: dict[int, FrozenTrial] = {}  # in the place of others, by number
         self._foreign: list[int] = []
         self._distributions: dict[str, BaseDistribution] = {}
         study_id = self.create_new_study(store.get_study_directions(self._store_study), name)
@@ -190,6 +193,15 @@ class StudyMirror(InMemoryStorage):
         """Show a paused trial as RUNNING again."""
         del self._paused[self.get_trial_number_from_id(trial_id)]
 
+    @contextmanager
+    def showing(self, instead: Mapping[int, FrozenTrial]) -> Iterator[None]:
+        """Show these in the place of the trials with their numbers, where all trials are read."""
+        self._shown = dict(instead)
+        try:
+            yield
+        finally:
+            self._shown = {}
+
     def get_all_trials(
         self,
         study_id: int,
@@ -197,10 +209,11 @@ class StudyMirror(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """All trials in the order of their numbers."""
-        if not self._paused:
+        instead = self._paused | self._shown
+        if not instead:
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy=False)
-        shown = [self._paused.get(trial.number, trial) for trial in trials]
+        shown = [instead.get(trial.number, trial) for trial in trials]
         if states is not None:
             shown = [trial for trial in shown if trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown

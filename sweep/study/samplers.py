@@ -19,7 +19,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,6 +28,7 @@ from sweep.errors import SweepFailedError
 from sweep.quiet import without_warnings
 from sweep.space import Choices, SearchSpace, draw_fitting, is_stepped, nearest_step
 from sweep.study.priors import Guide
+from sweep.study.quasi_random import QuasiRandom
 from sweep.words import params_words
 
 __all__ = ["build_sampler", "derive_seed", "distributions"]
@@ -39,6 +40,8 @@ _Build = Callable[[SearchSpace, int], BaseSampler]
 _MOST_DRAWS = 100
 _MOST_DRAWS_OF_GP = 3
 _MOST_RANDOM_DRAWS = 100_000
+
+_SHARE_OF_SPREAD = 1 / 4  # of TPE's trials
 
 # What a sampler learns from: with too few of these trials it draws at random.
 _LEARNT_FROM = {
@@ -98,14 +101,22 @@ def _build_tpe(space: SearchSpace, seed: int) -> BaseSampler:
 _BUILDERS: dict[str, _Build] = {
     "tpe": _build_tpe,
     "random": lambda _, seed: RandomSampler(seed=seed),
+    "qmc": lambda _, seed: RandomSampler(seed=seed),  # the points of its sequence hold all values
     "gp": lambda space, seed: GPSampler(
         seed=seed, warn_independent_sampling=False, **_options(space)
     ),
-    # The whole study has one sequence, and therefore one seed.
-    "qmc": lambda space, _: QMCSampler(
-        seed=space.seed, warn_independent_sampling=False, **_options(space)
-    ),
 }
+
+
+def _build_points(space: SearchSpace) -> QuasiRandom:
+    """The sequence of `qmc`, from which the first trials of others come, too."""
+    limits, suggest = space.limits, space.suggesting()
+    return QuasiRandom(
+        space.sampled,
+        lambda point: not limits.broken(suggest(_Suggesting(point.__getitem__))),
+        seed=space.seed,
+        **(_options(space) if space.sampler.type == "qmc" else {}),
+    )
 
 
 def _none_found_words(trial: int, given: Params, refused: Counter[str]) -> str:
@@ -152,6 +163,7 @@ class _TrialSampler(BaseSampler):
         self._sampled = space.sampled
         self._limits = space.limits
         self._has_priors = bool(space.prior)
+        self._points = _build_points(space)
         self._most_draws = _MOST_DRAWS_OF_GP if space.sampler.type == "gp" else _MOST_DRAWS
         self._distributions = distributions(space)
         self._build = build
@@ -184,10 +196,17 @@ class _TrialSampler(BaseSampler):
         given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         inferring = self._first if self._first_infers else self._current
         modelled = inferring.infer_relative_search_space(study, trial)
-        guide = self._guide(study, trial) if self._has_priors else None
+        is_starting = self._is_starting(study)
+        guide = self._guide(trial, is_starting=is_starting) if self._has_priors else None
+        point = (
+            self._points.point(trial.number)
+            if self._is_spread(trial, is_starting=is_starting)
+            else None
+        )
         refused: Counter[str] = Counter()
         for _ in range(self._most_draws):
-            params = self._draw(study, trial, modelled, given, guide)
+            drawn = point or self._current.sample_relative(study, trial, modelled)
+            params = self._draw(study, trial, drawn, given, guide)
             broken = self._limits.broken(params)
             if not broken:
                 return params
@@ -198,26 +217,38 @@ class _TrialSampler(BaseSampler):
             raise SweepFailedError(_none_found_words(trial.number, given, refused))
         return fitting
 
-    def _guide(self, study: Study, trial: FrozenTrial) -> Guide | None:
+    def _is_starting(self, study: Study) -> bool:
+        """Whether there are too few trials for a model."""
+        states = _LEARNT_FROM.get(self._space.sampler.type)
+        if states is None:
+            return False
+        learnt = study.get_trials(deepcopy=False, states=states)
+        return len(learnt) < int(_options(self._space)["n_startup_trials"])
+
+    def _is_spread(self, trial: FrozenTrial, *, is_starting: bool) -> bool:
+        """Whether a configuration is a point of the sequence, in the place of a model's."""
+        if self._space.sampler.type == "tpe" and _SHARE_OF_SPREAD:
+            seed = derive_seed(self._space.seed, trial.number, "spread")
+            return is_starting or seed < _SHARE_OF_SPREAD * 2**32
+        return is_starting or self._space.sampler.type == "qmc"
+
+    def _guide(self, trial: FrozenTrial, *, is_starting: bool) -> Guide | None:
         """What draws around priors in this trial; None if its sampler draws alone."""
         guide = Guide(derive_seed(self._space.seed, trial.number, "prior"))
-        learnt = study.get_trials(deepcopy=False, states=_LEARNT_FROM[self._space.sampler.type])
-        is_starting = len(learnt) < _options(self._space)["n_startup_trials"]
         return guide if guide.is_due or is_starting else None
 
     def _draw(
         self,
         study: Study,
         trial: FrozenTrial,
-        modelled: dict[str, BaseDistribution],
+        together: Mapping[str, Any],
         given: Mapping[str, Any],
         guide: Guide | None,
     ) -> dict[str, Scalar]:
-        """The sampler's next whole configuration.
+        """A whole configuration.
 
-        A value is given, or drawn around its prior, or part of what the sampler models together.
+        A value is given, or drawn around its prior, or one of those drawn together, or drawn alone.
         """
-        together = self._current.sample_relative(study, trial, modelled)
 
         def draw(name: str) -> Any:
             if name in given:

@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from sweep.definitions import Recipe, view
+from sweep.definitions import Params, Recipe, view
 from sweep.errors import SweepFailedError
 from sweep.quiet import without_optuna_messages
 from sweep.records import (
@@ -28,6 +28,7 @@ from sweep.records import (
 )
 from sweep.space import SearchSpace
 from sweep.study import schedules
+from sweep.study.forecast import Forecast
 from sweep.study.mirror import StudyMirror
 from sweep.study.samplers import build_sampler, derive_seed
 from sweep.study.schedules import Audits, build_pruner
@@ -80,6 +81,7 @@ class StudySession:
             pruner=build_pruner(space),
         )
         self._schedule = schedules.build_schedule(space, known, self._remember)
+        self._forecast = Forecast(self._objective, self._epochs_of)
         self._open: dict[int, optuna.Trial] = {}
         self._num_epochs: dict[int, int] = {}  # of the open trials
         # The last epoch that was reported of a trial, and what was decided; see `report`.
@@ -177,7 +179,8 @@ class StudySession:
         Raises:
             SweepFailedError: no configuration was found that meets the constraints.
         """
-        config = self._configure(self._study.ask())
+        with self._storage.showing(self._forecast.finished(self._trials)):
+            config = self._configure(self._study.ask())
         if broken := self._space.limits.broken(config.params):
             raise SweepFailedError(
                 f"trial {config.number} was enqueued with values that do not meet the constraint "
@@ -267,6 +270,10 @@ class StudySession:
             decision = Decision.PAUSE
         self._decided[trial.number] = (max(trial.intermediate_values, default=0), decision)
         return self._configure(optuna.Trial(self._study, self._trial_id(trial.number)))
+
+    def _epochs_of(self, params: Params) -> int:
+        values = self._space.suggest(optuna.trial.FixedTrial(dict(params)))
+        return view(Recipe, values).epochs
 
     def _close(self, trial: int) -> None:
         self._open.pop(trial, None)
