@@ -18,11 +18,16 @@ __all__ = ["CONTESTANTS", "Contestant"]
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A sampler with a pruner, as in YAML, or with a schedule in its place."""
+    """A sampler with a pruner, as in YAML, or with a schedule in its place.
+
+    Attributes:
+        portfolio: Whether it tries a portfolio first, learnt with the data set left out.
+    """
 
     sampler: dict[str, Any]
     pruner: dict[str, Any] = field(default_factory=lambda: {"type": "none"})
     schedule: Callable[..., schedules.Schedule] | None = None
+    portfolio: bool = False
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -81,6 +86,10 @@ CONTESTANTS: dict[str, Contestant] = {
         f"{sampler}/{pruner}": Contestant({"type": sampler}, {"type": pruner})
         for sampler in _SAMPLERS
         for pruner in _PRUNERS
+    },
+    **{
+        f"tpe/{pruner}, portfolio": Contestant({"type": "tpe"}, {"type": pruner}, portfolio=True)
+        for pruner in ("none", "hyperband", "asha")
     },
     "tpe/halving": Contestant({"type": "tpe"}, {"type": "successive_halving"}),
     "random/asha": Contestant({"type": "random"}, {"type": "asha"}),
