@@ -11,6 +11,7 @@ import numbers
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from sweep.definitions import Scalar, is_share
@@ -341,12 +342,14 @@ def unequal_epochs_words(pruner: str, most: int) -> str:
 
 def starting_words(first: int, origins: Sequence[str]) -> str:
     """Where the configurations of some trials come from, the first of them being number `first`."""
-    last = first + len(origins) - 1
-    between = "and" if len(origins) == 2 else "to"
-    trials = (
-        f"trials {first} {between} {last} start" if len(origins) > 1 else f"trial {first} starts"
-    )
-    return f"{trials} from {', '.join(dict.fromkeys(origins))}"
+    words = []
+    for origin, group in groupby(origins):
+        last = first + len(list(group)) - 1
+        between = "and" if last == first + 1 else "to"
+        trials = f"trial {first}" if last == first else f"trials {first} {between} {last}"
+        words.append(f"{trials} from {origin}")
+        first = last + 1
+    return ", ".join(words)
 
 
 def unvalidated_words(every: int, least: int) -> str:

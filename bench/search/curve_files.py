@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from tasks import TASKS
 
-__all__ = ["CURVES", "METRICS", "Curves"]
+__all__ = ["CURVES", "METRICS", "Curves", "recorded_tasks"]
 
 CURVES = Path(__file__).parent / "curves"
 METRICS = (
@@ -76,3 +77,8 @@ class Curves:
         if not metric.endswith("accuracy"):
             return packed.astype(np.float64)
         return np.where(packed < 0, np.nan, 1 - packed / self._count(metric))
+
+
+def recorded_tasks() -> list[str]:
+    """The tasks whose curves are there."""
+    return [name for name in TASKS if (CURVES / f"{name}.npz").exists()]

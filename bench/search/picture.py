@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from regret import HORIZON, Incumbents, accuracies
+from searches import PORTFOLIO
 
 __all__ = ["draw", "style"]
 
@@ -30,12 +31,15 @@ _BASELINES: dict[str, Any] = {"1-epoch": (0, (1, 0.6)), "2-epoch": (0, (3, 0.8))
 def style(name: str, reference: str) -> dict[str, Any]:
     """How a contestant is drawn: the colour says its sampler, the line who prunes or promotes.
 
-    What all others are compared with is thick and black; the default of a search space is red.
+    What all others are compared with is thick and black; the default of a search space is red. Dots
+    say that it tries a portfolio first.
     """
     if name == reference:
         return {"color": "black", "linestyle": "solid", "linewidth": 3.0}
     if name in _BASELINES:
         return {"color": "black", "linestyle": _BASELINES[name], "linewidth": 2.2}
+    if name.endswith(PORTFOLIO):
+        return style(name.removesuffix(PORTFOLIO), reference) | {"marker": "o", "markevery": 0.08}
     if name == "default":
         return {"color": "red", "linestyle": "solid", "linewidth": 3.0}
     sampler, _, pruner = name.partition("/")

@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 from curve_files import CURVES, METRICS, Curves
-from race import NUM_TRIALS, surrogate
+from race import NUM_TRIALS
 from regret import accuracies
 from replay import replay
+from surrogate import surrogate
 from tasks import TASKS
 
 from sweep.definitions import Scalar
+from sweep.records import StartingPoint
 from sweep.space import random_configurations
 
 LANES = 2
@@ -54,7 +56,8 @@ def run(task: str, pruner: str, prior: Mapping[str, Scalar], seed: int) -> Any:
         budget={"trials": NUM_TRIALS},
         parameters=parameters,
     )
-    steps, epochs = replay(space, surrogate(task), LANES)
+    starting = [StartingPoint(space.prior, "the priors")] if space.prior else []
+    steps, epochs = replay(space, surrogate(task), LANES, starting)
     return epochs, [(step.epochs, step.accuracy) for step in steps]
 
 

@@ -15,18 +15,21 @@ import json
 import multiprocessing
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import torch
-from curve_files import CURVES, Curves
+from curve_files import recorded_tasks
 from picture import draw
+from portfolio import choose
 from regret import Incumbents, summarize
 from replay import replay
 from searches import CONTESTANTS
 from standings import BASELINES, REFERENCE, overview, task_table
-from surrogate import Surrogate
+from surrogate import surrogate
 from tasks import TASKS
+
+from sweep.records import StartingPoint
+from sweep.space import allowed_configurations
 
 OUT = Path(__file__).parents[2] / "out" / "bench" / "search"
 CELLS = OUT / "cells"
@@ -54,24 +57,23 @@ class Cell:
         return min(self.seeds, CONTESTANTS[self.contestant].most_seeds)
 
 
-@cache
-def surrogate(task: str) -> Surrogate:
-    """That of a task; it takes seconds to fit."""
-    return Surrogate(TASKS[task], Curves.read(CURVES / f"{task}.npz"))
-
-
 def run(cell: Cell) -> None:
     """Run all seeds of a cell and write what they found."""
-    contestant = CONTESTANTS[cell.contestant]
+    contestant, task = CONTESTANTS[cell.contestant], TASKS[cell.task]
+    configurations = choose(without=task.data) if contestant.portfolio else ()
     found = []
     with contestant.playing():
         for seed in range(cell.num_seeds):
-            space = TASKS[cell.task].space(
+            space = task.space(
                 sampler={**contestant.sampler, "seed": seed},
                 pruner=contestant.pruner,
                 budget={"trials": NUM_TRIALS},
             )
-            steps, epochs = replay(space, surrogate(cell.task), cell.lanes)
+            starting = [
+                StartingPoint(params, "the portfolio")
+                for params in allowed_configurations(space, configurations)
+            ]
+            steps, epochs = replay(space, surrogate(cell.task), cell.lanes, starting)
             found.append([epochs, [[step.epochs, round(step.accuracy, 6)] for step in steps]])
     cell.file.parent.mkdir(parents=True, exist_ok=True)
     part = cell.file.with_suffix(".part")
@@ -97,7 +99,7 @@ def read(cell: Cell) -> Incumbents:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    there = [name for name in TASKS if (CURVES / f"{name}.npz").exists()]
+    there = recorded_tasks()
     parser.add_argument("--tasks", nargs="+", choices=there, default=there)
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--lanes", nargs="+", type=int, default=[2, 16, 64])
@@ -107,6 +109,7 @@ def main() -> None:
     names = list(dict.fromkeys([REFERENCE, *BASELINES, *arguments.contestants]))
     for task in arguments.tasks:
         surrogate(task)  # before processes are forked
+        choose(without=TASKS[task].data)
         print(task, flush=True)
         cells = [
             Cell(task, name, lanes, arguments.seeds) for name in names for lanes in arguments.lanes

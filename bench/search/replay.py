@@ -28,6 +28,7 @@ from sweep.records import (
     Message,
     Paused,
     Resumed,
+    StartingPoint,
     StudyRecord,
     StudyState,
     Train,
@@ -39,7 +40,6 @@ from sweep.records import (
 )
 from sweep.runner.failures import Failures
 from sweep.runner.loop import Loop
-from sweep.runner.starting import starting_points
 from sweep.space import SearchSpace
 from sweep.study import StudySession
 
@@ -235,8 +235,13 @@ class _Incumbents:
                 self.steps.append(Step(self.epochs, float(true[event.best_epoch - 1])))
 
 
-def replay(space: SearchSpace, surrogate: Surrogate, lanes: int) -> tuple[list[Step], int]:
-    """Run a search of this space with so many lanes: its incumbents, and the epochs it spent."""
+def replay(
+    space: SearchSpace, surrogate: Surrogate, lanes: int, starting: Sequence[StartingPoint] = ()
+) -> tuple[list[Step], int]:
+    """Run a search of this space with so many lanes: its incumbents, and the epochs it spent.
+
+    It tries nothing first but `starting`: what the product ships was learnt from these very curves.
+    """
     settings = TrainingSettings(
         model="mlp",
         data=DataSettings("builtin", "digits", ""),
@@ -251,7 +256,6 @@ def replay(space: SearchSpace, surrogate: Surrogate, lanes: int) -> tuple[list[S
         lanes=lanes,
     )
     store: Any = _Store()
-    starting = starting_points(space, store)
     session = StudySession(InMemoryStorage(), space.name, space, (), starting=starting)
     session.enqueue()
     launcher = InlineLauncher(lambda _, send: _ReplayWorker(surrogate, send))  # type: ignore[arg-type,return-value]

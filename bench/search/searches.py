@@ -13,10 +13,11 @@ import numpy as np
 import optuna
 
 from sweep.records import Decision, EpochMetrics
+from sweep.space import SearchSpace
 from sweep.study import schedules
 from sweep.study.promotion import Promotion
 
-__all__ = ["CONTESTANTS", "Contestant"]
+__all__ = ["CONTESTANTS", "PORTFOLIO", "Contestant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,14 @@ class Contestant:
 
     Attributes:
         most_seeds: For one whose trials take long.
+        portfolio: Whether it tries a portfolio first, learnt with the data set left out.
     """
 
     sampler: dict[str, Any]
     pruner: dict[str, Any] = field(default_factory=lambda: {"type": "none"})
     schedule: Callable[..., schedules.Schedule] | None = None
     most_seeds: int = 1000
+    portfolio: bool = False
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -132,6 +135,13 @@ class Pasha(Promotion):
             self._noise = float(np.quantile(apart, 0.9))
 
 
+def _default(section: str) -> dict[str, Any]:
+    """What a search space has that does not name it."""
+    plain: dict[str, Any] = SearchSpace.model_fields[section].default.model_dump()
+    return plain
+
+
+PORTFOLIO = ", portfolio"
 _SAMPLERS = ("tpe", "gp", "qmc")
 _PRUNERS = ("none", "median", "hyperband")
 CONTESTANTS: dict[str, Contestant] = {
@@ -150,4 +160,6 @@ CONTESTANTS: dict[str, Contestant] = {
     "tpe/asha": Contestant({"type": "tpe"}, {"type": "asha"}),
     "random/pasha": Contestant({"type": "random"}, {"type": "asha"}, Pasha),
     "tpe/pasha": Contestant({"type": "tpe"}, {"type": "asha"}, Pasha),
+    "default": Contestant(_default("sampler"), _default("pruner")),
+    f"default{PORTFOLIO}": Contestant(_default("sampler"), _default("pruner"), portfolio=True),
 }

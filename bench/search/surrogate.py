@@ -10,20 +10,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from curve_files import METRICS, Curves
+from curve_files import CURVES, METRICS, Curves
 from scipy.linalg import cho_solve
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from tasks import MAX_EPOCHS, Task
+from tasks import MAX_EPOCHS, TASKS, Task
 
 from sweep.definitions import Scalar
 from sweep.space import Choices, SearchSpace, random_configurations
 
-__all__ = ["Curve", "Surrogate", "features"]
+__all__ = ["Curve", "Surrogate", "features", "surrogate"]
 
 PREDICTED = ("validation_accuracy", "validation_loss", "judge_accuracy")
 _SHARES = np.arange(1, MAX_EPOCHS + 1) / MAX_EPOCHS  # of a trial's epochs
@@ -116,6 +117,12 @@ class Surrogate:
                 row.append(np.interp(_SHARES, shares, logs) if epochs else np.full(20, np.nan))
             rows.append(np.concatenate(row))
         return np.array(rows)
+
+
+@cache
+def surrogate(task: str) -> Surrogate:
+    """That of a task; it takes seconds to fit."""
+    return Surrogate(TASKS[task], Curves.read(CURVES / f"{task}.npz"))
 
 
 @dataclass(frozen=True, slots=True)

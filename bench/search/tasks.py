@@ -60,6 +60,11 @@ class Task:
     num_configurations: int
     precision: str
 
+    @property
+    def data(self) -> str:
+        """What its name calls the data set."""
+        return self.name.partition("-")[0]
+
     def space(self, **sections: Any) -> SearchSpace:
         """The search space, with other sections as in a YAML file."""
         whole = {"name": self.name, "dataset": self.dataset, "parameters": self.parameters}

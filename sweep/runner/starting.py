@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sweep.definitions import Params
 from sweep.errors import InputError, StoreError
 from sweep.records import StartingPoint
-from sweep.space import SearchSpace, WarmStart, can_be_completed, fitted
+from sweep.space import (
+    SearchSpace,
+    WarmStart,
+    allowed_configurations,
+    can_be_completed,
+    fitted,
+    portfolio,
+)
 from sweep.store import Store
 
 __all__ = ["starting_points"]
@@ -18,8 +28,23 @@ def starting_points(space: SearchSpace, store: Store) -> list[StartingPoint]:
     Raises:
         InputError: the study of a warm start is not there, or has nothing to offer.
     """
-    warm = [] if space.warm_start is None else _warm(space, space.warm_start, store)
-    return [*warm, StartingPoint(space.prior, "the priors")] if space.prior else warm
+    points = [] if space.warm_start is None else _warm(space, space.warm_start, store)
+    if space.prior:
+        points.append(StartingPoint(space.prior, "the priors"))
+    return [*points, *_portfolio(space, [*space.enqueue, *(point.params for point in points)])]
+
+
+def _portfolio(space: SearchSpace, given: Sequence[Params]) -> list[StartingPoint]:
+    """The portfolio, as far as the space has it and it is not given already.
+
+    With what is given, it takes half of the trials at the most: the others search.
+    """
+    if not space.uses_portfolio:
+        return []
+    found = allowed_configurations(space, portfolio(space.model))
+    points = [StartingPoint(params, "the portfolio") for params in found if params not in given]
+    trials = space.expected_trials
+    return points if trials is None else points[: max(0, trials // 2 - len(given))]
 
 
 def _warm(space: SearchSpace, spec: WarmStart, store: Store) -> list[StartingPoint]:

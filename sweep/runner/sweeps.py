@@ -238,7 +238,8 @@ class Request:
                 notes = [] if self.confirms else [*workers.data.notes]  # its search has said them
                 if starting:
                     origins = [point.origin for point in starting]
-                    notes.append(starting_words(len(space.enqueue), origins))
+                    words = starting_words(len(space.enqueue), origins)
+                    notes.append(f"starting points: {words}")
                 for note in notes:
                     self.options["on_event"](Notice(note))
                 _, unused = store.read_confirmation(study)

@@ -26,6 +26,7 @@ from sweep.space.loading import (
     reload_space,
     stored_space,
 )
+from sweep.space.portfolio import allowed_configurations, portfolio
 from sweep.space.random_configurations import (
     Acceptance,
     acceptance,
@@ -62,6 +63,7 @@ __all__ = [
     "acceptance",
     "advice",
     "advice_lines",
+    "allowed_configurations",
     "can_be_completed",
     "default_words",
     "domain_words",
@@ -74,6 +76,7 @@ __all__ = [
     "nearest_step",
     "notable_parameters",
     "override_space",
+    "portfolio",
     "random_configurations",
     "reload_space",
     "require_suited",

@@ -51,7 +51,14 @@ from sweep.space.domains import (
 )
 from sweep.space.grid import Configurations, GridOrder, count
 from sweep.space.sections import Budget, ObjectiveSpec, WarmStart
-from sweep.space.strategies import AshaPruner, NoPruner, PrunerSpec, SamplerSpec, TpeSampler
+from sweep.space.strategies import (
+    AshaPruner,
+    GpSampler,
+    NoPruner,
+    PrunerSpec,
+    SamplerSpec,
+    TpeSampler,
+)
 
 __all__ = [
     "SearchSpace",
@@ -168,6 +175,11 @@ class SearchSpace(StrictModel):
     def seed(self) -> int:
         """The study's seed."""
         return self.sampler.seed
+
+    @property
+    def uses_portfolio(self) -> bool:
+        """Whether a new study tries the portfolio first (see `sweep.space.portfolio`)."""
+        return isinstance(self.sampler, TpeSampler | GpSampler) and self.sampler.portfolio
 
     @property
     def trial_objective(self) -> Objective:
@@ -322,7 +334,11 @@ class SearchSpace(StrictModel):
             for name, domain in self.domains.items()
             if not isinstance(domain, DefaultBy)
         }
-        left_out = {"parameters"} if self.constraints else {"parameters", "constraints"}
+        left_out: dict[str, Any] = {"parameters": True}
+        if not self.constraints:
+            left_out["constraints"] = True
+        if self.uses_portfolio:
+            left_out["sampler"] = {"portfolio"}
         return {**self.model_dump(mode="json", exclude=left_out), "parameters": parameters}
 
     def beyond_defaults(self) -> dict[str, Any]:
@@ -341,8 +357,8 @@ class SearchSpace(StrictModel):
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which trials are run and how.
 
-        Parameters at their default, `every: 1`, no warm start, no prior and an empty list of
-        constraints are left out: adding them changed no fingerprint.
+        Parameters at their default, `every: 1`, no warm start, no prior, the portfolio and an empty
+        list of constraints are left out: adding them changed no fingerprint.
         """
         identity = {**self._identity(), "parameters": self._parameters_beyond_defaults()}
         if self.objective.every == 1:

@@ -10,6 +10,7 @@ from sweep.space.base import Flag, Number, StrictModel, WholeNumber, named
 
 __all__ = [
     "AshaPruner",
+    "GpSampler",
     "HyperbandPruner",
     "NoPruner",
     "PatientPruner",
@@ -29,6 +30,9 @@ StartupTrials = Annotated[Count, Field(description="Completed trials before prun
 WarmupSteps = Annotated[Count, Field(description="Epochs of each trial without pruning.")]
 Interval = Annotated[Positive, Field(description="Epochs between two checks.")]
 MinTrials = Annotated[Positive, Field(description="Trials that must have reached the epoch.")]
+Portfolio = Annotated[Flag, Field(
+    description="Try configurations first that were good on other data, where the space has them."
+)]  # fmt: skip
 ReductionFactor = Annotated[
     WholeNumber, Field(ge=2, le=100, description="One in so many trials is kept at each rung.")
 ]
@@ -43,6 +47,7 @@ class TpeSampler(StrictModel):
     n_ei_candidates: Positive = Field(24, description="Candidates compared for each trial.")
     multivariate: Flag = Field(True, description="Model the parameters jointly.")
     constant_liar: Flag = Field(True, description="Keep away from trials still running.")
+    portfolio: Portfolio = True
 
 
 class RandomSampler(StrictModel):
@@ -66,6 +71,7 @@ class GpSampler(StrictModel):
     seed: Seed = 0
     n_startup_trials: Count = Field(10, description="Random trials at the start.")
     deterministic_objective: Flag = Field(False, description="Treat values as free of noise.")
+    portfolio: Portfolio = True
 
 
 class QmcSampler(StrictModel):

@@ -84,7 +84,7 @@ def build_sampler(space: SearchSpace, trials: Iterable[FrozenTrial]) -> BaseSamp
 
 
 def _options(space: SearchSpace) -> dict[str, Any]:
-    return space.sampler.model_dump(exclude={"type", "seed"})
+    return space.sampler.model_dump(exclude={"type", "seed", "portfolio"})
 
 
 def _is_conditional(space: SearchSpace) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "search"))
 
+import portfolio
 import regret
 from curve_files import METRICS, Curves
 from judging import JudgedGroup
@@ -23,6 +25,8 @@ from standings import overview, task_table
 from surrogate import Curve, Surrogate, features
 from tasks import MAX_EPOCHS, TASKS, Task
 
+from sweep.definitions import parameters_of, with_defaults
+from sweep.records import StartingPoint
 from sweep.space import random_configurations
 from sweep.training.measurements import Measurement
 
@@ -339,5 +343,100 @@ def test_the_picture_has_a_panel_for_each_task_and_number_of_lanes(tmp_path):
 
 
 def test_no_two_contestants_look_alike():
-    drawn = [str(style(name, "random")) for name in [*CONTESTANTS, "default"]]
+    drawn = [str(style(name, "random")) for name in CONTESTANTS]
     assert len(set(drawn)) == len(drawn)
+
+
+# ---------------------------------------------------------------- the portfolio
+
+
+def brute_greedy(table: np.ndarray, number: int) -> list[int]:
+    """As it is described, one sum after the other."""
+    chosen: list[int] = []
+    turn: list[int] = []
+    while len(chosen) < number:
+
+        def total(row: int, rows: list[int]) -> float:
+            return sum(
+                min(1, *(table[each, task] for each in [row, *rows]))
+                for task in range(table.shape[1])
+            )
+
+        left = [row for row in range(len(table)) if row not in chosen]
+        now = total(turn[0], turn) if turn else float(table.shape[1])
+        best = min(left, key=lambda row: total(row, turn), default=None)
+        if best is not None and total(best, turn) < now:
+            chosen.append(best)
+            turn.append(best)
+        elif turn:
+            turn = []
+        else:
+            break
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_portfolio_is_chosen_as_a_brute_force_does(seed):
+    draw = np.random.default_rng(seed)
+    table = np.rint(16 * draw.uniform(0, 1.5, (12, 3))) / 16  # whose sums are exact
+    table[draw.random(table.shape) < 0.3] = np.inf
+    for number in (1, 4, 10, 20):
+        assert portfolio.greedy(table, number) == brute_greedy(table, number)
+
+
+def test_each_choice_helps_where_the_others_do_not():
+    table = np.array([[0.0, 0.9], [0.1, 0.1], [0.9, 0.0], [2.0, np.inf]])
+    assert portfolio.greedy(table, 3) == [1, 0, 2]
+    assert portfolio.greedy(table, 10) == [1, 0, 2], "the last is worse than the median"
+
+
+def test_regret_is_0_for_the_best_and_1_for_the_median():
+    found = portfolio.regrets(np.array([0.5, 0.9, np.nan, 0.7]))
+    assert found.tolist() == pytest.approx([2, 0, np.inf, 1])
+
+
+def test_accuracies_are_judged_at_the_best_validation_epoch_in_the_mean_of_seeds():
+    made = made_up_curves()
+    validation, judged = METRICS.index("validation_accuracy"), METRICS.index("judge_accuracy")
+    made.curves[:, 2, validation] = 1.0  # the third epoch, whatever is judged
+    made.repeated[:, :, 2, validation] = 1.0
+    found = portfolio._recorded(made)
+    assert found.shape == (NUM_CONFIGURATIONS,)
+    for row in range(NUM_CONFIGURATIONS):
+        seeds = [made.curves[row], *made.repeated[:, made.best == row].reshape(-1, *row_shape())]
+        assert found[row] == pytest.approx(np.mean([each[2, judged] for each in seeds]))
+
+
+def row_shape() -> tuple[int, int]:
+    return MAX_EPOCHS, len(METRICS)
+
+
+def test_the_data_set_in_question_is_left_out(monkeypatch):
+    asked: list[str] = []
+
+    def accuracies(task: str) -> np.ndarray:
+        asked.append(task)
+        return np.linspace(0.5, 0.9, 480)
+
+    tasks = ["digits-five", "letter-five", "digits-extended"]
+    monkeypatch.setattr(portfolio, "recorded_tasks", lambda: tasks)
+    monkeypatch.setattr(portfolio, "_accuracies", accuracies)
+    found = portfolio.choose.__wrapped__(without="digits")
+    assert asked == ["letter-five"]
+    assert len(found) == portfolio.NUMBER
+    assert found[0] == portfolio._drawn("digits-extended")[-1], "which is best by what was judged"
+    text = portfolio.written(found, ["letter-five"])
+    assert text.splitlines()[1].endswith("from letter-five.")
+    again = [with_defaults(parameters_of("mlp"), each) for each in yaml.safe_load(text)["mlp"]]
+    for one, other in zip(again, found, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in other.items():
+            assert one[name] == (value if isinstance(value, str) else pytest.approx(value, 0.005))
+
+
+def test_a_replayed_search_tries_its_starting_points_first():
+    space = make_space(sampler={"type": "random", "seed": 3})
+    point = StartingPoint({"weight_decay": 0.01}, "the portfolio")
+    steps, _ = replay(space, Table(), 1, [point])  # type: ignore[arg-type]
+    assert steps[0].accuracy == pytest.approx(1 - 0.01 - 0.1 / 6 - 0.05)
+    assert len(steps) == 1, "nothing is better"

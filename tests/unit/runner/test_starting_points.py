@@ -1,4 +1,4 @@
-"""What a new study tries first: what it enqueues, then other studies' best, then its priors."""
+"""What a new study tries first: what it enqueues, others' best, its priors, the portfolio."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import pytest
 from helpers import HERE, SMALL, sqlite_url
 
 import sweep
+from sweep.definitions import Params, parameters_of, with_defaults
 from sweep.errors import InputError, Interrupted
 from sweep.records import Notice, StudyRecord, TrialState
+from sweep.runner import starting
+from sweep.space import load_space
 from sweep.store import Store
+from sweep.words import starting_words
 
 PARAMETERS = {
     "num_layers": {"low": 1, "high": 2},
@@ -57,8 +61,8 @@ def test_the_best_of_another_study_come_after_what_is_enqueued(first, tmp_path):
     assert study.origin(study.trials[3]) is None
     notices = [event.text for event in events if isinstance(event, Notice)]
     assert notices == [
-        f"trials 1 and 2 start from trial {best[0].number} of study 'small', "
-        f"trial {best[1].number} of study 'small'"
+        f"starting points: trial 1 from trial {best[0].number} of study 'small', "
+        f"trial 2 from trial {best[1].number} of study 'small'"
     ]
     # It goes on without the other study.
     Path(elsewhere.removeprefix("sqlite:///")).touch()
@@ -206,3 +210,126 @@ def test_a_confirmation_starts_from_nothing(first, tmp_path):
     sweep.confirm("next", storage=storage, top=1, seeds=2, **HERE)
     runs = Store(storage, to_write=False).read_study("next.confirm")
     assert (len(runs.trials), runs.starting) == (2, ())
+
+
+# ---------------------------------------------------------------- the portfolio
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> list[Params]:
+    """A portfolio of three configurations, which the space of these tests has."""
+    sizes = ((2, 32), (1, 32), (2, 16))
+    found = [
+        with_defaults(
+            parameters_of("mlp"), {"num_layers": n, "layer_size": units, "learning_rate": 0.004}
+        )
+        for n, units in sizes
+    ]
+    monkeypatch.setattr(starting, "portfolio", lambda _: tuple(found))
+    return found
+
+
+TPE: dict[str, Any] = {
+    **NEXT,
+    "enqueue": [],
+    "warm_start": None,
+    "sampler": {"type": "tpe", "seed": 1, "n_startup_trials": 2},
+    "budget": {"trials": 6},
+}
+
+
+def given(space: dict[str, Any]) -> list[Params]:
+    points = starting.starting_points(
+        load_space(space), Store("sqlite:///nowhere.db", to_write=False)
+    )
+    assert {point.origin for point in points} <= {"the portfolio", "the priors"}
+    return [point.params for point in points]
+
+
+def test_the_portfolio_is_tried_first_and_that_is_said(three, tmp_path):
+    events: list[Any] = []
+    storage = sqlite_url(tmp_path)
+    study = run(TPE, storage, on_event=events.append)
+    assert study.count(TrialState.COMPLETE) == 6
+    for trial, params in zip(study.trials[:3], three, strict=True):
+        assert trial.params == params | {"epochs": 2, "batch_size": 64}
+        assert study.origin(trial) == "the portfolio"
+    assert [study.origin(trial) for trial in study.trials[3:]] == [None] * 3
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert notices == ["starting points: trials 0 to 2 from the portfolio"]
+
+
+@pytest.mark.slow
+def test_the_report_says_which_trials_come_from_the_portfolio(three, tmp_path):
+    storage = sqlite_url(tmp_path)
+    study = run(TPE, storage)
+    data = sweep.report("next", storage=storage, out=tmp_path / "report").data
+    assert data["studies"]["next"]["starting_points"] == [
+        {"params": point.params, "origin": "the portfolio"} for point in study.starting
+    ]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Trials 0 to 2 from the portfolio" in page
+
+
+def test_without_the_portfolio_the_sampler_draws_from_the_start(three, tmp_path):
+    off = {**TPE, "sampler": {**TPE["sampler"], "portfolio": False}}
+    study = run(off, sqlite_url(tmp_path))
+    assert study.starting == ()
+    assert study.trials[0].params["learning_rate"] != 0.004
+    assert given({**TPE, "sampler": "random"}) == []
+    assert given(off) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({}, 3),
+        ({"budget": {"trials": 5}}, 2),
+        ({"budget": {"trials": 1}}, 0),
+        ({"budget": {"timeout": 60}}, 3),
+        ({"budget": {"epochs": 8}}, 2),  # of four trials
+        # What is given otherwise counts, too.
+        ({"enqueue": [{"num_layers": 1}]}, 2),
+        ({"enqueue": [{"num_layers": 1}] * 4}, 0),
+    ],
+)
+def test_it_leaves_the_search_half_of_the_trials(three, changes, number):
+    assert given({**TPE, **changes}) == given(TPE)[:number]
+
+
+def test_what_is_given_otherwise_is_not_tried_twice(three):
+    first, second, third = given(TPE)
+    budget = {"trials": 20}
+    assert given({**TPE, "budget": budget, "enqueue": [second]}) == [first, third]
+    names = ("num_layers", "layer_size", "learning_rate")
+    parameters = PARAMETERS | {name: {**PARAMETERS[name], "prior": third[name]} for name in names}
+    assert given({**TPE, "budget": budget, "parameters": parameters}) == [third, first, second]
+
+
+def test_an_interrupted_study_goes_on_with_the_portfolio_that_it_was_made_with(
+    three, tmp_path, monkeypatch
+):
+    whole = run(TPE, sqlite_url(tmp_path))
+    (tmp_path / "cut").mkdir()
+    storage = sqlite_url(tmp_path / "cut")
+    calls: list[int] = []
+
+    def stop() -> bool:
+        calls.append(1)
+        return len(calls) > 3
+
+    with pytest.raises(Interrupted, match="interrupted"):
+        run(TPE, storage, stop=stop)
+    monkeypatch.setattr(starting, "portfolio", lambda _: ())  # of a newer version
+    again = run(TPE, storage)
+    assert again.starting == whole.starting
+    assert [t.params for t in again.trials] == [t.params for t in whole.trials]
+    assert [t.reports for t in again.trials] == [t.reports for t in whole.trials]
+
+
+def test_the_words_say_which_trials_come_from_where():
+    words = starting_words(2, ["trial 7 of study 'x'", "the priors", *["the portfolio"] * 2])
+    assert words == (
+        "trial 2 from trial 7 of study 'x', trial 3 from the priors, "
+        "trials 4 and 5 from the portfolio"
+    )

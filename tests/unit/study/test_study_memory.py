@@ -84,7 +84,7 @@ def by_stock_optuna(storage: BaseStorage, space: SearchSpace, count: int) -> lis
         lanes = {}
         for number in range(start, start + LANES):
             seed = derive_seed(space.seed, number, "sampler")
-            options = space.sampler.model_dump(exclude={"type", "seed"})
+            options = space.sampler.model_dump(exclude={"type", "seed", "portfolio"})
             conditional = "momentum" in space.sampled
             study.sampler = TPESampler(seed=seed, group=conditional, **options)
             lanes[number] = study.ask()
