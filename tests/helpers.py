@@ -48,6 +48,7 @@ SMALL: dict[str, Any] = {
     "dataset": "digits",
     "parameters": PARAMETERS,
     "sampler": {"type": "random", "seed": 1},
+    "pruner": {"type": "none"},
     "budget": {"trials": 3},
 }
 """A search space that takes about a second of training."""

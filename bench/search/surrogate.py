@@ -1,8 +1,9 @@
 """Predicts the learning curve of any configuration of a task from those that were trained.
 
-Curves are compared at equal shares of their epochs, as logarithms of errors and losses, and written
-as a few principal components. A Gaussian process predicts each from the configuration. What other
-seeds change is drawn from the differences between the seeds of the fifty best configurations.
+Curves are compared at equal shares of their epochs, as logarithms of how far errors and losses are
+from a bound below all that were recorded, and written as a few principal components. A Gaussian
+process predicts each from the configuration. What other seeds change is drawn from the differences
+between the seeds of the fifty best configurations.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ PREDICTED = ("validation_accuracy", "validation_loss", "judge_accuracy")
 _SHARES = np.arange(1, MAX_EPOCHS + 1) / MAX_EPOCHS  # of a trial's epochs
 _EXPLAINED = 0.995  # of the variance, by the principal components
 _MOST_COMPONENTS = 12
+_LEAST = 0.9  # of the least error or loss that was recorded: nothing is predicted to have less
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Surrogate:
         drawn = random_configurations(self._space, task.num_configurations)
         whole = self._flat(curves.curves)
         again = np.stack([self._flat(each) for each in curves.repeated])
+        recorded = np.concatenate([whole, *again])
+        self._least = _LEAST * np.exp(np.nanmin(recorded, axis=0))
         everything = np.concatenate([whole[None, curves.best], again])
         usable = np.isfinite(whole).all(1)  # others diverged
         self.diverged = np.flatnonzero(~usable)
@@ -79,6 +83,7 @@ class Surrogate:
         residuals = ((everything - mean) * unbiased).reshape(-1, mean.shape[1])
         self._residuals = residuals[np.isfinite(residuals).all(1)]
         whole[curves.best] = mean  # of five seeds
+        whole = np.log(np.exp(whole) - self._least)
         usable = np.isfinite(whole).all(1)
         chosen = np.flatnonzero(usable) if rows is None else np.array(rows)[usable[rows]]
         inputs = np.stack([features(self._space, drawn[row]) for row in chosen])
@@ -92,7 +97,7 @@ class Surrogate:
         found = np.zeros((1, self._pca.n_components_))
         for index, model in enumerate(self._models):
             found[0, index] = model.at(at)[0]
-        flat = self._pca.inverse_transform(found)[0]
+        flat = np.log(np.exp(self._pca.inverse_transform(found)[0]) + self._least)
         if seed is not None:
             draw = np.random.default_rng((seed, 1)).integers(len(self._residuals))
             flat = flat + self._residuals[draw]

@@ -54,7 +54,6 @@ from sweep.space.sections import Budget, ObjectiveSpec, WarmStart
 from sweep.space.strategies import (
     AshaPruner,
     GpSampler,
-    NoPruner,
     PrunerSpec,
     SamplerSpec,
     TpeSampler,
@@ -119,7 +118,7 @@ class SearchSpace(StrictModel):
         TpeSampler(type="tpe"), description="How configurations are chosen."
     )
     pruner: Annotated[PrunerSpec, Discriminator("type"), named("type", PrunerSpec)] = Field(
-        NoPruner(type="none"), description="How poor trials are ended early."
+        AshaPruner(type="asha"), description="How poor trials are ended early."
     )
     budget: Budget = Field(Budget(), description="When the study is finished.")
     enqueue: Annotated[list[dict[str, ConditionValue]], at_most(_MAX_ENQUEUED)] = Field(

@@ -98,9 +98,9 @@ class AshaPruner(StrictModel):
     type: Literal["asha"]
     rungs: Annotated[
         list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=1, max_length=20)
-    ] = Field([0.05, 0.17, 0.5], description="Shares of a trial's epochs, ascending.")
+    ] = Field([0.05, 0.17], description="Shares of a trial's epochs, ascending.")
     reduction_factors: Annotated[list[ReductionFactor], Field(min_length=1, max_length=20)] = Field(
-        [6, 3, 2], description="One in so many trials is promoted at each of the rungs."
+        [4, 4], description="One in so many trials is promoted at each of the rungs."
     )
 
     @model_validator(mode="after")

@@ -22,8 +22,8 @@ from sweep.records import Objective
 __all__ = ["Forecast"]
 
 _EXPONENT = 0.5  # until curves tell another
-_EXPONENT_WEIGHT = 2  # so many curves' worth
-_LEAST_EPOCHS = 4  # of a curve that tells an exponent
+_EXPONENT_WEIGHT = 1  # of so many curves
+_LEAST_EPOCHS = 2  # of a curve that tells an exponent
 _LEAST_GAP = 1e-4
 
 

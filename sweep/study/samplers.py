@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ _MOST_DRAWS = 100
 _MOST_DRAWS_OF_GP = 3
 _MOST_RANDOM_DRAWS = 100_000
 
-_SHARE_OF_SPREAD = 1 / 4  # of TPE's trials
+_SHARE_OF_SPREAD = 1 / 4  # of TPE's trials: its model may have left good regions for good
 
-# What a sampler learns from: with too few of these trials it draws at random.
+# What a sampler learns from: with too few of these trials its configurations are spread evenly.
 _LEARNT_FROM = {
     "tpe": (TrialState.COMPLETE, TrialState.PRUNED),
     "gp": (TrialState.COMPLETE,),
@@ -108,17 +109,6 @@ _BUILDERS: dict[str, _Build] = {
 }
 
 
-def _build_points(space: SearchSpace) -> QuasiRandom:
-    """The sequence of `qmc`, from which the first trials of others come, too."""
-    limits, suggest = space.limits, space.suggesting()
-    return QuasiRandom(
-        space.sampled,
-        lambda point: not limits.broken(suggest(_Suggesting(point.__getitem__))),
-        seed=space.seed,
-        **(_options(space) if space.sampler.type == "qmc" else {}),
-    )
-
-
 def _none_found_words(trial: int, given: Params, refused: Counter[str]) -> str:
     [(text, _)] = refused.most_common(1)
     like = f" with {params_words(given)}" if given else ""
@@ -163,7 +153,6 @@ class _TrialSampler(BaseSampler):
         self._sampled = space.sampled
         self._limits = space.limits
         self._has_priors = bool(space.prior)
-        self._points = _build_points(space)
         self._most_draws = _MOST_DRAWS_OF_GP if space.sampler.type == "gp" else _MOST_DRAWS
         self._distributions = distributions(space)
         self._build = build
@@ -198,11 +187,8 @@ class _TrialSampler(BaseSampler):
         modelled = inferring.infer_relative_search_space(study, trial)
         is_starting = self._is_starting(study)
         guide = self._guide(trial, is_starting=is_starting) if self._has_priors else None
-        point = (
-            self._points.point(trial.number)
-            if self._is_spread(trial, is_starting=is_starting)
-            else None
-        )
+        is_spread = self._is_spread(trial, is_starting=is_starting)
+        point = self._points.point(trial.number) if is_spread else None
         refused: Counter[str] = Counter()
         for _ in range(self._most_draws):
             drawn = point or self._current.sample_relative(study, trial, modelled)
@@ -217,6 +203,17 @@ class _TrialSampler(BaseSampler):
             raise SweepFailedError(_none_found_words(trial.number, given, refused))
         return fitting
 
+    @cached_property
+    def _points(self) -> QuasiRandom:
+        limits, suggest = self._limits, self._space.suggesting()
+        is_qmc = self._space.sampler.type == "qmc"
+        return QuasiRandom(
+            self._sampled,
+            lambda point: not limits.broken(suggest(_Suggesting(point.__getitem__))),
+            seed=self._space.seed,
+            **(_options(self._space) if is_qmc else {}),
+        )
+
     def _is_starting(self, study: Study) -> bool:
         """Whether there are too few trials for a model."""
         states = _LEARNT_FROM.get(self._space.sampler.type)
@@ -227,10 +224,13 @@ class _TrialSampler(BaseSampler):
 
     def _is_spread(self, trial: FrozenTrial, *, is_starting: bool) -> bool:
         """Whether a configuration is a point of the sequence, in the place of a model's."""
-        if self._space.sampler.type == "tpe" and _SHARE_OF_SPREAD:
+        kind = self._space.sampler.type
+        if not self._sampled:
+            return False
+        if kind == "tpe":
             seed = derive_seed(self._space.seed, trial.number, "spread")
             return is_starting or seed < _SHARE_OF_SPREAD * 2**32
-        return is_starting or self._space.sampler.type == "qmc"
+        return is_starting or kind == "qmc"
 
     def _guide(self, trial: FrozenTrial, *, is_starting: bool) -> Guide | None:
         """What draws around priors in this trial; None if its sampler draws alone."""

@@ -164,7 +164,7 @@ class Table:
 def make_space(trials: int = 12, **sections: Any):
     parameters = {"weight_decay": {"low": 0.01, "high": 0.2}, "epochs": 6}
     task = Task("x", {"name": "digits"}, parameters, 1, "float32")
-    return task.space(budget={"trials": trials}, **sections)
+    return task.space(budget={"trials": trials}, **{"pruner": {"type": "none"}, **sections})
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5, 64])
@@ -222,7 +222,7 @@ def pasha_spends(first: Any, second: Any) -> int:
     space = Task("x", {"name": "digits"}, parameters, 1, "float32").space(
         budget={"trials": 36},
         sampler={"type": "random"},
-        pruner={"type": "asha"},
+        pruner={"type": "asha", "rungs": [0.05, 0.17, 0.5], "reduction_factors": [6, 3, 2]},
         enqueue=[{"weight_decay": (row + 1) / 100} for row in range(36)],
     )
     with CONTESTANTS["random/pasha"].playing():

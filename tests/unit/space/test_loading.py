@@ -76,8 +76,11 @@ def test_what_is_not_a_mapping_is_refused(tmp_path, text, place, fragments):
         (HEAD + "budget: {trials: 0}\n", "3:18", ["at least 1", "found 0"]),
         (HEAD + "budget: {timeout: soon}\n", "3:19", ["30m", "found 'soon'"]),
         (HEAD + "budget: {timeout: 0}\n", "3:19", ["must be above 0"]),
-        (HEAD + "budget: {audit: 2}\n", "3:17", ["needs a pruner", "found pruner none"]),
-        (HEAD + "pruner: none\nbudget: {audit: 2}\n", "4:17", ["needs a pruner"]),
+        (
+            HEAD + "pruner: none\nbudget: {audit: 2}\n",
+            "4:17",
+            ["needs a pruner", "found pruner none"],
+        ),
         (HEAD + "budget: {audit: -1}\npruner: median\n", "3:17", ["at least 0", "found -1"]),
         (HEAD + "budget: {audit: two}\npruner: median\n", "3:17", ["whole number", "'two'"]),
         (HEAD + "budget: {audits: 2}\npruner: median\n", "3:10", ["did you mean 'audit'?"]),
@@ -204,7 +207,7 @@ GRID_TOO_LARGE = "  epochs: {low: 1, high: 1000}\n  layer_size: {low: 1, high: 1
             id="a broken option beside others of its section",
         ),
         pytest.param(
-            HEAD + "budget: {audit: 2, trails: 9, timeout: 1m}\n",
+            HEAD + "budget: {audit: 2, trails: 9, timeout: 1m}\npruner: none\n",
             {"3:17": "needs a pruner", "3:20": "did you mean 'trials'?"},
             id="a misspelt key of the budget",
         ),
@@ -267,17 +270,18 @@ GRID_TOO_LARGE = "  epochs: {low: 1, high: 1000}\n  layer_size: {low: 1, high: 1
         ),
         pytest.param(
             HEAD + "model: mpl\nparameters: {epochs: 0}\nbudget: {audit: 2}\n"
-            "enqueue: [{heads: 2}]\n",
+            "pruner: none\nenqueue: [{heads: 2}]\n",
             {"3:8": "'mlp'?", "5:17": "needs a pruner"},
             id="an unknown model",
         ),
         pytest.param(
-            HEAD + "parameters: [3]\nbudget: {audit: 2}\nenqueue: [{epoch: 2, epochs: 3}]\n",
+            HEAD + "parameters: [3]\nbudget: {audit: 2}\nenqueue: [{epoch: 2, epochs: 3}]\n"
+            "pruner: none\n",
             {"3:13": "must be a mapping", "4:17": "needs a pruner", "5:19": "no parameter 'epoch'"},
             id="parameters that are no mapping",
         ),
         pytest.param(
-            "dataset: {nam: digits}\nbudget: {audit: 2}\n",
+            "dataset: {nam: digits}\nbudget: {audit: 2}\npruner: none\n",
             {"1:1": "is missing", "1:10": "'name'?", "2:17": "needs a pruner"},
             id="no name and no data set",
         ),

@@ -49,7 +49,7 @@ def test_rungs_are_shares_of_a_trials_epochs(shares, epochs, expected):
 
 def test_only_asha_has_them():
     assert load_space(space_mapping(pruner={"type": "hyperband"})).rungs == ()
-    assert load_space(space_mapping(pruner="asha")).rungs == (0.05, 0.17, 0.5)
+    assert load_space(space_mapping(pruner="asha")).rungs == (0.05, 0.17)
 
 
 @pytest.mark.parametrize(

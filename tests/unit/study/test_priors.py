@@ -203,7 +203,8 @@ def test_a_conditional_prior_counts_where_its_parameter_is_active():
         (TPE, TrialState.COMPLETE, False),
         (TPE, TrialState.PRUNED, False),
         pytest.param(GP, TrialState.COMPLETE, False, marks=pytest.mark.slow),
-        (GP, TrialState.PRUNED, True),  # it learns nothing from them, and still draws at random
+        pytest.param(GP, TrialState.PRUNED, False, marks=pytest.mark.slow),
+        (TPE, TrialState.FAIL, True),
     ],
 )
 def test_the_start_lasts_until_the_sampler_has_a_model(monkeypatch, sampler, state, are_guided):

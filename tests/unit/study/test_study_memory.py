@@ -15,7 +15,9 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sweep.records import Decision, TrialOutcome, TrialState
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, derive_seed
+from sweep.study.forecast import Forecast
 from sweep.study.mirror import StudyMirror
+from sweep.study.samplers import _TrialSampler
 from sweep.study.schedules import build_pruner
 
 EPOCHS = 6
@@ -108,7 +110,10 @@ def by_stock_optuna(storage: BaseStorage, space: SearchSpace, count: int) -> lis
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("parameters", [{}, CONDITIONAL], ids=["plain", "conditional"])
 @pytest.mark.parametrize("pruner", PRUNERS.values(), ids=PRUNERS)
-def test_sampling_and_pruning_are_those_of_stock_optuna(pruner, parameters):
+def test_sampling_and_pruning_are_those_of_stock_optuna(monkeypatch, pruner, parameters):
+    """But for what is ours: points of a sequence, and forecasts of pruned trials."""
+    monkeypatch.setattr(Forecast, "finished", lambda *_: {})
+    monkeypatch.setattr(_TrialSampler, "_is_spread", lambda *_, **__: False)
     space = make_space(pruner=pruner, parameters=parameters)
     said = by_session(InMemoryStorage(), space, 24)
     assert said == by_stock_optuna(InMemoryStorage(), space, 24)
