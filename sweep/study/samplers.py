@@ -42,7 +42,7 @@ _MOST_DRAWS = 100
 _MOST_DRAWS_OF_GP = 3
 _MOST_RANDOM_DRAWS = 100_000
 
-_SHARE_OF_SPREAD = 1 / 4  # of TPE's trials: its model may have left good regions for good
+_SHARE_OF_SPREAD = 1 / 2  # of TPE's trials: a model of noise leaves good regions for good
 
 # What a sampler learns from: with too few of these trials its configurations are spread evenly.
 _LEARNT_FROM = {
