@@ -117,8 +117,9 @@ class _Hyperband(pruners.HyperbandPruner):
         self._brackets: dict[int, int] = {}  # by trial; the pruner serves one study
 
     def _get_bracket_id(self, study: optuna.Study, trial: FrozenTrial) -> int:
-        if not self._pruners:  # before the first decision all trials are in the first bracket
-            return super()._get_bracket_id(study, trial)
+        if not self._pruners:
+            # Optuna's waits for a decision: a study that goes on would sample from all brackets.
+            self._try_initialization(study)
         number = trial.number
         if number not in self._brackets:
             self._brackets[number] = super()._get_bracket_id(study, trial)

@@ -179,8 +179,7 @@ class StudySession:
         Raises:
             SweepFailedError: no configuration was found that meets the constraints.
         """
-        with self._storage.showing(self._forecast.finished(self._trials)):
-            config = self._configure(self._study.ask())
+        config = self._configure(self._study.ask())
         if broken := self._space.limits.broken(config.params):
             raise SweepFailedError(
                 f"trial {config.number} was enqueued with values that do not meet the constraint "
@@ -281,7 +280,8 @@ class StudySession:
         self._decided.pop(trial, None)
 
     def _configure(self, trial: optuna.Trial) -> TrialConfig:
-        values = self._space.suggest(trial)
+        with self._storage.showing(self._forecast.finished(self._trials)):
+            values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
         config = TrialConfig(trial.number, seed, values, trial.number % self._num_orders)

@@ -19,6 +19,7 @@ SPACE = {
         "epochs": 2,
     },
     "sampler": {"type": "random", "seed": 0},
+    "pruner": {"type": "none"},
     "budget": {"trials": 3},
 }
 

@@ -67,6 +67,7 @@ if __name__ == "__main__":
             "epochs": 30,
         },
         "sampler": {"type": "random", "seed": 0},
+        "pruner": {"type": "none"},
         "budget": {"trials": 3},
     }
     options = {"workers": 1, "device": "cpu", "checkpoint_every": 0.01}

@@ -26,6 +26,7 @@ SPACE: dict[str, Any] = {
         "batch_size": 64,
     },
     "sampler": "random",
+    "pruner": "none",
     "budget": {"trials": 4},
 }
 

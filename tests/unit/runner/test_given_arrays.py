@@ -29,6 +29,7 @@ SPACE: dict[str, Any] = {
     "name": "mine",
     "parameters": {**PARAMETERS, "epochs": 2},
     "sampler": {"type": "random", "seed": 1},
+    "pruner": {"type": "none"},
     "budget": {"trials": 2},
 }
 
