@@ -43,7 +43,7 @@ class TpeSampler(StrictModel):
 
     type: Literal["tpe"]
     seed: Seed = 0
-    n_startup_trials: Count = Field(10, description="Random trials at the start.")
+    n_startup_trials: Count = Field(10, description="Evenly spread trials at the start.")
     n_ei_candidates: Positive = Field(24, description="Candidates compared for each trial.")
     multivariate: Flag = Field(True, description="Model the parameters jointly.")
     constant_liar: Flag = Field(True, description="Keep away from trials still running.")
@@ -69,7 +69,7 @@ class GpSampler(StrictModel):
 
     type: Literal["gp"]
     seed: Seed = 0
-    n_startup_trials: Count = Field(10, description="Random trials at the start.")
+    n_startup_trials: Count = Field(10, description="Evenly spread trials at the start.")
     deterministic_objective: Flag = Field(False, description="Treat values as free of noise.")
     portfolio: Portfolio = True
 
