@@ -82,7 +82,7 @@ class Surrogate:
         unbiased = np.sqrt(len(everything) / (len(everything) - 1))
         residuals = ((everything - mean) * unbiased).reshape(-1, mean.shape[1])
         self._residuals = residuals[np.isfinite(residuals).all(1)]
-        whole[curves.best] = mean  # of five seeds
+        whole[curves.best] = mean  # of all seeds
         whole = np.log(np.exp(whole) - self._least)
         usable = np.isfinite(whole).all(1)
         chosen = np.flatnonzero(usable) if rows is None else np.array(rows)[usable[rows]]
