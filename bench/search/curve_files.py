@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,12 @@ METRICS = (
     "seconds",
 )
 """What the last axis of an array of curves holds, in order."""
+
+_SWAPPED = {
+    f"{part}_{measure}": f"{other}_{measure}"
+    for measure in ("accuracy", "loss")
+    for part, other in (("validation", "judge"), ("judge", "validation"))
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +69,11 @@ class Curves:
                 for name in ("curves", "repeated")
             )
         return cls(curves, known.best, repeated, num_train, num_judged)
+
+    def swapped(self) -> Self:
+        """The same with the third to choose on in the place of the third to judge on."""
+        order = [METRICS.index(_SWAPPED.get(metric, metric)) for metric in METRICS]
+        return replace(self, curves=self.curves[..., order], repeated=self.repeated[..., order])
 
     def _count(self, metric: str) -> int:
         return self.num_train if metric == "train_accuracy" else self.num_judged

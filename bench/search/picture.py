@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from regret import HORIZON, Incumbents, accuracies
+from regret import HORIZON, Incumbents, regrets
 from searches import PORTFOLIO
 
 __all__ = ["draw", "style"]
@@ -63,9 +63,8 @@ def draw(
     grid = figure.subplots(len(tasks), len(lanes), squeeze=False, sharex=True, sharey=True)
     for (task, number), contestants in found.items():
         axes = grid[tasks.index(task)][lanes.index(number)]
-        best = float(np.median(accuracies(contestants[reference])[:, -1]))
         for name, incumbents in contestants.items():
-            regret = best - np.median(accuracies(incumbents), axis=0)
+            regret = np.median(regrets(incumbents, contestants[reference]), axis=0)
             last = max(epochs for epochs, _ in incumbents)
             epochs = np.arange(1, min(last, HORIZON) + 1)
             points = 100 * np.maximum(regret[epochs], _LEAST)

@@ -157,7 +157,6 @@ CONTESTANTS: dict[str, Contestant] = {
     },
     "tpe/halving": Contestant({"type": "tpe"}, {"type": "successive_halving"}),
     "random/asha": Contestant({"type": "random"}, {"type": "asha"}),
-    "tpe/asha": Contestant({"type": "tpe"}, {"type": "asha"}),
     "random/pasha": Contestant({"type": "random"}, {"type": "asha"}, Pasha),
     "tpe/pasha": Contestant({"type": "tpe"}, {"type": "asha"}, Pasha),
     "default": Contestant(_default("sampler"), _default("pruner")),

@@ -125,9 +125,10 @@ class Surrogate:
 
 
 @cache
-def surrogate(task: str) -> Surrogate:
-    """That of a task; it takes seconds to fit."""
-    return Surrogate(TASKS[task], Curves.read(CURVES / f"{task}.npz"))
+def surrogate(task: str, *, swapped: bool = False) -> Surrogate:
+    """That of a task, or of the same with the thirds swapped; it takes seconds to fit."""
+    curves = Curves.read(CURVES / f"{task}.npz")
+    return Surrogate(TASKS[task], curves.swapped() if swapped else curves)
 
 
 @dataclass(frozen=True, slots=True)

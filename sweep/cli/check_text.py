@@ -81,7 +81,7 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
         f"networks: {_range_words(size.min_parameters, size.max_parameters)} parameters",
     ]
     lines.append(_budget_words(space, size))
-    return lines if space.expected_trials is None else [*lines, *_cost_lines(size)]
+    return lines if space.expected_trials is None else [*lines, *_cost_lines(space, size)]
 
 
 def _budget_words(space: SearchSpace, size: Estimate) -> str:
@@ -110,19 +110,32 @@ def _constraint_lines(found: Acceptance | None, kind: str) -> list[str]:
     return [f"constraints: {share(found.num_met)} of {drawn} meet all", *columns(rows)]
 
 
-def _cost_lines(size: Estimate) -> list[str]:
-    """What a sweep without pruning takes on this machine, and how it would be trained."""
+def _cost_lines(space: SearchSpace, size: Estimate) -> list[str]:
+    """What a sweep takes on this machine, and how it would be trained."""
     if size.seconds is None:
         return ["cost: this machine could not be calibrated"]
     found = size.training
     assert found.calibration is not None  # noqa: S101 - for the type checker
     return [
-        f"cost: about {duration(size.seconds)} on this machine, mostly within {percent(ERROR, 0)}, "
-        f"with configurations drawn at random; up to {duration(size.most_seconds)} if the search "
-        "settles on the costliest; pruning shortens both",
+        f"cost: {_duration_words(space, size)}",
         f"training: {training_words(found)}",
         f"calibration: {calibration_words(found.calibration)}",
     ]
+
+
+def _duration_words(space: SearchSpace, size: Estimate) -> str:
+    prunes = space.pruner.type != "none"
+    usual, most = duration(size.seconds), duration(size.most_seconds)
+    if prunes and space.budget.epochs is not None:
+        return (
+            f"{usual} to {most} on this machine: the epochs that pruning saves are spent on the "
+            "trials that look best, which are often the costliest"
+        )
+    return (
+        f"about {usual} on this machine, mostly within {percent(ERROR, 0)}, with configurations "
+        f"drawn at random; up to {most} if the search settles on the costliest"
+        f"{'; pruning shortens both' if prunes else ''}"
+    )
 
 
 def _range_words(low: int, high: int) -> str:

@@ -80,12 +80,30 @@ def test_a_machine_that_cannot_be_measured_is_said(monkeypatch):
     assert cost().seconds is None
 
 
-def test_the_terminal_says_time_and_error(main, tmp_path):
+def said(main, tmp_path, more: str) -> list[str]:
     (tmp_path / "space.yaml").write_text(
-        "name: small\ndataset: digits\nparameters: {epochs: 5}\nbudget: {trials: 8}\n"
+        f"name: small\ndataset: digits\nparameters: {{epochs: 5}}\n{more}\n"
     )
-    lines = main("check space.yaml", code=0)[0].splitlines()
+    lines: list[str] = main("check space.yaml", code=0)[0].splitlines()
+    return lines
+
+
+def test_the_terminal_says_time_and_error(main, tmp_path):
+    lines = said(main, tmp_path, "budget: {trials: 8}")
     (line,) = [line for line in lines if line.startswith("cost: ")]
     assert line.endswith(" if the search settles on the costliest; pruning shortens both")
     assert any(line.startswith("training: engine stacked, precision float32") for line in lines)
     assert any(line.startswith("calibration: measured in 1.0 s on a processor") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        ("budget: {trials: 8}\npruner: none", " if the search settles on the costliest"),
+        ("budget: {epochs: 40}", " that look best, which are often the costliest"),
+        ("budget: {epochs: 40}\npruner: none", " if the search settles on the costliest"),
+    ],
+)
+def test_what_pruning_does_to_the_time_is_said(main, tmp_path, more, end):
+    (line,) = [line for line in said(main, tmp_path, more) if line.startswith("cost: ")]
+    assert line.endswith(end)

@@ -85,6 +85,18 @@ def test_files_keep_accuracies_exactly_and_losses_to_three_digits(tmp_path):
     np.testing.assert_allclose(read.repeated[..., loss], made.repeated[..., loss], rtol=1e-3)
 
 
+def test_swapped_curves_are_chosen_on_what_they_were_judged_on():
+    curves = made_up_curves()
+    curves.curves[..., METRICS.index("judge_accuracy")] -= 0.1
+    swapped = curves.swapped()
+    for one, other in (("judge", "validation"), ("validation", "judge"), ("train", "train")):
+        for measure in ("accuracy", "loss"):
+            here, there = METRICS.index(f"{one}_{measure}"), METRICS.index(f"{other}_{measure}")
+            np.testing.assert_array_equal(curves.curves[..., here], swapped.curves[..., there])
+            np.testing.assert_array_equal(curves.repeated[..., here], swapped.repeated[..., there])
+    np.testing.assert_array_equal(swapped.swapped().curves, curves.curves)
+
+
 def test_a_judged_group_measures_every_other_example_apart():
     labels = np.array([0, 1, 2, 3, 4, 5])
     predictions = torch.tensor([0, 9, 2, 9, 9, 5])
@@ -269,6 +281,15 @@ def test_regret_counts_from_the_epoch_at_which_the_median_stays_within():
     assert never.epochs == np.inf
     table = regret.accuracies(found)
     assert table[0, [9, 10, 19, 20, 40, regret.HORIZON]].tolist() == [0, 0.9, 0.9, 0.8, 0.9, 0.9]
+
+
+def test_seeds_with_odd_numbers_are_compared_with_those_judged_on_the_same_third():
+    reference = [(60, [(60, 0.9)]), (60, [(60, 0.7)])] * 2
+    found = [(50, [(10, 0.9)]), (50, [(10, 0.7)]), (50, [(30, 0.9)]), (50, [(20, 0.71)])]
+    table = regret.regrets(found, reference)
+    np.testing.assert_allclose(table[:, -1], [0, 0, 0, -0.01], atol=1e-12)
+    np.testing.assert_allclose(table[:, 15], [0, 0, 0.9, 0.7])
+    assert regret.summarize(found, reference).epochs == 20
 
 
 def made_up_summary(epochs: float, spent: float = 400, seeds: int = 50) -> regret.Summary:
