@@ -85,6 +85,10 @@ def run(cell: Cell) -> None:
 def run_all(cells: Iterable[Cell], processes: int) -> None:
     """Run the cells that have not been run."""
     left = [cell for cell in cells if not cell.file.exists()]
+    for task in {cell.task for cell in left}:  # before processes are forked
+        choose(without=TASKS[task].data)
+        for swapped in (False, True):
+            surrogate(task, swapped=swapped)
     context = multiprocessing.get_context("fork")
     # One thread each: with more, the Gaussian-process sampler spends most of its time waiting.
     with context.Pool(processes, torch.set_num_threads, (1,)) as pool:
@@ -109,9 +113,6 @@ def main() -> None:
     arguments = parser.parse_args()
     names = list(dict.fromkeys([REFERENCE, *BASELINES, *arguments.contestants]))
     for task in arguments.tasks:
-        for swapped in (False, True):
-            surrogate(task, swapped=swapped)  # before processes are forked
-        choose(without=TASKS[task].data)
         print(task, flush=True)
         cells = [
             Cell(task, name, lanes, arguments.seeds) for name in names for lanes in arguments.lanes
