@@ -52,6 +52,7 @@ from sweep.definitions import DATASETS
 from sweep.records import DataFacts, EpochMetrics, TrialConfig, TrialOutcome
 from sweep.store import Store, StoredStudy
 from sweep.study import StudySession
+from sweep.study.forecast import Forecast
 from sweep.study.samplers import build_sampler
 
 EPOCHS = 20
@@ -153,7 +154,7 @@ def run_bare_optuna(num_trials: int, pruner: str) -> list[FrozenTrial]:
     study = optuna.create_study(
         study_name=space.name,  # hyperband's brackets depend on it
         direction=space.trial_objective.goal,
-        sampler=build_sampler(space, []),
+        sampler=build_sampler(space, [], Forecast(space.trial_objective, lambda _: EPOCHS)),
         pruner=HyperbandPruner(max_resource=EPOCHS) if pruner == "hyperband" else NopPruner(),
     )
     lanes: list[tuple[optuna.Trial, TrialConfig, list[float]]] = []

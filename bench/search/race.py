@@ -49,12 +49,7 @@ class Cell:
     def file(self) -> Path:
         """The incumbents of each seed: lists of [epochs, accuracy], after the epochs in all."""
         name = self.contestant.replace("/", "+")
-        return CELLS / self.task / f"{name}-{self.lanes}-{self.num_seeds}.json"
-
-    @property
-    def num_seeds(self) -> int:
-        """`seeds`, or as many as the contestant has time for."""
-        return min(self.seeds, CONTESTANTS[self.contestant].most_seeds)
+        return CELLS / self.task / f"{name}-{self.lanes}-{self.seeds}.json"
 
 
 def run(cell: Cell) -> None:
@@ -63,7 +58,7 @@ def run(cell: Cell) -> None:
     configurations = choose(without=task.data) if contestant.portfolio else ()
     found = []
     with contestant.playing():
-        for seed in range(cell.num_seeds):
+        for seed in range(cell.seeds):
             space = task.space(
                 sampler={**contestant.sampler, "seed": seed},
                 pruner=contestant.pruner,
@@ -90,7 +85,6 @@ def run_all(cells: Iterable[Cell], processes: int) -> None:
         for swapped in (False, True):
             surrogate(task, swapped=swapped)
     context = multiprocessing.get_context("fork")
-    # One thread each: with more, the Gaussian-process sampler spends most of its time waiting.
     with context.Pool(processes, torch.set_num_threads, (1,)) as pool:
         for number, _ in enumerate(pool.imap_unordered(run, left), start=1):
             print(f"  {number} of {len(left)} cells", flush=True)

@@ -33,14 +33,12 @@ class Summary:
         interval: Of these epochs, 90 %, by resampling seeds.
         regret: The median over seeds at the end.
         spent: Mean epochs that the search spent.
-        seeds: How many.
     """
 
     epochs: float
     interval: tuple[float, float]
     regret: float
     spent: float
-    seeds: int
 
 
 def regrets(found: Incumbents, reference: Incumbents) -> np.ndarray:
@@ -66,7 +64,6 @@ def summarize(found: Incumbents, reference: Incumbents) -> Summary:
         interval=(float(low), float(high)),
         regret=float(np.median(table[:, -1])),
         spent=float(np.mean([epochs for epochs, _ in found])),
-        seeds=len(found),
     )
 
 

@@ -25,14 +25,12 @@ class Contestant:
     """A sampler with a pruner, as in YAML, or with a schedule in its place.
 
     Attributes:
-        most_seeds: For one whose trials take long.
         portfolio: Whether it tries a portfolio first, learnt with the data set left out.
     """
 
     sampler: dict[str, Any]
     pruner: dict[str, Any] = field(default_factory=lambda: {"type": "none"})
     schedule: Callable[..., schedules.Schedule] | None = None
-    most_seeds: int = 1000
     portfolio: bool = False
 
     @contextmanager
@@ -149,9 +147,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "1-epoch": Contestant({"type": "random"}, schedule=_best_after(1)),
     "2-epoch": Contestant({"type": "random"}, schedule=_best_after(2)),
     **{
-        f"{sampler}/{pruner}": Contestant(
-            {"type": sampler}, {"type": pruner}, most_seeds=10 if sampler == "gp" else 1000
-        )
+        f"{sampler}/{pruner}": Contestant({"type": sampler}, {"type": pruner})
         for sampler in _SAMPLERS
         for pruner in _PRUNERS
     },
@@ -159,6 +155,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "random/asha": Contestant({"type": "random"}, {"type": "asha"}),
     "random/pasha": Contestant({"type": "random"}, {"type": "asha"}, Pasha),
     "tpe/pasha": Contestant({"type": "tpe"}, {"type": "asha"}, Pasha),
+    "tpe/asha": Contestant({"type": "tpe"}, {"type": "asha"}),
     "default": Contestant(_default("sampler"), _default("pruner")),
     f"default{PORTFOLIO}": Contestant(_default("sampler"), _default("pruner"), portfolio=True),
 }

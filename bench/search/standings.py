@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from regret import Summary
 
@@ -28,14 +28,14 @@ def overview(found: Summaries, lanes: int) -> str:
     there = {task: summaries for (task, number), summaries in found.items() if number == lanes}
     targets = ["≤ 1/10 on most, ≤ 1/6 on all", f"≤ {_SLACK} × {' and '.join(BASELINES)}"]
     rows = []
-    for name, label in _labels(there.values()).items():
+    for name in next(iter(there.values())):
         cells = []
         for summaries in there.values():
             share = _share(summaries, name)
             regret = "" if share < math.inf else f"; {100 * summaries[name].regret:+.2f}"
             cells.append(_share_words(share) + regret)
         cells += [_against_reference(there, name), _against_baselines(there, name)]
-        rows.append([label, *cells])
+        rows.append([name, *cells])
     return _markdown([f"{lanes} lanes", *there, *targets], rows)
 
 
@@ -43,20 +43,10 @@ def task_table(found: Summaries, task: str) -> str:
     """One task: epochs with their interval, regret at the end and epochs in all."""
     there = {lanes: summaries for (name, lanes), summaries in found.items() if name == task}
     rows = [
-        [label, *(_words(summaries[name]) for summaries in there.values())]
-        for name, label in _labels(there.values()).items()
+        [name, *(_words(summaries[name]) for summaries in there.values())]
+        for name in next(iter(there.values()))
     ]
     return _markdown([task, *(f"{lanes} lanes" for lanes in there)], rows)
-
-
-def _labels(tables: Iterable[Mapping[str, Summary]]) -> dict[str, str]:
-    """How contestants are named: with their seeds, where they have fewer than the reference."""
-    first = next(iter(tables))
-    usual = first[REFERENCE].seeds
-    return {
-        name: name if summary.seeds == usual else f"{name} ({summary.seeds} seeds)"
-        for name, summary in first.items()
-    }
 
 
 def _share(summaries: Mapping[str, Summary], name: str) -> float:

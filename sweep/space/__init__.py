@@ -1,6 +1,7 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
 from sweep.space.advice import advice, advice_lines
+from sweep.space.conditions import condition
 from sweep.space.datasets import (
     DATASET_FORMS,
     KEPT,
@@ -65,6 +66,7 @@ __all__ = [
     "advice_lines",
     "allowed_configurations",
     "can_be_completed",
+    "condition",
     "default_words",
     "domain_words",
     "draw_fitting",

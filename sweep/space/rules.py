@@ -62,7 +62,7 @@ def check(
     parents = {parent for domain in domains.values() for parent in condition(domain)}
     hold = not problems and parents <= domains.keys()
     yield from islice(_check_enqueued(names, domains, space.enqueue, hold), _MAX_PROBLEMS)
-    bad_priors = list(_check_priors(domains, space.sampler.type if known("sampler") else "tpe"))
+    bad_priors = list(_check_priors(domains, space.sampler.type if known("sampler") else "gp"))
     yield from bad_priors
     problems = list(islice(_check_constraints(space, names), _MAX_PROBLEMS))
     yield from problems

@@ -115,7 +115,7 @@ class SearchSpace(StrictModel):
     )
     parameters: StrictModel
     sampler: Annotated[SamplerSpec, Discriminator("type"), named("type", SamplerSpec)] = Field(
-        TpeSampler(type="tpe"), description="How configurations are chosen."
+        GpSampler(type="gp"), description="How configurations are chosen."
     )
     pruner: Annotated[PrunerSpec, Discriminator("type"), named("type", PrunerSpec)] = Field(
         AshaPruner(type="asha"), description="How poor trials are ended early."

@@ -1,4 +1,4 @@
-"""Samplers and pruners, with Optuna's option names and defaults."""
+"""Samplers and pruners. Those of Optuna have its option names and defaults."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class GridSampler(StrictModel):
 
 
 class GpSampler(StrictModel):
-    """Gaussian process (`optuna.samplers.GPSampler`)."""
+    """Gaussian process that knows how far each trial was (`sweep.study.thompson`)."""
 
     type: Literal["gp"]
     seed: Seed = 0
-    n_startup_trials: Count = Field(10, description="Evenly spread trials at the start.")
+    n_startup_trials: Count = Field(6, description="Evenly spread trials at the start.")
     deterministic_objective: Flag = Field(False, description="Treat values as free of noise.")
     portfolio: Portfolio = True
 

@@ -5,11 +5,11 @@ Optuna's `QMCSampler` draws choices at random, and all else, too, until a trial 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweep.space import Choices, Range, nearest_step
+from sweep.space import Choices, Range
+from sweep.study.cube import Cube
 
 __all__ = ["QuasiRandom"]
 
@@ -41,7 +41,7 @@ class QuasiRandom:
 
         sequence = {"sobol": qmc.Sobol, "halton": qmc.Halton}[qmc_type]
         self._sequence = sequence(len(domains), scramble=scramble, rng=seed)
-        self._domains = domains
+        self._cube = Cube(domains)
         self._fits = fits
         self._points: list[dict[str, Any]] = []
 
@@ -54,24 +54,8 @@ class QuasiRandom:
     def _next(self) -> dict[str, Any]:
         point: dict[str, Any] = {}
         for _ in range(_MOST_SKIPPED):
-            [shares] = self._sequence.random(1).tolist()
-            along = zip(self._domains.items(), shares, strict=True)
-            point = {name: _value(domain, share) for (name, domain), share in along}
+            [shares] = self._sequence.random(1)
+            point = self._cube.params(shares)
             if self._fits(point):
                 break
         return point
-
-
-def _value(domain: Range | Choices, share: float) -> Any:
-    """What lies so far along a domain, from 0 up to 1: each choice or step takes as much of it."""
-    if isinstance(domain, Choices):
-        return domain.choices[int(share * len(domain.choices))]
-    step = domain.step or (1 if isinstance(domain.low, int) else 0)
-    low, high = domain.low - step / 2, domain.high + step / 2
-    if domain.log:
-        value = math.exp(math.log(low) + share * math.log(high / low))
-    else:
-        value = low + share * (high - low)
-    if step:
-        return nearest_step(domain, value)
-    return min(max(domain.low, value), domain.high)  # rounding must not lead out of the range

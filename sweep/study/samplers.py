@@ -7,9 +7,10 @@ A sampler that lives as long as its process draws other configurations after a r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,27 +29,22 @@ from sweep.definitions import Params, Scalar
 from sweep.errors import SweepFailedError
 from sweep.quiet import without_warnings
 from sweep.space import Choices, SearchSpace, draw_fitting, is_stepped, nearest_step
+from sweep.space.strategies import GpSampler, TpeSampler
+from sweep.study.forecast import Forecast, is_observed
 from sweep.study.priors import Guide
 from sweep.study.quasi_random import QuasiRandom
 from sweep.words import params_words
 
 __all__ = ["build_sampler", "derive_seed", "distributions"]
 
-_Build = Callable[[SearchSpace, int], BaseSampler]
-
-# How often a trial is drawn for constraints: by its sampler, then at random. A Gaussian process is
-# fitted anew each time, and finds much the same maximum.
+# How often a trial is drawn for constraints: by its sampler, then at random.
 _MOST_DRAWS = 100
-_MOST_DRAWS_OF_GP = 3
 _MOST_RANDOM_DRAWS = 100_000
 
-_SHARE_OF_SPREAD = 1 / 2  # of TPE's trials: a model of noise leaves good regions for good
+_TPE_LEARNS_FROM = (TrialState.COMPLETE, TrialState.PRUNED)
 
-# What a sampler learns from: with too few of these trials its configurations are spread evenly.
-_LEARNT_FROM = {
-    "tpe": (TrialState.COMPLETE, TrialState.PRUNED),
-    "gp": (TrialState.COMPLETE,),
-}
+# Of a model's trials, so many are spread evenly: a model of noise leaves good regions for good.
+_SHARES_OF_SPREAD = {"tpe": 1 / 2, "gp": 1 / 4}
 
 
 def derive_seed(study_seed: int, trial: int, stream: str) -> int:
@@ -77,11 +73,13 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     return found
 
 
-def build_sampler(space: SearchSpace, trials: Iterable[FrozenTrial]) -> BaseSampler:
+def build_sampler(
+    space: SearchSpace, trials: Iterable[FrozenTrial], forecast: Forecast
+) -> BaseSampler:
     """The sampler that a search space names, for a study that has these trials."""
     if space.sampler.type == "grid":
         return _GridSampler(space, trials)
-    return _TrialSampler(space, _BUILDERS[space.sampler.type])
+    return _TrialSampler(space, forecast)
 
 
 def _options(space: SearchSpace) -> dict[str, Any]:
@@ -92,21 +90,14 @@ def _is_conditional(space: SearchSpace) -> bool:
     return any(domain.when for domain in space.sampled.values())
 
 
-def _build_tpe(space: SearchSpace, seed: int) -> BaseSampler:
+def _build(space: SearchSpace, seed: int) -> BaseSampler:
+    """Optuna's TPE or, where configurations are drawn here, what draws single values at random."""
+    if space.sampler.type != "tpe":
+        return RandomSampler(seed=seed)
     options = _options(space)
     # Without group, a joint model silently samples conditional parameters independently.
     group = options["multivariate"] and _is_conditional(space)
     return TPESampler(seed=seed, group=group, **options)
-
-
-_BUILDERS: dict[str, _Build] = {
-    "tpe": _build_tpe,
-    "random": lambda _, seed: RandomSampler(seed=seed),
-    "qmc": lambda _, seed: RandomSampler(seed=seed),  # the points of its sequence hold all values
-    "gp": lambda space, seed: GPSampler(
-        seed=seed, warn_independent_sampling=False, **_options(space)
-    ),
-}
 
 
 def _none_found_words(trial: int, given: Params, refused: Counter[str]) -> str:
@@ -148,14 +139,13 @@ class _TrialSampler(BaseSampler):
     answer is part of a sampler's state, so that each finds out for itself.
     """
 
-    def __init__(self, space: SearchSpace, build: _Build) -> None:
+    def __init__(self, space: SearchSpace, forecast: Forecast) -> None:
         self._space = space
+        self._forecast = forecast
         self._sampled = space.sampled
         self._limits = space.limits
         self._has_priors = bool(space.prior)
-        self._most_draws = _MOST_DRAWS_OF_GP if space.sampler.type == "gp" else _MOST_DRAWS
         self._distributions = distributions(space)
-        self._build = build
         self._first = self._current = self._make(space.seed)
         self._first_infers = space.sampler.type == "tpe" and not _is_conditional(space)
 
@@ -167,7 +157,7 @@ class _TrialSampler(BaseSampler):
     def _make(self, seed: int) -> BaseSampler:
         # The user chose the sampler by name; that it is experimental need not be said.
         with without_warnings(ExperimentalWarning):
-            return self._build(self._space, seed)
+            return _build(self._space, seed)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -183,16 +173,12 @@ class _TrialSampler(BaseSampler):
             SweepFailedError: none was found.
         """
         given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        inferring = self._first if self._first_infers else self._current
-        modelled = inferring.infer_relative_search_space(study, trial)
         is_starting = self._is_starting(study)
         guide = self._guide(trial, is_starting=is_starting) if self._has_priors else None
-        is_spread = self._is_spread(trial, is_starting=is_starting)
-        point = self._points.point(trial.number) if is_spread else None
+        drawn = self._drawn(study, trial, is_starting=is_starting)
         refused: Counter[str] = Counter()
-        for _ in range(self._most_draws):
-            drawn = point or self._current.sample_relative(study, trial, modelled)
-            params = self._draw(study, trial, drawn, given, guide)
+        for together in islice(drawn, _MOST_DRAWS):
+            params = self._draw(study, trial, together, given, guide)
             broken = self._limits.broken(params)
             if not broken:
                 return params
@@ -202,6 +188,27 @@ class _TrialSampler(BaseSampler):
         if fitting is None:
             raise SweepFailedError(_none_found_words(trial.number, given, refused))
         return fitting
+
+    def _drawn(
+        self, study: Study, trial: FrozenTrial, *, is_starting: bool
+    ) -> Iterator[Mapping[str, Any]]:
+        """Values that are drawn together, again and again; a model's best proposal comes first."""
+        if not self._sampled:
+            return repeat({})
+        if self._is_spread(trial, is_starting=is_starting):
+            return repeat(self._points.point(trial.number))
+        if isinstance(self._space.sampler, GpSampler):
+            from sweep.study.thompson import propose  # a third of a second
+
+            return propose(
+                self._sampled,
+                self._forecast.observations(study.get_trials(deepcopy=False)),
+                derive_seed(self._space.seed, trial.number, "sampler"),
+                is_noisy=not self._space.sampler.deterministic_objective,
+            )
+        inferring = self._first if self._first_infers else self._current
+        modelled = inferring.infer_relative_search_space(study, trial)
+        return iter(lambda: self._current.sample_relative(study, trial, modelled), None)
 
     @cached_property
     def _points(self) -> QuasiRandom:
@@ -216,21 +223,22 @@ class _TrialSampler(BaseSampler):
 
     def _is_starting(self, study: Study) -> bool:
         """Whether there are too few trials for a model."""
-        states = _LEARNT_FROM.get(self._space.sampler.type)
-        if states is None:
+        sampler = self._space.sampler
+        trials = study.get_trials(deepcopy=False)
+        if isinstance(sampler, GpSampler):
+            known = [trial for trial in trials if is_observed(trial)]
+        elif isinstance(sampler, TpeSampler):
+            known = [trial for trial in trials if trial.state in _TPE_LEARNS_FROM]
+        else:
             return False
-        learnt = study.get_trials(deepcopy=False, states=states)
-        return len(learnt) < int(_options(self._space)["n_startup_trials"])
+        return len(known) < sampler.n_startup_trials or not known
 
     def _is_spread(self, trial: FrozenTrial, *, is_starting: bool) -> bool:
         """Whether a configuration is a point of the sequence, in the place of a model's."""
-        kind = self._space.sampler.type
-        if not self._sampled:
-            return False
-        if kind == "tpe":
-            seed = derive_seed(self._space.seed, trial.number, "spread")
-            return is_starting or seed < _SHARE_OF_SPREAD * 2**32
-        return is_starting or kind == "qmc"
+        if self._space.sampler.type == "qmc" or is_starting:
+            return True
+        seed = derive_seed(self._space.seed, trial.number, "spread")
+        return seed < _SHARES_OF_SPREAD.get(self._space.sampler.type, 0) * 2**32
 
     def _guide(self, trial: FrozenTrial, *, is_starting: bool) -> Guide | None:
         """What draws around priors in this trial; None if its sampler draws alone."""

@@ -64,6 +64,7 @@ class StudySession:
         self._given = [*space.enqueue, *(point.params for point in starting)]
         self._num_orders = num_orders
         self._objective = space.trial_objective
+        self._forecast = Forecast(self._objective, self._epochs_of, space.rungs)
         with without_optuna_messages(logging.WARNING):  # or a new study would be logged
             optuna.create_study(
                 study_name=name,
@@ -77,11 +78,10 @@ class StudySession:
         self._study = optuna.load_study(
             study_name=name,
             storage=self._storage,
-            sampler=build_sampler(space, known),
+            sampler=build_sampler(space, known, self._forecast),
             pruner=build_pruner(space),
         )
         self._schedule = schedules.build_schedule(space, known, self._remember)
-        self._forecast = Forecast(self._objective, self._epochs_of)
         self._open: dict[int, optuna.Trial] = {}
         self._num_epochs: dict[int, int] = {}  # of the open trials
         # The last epoch that was reported of a trial, and what was decided; see `report`.

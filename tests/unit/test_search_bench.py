@@ -18,7 +18,6 @@ import regret
 from curve_files import METRICS, Curves
 from judging import JudgedGroup
 from picture import draw, style
-from race import Cell
 from replay import replay
 from searches import CONTESTANTS
 from standings import overview, task_table
@@ -292,8 +291,8 @@ def test_seeds_with_odd_numbers_are_compared_with_those_judged_on_the_same_third
     assert regret.summarize(found, reference).epochs == 20
 
 
-def made_up_summary(epochs: float, spent: float = 400, seeds: int = 50) -> regret.Summary:
-    return regret.Summary(epochs, (epochs, np.inf), 0.0012, spent, seeds)
+def made_up_summary(epochs: float, spent: float = 400) -> regret.Summary:
+    return regret.Summary(epochs, (epochs, np.inf), 0.0012, spent)
 
 
 def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
@@ -309,10 +308,7 @@ def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
         "beaten": [40, 40, never],
     }
     summaries = {
-        (task, 2): {
-            name: made_up_summary(each[place], 800, 10 if name == "late" else 50)
-            for name, each in epochs.items()
-        }
+        (task, 2): {name: made_up_summary(each[place], 800) for name, each in epochs.items()}
         for place, task in enumerate("abc")
     }
     head, line, *rows = overview(summaries | {("a", 16): {}}, 2).splitlines()
@@ -327,7 +323,7 @@ def test_the_overview_says_what_share_was_spent_and_which_targets_are_met():
         "2-epoch": ["never; +0.12", "never; +0.12", "1/5.0", "missed: 0 of 3, worst never",
                     "missed: b"],
         "good": ["1/10.0", "1/10.1", "1/6.2", "met: 2 of 3, worst 1/6.2", met],
-        "late (10 seeds)": ["1/10.0", "1/10.1", "1/6.0", "missed: 2 of 3, worst 1/6.0", met],
+        "late": ["1/10.0", "1/10.1", "1/6.0", "missed: 2 of 3, worst 1/6.0", met],
         "close": ["1/10.0", "1/8.2", "1/8.9", "missed: 1 of 3, worst 1/8.2", met],
         "behind": ["1/10.0", "1/8.0", "1/8.9", "missed: 1 of 3, worst 1/8.0", "missed: b"],
         "beaten": ["1/20.0", "1/20.0", "never; +0.12", "missed: 2 of 3, worst never",
@@ -349,12 +345,6 @@ def test_a_task_has_a_table_of_epochs_regret_and_epochs_in_all():
         "| --- | --- | --- |",
         "| random | 60 (60 to never); +0.12 after 400 | 480 (480 to never); +0.12 after 400 |",
     ]
-
-
-def test_slow_contestants_have_fewer_seeds():
-    cells = [Cell("digits-five", name, 2, 50) for name in ("tpe/none", "gp/none")]
-    assert [cell.file.name for cell in cells] == ["tpe+none-2-50.json", "gp+none-2-10.json"]
-    assert Cell("digits-five", "gp/none", 2, 5).num_seeds == 5
 
 
 def test_the_picture_has_a_panel_for_each_task_and_number_of_lanes(tmp_path):

@@ -134,10 +134,10 @@ def test_so_are_priors_that_no_completion_brings_to_meet_one():
 
 
 def test_a_prior_is_part_of_the_identity_and_none_changes_nothing():
-    none = {"type": "none"}
-    plain, guided = make({"learning_rate": RATE}, pruner=none), make(GUIDED, pruner=none)
+    chosen = {"sampler": "tpe", "pruner": "none"}
+    plain, guided = make({"learning_rate": RATE}, **chosen), make(GUIDED, **chosen)
     assert "prior" not in plain.to_json()["parameters"]["learning_rate"]
-    unset = make({"learning_rate": {**RATE, "prior": None}}, pruner=none)
+    unset = make({"learning_rate": {**RATE, "prior": None}}, **chosen)
     assert unset.fingerprint == plain.fingerprint
     # As it was before there were priors.
     assert plain.fingerprint == FINGERPRINT

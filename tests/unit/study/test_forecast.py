@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from helpers import make_metrics, space_mapping
 from optuna.storages import InMemoryStorage
@@ -106,3 +108,27 @@ def test_a_sampler_sees_forecasts_and_the_study_keeps_what_was_reported():
     assert shown.value == pytest.approx(1 - 0.4 * epochs**-0.5)
     first = study.get_trials()[0]
     assert (first.state, first.value) == (TrialState.PRUNED, 0.6)
+
+
+def test_observations_hold_what_each_trial_reported_at_the_rungs_and_at_last():
+    forecast = Forecast(LOSS, lambda _: 16, rungs=(0.05, 0.25))
+    losses = power_law(0.5, 16)
+    trials = [
+        trial(0, TrialState.COMPLETE, losses),
+        trial(1, TrialState.RUNNING, losses[:6]),
+        trial(2, TrialState.PRUNED, losses[:1]),
+        trial(3, TrialState.FAIL, losses[:6]),
+        trial(4, TrialState.RUNNING, []),
+    ]
+    found = forecast.observations(trials)
+    assert [each.share * 16 for each in found] == [1, 4, 16, 1, 4, 6, 1]
+    gaps = [math.exp(each.log_gap) for each in found]
+    assert gaps == pytest.approx([losses[-1]] * 7)
+
+
+def test_observations_see_the_best_value_up_to_a_rung():
+    forecast = Forecast(LOSS, lambda _: 4, rungs=(0.5,))
+    [rung, end] = forecast.observations([trial(0, TrialState.COMPLETE, [0.2, 0.4, 0.1, 0.3])])
+    exponent = (rung.log_gap - math.log(0.2)) / math.log(0.5)
+    assert exponent > 0
+    assert end.log_gap == pytest.approx(math.log(0.1))
