@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 _MOST_OBSERVATIONS = 100  # what a proposal costs grows with their cube
 _WORST = 2.0  # bad values count no worse: where they differ does not matter
 _NUM_RANDOM = 300
-_NUM_BEST, _NUM_NEAR = 5, 20  # so many candidates near each of the best
+_NUM_BEST, _NUM_NEAR = 5, 40  # so many candidates near each of the best
 _CHANGED, _REDRAWN, _STEP = 0.3, 0.2, 0.1  # shares of parameters, and of the cube
 _SHARE_LENGTH = 3.0  # of logarithms of shares that are as far apart as the ends of a parameter
 
