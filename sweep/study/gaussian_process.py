@@ -2,7 +2,7 @@
 
 Matérn kernel of smoothness 5/2 with a length for each parameter. Lengths, scale and noise are those
 of the highest posterior density: with ten points, the highest likelihood would take noise for
-structure. Scikit-learn knows no such prior, and takes ten times as long.
+structure. Scikit-learn knows no such prior, and takes twenty times as long.
 
 Shape legend: N points that were observed, M others, F features.
 """
