@@ -30,7 +30,7 @@ _JITTER = 1e-8
 
 
 class GaussianProcess:
-    """Learns standardised values (N,) at points with features (N, F); lower noise is a choice.
+    """Learns standardised values (N,) at points with features (N, F).
 
     Args:
         owners: Of each feature, the number of the parameter whose length it shares.
