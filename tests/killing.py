@@ -48,7 +48,7 @@ def small_space(num_trials: int, **changes: Any) -> dict[str, Any]:
         "name": "small",
         "dataset": "digits",
         "parameters": PARAMETERS,
-        "sampler": {"type": "tpe", "seed": 3, "n_startup_trials": 2},
+        "sampler": {"type": "gp", "seed": 3, "n_startup_trials": 2},
         "pruner": {"type": "median", "n_startup_trials": 1, "n_warmup_steps": 2},
         "budget": {"trials": num_trials},
         **changes,
