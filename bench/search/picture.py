@@ -59,7 +59,7 @@ def draw(
     tasks = list(dict.fromkeys(task for task, _ in found))
     lanes = list(dict.fromkeys(number for _, number in found))
     size = (4.8 * len(lanes) + 1.6, 3.6 * len(tasks))
-    figure = Figure(figsize=size, layout="constrained", dpi=110)
+    figure = Figure(figsize=size, layout="constrained", dpi=82)
     grid = figure.subplots(len(tasks), len(lanes), squeeze=False, sharex=True, sharey=True)
     for (task, number), contestants in found.items():
         axes = grid[tasks.index(task)][lanes.index(number)]
