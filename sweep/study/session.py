@@ -274,13 +274,18 @@ class StudySession:
         values = self._space.suggest(optuna.trial.FixedTrial(dict(params)))
         return view(Recipe, values).epochs
 
+    def _shown_to_sampler(self) -> dict[int, FrozenTrial]:
+        """In the place of stopped trials; `gp` takes the curves themselves."""
+        is_gp = self._space.sampler.type == "gp"
+        return {} if is_gp else self._forecast.finished(self._trials)
+
     def _close(self, trial: int) -> None:
         self._open.pop(trial, None)
         self._num_epochs.pop(trial, None)
         self._decided.pop(trial, None)
 
     def _configure(self, trial: optuna.Trial) -> TrialConfig:
-        with self._storage.showing(self._forecast.finished(self._trials)):
+        with self._storage.showing(self._shown_to_sampler()):
             values = self._space.suggest(trial)
         self._open[trial.number] = trial
         seed = derive_seed(self._space.seed, trial.number, "training")
