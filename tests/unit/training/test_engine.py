@@ -5,8 +5,10 @@ Whatever holds for both engines is asked of both.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -634,3 +636,12 @@ def test_an_epoch_of_many_validation_batches(digits, name):
     assert outcome.best.values["validation_accuracy"] == pytest.approx(
         (predictions == labels(data)).mean()
     )
+
+
+@both
+def test_an_epoch_costs_its_own_time_and_not_that_of_epochs_before_it(small, name, monkeypatch):
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    monkeypatch.setattr("sweep.training.groups.time", clock)
+    (outcome,) = train(small, make_config(epochs=3), name=name)
+    assert len({m.seconds for m in outcome.history}) == 1
