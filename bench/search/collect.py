@@ -3,9 +3,9 @@
     python bench/search/collect.py --data-dir DIR [--tasks digits-five …] [--processes 2]
 
 Some hours of two cores; an interrupted run continues where it stopped. Every configuration is
-trained by this project's engine, in stacks, to its last epoch. The fifty best are trained with
-three more seeds, each with an order of the examples of its own. What has been trained lies in
-`out/bench/search/curves`; when a task is complete, it is packed into `bench/search/curves`.
+trained by this project's engine to its last epoch, those of the mlp in stacks. The fifty best are
+trained with three more seeds, each with an order of the examples of its own. What has been trained
+lies in `out/bench/search/curves`; when a task is complete, it is packed into `bench/search/curves`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,27 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from curve_files import CURVES, METRICS, Curves
 from judging import JudgedGroup
 from tasks import MAX_EPOCHS, TASKS, Task
 
-from sweep.data import data_settings, default_data_dir, load_training_data
-from sweep.records import Decision, Epoch, Objective, TrainingSettings, TrialConfig
+from sweep.data import TrainingData, data_settings, default_data_dir, load_training_data
+from sweep.records import (
+    Decision,
+    Epoch,
+    FailureKind,
+    Objective,
+    TrainingSettings,
+    TrialConfig,
+    TrialOutcome,
+)
 from sweep.space import random_configurations
+
+if TYPE_CHECKING:
+    from sweep.training.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 CHUNKS = ROOT / "out" / "bench" / "search" / "curves"
@@ -63,60 +74,84 @@ def chunks(task: Task, seed: int, configurations: Sequence[int], data_dir: Path)
         params = drawn[number]
         kinds.setdefault((params["batch_size"], params["normalization"]), []).append(number)
     for _, numbers in sorted(kinds.items()):
-        numbers.sort(key=lambda n: (drawn[n]["layer_size"], drawn[n]["epochs"]))
+        numbers.sort(key=lambda n: (drawn[n].get("layer_size", 0), drawn[n]["epochs"]))
         for start in range(0, len(numbers), LANES):
             yield Chunk(task, seed, tuple(numbers[start : start + LANES]), data_dir)
+
+
+def thirds(task: Task, data_dir: Path) -> TrainingData:
+    """A task's data: two thirds are held out, every other example of them to judge on."""
+    settings = data_settings(task.space().dataset, data_dir)
+    data = load_training_data(replace(settings, validation=HELD_OUT))
+    train, held_out = (
+        part.take(np.arange(0, len(part), task.thinning)) for part in (data.train, data.validation)
+    )
+    return replace(data, train=train, validation=held_out)
 
 
 def train(chunk: Chunk) -> None:
     """Train a chunk and write its curves."""
     import torch
 
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    engine = load_judged_engine(chunk)
+    drawn = random_configurations(chunk.task.space(), chunk.task.num_configurations)
+    configs = [
+        TrialConfig(n, seed=1000 * chunk.seed + n, params=drawn[n], order=chunk.seed)
+        for n in chunk.configurations
+    ]
+    groups = [configs] if chunk.task.model == "mlp" else [[config] for config in configs]
+    curves = np.concatenate([record(engine, group) for group in groups])
+    chunk.file.parent.mkdir(parents=True, exist_ok=True)
+    part = chunk.file.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, curves=curves)
+    part.rename(chunk.file)
+
+
+def load_judged_engine(chunk: Chunk) -> Engine:
+    """The engine that trains a chunk, which measures both halves of what is held out."""
     from sweep.training import load_groups
     from sweep.training.engine import Engine
 
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    settings = data_settings(chunk.task.space().dataset, chunk.data_dir)
-    data = load_training_data(replace(settings, validation=HELD_OUT))
+    data = thirds(chunk.task, chunk.data_dir)
     training = TrainingSettings(
-        model="mlp",
-        data=settings,
+        model=chunk.task.model,
+        data=data_settings(chunk.task.space().dataset, chunk.data_dir),
         spec=data.spec,
         order_seed=0,
         objective=Objective("validation_loss", "minimize"),  # or examples have no losses
         device="cpu",
         num_sharing=1,
         num_threads=1,
-        engine="stacked",
+        engine="stacked" if chunk.task.model == "mlp" else "sequential",
         precision=chunk.task.precision,
         lanes=len(chunk.configurations),
     )
     build = load_groups(training.model, training.engine)
-    labels = data.validation.labels
-    engine = Engine(training, data, lambda *made: JudgedGroup(build(*made), labels))
-    drawn = random_configurations(chunk.task.space(), chunk.task.num_configurations)
-    configs = [
-        TrialConfig(n, seed=1000 * chunk.seed + n, params=drawn[n], order=chunk.seed)
-        for n in chunk.configurations
-    ]
-    place = {number: lane for lane, number in enumerate(chunk.configurations)}
+    return Engine(training, data, lambda *made: JudgedGroup(build(*made), data.validation.labels))
+
+
+def record(engine: Engine, configs: Sequence[TrialConfig]) -> np.ndarray:
+    """Train trials to their end: their curves, (trials, epochs, metrics); NaN once they diverge."""
+    place = {config.number: row for row, config in enumerate(configs)}
     curves = np.full((len(configs), MAX_EPOCHS, len(METRICS)), np.nan)
     messages = engine.add(configs)
     while messages or not engine.is_idle:
         for message in messages:
-            if isinstance(message, Epoch):
+            if isinstance(message, TrialOutcome):
+                failure = message.failure
+                if failure and failure.kind is not FailureKind.NAN:
+                    raise RuntimeError(f"trial {message.trial}: {failure.reason}")
+            elif isinstance(message, Epoch):
                 for found in message.metrics:
                     row = [found.values[name] for name in METRICS[:-1]]
                     curves[place[found.trial], found.epoch - 1] = [*row, found.seconds]
                 trials = [found.trial for found in message.metrics]
                 engine.decide(trials, [Decision.CONTINUE] * len(trials))
         messages = engine.advance(60)
-    chunk.file.parent.mkdir(parents=True, exist_ok=True)
-    part = chunk.file.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, curves=curves)
-    part.rename(chunk.file)
+    return curves
 
 
 def read(task: Task, found: Sequence[Chunk]) -> np.ndarray:
@@ -154,8 +189,7 @@ def collect(task: Task, data_dir: Path, processes: int) -> None:
     again = {seed: list(chunks(task, seed, best, data_dir)) for seed in range(1, NUM_SEEDS)}
     train_all([chunk for found in again.values() for chunk in found], processes)
     more = np.stack([read(task, found)[best] for found in again.values()])
-    settings = replace(data_settings(task.space().dataset, data_dir), validation=HELD_OUT)
-    data = load_training_data(settings)
+    data = thirds(task, data_dir)
     Curves(
         curves=curves,
         best=np.array(best),

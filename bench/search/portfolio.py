@@ -25,22 +25,23 @@ __all__ = ["choose", "greedy", "regrets"]
 
 NUMBER = 10
 _DIGITS = 3  # of the numbers that are written
-_DEFINITIONS = parameters_of("mlp")
+_SPACES = {"mlp": ("five", "extended"), "cnn": ("cnn",)}
 
 
 @cache
-def choose(without: str | None = None) -> tuple[dict[str, Scalar], ...]:
-    """The portfolio, best first, learnt from all recorded tasks but those of one data set."""
-    table = [regrets(_accuracies(task)) for task in _tasks(without)]
+def choose(model: str, without: str | None = None) -> tuple[dict[str, Scalar], ...]:
+    """A family's portfolio, best first, learnt from all its recorded tasks but one data set's."""
+    table = [regrets(_accuracies(task)) for task in _tasks(model, without)]
     if not table:
         return ()
     # Of any data set: the same numbers are the same configurations.
-    candidates = [params for kind in ("five", "extended") for params in _drawn(f"digits-{kind}")]
+    candidates = [params for space in _SPACES[model] for params in _drawn(f"digits-{space}")]
     return tuple(candidates[row] for row in greedy(np.stack(table, axis=1), NUMBER))
 
 
-def _tasks(without: str | None) -> list[str]:
-    return [name for name in recorded_tasks() if TASKS[name].data != without]
+def _tasks(model: str, without: str | None) -> list[str]:
+    tasks = (TASKS[name] for name in recorded_tasks())
+    return [task.name for task in tasks if task.model == model and task.data != without]
 
 
 def greedy(table: np.ndarray, number: int) -> list[int]:
@@ -79,9 +80,10 @@ def _accuracies(task: str) -> np.ndarray:
     if task.endswith("five"):
         unknown = np.full(TASKS["digits-extended"].num_configurations, np.nan)
         return np.concatenate([recorded, unknown])
-    return np.concatenate(
-        [[_predicted(task, params) for params in _drawn("digits-five")], recorded]
-    )
+    if task.endswith("extended"):
+        predicted = [_predicted(task, params) for params in _drawn("digits-five")]
+        return np.concatenate([predicted, recorded])
+    return recorded
 
 
 def _recorded(curves: Curves) -> np.ndarray:
@@ -108,13 +110,26 @@ def _predicted(task: str, params: Params) -> float:
 
 def _drawn(task: str) -> list[dict[str, Scalar]]:
     """The random configurations of a task; what it fixes (a batch size) is at its default."""
-    found = random_configurations(TASKS[task].space(), TASKS[task].num_configurations)
-    names = [n for n, domain in TASKS[task].parameters.items() if isinstance(domain, dict)]
-    return [with_defaults(_DEFINITIONS, {name: each[name] for name in names}) for each in found]
+    space = TASKS[task].space()
+    found = random_configurations(space, TASKS[task].num_configurations)
+    definitions = parameters_of(space.model)
+    return [with_defaults(definitions, {n: each[n] for n in space.sampled}) for each in found]
 
 
-def written(configurations: Sequence[Params], tasks: Sequence[str]) -> str:
-    """The file's text: of each configuration, what is not at its default."""
+def written(without: str | None = None) -> str:
+    """The file's text."""
+    plain = {model: _plain(model, choose(model, without)) for model in _SPACES}
+    tasks = ", ".join(name for model in _SPACES for name in _tasks(model, without))
+    text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=1000)
+    return (
+        "# Configurations of each model family that a new search tries first, best first.\n"
+        f"# Written by `python bench/search/portfolio.py` from {tasks}.\n{text}"
+    )
+
+
+def _plain(model: str, configurations: Sequence[Params]) -> list[dict[str, Scalar]]:
+    """Of each configuration, what is not at its default."""
+    definitions = parameters_of(model)
     plain = []
     for params in configurations:
         # The default of one may depend on another.
@@ -123,14 +138,10 @@ def written(configurations: Sequence[Params], tasks: Sequence[str]) -> str:
             {
                 name: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
                 for name, value in params.items()
-                if value != with_defaults(_DEFINITIONS, others[name])[name]
+                if value != with_defaults(definitions, others[name])[name]
             }
         )
-    text = yaml.safe_dump({"mlp": plain}, sort_keys=False, default_flow_style=None, width=1000)
-    return (
-        "# Configurations of each model family that a new search tries first, best first.\n"
-        f"# Written by `python bench/search/portfolio.py` from {', '.join(tasks)}.\n{text}"
-    )
+    return plain
 
 
 def main() -> None:
@@ -139,7 +150,7 @@ def main() -> None:
     datasets = sorted({TASKS[name].data for name in recorded_tasks()})
     parser.add_argument("--without", metavar="DATASET", choices=datasets)
     without = parser.parse_args().without
-    text = written(choose(without), _tasks(without))
+    text = written(without)
     if without is None:
         PORTFOLIO_FILE.write_text(text)
     else:

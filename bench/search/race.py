@@ -55,7 +55,7 @@ class Cell:
 def run(cell: Cell) -> None:
     """Run all seeds of a cell and write what they found."""
     contestant, task = CONTESTANTS[cell.contestant], TASKS[cell.task]
-    configurations = choose(without=task.data) if contestant.portfolio else ()
+    configurations = choose(task.model, without=task.data) if contestant.portfolio else ()
     found = []
     with contestant.playing():
         for seed in range(cell.seeds):
@@ -80,10 +80,10 @@ def run(cell: Cell) -> None:
 def run_all(cells: Iterable[Cell], processes: int) -> None:
     """Run the cells that have not been run."""
     left = [cell for cell in cells if not cell.file.exists()]
-    for task in {cell.task for cell in left}:  # before processes are forked
-        choose(without=TASKS[task].data)
+    for name in {cell.task for cell in left}:  # before processes are forked
+        choose(TASKS[name].model, without=TASKS[name].data)
         for swapped in (False, True):
-            surrogate(task, swapped=swapped)
+            surrogate(name, swapped=swapped)
     context = multiprocessing.get_context("fork")
     with context.Pool(processes, torch.set_num_threads, (1,)) as pool:
         for number, _ in enumerate(pool.imap_unordered(run, left), start=1):

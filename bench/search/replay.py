@@ -46,7 +46,7 @@ from sweep.study import StudySession
 __all__ = ["Step", "replay"]
 
 _FINGERPRINT = "f" * 64
-_SPEC = DataSpec("table", (1,), ("a", "b"), 2, 1)
+_SPEC = DataSpec("image", (1, 28, 28), ("a", "b"), 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ def replay(
     It tries nothing first but `starting`: what the product ships was learnt from these very curves.
     """
     settings = TrainingSettings(
-        model="mlp",
+        model=space.model,
         data=DataSettings("builtin", "digits", ""),
         spec=_SPEC,
         order_seed=0,

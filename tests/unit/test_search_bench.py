@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "search"))
 
+import collect
 import portfolio
 import regret
 from curve_files import METRICS, Curves
@@ -24,11 +26,13 @@ from standings import overview, task_table
 from surrogate import Curve, Surrogate, features
 from tasks import MAX_EPOCHS, TASKS, Task
 
+from sweep.data import TrainingData
 from sweep.definitions import parameters_of, with_defaults
-from sweep.records import StartingPoint
+from sweep.records import StartingPoint, TrialConfig
 from sweep.space import random_configurations
 from sweep.training.measurements import Measurement
 
+DIGITS_DIR = Path()  # they come with scikit-learn
 NUM_CONFIGURATIONS = 60
 TASK = Task(
     name="made-up",
@@ -121,11 +125,54 @@ def test_a_judged_group_measures_every_other_example_apart():
     }
 
 
-def test_tasks_are_valid_search_spaces_of_five_and_of_thirteen_parameters():
+def test_tasks_are_valid_search_spaces_of_five_ten_and_thirteen_parameters():
+    numbers = {"five": 5, "extended": 13, "cnn": 10}
     for name, task in TASKS.items():
         space = task.space()
         assert space.max_epochs == MAX_EPOCHS
-        assert len(space.sampled) == (5 if name.endswith("five") else 13)
+        kind = name.partition("-")[2]
+        assert len(space.sampled) == numbers[kind]
+        assert space.model == task.model == ("cnn" if kind == "cnn" else "mlp")
+
+
+def thirds_of_digits(thinning: int = 1) -> TrainingData:
+    return collect.thirds(replace(TASKS["digits-cnn"], thinning=thinning), DIGITS_DIR)
+
+
+def test_a_thinned_task_uses_some_of_each_third():
+    whole, thinned = thirds_of_digits(), thirds_of_digits(thinning=3)
+    assert len(whole.validation) == 2 * len(whole.train) == 958
+    for part in ("train", "validation"):
+        all_of_it, some = getattr(whole, part), getattr(thinned, part)
+        np.testing.assert_array_equal(some.inputs, all_of_it.inputs[::3])
+        np.testing.assert_array_equal(some.labels, all_of_it.labels[::3])
+
+
+@pytest.mark.parametrize("name", ["digits-five", "digits-cnn"])
+def test_a_chunk_is_trained_to_the_last_epoch_of_each_configuration(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(collect, "CHUNKS", tmp_path)
+    task = replace(TASKS[name], num_configurations=6, thinning=8)
+    chunk, *_ = collect.chunks(task, 0, range(6), DIGITS_DIR)
+    collect.train(chunk)
+    assert chunk.is_done
+    curves = collect.read(task, [chunk])
+    drawn = random_configurations(task.space(), 6)
+    for number, curve in enumerate(curves):
+        wanted = drawn[number]["epochs"] if number in chunk.configurations else 0
+        assert np.isfinite(curve).all(1).sum() == wanted
+        assert np.isnan(curve[wanted:]).all()
+    judged = curves[chunk.configurations[0], 0, METRICS.index("judge_accuracy")]
+    assert 0 <= judged <= 1
+
+
+def test_a_trial_that_fails_ends_the_collection(monkeypatch):
+    task = replace(TASKS["digits-cnn"], thinning=8)
+    chunk, *_ = collect.chunks(task, 0, range(2), DIGITS_DIR)
+    engine = collect.load_judged_engine(chunk)
+    config = TrialConfig(0, seed=0, params={**random_configurations(task.space(), 1)[0]}, order=0)
+    broken = replace(config, params={**config.params, "kernel_size": "wide"})
+    with pytest.raises(RuntimeError, match="trial 0: "):
+        collect.record(engine, [broken])
 
 
 # ---------------------------------------------------------------- predictions
@@ -427,22 +474,29 @@ def test_the_data_set_in_question_is_left_out(monkeypatch):
 
     def accuracies(task: str) -> np.ndarray:
         asked.append(task)
-        return np.linspace(0.5, 0.9, 480)
+        return np.linspace(0.5, 0.9, 240 if task.endswith("cnn") else 480)
 
-    tasks = ["digits-five", "letter-five", "digits-extended"]
+    tasks = ["digits-five", "letter-five", "digits-extended", "digits-cnn", "mnist-cnn"]
     monkeypatch.setattr(portfolio, "recorded_tasks", lambda: tasks)
     monkeypatch.setattr(portfolio, "_accuracies", accuracies)
-    found = portfolio.choose.__wrapped__(without="digits")
-    assert asked == ["letter-five"]
-    assert len(found) == portfolio.NUMBER
-    assert found[0] == portfolio._drawn("digits-extended")[-1], "which is best by what was judged"
-    text = portfolio.written(found, ["letter-five"])
-    assert text.splitlines()[1].endswith("from letter-five.")
-    again = [with_defaults(parameters_of("mlp"), each) for each in yaml.safe_load(text)["mlp"]]
-    for one, other in zip(again, found, strict=True):
-        assert one.keys() == other.keys()
-        for name, value in other.items():
-            assert one[name] == (value if isinstance(value, str) else pytest.approx(value, 0.005))
+    choose = portfolio.choose.__wrapped__
+    monkeypatch.setattr(portfolio, "choose", choose)
+    found = {model: choose(model, without="digits") for model in ("mlp", "cnn")}
+    assert asked == ["letter-five", "mnist-cnn"]
+    assert found["mlp"][0] == portfolio._drawn("digits-extended")[-1], "best by what was judged"
+    assert found["cnn"][0] == portfolio._drawn("digits-cnn")[-1]
+    text = portfolio.written(without="digits")
+    assert text.splitlines()[1].endswith("from letter-five, mnist-cnn.")
+    written = yaml.safe_load(text)
+    assert written.keys() == found.keys()
+    for model, configurations in found.items():
+        assert len(configurations) == portfolio.NUMBER
+        again = [with_defaults(parameters_of(model), each) for each in written[model]]
+        for one, other in zip(again, configurations, strict=True):
+            assert one.keys() == other.keys()
+            for name, value in other.items():
+                wanted = value if isinstance(value, str) else pytest.approx(value, 0.005)
+                assert one[name] == wanted
 
 
 def test_a_replayed_search_tries_its_starting_points_first():
