@@ -29,7 +29,7 @@ from surrogate import surrogate
 from tasks import TASKS
 
 from sweep.records import StartingPoint
-from sweep.space import allowed_configurations
+from sweep.space import MOST_TRIED, allowed_configurations
 
 OUT = Path(__file__).parents[2] / "out" / "bench" / "search"
 CELLS = OUT / "cells"
@@ -66,7 +66,7 @@ def run(cell: Cell) -> None:
             )
             starting = [
                 StartingPoint(params, "the portfolio")
-                for params in allowed_configurations(space, configurations)
+                for params in allowed_configurations(space, configurations)[:MOST_TRIED]
             ]
             known = surrogate(cell.task, swapped=bool(seed % 2))
             steps, epochs = replay(space, known, cell.lanes, starting)

@@ -8,6 +8,7 @@ from sweep.definitions import Params
 from sweep.errors import InputError, StoreError
 from sweep.records import StartingPoint
 from sweep.space import (
+    MOST_TRIED,
     SearchSpace,
     WarmStart,
     allowed_configurations,
@@ -42,7 +43,8 @@ def _portfolio(space: SearchSpace, given: Sequence[Params]) -> list[StartingPoin
     if not space.uses_portfolio:
         return []
     found = allowed_configurations(space, portfolio(space.model))
-    points = [StartingPoint(params, "the portfolio") for params in found if params not in given]
+    new = [params for params in found if params not in given][:MOST_TRIED]
+    points = [StartingPoint(params, "the portfolio") for params in new]
     trials = space.expected_trials
     return points if trials is None else points[: max(0, trials // 2 - len(given))]
 

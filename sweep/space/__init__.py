@@ -27,7 +27,7 @@ from sweep.space.loading import (
     reload_space,
     stored_space,
 )
-from sweep.space.portfolio import allowed_configurations, portfolio
+from sweep.space.portfolio import MOST_TRIED, allowed_configurations, portfolio
 from sweep.space.random_configurations import (
     Acceptance,
     acceptance,
@@ -50,6 +50,7 @@ from sweep.space.suitability import require_suited
 __all__ = [
     "DATASET_FORMS",
     "KEPT",
+    "MOST_TRIED",
     "Acceptance",
     "ArraysFile",
     "BuiltIn",

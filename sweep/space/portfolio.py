@@ -17,7 +17,10 @@ from sweep.records import Model
 from sweep.space.fitting import fitted
 from sweep.space.search_space import SearchSpace, effective_parameters, used_parameters
 
-__all__ = ["PORTFOLIO_FILE", "allowed_configurations", "portfolio"]
+__all__ = ["MOST_TRIED", "PORTFOLIO_FILE", "allowed_configurations", "portfolio"]
+
+MOST_TRIED = 5
+"""Of those that a space has: more delay the search where the data are of another kind."""
 
 PORTFOLIO_FILE = Path(__file__).with_name("portfolio.yaml")
 # They say how long and how fast a network is trained, not what it is: a space may fix them.

@@ -38,10 +38,15 @@ class Promotion:
         space: Whose pruner is `asha`.
         trials: The study's, as it is found.
         remember: Writes what a restart must know.
+        unpaused: Number of a trial that never pauses.
     """
 
     def __init__(
-        self, space: SearchSpace, trials: Iterable[FrozenTrial], remember: Remember
+        self,
+        space: SearchSpace,
+        trials: Iterable[FrozenTrial],
+        remember: Remember,
+        unpaused: int | None = None,
     ) -> None:
         spec = space.pruner
         assert isinstance(spec, AshaPruner)  # noqa: S101 - for the type checker
@@ -49,6 +54,7 @@ class Promotion:
         self._factors = spec.reduction_factors
         self._objective = space.trial_objective
         self._remember = remember
+        self._unpaused = unpaused
         self._total: int | None = None
         # Merit and number of the trials at each rung, the best first; the end comes last.
         self._arrived: list[list[tuple[float, float, int]]] = [[] for _ in (*self._rungs, None)]
@@ -75,7 +81,7 @@ class Promotion:
             merit = self._merit(metrics)
             self._remember(trial.number, f"{_ARRIVED}{rung}", merit)
             self._arrive(rung, trial.number, merit)
-        if has_ended or not due:
+        if has_ended or not due or trial.number == self._unpaused:
             return Decision.CONTINUE
         kept = self._places(due[0])
         return Decision.PAUSE if trial.number in kept else Decision.PRUNE
@@ -83,12 +89,12 @@ class Promotion:
     def promote(self, paused: Collection[int], *, at_end: bool) -> int | None:
         """The best paused trial of the highest rung that promotes one.
 
-        If nothing else will arrive, a rung promotes one even if too few have arrived.
+        If nothing else will arrive, a rung promotes its best even if too few have arrived.
         """
         for rung in reversed(range(len(self._rungs))):
             arrived = self._arrived[rung]
             number = len(arrived) // self._factors[rung]
-            if at_end and not self._arrived[rung + 1]:
+            if at_end:
                 number = max(1, number)
             for *_, trial in arrived[:number]:
                 if trial in paused and self._reached[trial] == rung:

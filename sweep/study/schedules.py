@@ -43,11 +43,14 @@ class Schedule(Protocol):
 
 
 def build_schedule(
-    space: SearchSpace, trials: Iterable[FrozenTrial], remember: Remember
+    space: SearchSpace,
+    trials: Iterable[FrozenTrial],
+    remember: Remember,
+    unpaused: int | None = None,
 ) -> Schedule:
     """The schedule of a search space, for a study that has these trials (see `Promotion`)."""
     if isinstance(space.pruner, AshaPruner):
-        return Promotion(space, trials, remember)
+        return Promotion(space, trials, remember, unpaused)
     return _Pruning()
 
 

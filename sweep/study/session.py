@@ -81,7 +81,9 @@ class StudySession:
             sampler=build_sampler(space, known, self._forecast),
             pruner=build_pruner(space),
         )
-        self._schedule = schedules.build_schedule(space, known, self._remember)
+        # What is probably good is soon complete, and the others have something to beat.
+        unpaused = len(space.enqueue) if starting else None
+        self._schedule = schedules.build_schedule(space, known, self._remember, unpaused)
         self._open: dict[int, optuna.Trial] = {}
         self._num_epochs: dict[int, int] = {}  # of the open trials
         # The last epoch that was reported of a trial, and what was decided; see `report`.

@@ -10,7 +10,14 @@ from helpers import best_epoch, make_metrics, space_mapping
 from optuna.storages import InMemoryStorage
 
 from sweep.errors import InputError
-from sweep.records import Decision, TrialConfig, TrialOutcome, TrialState, rung_epochs
+from sweep.records import (
+    Decision,
+    StartingPoint,
+    TrialConfig,
+    TrialOutcome,
+    TrialState,
+    rung_epochs,
+)
 from sweep.space import SearchSpace, load_space
 from sweep.study import StudySession, promotion
 
@@ -72,6 +79,9 @@ def test_its_options_are_checked(pruner, message):
 # ---------------------------------------------------------------- decisions
 
 
+GIVEN = [StartingPoint({"learning_rate": rate}, "the portfolio") for rate in (0.01, 0.02)]
+
+
 def value(trial: int, epoch: int) -> float:
     """Learning curves that cross, with ties."""
     return round(float(np.random.default_rng((trial, epoch)).random()) * 0.3 + epoch / 20, 1)
@@ -109,7 +119,7 @@ class Reference:
         for rung in reversed(range(len(self._shares))):
             order = self.order(rung)
             number = len(order) // 2
-            if at_end and not self.order(rung + 1):
+            if at_end:
                 number = max(1, number)
             for trial in order[:number]:
                 if trial in paused and self.rung(trial) == rung:
@@ -134,10 +144,12 @@ def outcome(config: TrialConfig, values: list[float], state: TrialState, space: 
 @pytest.mark.parametrize(
     ("epochs", "total"), [(MOST_EPOCHS, 12), ({"low": 1, "high": MOST_EPOCHS}, 20), (4, None)]
 )
+@pytest.mark.parametrize("starting", [(), GIVEN], ids=["drawn", "given"])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_decides_as_the_slow_reference(epochs, total, restart, seed):
+def test_it_decides_as_the_slow_reference(epochs, total, restart, starting, seed):
     space, storage, draw = make_space(epochs), InMemoryStorage(), np.random.default_rng(seed)
-    session = StudySession(storage, "x", space)
+    session = StudySession(storage, "x", space, starting=starting)
+    session.enqueue()
     session.plan(total, {})
     expected = Reference(space, total)
     running: dict[int, TrialConfig] = {}
@@ -146,7 +158,7 @@ def test_it_decides_as_the_slow_reference(epochs, total, restart, seed):
     while True:
         if restart and not running:
             paused = session.paused
-            session = StudySession(storage, "x", space)
+            session = StudySession(storage, "x", space, starting=starting)
             session.plan(total, {})
             assert session.recover(paused=paused) == []
         at_end = not running and session.num_started >= count
@@ -169,7 +181,9 @@ def test_it_decides_as_the_slow_reference(epochs, total, restart, seed):
                 assert decision is Decision.CONTINUE
                 session.tell(outcome(config, values, TrialState.COMPLETE, space))
                 del running[number]
-            elif len(values) not in rung_epochs(space.rungs, config.params["epochs"]):
+            elif len(values) not in rung_epochs(space.rungs, config.params["epochs"]) or (
+                starting and number == 0
+            ):
                 assert decision is Decision.CONTINUE
             else:
                 hope = expected.has_hope(number)
@@ -222,6 +236,27 @@ def test_too_few_trials_still_complete_one():
     arrive(session, 0.5)
     assert session.promotable(at_end=False) is None
     assert session.promotable(at_end=True) == 0
+
+
+def test_of_too_few_trials_the_best_goes_on_beside_the_one_that_never_paused():
+    session = StudySession(InMemoryStorage(), "x", make_space(), starting=GIVEN[:1])
+    session.enqueue()
+    session.plan(2, {})
+    session.ask()
+    for epoch in range(1, MOST_EPOCHS + 1):
+        assert session.report(make_metrics(0, epoch, 0.1)) is Decision.CONTINUE
+    arrive(session, 0.5)
+    assert session.promotable(at_end=True) == 1
+
+
+def test_the_first_starting_point_comes_after_what_is_enqueued_and_never_pauses():
+    mapping = make_space().to_json() | {"enqueue": [{"learning_rate": 0.05}]}
+    session = StudySession(InMemoryStorage(), "x", load_space(mapping), starting=GIVEN)
+    session.enqueue()
+    trials = [session.ask().number for _ in range(4)]
+    decisions = [session.report(make_metrics(trial, 1, 0.5)) for trial in trials]
+    pause, go_on = Decision.PAUSE, Decision.CONTINUE
+    assert decisions == [pause, go_on, pause, pause]
 
 
 def test_without_a_number_of_trials_the_paused_ones_are_bounded(monkeypatch):
