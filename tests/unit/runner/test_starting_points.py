@@ -297,6 +297,15 @@ def test_it_leaves_the_search_half_of_the_trials(three, changes, number):
     assert given({**TPE, **changes}) == given(TPE)[:number]
 
 
+def test_no_more_than_the_first_five_that_the_space_has_are_tried(three, monkeypatch):
+    rates = (0.002, 0.003, 0.004, 0.005, 0.006, 0.007)
+    found = [{**three[0], "learning_rate": rate} for rate in rates]
+    found.insert(1, {**three[0], "activation": "tanh"})  # which the space has not
+    monkeypatch.setattr(starting, "portfolio", lambda _: tuple(found))
+    tried = given({**TPE, "budget": {"trials": 64}})
+    assert [params["learning_rate"] for params in tried] == list(rates[:5])
+
+
 def test_what_is_given_otherwise_is_not_tried_twice(three):
     first, second, third = given(TPE)
     budget = {"trials": 20}

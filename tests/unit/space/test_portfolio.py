@@ -41,14 +41,15 @@ def test_what_is_shipped_is_valid_and_at_most_ten_different_configurations(model
     assert len({effective_parameters(space, params) for params in found}) == len(found) <= 10
 
 
-def test_every_shipped_configuration_of_the_mlp_is_in_a_space_that_searches_all_of_it():
-    shipped = portfolio("mlp")
+@pytest.mark.parametrize("model", FAMILIES)
+def test_every_shipped_configuration_is_in_a_space_that_searches_all_of_it(model):
+    shipped = portfolio(model)
     searched: dict[str, Any] = {}
-    for name, default in whole().items():
+    for name, default in with_defaults(parameters_of(model), {}).items():
         values = sorted({params[name] for params in shipped})
         if values != [default]:
             searched[name] = {"choices": values}
-    found = allowed(searched, *shipped)
+    found = allowed(searched, *shipped, model=model)
     assert found == [{name: params[name] for name in searched} for params in shipped]
     assert found
 
