@@ -7,11 +7,12 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack, cast
 
+from sweep.definitions import Scalar
 from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.records import (
     Confirms,
@@ -30,7 +31,7 @@ from sweep.runner.failures import ctrl_c_interrupts
 from sweep.runner.options import DEFAULTS, WorkOptions, complete_options
 from sweep.runner.own_network import require_same_network
 from sweep.runner.sweeps import Request
-from sweep.space import SearchSpace, effective_parameters, reload_space, stored_space
+from sweep.space import SearchSpace, are_same, effective_parameters, reload_space, stored_space
 from sweep.store import Store
 from sweep.study import derive_seed
 from sweep.words import command_words, counted, equal_words
@@ -309,7 +310,7 @@ def _space_of_runs(
     Its seed differs from the search's, and so do initial weights and the orders of the examples.
     """
     values = {
-        name: list(dict.fromkeys(trial.params[name] for trial in chosen if name in trial.params))
+        name: _different(trial.params[name] for trial in chosen if name in trial.params)
         for name in space.definitions
     }
     parameters = {
@@ -342,6 +343,15 @@ def _space_of_runs(
             f"the best trials of study {search.name!r} cannot be trained again: {reason}; it was "
             "made by another version"
         ) from None
+
+
+def _different(values: Iterable[Scalar]) -> list[Scalar]:
+    """Values in order, each once: those that are equal up to rounding are one choice."""
+    found: list[Scalar] = []
+    for value in values:
+        if not any(are_same(value, other) for other in found):
+            found.append(value)
+    return found
 
 
 def _num_ended(search: StudyRecord) -> int:

@@ -14,6 +14,7 @@ from sweep.space.datasets import (
 from sweep.space.domains import (
     Choices,
     Range,
+    are_same,
     default_words,
     domain_words,
     is_stepped,
@@ -66,6 +67,7 @@ __all__ = [
     "advice",
     "advice_lines",
     "allowed_configurations",
+    "are_same",
     "can_be_completed",
     "condition",
     "default_words",

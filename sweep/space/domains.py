@@ -54,6 +54,7 @@ __all__ = [
     "ConditionValue",
     "Domain",
     "Range",
+    "are_same",
     "default_words",
     "domain_words",
     "full_meaning",
@@ -131,7 +132,7 @@ class Choices(StrictModel):
     @classmethod
     def _check(cls, choices: list[Any]) -> list[Any]:
         for one, other in itertools.pairwise(sorted(choices)):
-            if _are_same(one, other):
+            if are_same(one, other):
                 twice = f"{one!r} twice" if one == other else f"{one!r} and {other!r}"
                 raise ValueError(f"choices must differ; found {twice}")
         return choices
@@ -346,10 +347,10 @@ def own_value(domain: Domain, value: Scalar, *, from_python: bool = False) -> Sc
     ordered = sorted(allowed)
     index = bisect(ordered, value)
     near = ordered[max(0, index - 1) : index + 1]
-    return next((each for each in near if _are_same(each, value)), None)
+    return next((each for each in near if are_same(each, value)), None)
 
 
-def _are_same(one: Scalar, other: Scalar) -> bool:
+def are_same(one: Scalar, other: Scalar) -> bool:
     """Whether two values are equal up to rounding."""
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-12)

@@ -19,6 +19,7 @@ __all__ = ["Cube"]
 
 Array = NDArray[np.float64]
 _MIDDLE = 0.5  # of a parameter that has no value
+_DIGITS = 12  # of numbers: more than anyone writes, less than logarithms lose
 
 
 class Cube:
@@ -85,11 +86,11 @@ def _value(domain: Range | Choices, share: float) -> Scalar:
         value = math.exp(math.log(low) + share * math.log(high / low))
     else:
         value = low + share * (high - low)
-    # Rounding must not lead out of the range.
-    inside: Scalar = (
-        nearest_step(domain, value) if _step(domain) else min(max(domain.low, value), domain.high)
-    )
-    return inside
+    if _step(domain):
+        stepped: Scalar = nearest_step(domain, value)
+        return stepped
+    # A value that lies where another one does is that one; and rounding stays in the range.
+    return float(min(max(domain.low, float(f"{value:.{_DIGITS}g}")), domain.high))
 
 
 def _share(domain: Range | Choices, value: Any) -> float:

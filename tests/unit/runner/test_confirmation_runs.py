@@ -212,6 +212,24 @@ def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
     assert space.domains["epochs"] == 2
 
 
+def test_numbers_that_are_equal_up_to_rounding_are_one_choice(storage):
+    momenta = (0.5, 0.5000000000000001, 0.6)
+    layers = (1, 2, 2)
+    write_study(
+        storage,
+        [
+            configuration(number, 16, optimizer="sgd", momentum=momentum)
+            for number, momentum in zip(layers, momenta, strict=True)
+        ],
+        [0.9, 0.8, 0.7],
+    )
+    runs, _ = plan(storage, seeds=1)
+    space = load_space(runs.space)
+    assert space.domains["momentum"].choices == [0.5, 0.6]
+    found = [(each["num_layers"], each["momentum"]) for each in space.enqueue]
+    assert found == [(1, 0.5), (2, 0.5), (2, 0.6)]
+
+
 def test_a_search_of_one_configuration_is_confirmed_alone(storage):
     write_study(storage, [configuration(2, 16)], [0.9])
     runs, notices = plan(storage)

@@ -49,11 +49,27 @@ def distance(cube: Cube, **changes: Any) -> float:
     return float(np.linalg.norm(features_of(cube) - features_of(cube, **changes)))
 
 
+def test_values_of_up_to_twelve_digits_are_not_changed_by_rounding(cube):
+    draw = np.random.default_rng(0)
+    for _ in range(500):
+        values = {
+            "weight_decay": float(f"{np.exp(draw.uniform(*np.log([1e-6, 1e-2]))):.12g}"),
+            "momentum": float(f"{draw.uniform(0, 0.8):.12g}"),
+        }
+        found = cube.params(cube.point(CONFIGURATION | values))
+        assert {name: found[name] for name in values} == values
+
+
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_the_ends_of_the_cube_are_those_of_the_ranges(cube, place):
+    found = cube.params(np.full(len(DOMAINS), place))
+    assert found["weight_decay"] == (1e-2 if place else 1e-6)
+    assert found["momentum"] == (0.8 if place else 0.0)
+
+
 def test_a_configuration_has_a_point_and_a_point_has_a_configuration(cube):
     found = cube.params(cube.point(CONFIGURATION))
-    assert found.pop("weight_decay") == pytest.approx(1e-4)
-    assert found.pop("momentum") == pytest.approx(0.2)
-    assert found == {n: v for n, v in CONFIGURATION.items() if n in found}
+    assert found == CONFIGURATION
     assert {name: type(value) for name, value in found.items()} == {
         name: type(CONFIGURATION[name]) for name in found
     }
