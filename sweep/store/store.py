@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from sweep.codec import to_plain
 from sweep.data.arrays import GivenArrays
+from sweep.definitions import Params
 from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import (
     Confirms,
@@ -24,6 +25,7 @@ from sweep.records import (
     candidate_runs,
     confirmation_name,
 )
+from sweep.space import are_same
 from sweep.store import artifacts, kept_data
 from sweep.store.consistency import study_record
 from sweep.store.database import Database
@@ -377,10 +379,16 @@ def _keep_bare(trials: Iterable[FrozenTrial], kept: list[FrozenTrial]) -> Iterat
 
 
 def _repeats(runs: StudyRecord, search: StudyRecord) -> bool:
-    """Whether each run of a confirmation has the configuration of its candidate."""
+    """Whether each run of a confirmation has the configuration of its candidate, up to rounding."""
     params = {trial.number: trial.params for trial in search.trials}
+
+    def fits(run: Params, candidate: Params) -> bool:
+        return run.keys() == candidate.keys() and all(
+            are_same(value, candidate[name]) for name, value in run.items()
+        )
+
     return all(
-        not run.params or run.params == params.get(candidate)
+        not run.params or fits(run.params, params.get(candidate, {}))
         for candidate, repeated in candidate_runs(runs).items()
         for run in repeated
     )

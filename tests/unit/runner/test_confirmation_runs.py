@@ -228,6 +228,11 @@ def test_numbers_that_are_equal_up_to_rounding_are_one_choice(storage):
     assert space.domains["momentum"].choices == [0.5, 0.6]
     found = [(each["num_layers"], each["momentum"]) for each in space.enqueue]
     assert found == [(1, 0.5), (2, 0.5), (2, 0.6)]
+    confirmed = sweep.confirm("small", storage=storage, **HERE)
+    assert sorted(each.trial for each in confirmed.candidates) == [0, 1, 2]
+    trained = read_confirmation(storage, "small")
+    assert trained is not None
+    assert have_all_ended(trained)
 
 
 def test_a_search_of_one_configuration_is_confirmed_alone(storage):
