@@ -45,6 +45,8 @@ def propose(
 ) -> Iterator[dict[str, Scalar]]:
     """Configurations to try next, the best first, with values of all parameters.
 
+    None of them has been observed: it would be a copy, or the same training once more.
+
     Args:
         domains: Of the sampled parameters.
         observations: At least one.
@@ -56,7 +58,9 @@ def propose(
     with _thread_pools().limit(limits=1, user_api="blas"):
         candidates = _ranked(cube, _chosen(observations), seed, is_noisy=is_noisy)
     for candidate in candidates:
-        yield cube.params(candidate)
+        params = cube.params(candidate)
+        if not any(known.params.items() <= params.items() for known in observations):
+            yield params
 
 
 @cache

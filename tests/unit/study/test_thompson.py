@@ -70,6 +70,25 @@ def test_there_is_a_next_best_proposal_for_constraints():
     assert np.mean(best) < np.mean(worst)
 
 
+def test_nothing_is_proposed_that_has_been_observed():
+    parameters = {
+        "num_layers": {"low": 1, "high": 4},
+        "optimizer": {"choices": ["adamw", "sgd"]},
+        "momentum": {"choices": [0.0, 0.5], "when": {"optimizer": "sgd"}},
+    }
+    domains = load_space(space_mapping(parameters=parameters)).sampled
+    known: list[Observation] = [
+        Observation({"num_layers": 2, "optimizer": "adamw"}, 0.1, -1.0),  # by far the best
+        Observation({"num_layers": 2, "optimizer": "sgd", "momentum": 0.5}, 1.0, 1.0),
+    ]
+    found = {
+        tuple(params[name] for name in domains)
+        for params in propose(domains, known, 0, is_noisy=True)
+    }
+    assert {(2, "sgd", 0.0), (1, "adamw", 0.5), (3, "sgd", 0.5)} <= found
+    assert not found & {(2, "adamw", 0.0), (2, "adamw", 0.5), (2, "sgd", 0.5)}
+
+
 def test_it_learns_which_configurations_only_start_fast():
     """With tanh, trials are better than with relu after a tenth, and worse at their end."""
     observations = []
