@@ -20,7 +20,7 @@ from sweep.space.search_space import SearchSpace, effective_parameters, used_par
 __all__ = ["MOST_TRIED", "PORTFOLIO_FILE", "allowed_configurations", "portfolio"]
 
 MOST_TRIED = 5
-"""Of those that a space has: more delay the search where the data are of another kind."""
+"""Of those that a space has: the others leave their trials to the search."""
 
 PORTFOLIO_FILE = Path(__file__).with_name("portfolio.yaml")
 # They say how long and how fast a network is trained, not what it is: a space may fix them.

@@ -169,7 +169,7 @@ def test_a_trial_that_fails_ends_the_collection(monkeypatch):
     task = replace(TASKS["digits-cnn"], thinning=8)
     chunk, *_ = collect.chunks(task, 0, range(2), DIGITS_DIR)
     engine = collect.load_judged_engine(chunk)
-    config = TrialConfig(0, seed=0, params={**random_configurations(task.space(), 1)[0]}, order=0)
+    config = TrialConfig(0, seed=0, params=random_configurations(task.space(), 1)[0], order=0)
     broken = replace(config, params={**config.params, "kernel_size": "wide"})
     with pytest.raises(RuntimeError, match="trial 0: "):
         collect.record(engine, [broken])
