@@ -62,7 +62,6 @@ def train(
     together = len(seeds) if engine == "stacked" else 1
     settings = TrainingSettings(
         model="mlp",
-        data=where,
         spec=data.spec,
         order_seed=0,
         objective=Objective("validation_accuracy", "maximize"),

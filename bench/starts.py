@@ -15,13 +15,13 @@ from pathlib import Path
 
 from harness import machine
 
+from sweep.data import load_training_data, pack_data
 from sweep.definitions import DATASETS
 from sweep.execution import Ended, Launcher, ProcessLauncher
 from sweep.records import DataSettings, Objective, TrainingSettings
 
 SETTINGS = TrainingSettings(
     model="mlp",
-    data=DataSettings("builtin", "digits", "."),
     spec=DATASETS["digits"],
     order_seed=0,
     objective=Objective("validation_accuracy", "maximize"),
@@ -36,7 +36,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 def await_worker(launcher: Launcher) -> None:
-    launcher.start(SETTINGS)
+    launcher.start(launcher.slots(1)[0], SETTINGS)
     received = launcher.receive(_PATIENCE_SECONDS)
     if received is None or isinstance(received[1], Ended):
         raise RuntimeError(f"no worker started: {received!r}")
@@ -48,6 +48,8 @@ def measure(num_workers: int) -> list[float]:
     started = time.perf_counter()
     launcher = ProcessLauncher()
     try:
+        data = load_training_data(DataSettings("builtin", "digits", "."))
+        launcher.share(data.fingerprint, pack_data(data))
         for _ in range(num_workers):
             await_worker(launcher)
             seconds.append(time.perf_counter() - started)

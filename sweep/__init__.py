@@ -4,8 +4,8 @@
 it, `load_study` reads a study, `report` writes the results, `reproduce` trains a trial again,
 `confirm` the best configurations on fresh seeds; `predict` uses the chosen network, and `export`
 writes it for use elsewhere. `StudyOptions`, `WorkOptions` and `PlaceOptions` document shared
-options; the option `on_event` is called with a `StudyOpened`, `TrialStarted`, `Copied`, `Resumed`,
-`Epoch`, `Paused`, `TrialOutcome` or `Notice`.
+options; the option `on_event` is called with a `StudyOpened`, `WorkersChanged`, `TrialStarted`,
+`Copied`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or `Notice`.
 
 Functions return values and print nothing, unless `progress=True` is given. Importing this package
 imports neither torch nor matplotlib: each function imports what it needs when it is called.
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         TrialOutcome,
         TrialRecord,
         TrialStarted,
+        WorkersChanged,
     )
     from sweep.reporting import Report, report
     from sweep.reporting.candidates import Confirmation
@@ -84,6 +85,7 @@ __all__ = [
     "TrialStarted",
     "UnknownOptionError",
     "WorkOptions",
+    "WorkersChanged",
     "check",
     "confirm",
     "delete",
@@ -113,6 +115,7 @@ _HOMES = {
         "TrialOutcome",
         "TrialRecord",
         "TrialStarted",
+        "WorkersChanged",
     ),
     "sweep.reporting": ("Report", "report"),
     "sweep.reporting.candidates": ("Confirmation",),

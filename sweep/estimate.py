@@ -130,7 +130,7 @@ def estimate(
         )
         return None if request is None else calibrated(request)
 
-    training, _ = choose_workers(DEFAULTS, space, measure=measure)
+    training = choose_workers(DEFAULTS, space, measure=measure)
     costliest = sorted(found, key=lambda each: max(1, each.example_flops) * each.recipe.epochs)
     seconds = partial(_seconds, space, data, training, mixed(found, training.device))
     return Estimate(

@@ -170,7 +170,7 @@ def cli(tmp_path: Path):
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """Run the command line in this process, workers included; returns output and errors."""
     monkeypatch.setitem(LAUNCHERS, "processes", InlineLauncher)
-    monkeypatch.setattr("sweep.execution.processes.early_server", nullcontext)
+    monkeypatch.setattr("sweep.execution.forking.early_server", nullcontext)
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() - cli_environment().keys():
         monkeypatch.delenv(name)

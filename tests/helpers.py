@@ -109,7 +109,6 @@ def flat_spec(num_inputs: int, num_classes: int) -> DataSpec:
 def make_settings(**changes: Any) -> TrainingSettings:
     base = TrainingSettings(
         model="mlp",
-        data=DIGITS,
         spec=DATASETS["digits"],
         order_seed=0,
         objective=Objective("validation_accuracy", "maximize"),

@@ -267,7 +267,7 @@ def _load() -> None:
     import sweep.training.engine
     import sweep.training.sequential
     import sweep.training.stacked
-    from sweep.execution.processes import ForkServer
+    from sweep.execution.forking import ForkServer
 
     # Loads what Optuna and SQLAlchemy import with the first store.
     optuna.storages.RDBStorage("sqlite://").engine.dispose()

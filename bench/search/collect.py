@@ -118,7 +118,6 @@ def load_judged_engine(chunk: Chunk) -> Engine:
     data = thirds(chunk.task, chunk.data_dir)
     training = TrainingSettings(
         model=chunk.task.model,
-        data=data_settings(chunk.task.space().dataset, chunk.data_dir),
         spec=data.spec,
         order_seed=0,
         objective=Objective("validation_loss", "minimize"),  # or examples have no losses

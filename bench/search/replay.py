@@ -18,7 +18,6 @@ from sweep.execution.wire import pack, unpack
 from sweep.records import (
     Checkpoint,
     DataFacts,
-    DataSettings,
     DataSpec,
     Decide,
     Decision,
@@ -244,7 +243,6 @@ def replay(
     """
     settings = TrainingSettings(
         model=space.model,
-        data=DataSettings("builtin", "digits", ""),
         spec=_SPEC,
         order_seed=0,
         objective=space.trial_objective,
@@ -258,7 +256,7 @@ def replay(
     store: Any = _Store()
     session = StudySession(InMemoryStorage(), space.name, space, (), starting=starting)
     session.enqueue()
-    launcher = InlineLauncher(lambda _, send: _ReplayWorker(surrogate, send))  # type: ignore[arg-type,return-value]
+    launcher = InlineLauncher(load=lambda _, send: _ReplayWorker(surrogate, send))  # type: ignore[arg-type,return-value]
     study = StudyRecord(
         name=space.name,
         state=StudyState.RUNNING,
@@ -272,7 +270,7 @@ def replay(
         keep_weights=0,
     )
     heard = _Incumbents(space, surrogate)
-    with Pool(launcher, [settings]) as pool:
+    with Pool(launcher, settings, 1) as pool:
         Loop(
             space=space,
             store=store,

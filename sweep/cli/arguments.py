@@ -140,6 +140,24 @@ _places = _together(
     _count_option(
         "--lanes", help=f"Trials that a worker trains at once. auto: as many as pay. {_AS_BEFORE}"
     ),
+    click.option(
+        "--executor",
+        type=click.Choice(["processes", "ray"]),
+        default=DEFAULTS["executor"],
+        show_default=True,
+        help="Where workers run: on this machine, or on a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="The Ray cluster; $RAY_ADDRESS, then the one that runs on this machine, if unset.",
+    ),
+    click.option(
+        "--worker-resources",
+        metavar="NAME=N,…",
+        help="What each worker takes of the cluster: CPU=2, or GPU=1,CPU=4. CPU=1, or GPU=1,CPU=1 "
+        "where there are GPUs, if unset.",
+    ),
     storage_option,
 )
 

@@ -118,7 +118,7 @@ def resume(study: str, **options: Any) -> int:
 @contextmanager
 def _early_server() -> Iterator[None]:
     """Context whose workers' server loads PyTorch from now on, beside the driver's imports."""
-    from sweep.execution.processes import early_server
+    from sweep.execution.forking import early_server
 
     with early_server():
         yield

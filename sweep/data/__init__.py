@@ -4,6 +4,7 @@ Imports no torch, because the driver imports this.
 """
 
 from sweep.data.overview import DataOverview, MissingValues, data_overview
+from sweep.data.packing import pack_data, unpack_data
 from sweep.data.parts import Part, Pool
 from sweep.data.settings import data_settings, default_data_dir
 from sweep.data.splits import (
@@ -25,6 +26,8 @@ __all__ = [
     "default_data_dir",
     "fingerprint",
     "load_training_data",
+    "pack_data",
     "read_pool",
     "read_validation",
+    "unpack_data",
 ]

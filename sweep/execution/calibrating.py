@@ -20,7 +20,7 @@ from pathlib import Path
 from sweep.codec import decode, encode, to_plain
 from sweep.control_groups import processor
 from sweep.data.cache import cache_folder, write_whole
-from sweep.execution.processes import ForkServer, last_words
+from sweep.execution.forking import ForkServer, last_words
 from sweep.provenance import __version__
 from sweep.records import Calibration, CalibrationRequest
 

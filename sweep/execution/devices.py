@@ -8,25 +8,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import re
-from dataclasses import dataclass
 
 from sweep.control_groups import available_cores
 from sweep.errors import DeviceError, InputError
+from sweep.records import Slot
 from sweep.training import load_torch
 
-__all__ = ["Placement", "place_workers"]
+__all__ = ["place_workers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where one worker runs: a torch device such as `cuda:0`, and its number of CPU threads."""
-
-    device: str
-    num_threads: int
-
-
-def place_workers(device: str, num_workers: int | None) -> list[Placement]:
-    """A placement for each worker; GPUs are dealt out in turn.
+def place_workers(device: str, num_workers: int | None) -> list[Slot]:
+    """A slot on this machine for each worker; GPUs are dealt out in turn.
 
     `device` is `auto`, `cpu`, `cuda` (all GPUs) or `cuda:0,1` (these GPUs). Without `num_workers`
     there is one worker per CPU core (see `available_cores`) or per GPU.
@@ -41,10 +33,10 @@ def place_workers(device: str, num_workers: int | None) -> list[Placement]:
     gpus = _choose_gpus(device)
     if not gpus:
         count = num_workers or cores
-        return [Placement("cpu", max(1, cores // count))] * count
+        return [Slot(str(index), "cpu", max(1, cores // count)) for index in range(count)]
     count = num_workers or len(gpus)
     threads = max(1, cores // count)
-    return [Placement(f"cuda:{gpus[index % len(gpus)]}", threads) for index in range(count)]
+    return [Slot(str(index), f"cuda:{gpus[index % len(gpus)]}", threads) for index in range(count)]
 
 
 def _choose_gpus(device: str) -> list[int]:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import gc
 import json
+import mmap
 import os
 import select
 import signal
@@ -161,20 +162,24 @@ def _work(server: int, request: dict[str, Any], descriptors: list[int]) -> None:
     from sweep.execution.freed_memory import keep_freed_memory
 
     keep_freed_memory()
-    pipe, output = descriptors
+    pipe, output, *data = descriptors
     _become_worker(request, output, server)
     with Connection(pipe) as connection:
-        _WORK[request["work"]](request["value"], connection)
+        _WORK[request["work"]](request["value"], connection, *data)
 
 
-def _train(settings: object, connection: Connection) -> None:
-    """Train what messages say."""
+def _train(settings: object, connection: Connection, data: int) -> None:
+    """Train what messages say, on the data in this file."""
     from sweep.execution.worker import load_worker
 
     inbox: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     try:
-        worker = load_worker(from_plain(TrainingSettings, settings), connection.send_bytes)
+        packed = mmap.mmap(data, 0, access=mmap.ACCESS_READ)  # the engine copies what it needs
+        os.close(data)
+        wanted = from_plain(TrainingSettings, settings)
+        worker = load_worker(packed, wanted, connection.send_bytes)
+        del packed
         while True:
             while worker.is_idle or not inbox.empty():
                 worker.receive(inbox.get())
@@ -191,7 +196,7 @@ def _calibrate(request: object, connection: Connection) -> None:
     os._exit(0)
 
 
-_WORK: dict[str, Callable[[object, Connection], None]] = {
+_WORK: dict[str, Callable[..., None]] = {
     "train": _train,
     "calibrate": _calibrate,
 }

@@ -11,10 +11,13 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from sweep.execution.calibrating import cached_calibration, calibrated
+from sweep.execution.devices import place_workers
 from sweep.execution.launcher import Ended
-from sweep.records import TrainingSettings
+from sweep.records import Calibration, CalibrationRequest, Slot, TrainingSettings
 
 if TYPE_CHECKING:
     from sweep.execution.worker import Worker
@@ -71,16 +74,35 @@ class InlineLink:
 class InlineLauncher:
     """Trains in the driver's own process (see `sweep.execution.launcher.Launcher`).
 
-    `load` makes a worker, `load_worker` by default.
+    `load` makes a worker, `load_worker` with the shared data by default; `device` is that of
+    `place_workers`.
     """
 
-    def __init__(self, load: LoadWorker | None = None) -> None:
+    is_elastic = False
+
+    def __init__(self, device: str = "auto", load: LoadWorker | None = None) -> None:
+        self._device = device
         self._load = load
+        self._data: Any = b""
         self._links: deque[InlineLink] = deque()
         self._num_threads: int | None = None  # that PyTorch had before the first worker
 
-    def start(self, settings: TrainingSettings) -> InlineLink:
+    def slots(self, count: int | None = None) -> list[Slot]:
+        """One per core or GPU, or `count`."""
+        return place_workers(self._device, count)
+
+    def calibrate(self, request: CalibrationRequest, *, measure: bool) -> Calibration | None:
+        """What is known of this machine, or is measured in a process of its own."""
+        return calibrated(request) if measure else cached_calibration(request)
+
+    def share(self, key: str, data: bytes) -> None:
+        """Keep the data."""
+        del key
+        self._data = data
+
+    def start(self, slot: Slot, settings: TrainingSettings) -> InlineLink:
         """Make a worker and load its data."""
+        del slot  # the settings name its device
         import torch
 
         from sweep.execution.worker import load_worker
@@ -88,7 +110,7 @@ class InlineLauncher:
         if self._num_threads is None:
             self._num_threads = torch.get_num_threads()
         self._links = deque(link for link in self._links if link.is_open)
-        self._links.append(InlineLink(settings, self._load or load_worker))
+        self._links.append(InlineLink(settings, self._load or partial(load_worker, self._data)))
         return self._links[-1]
 
     def receive(self, timeout: float) -> tuple[InlineLink, bytes | Ended] | None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from sweep.codec import decode, encode
 from sweep.errors import InputError
-from sweep.execution.processes import last_words, start_interpreter
+from sweep.execution.forking import last_words, start_interpreter
 from sweep.records import DataSpec, NetworkArgument, NetworkSource, OwnNetwork, Probed
 
 __all__ = ["Inspector", "inspecting"]

@@ -6,12 +6,13 @@ A launcher has no policy and does not look into messages. Every launcher passes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweep.records import TrainingSettings
+from sweep.records import Calibration, CalibrationRequest, Slot, TrainingSettings
 
-__all__ = ["Ended", "Launcher", "Link"]
+__all__ = ["Ended", "Launcher", "Leaving", "Link"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Ended:
     is_innocent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A worker's node is about to go away: it should save its trials, and gets no others."""
+
+
 class Link(Protocol):
     """One worker, seen from the driver."""
 
@@ -47,13 +53,40 @@ class Link(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts workers and brings their messages."""
+    """Starts workers and brings their messages.
 
-    def start(self, settings: TrainingSettings) -> Link:
-        """Start a worker without waiting until it is ready."""
+    Attributes:
+        is_elastic: Whether slots come and go while a study runs.
+    """
+
+    is_elastic: bool
+
+    def slots(self, count: int | None = None) -> Sequence[Slot]:
+        """Where workers can run now.
+
+        With a `count`, so many; an elastic launcher has at most so many. Otherwise as many as
+        there are cores or GPUs.
+
+        Raises:
+            InputError: what was asked for is invalid.
+            DeviceError: there is no such device.
+            SweepFailedError: what has the slots is out of reach.
+        """
         ...
 
-    def receive(self, timeout: float) -> tuple[Link, bytes | Ended] | None:
+    def calibrate(self, request: CalibrationRequest, *, measure: bool) -> Calibration | None:
+        """What is known of the machine in the first slot; without `measure`, only from before."""
+        ...
+
+    def share(self, key: str, data: bytes) -> None:
+        """Hand all workers that start later the same data; `key` names the content."""
+        ...
+
+    def start(self, slot: Slot, settings: TrainingSettings) -> Link:
+        """Start a worker without waiting until it is ready; one at a time in a slot."""
+        ...
+
+    def receive(self, timeout: float) -> tuple[Link, bytes | Ended | Leaving] | None:
         """The next message of any worker, or how it ended; None after `timeout` seconds.
 
         A worker's end is the last that is received from it. A timeout of 0 does not wait.

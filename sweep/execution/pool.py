@@ -7,14 +7,14 @@ killed its worker is retried alone, a few times. Messages under an older lease a
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from sweep.errors import SweepFailedError
 from sweep.execution.capacity import Capacity
-from sweep.execution.launcher import Ended, Launcher, Link
+from sweep.execution.launcher import Ended, Launcher, Leaving, Link
 from sweep.execution.wire import pack, unpack
 from sweep.execution.workload import DriverClock, Submission, Wave, Workload
 from sweep.records import (
@@ -33,11 +33,13 @@ from sweep.records import (
     Paused,
     Save,
     Saved,
+    Slot,
     Train,
     TrainingSettings,
     TrialConfig,
     TrialOutcome,
     WorkerReady,
+    WorkersChanged,
     without,
 )
 
@@ -54,13 +56,23 @@ _MAX_STARTS = 3  # of a worker that is killed by a signal before it is ready
 class _Worker:
     """A worker and its trials."""
 
-    index: int  # in the pool; its successor has the same
-    settings: TrainingSettings
+    index: int  # in the pool; its successor in the slot has the same
+    slot: Slot
     link: Link
     load: Workload
     num_starts: int
     ready: bool = False
     wave: Wave = field(default_factory=Wave)
+    saves_left: int | None = None  # answers to `Save` until it can go, if its node is leaving
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it can take another trial."""
+        return self.load.has_room and self.saves_left is None
+
+    def signed(self, outcome: TrialOutcome) -> TrialOutcome:
+        """An outcome of one of its trials, with what says where that was trained."""
+        return replace(outcome, worker=self.index, node=self.slot.node)
 
     def tell(self, message: Message) -> None:
         self.link.send(pack(message))
@@ -75,9 +87,12 @@ class _Worker:
 class Pool:
     """Workers of one study; a context manager that closes the launcher and so ends them.
 
+    Where slots come and go, so do workers: what one trained continues on another.
+
     Args:
         launcher: Starts them.
-        settings: One entry for each worker.
+        settings: How all of them train; their slots name the devices.
+        count: How many of them (see `Launcher.slots`).
         save_every: Seconds between checkpoints of a trial, more if they are slow; None for none.
         time_limit: Seconds after which a trial fails and its worker is killed, or None. Time in
             which the driver was stopped, or waited for its store, does not count.
@@ -86,13 +101,18 @@ class Pool:
     def __init__(
         self,
         launcher: Launcher,
-        settings: Sequence[TrainingSettings],
+        settings: TrainingSettings,
+        count: int | None = None,
         *,
         save_every: float | None = None,
         time_limit: float | None = None,
     ) -> None:
         self._launcher = launcher
         self._settings = settings
+        self._count = count
+        self._is_started = False
+        self._told: tuple[Slot, ...] = ()  # to observers
+        self._num_workers = 0  # that there have been, not counting successors
         self._save_every = save_every
         self._time_limit = time_limit
         self._workers: list[_Worker] = []
@@ -109,15 +129,16 @@ class Pool:
 
     def start(self) -> None:
         """Start the workers without waiting for them; once started, they stay."""
-        if self._workers:
-            return
-        for index, settings in enumerate(self._settings):
-            self._workers.append(self._start_worker(index, settings))
+        if not self._is_started:
+            self._is_started = True
+            self._fill_slots()
 
     @property
-    def devices(self) -> tuple[str, ...]:
-        """The device of each worker."""
-        return tuple(settings.device for settings in self._settings)
+    def slots(self) -> tuple[Slot, ...]:
+        """Where there are workers, or will be once they are started."""
+        if self._is_started:
+            return tuple(worker.slot for worker in self._workers)
+        return tuple(self._launcher.slots(self._count))
 
     @property
     def has_room(self) -> bool:
@@ -128,7 +149,7 @@ class Pool:
         """
         is_isolating = any(worker.load.alone for worker in self._workers)
         may_pass = is_isolating or not self._waiting
-        return may_pass and any(worker.load.has_room for worker in self._workers)
+        return may_pass and any(worker.has_room for worker in self._workers)
 
     @property
     def running(self) -> list[int]:
@@ -143,7 +164,7 @@ class Pool:
         their batches.
         """
         submission = Submission(self._next_lease(), config, lambda: None)
-        self._place(submission, [worker for worker in self._workers if worker.load.has_room])
+        self._place(submission, [worker for worker in self._workers if worker.has_room])
 
     def resubmit(
         self,
@@ -164,19 +185,26 @@ class Pool:
         """Messages of the workers, after waiting for up to `timeout` seconds.
 
         Raises:
-            SweepFailedError: a worker could not start.
+            SweepFailedError: a worker could not start, or what has the workers is out of reach.
         """
         if self._trouble is not None:
             raise self._trouble
+        if self._launcher.is_elastic:
+            self._fill_slots()
         for worker in self._workers:
             worker.wave.come_back()
         found: list[Message] = []
+        if self._launcher.is_elastic and self._told != self.slots:
+            self._told = self.slots
+            found.append(WorkersChanged(self._told))
         received = self._launcher.receive(timeout)
         while received is not None:
             link, data = received
             speaker = self._worker_of(link)
             if speaker is not None and isinstance(data, Ended):
                 found += self._replace_dead(speaker, data)
+            elif speaker is not None and isinstance(data, Leaving):
+                found += self._let_go(speaker)
             elif speaker is not None and isinstance(data, bytes):
                 found += self._take(speaker, data)
             received = self._launcher.receive(0)
@@ -195,7 +223,7 @@ class Pool:
         while waited_for and (received := self._launcher.receive(max(0, end - time.monotonic()))):
             link, data = received
             speaker = self._worker_of(link)
-            if speaker is None:
+            if speaker is None or isinstance(data, Leaving):
                 continue
             if isinstance(data, Ended):
                 waited_for.pop(speaker, None)  # it is too late to replace it
@@ -235,7 +263,7 @@ class Pool:
             places = [
                 worker
                 for worker in self._workers
-                if (not worker.load.trials if submission.alone else worker.load.has_room)
+                if worker.has_room and not (submission.alone and worker.load.trials)
             ]
             if places:
                 self._waiting.remove(submission)
@@ -260,10 +288,10 @@ class Pool:
                 worker.load.hear(message.metrics)
             case TrialOutcome():
                 worker.load.release(message.trial)
-                return [replace(message, worker=worker.index)]
+                return [worker.signed(message)]
             case Paused(outcome):
                 worker.load.release(outcome.trial)
-                return [Paused(replace(outcome, worker=worker.index))]
+                return [Paused(worker.signed(outcome))]
             case CheckpointRefused(trial, reason):
                 self._start_again(worker, trial)
                 text = f"trial {trial} starts again, its checkpoint cannot be used: {reason}"
@@ -272,6 +300,9 @@ class Pool:
                 return self._train_less(worker, message)
             case Saved():
                 worker.wave.is_sent = True
+                if worker.saves_left is not None:
+                    worker.saves_left -= 1
+                    return [message, *(self._replace(worker) if not worker.saves_left else ())]
         return [message]
 
     def _start_again(self, worker: _Worker, trial: int) -> None:
@@ -297,12 +328,12 @@ class Pool:
         submission = worker.load.release(trial)
         failures = submission.failures if submission else ()
         if failure is None:
-            return Lost(trial, None, failures, False, worker.index)
+            return Lost(trial, None, failures, False, worker.index, worker.slot.node)
         is_over = failure.kind is not FailureKind.KILLED or len(failures) >= MAX_RETRIES
         if is_over and failure.kind is FailureKind.KILLED:
             again = f"{failure.reason}, as it did {MAX_RETRIES} times before"
             failure = replace(failure, reason=again)
-        return Lost(trial, failure, (*failures, failure), is_over, worker.index)
+        return Lost(trial, failure, (*failures, failure), is_over, worker.index, worker.slot.node)
 
     # ------------------------------------------------------------ workers
 
@@ -310,10 +341,23 @@ class Pool:
         """The worker behind a link; None if it has been replaced."""
         return next((worker for worker in self._workers if worker.link is link), None)
 
-    def _start_worker(self, index: int, settings: TrainingSettings, num_starts: int = 1) -> _Worker:
-        link = self._launcher.start(settings)
+    def _fill_slots(self) -> None:
+        """Start a worker in each slot that has none."""
+        taken = {worker.slot.name for worker in self._workers}
+        for slot in self._launcher.slots(self._count):
+            if slot.name not in taken:
+                self._workers.append(self._start_worker(self._num_workers, slot))
+                self._num_workers += 1
+
+    def _start_worker(self, index: int, slot: Slot, num_starts: int = 1) -> _Worker:
+        slots = self._launcher.slots(self._count)
+        sharing = Counter((each.node, each.device) for each in slots)
+        settings = replace(
+            self._settings, device=slot.device, num_sharing=sharing[slot.node, slot.device] or 1
+        )
+        link = self._launcher.start(slot, settings)
         load = Workload(Capacity.of(settings), self._clock)
-        return _Worker(index, settings, link, load, num_starts)
+        return _Worker(index, slot, link, load, num_starts)
 
     def _ask_for_checkpoints(self) -> None:
         for worker in self._workers:
@@ -338,6 +382,14 @@ class Pool:
             failure = Failure(FailureKind.KILLED, reason, ended.last_words)
         return self._replace(worker, lambda _trial: failure)
 
+    def _let_go(self, worker: _Worker) -> list[Message]:
+        """Have a worker save its trials, then end it."""
+        if not worker.ready:
+            return self._replace(worker)
+        worker.saves_left = 1 + worker.wave.is_under_way
+        worker.tell(Save())
+        return []
+
     def _end_overdue(self) -> list[Message]:
         """Kill workers with a trial that takes too long: one that hangs reads no messages."""
         if self._time_limit is None:
@@ -352,11 +404,25 @@ class Pool:
                 found += self._replace(worker, blame.get)
         return found
 
-    def _replace(self, worker: _Worker, blame: Callable[[int], Failure | None]) -> list[Message]:
-        """Start a worker in place of another; `blame` gives what its trials are charged with."""
+    def _replace(
+        self, worker: _Worker, blame: Callable[[int], Failure | None] = lambda _trial: None
+    ) -> list[Message]:
+        """End a worker; `blame` gives what its trials are charged with.
+
+        Another one takes its slot, if that is still there, and what it had yet to start.
+        """
         worker.link.kill()
-        num_starts = 1 if worker.ready else worker.num_starts + 1
-        successor = self._start_worker(worker.index, worker.settings, num_starts)
-        self._workers[worker.index] = successor
-        lost = [submission.config.number for submission in worker.load.hand_over(successor.load)]
-        return [self._lose(worker, trial, blame(trial)) for trial in lost]
+        at = self._workers.index(worker)
+        if worker.slot.name in {slot.name for slot in self._launcher.slots(self._count)}:
+            num_starts = 1 if worker.ready else worker.num_starts + 1
+            successor = self._start_worker(worker.index, worker.slot, num_starts)
+            self._workers[at] = successor
+            lost = worker.load.hand_over(successor.load)
+        else:
+            del self._workers[at]
+            lost = worker.load.hand_over()
+            self._waiting.extendleft(reversed(worker.load.kept))
+        return [
+            self._lose(worker, trial, blame(trial))
+            for trial in [submission.config.number for submission in lost]
+        ]

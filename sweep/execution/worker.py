@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
-from sweep.data import load_training_data
+from sweep.data import unpack_data
 from sweep.execution.wire import pack, unpack
 from sweep.records import Decide, Message, Save, Saved, Train, TrainingSettings, trials_of
 from sweep.training import load_engine
@@ -18,13 +19,12 @@ __all__ = ["Worker", "load_worker"]
 _SLICE_SECONDS = 0.005
 
 
-def load_worker(settings: TrainingSettings, send: Callable[[bytes], None]) -> Worker:
-    """A worker with its data; DataError if they are missing or damaged. Sets PyTorch's threads."""
+def load_worker(data: Any, settings: TrainingSettings, send: Callable[[bytes], None]) -> Worker:
+    """A worker with its data, a buffer that `pack_data` filled. Sets PyTorch's threads."""
     torch.set_num_threads(settings.num_threads)
     # Strong weight decay drives weights below 1e-38, where a CPU is a hundred times slower.
     torch.set_flush_denormal(True)
-    data = load_training_data(settings.data)
-    return Worker(load_engine(settings, data), send)
+    return Worker(load_engine(settings, unpack_data(data)), send)
 
 
 class Worker:

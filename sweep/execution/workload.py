@@ -219,11 +219,16 @@ class Workload:
         others = {trial for trial, p in started.items() if not p.is_ending}
         return late & others if others else late
 
-    def hand_over(self, successor: Workload) -> list[Submission]:
-        """Pass what has not started to the worker's successor; return what had started."""
+    @property
+    def kept(self) -> list[Submission]:
+        """What has not started."""
+        return [place.submission for place in self._places.values() if place.started_at is None]
+
+    def hand_over(self, successor: Workload | None = None) -> list[Submission]:
+        """Pass what has not started to the worker's successor, if any; return what had started."""
         started = self._started()
         for trial, place in self._places.items():
-            if trial not in started:
+            if trial not in started and successor is not None:
                 successor.take(place.submission, place.checkpoint)
         return [started[trial].submission for trial in sorted(started)]
 

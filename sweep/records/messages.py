@@ -1,8 +1,8 @@
 """Messages between driver, workers and observers.
 
 A worker receives `Train`, `Decide` and `Save`, and sends the others; a trial's last message is
-`TrialOutcome`. The pool adds `Lost`; the runner adds `StudyOpened`, `TrialStarted`
-and `Copied`.
+`TrialOutcome`. The pool adds `Lost` and `WorkersChanged`; the runner adds `StudyOpened`,
+`TrialStarted` and `Copied`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sweep.records.trial import (
     Decision,
     EpochMetrics,
     Failure,
+    Slot,
     TrialConfig,
     TrialOutcome,
     last_epoch,
@@ -157,6 +158,7 @@ class Lost:
         failures: All such failures of this trial so far; `failure` only if it counts.
         is_over: Whether the trial has failed; otherwise it must be submitted again.
         worker: From 0.
+        node: Name of that worker's machine; empty for the driver's own.
     """
 
     trial: int
@@ -164,6 +166,14 @@ class Lost:
     failures: tuple[Failure, ...]
     is_over: bool
     worker: int
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersChanged:
+    """To observers: workers on a cluster came or went; `slots` says where there is one now."""
+
+    slots: tuple[Slot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,7 @@ class StudyOpened:
 
     Attributes:
         study: As it was found.
-        devices: One per worker.
+        devices: Of the workers, one each, as many as there are now.
         deadline: Value of `time.monotonic` after which no trial starts.
         sampled: Names of the hyperparameters that are searched.
     """
@@ -216,12 +226,23 @@ Message = (
     | Saved
     | Notice
     | Lost
+    | WorkersChanged
     | StudyOpened
     | TrialStarted
     | Copied
 )
 
-Event = StudyOpened | TrialStarted | Copied | Resumed | Epoch | Paused | TrialOutcome | Notice
+Event = (
+    StudyOpened
+    | WorkersChanged
+    | TrialStarted
+    | Copied
+    | Resumed
+    | Epoch
+    | Paused
+    | TrialOutcome
+    | Notice
+)
 """What observers are told."""
 
 M = TypeVar("M", bound=Message)

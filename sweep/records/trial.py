@@ -186,6 +186,23 @@ class TrialConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A place where one worker can run.
+
+    Attributes:
+        name: No other slot of a launcher has it.
+        device: A torch device, such as `cpu` or `cuda:0`.
+        num_threads: CPU threads for its worker.
+        node: Name of the machine; empty for the driver's own.
+    """
+
+    name: str
+    device: str
+    num_threads: int
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSettings:
     """What a worker needs to know and all trials of a study share.
 
@@ -203,7 +220,6 @@ class TrainingSettings:
     """
 
     model: Model
-    data: DataSettings
     spec: DataSpec
     order_seed: int
     objective: Objective
@@ -292,6 +308,7 @@ class TrialOutcome:
         failure: Set if and only if the state is FAIL.
         weights: Of the best epoch, as a safetensors file.
         worker: Which of the command's workers trained it, from 0.
+        node: Name of that worker's machine; empty for the driver's own.
     """
 
     trial: int
@@ -312,6 +329,7 @@ class TrialOutcome:
     failure: Failure | None = None
     weights: bytes | None = field(default=None, repr=False)
     worker: int | None = None
+    node: str = ""
 
     @property
     def epochs_run(self) -> int:

@@ -6,8 +6,9 @@ names it, whatever its type, and nothing was created. Importing this module is c
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from numbers import Integral
 from typing import Any
@@ -160,8 +161,30 @@ def _inputs(value: Any) -> Any:
 
 def _executor(value: Any) -> Any:
     if not isinstance(value, str) and not callable(value):
-        raise _wrong("processes, inline, or a function that makes a launcher", value)
+        raise _wrong("processes, ray, inline, or a function that makes a launcher", value)
     return value
+
+
+def _resources(value: Any) -> dict[str, float]:
+    """Numbers by name, from a mapping or from text such as `GPU=1,CPU=4`."""
+    rule = "resources by Ray's names, such as GPU=1,CPU=4"
+    if isinstance(value, str):
+        pairs = [each.partition("=")[::2] for each in value.split(",")]
+        value = {name.strip(): number for name, number in pairs}
+        if len(value) < len(pairs):
+            raise _wrong(f"{rule}, each once", ",".join(map("=".join, pairs)))
+    if not isinstance(value, Mapping) or not value:
+        raise _wrong(rule, value)
+    found = {}
+    for name, number in value.items():
+        try:
+            found[name] = float(number)
+        except (TypeError, ValueError):
+            raise _wrong(rule, value) from None
+        is_valid = isinstance(name, str) and name.isprintable() and name
+        if not is_valid or not 0 < found[name] < math.inf:
+            raise _wrong(f"{rule}, each above 0", value)
+    return found
 
 
 _MOST = 1_000_000  # as many trials as a search space may have
@@ -186,6 +209,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "out": _path,
     "precision": _one_of("auto", *PRECISION_NAMES),
     "progress": _flag,
+    "ray_address": _text,
     "retry_failed": _flag,
     "seed": _count(),  # the space has its limits
     "seeds": _count(1, _MOST),
@@ -199,5 +223,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "trial": _count(),  # the study has its limits
     "trial_time_limit": _seconds,
     "trials": _count(1),  # the space has its limit
+    "worker_resources": _resources,
     "workers": _count(1, _MOST_AT_ONCE, or_auto=True),
 }

@@ -32,6 +32,7 @@ from sweep.records import (
     TrialStarted,
     TrialState,
     WorkerReady,
+    WorkersChanged,
 )
 from sweep.runner.copies import Originals
 from sweep.runner.failures import Failures
@@ -101,7 +102,8 @@ class Loop:
         audited = {t.number: t.audited for t in study.trials if t.audited is not None}
         self.session.plan(study.num_trials, audited)
         sampled = tuple(self.space.sampled)
-        self.on_event(StudyOpened(study, self.pool.devices, self._deadline, sampled))
+        devices = tuple(slot.device for slot in self.pool.slots)
+        self.on_event(StudyOpened(study, devices, self._deadline, sampled))
         self._name_foreign(study.foreign)
         failures = {config.number: study.trial(config.number).lost for config in orphans}
         self._keep_weights = study.keep_weights
@@ -257,7 +259,7 @@ class Loop:
                     self._finish(message)
                 case Lost():
                     self._lose(message)
-                case Notice():
+                case Notice() | WorkersChanged():
                     self.on_event(message)
 
     def _checkpoint(self, trial: int) -> Checkpoint | None:
@@ -282,8 +284,7 @@ class Loop:
         """Check a new worker's data."""
         if worker.data_fingerprint != self.fingerprint:
             raise SweepFailedError(
-                "a worker read other data than the driver: the files changed meanwhile; "
-                f"`{self.command}` starts again"
+                f"a worker has other data than the driver; `{self.command}` hands them out again"
             )
 
     def _go_on(self, resumed: Resumed) -> None:
@@ -335,6 +336,7 @@ class Loop:
                     seconds=sum(metrics.seconds for metrics in history),
                     failure=lost.failure,
                     worker=lost.worker,
+                    node=lost.node,
                 )
             )
             return

@@ -47,11 +47,13 @@ class PlaceOptions(TypedDict, total=False):
             or the function itself, `def build(input_shape, num_classes, *, width: int = 128) ->
             nn.Module`. Its keyword arguments are its hyperparameters. A study that was made with
             one needs the same source each time that it is built. Default: the space's model.
-        executor: `processes`; `inline`, which trains in this very process, for debuggers; or a
-            function that makes a `sweep.execution.Launcher`. Default: `processes`.
+        executor: `processes`, on this machine; `ray`, on a Ray cluster; `inline`, which trains in
+            this very process, for debuggers; or a function that makes a
+            `sweep.execution.Launcher`. Default: `processes`.
         on_event: Called with everything that happens, in the thread that called the function: a
-            `StudyOpened`, `TrialStarted`, `Copied`, `Resumed`, `Epoch`, `Paused`, `TrialOutcome` or
-            `Notice`. What it raises ends the work and is raised by the function. Default: nothing.
+            `StudyOpened`, `WorkersChanged`, `TrialStarted`, `Copied`, `Resumed`, `Epoch`, `Paused`,
+            `TrialOutcome` or `Notice`. What it raises ends the work and is raised by the function.
+            Default: nothing.
         stop: Asked several times a second; True ends the work between two writes, and the function
             raises `sweep.Interrupted`. Default: never. What it raises is raised by the function.
     """
@@ -74,7 +76,8 @@ class WorkOptions(PlaceOptions, total=False):
 
     Keys:
         workers: Number of worker processes. `auto`: one per core, or one per two cores if two
-            threads were measured to be faster; one per GPU.
+            threads were measured to be faster; one per GPU. On a cluster, the most; `auto`: as
+            many as it has room for, now and later.
         threads: CPU threads of each worker. `auto`: the worker's share of the cores.
         engine: `sequential` (the plain reference), `stacked`, or `auto`: stacked.
         precision: Number format of matrix products: `float32`, `bfloat16`, `float16` (with
@@ -86,6 +89,10 @@ class WorkOptions(PlaceOptions, total=False):
             checkpoint costs.
         trial_time_limit: Time that a trial may take. Default: the limit of the search space's
             budget.
+        ray_address: `HOST:PORT` of the Ray cluster, which this machine has joined. Default:
+            `$RAY_ADDRESS`, or the cluster that runs on this machine.
+        worker_resources: What each worker takes of the cluster, by Ray's names, as a mapping or as
+            text: `CPU=2` or `GPU=1,CPU=4`. Default: `CPU=1`, or `GPU=1,CPU=1` where there are GPUs.
         progress: Whether to show on standard error what the command line shows. Default: False.
     """
 
@@ -96,6 +103,8 @@ class WorkOptions(PlaceOptions, total=False):
     lanes: Count
     checkpoint_every: Duration
     trial_time_limit: Duration | None
+    ray_address: str | None
+    worker_resources: str | Mapping[str, float] | None
     progress: bool
 
 

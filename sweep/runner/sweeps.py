@@ -258,7 +258,8 @@ class Request:
             if self.space is None and self._is_done(study, space, asked):
                 # An option that cannot be met is refused all the same.
                 require_same_network(space.model, self.options["model"], name)
-                choose_workers(self.options, space, study.workers, is_new=False)
+                if self.options["executor"] != "ray":  # which is not joined for nothing
+                    choose_workers(self.options, space, study.workers, is_new=False)
                 return replace(study, state=study.state_at_rest)
             with self._prepare(space, study.workers, is_new=False) as workers:
                 space = space.on_data(workers.data.spec)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from sweep.codec import unpack_labels
-from sweep.data import data_settings, load_training_data
+from sweep.data import data_settings, load_training_data, pack_data
 from sweep.data.arrays import GivenArrays
 from sweep.definitions import definition_of
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution import (
     LAUNCHERS,
     MAX_LANES,
-    ForkServer,
     Launcher,
-    Placement,
     Pool,
-    ProcessLauncher,
     place_workers,
 )
-from sweep.execution.calibrating import cached_calibration, calibrated
 from sweep.execution.inspection import Inspector
+from sweep.execution.ray_launcher import RayLauncher
 from sweep.records import (
     Calibration,
     DataFacts,
@@ -35,6 +31,7 @@ from sweep.records import (
     Model,
     NetworkSource,
     OwnNetwork,
+    Slot,
     TrainingSettings,
     WorkerChoices,
 )
@@ -45,10 +42,17 @@ from sweep.runner.representatives import calibration_request, representatives, t
 from sweep.space import SearchSpace, require_suited
 from sweep.store import Store
 
-__all__ = ["Workers", "choose_workers", "precision_option", "prepare_workers", "worker_settings"]
+__all__ = [
+    "Workers",
+    "choose_workers",
+    "precision_option",
+    "prepare_workers",
+    "share_data",
+    "worker_settings",
+]
 
 Measure = Callable[[str, str, int, str], Calibration | None]
-"""Calibrates this machine for a device, an engine, a number of cores and a precision, if it can."""
+"""Calibrates a machine for a device, an engine, a number of cores and a precision, if it can."""
 
 # A study of less work takes seconds, however it is trained: measuring first would not pay.
 _SMALL_FLOPS = 1e12
@@ -93,22 +97,25 @@ def prepare_workers(
     store = Store(str(options["storage"]), to_write=False)
     sources = cast("tuple[NetworkSource, ...]", options["model"] or ())
     model = with_source(space.model, sources, space.name)
-    # What cannot be met is refused before anything starts.
-    choose_workers(options, space, recorded, is_new=is_new)
     # The launcher gets ready while the data are read.
-    with closing(_launcher(options["executor"])) as launcher:
+    with closing(_launcher(options, space.name)) as launcher:
+        # What cannot be met is refused first.
+        choose_workers(options, space, recorded, slots=launcher.slots, is_new=is_new)
         kept = store.kept_data if given is None else store.data_file
         data = data_settings(space.dataset, options["data_dir"], kept)
-        facts = read_data(data, given)
+        facts = share_data(launcher, data, given)
         require_suited(space, facts.spec)
         space = space.on_data(facts.spec)
         if inspector is not None:
             require_working(inspector, space, facts.spec)
-        server = launcher.server if isinstance(launcher, ProcessLauncher) else None
-        measure = partial(measure_if_worthwhile, space, model, facts, inspector, server)
-        choices, placements = choose_workers(options, space, recorded, measure, is_new=is_new)
-        settings = worker_settings(space, model, choices, placements, data, facts.spec)
-        with Pool(launcher, settings, save_every=save_every, time_limit=time_limit) as pool:
+        measure = partial(measure_if_worthwhile, space, model, facts, inspector, launcher.calibrate)
+        choices = choose_workers(
+            options, space, recorded, measure, slots=launcher.slots, is_new=is_new
+        )
+        settings = worker_settings(space, model, choices, facts.spec)
+        is_open = launcher.is_elastic and "workers" in choices.automatic
+        count = None if is_open else choices.workers
+        with Pool(launcher, settings, count, save_every=save_every, time_limit=time_limit) as pool:
             yield Workers(choices, pool, facts)
 
 
@@ -117,7 +124,7 @@ def measure_if_worthwhile(
     model: Model,
     facts: DataFacts,
     inspector: Inspector | None,
-    server: ForkServer | None,
+    calibrate: Callable[..., Calibration | None],
     device: str,
     engine: str,
     num_cores: int,
@@ -148,12 +155,14 @@ def measure_if_worthwhile(
         space.expected_trials is not None
         and space.expected_trials * trial_flops(found, num_train) < _SMALL_FLOPS
     )
-    return cached_calibration(request) if is_small else calibrated(request, server)
+    return calibrate(request, measure=not is_small)
 
 
-def read_data(settings: DataSettings, given: GivenArrays | None = None) -> DataFacts:
-    """Facts about the training data; the driver does not keep the examples."""
-    return load_training_data(settings, given).facts
+def share_data(launcher: Launcher, settings: DataSettings, given: GivenArrays | None) -> DataFacts:
+    """Hand the training data to the workers; the driver keeps facts about them."""
+    data = load_training_data(settings, given)
+    launcher.share(data.fingerprint, pack_data(data))
+    return data.facts
 
 
 def choose_workers(
@@ -162,23 +171,27 @@ def choose_workers(
     recorded: WorkerChoices | None = None,
     measure: Measure = lambda *_: None,
     *,
+    slots: Callable[[int | None], Sequence[Slot]] | None = None,
     is_new: bool = True,
-) -> tuple[WorkerChoices, tuple[Placement, ...]]:
+) -> WorkerChoices:
     """Decide how a study is trained: by the options, else as recorded, else automatically.
 
     `options` are complete; `recorded` are the study's choices or, for a new one, those of the
     search that it confirms. An automatic choice is made again for a new study, on another kind of
     device, or if a choice on which it depends has changed; it then follows from what `measure`
-    returns. Returns the choices, and where each worker runs.
+    returns. `slots` are a launcher's; this machine's if None.
 
     Raises:
         InputError: an option, or what is recorded, cannot be met.
     """
-    here = place_workers(options["device"], None)
+    slots = slots or partial(place_workers, options["device"])
+    here = slots(None)
+    node = here[0].node
     kind = here[0].device.split(":")[0]
     engine = _engine(options["engine"] or (recorded.engine if recorded else "auto"), space.model)
     precision = options["precision"] or (recorded.precision if recorded else "auto")
-    machine = _Machine(partial(measure, here[0].device, engine, len(here), precision))
+    num_cores = sum(slot.node == node for slot in here)
+    machine = _Machine(partial(measure, here[0].device, engine, num_cores, precision))
     numbers = _Numbers(options, recorded)
     former = recorded if not is_new and recorded and recorded.device == kind else None
     if precision == "auto":
@@ -186,13 +199,14 @@ def choose_workers(
     is_cpu = kind == "cpu"  # elsewhere threads hardly matter
 
     def suitable_workers() -> int:
-        is_free = is_cpu and len(here) > 1 and not isinstance(options["threads"], int)
+        # On a cluster, the resources of a worker say how many threads it has.
+        is_free = is_cpu and len(here) > 1 and not node and not isinstance(options["threads"], int)
         return len(here) // machine.threads if is_free else len(here)
 
     # A number above what suits this machine was chosen for a larger one.
-    workers = numbers.choose("workers", suitable_workers, holds=former is not None, most=len(here))
-    placements = place_workers(options["device"], workers)
-    share = placements[0].num_threads
+    holds = former is not None and not node
+    workers = numbers.choose("workers", suitable_workers, holds=holds, most=len(here))
+    share = slots(workers)[0].num_threads
     same = former is not None and former.workers == workers
     threads = numbers.choose("threads", lambda: share, holds=same and is_cpu, most=share)
     # Lanes of another engine, or in another precision, say nothing.
@@ -203,7 +217,7 @@ def choose_workers(
     _require_lanes(engine, lanes)
     if "lanes" in numbers.automatic and lanes > 1 and not same:
         machine.look()  # it says how many lanes fill a stack
-    choices = WorkerChoices(
+    return WorkerChoices(
         workers=workers,
         threads=threads,
         engine=engine,
@@ -213,7 +227,6 @@ def choose_workers(
         device=kind,
         calibration=machine.calibration or (alike.calibration if alike else None),
     )
-    return choices, tuple(replace(each, num_threads=threads) for each in placements)
 
 
 class _Numbers:
@@ -307,42 +320,47 @@ def precision_option(name: str) -> str:
 
 
 def worker_settings(
-    space: SearchSpace,
-    model: Model,
-    choices: WorkerChoices,
-    placements: Sequence[Placement],
-    data: DataSettings,
-    spec: DataSpec,
-) -> list[TrainingSettings]:
-    """The settings of each worker; `model` is the space's, with code that may be run."""
-    sharing = Counter(placement.device for placement in placements)
-    return [
-        TrainingSettings(
-            model=model,
-            data=data,
-            spec=spec,
-            order_seed=space.seed,
-            objective=space.trial_objective,
-            device=placement.device,
-            num_sharing=sharing[placement.device],
-            num_threads=placement.num_threads,
-            engine=choices.engine,
-            precision=choices.precision,
-            lanes=choices.lanes,
-            full_stacks=full_stacks(choices),
-            rungs=space.rungs,
-        )
-        for placement in placements
-    ]
+    space: SearchSpace, model: Model, choices: WorkerChoices, spec: DataSpec
+) -> TrainingSettings:
+    """The settings that all workers share; `model` is the space's, with code that may be run."""
+    return TrainingSettings(
+        model=model,
+        spec=spec,
+        order_seed=space.seed,
+        objective=space.trial_objective,
+        device=choices.device,
+        num_sharing=1,
+        num_threads=choices.threads,
+        engine=choices.engine,
+        precision=choices.precision,
+        lanes=choices.lanes,
+        full_stacks=full_stacks(choices),
+        rungs=space.rungs,
+    )
 
 
-def _launcher(executor: str | Callable[[], Launcher]) -> Launcher:
-    if isinstance(executor, str):
-        if executor not in LAUNCHERS:
-            raise InputError(f"executor must be one of {', '.join(LAUNCHERS)}; found {executor!r}")
-        executor = LAUNCHERS[executor]
+def _launcher(options: WorkOptions, study: str) -> Launcher:
+    executor = options["executor"]
+    if executor != "ray":
+        for name in ("ray_address", "worker_resources"):
+            if options[name]:
+                raise InputError(f"{name} goes with executor ray; found executor {executor!r}")
     try:
-        return executor()
+        if not isinstance(executor, str):
+            return executor()
+        if executor == "ray":
+            workers = options["workers"]
+            return RayLauncher(
+                study,
+                options["ray_address"],
+                cast("Mapping[str, float] | None", options["worker_resources"]),  # as it was read
+                device=options["device"],
+                most=workers if isinstance(workers, int) else None,
+            )
+        if executor not in LAUNCHERS:
+            names = ", ".join([*LAUNCHERS, "ray"])
+            raise InputError(f"executor must be one of {names}; found {executor!r}")
+        return LAUNCHERS[executor](options["device"])
     except OSError as error:
         raise SweepFailedError(
             f"no process for workers can be started: {error.strerror or error}"

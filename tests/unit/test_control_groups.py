@@ -10,7 +10,7 @@ import pytest
 
 from sweep import control_groups
 from sweep.control_groups import available_cores, available_host_bytes
-from sweep.execution import Placement, place_workers
+from sweep.execution import place_workers
 
 MOUNT_2 = "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw\n"
 MOUNT_1 = (
@@ -94,8 +94,8 @@ def test_without_control_groups_the_affinity_counts(tmp_path, machine):
 def test_workers_and_threads_come_from_the_quota(machine, monkeypatch):
     root = machine("0::/\n", MOUNT_2, **{"cpu.max": "200000 100000\n"})
     monkeypatch.setattr(control_groups.available_cores, "__defaults__", (root,))
-    assert place_workers("cpu", None) == [Placement("cpu", 1)] * 2
-    assert place_workers("cpu", 1) == [Placement("cpu", 2)]
+    assert [slot.num_threads for slot in place_workers("cpu", None)] == [1, 1]
+    assert [slot.num_threads for slot in place_workers("cpu", 1)] == [2]
 
 
 def test_memory_is_limited_by_every_ancestor_and_copies_of_files_make_way(machine):

@@ -44,7 +44,7 @@ def test_studies_are_completed(complete, finished, tmp_path):
 
 def test_commands_options_and_shells_are_completed(complete):
     assert complete("sweep re") == ["report", "reproduce", "resume"]
-    assert complete("sweep run --wor") == ["--workers"]
+    assert complete("sweep run --worker") == ["--workers", "--worker-resources"]
     assert complete("sweep completion ") == ["bash", "zsh", "fish"]
 
 

@@ -342,14 +342,14 @@ def test_no_best_trial_is_tested_while_its_confirmation_is_made(finished, monkey
 
 def test_a_search_that_went_on_since_its_confirmation_was_planned(finished, monkeypatch):
     """The plan is refused: another driver has worked on the search before it could begin."""
-    read = sweep.runner.workers.read_data
+    read = sweep.runner.workers.share_data
 
     def go_on_meanwhile(*arguments):
-        monkeypatch.setattr("sweep.runner.workers.read_data", read)
+        monkeypatch.setattr("sweep.runner.workers.share_data", read)
         sweep.resume("small", storage=finished, trials=4, **HERE)
         return read(*arguments)
 
-    monkeypatch.setattr("sweep.runner.workers.read_data", go_on_meanwhile)
+    monkeypatch.setattr("sweep.runner.workers.share_data", go_on_meanwhile)
     again = f"went on meanwhile; `sweep confirm small --storage {finished}` again"
     with pytest.raises(StoreError, match=again):
         train_confirmation("small", storage=finished, **HERE)

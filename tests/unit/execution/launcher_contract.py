@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from functools import cache
 
 from helpers import DIGITS, make_config, make_settings
 
+from sweep.data import load_training_data, pack_data
 from sweep.execution import Ended, Launcher, Link
 from sweep.execution.wire import pack, unpack
 from sweep.records import (
@@ -19,7 +20,6 @@ from sweep.records import (
     Save,
     Saved,
     Train,
-    TrainingSettings,
     TrialOutcome,
     TrialState,
     WorkerReady,
@@ -44,8 +44,25 @@ def next_of(launcher: Launcher, link: Link | None = None) -> tuple[Link, bytes |
     raise AssertionError("nothing was said")
 
 
-def ready(launcher: Launcher, settings: TrainingSettings | None = None) -> Link:
-    link = launcher.start(settings or make_settings())
+@cache
+def digits() -> bytes:
+    return pack_data(load_training_data(DIGITS))
+
+
+def with_digits(launcher):
+    """A launcher that has shared its data."""
+    launcher.share("digits", digits())
+    return launcher
+
+
+def start(launcher: Launcher, **changes) -> Link:
+    """Start a worker in the first slot that this test has not used; all are one machine's."""
+    slot = launcher.slots(None)[0]
+    return launcher.start(slot, make_settings(**changes))
+
+
+def ready(launcher: Launcher, **changes) -> Link:
+    link = start(launcher, **changes)
     speaker, message, leases = told(launcher)
     assert speaker is link
     assert isinstance(message, WorkerReady)
@@ -63,7 +80,7 @@ class LauncherContract:
         assert launcher.receive(0.01) is None
 
     def test_a_worker_says_what_it_loaded(self, launcher: Launcher) -> None:
-        launcher.start(make_settings(num_threads=1))
+        start(launcher, num_threads=1)
         _, message, _ = told(launcher)
         assert isinstance(message, WorkerReady)
         assert len(message.data_fingerprint) == 64
@@ -115,7 +132,7 @@ class LauncherContract:
         assert leases == {1: 2}
 
     def test_two_workers_train_side_by_side(self, launcher: Launcher) -> None:
-        links = [launcher.start(make_settings()) for _ in range(2)]
+        links = [start(launcher) for _ in range(2)]
         said: dict[int, list[Message]] = {0: [], 1: []}
         while not all(said.values()):
             speaker, message, _ = told(launcher)
@@ -140,14 +157,16 @@ class LauncherContract:
         train(other, 2, lease=2, epochs=1)
         assert next_of(launcher)[0] is other
 
-    def test_a_worker_that_cannot_load_its_data_says_why(self, launcher: Launcher) -> None:
-        link = launcher.start(make_settings(data=replace(DIGITS, validation=1_000_000)))
+    def test_a_worker_that_cannot_read_its_data_says_why(self, launcher: Launcher) -> None:
+        launcher.share("damaged", digits()[:1000])
+        link = start(launcher)
         speaker, ended = next_of(launcher)
         assert speaker is link
         assert isinstance(ended, Ended)
         assert (ended.reason, ended.by_itself) == ("exit code 1", True)
-        assert "must be below 1,437" in ended.last_words.splitlines()[-1]
+        assert "not packed training data" in ended.last_words.splitlines()[-1]
         link.kill()
+        with_digits(launcher)
         ready(launcher)
 
     def test_what_a_worker_does_not_understand_is_its_end(self, launcher: Launcher) -> None:
@@ -162,7 +181,7 @@ class LauncherContract:
     def test_it_can_be_closed_twice_whatever_its_workers_do(self, launcher: Launcher) -> None:
         link = ready(launcher)
         train(link, 1, lease=1, epochs=100_000)
-        launcher.start(make_settings())
+        start(launcher)
         launcher.close()
         launcher.close()
         assert launcher.receive(0.1) is None
@@ -170,7 +189,7 @@ class LauncherContract:
 
 def ready_beside(launcher: Launcher) -> Link:
     """Another worker, beside one that may be talking."""
-    link = launcher.start(make_settings())
+    link = start(launcher)
     while not isinstance(told(launcher, link)[1], WorkerReady):
         pass
     return link

@@ -34,7 +34,7 @@ def inline(data: TrainingData, build=None, memory_bytes: int | None = None, **ch
         engine.memory_bytes = memory_bytes
         return Worker(engine, send)
 
-    return InlineLauncher(load)
+    return InlineLauncher(load=load)
 
 
 def drive(
@@ -46,7 +46,7 @@ def drive(
     by_number = {config.number: config for config in configs}
     checkpoints = dict(checkpoints or {})
     waiting = list(configs)
-    with Pool(launcher, [settings] * count, **options) as pool:
+    with Pool(launcher, settings, count, **options) as pool:
         pool.start()
         for number, checkpoint in checkpoints.items():
             waiting.remove(by_number[number])

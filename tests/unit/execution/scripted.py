@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from helpers import make_metrics
 
-from sweep.execution import Ended, Launcher, Link
+from sweep.execution import Ended, Launcher, Leaving, Link
 from sweep.execution.wire import pack, unpack
 from sweep.records import (
     Decide,
     Epoch,
     Message,
     Save,
+    Slot,
     Train,
     TrainingSettings,
     TrialOutcome,
@@ -73,6 +74,9 @@ class ScriptedLink:
     def finish(self, trial: int) -> None:
         self.say(TrialOutcome(trial, TrialState.COMPLETE))
 
+    def leave(self) -> None:
+        self._launcher.inbox.append((self, Leaving()))
+
     def end(
         self,
         reason: str = "signal 9",
@@ -86,18 +90,35 @@ class ScriptedLink:
 
 
 class ScriptedLauncher:
-    """Starts workers that say nothing by themselves."""
+    """Starts workers that say nothing by themselves.
 
-    def __init__(self) -> None:
+    `places`, slots that a test may change, make it elastic.
+    """
+
+    def __init__(self, places: list[Slot] | None = None) -> None:
+        self.is_elastic = places is not None
+        self.places = places
         self.links: list[ScriptedLink] = []
-        self.inbox: deque[tuple[ScriptedLink, bytes | Ended]] = deque()
+        self.inbox: deque[tuple[ScriptedLink, bytes | Ended | Leaving]] = deque()
         self.is_closed = False
 
-    def start(self, settings: TrainingSettings) -> ScriptedLink:
+    def slots(self, count: int | None = None) -> list[Slot]:
+        if self.places is not None:
+            return self.places[:count]
+        return [Slot(str(index), "cpu", 1) for index in range(count or 1)]
+
+    def calibrate(self, _request: object, *, measure: bool) -> None:
+        del measure
+
+    def share(self, key: str, data: bytes) -> None:
+        pass
+
+    def start(self, slot: Slot, settings: TrainingSettings) -> ScriptedLink:
+        del slot
         self.links.append(ScriptedLink(self, settings))
         return self.links[-1]
 
-    def receive(self, _timeout: float) -> tuple[ScriptedLink, bytes | Ended] | None:
+    def receive(self, _timeout: float) -> tuple[ScriptedLink, bytes | Ended | Leaving] | None:
         return self.inbox.popleft() if self.inbox else None
 
     def close(self) -> None:
@@ -121,8 +142,8 @@ class Meddling:
         self._meddle = meddle
         self._waiting: deque[tuple[Link, bytes | Ended]] = deque()
 
-    def start(self, settings: TrainingSettings) -> Link:
-        return self._launcher.start(settings)
+    def __getattr__(self, name: str):
+        return getattr(self._launcher, name)
 
     def receive(self, timeout: float) -> tuple[Link, bytes | Ended] | None:
         if not self._waiting:
@@ -131,6 +152,3 @@ class Meddling:
                 return None
             self._waiting.extend(self._meddle(*received))
         return self._waiting.popleft() if self._waiting else None
-
-    def close(self) -> None:
-        self._launcher.close()

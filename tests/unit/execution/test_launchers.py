@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import children, is_alive, make_config, make_settings, wait_for
-from launcher_contract import LauncherContract, next_of, ready, train
+from helpers import children, is_alive, make_config, wait_for
+from launcher_contract import LauncherContract, next_of, ready, start, train, with_digits
 
 from sweep.execution import Ended, ForkServer, InlineLauncher, ProcessLauncher, fork_server
 from sweep.execution.fork_server import STOP_SIGNALS
-from sweep.execution.processes import import_path
+from sweep.execution.forking import import_path
 from sweep.execution.wire import pack
 from sweep.records import Assignment, Checkpoint, Train
 
@@ -28,13 +28,13 @@ from sweep.records import Assignment, Checkpoint, Train
 class TestInline(LauncherContract):
     @pytest.fixture
     def launcher(self) -> Iterator[InlineLauncher]:
-        launcher = InlineLauncher()
+        launcher = with_digits(InlineLauncher())
         yield launcher
         launcher.close()
 
     def test_pytorch_is_left_as_it_was(self, launcher: InlineLauncher) -> None:
         before = torch.get_num_threads()
-        launcher.start(make_settings(num_threads=before + 2))
+        start(launcher, num_threads=before + 2)
         assert torch.get_num_threads() == before + 2
         launcher.close()
         assert torch.get_num_threads() == before
@@ -43,7 +43,7 @@ class TestInline(LauncherContract):
 class TestProcesses(LauncherContract):
     @pytest.fixture
     def launcher(self, fork_server: ForkServer) -> Iterator[ProcessLauncher]:
-        launcher = ProcessLauncher(fork_server)
+        launcher = with_digits(ProcessLauncher(server=fork_server))
         yield launcher
         launcher.close()
 
@@ -62,7 +62,7 @@ class TestProcesses(LauncherContract):
         launcher.close()
         assert not is_alive(pid)
         assert fork_server.is_alive
-        later = ProcessLauncher(fork_server)
+        later = with_digits(ProcessLauncher(server=fork_server))
         ready(later)
         later.close()
 
@@ -85,7 +85,7 @@ class TestProcesses(LauncherContract):
 
     @pytest.mark.slow
     def test_so_are_those_that_come_while_the_server_starts(self) -> None:
-        launcher = ProcessLauncher()
+        launcher = with_digits(ProcessLauncher())
         try:
             for number in STOP_SIGNALS:
                 os.kill(launcher._server._process.pid, number)
@@ -118,7 +118,7 @@ class TestProcesses(LauncherContract):
 
     @pytest.mark.slow
     def test_workers_end_with_their_server_and_the_next_one_has_another(self) -> None:
-        launcher = ProcessLauncher()
+        launcher = with_digits(ProcessLauncher())
         try:
             link = ready(launcher)
             first = launcher._server._process.pid
@@ -156,10 +156,10 @@ def test_a_worker_takes_on_the_environment_of_its_driver(tmp_path: Path) -> None
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
-    monkeypatch.setattr("sweep.execution.processes._HOME", "nowhere")
-    launcher = ProcessLauncher()
+    monkeypatch.setattr("sweep.execution.forking._HOME", "nowhere")
+    launcher = with_digits(ProcessLauncher())
     try:
-        link = launcher.start(make_settings())
+        link = start(launcher)
         speaker, ended = next_of(launcher)
         assert speaker is link
         assert isinstance(ended, Ended)
@@ -174,7 +174,7 @@ def test_a_server_that_cannot_start_says_why(monkeypatch) -> None:
 def test_workers_have_all_cores_of_their_driver(monkeypatch) -> None:
     """OpenMP would bind the server to one core, and the workers with it."""
     monkeypatch.setenv("OMP_PROC_BIND", "true")
-    launcher = ProcessLauncher()
+    launcher = with_digits(ProcessLauncher())
     try:
         ready(launcher)
         (worker,) = children(launcher._server._process.pid)
@@ -194,8 +194,8 @@ def test_a_worker_that_was_stopped_by_somebody_is_innocent(monkeypatch, number) 
         return subprocess.Popen(["sleep", "600"])
 
     monkeypatch.setattr(ForkServer, "_spawn", spawn)
-    launcher = ProcessLauncher()
-    link = launcher.start(make_settings())
+    launcher = with_digits(ProcessLauncher())
+    link = start(launcher)
     request, files = fork_server.receive(servers[0])
     for file in files:
         os.close(file)
@@ -218,7 +218,7 @@ def test_a_driver_tells_its_workers_where_it_imports_from(monkeypatch, tmp_path:
 
 @pytest.mark.slow
 def test_a_server_that_stands_still_is_ended_with_its_workers() -> None:
-    launcher = ProcessLauncher()
+    launcher = with_digits(ProcessLauncher())
     ready(launcher)
     server = launcher._server._process.pid
     (worker,) = children(server)
@@ -229,9 +229,9 @@ def test_a_server_that_stands_still_is_ended_with_its_workers() -> None:
 
 
 def test_a_server_that_still_starts_is_not_waited_for() -> None:
-    launcher = ProcessLauncher()
+    launcher = with_digits(ProcessLauncher())
     server = launcher._server._process.pid
-    launcher.start(make_settings())
+    start(launcher)
     launcher.close()
     assert not is_alive(server)
     assert not launcher._server._is_loaded

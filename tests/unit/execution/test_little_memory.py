@@ -6,6 +6,7 @@ import time
 
 import pytest
 from helpers import children, make_config, make_settings
+from launcher_contract import with_digits
 
 from sweep.execution import ForkServer, Pool, ProcessLauncher
 from sweep.records import (
@@ -49,7 +50,8 @@ def address_space(pid: int) -> int:
 def test_too_little_memory_fails_a_trial_and_not_the_worker(fork_server: ForkServer, engine):
     server = fork_server._process.pid
     before = children(server)
-    with Pool(ProcessLauncher(fork_server), [make_settings(engine=engine)]) as pool:
+    launcher = with_digits(ProcessLauncher(server=fork_server))
+    with Pool(launcher, make_settings(engine=engine), 1) as pool:
         pool.start()
         while not any(isinstance(m, WorkerReady) for m in pool.messages(1)):
             pass

@@ -68,7 +68,7 @@ class Workers:
     def __init__(self, count: int = 1, lanes: int = 4, *, ready: bool = True, **options) -> None:
         self.launcher = ScriptedLauncher()
         settings = make_settings(engine="stacked", lanes=lanes)
-        self.pool = Pool(self.launcher, [settings] * count, **options)
+        self.pool = Pool(self.launcher, settings, count, **options)
         self.pool.start()
         if ready:
             for link in self.launcher.links:

@@ -71,7 +71,7 @@ def test_the_data_room_hands_out_no_reader_of_the_test_part():
     assert names == {
         "DataOverview", "MissingValues", "Part", "Pool", "TrainingData",
         "data_overview", "data_settings", "default_data_dir", "fingerprint", "load_training_data",
-        "read_pool", "read_validation",
+        "pack_data", "read_pool", "read_validation", "unpack_data",
     }  # fmt: skip
     assert names == set(sweep.data.__all__)
     for spec in DATASETS.values():

@@ -34,5 +34,5 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def in_a_process(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Options with which a study is trained in one worker process."""
-    monkeypatch.setitem(LAUNCHERS, "processes", partial(ProcessLauncher, fork_server))
+    monkeypatch.setitem(LAUNCHERS, "processes", partial(ProcessLauncher, server=fork_server))
     return {**HERE, "executor": "processes"}

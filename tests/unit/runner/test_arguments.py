@@ -47,6 +47,7 @@ MAY_BE_NONE = {
     ),
     *("max_failures", "keep_weights", "trial_time_limit"),
     *("workers", "threads", "lanes", "engine", "precision"),
+    *("ray_address", "worker_resources"),
 }
 NEEDED = {
     ("reproduce", "trial"),
@@ -68,7 +69,7 @@ WRONG: dict[str, list[Any]] = {
     **{key: [*NO_COUNT, 0, -1, 1025] for key in ["workers", "threads", "lanes"]},
     **dict.fromkeys(["seed", "trial"], NO_COUNT),
     "max_failures": [*NO_COUNT, -1],
-    **dict.fromkeys(["device", "study"], NO_TEXT),
+    **dict.fromkeys(["device", "ray_address", "study"], NO_TEXT),
     "studies": [*NO_TEXT, ["small", 3], [b"small"]],
     **{key: [*NO_TEXT, "warp"] for key in ["engine", "format", "precision"]},
     **dict.fromkeys(["on_event", "stop"], NO_FUNCTION),
@@ -78,6 +79,10 @@ WRONG: dict[str, list[Any]] = {
     **dict.fromkeys(["data_dir", "out"], NO_PATH),
     "inputs": [*NO_PATH, ["x.png", 3]],
     "storage": NO_PATH[:-1],
+    "worker_resources": [
+        *(True, 3, math.nan, "", "CPU", "CPU=", "CPU=two", "CPU=1,CPU=2", "CPU=0", "CPU=inf", "=1"),
+        *({"CPU": -1}, {"CPU": None}, {3: 1}, {"": 1}, ["CPU"]),
+    ],
     **dict.fromkeys(["front", "invert", "progress", "retry_failed"], NO_FLAG),
 }
 
@@ -135,6 +140,8 @@ def test_every_argument_of_every_function_is_tried():
         ("checkpoint_every", "10s", 10.0),
         ("trial_time_limit", timedelta(minutes=2), 120.0),
         ("trial_time_limit", np.timedelta64(40, "s"), 40.0),
+        ("worker_resources", "GPU=1, CPU=4", {"GPU": 1.0, "CPU": 4.0}),
+        ("worker_resources", {"CPU": np.int64(2)}, {"CPU": 2.0}),
         ("storage", Path("studies.db"), "sqlite:///studies.db"),
         ("storage", Path("/a b/studies.db"), "sqlite:////a b/studies.db"),
         ("storage", "sqlite:///studies.db", "sqlite:///studies.db"),
@@ -194,7 +201,7 @@ def test_the_home_may_be_written_short(finished, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("function", ["resume", "confirm", "reproduce"])
-@pytest.mark.parametrize(("name", "value"), [("device", "gpu"), ("executor", "ray")])
+@pytest.mark.parametrize(("name", "value"), [("device", "gpu"), ("executor", "slurm")])
 def test_a_wrong_value_changes_nothing(finished, tmp_path, function, name, value):
     needed, _ = FUNCTIONS[function]
     work_left = {"trials": 9} if function == "resume" else {}

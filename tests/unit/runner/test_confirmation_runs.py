@@ -151,10 +151,9 @@ def test_images_come_in_another_order_than_in_the_search(confirmed):
         worker_settings(
             space,
             space.model,
-            *choose_workers({**DEFAULTS, **HERE}, space),
-            DIGITS,
+            choose_workers({**DEFAULTS, **HERE}, space),
             DATASETS["digits"],
-        )[0].order_seed
+        ).order_seed
         for space in (stored_space(store.read_study(name)) for name in ("small", "small.confirm"))
     }
     assert len(orders) == 2
@@ -178,7 +177,7 @@ def test_a_run_of_a_confirmation_is_reproduced_to_the_last_bit(confirmed, run):
 
 def test_a_finished_confirmation_trains_nothing(confirmed, monkeypatch):
     monkeypatch.setattr("sweep.fresh_seeds.Request", None)
-    monkeypatch.setattr("sweep.runner.workers.read_data", None)
+    monkeypatch.setattr("sweep.runner.workers.share_data", None)
     runs = read_confirmation(confirmed, "small")
     for options in ({}, {"top": 2, "seeds": 2}, {"top": 2}, {"seeds": 2}):
         assert train_confirmation("small", storage=confirmed, **options) == runs

@@ -27,7 +27,6 @@ from sweep.records import (
     Save,
     StudyOpened,
     StudyState,
-    TrainingSettings,
     TrialOutcome,
     TrialState,
 )
@@ -456,26 +455,20 @@ def losses(study) -> list[float]:
     return [metrics.values["train_loss"] for metrics in study.trials[0].outcome.history]
 
 
-class DiesInAnEpoch:
+class DiesInAnEpoch(InlineLauncher):
     """In line; a worker is killed after its first epoch, as often as `num_deaths` says."""
 
     num_deaths = 1
 
     def __init__(self) -> None:
-        self._inline = InlineLauncher()
+        super().__init__()
         self._dying: list[Any] = []
         self._left = self.num_deaths
-
-    def start(self, settings: TrainingSettings) -> Any:
-        return self._inline.start(settings)
-
-    def close(self) -> None:
-        self._inline.close()
 
     def receive(self, timeout: float) -> tuple[Any, bytes | Ended] | None:
         if self._dying:
             return self._dying.pop(), Ended("signal 9", by_itself=False)
-        received = self._inline.receive(timeout)
+        received = super().receive(timeout)
         if received is None or self._left == 0:
             return received
         link, data = received
@@ -485,24 +478,18 @@ class DiesInAnEpoch:
         return received
 
 
-class DiesOnceSaved:
+class DiesOnceSaved(InlineLauncher):
     """In line; after an epoch the first worker is saved, and has gone before anybody looks."""
 
     def __init__(self) -> None:
-        self._inline = InlineLauncher()
+        super().__init__()
         self._queue: deque[tuple[Any, bytes | Ended]] = deque()
         self._is_over = False
-
-    def start(self, settings: TrainingSettings) -> Any:
-        return self._inline.start(settings)
-
-    def close(self) -> None:
-        self._inline.close()
 
     def receive(self, timeout: float) -> tuple[Any, bytes | Ended] | None:
         if self._queue:
             return self._queue.popleft()
-        received = self._inline.receive(timeout)
+        received = super().receive(timeout)
         if received is None or self._is_over:
             return received
         link, data = received

@@ -34,7 +34,7 @@ def test_ctrl_c_before_the_study_is_made(storage, tmp_path, monkeypatch):
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sweep.runner.workers.read_data", press)
+    monkeypatch.setattr("sweep.runner.workers.share_data", press)
     with pytest.raises(sweep.Interrupted, match="interrupted; run the search again"):
         sweep.run(space_mapping(), storage=storage, **HERE)
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from forging import forge, in_part
-from helpers import DIGITS, HERE, children, space_mapping, sqlite_url, timeless, workers
+from helpers import HERE, children, space_mapping, sqlite_url, timeless, workers
 
 import sweep
 from sweep.definitions import DATASETS
@@ -141,7 +141,7 @@ def test_a_resume_reads_the_study_and_validates_its_space_once(finished, monkeyp
 
 @pytest.mark.parametrize("command", ["run", "resume"])
 def test_a_second_driver_is_refused_before_it_reads_anything(finished, monkeypatch, command):
-    monkeypatch.setattr("sweep.runner.workers.read_data", None)
+    monkeypatch.setattr("sweep.runner.workers.share_data", None)
     monkeypatch.setattr(Store, "open_study", None)
     what = space_mapping() if command == "run" else "small"
     with (
@@ -153,14 +153,14 @@ def test_a_second_driver_is_refused_before_it_reads_anything(finished, monkeypat
 
 def test_a_study_that_another_driver_made_meanwhile_goes_on(storage, monkeypatch):
     """It was not there when this driver looked, and is when it gets the lock."""
-    read = sweep.runner.workers.read_data
+    read = sweep.runner.workers.share_data
 
     def make_meanwhile(*arguments: Any) -> Any:
-        monkeypatch.setattr("sweep.runner.workers.read_data", read)
+        monkeypatch.setattr("sweep.runner.workers.share_data", read)
         run(storage, budget={"trials": 1})
         return read(*arguments)
 
-    monkeypatch.setattr("sweep.runner.workers.read_data", make_meanwhile)
+    monkeypatch.setattr("sweep.runner.workers.share_data", make_meanwhile)
     study = run(storage)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
 
@@ -253,10 +253,8 @@ def test_a_stacked_sweep_with_pruning_runs_exactly_its_budget(storage, options):
 def test_lanes_leave_the_search_something_to_learn_from(changes, options, lanes):
     space = load_space(space_mapping(**{"budget": {"trials": 40}, **changes}))
     given = {"workers": 2, "device": "cpu", "engine": "auto", "precision": "auto"}
-    choices, placements = choose_workers({**DEFAULTS, **given, **options}, space)
-    settings = worker_settings(space, space.model, choices, placements, DIGITS, DATASETS["digits"])
-    assert [each.lanes for each in settings] == [lanes] * 2
-    assert {each.num_sharing for each in settings} == {2}
+    choices = choose_workers({**DEFAULTS, **given, **options}, space)
+    assert worker_settings(space, space.model, choices, DATASETS["digits"]).lanes == lanes
 
 
 # ---------------------------------------------------------------- refusals
@@ -312,7 +310,21 @@ def test_a_study_of_stock_optuna_is_left_alone(storage):
         ({"precision": "float8"}, InputError, "precision must be one of auto, .*'float8'"),
         ({"lanes": 0}, InputError, "lanes must be at least 1 or auto; found 0"),
         ({"threads": "2"}, InputError, "threads must be a whole number or auto; found '2'"),
-        ({"executor": "ray"}, InputError, "executor must be one of processes, inline; found 'ray'"),
+        (
+            {"executor": "slurm"},
+            InputError,
+            "executor must be one of processes, inline, ray; found 'slurm'",
+        ),
+        (
+            {"ray_address": "127.0.0.1:6379"},
+            InputError,
+            "ray_address goes with executor ray; found executor 'inline'",
+        ),
+        (
+            {"worker_resources": "CPU=2"},
+            InputError,
+            "worker_resources goes with executor ray; found executor 'inline'",
+        ),
         ({"lanes": 4}, InputError, "sequential engine trains one trial at a time; found lanes 4"),
         ({"trials": 0}, InputError, "trials must be at least 1; found 0"),
         ({"trials": 1_000_001}, SearchSpaceError, r"budget\.trials: must be at most 1000000"),

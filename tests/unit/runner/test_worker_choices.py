@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from helpers import DIGITS, space_mapping
+from helpers import space_mapping
 
 import sweep
 from sweep.definitions import DATASETS
 from sweep.errors import InputError
-from sweep.execution import Placement
+from sweep.execution import inline
 from sweep.fresh_seeds import train_confirmation
-from sweep.records import Calibration, Timing, TrainingSettings, WorkerChoices
+from sweep.records import Calibration, Slot, Timing, TrainingSettings, WorkerChoices
 from sweep.runner import workers
 from sweep.runner.options import DEFAULTS
 from sweep.runner.workers import choose_workers, worker_settings
@@ -55,7 +55,7 @@ def choose(
     **told: Any,
 ) -> WorkerChoices:
     options = {**DEFAULTS, "device": "auto", **told}
-    return choose_workers(options, SPACE, found, lambda *_: measured, is_new=is_new)[0]
+    return choose_workers(options, SPACE, found, lambda *_: measured, is_new=is_new)
 
 
 def calibration(precision: str, *timings: tuple[int, float]) -> Calibration:
@@ -75,11 +75,11 @@ def machine(monkeypatch):
     """Makes this machine one with so many cores, and GPUs."""
 
     def make(cores: int, gpus: int = 0) -> None:
-        def place(_device: str, number: int | None) -> list[Placement]:
+        def place(_device: str, number: int | None) -> list[Slot]:
             count = number or gpus or cores
             threads = max(1, cores // count)
             names = [f"cuda:{i % gpus}" if gpus else "cpu" for i in range(count)]
-            return [Placement(name, threads) for name in names]
+            return [Slot(str(n), name, threads) for n, name in enumerate(names)]
 
         monkeypatch.setattr(workers, "place_workers", place)
 
@@ -212,17 +212,17 @@ def test_nothing_is_measured_where_everything_is_told(machine):
         raise AssertionError("measured for nothing")
 
     options = {**DEFAULTS, **CHOSEN, "device": "auto"}
-    choices, _ = choose_workers(options, SPACE, None, refuse)
+    choices = choose_workers(options, SPACE, None, refuse)
     assert choices == WorkerChoices(**CHOSEN, automatic=(), device="cpu")
     kept = replace(AUTOMATIC, calibration=HALF, workers=2, threads=1)
     options = {**DEFAULTS, "device": "auto"}
-    assert choose_workers(options, SPACE, kept, refuse, is_new=False)[0] == kept
+    assert choose_workers(options, SPACE, kept, refuse, is_new=False) == kept
 
 
 def settings_of(found: WorkerChoices) -> TrainingSettings:
     options = {**DEFAULTS, "device": "auto"}
-    choices, placements = choose_workers(options, SPACE, found, is_new=False)
-    return worker_settings(SPACE, SPACE.model, choices, placements, DIGITS, DATASETS["digits"])[0]
+    choices = choose_workers(options, SPACE, found, is_new=False)
+    return worker_settings(SPACE, SPACE.model, choices, DATASETS["digits"])
 
 
 def test_a_resume_fills_its_stacks_as_before(machine):
@@ -280,7 +280,7 @@ def measured(monkeypatch):
     monkeypatch.setattr(workers, "_SMALL_FLOPS", 0.0)
 
     def make(found: Calibration | None) -> None:
-        monkeypatch.setattr(workers, "calibrated", lambda *_: found)
+        monkeypatch.setattr(inline, "calibrated", lambda *_: found)
 
     return make
 
@@ -303,7 +303,7 @@ def test_a_small_study_does_not_wait_for_a_calibration(storage, monkeypatch):
     def refuse(*_: object) -> None:
         raise AssertionError("measured for a study of a second")
 
-    monkeypatch.setattr(workers, "calibrated", refuse)
+    monkeypatch.setattr(inline, "calibrated", refuse)
     sweep.run(space_mapping(budget={"trials": 1}), storage=storage, **INLINE)
     assert recorded(storage).calibration is None
     assert recorded(storage).precision == "float32"

@@ -1,0 +1,428 @@
+"""The process that speaks to a Ray cluster for a driver (see `sweep.execution.ray_launcher`).
+
+Ray ends its client's process without a word once a cluster is lost, takes over its signals and
+prints on its output: none of that may happen to a driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from sweep.execution.ray_host import Host, pack_frame, unpack_frame
+from sweep.provenance import package_versions
+
+__all__ = ["main"]
+
+_CONNECT_SECONDS = 5.0
+_TAKE_SECONDS = 2.0
+_SCAN_SECONDS = 1.0
+_SILENCE_SECONDS = 60  # of a node, after which its workers are given up
+_MAX_LOST = 3  # actors that end before they answer
+
+
+class _Refused(Exception):  # noqa: N818 - as a driver sees it, the request is wrong
+    """The request cannot be met; the text says why, in one line."""
+
+
+def main(descriptor: int) -> None:
+    """Speak to the cluster until the driver is gone."""
+    with Connection(descriptor) as driver:
+        (_, wanted), _ = unpack_frame(driver.recv_bytes())
+        try:
+            cluster = _Cluster(driver, **wanted)
+        except _Refused as refusal:
+            driver.send_bytes(pack_frame("refused", str(refusal)))
+            return
+        try:
+            asyncio.run(cluster.run())
+        except _Refused as refusal:
+            driver.send_bytes(pack_frame("failed", str(refusal)))
+        finally:
+            ray.shutdown()
+
+
+class _Place:
+    """An actor, or one that the cluster has yet to find room for."""
+
+    def __init__(self, name: str, actor: Any) -> None:
+        self.name = name
+        self.actor = actor
+        self.node = ""  # its id, once it has answered
+        self.is_leaving = False
+        self.letters: asyncio.Queue[bytes] = asyncio.Queue()
+
+
+class _Cluster:
+    """The cluster, as far as one driver uses it.
+
+    Args:
+        address: `HOST:PORT`, or `auto`.
+        resources: What each worker takes, by Ray's names; None for the usual.
+        device: `auto`, `cpu` or `cuda`.
+        study: Its name, for the names of the actors.
+        most: Workers, or None for as many as there is room for.
+    """
+
+    def __init__(
+        self,
+        driver: Connection,
+        *,
+        address: str,
+        resources: Mapping[str, float] | None,
+        device: str,
+        study: str,
+        most: int | None,
+    ) -> None:
+        self._driver = driver
+        self._study = study
+        self._id = uuid.uuid4().hex[:8]
+        self._most = most
+        self._places: dict[str, _Place] = {}
+        self._num_places = 0
+        self._num_lost = 0
+        self._data: tuple[str, Any] | None = None  # key, and reference in the object store
+        self._tasks: set[asyncio.Task[None]] = set()
+        _connect(address)
+        self._node = ray.get_runtime_context().get_node_id()
+        self._nodes = _alive(_nodes())
+        self._resources = _worker_resources(resources, device, self._nodes)
+        has_gpu = self._resources.get("GPU", 0) > 0
+        self._device = "cuda:0" if has_gpu else "cpu"
+        self._num_threads = max(1, int(self._resources.get("CPU", 1)))
+
+    async def run(self) -> None:
+        """Offer places and pass messages on until the driver is gone."""
+        gone = asyncio.get_running_loop().create_future()
+        letters: asyncio.Queue[bytes] = asyncio.Queue()
+        listener = threading.Thread(
+            target=_listen, args=(self._driver, asyncio.get_running_loop(), letters), daemon=True
+        )
+        listener.start()
+        self._fill()
+        self._say("opened", min(len(self._places), self._capacity), self._warning)
+        scan = asyncio.create_task(self._scan())
+        handle = asyncio.create_task(self._handle(letters, gone))
+        done, _ = await asyncio.wait({scan, handle, gone}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    # ------------------------------------------------------------ the driver
+
+    async def _handle(self, letters: asyncio.Queue[bytes], gone: asyncio.Future[None]) -> None:
+        """Act on what the driver says."""
+        while frame := await letters.get():
+            (verb, *rest), body = unpack_frame(frame)
+            if verb == "share":
+                self._data = rest[0], ray.put(body)
+            elif verb == "calibrate":
+                name, measure = rest
+                self._start(self._calibrate(name, measure, body))
+            elif place := self._places.get(rest[0]):
+                place.letters.put_nowait(pack_frame(verb, rest[1], body=body))
+        gone.set_result(None)
+
+    def _say(self, *head: Any, body: bytes = b"") -> None:
+        with contextlib.suppress(OSError):  # it is gone, which the listener reports
+            self._driver.send_bytes(pack_frame(*head, body=body))
+
+    async def _calibrate(self, name: str, measure: bool, request: bytes) -> None:
+        found = b""
+        if place := self._places.get(name):
+            with contextlib.suppress(RayError):
+                found = await place.actor.calibrate.remote(request, measure)
+        self._say("calibrated", body=found)
+
+    # ------------------------------------------------------------ places
+
+    @property
+    def _capacity(self) -> int:
+        """Workers that the nodes have room for if nobody else uses them."""
+        return sum(_fits(node["Resources"], self._resources) for node in self._nodes.values())
+
+    def _fill(self) -> None:
+        """Ask for as many actors as there is room for; Ray says where each of them goes."""
+        wanted = self._capacity if self._most is None else self._most
+        for _ in range(wanted - len(self._places)):
+            self._num_places += 1
+            name = f"{self._study} {self._id} {self._num_places}"
+            place = _Place(name, _actor(name, self._resources, self._device))
+            self._places[name] = place
+            self._start(self._attend(place))
+
+    async def _scan(self) -> None:
+        """Look for nodes that join, and for those that are about to leave."""
+        while True:
+            await asyncio.sleep(_SCAN_SECONDS)
+            try:
+                self._nodes = _alive(await asyncio.to_thread(_nodes))
+                leaving = await asyncio.to_thread(_draining)
+            except (RayError, RuntimeError) as error:
+                raise _Refused(_line(error)) from None
+            if self._node not in self._nodes:
+                raise _Refused("the Ray node of this machine has ended")
+            for place in self._places.values():
+                if place.node in leaving and not place.is_leaving:
+                    place.is_leaving = True
+                    self._say("leaving", place.name)
+            for node in leaving:
+                self._nodes.pop(node, None)
+            self._fill()
+
+    async def _attend(self, place: _Place) -> None:
+        """Offer a place once its actor answers; pass messages on until it has ended."""
+        reason = ""
+        try:
+            hello = json.loads(await place.actor.hello.remote())
+            place.node = hello["node"]
+            node = self._name_of(place.node)
+            if (problem := _difference(hello["versions"])) is not None:
+                # The actor stays: else Ray would put the next one there.
+                self._say("unfit", f"node {node} {problem}")
+                return
+            self._say("joined", place.name, self._device, self._num_threads, node)
+            await _first_end(self._take(place), self._give(place))
+        except RayActorError as error:
+            if not place.node:
+                self._count_lost(error)
+            reason = "its node is gone" if place.node not in self._nodes else "its actor has ended"
+        except RayError as error:
+            self._say("unfit", _import_problem(error))
+            return
+        except TimeoutError:
+            reason = f"its node did not answer for {_SILENCE_SECONDS} s"
+            ray.kill(place.actor)
+        del self._places[place.name]
+        self._say("left", place.name, reason)
+
+    async def _take(self, place: _Place) -> None:
+        while True:
+            for frame in await _answer(place.actor.take.remote(_TAKE_SECONDS)):
+                (verb, number), body = unpack_frame(frame)
+                self._say(verb, place.name, number, body=body)
+
+    async def _give(self, place: _Place) -> None:
+        known = None
+        while True:
+            frames = [await place.letters.get()]
+            while not place.letters.empty():
+                frames.append(place.letters.get_nowait())
+            if self._data is not None and self._data[0] != known:
+                known, reference = self._data
+                await place.actor.load.remote(known, reference)
+            await _answer(place.actor.give.remote(frames))
+
+    def _count_lost(self, error: RayActorError) -> None:
+        """Give up if actors keep ending before they answer."""
+        self._num_lost += 1
+        if self._num_lost >= _MAX_LOST:
+            self._say("unfit", f"actors end before they answer: {_line(error)}")
+
+    def _name_of(self, node: str) -> str:
+        """A node's name; with a part of its id if several have it."""
+        names = {known: _node_name(about) for known, about in self._nodes.items()}
+        name = names.get(node, node[:6])
+        return name if Counter(names.values())[name] < 2 else f"{name}-{node[:6]}"
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def _warning(self) -> str:
+        """What is wrong with the cluster's security; empty if nothing is."""
+        if os.environ.get("RAY_AUTH_MODE") == "token":
+            return ""
+        open_to = [n["NodeManagerAddress"] for n in self._nodes.values() if not _is_loopback(n)]
+        if not open_to:
+            return ""
+        return (
+            f"the Ray cluster takes orders without authentication at {open_to[0]}: whoever reaches "
+            "it can run any program there (CVE-2023-48022); docs/more-machines.md says how to "
+            "start it with a token"
+        )
+
+
+def _listen(
+    driver: Connection, loop: asyncio.AbstractEventLoop, letters: asyncio.Queue[bytes]
+) -> None:
+    """Receive what the driver says; empty bytes at its end."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            loop.call_soon_threadsafe(letters.put_nowait, driver.recv_bytes())
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(letters.put_nowait, b"")
+
+
+async def _answer(reference: Any) -> Any:
+    """What a call returns; TimeoutError after a long silence.
+
+    In short steps: this process may have been stopped, and the answer be there when it goes on.
+    """
+    future = asyncio.ensure_future(reference)
+    for _ in range(_SILENCE_SECONDS):
+        done, _ = await asyncio.wait({future}, timeout=1)
+        if done:
+            return future.result()
+    raise TimeoutError
+
+
+async def _first_end(*work: Any) -> None:
+    """Do this at once until the first part of it ends, by an exception."""
+    tasks = [asyncio.create_task(each) for each in work]
+    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+def _connect(address: str) -> None:
+    """Join the cluster as a client."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise _Refused(f"ray_address must be HOST:PORT; found {address!r}")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+        except OSError as error:
+            raise _Refused(
+                f"no Ray cluster answers at {address}: {error.strerror or error}"
+            ) from None
+    try:
+        ray.init(
+            address,
+            namespace="sweep",
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, RayError, RuntimeError, ValueError, OSError) as error:
+        if address == "auto":
+            raise _Refused(
+                "no Ray cluster runs on this machine: `ray start --head` starts one, and "
+                f"--ray-address names another one that this machine has joined ({_line(error)})"
+            ) from None
+        raise _Refused(
+            f"the Ray cluster at {address} cannot be joined: {_line(error)}; this machine must "
+            f"belong to it (`ray start --address {address}`), with the same Ray and Python"
+        ) from None
+
+
+def _line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return list(ray.nodes())  # type: ignore[no-untyped-call]
+
+
+def _alive(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {node["NodeID"]: node for node in nodes if node["Alive"]}
+
+
+def _draining() -> set[str]:
+    """The nodes that were told to end soon, as by SIGTERM to `ray start --block`."""
+    from ray._private.state import state  # as Ray Train does: there is no public way
+
+    return set(state.get_draining_nodes())
+
+
+def _worker_resources(
+    asked: Mapping[str, float] | None, device: str, nodes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, float]:
+    """What each worker takes; _Refused if no node has it."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise _Refused(
+            f"device must be auto, cpu or cuda on a Ray cluster, which chooses the GPUs itself; "
+            f"found {device!r}"
+        )
+    has_gpus = any(node["Resources"].get("GPU", 0) for node in nodes.values())
+    if device == "cuda" and not has_gpus:
+        raise _Refused("asked for cuda, the cluster has none: no node has a GPU")
+    usual = {"CPU": 1.0, "GPU": 1.0} if has_gpus and device != "cpu" else {"CPU": 1.0}
+    found = dict(asked or usual)
+    if (device == "cuda") > ("GPU" in found) or (device == "cpu" and "GPU" in found):
+        raise _Refused(f"device {device} does not go with worker resources {_words(found)}")
+    if not any(_fits(node["Resources"], found) for node in nodes.values()):
+        names = {name: f"{name} {_most(nodes, name):g}" for name in found}
+        raise _Refused(
+            f"no node of the cluster has {_words(found)} for a worker; of each, the most on a node "
+            f"is {', '.join(names.values())}"
+        )
+    return found
+
+
+def _most(nodes: Mapping[str, Mapping[str, Any]], name: str) -> float:
+    return max(float(node["Resources"].get(name, 0)) for node in nodes.values())
+
+
+def _words(resources: Mapping[str, float]) -> str:
+    return ",".join(f"{name}={number:g}" for name, number in resources.items())
+
+
+def _fits(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
+    """How many workers a node has room for."""
+    return min(int(has.get(name, 0) / number + 1e-9) for name, number in needs.items())
+
+
+def _actor(name: str, resources: Mapping[str, float], device: str) -> Any:
+    others = {key: value for key, value in resources.items() if key not in ("CPU", "GPU", "memory")}
+    options: dict[str, Any] = {
+        "name": name,
+        "num_cpus": resources.get("CPU", 0),
+        "num_gpus": resources.get("GPU", 0),
+        "resources": others,
+        "scheduling_strategy": "SPREAD",
+        "max_restarts": 0,
+        "max_task_retries": 0,
+    }
+    if "memory" in resources:
+        options["memory"] = resources["memory"]
+    return ray.remote(Host).options(**options).remote(device)
+
+
+def _difference(theirs: Mapping[str, str]) -> str | None:
+    """Why a node with these versions cannot train; another torch may, and is recorded."""
+    ours = package_versions()
+    for name in ("sweep", "python"):
+        then, now = (versions.get(name, "no version") for versions in (theirs, ours))
+        if name == "python":
+            then, now = (version.rpartition(".")[0] for version in (then, now))
+        if then != now:
+            return f"has {name} {then}, the driver {now}: install the same there"
+    return None
+
+
+def _import_problem(error: RayError) -> str:
+    lines = [line for line in str(error).splitlines() if "Error" in line]
+    reason = lines[-1].strip() if lines else _line(error)
+    return f"a node cannot run a worker, install this version of sweep there: {reason}"
+
+
+def _node_name(node: Mapping[str, Any]) -> str:
+    name, address = str(node.get("NodeName", "")), str(node["NodeManagerAddress"])
+    return name if name and name != address else str(node["NodeManagerHostname"])
+
+
+def _is_loopback(node: Mapping[str, Any]) -> bool:
+    try:
+        return ipaddress.ip_address(node["NodeManagerAddress"]).is_loopback
+    except ValueError:
+        return str(node["NodeManagerAddress"]) == "localhost"
