@@ -176,11 +176,11 @@ def without_seconds(history: Sequence[EpochMetrics]) -> list[EpochMetrics]:
 
 
 def timeless(outcome: TrialOutcome | None) -> TrialOutcome | None:
-    """An outcome without what depends on time: wall time, worker, versions (the commit)."""
+    """An outcome without what depends on time and place: wall time, worker, node, versions."""
     if outcome is None:
         return None
     history = tuple(without_seconds(outcome.history))
-    return replace(outcome, seconds=0.0, environment=None, worker=None, history=history)
+    return replace(outcome, seconds=0.0, environment=None, worker=None, node="", history=history)
 
 
 def without_clock(study: StudyRecord) -> StudyRecord:

@@ -313,6 +313,20 @@ def check_acknowledged(folder: Path, study: StudyRecord, *, to_the_last_bit: boo
     return len(lines)
 
 
+def check_trained_once(folder: Path) -> None:
+    """No epoch is trained again that the last checkpoint of its trial has."""
+    saved: dict[int, int] = defaultdict(int)
+    seen = set()
+    for line in read_ledger(folder):
+        trial, epoch = line["trial"], line.get("epoch")
+        if line["kind"] == "saved":
+            saved[trial] = epoch
+        elif line["kind"] == "epoch":
+            again = (trial, epoch) in seen
+            assert not again or epoch > saved[trial], f"trial {trial} repeats saved epoch {epoch}"
+            seen.add((trial, epoch))
+
+
 def check_files(folder: Path, study: StudyRecord) -> None:
     """The weights of the best trials are whole; interruptions left no files behind."""
     artifacts = folder / "studies.artifacts" / study.name
@@ -346,6 +360,7 @@ def check_whole(folder: Path, num_trials: int, *, to_the_last_bit: bool) -> int:
         if to_the_last_bit:
             assert trial.reports == history
     check_files(folder, study)
+    check_trained_once(folder)
     return check_acknowledged(folder, study, to_the_last_bit=to_the_last_bit)
 
 

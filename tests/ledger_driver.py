@@ -190,21 +190,34 @@ class Ledger:
             case StudyOpened(study):
                 self._objective = study.objective
             case TrialStarted(config):
-                self._append(config.number, kind="started", config=asdict(config))
+                self.append(config.number, kind="started", config=asdict(config))
             case Epoch(epoch):
                 for metrics in epoch:
                     value = self._objective.value(metrics)
-                    self._append(metrics.trial, kind="epoch", epoch=metrics.epoch, value=value)
+                    self.append(metrics.trial, kind="epoch", epoch=metrics.epoch, value=value)
             case Paused(outcome):
-                self._append(outcome.trial, kind="paused", epoch=len(outcome.history))
+                self.append(outcome.trial, kind="paused", epoch=len(outcome.history))
             case TrialOutcome():
                 best = event.best and self._objective.value(event.best)
-                self._append(event.trial, kind="finished", state=event.state, value=best)
+                self.append(event.trial, kind="finished", state=event.state, value=best)
 
-    def _append(self, trial: int, **line: Any) -> None:
+    def append(self, trial: int, **line: Any) -> None:
+        """Append a line about a trial."""
         text = json.dumps({"trial": trial, **line}) + "\n"
         os.write(self._descriptor, text.encode())
         _fsync(self._descriptor)
+
+
+def note_checkpoints(ledger: Ledger) -> None:
+    """Append a line for each checkpoint that is on disk."""
+    write = Trials.write_checkpoints
+
+    def write_and_note(trials: Trials, checkpoints: Any) -> None:
+        write(trials, checkpoints)
+        for checkpoint in checkpoints:
+            ledger.append(checkpoint.trial, kind="saved", epoch=checkpoint.epoch)
+
+    Trials.write_checkpoints = write_and_note  # type: ignore[method-assign]
 
 
 def watched(start: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
@@ -241,6 +254,7 @@ def main(plan: dict[str, Any]) -> None:
     sketch()
     ledger = Ledger(plan["ledger"])
     sweeps.run, sweeps.resume = watched(sweeps.run, ledger), watched(sweeps.resume, ledger)
+    note_checkpoints(ledger)
     for accident in plan["accidents"]:
         Accident(accident)
     if "limit" in plan:  # on the size of files, in bytes

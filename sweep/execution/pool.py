@@ -62,6 +62,7 @@ class _Worker:
     load: Workload
     num_starts: int
     ready: bool = False
+    is_flushed: bool = False  # what was kept for it starts once it is ready
     wave: Wave = field(default_factory=Wave)
     saves_left: int | None = None  # answers to `Save` until it can go, if its node is leaving
 
@@ -78,7 +79,11 @@ class _Worker:
         self.link.send(pack(message))
 
     def begin(self) -> None:
-        """Start the trials that were kept for it, if it is ready."""
+        """Start the trials that were kept for it, once it is ready.
+
+        Not as soon as it is: what is trained together must not depend on when that is.
+        """
+        self.is_flushed = not self.ready
         if self.ready:
             for assignments in self.load.start():
                 self.tell(Train(assignments))
@@ -283,7 +288,8 @@ class Pool:
             case WorkerReady():
                 worker.ready = True
                 worker.load.memory_bytes = message.memory_bytes
-                worker.begin()
+                if worker.is_flushed:
+                    worker.begin()
             case Epoch():
                 worker.load.hear(message.metrics)
             case TrialOutcome():

@@ -320,7 +320,8 @@ def _connect(address: str) -> None:
             ) from None
         raise _Refused(
             f"the Ray cluster at {address} cannot be joined: {_line(error)}; this machine must "
-            f"belong to it (`ray start --address {address}`), with the same Ray and Python"
+            f"belong to it (`ray start --address {address}`), with the same Ray and Python, and "
+            "the same token if it asks for one"
         ) from None
 
 

@@ -271,6 +271,8 @@ class RayLauncher:
                 )
 
     def _words_of_the_end(self) -> str:
-        words = [line for line in last_words(self._output).splitlines() if line.strip()]
-        reason = self._failed or (words[-1] if words else "it ended without a word")
+        words = last_words(self._output)
+        reason = self._failed or (words.splitlines() or ["it ended without a word"])[-1]
+        if "GCS" in words:  # Ray's own last words are long, and name files on another machine
+            reason = "its head node does not answer any more"
         return f"the Ray cluster at {self._address} is out of reach: {reason}"

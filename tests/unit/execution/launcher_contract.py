@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from weakref import WeakKeyDictionary
 
 from helpers import DIGITS, make_config, make_settings
 
@@ -25,6 +26,7 @@ from sweep.records import (
     WorkerReady,
 )
 
+NUM_SLOTS = 4  # that a launcher must have
 PATIENCE = 600  # only so that a test that failed ends
 
 
@@ -55,10 +57,14 @@ def with_digits(launcher):
     return launcher
 
 
+_NUM_STARTED: WeakKeyDictionary[Launcher, int] = WeakKeyDictionary()
+
+
 def start(launcher: Launcher, **changes) -> Link:
-    """Start a worker in the first slot that this test has not used; all are one machine's."""
-    slot = launcher.slots(None)[0]
-    return launcher.start(slot, make_settings(**changes))
+    """Start a worker in a slot that this test has not used yet."""
+    number = _NUM_STARTED.get(launcher, 0)
+    _NUM_STARTED[launcher] = number + 1
+    return launcher.start(launcher.slots(NUM_SLOTS)[number], make_settings(**changes))
 
 
 def ready(launcher: Launcher, **changes) -> Link:

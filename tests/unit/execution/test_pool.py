@@ -31,9 +31,11 @@ from sweep.records import (
     Paused,
     Resumed,
     Saved,
+    Slot,
     TrialOutcome,
     TrialState,
     WorkerReady,
+    WorkersChanged,
 )
 
 KILLED = Failure(FailureKind.KILLED, "its worker process ended with signal 9")
@@ -438,7 +440,177 @@ def test_what_had_not_started_goes_to_the_successor():
     assert workers.pool.running == [1]
     workers[1].be_ready()
     workers.pool.messages(0)
+    workers.pool.flush()
     assert workers[1].stacks == [[1]]
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_what_is_trained_together_does_not_depend_on_when_a_worker_is_ready(is_early):
+    workers = Workers(ready=False)
+    workers.submit(0)
+    if is_early:
+        workers[0].be_ready()
+        workers.pool.messages(0)
+    workers.submit(1)
+    workers.pool.flush()
+    if not is_early:
+        workers[0].be_ready()
+        workers.pool.messages(0)
+    assert workers[0].stacks == [[0, 1]]
+
+
+def test_workers_on_one_device_are_told_how_many_share_it():
+    workers = Workers(count=3)
+    assert {link.settings.num_sharing for link in workers.launcher.links} == {3}
+
+
+# ---------------------------------------------------------------- slots that come and go
+
+
+def slots(*names: str) -> list[Slot]:
+    return [Slot(name, "cpu", 1, f"node {name}") for name in names]
+
+
+class Elastic(Workers):
+    """A pool over scripted workers in slots that a test may change."""
+
+    def __init__(self, *names: str, **options) -> None:
+        self.launcher = ScriptedLauncher(slots(*names))
+        self.pool = Pool(self.launcher, make_settings(engine="stacked", lanes=4), **options)
+        self.pool.start()
+        for link in self.launcher.links:
+            link.be_ready()
+        self.pool.messages(0)
+
+    def offer(self, *names: str) -> None:
+        self.launcher.places = slots(*names)
+
+    def node_dies(self, index: int, *names: str) -> dict[int, Lost]:
+        """A worker's node is gone with its slot; these are left."""
+        self.offer(*names)
+        self[index].end("its node is gone", is_innocent=True)
+        return lost(self.pool.messages(0))
+
+
+def test_a_slot_that_joins_gets_a_worker_and_takes_what_waits():
+    workers = Elastic("a")
+    workers.submit(0, 1, 2, 3)
+    assert not workers.pool.has_room
+    workers.offer("a", "b")
+    (told,) = [m for m in workers.pool.messages(0) if isinstance(m, WorkersChanged)]
+    assert [slot.name for slot in told.slots] == ["a", "b"]
+    assert workers.pool.has_room
+    workers[1].be_ready()
+    workers.submit(4)
+    workers.pool.flush()
+    workers.pool.messages(0)
+    assert workers[1].stacks == [[4]]
+    workers[1].finish(4)
+    (outcome,) = [m for m in workers.pool.messages(0) if isinstance(m, TrialOutcome)]
+    assert (outcome.worker, outcome.node) == (1, "node b")
+
+
+def test_what_a_dead_node_trained_goes_on_elsewhere_and_nobody_is_blamed():
+    workers = Elastic("a", "b")
+    workers.submit(0, 1)
+    workers.pool.flush()
+    workers.submit(2)  # kept for the first, and not started
+    found = workers.node_dies(0, "b")
+    assert found.keys() == {0}
+    assert found[0].failure is None
+    assert (found[0].worker, found[0].node) == (0, "node a")
+    assert workers.pool.running == [1, 2]
+    workers.resubmit(0)
+    workers.pool.flush()
+    assert sorted(trial for stack in workers[1].stacks for trial in stack) == [0, 1, 2]
+    assert len(workers.launcher.links) == 2, "no worker starts where there is no slot"
+
+
+def test_without_any_node_trials_wait_for_one_to_join():
+    workers = Elastic("a")
+    workers.submit(0)
+    workers.pool.flush()
+    assert workers.node_dies(0).keys() == {0}
+    assert not workers.pool.has_room
+    workers.resubmit(0)
+    assert workers.pool.running == [0]
+    workers.offer("b")
+    workers.pool.messages(0)
+    workers[1].be_ready()
+    workers.pool.messages(0)
+    workers.pool.flush()
+    assert workers[1].stacks == [[0]]
+
+
+def test_what_a_node_says_that_returns_after_it_was_given_up_is_dropped():
+    """Its links are closed, and so are its leases, whatever the transport lets through."""
+    workers = Elastic("a", "b")
+    workers.submit(0)
+    workers.pool.flush()
+    old = workers[0]
+    workers.node_dies(0, "b")
+    workers.resubmit(0)
+    workers.pool.flush()
+    old.say_epoch(0, epoch=3)
+    old.finish(0)
+    workers.offer("a", "b")  # a worker in the same slot, under the same name
+    messages = workers.pool.messages(0)
+    assert not [m for m in messages if isinstance(m, Epoch | TrialOutcome)]
+    workers[2].be_ready()
+    workers[2].say(TrialOutcome(0, TrialState.COMPLETE), {0: 1})  # an older lease
+    assert not [m for m in workers.pool.messages(0) if isinstance(m, TrialOutcome)]
+    assert workers.pool.running == [0]
+    workers[1].finish(0)
+    assert [m.trial for m in workers.pool.messages(0) if isinstance(m, TrialOutcome)] == [0]
+
+
+def test_a_worker_whose_node_leaves_saves_first_and_then_hands_over():
+    workers = Elastic("a", "b", save_every=None)
+    workers.submit(0)
+    workers.pool.flush()
+    workers.offer("b")
+    workers[0].leave()
+    workers.pool.messages(0)
+    assert workers[0].num_saves == 1
+    workers.submit(1)
+    workers.pool.flush()
+    assert workers[1].stacks == [[1]], "it gets nothing new"
+    workers[0].say(Checkpoint(0, 2, 0, b"state"))
+    workers[0].say(Saved())
+    messages = workers.pool.messages(0)
+    kinds = [type(message) for message in messages if isinstance(message, Checkpoint | Lost)]
+    assert kinds == [Checkpoint, Lost]
+    assert lost(messages)[0].failure is None
+    assert workers[0].is_killed
+
+
+def test_a_wave_under_way_is_not_the_last_word_of_a_worker_that_leaves(clock):
+    workers = Elastic("a", save_every=10)
+    workers.submit(0)
+    workers.pool.flush()
+    clock.now += 11
+    workers.pool.messages(0)
+    assert workers[0].num_saves == 1
+    workers.offer()
+    workers[0].leave()
+    workers.pool.messages(0)
+    assert workers[0].num_saves == 2
+    workers[0].say(Saved())
+    assert lost(workers.pool.messages(0)) == {}
+    workers[0].say(Saved())
+    assert lost(workers.pool.messages(0)).keys() == {0}
+
+
+def test_a_worker_that_has_yet_to_start_leaves_at_once():
+    workers = Elastic("a", "b")
+    workers.offer("a", "b", "c")
+    workers.pool.messages(0)
+    workers.submit(*range(9))
+    workers.offer("a", "b")
+    workers[2].leave()
+    assert lost(workers.pool.messages(0)) == {}
+    assert workers[2].is_killed
+    assert workers.pool.running == list(range(9))
 
 
 def test_a_trial_is_tried_again_twice():
@@ -725,6 +897,7 @@ def test_a_smaller_trial_starts_where_a_larger_one_has_to_wait():
 def test_without_any_memory_one_trial_at_a_time_is_tried():
     workers = Workers(ready=False)
     workers.submit(0, 1)
+    workers.pool.flush()
     workers[0].be_ready(0)
     workers.pool.messages(0)
     assert workers[0].stacks == [[0]]
