@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -29,6 +30,7 @@ from sweep.records import (
     TrialOutcome,
     TrialStarted,
     TrialState,
+    WorkersChanged,
 )
 from sweep.runner.spending import Spending
 from sweep.words import (
@@ -44,6 +46,7 @@ from sweep.words import (
 
 __all__ = ["Progress", "Tally"]
 
+_MOST_NODES = 8  # named in a line
 _QUIET_SECONDS = 5.0  # between lines on how far the data are read, where they are not redrawn
 
 
@@ -54,6 +57,7 @@ class Tally:
     Attributes:
         study: Name of the study; None until it is open.
         spending: What is spent of the budget; None until the study is open.
+        nodes: Workers by node, on a cluster.
         num_known: Trials that had ended when the study was opened.
         deadline: On the monotonic clock, in seconds; or None.
         finished: Number of trials that have ended, by state; copies are COMPLETE.
@@ -71,6 +75,7 @@ class Tally:
     num_known: int = 0
     deadline: float | None = None
     num_workers: int = 0
+    nodes: dict[str, int] = field(default_factory=dict)
     sampled: tuple[str, ...] = ()
     finished: dict[TrialState, int] = field(default_factory=dict)
     copies: int = 0
@@ -97,6 +102,9 @@ class Tally:
                 self._open(event.study)
                 self.deadline, self.num_workers = event.deadline, len(event.devices)
                 self.sampled = event.sampled
+            case WorkersChanged(slots):
+                self.num_workers = len(slots)
+                self.nodes = dict(sorted(Counter(slot.node for slot in slots).items()))
             case TrialStarted(config):
                 self._spending.start(config.number)
                 self.paused.pop(config.number, None)
@@ -162,6 +170,15 @@ class Tally:
             plateau = counted(limits.plateau, "epoch")
             found.append(f"plateau: {spent.plateau:,} of {plateau} without improvement")
         return found
+
+    def workers(self) -> str:
+        """`3 workers on 2 nodes: alpha 2, beta 1`; empty without nodes."""
+        if not self.nodes:
+            return ""
+        each = [f"{node} {number}" for node, number in self.nodes.items()]
+        shown = ", ".join(each[:_MOST_NODES]) + ", …" * (len(each) > _MOST_NODES)
+        workers, nodes = counted(self.num_workers, "worker"), counted(len(each), "node")
+        return f"{workers} on {nodes}: {shown}"
 
     def value(self, outcome: TrialOutcome) -> float | None:
         """The objective of a trial's best epoch, or None if it has none."""
@@ -256,6 +273,8 @@ class Progress:
                 workers = counted(tally.num_workers, "worker")
                 devices = ", ".join(sorted(set(event.devices)))
                 return f"study {tally.study}: {done} trials done; {workers} on {devices}"
+            case WorkersChanged():
+                return tally.workers() or "no workers: the study waits for a node to join"
             case Resumed(trial):
                 epochs = f"{event.epochs_run}/{tally.params[trial]['epochs']} epochs"
                 return f"trial {trial} continues after {epochs}"
@@ -319,6 +338,7 @@ class Progress:
             _line("  ".join(done)),
             _line(f"{best}   {', '.join(counts)}"),
             *map(_line, limits),
+            *([_line(printable(tally.workers()))] if tally.nodes else ()),
             _line(header, "dim"),
             *map(_line, rows),
         )

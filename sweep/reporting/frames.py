@@ -17,8 +17,8 @@ __all__ = ["epochs_frame", "to_csv", "trials_frame"]
 
 _MEASURED = (
     "best_epoch", "epochs_run", "seconds",
-    "num_parameters", "device", "worker", "started_at", "ended_at", "audited", "origin",
-    "copy_of", "reason",
+    "num_parameters", "device", "precision", "worker", "node", "started_at", "ended_at",
+    "audited", "origin", "copy_of", "reason",
 )  # fmt: skip
 _VALUES = ("train_loss", "train_accuracy", *OBJECTIVES)
 

@@ -59,6 +59,7 @@ class TrialRow:
         best_epoch: The epoch whose weights were kept.
         epochs_run: Finished epochs.
         seconds: Wall time.
+        node: Name of the worker's machine; empty for the driver's own.
         started_at: When it was sampled; like `ended_at`, ISO 8601 by the machine's clock.
         audited: The epoch after which the pruner would have ended it, had it not been audited.
         origin: Where its configuration comes from, if neither sampler nor search space chose it.
@@ -77,7 +78,9 @@ class TrialRow:
     seconds: float | None
     num_parameters: int | None
     device: str
+    precision: str
     worker: int | None
+    node: str
     started_at: str | None
     ended_at: str | None
     audited: int | None
@@ -167,6 +170,7 @@ class Provenance:
     num_validation_images: int | None
     versions: dict[str, tuple[str, ...]]
     devices: dict[str, int]
+    nodes: dict[str, int]
     precisions: tuple[str, ...]
     calibration: Calibration | None
 
@@ -187,7 +191,9 @@ def trial_row(record: StudyRecord, space: SearchSpace, trial: TrialRecord) -> Tr
         seconds=_finite(outcome.seconds) if outcome else None,
         num_parameters=(outcome.num_parameters or None) if outcome else None,
         device=outcome.device if outcome else "",
+        precision=outcome.precision if outcome else "",
         worker=outcome.worker if outcome else None,
+        node=outcome.node if outcome else "",
         started_at=trial.started_at.isoformat() if trial.started_at else None,
         ended_at=trial.ended_at.isoformat() if trial.ended_at else None,
         audited=trial.audited,
@@ -296,6 +302,7 @@ def provenance(record: StudyRecord, space: SearchSpace) -> Provenance:
     """What the study was made with."""
     outcomes = [trial.outcome for trial in record.trials if trial.outcome]
     devices = [outcome.device for outcome in outcomes if outcome.device]
+    nodes = [outcome.node for outcome in outcomes if outcome.node]
     environments: list[dict[str, Any]] = [outcome.environment or {} for outcome in outcomes]
     packages = _unique(name for environment in environments for name in environment)
     return Provenance(
@@ -309,6 +316,7 @@ def provenance(record: StudyRecord, space: SearchSpace) -> Provenance:
             for name in packages
         },
         devices={device: devices.count(device) for device in _unique(devices)},
+        nodes={node: nodes.count(node) for node in _unique(nodes)},
         precisions=_unique(outcome.precision for outcome in outcomes if outcome.precision),
         calibration=None if record.workers is None else record.workers.calibration,
     )

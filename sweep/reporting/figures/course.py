@@ -172,7 +172,7 @@ def draw_timeline(timeline: Timeline) -> Figure:
             edgecolor=LIGHT["paper"], linewidth=0.6 if len(frame) < MANY / 4 else 0,
             hatch="////" * (state == "failed"), rasterized=len(frame) > MANY, label=state,
         )  # fmt: skip
-    _name_workers(axes, frame.groupby("worker")["row"])
+    _name_workers(axes, frame.groupby(["node", "worker"])["row"])
     axes.set_xlim(0, seconds / size)
     axes.set_xlabel(f"Time since the first trial began ({unit})")
     legend(figure)
@@ -184,7 +184,7 @@ def _name_workers(axes: Axes, rows: Any) -> None:
     first, last = rows.min(), rows.max()
     bare_rows(axes, [""] * (last.max() + 1))
     every = max(1, len(first) // 30)
-    names = [f"worker {worker}" for worker in first.index]
+    names = [f"{node}, worker {n}" if node else f"worker {n}" for node, n in first.index]
     axes.set_yticks(((first + last) / 2)[::every], names[::every])
     for row in first[1:]:
         axes.axhline(row - 0.5, color=LIGHT["muted"], linewidth=0.8)

@@ -23,8 +23,9 @@ class Timeline:
     """Which worker trained what, and when.
 
     Attributes:
-        frame: `number`, `state`, `worker`, `start` and `end` (seconds since the study's start) of
-            each trial, and its `row` (from 0, by worker; one that stacks trials needs several).
+        frame: `number`, `state`, `node` (empty for the driver's machine), `worker`, `start` and
+            `end` (seconds since the study's start) of each trial, and its `row` (from 0, by node
+            and worker; one that stacks trials needs several).
         num_unknown: Ended trials that are missing: their worker or times are unknown or impossible.
     """
 
@@ -41,19 +42,19 @@ def timeline(record: StudyRecord) -> Timeline | None:
     """
     ended = [trial for trial in record.trials if trial.outcome and trial.state in STATES]
     spans = [span for trial in ended if (span := _span(trial)) is not None]
-    frame = pd.DataFrame(spans, columns=["number", "state", "worker", "start", "end"])
+    frame = pd.DataFrame(spans, columns=["number", "state", "node", "worker", "start", "end"])
     frame = frame.sort_values(["start", "number"], ignore_index=True)
     if frame.empty or frame["end"].max() <= frame["start"][0]:
         return None
     frame[["start", "end"]] -= frame["start"][0]
     frame["row"], frame["start"] = _rows(frame)
-    frame["row"] = frame.groupby(["worker", "row"]).ngroup()
+    frame["row"] = frame.groupby(["node", "worker", "row"]).ngroup()
     if frame["row"].max() >= _MAX_ROWS:
         return None
     return Timeline(frame, len(ended) - len(spans))
 
 
-def _span(trial: TrialRecord) -> tuple[int, str, int, float, float] | None:
+def _span(trial: TrialRecord) -> tuple[int, str, str, int, float, float] | None:
     outcome = trial.outcome
     if outcome is None or outcome.worker is None or not trial.started_at or not trial.ended_at:
         return None
@@ -62,7 +63,7 @@ def _span(trial: TrialRecord) -> tuple[int, str, int, float, float] | None:
         return None
     if 0 < outcome.seconds < end - start:
         start = end - outcome.seconds
-    return trial.number, STATES[trial.state], outcome.worker, start, end
+    return trial.number, STATES[trial.state], outcome.node, outcome.worker, start, end
 
 
 def _seconds(time: datetime) -> float:
@@ -76,11 +77,12 @@ def _rows(frame: pd.DataFrame) -> tuple[list[int], list[float]]:
     A trial takes the row that became free first: few rows, and no bars overlap.
     """
     tolerance = _OVERLAP * float((frame["end"] - frame["start"]).median())
-    free: dict[int, list[float]] = {}  # when each row of a worker becomes free
+    free: dict[tuple[str, int], list[float]] = {}  # when each row of a worker becomes free
     rows: list[int] = []
     starts: list[float] = []
-    for worker, start, end in zip(frame["worker"], frame["start"], frame["end"], strict=True):
-        own = free.setdefault(worker, [])
+    columns = (frame[name] for name in ("node", "worker", "start", "end"))
+    for node, worker, start, end in zip(*columns, strict=True):
+        own = free.setdefault((node, worker), [])
         row = min(range(len(own)), key=own.__getitem__, default=0)
         if not own or own[row] > start + tolerance:
             row = len(own)

@@ -17,6 +17,7 @@ from sweep.records import (
     Epoch,
     EpochMetrics,
     Objective,
+    Slot,
     StudyOpened,
     StudyRecord,
     StudyState,
@@ -24,6 +25,7 @@ from sweep.records import (
     TrialOutcome,
     TrialStarted,
     TrialState,
+    WorkersChanged,
 )
 
 NAMES = tuple(f"a_long_hyperparameter_{number}" for number in range(12))
@@ -82,6 +84,40 @@ def test_no_width_is_too_small_to_draw(width):
 def test_many_lanes_are_all_drawn():
     rows = [line for line in shown(80, num_lanes=64) if "123/500" in line]
     assert len(rows) == 64
+
+
+# ---------------------------------------------------------------- workers on a cluster
+
+
+def on_nodes(**nodes: int) -> WorkersChanged:
+    return WorkersChanged(
+        tuple(
+            Slot(f"{node}{n}", "cpu", 1, node)
+            for node, number in nodes.items()
+            for n in range(number)
+        )
+    )
+
+
+def test_workers_and_their_nodes_are_shown_as_they_come_and_go():
+    progress = opened({})
+    for event, words in (
+        (on_nodes(beta=1, alpha=2), "3 workers on 2 nodes: alpha 2, beta 1"),
+        (on_nodes(beta=1), "1 worker on 1 node: beta 1"),
+    ):
+        progress.tally.update(event)
+        assert progress._line(event) == words
+        assert words in drawn(progress)
+        assert progress.tally.num_workers == len(event.slots)
+    progress.tally.update(on_nodes())
+    assert progress._line(on_nodes()) == "no workers: the study waits for a node to join"
+    many = on_nodes(**{f"n{number:02d}": 1 for number in range(20)})
+    progress.tally.update(many)
+    assert progress._line(many).endswith("n06 1, n07 1, …")
+
+
+def test_without_a_cluster_there_is_no_line_of_nodes():
+    assert "node" not in drawn(opened({}))
 
 
 # ---------------------------------------------------------------- what is spent, and copies

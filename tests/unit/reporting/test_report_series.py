@@ -12,6 +12,7 @@ from hand_made import make_reading, make_study, make_trial, study_of_runs, with_
 from sweep.records import StudyRecord, TrialRecord, TrialState
 from sweep.reporting import series
 from sweep.reporting.candidates import Confirmation
+from sweep.reporting.figures.course import draw_timeline
 from sweep.reporting.reported import Reported, reported
 from sweep.reporting.statistics import Mean, mean_interval
 from sweep.space import SearchSpace, load_space, stored_space
@@ -291,6 +292,24 @@ def test_trials_that_overlap_on_a_worker_get_rows_of_their_own(space: SearchSpac
         (1, [(3, 5, 30)]),
     ]
     assert timeline.num_unknown == 0
+
+
+def test_workers_of_one_node_are_together_and_named_after_it(space: SearchSpace) -> None:
+    """After a resume, another machine may have the worker of a number."""
+    trials = [
+        with_outcome(worked(space, number, start, start + 10, worker), node=node)
+        for number, start, worker, node in (
+            (0, 0, 1, "beta"),
+            (1, 0, 0, "alpha"),
+            (2, 10, 1, "alpha"),
+        )
+    ]
+    timeline = series.timeline(make_study(trials, space))
+    assert timeline is not None
+    assert timeline.frame.sort_values("row")["node"].tolist() == ["alpha", "alpha", "beta"]
+    axes = draw_timeline(timeline).axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["alpha, worker 0", "alpha, worker 1", "beta, worker 1"]
 
 
 def test_a_bar_is_as_long_as_the_training(space: SearchSpace) -> None:
