@@ -28,11 +28,12 @@ from sweep.provenance import package_versions
 
 __all__ = ["main"]
 
+_log = logging.getLogger(__name__)
+
 _CONNECT_SECONDS = 5.0
 _TAKE_SECONDS = 2.0
 _SCAN_SECONDS = 1.0
 _SILENCE_SECONDS = 60  # of a node, after which its workers are given up
-_MAX_LOST = 3  # actors that end before they answer
 
 
 class _Refused(Exception):  # noqa: N818 - as a driver sees it, the request is wrong
@@ -94,7 +95,6 @@ class _Cluster:
         self._most = most
         self._places: dict[str, _Place] = {}
         self._num_places = 0
-        self._num_lost = 0
         self._data: tuple[str, Any] | None = None  # key, and reference in the object store
         self._tasks: set[asyncio.Task[None]] = set()
         _connect(address)
@@ -108,6 +108,7 @@ class _Cluster:
     async def run(self) -> None:
         """Offer places and pass messages on until the driver is gone."""
         gone = asyncio.get_running_loop().create_future()
+        self._broken = asyncio.get_running_loop().create_future()
         letters: asyncio.Queue[bytes] = asyncio.Queue()
         listener = threading.Thread(
             target=_listen, args=(self._driver, asyncio.get_running_loop(), letters), daemon=True
@@ -117,9 +118,10 @@ class _Cluster:
         self._say("opened", min(len(self._places), self._capacity), self._warning)
         scan = asyncio.create_task(self._scan())
         handle = asyncio.create_task(self._handle(letters, gone))
-        done, _ = await asyncio.wait({scan, handle, gone}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        ends = {scan, handle, gone, self._broken}
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in done:
+            end.result()
 
     # ------------------------------------------------------------ the driver
 
@@ -185,29 +187,37 @@ class _Cluster:
 
     async def _attend(self, place: _Place) -> None:
         """Offer a place once its actor answers; pass messages on until it has ended."""
-        reason = ""
-        try:
-            hello = json.loads(await place.actor.hello.remote())
-            place.node = hello["node"]
-            node = self._name_of(place.node)
-            if (problem := _difference(hello["versions"])) is not None:
-                # The actor stays: else Ray would put the next one there.
-                self._say("unfit", f"node {node} {problem}")
-                return
-            self._say("joined", place.name, self._device, self._num_threads, node)
-            await _first_end(self._take(place), self._give(place))
-        except RayActorError as error:
-            if not place.node:
-                self._count_lost(error)
-            reason = "its node is gone" if place.node not in self._nodes else "its actor has ended"
-        except RayError as error:
-            self._say("unfit", _import_problem(error))
+        problem = await self._meet(place)
+        if problem:
+            # The place stays taken: the next actor would come to the same node.
+            self._say("unfit", problem)
             return
-        except TimeoutError:
-            reason = f"its node did not answer for {_SILENCE_SECONDS} s"
+        reason = "its node is gone"
+        if place.node:
+            node = self._name_of(place.node)
+            self._say("joined", place.name, self._device, self._num_threads, node)
+            try:
+                await _first_end(self._take(place), self._give(place))
+            except RayError as error:
+                _log.info("%s: %s", place.name, error)
+            except TimeoutError:
+                reason = f"its node did not answer for {_SILENCE_SECONDS} s"
             ray.kill(place.actor)
         del self._places[place.name]
         self._say("left", place.name, reason)
+
+    async def _meet(self, place: _Place) -> str:
+        """Wait for an actor's first answer; why its node cannot train, or an empty text."""
+        try:
+            hello = json.loads(await place.actor.hello.remote())
+        except RayActorError as error:
+            # Else it has ended, or its node has, before it could answer.
+            return _import_problem(error) if "creation task" in str(error) else ""
+        except RayError as error:
+            return _import_problem(error)
+        place.node = hello["node"]
+        difference = _difference(hello["versions"])
+        return f"node {self._name_of(place.node)} {difference}" if difference else ""
 
     async def _take(self, place: _Place) -> None:
         while True:
@@ -226,12 +236,6 @@ class _Cluster:
                 await place.actor.load.remote(known, reference)
             await _answer(place.actor.give.remote(frames))
 
-    def _count_lost(self, error: RayActorError) -> None:
-        """Give up if actors keep ending before they answer."""
-        self._num_lost += 1
-        if self._num_lost >= _MAX_LOST:
-            self._say("unfit", f"actors end before they answer: {_line(error)}")
-
     def _name_of(self, node: str) -> str:
         """A node's name; with a part of its id if several have it."""
         names = {known: _node_name(about) for known, about in self._nodes.items()}
@@ -239,9 +243,16 @@ class _Cluster:
         return name if Counter(names.values())[name] < 2 else f"{name}-{node[:6]}"
 
     def _start(self, work: Any) -> None:
+        """Do something beside; what it raises ends this process."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._broken.done():
+            self._broken.set_exception(error)
 
     @property
     def _warning(self) -> str:
@@ -412,8 +423,8 @@ def _difference(theirs: Mapping[str, str]) -> str | None:
 
 
 def _import_problem(error: RayError) -> str:
-    lines = [line for line in str(error).splitlines() if "Error" in line]
-    reason = lines[-1].strip() if lines else _line(error)
+    lines = [line.strip() for line in str(error).splitlines() if "Error: " in line]
+    reason = lines[-1] if lines else _line(error)
     return f"a node cannot run a worker, install this version of sweep there: {reason}"
 
 
