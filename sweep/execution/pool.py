@@ -246,7 +246,7 @@ class Pool:
         """Answer the epoch that these metrics came with."""
         trials = tuple(m.trial for m in metrics)
         for worker in self._workers:
-            if not set(trials).isdisjoint(worker.load.trials):
+            if any(trial in worker.load for trial in trials):
                 worker.tell(Decide(trials, tuple(decisions)))
                 return
 

@@ -127,6 +127,9 @@ class Workload:
         self.alone = False
         self.memory_bytes: float | None = None
 
+    def __contains__(self, trial: int) -> bool:
+        return trial in self._places
+
     @property
     def trials(self) -> list[int]:
         """Numbers of its trials, started or not."""
@@ -170,6 +173,8 @@ class Workload:
                 checkpoint = trial.checkpoint
                 place = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
                 kept.setdefault(place, []).append(trial.submission.config)
+        if not kept:
+            return []
         capacity = replace(self._capacity, lanes=self._max_lanes)
         stacks = [
             self._begin(stack) for configs in kept.values() for stack in capacity.stacks(configs)

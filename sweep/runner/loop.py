@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
+from typing import cast
 
 from sweep.errors import Interrupted, SweepFailedError
 from sweep.execution import MAX_RETRIES, Pool
@@ -245,14 +247,19 @@ class Loop:
         under_way = [c for c in checkpoints.values() if c.trial in self._configs]
         if under_way:
             self._trials.write_checkpoints(under_way)
+        for is_epoch, group in groupby(messages, lambda message: isinstance(message, Epoch)):
+            if is_epoch:
+                self._record_epochs(cast("list[Epoch]", list(group)))
+            else:
+                self._act_on(group)
+
+    def _act_on(self, messages: Iterable[Message]) -> None:
         for message in messages:
             match message:
                 case WorkerReady():
                     self._admit(message)
                 case Resumed():
                     self._go_on(message)
-                case Epoch():
-                    self._record_epoch(message)
                 case Paused(outcome):
                     self._pause(outcome)
                 case TrialOutcome():
@@ -293,21 +300,25 @@ class Loop:
         self.on_event(resumed)
         last = resumed.history[-1:]
         if last:
-            self.pool.decide(last, self._report(last))
+            (decisions,) = self._report([last])
+            self.pool.decide(last, decisions)
 
-    def _record_epoch(self, epoch: Epoch) -> None:
-        self.pool.decide(epoch.metrics, self._report(epoch.metrics))
-        for metrics in epoch.metrics:
-            self._histories.setdefault(metrics.trial, []).append(metrics)
-        self.on_event(epoch)
+    def _record_epochs(self, epochs: Sequence[Epoch]) -> None:
+        """Record epochs of several workers: a commit takes longer than all else that is done."""
+        for epoch, decisions in zip(epochs, self._report([e.metrics for e in epochs]), strict=True):
+            self.pool.decide(epoch.metrics, decisions)
+            for metrics in epoch.metrics:
+                self._histories.setdefault(metrics.trial, []).append(metrics)
+            self.on_event(epoch)
 
-    def _report(self, epoch: Sequence[EpochMetrics]) -> list[Decision]:
-        """Record one epoch of several trials and decide on each."""
-        for metrics in epoch:
+    def _report(self, epochs: Sequence[Sequence[EpochMetrics]]) -> list[list[Decision]]:
+        """Record epochs of several trials in one transaction and decide on each."""
+        every = [metrics for epoch in epochs for metrics in epoch]
+        for metrics in every:
             self._spending.advance(metrics.trial, metrics.epoch)
         with self.store.transaction():
-            decisions = [self.session.report(metrics) for metrics in epoch]
-            audited = [m for m in epoch if self.session.audited_after(m.trial) == m.epoch]
+            decisions = [[self.session.report(metrics) for metrics in epoch] for epoch in epochs]
+            audited = [m for m in every if self.session.audited_after(m.trial) == m.epoch]
             for metrics in audited:
                 self._trials.change(metrics.trial, audited=metrics.epoch)
         for metrics in audited:
