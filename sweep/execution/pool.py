@@ -121,6 +121,7 @@ class Pool:
         self._save_every = save_every
         self._time_limit = time_limit
         self._workers: list[_Worker] = []
+        self._homes: dict[int, _Worker] = {}  # by trial
         self._waiting: deque[Submission] = deque()  # for a place
         self._num_leases = 0
         self._trouble: SweepFailedError | None = None
@@ -245,10 +246,9 @@ class Pool:
     def decide(self, metrics: Sequence[EpochMetrics], decisions: Sequence[Decision]) -> None:
         """Answer the epoch that these metrics came with."""
         trials = tuple(m.trial for m in metrics)
-        for worker in self._workers:
-            if any(trial in worker.load for trial in trials):
-                worker.tell(Decide(trials, tuple(decisions)))
-                return
+        home = next((self._homes[trial] for trial in trials if trial in self._homes), None)
+        if home is not None:
+            home.tell(Decide(trials, tuple(decisions)))
 
     # ------------------------------------------------------------ places
 
@@ -259,8 +259,14 @@ class Pool:
     def _place(self, submission: Submission, workers: Iterable[_Worker]) -> None:
         worker = min(workers, key=lambda worker: worker.load.fullness)
         worker.load.take(submission, submission.checkpoint())
+        self._homes[submission.config.number] = worker
         if not worker.load.has_room:
             worker.begin()
+
+    def _release(self, worker: _Worker, trial: int) -> Submission | None:
+        if self._homes.get(trial) is worker:
+            del self._homes[trial]
+        return worker.load.release(trial)
 
     def _place_waiting(self) -> None:
         """Place the resubmitted trials that can be placed now."""
@@ -293,10 +299,10 @@ class Pool:
             case Epoch():
                 worker.load.hear(message.metrics)
             case TrialOutcome():
-                worker.load.release(message.trial)
+                self._release(worker, message.trial)
                 return [worker.signed(message)]
             case Paused(outcome):
-                worker.load.release(outcome.trial)
+                self._release(worker, outcome.trial)
                 return [Paused(worker.signed(outcome))]
             case CheckpointRefused(trial, reason):
                 self._start_again(worker, trial)
@@ -313,7 +319,7 @@ class Pool:
 
     def _start_again(self, worker: _Worker, trial: int) -> None:
         """Restart a trial from its beginning, on the same worker."""
-        submission = worker.load.release(trial)
+        submission = self._release(worker, trial)
         if submission is not None:
             again = replace(submission, lease=self._next_lease(), checkpoint=lambda: None)
             self._place(again, [worker])
@@ -331,7 +337,7 @@ class Pool:
 
     def _lose(self, worker: _Worker, trial: int, failure: Failure | None) -> Lost:
         """Decide about a trial that a worker no longer trains."""
-        submission = worker.load.release(trial)
+        submission = self._release(worker, trial)
         failures = submission.failures if submission else ()
         if failure is None:
             return Lost(trial, None, failures, False, worker.index, worker.slot.node)
@@ -366,10 +372,11 @@ class Pool:
         return _Worker(index, slot, link, load, num_starts)
 
     def _ask_for_checkpoints(self) -> None:
+        if self._save_every is None:
+            return
         for worker in self._workers:
-            if self._save_every is None or not (worker.ready and worker.load.has_started):
-                continue
-            if worker.wave.is_due(self._save_every):
+            is_due = worker.ready and worker.wave.is_due(self._save_every)
+            if is_due and worker.load.has_started:
                 worker.wave.begin()
                 worker.tell(Save())
 
@@ -424,6 +431,7 @@ class Pool:
             successor = self._start_worker(worker.index, worker.slot, num_starts)
             self._workers[at] = successor
             lost = worker.load.hand_over(successor.load)
+            self._homes |= dict.fromkeys(successor.load.trials, successor)
         else:
             del self._workers[at]
             lost = worker.load.hand_over()

@@ -127,9 +127,6 @@ class Workload:
         self.alone = False
         self.memory_bytes: float | None = None
 
-    def __contains__(self, trial: int) -> bool:
-        return trial in self._places
-
     @property
     def trials(self) -> list[int]:
         """Numbers of its trials, started or not."""
@@ -138,7 +135,7 @@ class Workload:
     @property
     def has_started(self) -> bool:
         """Whether anything is being trained."""
-        return bool(self._started())
+        return any(place.started_at is not None for place in self._places.values())
 
     def lease(self, trial: int) -> int | None:
         """The lease of a trial, or None if it was not started."""
