@@ -5,8 +5,9 @@
 
 `nodes`: 2,000 trials of an own network whose epochs sleep 0.2 s (five epochs a trial, one trial at
 a time), on three local nodes with four workers each. A worker is busy while it trains: the share is
-what the trials took, by their workers' clocks, of what all workers had from the first start to the
-last end.
+what the trials took, by their workers' clocks, of what each worker had from its first start to the
+last end of all. `asleep` counts the sleep alone, and `busy_of_wall` is the share of the whole call,
+in which twelve processes load PyTorch at once.
 
 `simulated`: a launcher whose workers train nothing, and report an epoch each second, at once in the
 driver's process; a trial has twenty. The driver is the product's, on an SQLite file in a temporary
@@ -258,18 +259,24 @@ def on_nodes(num_trials: int) -> dict[str, Any]:
             lanes=1,
         )
         wall = time.monotonic() - started
-    outcomes = [trial.outcome for trial in study.trials if trial.outcome]
-    spans = [(t.started_at, t.ended_at) for t in study.trials if t.started_at and t.ended_at]
-    between = (max(e for _, e in spans) - min(s for s, _ in spans)).total_seconds()
-    trained = sum(outcome.seconds for outcome in outcomes)
-    slept = 0.2 * sum(outcome.epochs_run for outcome in outcomes)
-    workers = len({(outcome.node, outcome.worker) for outcome in outcomes})
+    begins: dict[Any, float] = {}  # of each worker
+    trained, end = 0.0, 0.0
+    for trial in study.trials:
+        assert trial.outcome is not None
+        assert trial.ended_at is not None
+        ended, seconds = trial.ended_at.timestamp(), trial.outcome.seconds
+        worker = (trial.outcome.node, trial.outcome.worker)
+        begins[worker] = min(begins.get(worker, ended), ended - seconds)
+        trained, end = trained + seconds, max(end, ended)
+    slept = 0.2 * sum(trial.epochs_run for trial in study.trials)
+    there = sum(end - begin for begin in begins.values())
     return {
-        "trials": len(outcomes),
-        "workers": workers,
+        "trials": len(study.trials),
+        "workers": len(begins),
         "wall_seconds": wall,
-        "busy": trained / (workers * between),
-        "asleep": slept / (workers * between),
+        "busy": trained / there,
+        "asleep": slept / there,
+        "busy_of_wall": trained / (len(begins) * wall),
     }
 
 

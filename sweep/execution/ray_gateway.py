@@ -31,6 +31,7 @@ __all__ = ["main"]
 _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
+_LAST_PORT = 65535
 _TAKE_SECONDS = 2.0
 _SCAN_SECONDS = 1.0
 _SILENCE_SECONDS = 60  # of a node, after which its workers are given up
@@ -235,6 +236,8 @@ class _Cluster:
                 known, reference = self._data
                 await place.actor.load.remote(known, reference)
             await _answer(place.actor.give.remote(frames))
+            if place.is_leaving and unpack_frame(frames[-1])[0][0] == "kill":
+                return  # a node without actors need not wait until its time is up
 
     def _name_of(self, node: str) -> str:
         """A node's name; with a part of its id if several have it."""
@@ -294,7 +297,7 @@ async def _answer(reference: Any) -> Any:
 
 
 async def _first_end(*work: Any) -> None:
-    """Do this at once until the first part of it ends, by an exception."""
+    """Do this at once until the first part of it ends; raises what that raised."""
     tasks = [asyncio.create_task(each) for each in work]
     done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in others:
@@ -305,35 +308,52 @@ async def _first_end(*work: Any) -> None:
 
 def _connect(address: str) -> None:
     """Join the cluster as a client."""
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise _Refused(f"ray_address must be HOST:PORT; found {address!r}")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
-        except OSError as error:
-            raise _Refused(
-                f"no Ray cluster answers at {address}: {error.strerror or error}"
-            ) from None
+    found = _resolved(address)
+    host, _, port = found.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise _Refused(
+            f"no Ray cluster answers at {found}: {error.strerror or error}; `ray start --head` "
+            "starts one"
+        ) from None
     try:
         ray.init(
-            address,
+            found,
             namespace="sweep",
             log_to_driver=False,
             configure_logging=False,
             logging_level=logging.ERROR,
         )
     except (ConnectionError, RayError, RuntimeError, ValueError, OSError) as error:
-        if address == "auto":
+        raise _Refused(
+            f"the Ray cluster at {found} cannot be joined: {_line(error)}; this machine must "
+            f"belong to it (`ray start --address {found}`), with the same Ray and Python, and the "
+            "same token if it asks for one"
+        ) from None
+
+
+def _resolved(address: str) -> str:
+    """`HOST:PORT`, that of this machine's cluster for `auto`."""
+    if address == "auto":
+        # As `ray.init` does, which waits for minutes for a cluster that has ended.
+        from ray._private.services import canonicalize_bootstrap_address_or_die
+
+        try:
+            return canonicalize_bootstrap_address_or_die(address)
+        except ConnectionError as error:
+            if "multiple" in str(error):
+                raise _Refused(
+                    "several Ray clusters run on this machine: --ray-address HOST:PORT says which"
+                ) from None
             raise _Refused(
                 "no Ray cluster runs on this machine: `ray start --head` starts one, and "
-                f"--ray-address names another one that this machine has joined ({_line(error)})"
+                "--ray-address names another one that this machine has joined"
             ) from None
-        raise _Refused(
-            f"the Ray cluster at {address} cannot be joined: {_line(error)}; this machine must "
-            f"belong to it (`ray start --address {address}`), with the same Ray and Python, and "
-            "the same token if it asks for one"
-        ) from None
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise _Refused(f"ray_address must be HOST:PORT; found {address!r}")
+    return address
 
 
 def _line(error: BaseException) -> str:
@@ -382,7 +402,7 @@ def _worker_resources(
 
 
 def _most(nodes: Mapping[str, Mapping[str, Any]], name: str) -> float:
-    return max(float(node["Resources"].get(name, 0)) for node in nodes.values())
+    return max((float(n["Resources"].get(name, 0)) for n in nodes.values()), default=0.0)
 
 
 def _words(resources: Mapping[str, float]) -> str:
