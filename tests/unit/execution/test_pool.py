@@ -566,21 +566,23 @@ def test_what_a_node_says_that_returns_after_it_was_given_up_is_dropped():
 
 def test_a_worker_whose_node_leaves_saves_first_and_then_hands_over():
     workers = Elastic("a", "b", save_every=None)
-    workers.submit(0)
+    workers.submit(0, 1, 2, 3)
     workers.pool.flush()
+    workers[0].finish(0)
+    workers.pool.messages(0)
     workers.offer("b")
     workers[0].leave()
     workers.pool.messages(0)
     assert workers[0].num_saves == 1
-    workers.submit(1)
+    workers.submit(4)
     workers.pool.flush()
-    assert workers[1].stacks == [[1]], "it gets nothing new"
-    workers[0].say(Checkpoint(0, 2, 0, b"state"))
+    assert workers[1].stacks == [[1, 3], [4]], "it is less full, and gets nothing new"
+    workers[0].say(Checkpoint(2, 2, 0, b"state"))
     workers[0].say(Saved())
     messages = workers.pool.messages(0)
     kinds = [type(message) for message in messages if isinstance(message, Checkpoint | Lost)]
     assert kinds == [Checkpoint, Lost]
-    assert lost(messages)[0].failure is None
+    assert lost(messages)[2].failure is None
     assert workers[0].is_killed
 
 

@@ -301,12 +301,14 @@ def test_workers_of_one_node_are_together_and_named_after_it(space: SearchSpace)
         for number, start, worker, node in (
             (0, 0, 1, "beta"),
             (1, 0, 0, "alpha"),
-            (2, 10, 1, "alpha"),
+            (2, 9.8, 1, "alpha"),
         )
     ]
     timeline = series.timeline(make_study(trials, space))
     assert timeline is not None
-    assert timeline.frame.sort_values("row")["node"].tolist() == ["alpha", "alpha", "beta"]
+    rows = timeline.frame.sort_values("row")
+    assert rows["node"].tolist() == ["alpha", "alpha", "beta"]
+    assert rows["start"].round(6).tolist() == [0, 9.8, 0], "on another node, it waited for nobody"
     axes = draw_timeline(timeline).axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["alpha, worker 0", "alpha, worker 1", "beta, worker 1"]
