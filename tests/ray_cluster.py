@@ -39,6 +39,7 @@ class RayCluster:
             text=True,
             env=os.environ | {"RAY_DEDUP_LOGS": "0", "PYTHONPATH": str(_TESTS.parent)},
         )
+        self.raylets: set[int] = set()  # of all nodes that there ever were
         self.address: str = self._ask("head", num_cpus=head_cpus, **head)
         self.nodes = [self.add(cpus) for _ in range(nodes)]
 
@@ -50,7 +51,9 @@ class RayCluster:
 
     def add(self, cpus: int = 1, **more: Any) -> int:
         """Add a node; returns the process id of its raylet."""
-        return int(self._ask("add", num_cpus=cpus, **more))
+        raylet = int(self._ask("add", num_cpus=cpus, **more))
+        self.raylets.add(raylet)
+        return raylet
 
     def kill(self, raylet: int) -> None:
         """Kill a node with all its processes at once, as a power cut would."""

@@ -21,12 +21,13 @@ def ray_options(cluster: RayCluster, *more: object) -> tuple[object, ...]:
 
 
 def leftovers(cluster: RayCluster) -> list[str]:
-    """Processes that this package has started on any node of this machine."""
+    """Processes that this package has started on a node of this cluster, dead or alive."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = " ".join(process.cmdline())
-            if "sweep.execution" in words and process.environ().get("RAY_RAYLET_PID"):
+            raylet = int(process.environ().get("RAY_RAYLET_PID", -1))
+            if "sweep.execution" in words and raylet in cluster.raylets:
                 found.append(f"{process.pid}: {words[-80:]}")
     return found
 

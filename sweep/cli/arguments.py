@@ -15,6 +15,7 @@ from sweep.runner.options import DEFAULTS
 from sweep.words import parse_duration, storage_words
 
 __all__ = [
+    "cluster_words",
     "confirm_options",
     "data_dir_option",
     "given",
@@ -43,6 +44,15 @@ def same_places(storage: str, data_dir: Path | None, model: str | None = None) -
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     network = "" if model is None else f" --model {shlex.quote(model)}"
     return storage_words(storage) + data + network
+
+
+def cluster_words(options: dict[str, Any]) -> str:
+    """The options with which the next command finds the same workers on a cluster."""
+    if options["executor"] == "processes":
+        return ""
+    values = (("--ray-address", "ray_address"), ("--worker-resources", "worker_resources"))
+    given = [f" {name} {shlex.quote(options[key])}" for name, key in values if options[key]]
+    return " --executor ray" + "".join(given)
 
 
 def _parse_duration(

@@ -7,13 +7,14 @@ import gc
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweep.cli.arguments import (
+    cluster_words,
     confirm_options,
     data_dir_option,
     given,
@@ -116,11 +117,11 @@ def resume(study: str, **options: Any) -> int:
 
 
 @contextmanager
-def _early_server() -> Iterator[None]:
+def _early_server(executor: str) -> Iterator[None]:
     """Context whose workers' server loads PyTorch from now on, beside the driver's imports."""
     from sweep.execution.forking import early_server
 
-    with early_server():
+    with early_server() if executor == "processes" else nullcontext():
         yield
 
 
@@ -133,9 +134,11 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
         if tally is None or tally.study is None:
             return "no trial was started"
         name = shlex.quote(tally.study)
-        return f"what was finished is in the store. Next: sweep resume {name}{words}"
+        there = words + cluster_words(options)
+        return f"what was finished is in the store. Next: sweep resume {name}{there}"
 
-    with handle_errors(next_step), interruptible(next_step) as interruption, _early_server():
+    server = _early_server(options["executor"])
+    with handle_errors(next_step), interruptible(next_step) as interruption, server:
         # The imports take a second, in which a signal may come.
         from sweep.cli.progress import Progress
         from sweep.cli.study_text import nothing_to_do, summarize
@@ -172,7 +175,8 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     of_front = " --front" if options["front"] else ""
 
     def next_step() -> str:
-        return f"what was finished is in the store. Next: sweep confirm {words}{of_front}"
+        there = words + of_front + cluster_words(options)
+        return f"what was finished is in the store. Next: sweep confirm {there}"
 
     with handle_errors(next_step), interruptible(next_step) as interruption:
         from sweep import fresh_seeds

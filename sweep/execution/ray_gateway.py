@@ -66,6 +66,7 @@ class _Place:
         self.actor = actor
         self.node = ""  # its id, once it has answered
         self.is_leaving = False
+        self.is_unfit = False
         self.letters: asyncio.Queue[bytes] = asyncio.Queue()
 
 
@@ -184,6 +185,9 @@ class _Cluster:
                     self._say("leaving", place.name)
             for node in leaving:
                 self._nodes.pop(node, None)
+            for place in [each for each in self._places.values() if each.is_unfit]:
+                if place.node and place.node not in self._nodes:
+                    del self._places[place.name]
             self._fill()
 
     async def _attend(self, place: _Place) -> None:
@@ -191,6 +195,7 @@ class _Cluster:
         problem = await self._meet(place)
         if problem:
             # The place stays taken: the next actor would come to the same node.
+            place.is_unfit = True
             self._say("unfit", problem)
             return
         reason = "its node is gone"

@@ -194,15 +194,18 @@ class RayLauncher:
 
     def _listen(self) -> None:
         """Receive what the gateway says until it is gone."""
-        with contextlib.suppress(EOFError, OSError):
+        try:
             while True:
                 (verb, *rest), body = unpack_frame(self._connection.recv_bytes())
                 with self._changed:
                     self._hear(verb, rest, body)
                     self._changed.notify_all()
-        with self._changed:
-            self._is_gone = True
-            self._changed.notify_all()
+        except (EOFError, OSError):
+            pass
+        finally:
+            with self._changed:
+                self._is_gone = True
+                self._changed.notify_all()
 
     def _hear(self, verb: str, rest: list[Any], body: bytes) -> None:
         match verb, rest:

@@ -161,10 +161,13 @@ def _as_then(recorded: TrialOutcome, given: PlaceOptions, device: str | None) ->
     """One worker as it was then, as far as that is recorded and possible on this machine."""
     if device is None:
         device = recorded.device.split(" ")[0] or "auto"
-        try:
-            place_workers(device, 1)
-        except DeviceError:
-            device = "auto"  # `conditions` says so
+        if given["executor"] == "ray":
+            device = device.split(":")[0]  # it chooses the GPU
+        else:
+            try:
+                place_workers(device, 1)
+            except DeviceError:
+                device = "auto"  # `conditions` says so
     return {
         **DEFAULTS,
         **given,

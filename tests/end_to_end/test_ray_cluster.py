@@ -150,11 +150,15 @@ def test_own_data_and_an_own_network_travel(tmp_path, single):
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
 
 
-def test_a_confirmation_and_a_reproduction_run_there_too(tmp_path, single):
-    place = {"executor": "ray", "ray_address": single.address}
-    storage = sqlite_url(tmp_path)
-    sweep.run(space_mapping(budget={"trials": 4}), storage=storage, **place)
-    found = sweep.confirm("small", top=2, seeds=2, storage=storage, **place)
+def test_a_confirmation_and_a_reproduction_run_there_too(tmp_path, single, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", single.address)
+    place = {"executor": "ray", "storage": sqlite_url(tmp_path)}
+    storage = place["storage"]
+    sweep.run(space_mapping(budget={"trials": 4}), engine="sequential", **place)
+    again = sweep.reproduce("small", 0, **place)
+    assert again.is_identical
+    assert again.repeated.node
+    found = sweep.confirm("small", top=2, seeds=2, **place)
     assert found.winner is not None
     workers_of = sweep.load_study("small.confirm", storage=storage).trials
     assert all(trial.outcome.node for trial in workers_of)
@@ -191,8 +195,9 @@ def test_a_cluster_that_goes_away_leaves_a_study_to_resume(tmp_path, monkeypatch
     assert driver.returncode == 1
     (line,) = [line for line in errors.splitlines() if line.startswith("sweep: ")]
     assert f"the Ray cluster at {cluster.address} is out of reach: " in line
-    assert line.endswith("Next: sweep resume small")
-    assert len(line) < 250
+    there = f"--executor ray --ray-address {cluster.address}"
+    assert line.endswith(f"Next: sweep resume small {there}")
+    assert len(line) < 300
     finish(folder, "sequential", "--trials", 41)
     check_whole(folder, 41, to_the_last_bit=True)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from killing import check_whole, prepare, small_space
-from ray_cluster import RayCluster
-from ray_killing import check_nobody_left, disturb_at_random
+from helpers import wait_for
+from killing import check_whole, prepare, read_ledger, small_space, start_driver
+from ray_cluster import RayCluster, family
+from ray_killing import check_nobody_left, disturb_at_random, ray_options
 
 pytestmark = pytest.mark.soak
 
@@ -43,3 +44,21 @@ def test_ten_random_instants(tmp_path, cluster, what, seed, tally):
     assert check_whole(folder, num_trials, to_the_last_bit=True) > num_trials
     check_nobody_left(cluster)
     tally(name, survived=10)
+
+
+def test_an_actor_that_stands_still_is_given_up_after_a_minute(tmp_path, cluster, tally):
+    """Its node is well, so that Ray notices nothing."""
+    name = "actors that stand still"
+    tally(name, tried=1)
+    folder = prepare(tmp_path, small_space(20, parameters=PARAMETERS))
+    with start_driver(folder, "run", "space.yaml", *ray_options(cluster)) as driver:
+        wait_for(lambda: len(read_ledger(folder)) > 20)
+        hosts = [each for each in family(cluster.nodes[0]) if "Host" in " ".join(each.cmdline())]
+        assert hosts
+        for process in family(hosts[0].pid):
+            process.suspend()
+        _, errors = driver.communicate(timeout=600)
+    assert driver.returncode == 0, errors
+    assert check_whole(folder, 20, to_the_last_bit=True)
+    check_nobody_left(cluster)
+    tally(name, survived=1)

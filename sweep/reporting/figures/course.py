@@ -20,6 +20,7 @@ from sweep.reporting.figures.axes import (
     legend,
     log_axis,
     scatter_trials,
+    short,
     star,
     states_among,
 )
@@ -184,7 +185,10 @@ def _name_workers(axes: Axes, rows: Any) -> None:
     first, last = rows.min(), rows.max()
     bare_rows(axes, [""] * (last.max() + 1))
     every = max(1, len(first) // 30)
-    names = [f"{node}, worker {n}" if node else f"worker {n}" for node, n in first.index]
+    names = [
+        f"{short(node, 20)}, worker {number}" if node else f"worker {number}"
+        for node, number in first.index
+    ]
     axes.set_yticks(((first + last) / 2)[::every], names[::every])
     for row in first[1:]:
         axes.axhline(row - 0.5, color=LIGHT["muted"], linewidth=0.8)

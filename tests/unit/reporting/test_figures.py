@@ -161,13 +161,15 @@ def importances(*names: str) -> Importances:
     return Importances(shares, "", dict.fromkeys(names, Interval(0.0, 1.0)))
 
 
-def timeline(num_rows: int, seconds: float, start: float = 0.0) -> Timeline:
-    states = (*STATES, "failed")
+def timeline(
+    num_rows: int, seconds: float, start: float = 0.0, nodes: tuple[str, ...] = ("",)
+) -> Timeline:
+    states, span = (*STATES, "failed"), (start, seconds)
     rows = [
-        (index, states[index % 3], 10**9 * (index // 2), start, seconds, index)
+        (index, states[index % 3], nodes[index % len(nodes)], 10**9 * (index // 2), *span, index)
         for index in range(num_rows)
     ]
-    columns = ["number", "state", "worker", "start", "end", "row"]
+    columns = ["number", "state", "node", "worker", "start", "end", "row"]
     return Timeline(pd.DataFrame(rows, columns=columns), 0)
 
 
@@ -237,7 +239,7 @@ CASES = {
     "reliability-hostile": Case(trust.draw_reliability, (calibration(0, 10**15),)),
     "timeline": Case(course.draw_timeline, (timeline(4, 900.0, 100.0),)),
     "timeline-minimal": Case(course.draw_timeline, (timeline(1, 0.001),)),
-    "timeline-hostile": Case(course.draw_timeline, (timeline(200, 3e11, 3e11),)),
+    "timeline-hostile": Case(course.draw_timeline, (timeline(200, 3e11, 3e11, ODD_NAMES),)),
     "test-matrix": Case(matrices.draw_test_confusion_matrix, (matrix(10), TEN)),
     "test-matrix-minimal": Case(matrices.draw_test_confusion_matrix, (((0,),), ("a",))),
     "test-matrix-hostile": Case(
