@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import re
+from collections import Counter
 
 from sweep.control_groups import available_cores
 from sweep.errors import DeviceError, InputError
@@ -33,10 +34,15 @@ def place_workers(device: str, num_workers: int | None) -> list[Slot]:
     gpus = _choose_gpus(device)
     if not gpus:
         count = num_workers or cores
-        return [Slot(str(index), "cpu", max(1, cores // count)) for index in range(count)]
+        threads = max(1, cores // count)
+        return [Slot(str(index), "cpu", threads, num_sharing=count) for index in range(count)]
     count = num_workers or len(gpus)
     threads = max(1, cores // count)
-    return [Slot(str(index), f"cuda:{gpus[index % len(gpus)]}", threads) for index in range(count)]
+    devices = [f"cuda:{gpus[index % len(gpus)]}" for index in range(count)]
+    sharing = Counter(devices)
+    return [
+        Slot(str(index), device, threads, sharing[device]) for index, device in enumerate(devices)
+    ]
 
 
 def _choose_gpus(device: str) -> list[int]:

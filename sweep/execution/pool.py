@@ -7,7 +7,7 @@ killed its worker is retried alone, a few times. Messages under an older lease a
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -362,11 +362,7 @@ class Pool:
                 self._num_workers += 1
 
     def _start_worker(self, index: int, slot: Slot, num_starts: int = 1) -> _Worker:
-        slots = self._launcher.slots(self._count)
-        sharing = Counter((each.node, each.device) for each in slots)
-        settings = replace(
-            self._settings, device=slot.device, num_sharing=sharing[slot.node, slot.device] or 1
-        )
+        settings = replace(self._settings, device=slot.device, num_sharing=slot.num_sharing)
         link = self._launcher.start(slot, settings)
         load = Workload(Capacity.of(settings), self._clock)
         return _Worker(index, slot, link, load, num_starts)

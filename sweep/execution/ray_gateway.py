@@ -201,7 +201,8 @@ class _Cluster:
         reason = "its node is gone"
         if place.node:
             node = self._name_of(place.node)
-            self._say("joined", place.name, self._device, self._num_threads, node)
+            sharing = self._num_sharing(place.node)
+            self._say("joined", place.name, self._device, self._num_threads, sharing, node)
             try:
                 await _first_end(self._take(place), self._give(place))
             except RayError as error:
@@ -243,6 +244,14 @@ class _Cluster:
             await _answer(place.actor.give.remote(frames))
             if place.is_leaving and unpack_frame(frames[-1])[0][0] == "kill":
                 return  # a node without actors need not wait until its time is up
+
+    def _num_sharing(self, node: str) -> int:
+        """Workers that share a part of a GPU, or the memory of a node."""
+        gpus = self._resources.get("GPU", 0)
+        if gpus:
+            return max(1, int(1 / gpus + 1e-9))
+        about = self._nodes.get(node)
+        return max(1, _fits(about["Resources"], self._resources)) if about else 1
 
     def _name_of(self, node: str) -> str:
         """A node's name; with a part of its id if several have it."""

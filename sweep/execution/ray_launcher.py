@@ -133,8 +133,11 @@ class RayLauncher:
 
     def calibrate(self, request: CalibrationRequest, *, measure: bool) -> Calibration | None:
         """What is known of the node of the first slot, or is measured there."""
+        slots = self.slots()
+        if not slots:
+            return None
         self._calibrated = None
-        self._say("calibrate", self.slots()[0].name, measure, body=encode(request))
+        self._say("calibrate", slots[0].name, measure, body=encode(request))
         with self._changed:
             self._changed.wait_for(
                 lambda: self._calibrated is not None or self._is_gone, _CALIBRATE_SECONDS
@@ -213,8 +216,8 @@ class RayLauncher:
                 self._pass_on(slot, number, body)
             case "ended", [slot, number]:
                 self._pass_on(slot, number, decode(Ended, body))
-            case "joined", [name, device, num_threads, node]:
-                self._slots[name] = Slot(name, device, num_threads, node)
+            case "joined", [name, *about]:
+                self._slots[name] = Slot(name, *about)
             case "left", [name, reason]:
                 self._slots.pop(name, None)
                 if name in self._links:

@@ -193,12 +193,14 @@ class Slot:
         name: No other slot of a launcher has it.
         device: A torch device, such as `cpu` or `cuda:0`.
         num_threads: CPU threads for its worker.
+        num_sharing: Workers that share the device's memory, its own included.
         node: Name of the machine; empty for the driver's own.
     """
 
     name: str
     device: str
     num_threads: int
+    num_sharing: int = 1
     node: str = ""
 
 

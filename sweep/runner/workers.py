@@ -186,6 +186,8 @@ def choose_workers(
     """
     slots = slots or partial(place_workers, options["device"])
     here = slots(None)
+    if not here:
+        raise InputError("the nodes of the cluster have left before the study could begin")
     node = here[0].node
     kind = here[0].device.split(":")[0]
     engine = _engine(options["engine"] or (recorded.engine if recorded else "auto"), space.model)

@@ -92,7 +92,7 @@ def test_many_lanes_are_all_drawn():
 def on_nodes(**nodes: int) -> WorkersChanged:
     return WorkersChanged(
         tuple(
-            Slot(f"{node}{n}", "cpu", 1, node)
+            Slot(f"{node}{n}", "cpu", 1, node=node)
             for node, number in nodes.items()
             for n in range(number)
         )

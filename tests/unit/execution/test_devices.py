@@ -54,6 +54,12 @@ def test_workers_share_gpus_in_turn(machine):
     assert [device for device, _ in placed("auto", 4)] == ["cuda:0", "cuda:1"] * 2
 
 
+def test_workers_are_told_how_many_share_the_memory_of_their_device(machine):
+    machine(gpus=2)
+    assert [slot.num_sharing for slot in place_workers("auto", 3)] == [2, 1, 2]
+    assert [slot.num_sharing for slot in place_workers("cpu", 3)] == [3, 3, 3]
+
+
 def test_the_cpu_may_be_chosen_in_spite_of_a_gpu(machine):
     machine(gpus=2, cores=1)
     assert placed("cpu", None) == [("cpu", 1)]

@@ -459,16 +459,11 @@ def test_what_is_trained_together_does_not_depend_on_when_a_worker_is_ready(is_e
     assert workers[0].stacks == [[0, 1]]
 
 
-def test_workers_on_one_device_are_told_how_many_share_it():
-    workers = Workers(count=3)
-    assert {link.settings.num_sharing for link in workers.launcher.links} == {3}
-
-
 # ---------------------------------------------------------------- slots that come and go
 
 
 def slots(*names: str) -> list[Slot]:
-    return [Slot(name, "cpu", 1, f"node {name}") for name in names]
+    return [Slot(name, "cpu", 1, node=f"node {name}") for name in names]
 
 
 class Elastic(Workers):

@@ -177,3 +177,12 @@ def test_without_ray_the_refusal_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("sweep.execution.ray_launcher.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"pip install 'sweep\[ray\]'"):
         RayLauncher("study")
+
+
+@pytest.mark.parametrize(
+    ("resources", "num_sharing"),
+    [({"CPU": 1}, 8), ({"CPU": 3}, 2), ({"CPU": 1, "GPU": 1}, 1), ({"CPU": 1, "GPU": 0.5}, 2)],
+)
+def test_workers_are_told_how_many_share_the_memory_of_their_device(resources, num_sharing):
+    cluster = SimpleNamespace(_resources=resources, _nodes=NODES)
+    assert gateway._Cluster._num_sharing(cluster, "a") == num_sharing
