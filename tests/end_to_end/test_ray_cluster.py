@@ -20,6 +20,7 @@ from killing import (
     read_study,
     small_space,
     start_driver,
+    wait_for_lines,
 )
 from ray_cluster import RayCluster
 from ray_killing import check_nobody_left, disturb_at_random, ray_options
@@ -87,7 +88,7 @@ def test_what_dies_or_joins_costs_no_trial_and_no_saved_epoch(tmp_path, cluster,
 def test_a_node_that_stood_still_and_returns_counts_nothing_twice(tmp_path, cluster):
     folder = prepare(tmp_path, space(20))
     with start_driver(folder, "run", "space.yaml", *ray_options(cluster)) as driver:
-        wait_for(lambda: len(read_ledger(folder)) > 20)
+        wait_for_lines(folder, driver, 20)
         victim = cluster.nodes.pop()
         still = cluster.stop(victim)
         lines = len(read_ledger(folder))
@@ -108,7 +109,7 @@ def test_a_node_that_is_told_to_leave_saves_its_trials_first(tmp_path, cluster):
     folder = prepare(tmp_path, space(12))
     options = ray_options(cluster, "--checkpoint-every", "1h")
     with start_driver(folder, "run", "space.yaml", *options) as driver:
-        wait_for(lambda: len(read_ledger(folder)) > 20)
+        wait_for_lines(folder, driver, 20)
         assert not [line for line in read_ledger(folder) if line["kind"] == "saved"]
         victim = cluster.nodes.pop()
         cluster.drain(victim, seconds=600)
@@ -189,7 +190,7 @@ def test_a_cluster_that_goes_away_leaves_a_study_to_resume(tmp_path, monkeypatch
         RayCluster(nodes=1) as cluster,
         start_driver(folder, "run", "space.yaml", *ray_options(cluster)) as driver,
     ):
-        wait_for(lambda: len(read_ledger(folder)) > 20)
+        wait_for_lines(folder, driver, 20)
         cluster.close()
         _, errors = driver.communicate(timeout=600)
     assert driver.returncode == 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from helpers import wait_for
-from killing import check_whole, prepare, read_ledger, small_space, start_driver
+from killing import check_whole, prepare, small_space, start_driver, wait_for_lines
 from ray_cluster import RayCluster, family
 from ray_killing import check_nobody_left, disturb_at_random, ray_options
 
@@ -52,7 +51,7 @@ def test_an_actor_that_stands_still_is_given_up_after_a_minute(tmp_path, cluster
     tally(name, tried=1)
     folder = prepare(tmp_path, small_space(20, parameters=PARAMETERS))
     with start_driver(folder, "run", "space.yaml", *ray_options(cluster)) as driver:
-        wait_for(lambda: len(read_ledger(folder)) > 20)
+        wait_for_lines(folder, driver, 20)
         hosts = [each for each in family(cluster.nodes[0]) if "Host" in " ".join(each.cmdline())]
         assert hosts
         for process in family(hosts[0].pid):
