@@ -54,10 +54,13 @@ def test_an_actor_that_stands_still_is_given_up_after_a_minute(tmp_path, cluster
         wait_for_lines(folder, driver, 20)
         hosts = [each for each in family(cluster.nodes[0]) if "Host" in " ".join(each.cmdline())]
         assert hosts
-        for process in family(hosts[0].pid):
+        still = family(hosts[0].pid)
+        for process in still:
             process.suspend()
         _, errors = driver.communicate(timeout=600)
     assert driver.returncode == 0, errors
     assert check_whole(folder, 20, to_the_last_bit=True)
+    for process in still:  # until then, nothing but SIGKILL can end it
+        process.resume()
     check_nobody_left(cluster)
     tally(name, survived=1)
