@@ -380,9 +380,10 @@ class Pool:
         """Replace a worker that died."""
         if not worker.ready and (ended.by_itself or worker.num_starts == _MAX_STARTS):
             lines = ended.last_words.splitlines() or ["it printed nothing"]
+            where = f" on node {worker.slot.node}" if worker.slot.node else ""
             # Raised by the next call, so that the messages of this one are not lost.
             self._trouble = SweepFailedError(
-                f"a worker ended with {ended.reason} before it could train: {lines[-1]}"
+                f"a worker{where} ended with {ended.reason} before it could train: {lines[-1]}"
             )
             return []
         failure: Failure | None = None

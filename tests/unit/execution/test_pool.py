@@ -521,6 +521,16 @@ def test_what_a_dead_node_trained_goes_on_elsewhere_and_nobody_is_blamed():
     assert len(workers.launcher.links) == 2, "no worker starts where there is no slot"
 
 
+def test_a_worker_that_cannot_start_is_named_with_its_node():
+    workers = Elastic("a")
+    workers.offer("a", "b")
+    workers.pool.messages(0)
+    workers[1].end("exit code 1", by_itself=True, words="RuntimeError: no driver")
+    workers.pool.messages(0)
+    with pytest.raises(SweepFailedError, match="a worker on node node b ended with exit code 1"):
+        workers.pool.messages(0)
+
+
 def test_without_any_node_trials_wait_for_one_to_join():
     workers = Elastic("a")
     workers.submit(0)
