@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -67,7 +68,7 @@ def disturb_at_random(
                         driver.poll() is not None or len(read_ledger(folder)) >= least
                     )
                 )
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(subprocess.TimeoutExpired):
                     driver.wait(chance.uniform(0, 0.5))
                 if driver.poll() is not None:
                     break

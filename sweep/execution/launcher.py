@@ -6,13 +6,19 @@ A launcher has no policy and does not look into messages. Every launcher passes 
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
 
 from sweep.records import Calibration, CalibrationRequest, Slot, TrainingSettings
 
-__all__ = ["Ended", "Launcher", "Leaving", "Link"]
+__all__ = ["Ended", "Launcher", "Leaving", "Link", "next_message"]
+
+_Link = TypeVar("_Link", bound=Any)
+_Message = TypeVar("_Message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +102,16 @@ class Launcher(Protocol):
     def close(self) -> None:
         """End all workers and whatever started them."""
         ...
+
+
+def next_message(
+    inbox: SimpleQueue[tuple[_Link, _Message]], timeout: float
+) -> tuple[_Link, _Message] | None:
+    """The next message of a link that is open (`is_open`); None after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    with contextlib.suppress(Empty):
+        while True:
+            link, message = inbox.get(timeout=max(0.0, end - time.monotonic()))
+            if link.is_open:
+                return link, message
+    return None

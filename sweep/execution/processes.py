@@ -6,16 +6,15 @@ import contextlib
 import os
 import tempfile
 import threading
-import time
 from dataclasses import replace
 from multiprocessing import Pipe
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import IO
 
 from sweep.execution.calibrating import cached_calibration, calibrated
 from sweep.execution.devices import place_workers
 from sweep.execution.forking import EXIT_SECONDS, ForkServer, last_words, shared_server
-from sweep.execution.launcher import Ended
+from sweep.execution.launcher import Ended, next_message
 from sweep.records import Calibration, CalibrationRequest, Slot, TrainingSettings
 
 __all__ = ["ProcessLauncher", "ProcessLink"]
@@ -131,13 +130,7 @@ class ProcessLauncher:
 
     def receive(self, timeout: float) -> tuple[ProcessLink, bytes | Ended] | None:
         """The next message of a worker that has not been killed."""
-        end = time.monotonic() + timeout
-        with contextlib.suppress(Empty):
-            while True:
-                link, message = self._inbox.get(timeout=max(0.0, end - time.monotonic()))
-                if link.is_open:
-                    return link, message
-        return None
+        return next_message(self._inbox, timeout)
 
     def close(self) -> None:
         """End the workers, and the server if it is the launcher's own."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
 import os
-import socket
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,21 +22,27 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from sweep.execution.ray_host import Host, pack_frame, unpack_frame
-from sweep.provenance import package_versions
+from sweep.execution.ray_nodes import (
+    Refused,
+    alive_nodes,
+    connect,
+    difference,
+    draining_nodes,
+    first_line,
+    fits,
+    import_problem,
+    is_loopback,
+    node_name,
+    worker_resources,
+)
 
 __all__ = ["main"]
 
 _log = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 5.0
-_LAST_PORT = 65535
 _TAKE_SECONDS = 2.0
 _SCAN_SECONDS = 1.0
 _SILENCE_SECONDS = 60  # of a node, after which its workers are given up
-
-
-class _Refused(Exception):  # noqa: N818 - as a driver sees it, the request is wrong
-    """The request cannot be met; the text says why, in one line."""
 
 
 def main(descriptor: int) -> None:
@@ -47,12 +51,12 @@ def main(descriptor: int) -> None:
         (_, wanted), _ = unpack_frame(driver.recv_bytes())
         try:
             cluster = _Cluster(driver, **wanted)
-        except _Refused as refusal:
+        except Refused as refusal:
             driver.send_bytes(pack_frame("refused", str(refusal)))
             return
         try:
             asyncio.run(cluster.run())
-        except _Refused as refusal:
+        except Refused as refusal:
             driver.send_bytes(pack_frame("failed", str(refusal)))
         finally:
             ray.shutdown()
@@ -99,10 +103,10 @@ class _Cluster:
         self._num_places = 0
         self._data: tuple[str, Any] | None = None  # key, and reference in the object store
         self._tasks: set[asyncio.Task[None]] = set()
-        _connect(address)
+        connect(address)
         self._node = ray.get_runtime_context().get_node_id()
-        self._nodes = _alive(_nodes())
-        self._resources = _worker_resources(resources, device, self._nodes)
+        self._nodes = alive_nodes()
+        self._resources = worker_resources(resources, device, self._nodes)
         has_gpu = self._resources.get("GPU", 0) > 0
         self._device = "cuda:0" if has_gpu else "cpu"
         self._num_threads = max(1, int(self._resources.get("CPU", 1)))
@@ -156,7 +160,7 @@ class _Cluster:
     @property
     def _capacity(self) -> int:
         """Workers that the nodes have room for if nobody else uses them."""
-        return sum(_fits(node["Resources"], self._resources) for node in self._nodes.values())
+        return sum(fits(node["Resources"], self._resources) for node in self._nodes.values())
 
     def _fill(self) -> None:
         """Ask for as many actors as there is room for; Ray says where each of them goes."""
@@ -173,12 +177,12 @@ class _Cluster:
         while True:
             await asyncio.sleep(_SCAN_SECONDS)
             try:
-                self._nodes = _alive(await asyncio.to_thread(_nodes))
-                leaving = await asyncio.to_thread(_draining)
+                self._nodes = await asyncio.to_thread(alive_nodes)
+                leaving = await asyncio.to_thread(draining_nodes)
             except (RayError, RuntimeError) as error:
-                raise _Refused(_line(error)) from None
+                raise Refused(first_line(error)) from None
             if self._node not in self._nodes:
-                raise _Refused("the Ray node of this machine has ended")
+                raise Refused("the Ray node of this machine has ended")
             for place in self._places.values():
                 if place.node in leaving and not place.is_leaving:
                     place.is_leaving = True
@@ -219,12 +223,12 @@ class _Cluster:
             hello = json.loads(await place.actor.hello.remote())
         except RayActorError as error:
             # Else it has ended, or its node has, before it could answer.
-            return _import_problem(error) if "creation task" in str(error) else ""
+            return import_problem(error) if "creation task" in str(error) else ""
         except RayError as error:
-            return _import_problem(error)
+            return import_problem(error)
         place.node = hello["node"]
-        difference = _difference(hello["versions"])
-        return f"node {self._name_of(place.node)} {difference}" if difference else ""
+        problem = difference(hello["versions"])
+        return f"node {self._name_of(place.node)} {problem}" if problem else ""
 
     async def _take(self, place: _Place) -> None:
         while True:
@@ -251,11 +255,11 @@ class _Cluster:
         if gpus:
             return max(1, int(1 / gpus + 1e-9))
         about = self._nodes.get(node)
-        return max(1, _fits(about["Resources"], self._resources)) if about else 1
+        return max(1, fits(about["Resources"], self._resources)) if about else 1
 
     def _name_of(self, node: str) -> str:
         """A node's name; with a part of its id if several have it."""
-        names = {known: _node_name(about) for known, about in self._nodes.items()}
+        names = {known: node_name(about) for known, about in self._nodes.items()}
         name = names.get(node, node[:6])
         return name if Counter(names.values())[name] < 2 else f"{name}-{node[:6]}"
 
@@ -276,7 +280,7 @@ class _Cluster:
         """What is wrong with the cluster's security; empty if nothing is."""
         if os.environ.get("RAY_AUTH_MODE") == "token":
             return ""
-        open_to = [n["NodeManagerAddress"] for n in self._nodes.values() if not _is_loopback(n)]
+        open_to = [n["NodeManagerAddress"] for n in self._nodes.values() if not is_loopback(n)]
         if not open_to:
             return ""
         return (
@@ -320,114 +324,6 @@ async def _first_end(*work: Any) -> None:
         task.result()
 
 
-def _connect(address: str) -> None:
-    """Join the cluster as a client."""
-    found = _resolved(address)
-    host, _, port = found.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
-    except OSError as error:
-        raise _Refused(
-            f"no Ray cluster answers at {found}: {error.strerror or error}; `ray start --head` "
-            "starts one"
-        ) from None
-    try:
-        ray.init(
-            found,
-            namespace="sweep",
-            log_to_driver=False,
-            configure_logging=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, RayError, RuntimeError, ValueError, OSError) as error:
-        raise _Refused(
-            f"the Ray cluster at {found} cannot be joined: {_line(error)}; this machine must "
-            f"belong to it (`ray start --address {found}`), with the same Ray and Python, and the "
-            "same token if it asks for one"
-        ) from None
-
-
-def _resolved(address: str) -> str:
-    """`HOST:PORT`, that of this machine's cluster for `auto`."""
-    if address == "auto":
-        # As `ray.init` does, which waits for minutes for a cluster that has ended.
-        from ray._private.services import canonicalize_bootstrap_address_or_die
-
-        try:
-            return canonicalize_bootstrap_address_or_die(address)
-        except ConnectionError as error:
-            if "multiple" in str(error):
-                raise _Refused(
-                    "several Ray clusters run on this machine: --ray-address HOST:PORT says which"
-                ) from None
-            raise _Refused(
-                "no Ray cluster runs on this machine: `ray start --head` starts one, and "
-                "--ray-address names another one that this machine has joined"
-            ) from None
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or int(port) > _LAST_PORT:
-        raise _Refused(f"ray_address must be HOST:PORT; found {address!r}")
-    return address
-
-
-def _line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:") if lines else type(error).__name__
-
-
-def _nodes() -> list[dict[str, Any]]:
-    return list(ray.nodes())  # type: ignore[no-untyped-call]
-
-
-def _alive(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {node["NodeID"]: node for node in nodes if node["Alive"]}
-
-
-def _draining() -> set[str]:
-    """The nodes that were told to end soon, as by SIGTERM to `ray start --block`."""
-    from ray._private.state import state  # as Ray Train does: there is no public way
-
-    return set(state.get_draining_nodes())
-
-
-def _worker_resources(
-    asked: Mapping[str, float] | None, device: str, nodes: Mapping[str, Mapping[str, Any]]
-) -> dict[str, float]:
-    """What each worker takes; _Refused if no node has it."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise _Refused(
-            f"device must be auto, cpu or cuda on a Ray cluster, which chooses the GPUs itself; "
-            f"found {device!r}"
-        )
-    has_gpus = any(node["Resources"].get("GPU", 0) for node in nodes.values())
-    if device == "cuda" and not has_gpus:
-        raise _Refused("asked for cuda, the cluster has none: no node has a GPU")
-    usual = {"CPU": 1.0, "GPU": 1.0} if has_gpus and device != "cpu" else {"CPU": 1.0}
-    found = dict(asked or usual)
-    if (device == "cuda") > ("GPU" in found) or (device == "cpu" and "GPU" in found):
-        raise _Refused(f"device {device} does not go with worker resources {_words(found)}")
-    if not any(_fits(node["Resources"], found) for node in nodes.values()):
-        names = {name: f"{name} {_most(nodes, name):g}" for name in found}
-        raise _Refused(
-            f"no node of the cluster has {_words(found)} for a worker; of each, the most on a node "
-            f"is {', '.join(names.values())}"
-        )
-    return found
-
-
-def _most(nodes: Mapping[str, Mapping[str, Any]], name: str) -> float:
-    return max((float(n["Resources"].get(name, 0)) for n in nodes.values()), default=0.0)
-
-
-def _words(resources: Mapping[str, float]) -> str:
-    return ",".join(f"{name}={number:g}" for name, number in resources.items())
-
-
-def _fits(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
-    """How many workers a node has room for."""
-    return min(int(has.get(name, 0) / number + 1e-9) for name, number in needs.items())
-
-
 def _actor(name: str, resources: Mapping[str, float], device: str) -> Any:
     others = {key: value for key, value in resources.items() if key not in ("CPU", "GPU", "memory")}
     options: dict[str, Any] = {
@@ -442,33 +338,3 @@ def _actor(name: str, resources: Mapping[str, float], device: str) -> Any:
     if "memory" in resources:
         options["memory"] = resources["memory"]
     return ray.remote(Host).options(**options).remote(device)
-
-
-def _difference(theirs: Mapping[str, str]) -> str | None:
-    """Why a node with these versions cannot train; another torch may, and is recorded."""
-    ours = package_versions()
-    for name in ("sweep", "python"):
-        then, now = (versions.get(name, "no version") for versions in (theirs, ours))
-        if name == "python":
-            then, now = (version.rpartition(".")[0] for version in (then, now))
-        if then != now:
-            return f"has {name} {then}, the driver {now}: install the same there"
-    return None
-
-
-def _import_problem(error: RayError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if "Error: " in line]
-    reason = lines[-1] if lines else _line(error)
-    return f"a node cannot run a worker, install this version of sweep there: {reason}"
-
-
-def _node_name(node: Mapping[str, Any]) -> str:
-    name, address = str(node.get("NodeName", "")), str(node["NodeManagerAddress"])
-    return name if name and name != address else str(node["NodeManagerHostname"])
-
-
-def _is_loopback(node: Mapping[str, Any]) -> bool:
-    try:
-        return ipaddress.ip_address(node["NodeManagerAddress"]).is_loopback
-    except ValueError:
-        return str(node["NodeManagerAddress"]) == "localhost"

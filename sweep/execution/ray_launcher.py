@@ -11,17 +11,16 @@ import os
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from multiprocessing import Pipe
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from sweep.codec import decode, encode
 from sweep.errors import InputError, SweepFailedError
 from sweep.execution.forking import last_words, start_interpreter
-from sweep.execution.launcher import Ended, Leaving
+from sweep.execution.launcher import Ended, Leaving, next_message
 from sweep.execution.ray_host import pack_frame, unpack_frame
 from sweep.records import Calibration, CalibrationRequest, Slot, TrainingSettings
 
@@ -152,22 +151,16 @@ class RayLauncher:
         """Have the slot's actor start a worker."""
         self._num_links += 1
         link = RayLink(self._num_links, slot.name, self._say)
-        self._say("start", slot.name, link.number, body=encode(settings))
         with self._changed:
             self._links[slot.name] = link
             if slot.name not in self._slots:  # it has left meanwhile
                 self._inbox.put((link, Ended("its node is gone", False, is_innocent=True)))
+        self._say("start", slot.name, link.number, body=encode(settings))
         return link
 
     def receive(self, timeout: float) -> tuple[RayLink, bytes | Ended | Leaving] | None:
         """The next message of a worker that has not been killed."""
-        end = time.monotonic() + timeout
-        with contextlib.suppress(Empty):
-            while True:
-                link, message = self._inbox.get(timeout=max(0.0, end - time.monotonic()))
-                if link.is_open:
-                    return link, message
-        return None
+        return next_message(self._inbox, timeout)
 
     def close(self) -> None:
         """Leave the cluster, which ends the actors and all their workers."""

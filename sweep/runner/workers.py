@@ -98,7 +98,7 @@ def prepare_workers(
     sources = cast("tuple[NetworkSource, ...]", options["model"] or ())
     model = with_source(space.model, sources, space.name)
     # The launcher gets ready while the data are read.
-    with closing(_launcher(options, space.name)) as launcher:
+    with closing(_launcher(options, space.name, recorded)) as launcher:
         # What cannot be met is refused first.
         choose_workers(options, space, recorded, slots=launcher.slots, is_new=is_new)
         kept = store.kept_data if given is None else store.data_file
@@ -341,7 +341,7 @@ def worker_settings(
     )
 
 
-def _launcher(options: WorkOptions, study: str) -> Launcher:
+def _launcher(options: WorkOptions, study: str, recorded: WorkerChoices | None) -> Launcher:
     executor = options["executor"]
     if executor != "ray":
         for name in ("ray_address", "worker_resources"):
@@ -352,6 +352,8 @@ def _launcher(options: WorkOptions, study: str) -> Launcher:
             return executor()
         if executor == "ray":
             workers = options["workers"]
+            if workers is None and recorded is not None and "workers" not in recorded.automatic:
+                workers = recorded.workers
             return RayLauncher(
                 study,
                 options["ray_address"],

@@ -10,6 +10,7 @@ import pytest
 from ray.exceptions import RayError
 
 import sweep.execution.ray_gateway as gateway
+import sweep.execution.ray_nodes as ray_nodes
 from sweep.errors import InputError
 from sweep.execution.ray_launcher import RayLauncher
 from sweep.provenance import package_versions
@@ -40,7 +41,7 @@ NODES = {"a": node(CPU=8.0, GPU=2.0), "b": node(CPU=4.0)}
     ],
 )
 def test_a_node_has_room_for_as_many_as_its_scarcest_resource(has, needs, count):
-    assert gateway._fits(has, needs) == count
+    assert ray_nodes.fits(has, needs) == count
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_a_node_has_room_for_as_many_as_its_scarcest_resource(has, needs, count)
     ],
 )
 def test_what_a_worker_takes(asked, device, found):
-    assert gateway._worker_resources(asked, device, NODES) == found
+    assert ray_nodes.worker_resources(asked, device, NODES) == found
 
 
 @pytest.mark.parametrize(
@@ -80,25 +81,25 @@ def test_what_a_worker_takes(asked, device, found):
     ],
 )
 def test_what_no_node_has_is_refused(asked, device, nodes, words):
-    with pytest.raises(gateway._Refused) as caught:
-        gateway._worker_resources(asked, device, nodes)
+    with pytest.raises(ray_nodes.Refused) as caught:
+        ray_nodes.worker_resources(asked, device, nodes)
     assert words in str(caught.value)
 
 
 def test_the_package_and_python_must_be_the_same_and_torch_need_not():
     ours = package_versions()
-    assert gateway._difference(ours) is None
-    assert gateway._difference({**ours, "torch": "1.0"}) is None
-    assert "has sweep 9.9" in (gateway._difference({**ours, "sweep": "9.9"}) or "")
-    assert "has python 3.9, the driver" in (gateway._difference({**ours, "python": "3.9.1"}) or "")
+    assert ray_nodes.difference(ours) is None
+    assert ray_nodes.difference({**ours, "torch": "1.0"}) is None
+    assert "has sweep 9.9" in (ray_nodes.difference({**ours, "sweep": "9.9"}) or "")
+    assert "has python 3.9, the driver" in (ray_nodes.difference({**ours, "python": "3.9.1"}) or "")
     patch = ours["python"].rpartition(".")[0] + ".99"
-    assert gateway._difference({**ours, "python": patch}) is None
-    assert "no version" in (gateway._difference({}) or "")
+    assert ray_nodes.difference({**ours, "python": patch}) is None
+    assert "no version" in (ray_nodes.difference({}) or "")
 
 
 def test_nodes_are_named_by_their_users_or_their_hosts():
-    assert gateway._node_name(node("alpha")) == "alpha"
-    assert gateway._node_name(node()) == "gpu-box"
+    assert ray_nodes.node_name(node("alpha")) == "alpha"
+    assert ray_nodes.node_name(node()) == "gpu-box"
 
 
 @pytest.mark.parametrize(
@@ -112,9 +113,9 @@ def test_nodes_are_named_by_their_users_or_their_hosts():
     ],
 )
 def test_an_address_has_a_host_and_a_port(address, words):
-    with pytest.raises(gateway._Refused, match=words):
-        gateway._resolved(address)
-    assert gateway._resolved("10.0.0.5:6379") == "10.0.0.5:6379"
+    with pytest.raises(ray_nodes.Refused, match=words):
+        ray_nodes._resolved(address)
+    assert ray_nodes._resolved("10.0.0.5:6379") == "10.0.0.5:6379"
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,8 @@ def test_without_one_cluster_on_this_machine_the_refusal_says_what_to_do(monkeyp
         raise ConnectionError(said)
 
     monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address_or_die", find)
-    with pytest.raises(gateway._Refused, match=words):
-        gateway._resolved("auto")
+    with pytest.raises(ray_nodes.Refused, match=words):
+        ray_nodes._resolved("auto")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_silent_node_is_given_up_and_an_answer_that_came_meanwhile_is_not_lost
 
 def test_an_actor_that_cannot_be_made_says_what_its_node_lacks():
     error = RayError("The actor died\n  ModuleNotFoundError: No module named 'sweep'\n")
-    words = gateway._import_problem(error)
+    words = ray_nodes.import_problem(error)
     assert words.startswith("a node cannot run a worker, install this version of sweep there: ")
     assert words.endswith("ModuleNotFoundError: No module named 'sweep'")
 
