@@ -29,7 +29,6 @@ __all__ = [
     "DEFAULT_STORAGE",
     "calibration_words",
     "capital",
-    "columns",
     "command_words",
     "confidence_words",
     "copies_words",
@@ -395,12 +394,3 @@ def printable(text: str) -> str:
     Python's escapes.
     """
     return "".join(c if c.isprintable() or c in "\n\t\u00a0" else ascii(c)[1:-1] for c in text)
-
-
-def columns(rows: list[list[str]]) -> list[str]:
-    """Left-aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from sweep.cli.layout import Block, Entries, Table, laid_out
 from sweep.cli.study_text import failure_lines, headline, training_line
 from sweep.definitions import Scalar, is_share
 from sweep.records import StudyState
@@ -15,7 +16,6 @@ from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
 from sweep.space import effective_parameters, notable_parameters
 from sweep.words import (
     DEFAULT_STORAGE,
-    columns,
     command_words,
     counted,
     difference_interval_words,
@@ -36,11 +36,15 @@ _LEADERBOARD = 5
 _SHOWN_FAILURES = 5
 
 
-def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
+def answer_text(study: Reported, storage: str = DEFAULT_STORAGE, width: int | None = None) -> str:
     """The configuration to use and how good it is; `storage` is for the commands that it names."""
+    return laid_out(_answer(study, storage), width)
+
+
+def _answer(study: Reported, storage: str) -> list[Block]:
     found = answer(study)
     failures = failure_lines(study.record, storage)
-    lines = [headline(study.record), *training_line(study.record)]
+    lines: list[Block] = [headline(study.record), *training_line(study.record)]
     if study.record.foreign:
         lines.append(foreign_words(study.record.foreign))
     if study.record.confirms is not None:  # a mean chooses there, not a run
@@ -48,16 +52,15 @@ def answer_text(study: Reported, storage: str = DEFAULT_STORAGE) -> str:
         command = command_words("show", search, storage)
         lines.append(f"it confirms study {search} on fresh seeds: see `{command}`")
         lines += ["its single runs:", "", *_leaderboard(study)]
-        return "\n".join([*lines, *failures])
+        return [*lines, *failures]
     if found is None:
-        return "\n".join([*lines, "no trial is complete", *failures])
+        return [*lines, "no trial is complete", *failures]
     lines += _configuration(study, found)
-    lines += columns([[f"  {what}", *said] for what, *said in _measured(study, found, storage)])
-    lines += ["", *_leaderboard(study)]
-    return "\n".join([*lines, *failures])
+    lines.append(Entries([(f"  {what}", said) for what, said in _measured(study, found, storage)]))
+    return [*lines, "", *_leaderboard(study), *failures]
 
 
-def _configuration(study: Reported, found: Answer) -> list[str]:
+def _configuration(study: Reported, found: Answer) -> list[Block]:
     searched = study.space.sampled
     names = notable_parameters(study.space, found.trial.params)
     # Not rounded: these are to be copied into a search space.
@@ -66,7 +69,7 @@ def _configuration(study: Reported, found: Answer) -> list[str]:
         for name in sorted(names, key=lambda name: name not in searched)
     ]
     why = "the best on fresh seeds" if found.confirmed else "the best on validation examples"
-    return [f"use the configuration of trial {found.trial.number}, {why}:", *columns(rows)]
+    return [f"use the configuration of trial {found.trial.number}, {why}:", Entries(rows)]
 
 
 def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, str]]:
@@ -182,21 +185,23 @@ def _varied(names: Iterable[str], configurations: Sequence[Mapping[str, Scalar]]
     return [name for name in names if len({str(each.get(name)) for each in configurations}) > 1]
 
 
-def _leaderboard(study: Reported) -> list[str]:
+def _leaderboard(study: Reported) -> list[Block]:
     """The best few of the search, and which of them are tied with the first."""
     comparisons = compare_with_best(study.record)
     rows = leaderboard(study.record, study.space, comparisons, _LEADERBOARD)
     used = [dict(effective_parameters(study.space, row.trial.params)) for row in rows]
     varied = _varied(study.space.sampled, used)
     metric = study.record.objective.metric
-    table = [["rank", "trial", metric, "against the best", "epochs run", *varied]]
+    table = []
     for row, values in zip(rows, used, strict=True):
         trial = row.trial
         value = percent_or_number(metric, trial.value)
         params = [number_words(values.get(name)) for name in varied]
         fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
         table.append([*fixed, str(trial.epochs_run), *params])
-    lines = columns(table)
+    heading = ["rank", "trial", metric, "against the best", "epochs run", *varied]
+    worth = ["trial", "epochs run", metric, "against the best", *varied]
+    lines: list[Block] = [Table(heading, table, worth, num_kept=2)]
     if study.record.num_best > 1:
         lines.append(equal_words(study.record.num_best, metric))
     if comparisons:
@@ -219,17 +224,20 @@ def _against(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> str:
     return "indistinguishable" if row.comparison.tied else "different"
 
 
-def confirmation_text(study: str, found: Confirmation) -> str:
+def confirmation_text(study: str, found: Confirmation, width: int | None = None) -> str:
     """Which configuration is the best on fresh seeds, and how good it is."""
     candidates = found.candidates
     varied = _varied(candidates[0].params, [candidate.params for candidate in candidates])
-    rows = [["rank", "trial", "in the search", "on fresh seeds", "", *varied]]
-    rows += [_row(found, candidate, varied) for candidate in candidates]
+    table = Table(
+        ["rank", "trial", "in the search", "on fresh seeds", "verdict", *varied],
+        [_row(found, candidate, varied) for candidate in candidates],
+        worth=["trial", "on fresh seeds", "verdict", "in the search", *varied],
+    )
     heading = (
         f"confirmation of study {study}: {counted(len(candidates), 'configuration')}, "
         f"{counted(found.num_seeds, 'seed')} each; {found.metric}, mean ± 95% interval"
     )
-    lines = [heading, "", *columns(rows), ""]
+    lines: list[Block] = [heading, "", table, ""]
     if found.num_best > 1:
         lines.append(f"in the search {equal_words(found.num_best, found.metric)}")
     if found.num_best_means > 1:
@@ -240,7 +248,7 @@ def confirmation_text(study: str, found: Confirmation) -> str:
         metric = _on_test(found.metric)
         mean = _mean_words(metric, found.test_mean)
         lines.append(f"{metric_words(metric)} of trial {found.winner}: {mean}")
-    return "\n".join([*lines, _fate(found)])
+    return laid_out([*lines, _fate(found)], width)
 
 
 def _row(found: Confirmation, candidate: Candidate, varied: list[str]) -> list[str]:

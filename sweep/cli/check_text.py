@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweep.cli.data_text import data_lines
+from sweep.cli.layout import Block, Entries, laid_out
 from sweep.cli.study_text import training_words
 from sweep.definitions import Params
 from sweep.estimate import ERROR, Check, Estimate
@@ -19,7 +20,6 @@ from sweep.space import (
 )
 from sweep.words import (
     calibration_words,
-    columns,
     counted,
     duration,
     limits_words,
@@ -33,7 +33,7 @@ __all__ = ["check_text"]
 _NUM_DRAWN = 256  # configurations that tell which parameters matter
 
 
-def check_text(found: Check) -> str:
+def check_text(found: Check, width: int | None = None) -> str:
     """A valid search space: its data, what is searched, what it costs at least; warnings."""
     space = found.space
     configurations = random_configurations(space, _NUM_DRAWN)
@@ -50,7 +50,7 @@ def check_text(found: Check) -> str:
         "configurations drawn at random: leave it out, or search what gives it one"
         for name in _futile(space, configurations)
     ]
-    return "\n".join(lines)
+    return laid_out(lines, width)
 
 
 def _futile(space: SearchSpace, configurations: Sequence[Params]) -> list[str]:
@@ -59,7 +59,7 @@ def _futile(space: SearchSpace, configurations: Sequence[Params]) -> list[str]:
     return [name for name in space.sampled if name not in effective]
 
 
-def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
+def _space_lines(found: Check, configurations: Sequence[Params]) -> list[Block]:
     space, size = found.space, found.cost
     pruner = "no" if space.pruner.type == "none" else space.pruner.type
     notable = {name for each in configurations for name in notable_parameters(space, each)}
@@ -70,11 +70,11 @@ def _space_lines(found: Check, configurations: Sequence[Params]) -> list[str]:
     ]
     count = "uncountable" if size.num_configurations is None else f"{size.num_configurations:,}"
     count += ", before constraints" if found.accepted else ""
-    lines = [
+    lines: list[Block] = [
         f"{space.name}: valid; {space.sampler.type} sampler, {pruner} pruner, "
         f"data set {space.dataset.title}",
         *data_lines(found.data),
-        *columns(rows),
+        Entries(rows),
         "every other hyperparameter is switched off, which is its default",
         f"different configurations: {count}",
         *_constraint_lines(found.accepted, "grid's" if space.sampler.type == "grid" else "random"),
@@ -97,7 +97,7 @@ def _budget_words(space: SearchSpace, size: Estimate) -> str:
     return f"budget: {trials}{limit}{audits}{most}"
 
 
-def _constraint_lines(found: Acceptance | None, kind: str) -> list[str]:
+def _constraint_lines(found: Acceptance | None, kind: str) -> list[Block]:
     """Which share of configurations of this kind meets the constraints."""
     if found is None:
         return []
@@ -107,7 +107,7 @@ def _constraint_lines(found: Acceptance | None, kind: str) -> list[str]:
 
     rows = [[f"  {text}", share(number)] for text, number in found.met.items()]
     drawn = f"{found.num_drawn:,} {kind} configurations"
-    return [f"constraints: {share(found.num_met)} of {drawn} meet all", *columns(rows)]
+    return [f"constraints: {share(found.num_met)} of {drawn} meet all", Entries(rows)]
 
 
 def _cost_lines(space: SearchSpace, size: Estimate) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweep.cli.layout import laid_out
 from sweep.data.cache import CacheState, bytes_words
 from sweep.records import Failure, TrialState
 from sweep.runner.reproduction import Reproduction
@@ -13,7 +14,7 @@ from sweep.words import calibration_words, counted
 __all__ = ["examination_json", "examination_text", "reproduction_json", "reproduction_text"]
 
 
-def examination_text(found: Examination) -> str:
+def examination_text(found: Examination, width: int | None = None) -> str:
     """What was examined, what was found, what to do."""
     schema = f", schema {found.schema}" if found.schema else ""
     lines = [f"store {found.path}{schema}"]
@@ -40,7 +41,7 @@ def examination_text(found: Examination) -> str:
         lines += ["", f"{kind}: {where}{finding.what}", f"  what to do: {finding.advice}"]
     if not found.is_damaged:
         lines += ["", "nothing is damaged"]
-    return "\n".join(lines)
+    return laid_out(lines, width)
 
 
 def _cache_words(cache: CacheState) -> str:
@@ -78,7 +79,7 @@ def examination_json(found: Examination) -> dict[str, Any]:
     }
 
 
-def reproduction_text(found: Reproduction) -> str:
+def reproduction_text(found: Reproduction, width: int | None = None) -> str:
     """Whether a trial is reproduced, by how much it differs, and under what other conditions."""
     num_epochs = found.recorded.epochs_run
     where = f"trial {found.recorded.trial} of study {found.study}"
@@ -104,7 +105,7 @@ def reproduction_text(found: Reproduction) -> str:
     lines += _end_lines(found)
     if found.conditions:
         lines += ["what was different:", *(f"  {line}" for line in found.conditions)]
-    return "\n".join(lines)
+    return laid_out(lines, width)
 
 
 def _end_lines(found: Reproduction) -> list[str]:

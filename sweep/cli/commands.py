@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,10 @@ from sweep.cli.exits import (
     interruptible,
     output,
     print_result,
+    remark,
     require_output,
 )
+from sweep.cli.layout import laid_out, room
 from sweep.cli.network_commands import export, predict
 from sweep.cli.streams import open_streams
 from sweep.errors import ForeignStudyError, InputError, StoreError
@@ -151,11 +154,13 @@ def _work(command: str, what: Path | str, options: dict[str, Any]) -> int:
                 what, on_event=progress.on_event, stop=interruption.requested, **given(options)
             )
     command = command_words("show", study.name, options["storage"])
+    width = room(sys.stdout)
     if tally.study is None:
-        text = nothing_to_do(study, words, names_model=options["model"] is not None)
+        said = nothing_to_do(study, words, names_model=options["model"] is not None)
+        text = laid_out([said], width)
     else:
-        text = summarize(study, tally.seconds, options["storage"], words)
-    print_result(printable(text), kept=f"the study is in the store: `{command}` shows it")
+        text = summarize(study, tally.seconds, options["storage"], words, width)
+    print_result(text, kept=f"the study is in the store: `{command}` shows it")
     return 0 if study.best is not None else FAILED
 
 
@@ -191,7 +196,9 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     text = output(
         as_json,
         lambda: confirmation_json(study, found),
-        lambda: f"{confirmation_text(study, found)}\nnext: sweep report {words}",
+        lambda width: laid_out(
+            [confirmation_text(study, found, width), f"next: sweep report {words}"], width
+        ),
     )
     print_result(text, kept=f"the confirmation is in the store: `sweep confirm {words}` shows it")
 
@@ -242,7 +249,7 @@ def report(
             list(studies), storage=storage, out=out, top=top, data_dir=data_dir, model=model or None
         )
     for note in written.notes:
-        click.echo(printable(f"sweep: {note}"), err=True)
+        remark(note)
     print_result(printable(str(written.html)), kept=f"the report is in {str(written.folder)!r}")
 
 
@@ -265,7 +272,7 @@ def reproduce(study: str, trial: int, as_json: bool, **options: Any) -> int:
 
         found = reproduction.reproduce(study, trial, stop=interruption.requested, **given(options))
     print_result(
-        output(as_json, lambda: reproduction_json(found), lambda: reproduction_text(found))
+        output(as_json, lambda: reproduction_json(found), partial(reproduction_text, found))
     )
     return 0 if found.is_identical else FAILED
 
@@ -295,12 +302,12 @@ def list_studies(as_json: bool, storage: str) -> int:
     text = output(
         as_json,
         lambda: [study_json(study, with_trials=False) for study in studies],
-        lambda: study_rows(studies),
+        partial(study_rows, studies),
     )
     if as_json or studies or not unread:
         print_result(text)
     for each in unread:
-        click.echo(printable(f"sweep: {each}"), err=True)
+        remark(str(each))
     return FAILED if any(not isinstance(each, ForeignStudyError) for each in unread) else 0
 
 
@@ -328,7 +335,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
             text = output(
                 as_json,
                 lambda: trial_json(record, found, in_full=True),
-                lambda: trial_text(record, found, has_weights=kept),
+                lambda width: trial_text(record, found, has_weights=kept, width=width),
             )
         else:
             runs, unused = store.read_confirmation(record)
@@ -337,10 +344,10 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
                 text = output(
                     as_json,
                     lambda: study_json(record, with_trials=True) | answer_json(whole),
-                    lambda: answer_text(whole, storage),
+                    partial(answer_text, whole, storage),
                 )
             if unused is not None:
-                click.echo(printable(f"sweep: {unused}"), err=True)
+                remark(str(unused))
     print_result(text)
 
 
@@ -362,8 +369,7 @@ def check(space: Path, data_dir: Path | None, model: str | None) -> None:
 
         with Progress():  # images may take a minute to read
             found = estimate.check(space, data_dir=data_dir, model=model)
-    text = check_text(found)
-    print_result(printable(text))
+    print_result(check_text(found, room(sys.stdout)))
 
 
 @cli.command()
@@ -388,7 +394,7 @@ def delete(study: str, yes: bool, storage: str) -> None:
             if not click.confirm(question, err=True):
                 raise InputError("nothing was deleted")
         deleted = delete_study(study, storage=storage)
-    print_result(printable(f"deleted {deletion_text(deleted)}"))
+    print_result(laid_out([f"deleted {deletion_text(deleted)}"], room(sys.stdout)))
 
 
 @cli.command()
@@ -404,7 +410,7 @@ def doctor(store: str, as_json: bool) -> int:
         from sweep.store import examine
 
         found = examine(store if "://" in store else f"sqlite:///{store}")
-    print_result(output(as_json, lambda: examination_json(found), lambda: examination_text(found)))
+    print_result(output(as_json, lambda: examination_json(found), partial(examination_text, found)))
     return FAILED if found.is_damaged else 0
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sweep.cli.layout import laid_out, room
 from sweep.cli.streams import output_failure
 from sweep.errors import InputError, Interrupted, SweepError
 from sweep.words import printable
@@ -28,6 +29,7 @@ __all__ = [
     "interruptible",
     "output",
     "print_result",
+    "remark",
     "require_output",
 ]
 
@@ -39,14 +41,19 @@ _PATIENCE_SECONDS = 4.5  # of the five in which a command ends after a signal
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error and exit."""
-    click.echo(printable(f"sweep: {message}"), err=True)
+    remark(message)
     sys.exit(code)
 
 
-def output(as_json: bool, data: Callable[[], Any], text: Callable[[], str]) -> str:
-    """A result as JSON for programs, or as text for people."""
+def remark(message: str) -> None:
+    """Print a line beside the result, to standard error."""
+    click.echo(laid_out([f"sweep: {message}"], room(sys.stderr)), err=True)
+
+
+def output(as_json: bool, data: Callable[[], Any], text: Callable[[int | None], str]) -> str:
+    """A result as JSON for programs, or as text for people in the room that they have."""
     if not as_json:
-        return printable(text())
+        return text(room(sys.stdout))
     from sweep.cli.json_output import json_text
 
     return json_text(data())
@@ -171,7 +178,7 @@ def interruptible(next_step: Callable[[], str]) -> Iterator[Interruption]:
         is_error = isinstance(error, SweepError) and not isinstance(error, Interrupted)
         if is_error and not interruption.has_unwound:
             raise
-        click.echo(printable(f"sweep: {interruption.words}"), err=True)
+        remark(interruption.words)
         # Everything is unwound. Shutting down PyTorch would take seconds on a busy machine.
         os._exit(interruption.exit_code)
     finally:

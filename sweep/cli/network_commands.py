@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from sweep.cli.arguments import (
     study_argument,
     trial_number,
 )
-from sweep.cli.exits import handle_errors, interruptible, output, print_result
-from sweep.words import columns, counted, printable
+from sweep.cli.exits import handle_errors, interruptible, output, print_result, remark
+from sweep.cli.layout import Entries, laid_out
+from sweep.words import counted, printable
 
 __all__ = ["export", "predict"]
 
@@ -58,10 +60,9 @@ def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) 
         with listening(listen):
             found = predict_inputs(study, inputs, **options)
     for note in notes:
-        click.echo(printable(f"sweep: note: {note}"), err=True)
+        remark(f"note: {note}")
     if not as_json:
-        note = f"sweep: network of trial {found[0].trial} of study {found[0].study}"
-        click.echo(printable(note), err=True)
+        remark(f"network of trial {found[0].trial} of study {found[0].study}")
     rows = [
         [
             f"{each.file}" if each.row is None else f"{each.file} row {each.row}",
@@ -71,7 +72,7 @@ def predict(study: str, inputs: tuple[str, ...], as_json: bool, **options: Any) 
         ]
         for each in found
     ]
-    print_result(output(as_json, lambda: found, lambda: "\n".join(columns(rows))))
+    print_result(output(as_json, lambda: found, partial(laid_out, [Entries(rows)])))
 
 
 @click.command()
@@ -109,5 +110,5 @@ def export(study: str, **options: Any) -> None:
         f"network of trial {found.trial} of study {found.study}",
         f"checked on {counted(found.num_checked, 'validation example')}: the same predictions",
     ):
-        click.echo(printable(f"sweep: {note}"), err=True)
+        remark(note)
     print_result(printable(str(found.folder)), kept=f"the export is in {str(found.folder)!r}")

@@ -9,12 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
+from sweep.cli.layout import Table, laid_out, left_out_words, room
 from sweep.data.telling import listening
 from sweep.definitions import Params
 from sweep.records import (
@@ -34,11 +35,11 @@ from sweep.records import (
 )
 from sweep.runner.spending import Spending
 from sweep.words import (
-    columns,
     copies_words,
     copy_words,
     counted,
     duration,
+    number_words,
     params_words,
     percent_or_number,
     printable,
@@ -192,6 +193,17 @@ class Tally:
         """The hyperparameters of a trial that are searched."""
         return params_words({name: self.params[trial][name] for name in self.sampled})
 
+    def trials(self) -> Table:
+        """The trials under way; their numbers and epochs are never left out."""
+        names = [name for name in self.sampled if name != "epochs"]  # which stand beside the epoch
+        rows = []
+        for number, (epoch, value) in sorted(self.running.items()):
+            params = self.params[number]
+            done = f"{epoch}/{params['epochs']}"
+            configuration = [number_words(params[name]) for name in names]
+            rows.append([str(number), done, self.words(value, "starting"), *configuration])
+        return Table(["trial", "epoch", "value", *names], rows, num_kept=2)
+
     def time_left(self) -> str:
         """The time left: until the deadline, and estimated from the trials so far."""
         parts = []
@@ -246,8 +258,7 @@ class Progress:
             self._reading = text
         elif time.monotonic() - self._said_at >= _QUIET_SECONDS:
             self._said_at = time.monotonic()
-            sys.stderr.write(printable(text) + "\n")
-            sys.stderr.flush()
+            _write(text)
 
     def on_event(self, event: Message) -> None:
         """Show an event."""
@@ -255,11 +266,11 @@ class Progress:
         if not self._is_live:
             line = self._line(event)
             if line:
-                sys.stderr.write(printable(line) + "\n")
-                sys.stderr.flush()
+                _write(line)
         elif isinstance(event, Notice | Copied):
             text = event.text if isinstance(event, Notice) else copy_words(event)
-            self._live.console.print(Text(printable(f"note: {text}")))
+            console = self._live.console
+            console.print(Text(laid_out([f"note: {text}"], console.width)))
 
     def _line(self, event: Message) -> str:
         """An event in one line; empty if it is not worth one."""
@@ -310,7 +321,7 @@ class Progress:
             duration(tally.seconds),
             tally.time_left(),
         )
-        bar = Table.grid()  # alone, a bar does not end its line
+        bar = Grid.grid()  # alone, a bar does not end its line
         bar.add_row(ProgressBar(total=total, completed=tally.num_finished, width=30))
         numbers = {**tally.finished, TrialState.PAUSED: len(tally.paused)}
         numbers[TrialState.COMPLETE] -= tally.copies
@@ -320,28 +331,36 @@ class Progress:
         if tally.best is not None:
             value = tally.words(tally.value(tally.best), "")
             best = f"best so far: trial {tally.best.trial}, {metric} {value}"
-        header, *rows = columns(
-            [["trial", "epoch", "value", "configuration"]]
-            + [
-                [
-                    str(number),
-                    f"{epoch}/{tally.params[number]['epochs']}",
-                    tally.words(current, "starting"),
-                    printable(tally.configuration(number)),
-                ]
-                for number, (epoch, current) in sorted(tally.running.items())
-            ]
-        )
         return Group(
             _line(printable(tally.study), "bold"),
             bar,
             _line("  ".join(done)),
-            _line(f"{best}   {', '.join(counts)}"),
+            _line(best),
+            *([_line(", ".join(counts))] if counts else ()),
             *map(_line, limits),
             *([_line(printable(tally.workers()))] if tally.nodes else ()),
-            _line(header, "dim"),
-            *map(_line, rows),
+            _Fitted(tally.trials()),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A table as wide as the terminal is when it is drawn, which may be resized."""
+
+    table: Table
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        (heading, *rows), left_out = self.table.fitted(options.max_width)
+        yield _line(heading, "dim")
+        yield from map(_line, rows)
+        if left_out:
+            yield _line(left_out_words(left_out), "dim")
+
+
+def _write(text: str) -> None:
+    """A line of progress where it is not redrawn."""
+    sys.stderr.write(laid_out([text], room(sys.stderr)) + "\n")
+    sys.stderr.flush()
 
 
 def _line(text: str, style: str = "") -> Text:

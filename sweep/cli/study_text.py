@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from sweep.cli.layout import Block, Entries, Table, laid_out
 from sweep.records import (
     FINAL,
     StudyRecord,
@@ -23,7 +24,6 @@ from sweep.space import (
 )
 from sweep.words import (
     DEFAULT_STORAGE,
-    columns,
     command_words,
     copies_words,
     counted,
@@ -55,10 +55,14 @@ _SHOWN_FAILURES = 5
 
 
 def summarize(
-    study: StudyRecord, seconds: float, storage: str = DEFAULT_STORAGE, places: str = ""
+    study: StudyRecord,
+    seconds: float,
+    storage: str = DEFAULT_STORAGE,
+    places: str = "",
+    width: int | None = None,
 ) -> str:
     """What `run` and `resume` print at the end; `places` are options for the next command."""
-    lines = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
+    lines: list[Block] = [f"{headline(study)} in {duration(seconds)}", *_best_lines(study)]
     pruned = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     if pruned:
         saved = sum(trial.epochs_left for trial in pruned)
@@ -68,7 +72,7 @@ def summarize(
     lines += _audit_lines(study)
     lines += failure_lines(study, storage)
     lines.append(f"next: sweep report {shlex.quote(study.name)}{places}")
-    return "\n".join(lines)
+    return laid_out(lines, width)
 
 
 def nothing_to_do(study: StudyRecord, places: str, *, names_model: bool) -> str:
@@ -81,8 +85,19 @@ def nothing_to_do(study: StudyRecord, places: str, *, names_model: bool) -> str:
     return f"{headline(study)}: there is nothing to do; more trials with `{more}`"
 
 
-def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> str:
+def trial_text(
+    study: StudyRecord, trial: TrialRecord, *, has_weights: bool, width: int | None = None
+) -> str:
     """One trial: configuration, outcome and history."""
+    lines: list[Block] = [*_trial_lines(study, trial)]
+    lines.append(Entries([(f"  {name}", number_words(v)) for name, v in trial.params.items()]))
+    if trial.outcome is not None and trial.copy_of is None:
+        lines += _outcome(trial.outcome, study.objective.metric, has_weights=has_weights)
+    return laid_out(lines, width)
+
+
+def _trial_lines(study: StudyRecord, trial: TrialRecord) -> list[str]:
+    """What became of a trial, and where it comes from."""
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(trial))
     state = study.state_of(trial)
@@ -100,41 +115,42 @@ def trial_text(study: StudyRecord, trial: TrialRecord, *, has_weights: bool) -> 
         lines.append(f"it starts from {origin}")
     if trial.audited is not None:
         lines.append(f"audited: the pruner would have ended it after epoch {trial.audited}")
-    lines += [f"tried again: {failure.reason}" for failure in trial.lost]
-    lines += columns([[f"  {name}", number_words(v)] for name, v in trial.params.items()])
-    outcome = trial.outcome
-    if outcome is None or trial.copy_of is not None:
-        return "\n".join(lines)
-    lines.append(
+    return lines + [f"tried again: {failure.reason}" for failure in trial.lost]
+
+
+def _outcome(outcome: TrialOutcome, metric: str, *, has_weights: bool) -> list[Block]:
+    """What a trial cost, and its epochs."""
+    lines: list[Block] = [
         f"{counted(outcome.epochs_run, 'epoch')} in {duration(outcome.seconds)}, "
         f"{outcome.num_parameters:,} parameters, {outcome.precision or 'unknown precision'} "
         f"on {outcome.device or 'an unknown device'}"
-    )
+    ]
     if outcome.history:
-        lines += ["", *columns(_history(outcome))]
+        lines += ["", _history(outcome, metric)]
     if any(metrics.epoch == outcome.best_epoch for metrics in outcome.history):
         lines.append(f"* best epoch{', whose weights were kept' if has_weights else ''}")
     if outcome.failure and outcome.failure.traceback:
         lines += ["", outcome.failure.traceback.rstrip()]
-    return "\n".join(lines)
+    return lines
 
 
-def _history(outcome: TrialOutcome) -> list[list[str]]:
-    """A heading, and a row for each epoch."""
+def _history(outcome: TrialOutcome, metric: str) -> Table:
+    """A row for each epoch."""
     names = dict.fromkeys(name for metrics in outcome.history for name in metrics.values)
-    rows = [["epoch", *(name.replace("_", " ") for name in names), "seconds"]]
+    rows = []
     for metrics in outcome.history:
         star = " *" if metrics.epoch == outcome.best_epoch else ""
         values = [percent_or_number(name, metrics.values.get(name)) for name in names]
         rows.append([f"{metrics.epoch}{star}", *values, f"{metrics.seconds:.2f}"])
-    return rows
+    heading = ["epoch", *(name.replace("_", " ") for name in names), "seconds"]
+    return Table(heading, rows, worth=["epoch", metric.replace("_", " ")])
 
 
-def study_rows(studies: list[StudyRecord]) -> str:
+def study_rows(studies: list[StudyRecord], width: int | None = None) -> str:
     """Several studies, one line each."""
     if not studies:
         return "no studies"
-    rows = [["study", "data set", "state", "trials", "best", "metric"]]
+    rows = []
     for study in studies:
         metric = study.objective.metric
         best = percent_or_number(metric, study.value(study.best)) if study.best else "–"
@@ -143,7 +159,9 @@ def study_rows(studies: list[StudyRecord]) -> str:
         paused = study.count(TrialState.PAUSED)
         trials += f", {paused} paused" if paused else ""
         rows.append([study.name, dataset_name(study), state_words(study), trials, best, metric])
-    return "\n".join(columns(rows))
+    heading = ["study", "data set", "state", "trials", "best", "metric"]
+    worth = ["study", "best", "state", "trials", "metric"]
+    return laid_out([Table(heading, rows, worth)], width)
 
 
 def headline(study: StudyRecord) -> str:
@@ -183,16 +201,16 @@ def training_words(choices: WorkerChoices) -> str:
     return f"engine {choices.engine}, precision {choices.precision}, {numbers}"
 
 
-def _best_lines(study: StudyRecord) -> list[str]:
+def _best_lines(study: StudyRecord) -> list[Block]:
     best = study.best
     if best is None or best.outcome is None:
         return ["no trial is complete"]
     metric = study.objective.metric
     value = percent_or_number(metric, study.value(best))
     epoch = f"epoch {best.outcome.best_epoch} of {best.params['epochs']}"
-    lines = [f"best trial {best.number}: {metric} {value} ({epoch})"]
+    lines: list[Block] = [f"best trial {best.number}: {metric} {value} ({epoch})"]
     names = notable_parameters(stored_space(study), best.params)
-    lines += columns([[f"  {name}", number_words(best.params[name])] for name in names])
+    lines.append(Entries([(f"  {name}", number_words(best.params[name])) for name in names]))
     if study.num_best > 1:
         lines.append(equal_words(study.num_best, metric))
     return lines
@@ -216,16 +234,16 @@ def _audit_lines(study: StudyRecord) -> list[str]:
     ]
 
 
-def failure_lines(study: StudyRecord, storage: str) -> list[str]:
+def failure_lines(study: StudyRecord, storage: str) -> list[Block]:
     """How many trials failed and why, except those that were run again, and what to do."""
     failed = study.failed
     if not failed:
         return []
     counts = ", ".join(f"{count} {kind}" for kind, count in failure_kinds(study).items())
     again = " and not run again" if len(failed) < study.count(TrialState.FAIL) else ""
-    lines = [f"failed{again}: {counted(len(failed), 'trial')}: {counts}"]
+    lines: list[Block] = [f"failed{again}: {counted(len(failed), 'trial')}: {counts}"]
     shown = failed[:_SHOWN_FAILURES]
-    lines += columns([[f"  trial {trial.number}", trial.reason or ""] for trial in shown])
+    lines.append(Entries([(f"  trial {trial.number}", trial.reason or "") for trial in shown]))
     if len(failed) > len(shown):
         more = len(failed) - len(shown)
         command = command_words("show", study.name, storage)

@@ -50,7 +50,7 @@ def test_a_confirmation_for_people():
     )
     rows = [re.split(r"  +", line) for line in lines[2:7]]
     assert rows == [
-        ["rank", "trial", "in the search", "on fresh seeds", "dropout"],
+        ["rank", "trial", "in the search", "on fresh seeds", "verdict", "dropout"],
         ["1", "12", "97.00%", "97.00% ± 12.71 (2 runs)", "winner", "0.1"],
         ["2", "2", "98.00%", "90.00% (1 run)", "tied with the winner (p 0.31)", "0.2"],
         ["3", "3", "98.00%", "90.00% (1 run), 1 failed", "different (p 0.0012)", "0.2"],
