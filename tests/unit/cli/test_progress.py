@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from sweep.cli.progress import Progress
@@ -74,6 +75,25 @@ def test_trials_and_epochs_are_in_sight_at_every_width(width):
 def test_values_are_in_sight_where_there_is_room(width):
     rows = [line.split() for line in shown(width) if line.startswith("10")]
     assert [row[2] for row in rows] == ["87.50%"] * 3
+
+
+@pytest.mark.parametrize("width", [160, 80, 60, 40])
+def test_hyperparameters_without_room_are_left_out_whole_and_that_is_said(width):
+    lines = shown(width)
+    start = next(index for index, line in enumerate(lines) if line.startswith("trial "))
+    *table, last = lines[start:]
+    heading, *rows = [line.split() for line in table]
+    assert len(rows) == 3
+    assert heading == ["trial", "epoch", "value", *NAMES[: len(heading) - 3]]
+    assert all(row[3:] == ["0.1235"] * (len(heading) - 3) for row in rows)
+    assert len(heading) - 3 == (width - 22) // 25
+    said = f"not shown for want of room: {', '.join(NAMES[len(heading) - 3 :])}"
+    assert last == (said if len(said) <= width else f"{said[: width - 1]}…")
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_names_of_wide_characters_have_room(width):
+    assert all(cell_len(line) <= width for line in shown(width, name="研究" * 30))
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])

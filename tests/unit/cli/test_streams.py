@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 from helpers import PARAMETERS, cli_environment, space_mapping
+from optuna.study import StudyDirection
 
 from sweep.cli.streams import open_streams
+from sweep.store import Store
 
 RUN = "run space.yaml --workers 1 --engine sequential"
 OUTPUT, ERRORS = 1, 2
+PIPE_BYTES = 1 << 16  # that a pipe holds of what nobody has read yet
 
 
 @pytest.fixture
@@ -186,6 +189,48 @@ def test_python_adds_nothing_at_exit(tmp_path, redirection, code, errors):
         cwd=tmp_path, env=cli_environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (code, errors)
+
+
+@pytest.fixture
+def many(finished: str) -> None:
+    """A store with so many studies that their list as JSON is more than a pipe holds."""
+    store = Store(finished, to_write=True)
+    study = store.require_study("small")
+    with store.transaction():
+        for number in range(100):
+            name = f"another-{number}"
+            store.storage.create_new_study([StudyDirection.MAXIMIZE], name)
+            store.write_study(name, study)
+
+
+@pytest.fixture
+def piped(tmp_path: Path):
+    """Run a command whose output another program reads, in real processes."""
+
+    def run(line: str, reader: str) -> tuple[int, str, str]:
+        script = f'"$0" -m sweep {line} | {reader}; exit "${{PIPESTATUS[0]}}"'
+        done = subprocess.run(
+            ["bash", "-c", script, sys.executable],
+            cwd=tmp_path, env=cli_environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_long_list_whose_reader_leaves_early_is_silent(many, piped):
+    assert int(piped("list --json", "wc -c")[1]) > PIPE_BYTES
+    assert piped("list --json", "head -c 1") == (128 + signal.SIGPIPE, "[", "")
+    # All of it was in the pipe before its reader left.
+    code, first, errors = piped("list", "head -1")
+    assert (code, first.split()[0], errors) == (0, "study", "")
+
+
+@pytest.mark.slow
+def test_a_pipeline_whose_reader_has_gone_is_silent(finished, space, piped):
+    for line in COMMANDS:
+        assert piped(line, "true") == (128 + signal.SIGPIPE, "", ""), line
 
 
 @pytest.mark.parametrize(
