@@ -1,8 +1,8 @@
 """`confirm`: the best configurations of a search on fresh seeds, and only then the test split.
 
-They are its best trials or, for those who weigh value against size, the points of its front. The
-runs are a study of their own beside the search: recorded, resumed, examined and shown like any
-other.
+They are its best trials or, for those who weigh value against size, the points of its front.
+Beside them are trained baselines, which took no search and show what it was worth. The runs are a
+study of their own beside the search: recorded, resumed, examined and shown like any other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack, cast
 
-from sweep.definitions import Scalar
+from sweep.definitions import Params, Scalar
 from sweep.errors import InputError, StoreError, SweepFailedError
 from sweep.records import (
     Confirms,
@@ -31,7 +31,15 @@ from sweep.runner.failures import ctrl_c_interrupts
 from sweep.runner.options import DEFAULTS, WorkOptions, complete_options
 from sweep.runner.own_network import require_same_network
 from sweep.runner.sweeps import Request
-from sweep.space import SearchSpace, are_same, effective_parameters, reload_space, stored_space
+from sweep.space import (
+    SearchSpace,
+    are_all_same,
+    are_same,
+    baseline_parameters,
+    effective_parameters,
+    reload_space,
+    stored_space,
+)
 from sweep.store import Store
 from sweep.study import derive_seed
 from sweep.words import command_words, counted, equal_words
@@ -59,7 +67,8 @@ def confirm(
     """Retrain a search's best configurations on fresh seeds, then test the winner's runs.
 
     The runs are a study of their own, `STUDY.confirm`. An unfinished confirmation continues; a
-    finished one is returned as it is.
+    finished one is returned as it is. On the same seeds are trained, for comparison, the default
+    configuration and, for the MLP, softmax regression, unless they are among the best.
 
     Args:
         study: Name of the search, which must be finished.
@@ -243,20 +252,29 @@ def _new_plan(search: StudyRecord, space: SearchSpace, wanted: _Wanted) -> _Plan
     top = wanted.top or (_TOP_OF_FRONT if wanted.front else _TOP)
     seeds = wanted.seeds or _SEEDS
     chosen = _choose(search, space, min(top, _MAX_TOP + 1), front=wanted.front)
-    if len(chosen) > _MAX_TOP or len(chosen) * seeds > _MAX_RUNS:
+    baselines = _baselines(space, chosen)
+    num_configurations = len(chosen) + len(baselines)
+    if num_configurations > _MAX_TOP or num_configurations * seeds > _MAX_RUNS:
         raise InputError(
-            f"a confirmation may have {_MAX_TOP:,} configurations and {_MAX_RUNS:,} runs; found "
-            f"--top {top:,} --seeds {seeds:,}"
+            f"a confirmation may have {_MAX_TOP:,} configurations and {_MAX_RUNS:,} runs, its "
+            f"baselines included; found --top {top:,} --seeds {seeds:,}"
         )
-    numbers = tuple(trial.number for trial in chosen)
     assert search.identity is not None  # noqa: S101 - for the type checker: it is in the store
     confirms = Confirms(
-        search.name, numbers, seeds, _num_ended(search), search.identity, wanted.front
+        study=search.name,
+        trials=tuple(trial.number for trial in chosen),
+        num_seeds=seeds,
+        num_trials=_num_ended(search),
+        identity=search.identity,
+        front=wanted.front,
+        baselines=tuple(baselines),
     )
     notices = _front_notices if wanted.front else _notices
     return _Plan(
         confirms,
-        _space_of_runs(search, space, chosen, seeds),
+        _space_of_runs(
+            search, space, [*(trial.params for trial in chosen), *baselines.values()], seeds
+        ),
         None,
         notices(search, wanted.top, len(chosen)),
     )
@@ -302,15 +320,27 @@ def _choose(
     return list(chosen.values())
 
 
+def _baselines(space: SearchSpace, chosen: list[TrialRecord]) -> dict[str, Params]:
+    """The baselines by name, without those that are trained anyway."""
+    trained = [dict(effective_parameters(space, trial.params)) for trial in chosen]
+    found: dict[str, Params] = {}
+    for name, params in baseline_parameters(space.model).items():
+        effective = dict(effective_parameters(space, params))
+        if not any(are_all_same(effective, other) for other in trained):
+            found[name] = params
+            trained.append(effective)
+    return found
+
+
 def _space_of_runs(
-    search: StudyRecord, space: SearchSpace, chosen: list[TrialRecord], seeds: int
+    search: StudyRecord, space: SearchSpace, configurations: list[Params], seeds: int
 ) -> SearchSpace:
-    """A space of the chosen configurations alone, each of them enqueued `seeds` times.
+    """A space of these configurations alone, each of them enqueued `seeds` times.
 
     Its seed differs from the search's, and so do initial weights and the orders of the examples.
     """
     values = {
-        name: _different(trial.params[name] for trial in chosen if name in trial.params)
+        name: _different(params[name] for params in configurations if name in params)
         for name in space.definitions
     }
     parameters = {
@@ -326,12 +356,12 @@ def _space_of_runs(
         "warm_start": None,
         "constraints": [],  # they were met
         "budget": {
-            "trials": len(chosen) * seeds,
+            "trials": len(configurations) * seeds,
             "trial_time_limit": space.budget.trial_time_limit,
         },
         "enqueue": [
-            {name: trial.params.get(name) for name in varied}
-            for trial in chosen
+            {name: params.get(name) for name in varied}
+            for params in configurations
             for _ in range(seeds)
         ],
     }

@@ -9,7 +9,7 @@ from sweep.cli.study_text import failure_lines, headline, training_line
 from sweep.definitions import Scalar, is_share
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, answer
-from sweep.reporting.candidates import Candidate, Confirmation
+from sweep.reporting.candidates import BaselineMean, Candidate, Confirmation
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
@@ -113,6 +113,9 @@ def _confirmed(confirmation: Confirmation, search: str, storage: str) -> list[tu
     if confirmation.num_later:
         said += f"; {counted(confirmation.num_later, 'later trial')} not confirmed"
     rows = [("on fresh seeds", said), *_failed(confirmation)]
+    rows += [
+        ("  against", _against_baseline(confirmation, each)) for each in confirmation.baselines
+    ]
     if confirmation.test_mean is not None:
         tested = _on_test(metric)
         rows.append((metric_words(tested), _mean_words(tested, confirmation.test_mean)))
@@ -244,6 +247,7 @@ def confirmation_text(study: str, found: Confirmation, width: int | None = None)
         lines.append(equal_words(found.num_best_means, f"mean {found.metric}", "configuration"))
     if any(candidate.p_value_holm is not None for candidate in candidates):
         lines.append("tested against the winner: Welch's t-test over the seeds (p by Holm)")
+    lines += [_against_baseline(found, baseline) for baseline in found.baselines]
     if found.test_mean is not None:
         metric = _on_test(found.metric)
         mean = _mean_words(metric, found.test_mean)
@@ -270,6 +274,27 @@ def _verdict(found: Confirmation, candidate: Candidate) -> str:
         return "not tested"
     p_value = f"p {candidate.p_value_holm:.2g}"
     return f"tied with the winner ({p_value})" if candidate.tied else f"different ({p_value})"
+
+
+def _against_baseline(found: Confirmation, baseline: BaselineMean) -> str:
+    """Whether the search was worth it: its winner against what took none."""
+    who, name = f"trial {found.winner}", baseline.name
+    failed = counted(baseline.num_failed, "failed run")
+    if baseline.mean is None:
+        return f"{name} has no mean to compare with: {failed}"
+    also = f"; {name} has {failed}" if baseline.num_failed else ""
+    if baseline.difference is None:
+        mean = _mean_words(found.metric, baseline.mean)
+        return f"{name}, not tested against {who}: {mean}{also}"
+    by = difference_words(found.metric, baseline.difference)
+    if baseline.difference_interval is not None:
+        ends = difference_interval_words(found.metric, baseline.difference_interval)
+        by += f" (95% interval {ends})"
+    if baseline.beaten:
+        return f"{who} beats {name} by {by}{also}"
+    said = f"{who} is not shown to be better than {name}"
+    is_behind = (baseline.difference < 0) == is_share(found.metric) and baseline.difference != 0
+    return f"{said}, whose mean is better: {by}{also}" if is_behind else f"{said}: {by}{also}"
 
 
 def _fate(found: Confirmation) -> str:

@@ -6,6 +6,7 @@ driver, in a worker and, one day, on another machine.
 
 from sweep.records.budget import FINAL, Limits, limits_of, with_limits
 from sweep.records.confirmation import (
+    baseline_runs,
     candidate_runs,
     chosen_run,
     confirmation_name,
@@ -143,6 +144,7 @@ __all__ = [
     "WorkerChoices",
     "WorkerReady",
     "WorkersChanged",
+    "baseline_runs",
     "candidate_runs",
     "chosen_run",
     "confirmation_name",

@@ -26,26 +26,38 @@ def candidate_runs(runs: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
 
     They are in the order of the seeds; some are missing while the confirmation is not finished.
     """
-    confirms = runs.confirms
-    if confirms is None:
+    trials = runs.confirms.trials if runs.confirms else ()
+    return {trial: _repetitions(runs, place) for place, trial in enumerate(trials)}
+
+
+def baseline_runs(runs: StudyRecord) -> dict[str, tuple[TrialRecord, ...]]:
+    """The runs of each baseline, by its name, likewise."""
+    if runs.confirms is None:
         return {}
-    num = confirms.num_seeds
-    numbers = [run.number for run in runs.trials]
-    first = [bisect_left(numbers, index * num) for index in range(len(confirms.trials) + 1)]
+    first = len(runs.confirms.trials)
     return {
-        trial: runs.trials[first[index] : first[index + 1]]
-        for index, trial in enumerate(confirms.trials)
+        name: _repetitions(runs, place) for place, name in enumerate(runs.confirms.baselines, first)
     }
 
 
+def _repetitions(runs: StudyRecord, place: int) -> tuple[TrialRecord, ...]:
+    """The runs of the configuration at this place."""
+    assert runs.confirms is not None  # noqa: S101 - for the type checker
+    num = runs.confirms.num_seeds
+    first, end = (
+        bisect_left(runs.trials, number, key=lambda run: run.number)
+        for number in (place * num, (place + 1) * num)
+    )
+    return runs.trials[first:end]
+
+
 def have_all_ended(runs: StudyRecord) -> bool:
-    """Whether every run of a confirmation has ended."""
-    confirms = runs.confirms
-    if confirms is None:
+    """Whether every run of a confirmation has ended, those of its baselines included."""
+    if runs.confirms is None:
         return False
-    total = len(confirms.trials) * confirms.num_seeds
-    of_candidates = [run for run in runs.trials if run.number < total]
-    return len(of_candidates) == total and all(run.state in _ENDED for run in of_candidates)
+    total = runs.confirms.num_runs
+    planned = [run for run in runs.trials if run.number < total]
+    return len(planned) == total and all(run.state in _ENDED for run in planned)
 
 
 def run_values(runs: StudyRecord, repeated: Sequence[TrialRecord]) -> tuple[float, ...]:

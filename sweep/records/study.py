@@ -183,8 +183,8 @@ class TestReading:
 class Confirms:
     """What a study of repeated runs confirms: some trials of a search, on fresh seeds.
 
-    Run number `r` of the study repeats `trials[r // num_seeds]`, with the order of the training
-    examples that belongs to seed `r % num_seeds`.
+    Run number `r` of the study repeats `[*trials, *baselines][r // num_seeds]`, with the order of
+    the training examples that belongs to seed `r % num_seeds`.
 
     Attributes:
         trials: Each has another configuration, best first.
@@ -192,6 +192,8 @@ class Confirms:
         identity: Of the search: another one of the same name may follow it.
         front: Whether they are the best points of the front against the number of parameters, in
             place of the best trials.
+        baselines: What else is trained on these seeds, to show what the search was worth: names of
+            `sweep.space.baseline_parameters`. A baseline is no candidate.
     """
 
     study: str
@@ -200,6 +202,12 @@ class Confirms:
     num_trials: int
     identity: str
     front: bool = False
+    baselines: tuple[str, ...] = ()
+
+    @property
+    def num_runs(self) -> int:
+        """How many runs there are once all have ended."""
+        return (len(self.trials) + len(self.baselines)) * self.num_seeds
 
 
 @dataclass(frozen=True, slots=True)

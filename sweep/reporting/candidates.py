@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sweep.definitions import Scalar, is_share
+from sweep.definitions import Scalar, is_share, read_model
 from sweep.errors import StoreError
 from sweep.records import (
     StudyRecord,
     TrialState,
+    baseline_runs,
     candidate_runs,
     have_all_ended,
     num_best_means,
@@ -28,8 +29,11 @@ from sweep.reporting.statistics import (
     reading_value,
     unsplit_metric,
 )
+from sweep.space import baseline_parameters
 
-__all__ = ["Candidate", "Confirmation", "confirmation"]
+__all__ = ["BaselineMean", "Candidate", "Confirmation", "confirmation"]
+
+_BASELINES = {"default": "the default configuration", "softmax": "softmax regression"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,32 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineMean:
+    """What took no search, trained on the same fresh seeds: what was the search worth?
+
+    Attributes:
+        name: In words: `the default configuration` or `softmax regression`.
+        values: Validation metric of each COMPLETE run, in the order of the seeds.
+        difference: The winner's mean minus its mean. Like the next three, None until the
+            confirmation is finished, with fewer than two runs of either, and if neither varies.
+        difference_interval: Welch's, 95%.
+        p_value_holm: Of Welch's t-test, corrected for all pairs of a candidate and a baseline: any
+            candidate could have been the winner.
+        beaten: Whether the runs show that the winner is better.
+    """
+
+    name: str
+    params: dict[str, Scalar]
+    values: tuple[float, ...]
+    mean: Mean | None
+    num_failed: int
+    difference: float | None
+    difference_interval: Interval | None
+    p_value_holm: float | None
+    beaten: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmation:
     """The best trials of a search on fresh seeds, and the test split for the winner.
 
@@ -85,6 +115,8 @@ class Confirmation:
         num_best: How many trials of the search share its best value.
         num_best_means: How many candidates share the best mean.
         front: Whether they are points of the front against the number of parameters.
+        baselines: The default configuration and softmax regression on the same seeds, unless they
+            are candidates; empty in confirmations from before there were any.
     """
 
     study: str
@@ -103,6 +135,7 @@ class Confirmation:
     num_best: int = 1
     num_best_means: int = 1
     front: bool = False
+    baselines: tuple[BaselineMean, ...] = ()
 
     @property
     def luck(self) -> str:
@@ -156,6 +189,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         num_best=record.num_best,
         num_best_means=num_best_means(runs) if finished else 1,
         front=runs.confirms.front,
+        baselines=_baselines(runs, order, finished=finished),
     )
 
 
@@ -203,6 +237,42 @@ def _candidate(
         p_value_holm=p_value_holm,
         tied=None if p_value_holm is None else p_value_holm >= SIGNIFICANCE,
     )
+
+
+def _baselines(
+    runs: StudyRecord, order: list[tuple[int, float | None]], *, finished: bool
+) -> tuple[BaselineMean, ...]:
+    """The baselines, and the winner, who is the first in `order`, against each of them."""
+    parameters = baseline_parameters(read_model(runs.space["model"]))
+    repeated = baseline_runs(runs)
+    values = {name: run_values(runs, of) for name, of in repeated.items()}
+    winner = run_values(runs, candidate_runs(runs)[order[0][0]])
+    compared = {name: compare_means(winner, of) for name, of in values.items() if finished}
+    tests = {name: test for name, test in compared.items() if test is not None}
+    num_candidates = sum(mean is not None for _, mean in order)
+    num_pairs = num_candidates * sum(map(bool, values.values()))
+    p_values = dict(
+        zip(tests, holm([test.p_value for test in tests.values()], num_pairs), strict=True)
+    )
+    found = []
+    for name, own in values.items():
+        test, p_value = tests.get(name), p_values.get(name)
+        found.append(
+            BaselineMean(
+                name=_BASELINES[name],
+                params=parameters[name],
+                values=own,
+                mean=_mean(runs, own),
+                num_failed=num_failed(repeated[name]),
+                difference=test.difference if test else None,
+                difference_interval=test.interval if test else None,
+                p_value_holm=p_value,
+                beaten=None
+                if test is None or p_value is None
+                else p_value < SIGNIFICANCE and runs.objective.is_better(test.difference, than=0.0),
+            )
+        )
+    return tuple(found)
 
 
 def _mean(runs: StudyRecord, values: tuple[float, ...]) -> Mean | None:

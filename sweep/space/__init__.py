@@ -1,6 +1,7 @@
 """YAML file → validated `SearchSpace`. Imports neither Optuna nor torch."""
 
 from sweep.space.advice import advice, advice_lines
+from sweep.space.baselines import baseline_parameters
 from sweep.space.conditions import condition
 from sweep.space.datasets import (
     DATASET_FORMS,
@@ -14,6 +15,7 @@ from sweep.space.datasets import (
 from sweep.space.domains import (
     Choices,
     Range,
+    are_all_same,
     are_same,
     default_words,
     domain_words,
@@ -67,7 +69,9 @@ __all__ = [
     "advice",
     "advice_lines",
     "allowed_configurations",
+    "are_all_same",
     "are_same",
+    "baseline_parameters",
     "can_be_completed",
     "condition",
     "default_words",

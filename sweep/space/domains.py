@@ -27,6 +27,7 @@ from sweep.definitions import (
     DefaultBy,
     IntParameter,
     Parameter,
+    Params,
     Recipe,
     Scalar,
     definition_of,
@@ -54,6 +55,7 @@ __all__ = [
     "ConditionValue",
     "Domain",
     "Range",
+    "are_all_same",
     "are_same",
     "default_words",
     "domain_words",
@@ -355,6 +357,13 @@ def are_same(one: Scalar, other: Scalar) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-12)
     return one == other
+
+
+def are_all_same(one: Params, other: Params) -> bool:
+    """Whether two configurations name the same parameters, with values that are the same."""
+    return one.keys() == other.keys() and all(
+        are_same(value, other[name]) for name, value in one.items()
+    )
 
 
 def _own_value_of_range(domain: Range, value: Scalar) -> Scalar | None:

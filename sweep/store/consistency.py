@@ -26,6 +26,7 @@ from sweep.records import (
     TrialState,
     confirmation_name,
 )
+from sweep.space import baseline_parameters
 from sweep.store.diagnosis import one_line
 from sweep.store.digests import checked
 from sweep.store.stored import StoredStudy, StoredTrial, differences, trial_summary
@@ -55,7 +56,7 @@ def study_record(
     if [direction.name.lower() for direction in directions] != [objective.goal]:
         raise ValueError(f"its direction is {directions} and its goal {objective.goal!r}")
     if stored.confirms is not None:
-        _check_confirms(stored.confirms, name)
+        _check_confirms(stored.confirms, name, read_model(stored.space["model"]))
     values = {field.name: getattr(stored, field.name) for field in fields(stored)}
     records, foreign = _trial_records(trials, stored, objective)
     record = StudyRecord(
@@ -253,9 +254,12 @@ def _contradiction(what: str, found: object, recorded: object) -> str:
     return f"its {what} differ: {found!r} in one place and {recorded!r} in another"
 
 
-def _check_confirms(confirms: Confirms, name: str) -> None:
+def _check_confirms(confirms: Confirms, name: str, model: Model) -> None:
     num = len(set(confirms.trials))
     if not num or num < len(confirms.trials) or min(confirms.trials) < 0 or confirms.num_seeds < 1:
         raise ValueError(f"it repeats trials {confirms.trials}, each {confirms.num_seeds} times")
+    known, baselines = baseline_parameters(model), confirms.baselines
+    if not known.keys() >= set(baselines) or len(set(baselines)) < len(baselines):
+        raise ValueError(f"its baselines are {baselines}, and there can be {tuple(known)}")
     if name != confirmation_name(confirms.study):
         raise ValueError(f"it says that it confirms {confirms.study!r}")

@@ -16,16 +16,17 @@ from optuna.trial import FrozenTrial
 
 from sweep.codec import to_plain
 from sweep.data.arrays import GivenArrays
-from sweep.definitions import Params
+from sweep.definitions import read_model
 from sweep.errors import ForeignStudyError, StoreError
 from sweep.records import (
     Confirms,
     StudyRecord,
     TestReading,
+    baseline_runs,
     candidate_runs,
     confirmation_name,
 )
-from sweep.space import are_same
+from sweep.space import are_all_same, baseline_parameters
 from sweep.store import artifacts, kept_data
 from sweep.store.consistency import study_record
 from sweep.store.database import Database
@@ -379,16 +380,15 @@ def _keep_bare(trials: Iterable[FrozenTrial], kept: list[FrozenTrial]) -> Iterat
 
 
 def _repeats(runs: StudyRecord, search: StudyRecord) -> bool:
-    """Whether each run of a confirmation has the configuration of its candidate, up to rounding."""
+    """Whether each run of a confirmation has the configuration that it repeats, up to rounding."""
     params = {trial.number: trial.params for trial in search.trials}
-
-    def fits(run: Params, candidate: Params) -> bool:
-        return run.keys() == candidate.keys() and all(
-            are_same(value, candidate[name]) for name, value in run.items()
-        )
-
+    baselines = baseline_parameters(read_model(search.space["model"]))
+    repeated = [
+        *((params.get(trial, {}), own) for trial, own in candidate_runs(runs).items()),
+        *((baselines.get(name, {}), own) for name, own in baseline_runs(runs).items()),
+    ]
     return all(
-        not run.params or fits(run.params, params.get(candidate, {}))
-        for candidate, repeated in candidate_runs(runs).items()
-        for run in repeated
+        not run.params or are_all_same(run.params, wanted)
+        for wanted, own in repeated
+        for run in own
     )

@@ -11,7 +11,7 @@ from helpers import read_confirmation
 
 from sweep.cli.answer_text import confirmation_text
 from sweep.records import confirmation_name
-from sweep.reporting.candidates import Candidate, Confirmation
+from sweep.reporting.candidates import BaselineMean, Candidate, Confirmation
 from sweep.reporting.statistics import Interval, mean_interval
 from sweep.store import Store
 
@@ -84,6 +84,52 @@ def test_runs_that_are_all_alike_are_said_to_be():
     alike = replace(BEST, mean=mean_interval([0.97, 0.97]))
     text = confirmation_text("x", made(candidates=(alike,)))
     assert "  97.00% (2 runs, all alike)  winner" in text
+
+
+DEFAULT = BaselineMean(
+    name="the default configuration", params={}, values=(0.95, 0.97), num_failed=0,
+    mean=mean_interval([0.95, 0.97]), difference=0.0041,
+    difference_interval=Interval(0.003, 0.0052), p_value_holm=0.01, beaten=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {},
+            "trial 12 beats the default configuration by +0.41 points (95% interval +0.30 to "
+            "+0.52)",
+        ),
+        (
+            {"beaten": False, "num_failed": 1},
+            "trial 12 is not shown to be better than the default configuration: +0.41 points (95% "
+            "interval +0.30 to +0.52); the default configuration has 1 failed run",
+        ),
+        (
+            {"beaten": False, "difference": -0.002, "difference_interval": Interval(-0.006, 0.002)},
+            "trial 12 is not shown to be better than the default configuration, whose mean is "
+            "better: −0.20 points (95% interval −0.60 to +0.20)",
+        ),
+        (
+            {"beaten": None, "difference": None},
+            "the default configuration, not tested against trial 12: 96.00% ± 12.71 (2 runs)",
+        ),
+        (
+            {"beaten": None, "mean": None, "num_failed": 2},
+            "the default configuration has no mean to compare with: 2 failed runs",
+        ),
+    ],
+)
+def test_what_the_search_was_worth(changes, line):
+    text = confirmation_text("x", made(baselines=(replace(DEFAULT, **changes),)))
+    assert line in text.splitlines()
+
+
+def test_a_baseline_with_a_lower_loss_has_the_better_mean():
+    behind = replace(DEFAULT, beaten=False, difference=0.02, difference_interval=None)
+    text = confirmation_text("x", made(metric="validation_loss", baselines=(behind,)))
+    assert "than the default configuration, whose mean is better: +0.0200" in text
 
 
 def test_a_loss_is_no_percentage():

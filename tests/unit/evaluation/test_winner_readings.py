@@ -33,7 +33,7 @@ def test_each_run_of_the_winner_is_measured_in_one_opening(confirmed):
     for reading in runs.test_readings:
         labels, predicted = (unpack_labels(b, 10) for b in (reading.labels, reading.predictions))
         assert reading.num_correct == (labels == predicted).sum() > 0.7 * 360
-        assert reading.num_trials == 4
+        assert reading.num_trials == 8
     first, second = runs.test_readings
     assert first.labels == second.labels
     assert first.predictions != second.predictions, "each run is a network of its own"

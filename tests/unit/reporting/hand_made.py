@@ -209,8 +209,12 @@ def study_of_runs(
     trials: Sequence[int],
     readings: Sequence[TestReading] = (),
     space: SearchSpace | None = None,
+    baselines: Sequence[str] = (),
 ) -> StudyRecord:
-    """Runs of a confirmation with so many mistakes each, by candidate; FAIL is a failed run."""
+    """Runs of a confirmation with so many mistakes each, by candidate; FAIL is a failed run.
+
+    Those of the baselines come last.
+    """
     space = space or load_space(SPACE)
     runs = [
         make_trial(
@@ -221,4 +225,5 @@ def study_of_runs(
     ]  # fmt: skip
     runs = [replace(run, order=run.number % len(wrong[0])) for run in runs]
     study = make_study(runs, space, name="hand-made.confirm", readings=tuple(readings))
-    return replace(study, confirms=Confirms("hand-made", tuple(trials), len(wrong[0]), 3, "x"))
+    confirms = Confirms("hand-made", tuple(trials), len(wrong[0]), 3, "x")
+    return replace(study, confirms=replace(confirms, baselines=tuple(baselines)))

@@ -180,14 +180,8 @@ def test_equal_configurations_are_seldom_called_different():
     random = np.random.default_rng(0)
     said = naive = 0
     for _ in range(300):
-        runs = study_of_runs([[1] * 5] * 5, range(5))
-        trials = []
-        for run, value in zip(runs.trials, random.normal(0.9, 0.01, 25), strict=True):
-            first, last = run.outcome.history
-            history = (first, with_values(last, validation_accuracy=float(value)))
-            trials.append(replace(run, outcome=replace(run.outcome, history=history)))
         searched = make_study([make_trial(SPACE_OF_ALL, n) for n in range(5)], SPACE_OF_ALL)
-        found = confirmation(searched, replace(runs, trials=tuple(trials)))
+        found = confirmation(searched, random_runs(random, 5, ()))
         assert found is not None
         winner, *others = found.candidates
         said += any(other.tied is False for other in others)
@@ -197,6 +191,116 @@ def test_equal_configurations_are_seldom_called_different():
         naive += min(holm(p_values)) < SIGNIFICANCE
     assert said <= 0.05 * 300
     assert naive > 1.5 * said
+
+
+def random_runs(random, num_candidates: int, baselines: Sequence[str]) -> StudyRecord:
+    """Runs of equally good configurations, five of each."""
+    wrong = [[1] * 5] * (num_candidates + len(baselines))
+    runs = study_of_runs(wrong, range(num_candidates), baselines=baselines)
+    values = random.normal(0.9, 0.01, len(runs.trials))
+    return with_accuracies(runs, values)
+
+
+def with_accuracies(runs: StudyRecord, values: Sequence[float]) -> StudyRecord:
+    trials = []
+    for run, value in zip(runs.trials, values, strict=True):
+        first, last = run.outcome.history
+        history = (first, with_values(last, validation_accuracy=float(value)))
+        trials.append(replace(run, outcome=replace(run.outcome, history=history)))
+    return replace(runs, trials=tuple(trials))
+
+
+BOTH = ("default", "softmax")
+
+
+def test_the_winner_is_tested_against_what_took_no_search():
+    wrong = [[4, 6, 5, 7], [2, 3, 2, 4], [3, 3, 4, 4], [12, 13, 11, 13]]
+    found = confirmation(search(), study_of_runs(wrong, [0, 1], baselines=BOTH))
+    assert found is not None
+    assert [c.trial for c in found.candidates] == [1, 0], "a baseline is no candidate"
+    default, softmax = found.baselines
+    assert (default.name, softmax.name) == ("the default configuration", "softmax regression")
+    assert default.params["num_layers"] == 3
+    assert softmax.params == {**default.params, "num_layers": 1}
+    assert softmax.values == pytest.approx(accuracies(wrong[3]))
+    assert softmax.mean is not None
+    assert softmax.mean.value == pytest.approx(sum(accuracies(wrong[3])) / 4)
+
+    winner = accuracies(wrong[1])
+    first, second = (
+        stats.ttest_ind(winner, accuracies(each), equal_var=False) for each in wrong[2:]
+    )
+    assert default.difference == pytest.approx(0.01875)
+    # By hand: two candidates, either of which could have won, times two baselines.
+    assert softmax.p_value_holm == pytest.approx(4 * second.pvalue)
+    assert default.p_value_holm == pytest.approx(min(1, 3 * first.pvalue))
+    assert (default.beaten, softmax.beaten) == (False, True)
+
+
+def test_a_baseline_that_is_better_is_not_beaten_and_does_not_win():
+    wrong = [[12, 13, 12, 14], [14, 15, 14, 16], [2, 3, 2, 3]]
+    runs = study_of_runs(wrong, [0, 1], baselines=["default"])
+    found = confirmation(search(), runs)
+    assert found is not None
+    assert found.winner == 0
+    assert chosen_run(runs).number == 0
+    (default,) = found.baselines
+    assert default.difference is not None
+    assert default.difference < 0
+    assert default.p_value_holm < SIGNIFICANCE
+    assert default.beaten is False
+
+
+def test_baselines_wait_for_the_end_and_may_fail():
+    wrong = [[2, 3], [4, 5], [FAIL, FAIL], [9, FAIL]]
+    runs = study_of_runs(wrong, [0, 1], baselines=BOTH)
+    cut = replace(runs, trials=runs.trials[:7])
+    assert not have_all_ended(cut)
+    found = confirmation(search(), cut)
+    assert found is not None
+    assert found.winner is None
+    assert all(each.p_value_holm is each.beaten is None for each in found.baselines)
+    default, softmax = confirmation(search(), runs).baselines
+    assert (default.mean, default.num_failed, default.beaten) == (None, 2, None)
+    assert (len(softmax.values), softmax.num_failed, softmax.beaten) == (1, 1, None)
+
+
+def test_of_losses_the_lower_one_beats():
+    space = load_space({**SPACE, "objective": "validation_loss"})
+    runs = study_of_runs([[2] * 3, [2] * 3], [0], space=space, baselines=["default"])
+    losses = [0.20, 0.21, 0.19, 0.40, 0.41, 0.42]
+    changed = tuple(
+        replace(
+            run,
+            outcome=replace(
+                run.outcome,
+                history=tuple(with_values(m, validation_loss=loss) for m in run.outcome.history),
+            ),
+        )
+        for run, loss in zip(runs.trials, losses, strict=True)
+    )
+    (default,) = confirmation(search(space), replace(runs, trials=changed)).baselines
+    assert default.difference == pytest.approx(-0.21)
+    assert default.beaten is True
+
+
+@pytest.mark.slow
+def test_a_search_that_found_nothing_seldom_beats_a_baseline():
+    """The winner is the best of five: that alone must not make it better than the defaults."""
+    random = np.random.default_rng(0)
+    searched = make_study([make_trial(SPACE_OF_ALL, n) for n in range(5)], SPACE_OF_ALL)
+    beaten = naive = 0
+    for _ in range(300):
+        found = confirmation(searched, random_runs(random, 5, BOTH))
+        assert found is not None
+        beaten += any(each.beaten for each in found.baselines)
+        winner = found.candidates[0].values
+        p_values = [
+            stats.ttest_ind(winner, each.values, equal_var=False).pvalue for each in found.baselines
+        ]
+        naive += min(holm(p_values)) < SIGNIFICANCE
+    assert beaten <= 0.05 * 300
+    assert naive > 0.05 * 300
 
 
 def test_a_low_loss_wins():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from helpers import DIGITS, HERE, make_metrics, read_confirmation, space_mapping
 
 import sweep
 from sweep.data import load_training_data
-from sweep.definitions import DATASETS, definition_of
+from sweep.definitions import DATASETS, definition_of, parameters_of, with_defaults
 from sweep.errors import DataError, InputError, Interrupted, StoreError, SweepFailedError
 from sweep.fresh_seeds import train_confirmation
 from sweep.records import (
@@ -24,6 +25,9 @@ from sweep.records import (
     StudyState,
     TrialOutcome,
     TrialState,
+    baseline_runs,
+    candidate_runs,
+    chosen_run,
     have_all_ended,
     rank_candidates,
 )
@@ -40,6 +44,10 @@ CONDITIONAL = {
     "momentum": {"low": 0.0, "high": 0.9, "when": {"optimizer": "sgd"}},
     "epochs": 2,
 }
+
+
+BOTH = ("default", "softmax")
+"""The baselines of a search whose candidates are neither of them."""
 
 
 def configuration(num_layers: int, layer_size: int, **others: Any) -> dict[str, Any]:
@@ -118,11 +126,13 @@ def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
     store = Store(confirmed, to_write=False)
     search, runs = store.read_study("small"), read_confirmation(store.url, "small")
     best, second, _ = search.ranked()
-    assert runs.confirms == Confirms("small", (best.number, second.number), 2, 3, search.identity)
+    trials = (best.number, second.number)
+    expected = Confirms("small", trials, 2, 3, search.identity, baselines=BOTH)
+    assert runs.confirms == expected
     assert search.confirms is None
     assert runs.state is StudyState.FINISHED
-    assert [run.state for run in runs.trials] == [TrialState.COMPLETE] * 4
-    assert [run.params for run in runs.trials] == [
+    assert [run.state for run in runs.trials] == [TrialState.COMPLETE] * 8
+    assert [run.params for run in runs.trials[:4]] == [
         trial.params for trial in (best, second) for _ in range(2)
     ]
     assert runs.data == search.data
@@ -134,14 +144,14 @@ def test_the_best_are_trained_again_on_fresh_seeds(confirmed, confirmed_folder):
         name: {store.trials(name).read_config(trial.number, "mlp").seed for trial in study.trials}
         for name, study in (("small", search), ("small.confirm", runs))
     }
-    assert len(seeds["small.confirm"]) == 4
+    assert len(seeds["small.confirm"]) == 8
     assert not seeds["small"] & seeds["small.confirm"]
     values = [runs.value(run) for run in runs.trials]
     assert values[0] != values[1], "other weights, another result"
     assert all(store.trials("small.confirm").read_weights(run.number) for run in runs.trials)
 
     events = [seen[0] for seen in confirmed_folder[1]]
-    assert sum(isinstance(event, TrialOutcome) for event in events) == 4
+    assert sum(isinstance(event, TrialOutcome) for event in events) == 8
     assert all(len(seen) == 1 for seen in confirmed_folder[1]), "nothing was opened meanwhile"
 
 
@@ -163,12 +173,12 @@ def test_each_seed_has_its_own_order_of_images_and_a_search_has_one(confirmed):
     store = Store(confirmed, to_write=False)
     orders = {
         name: [store.trials(name).read_config(n, "mlp").order for n in range(num)]
-        for name, num in (("small", 3), ("small.confirm", 4))
+        for name, num in (("small", 3), ("small.confirm", 8))
     }
-    assert orders == {"small": [0, 0, 0], "small.confirm": [0, 1, 0, 1]}
+    assert orders == {"small": [0, 0, 0], "small.confirm": [0, 1] * 4}
 
 
-@pytest.mark.parametrize("run", [0, 3])
+@pytest.mark.parametrize("run", [0, 3, 6])
 def test_a_run_of_a_confirmation_is_reproduced_to_the_last_bit(confirmed, run):
     found = sweep.reproduce("small.confirm", run, storage=confirmed, executor="inline")
     assert found.is_identical
@@ -197,18 +207,18 @@ def test_configurations_that_differ_in_nothing_that_counts_are_one(storage):
         [0.9, 0.95, 0.8, 0.7, 0.85, 0.6],
     )
     runs, notices = plan(storage, top=9, seeds=3)
-    assert runs.confirms == Confirms("small", (1, 4, 2, 5), 3, 6, "x")
+    assert runs.confirms == Confirms("small", (1, 4, 2, 5), 3, 6, "x", baselines=BOTH)
     assert notices == [
         "study small has only 4 configurations to confirm, not 9: no more COMPLETE trials differ"
     ]
     space = load_space(runs.space)
-    assert space.num_trials == 12
-    fourth = configuration(2, 16, optimizer="adamw", momentum=0.9, learning_rate=0.001)
+    assert space.num_trials == 18
+    fourth = configuration(2, 16, epochs=2, momentum=0.9, learning_rate=0.001)
     assert space.enqueue[3:6] == [fourth] * 3
     assert space.domains["learning_rate"].choices == [0.001, 0.05], "each had its optimizer's"
     assert space.domains["momentum"].choices == [0.9, 0.5, 0.6]
     assert space.domains["momentum"].when is None
-    assert space.domains["epochs"] == 2
+    assert space.domains["epochs"].choices == [2, 20], "a default beside what the search had fixed"
 
 
 def test_numbers_that_are_equal_up_to_rounding_are_one_choice(storage):
@@ -224,8 +234,8 @@ def test_numbers_that_are_equal_up_to_rounding_are_one_choice(storage):
     )
     runs, _ = plan(storage, seeds=1)
     space = load_space(runs.space)
-    assert space.domains["momentum"].choices == [0.5, 0.6]
-    found = [(each["num_layers"], each["momentum"]) for each in space.enqueue]
+    assert space.domains["momentum"].choices == [0.5, 0.6, 0.9]
+    found = [(each["num_layers"], each["momentum"]) for each in space.enqueue[:3]]
     assert found == [(1, 0.5), (2, 0.5), (2, 0.6)]
     confirmed = sweep.confirm("small", storage=storage, **HERE)
     assert sorted(each.trial for each in confirmed.candidates) == [0, 1, 2]
@@ -237,9 +247,9 @@ def test_numbers_that_are_equal_up_to_rounding_are_one_choice(storage):
 def test_a_search_of_one_configuration_is_confirmed_alone(storage):
     write_study(storage, [configuration(2, 16)], [0.9])
     runs, notices = plan(storage)
-    assert runs.confirms == Confirms("small", (0,), 5, 1, "x")
-    assert load_space(runs.space).sampled == {}
-    assert len(runs.trials) == 5
+    assert runs.confirms == Confirms("small", (0,), 5, 1, "x", baselines=BOTH)
+    assert set(load_space(runs.space).sampled) == {"num_layers", "layer_size", "epochs"}
+    assert len(runs.trials) == 15
     assert notices == [
         "study small has only 1 configuration to confirm, not 5: no more COMPLETE trials differ"
     ]
@@ -265,7 +275,7 @@ def test_the_limit_of_a_trials_time_is_kept(storage):
     runs, _ = plan(storage, seeds=2)
     assert load_space(runs.space).budget.model_dump() == {
         **dict.fromkeys(load_space(runs.space).budget.model_dump()),
-        "trials": 2,
+        "trials": 6,
         "trial_time_limit": 1800.0,
         "audit": 0,
     }
@@ -296,9 +306,9 @@ FRONT = [
 def test_the_points_of_the_front_are_confirmed_and_not_the_best_trials(storage):
     write_study(storage, *map(list, zip(*FRONT, strict=True)))
     runs, notices = plan(storage, front=True, seeds=2)
-    assert runs.confirms == Confirms("small", (1, 2, 4), 2, 5, "x", front=True)
+    assert runs.confirms == Confirms("small", (1, 2, 4), 2, 5, "x", front=True, baselines=BOTH)
     assert notices == []
-    assert load_space(runs.space).num_trials == 6
+    assert load_space(runs.space).num_trials == 10
     for options in ({}, {"front": True}, {"top": 3}, {"front": True, "top": 9, "seeds": 2}):
         assert plan(storage, **options)[0].confirms == runs.confirms, "it goes on as begun"
 
@@ -306,7 +316,7 @@ def test_the_points_of_the_front_are_confirmed_and_not_the_best_trials(storage):
 def test_top_bounds_the_points_of_the_front_and_the_best_come_first(storage):
     write_study(storage, *map(list, zip(*FRONT, strict=True)))
     runs, notices = plan(storage, front=True, top=2)
-    assert runs.confirms == Confirms("small", (1, 2), 5, 5, "x", front=True)
+    assert runs.confirms == Confirms("small", (1, 2), 5, 5, "x", front=True, baselines=BOTH)
     assert notices == [
         "the front of study small has 3 points, of which the best 2 are confirmed; --top 3 "
         "confirms all"
@@ -339,6 +349,84 @@ def test_a_confirmation_of_the_best_does_not_become_one_of_the_front(confirmed):
         "was begun with --top 2 --seeds 2; give the same options, or none: a search is confirmed "
         "once" in refusal(confirmed, front=True)
     )
+
+
+# ---------------------------------------------------------------- baselines
+
+
+def test_what_took_no_search_is_trained_on_the_same_seeds(confirmed):
+    runs = read_confirmation(confirmed, "small")
+    softmax = with_defaults(parameters_of("mlp"), {"num_layers": 1})
+    assert softmax["epochs"] == 20, "the default, not what the search had fixed"
+    assert [run.params for run in runs.trials[4:]] == [
+        *[with_defaults(parameters_of("mlp"), {})] * 2,
+        *[softmax] * 2,
+    ]
+    assert baseline_runs(runs) == {"default": runs.trials[4:6], "softmax": runs.trials[6:]}
+    assert [run.order for run in runs.trials[6:]] == [0, 1]
+
+
+def test_a_baseline_is_no_candidate_however_good_it_is(confirmed):
+    runs = read_confirmation(confirmed, "small")
+    assert runs.best.number in (4, 5), "a run of the default configuration"
+    assert [*candidate_runs(runs)] == [*runs.confirms.trials]
+    assert {trial for trial, _ in rank_candidates(runs)} == set(runs.confirms.trials)
+    assert chosen_run(runs).number < 4
+    found = sweep.confirm("small", storage=confirmed, **HERE)
+    assert {reading.trial for reading in read_confirmation(confirmed, "small").test_readings} < {
+        *range(4)
+    }
+    assert [(each.name, len(each.values)) for each in found.baselines] == [
+        ("the default configuration", 2),
+        ("softmax regression", 2),
+    ]
+    assert found.baselines[0].beaten is False
+
+
+def test_a_confirmation_has_not_ended_while_a_baseline_is_missing(confirmed):
+    runs = read_confirmation(confirmed, "small")
+    assert have_all_ended(runs)
+    for num in (4, 7):
+        assert not have_all_ended(replace(runs, trials=runs.trials[:num]))
+
+
+@pytest.mark.parametrize(
+    ("given", "baselines"),
+    [
+        ({"num_layers": 3, "epochs": 20}, ("softmax",)),
+        ({"num_layers": 1, "layer_size": 16, "epochs": 20}, ("default",)),
+        ({"num_layers": 1, "epochs": 19}, BOTH),
+    ],
+    ids=["the default", "softmax regression, whatever its width", "another number of epochs"],
+)
+def test_a_baseline_that_is_a_candidate_is_not_trained_twice(storage, given, baselines):
+    parameters = {name: {"choices": [value]} for name, value in given.items()}
+    write_study(storage, [given], [0.9], parameters=parameters)
+    runs, _ = plan(storage, seeds=2)
+    assert runs.confirms.baselines == baselines
+    assert len(runs.trials) == 2 + 2 * len(baselines)
+
+
+def test_softmax_regression_is_a_baseline_of_the_mlp_alone(storage):
+    write_study(
+        storage, [{"epochs": 2}], [0.9], model="cnn", parameters={"epochs": {"choices": [2]}}
+    )
+    runs, _ = plan(storage, seeds=1)
+    assert runs.confirms.baselines == ("default",)
+
+
+def test_a_confirmation_without_baselines_goes_on_without(storage):
+    write_study(storage, [configuration(2, 16)], [0.9])
+    write_study(
+        storage,
+        [configuration(2, 16)] * 2,
+        [0.8, 0.9],
+        name="small.confirm",
+        confirms=Confirms("small", (0,), 2, 1, "x"),
+    )
+    runs = train_confirmation("small", storage=storage, **HERE)
+    assert len(runs.trials) == 2
+    assert have_all_ended(runs)
 
 
 @pytest.mark.slow
@@ -409,7 +497,7 @@ def test_a_confirmation_does_not_go_on_as_a_search(confirmed):
             **HERE,
         )
     runs = read_confirmation(store.url, "small")
-    assert len(runs.trials) == runs.keep_weights == 4
+    assert len(runs.trials) == runs.keep_weights == 8
 
 
 def test_a_search_that_is_not_there_is_refused(finished):
@@ -456,8 +544,9 @@ def test_data_that_have_changed_are_refused(storage, tmp_path):
 
 def test_too_many_runs_are_refused(storage):
     write_study(storage, [configuration(2, 16)], [0.9])
-    words = "a confirmation may have 1,000 configurations and 10,000 runs; found --top 5 --seeds "
-    assert words + "10,001" in refusal(storage, seeds=10_001)
+    words = "1,000 configurations and 10,000 runs, its baselines included; found --top 5 --seeds "
+    assert words + "3,334" in refusal(storage, seeds=3334), "of one candidate and two baselines"
+    assert len(plan(storage, seeds=3333)[0].trials) == 9999
 
 
 def test_if_all_runs_fail_there_is_no_winner(storage):
@@ -483,6 +572,8 @@ def test_if_all_runs_fail_there_is_no_winner(storage):
         (Confirms("small", (0, 0), 1, 1, "x"), "it repeats trials (0, 0)"),
         (Confirms("small", (-1,), 1, 1, "x"), "it repeats trials (-1,)"),
         (Confirms("small", (0,), 0, 1, "x"), "each 0 times"),
+        (Confirms("small", (0,), 1, 1, "x", baselines=("best",)), "its baselines are ('best',)"),
+        (Confirms("small", (0,), 1, 1, "x", baselines=("default",) * 2), "there can be"),
         (Confirms("other\n", (0,), 1, 1, "x"), r"it says that it confirms 'other\n'"),
     ],
 )

@@ -23,7 +23,7 @@ def names(url: str) -> list[str]:
 def test_a_study_goes_with_its_confirmation_and_its_files(confirmed, tmp_path):
     sweep.run({**SMALL, "name": "other"}, storage=confirmed, trials=1, **HERE)
     deleted = sweep.delete("small", storage=confirmed)
-    assert deleted.studies == {"small": 3, "small.confirm": 4}
+    assert deleted.studies == {"small": 3, "small.confirm": 8}
     assert {path.suffix for path in deleted.files} >= {".safetensors"}
     assert not any(path.exists() for path in deleted.files)
     assert names(confirmed) == ["other"]
@@ -104,7 +104,7 @@ def test_a_folder_that_is_left_from_a_crash_is_named(finished, tmp_path, monkeyp
 
 
 def test_the_command_refuses_where_nobody_can_be_asked(confirmed, main):
-    what = "study 'small' (3 trials), study 'small.confirm' (4 trials) and "
+    what = "study 'small' (3 trials), study 'small.confirm' (8 trials) and "
     _, errors = main("delete small", code=2)
     assert errors.startswith(f"sweep: this deletes {what}")
     assert errors.endswith("files, and nobody can be asked: give --yes\n")
@@ -134,7 +134,7 @@ def test_yes_needs_no_answer(finished, main):
 def test_an_orphan_confirmation_can_be_deleted_whoever_has_its_searchs_name(confirmed):
     optuna.delete_study(study_name="small", storage=confirmed)
     optuna.create_study(study_name="small", storage=confirmed, directions=["minimize", "maximize"])
-    assert sweep.delete("small.confirm", storage=confirmed).studies == {"small.confirm": 4}
+    assert sweep.delete("small.confirm", storage=confirmed).studies == {"small.confirm": 8}
 
 
 def test_a_copys_name_gives_no_right_to_the_files_of_another_study(finished):
