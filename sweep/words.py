@@ -44,6 +44,7 @@ __all__ = [
     "foreign_words",
     "fraction_words",
     "interval_words",
+    "level_words",
     "limits_words",
     "metric_words",
     "number_words",
@@ -311,6 +312,12 @@ def difference_words(metric: str, difference: float | None) -> str:
 def difference_interval_words(metric: str, interval: Sequence[float] | None) -> str:
     """The ends of an interval of such a difference: `−0.20 to +1.22`."""
     return _NOTHING if interval is None else " to ".join(_signed(metric, end) for end in interval)
+
+
+def level_words(level: float) -> str:
+    """A confidence level: `95%`, `98.3%`; in as many digits as tell it from 100%."""
+    texts = (f"{100 * level:.{digits}g}" for digits in range(3, 18))
+    return next((text for text in texts if text != "100"), "100") + "%"
 
 
 def _signed(metric: str, difference: float) -> str:

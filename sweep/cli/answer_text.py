@@ -24,6 +24,7 @@ from sweep.words import (
     equal_words,
     foreign_words,
     interval_words,
+    level_words,
     metric_words,
     number_words,
     percent_or_number,
@@ -287,9 +288,9 @@ def _against_baseline(found: Confirmation, baseline: BaselineMean) -> str:
         mean = _mean_words(found.metric, baseline.mean)
         return f"{name}, not tested against {who}: {mean}{also}"
     by = difference_words(found.metric, baseline.difference)
-    if baseline.difference_interval is not None:
+    if baseline.difference_interval is not None and baseline.difference_level is not None:
         ends = difference_interval_words(found.metric, baseline.difference_interval)
-        by += f" (95% interval {ends})"
+        by += f" ({level_words(baseline.difference_level)} interval {ends})"
     if baseline.beaten:
         return f"{who} beats {name} by {by}{also}"
     said = f"{who} is not shown to be better than {name}"

@@ -19,12 +19,12 @@ from sweep.records import (
     run_values,
 )
 from sweep.reporting.statistics import (
-    SIGNIFICANCE,
+    Comparison,
     Interval,
     Mean,
     MeanDifference,
     compare_means,
-    holm,
+    corrected,
     mean_interval,
     reading_value,
     unsplit_metric,
@@ -46,9 +46,10 @@ class Candidate:
         search_rank: Its rank among the candidates in the search, 1 for the best.
         search_value: Its validation metric in the search.
         values: Validation metric of each COMPLETE run, in the order of the seeds.
-        difference: Its mean minus the winner's. Like the next three, None for the winner, with
+        difference: Its mean minus the winner's. Like all that follows, None for the winner, with
             fewer than two runs of either, and if neither varies between its runs.
-        difference_interval: Welch's, 95%.
+        difference_interval: Welch's, at the confidence level `difference_level`, that of the step
+            of Holm's correction that decided: it excludes zero if and only if the two differ.
         p_value_holm: Of Welch's t-test, corrected for all pairs of candidates.
         tied: Whether the runs cannot tell it from the winner.
     """
@@ -63,6 +64,7 @@ class Candidate:
     num_failed: int
     difference: float | None
     difference_interval: Interval | None
+    difference_level: float | None
     p_value_holm: float | None
     tied: bool | None
 
@@ -74,9 +76,9 @@ class BaselineMean:
     Attributes:
         name: In words: `the default configuration` or `softmax regression`.
         values: Validation metric of each COMPLETE run, in the order of the seeds.
-        difference: The winner's mean minus its mean. Like the next three, None until the
+        difference: The winner's mean minus its mean. Like all that follows, None until the
             confirmation is finished, with fewer than two runs of either, and if neither varies.
-        difference_interval: Welch's, 95%.
+        difference_interval: Welch's, at `difference_level`, as a candidate's.
         p_value_holm: Of Welch's t-test, corrected for all pairs of a candidate and a baseline: any
             candidate could have been the winner.
         beaten: Whether the runs show that the winner is better.
@@ -89,6 +91,7 @@ class BaselineMean:
     num_failed: int
     difference: float | None
     difference_interval: Interval | None
+    difference_level: float | None
     p_value_holm: float | None
     beaten: bool | None
 
@@ -195,15 +198,14 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
 
 def _tests_against_winner(
     runs: StudyRecord, order: list[tuple[int, float | None]]
-) -> dict[int, tuple[MeanDifference, float]]:
-    """By candidate, its test against the winner, where possible, and the corrected p-value."""
+) -> dict[int, Comparison[MeanDifference] | None]:
+    """By candidate, its corrected test against the winner, where possible."""
     values = {trial: run_values(runs, of) for trial, of in candidate_runs(runs).items()}
     winner = values[order[0][0]]
-    compared = {trial: compare_means(values[trial], winner) for trial, _ in order[1:]}
-    tests = {trial: test for trial, test in compared.items() if test is not None}
+    others = [trial for trial, _ in order[1:]]
     num_pairs = math.comb(sum(mean is not None for _, mean in order), 2)
-    p_values = holm([test.p_value for test in tests.values()], num_pairs)
-    return dict(zip(tests, zip(tests.values(), p_values, strict=True), strict=True))
+    tests = corrected([compare_means(values[trial], winner) for trial in others], num_pairs)
+    return dict(zip(others, tests, strict=True))
 
 
 def _candidate(
@@ -211,7 +213,7 @@ def _candidate(
     runs: StudyRecord,
     trial: int,
     rank: int,
-    tested: tuple[MeanDifference, float] | None,
+    tested: Comparison[MeanDifference] | None,
 ) -> Candidate:
     searched = next((each for each in record.trials if each.number == trial), None)
     search_value = record.value(searched) if searched is not None else None
@@ -222,7 +224,6 @@ def _candidate(
         )
     all_runs = candidate_runs(runs)
     values = run_values(runs, all_runs[trial])
-    test, p_value_holm = tested or (None, None)
     return Candidate(
         rank=rank,
         trial=trial,
@@ -232,10 +233,11 @@ def _candidate(
         values=values,
         mean=_mean(runs, values),
         num_failed=num_failed(all_runs[trial]),
-        difference=test.difference if test else None,
-        difference_interval=test.interval if test else None,
-        p_value_holm=p_value_holm,
-        tied=None if p_value_holm is None else p_value_holm >= SIGNIFICANCE,
+        difference=tested.test.difference if tested else None,
+        difference_interval=tested.test.interval if tested else None,
+        difference_level=tested.test.level if tested else None,
+        p_value_holm=tested.p_value_holm if tested else None,
+        tied=tested.tied if tested else None,
     )
 
 
@@ -243,36 +245,34 @@ def _baselines(
     runs: StudyRecord, order: list[tuple[int, float | None]], *, finished: bool
 ) -> tuple[BaselineMean, ...]:
     """The baselines, and the winner, who is the first in `order`, against each of them."""
-    parameters = baseline_parameters(read_model(runs.space["model"]))
-    repeated = baseline_runs(runs)
-    values = {name: run_values(runs, of) for name, of in repeated.items()}
+    values = {name: run_values(runs, of) for name, of in baseline_runs(runs).items()}
     winner = run_values(runs, candidate_runs(runs)[order[0][0]])
-    compared = {name: compare_means(winner, of) for name, of in values.items() if finished}
-    tests = {name: test for name, test in compared.items() if test is not None}
     num_candidates = sum(mean is not None for _, mean in order)
     num_pairs = num_candidates * sum(map(bool, values.values()))
-    p_values = dict(
-        zip(tests, holm([test.p_value for test in tests.values()], num_pairs), strict=True)
+    tests = corrected(
+        [compare_means(winner, own) if finished else None for own in values.values()], num_pairs
     )
-    found = []
-    for name, own in values.items():
-        test, p_value = tests.get(name), p_values.get(name)
-        found.append(
-            BaselineMean(
-                name=_BASELINES[name],
-                params=parameters[name],
-                values=own,
-                mean=_mean(runs, own),
-                num_failed=num_failed(repeated[name]),
-                difference=test.difference if test else None,
-                difference_interval=test.interval if test else None,
-                p_value_holm=p_value,
-                beaten=None
-                if test is None or p_value is None
-                else p_value < SIGNIFICANCE and runs.objective.is_better(test.difference, than=0.0),
-            )
-        )
-    return tuple(found)
+    return tuple(_baseline(runs, name, tested) for name, tested in zip(values, tests, strict=True))
+
+
+def _baseline(
+    runs: StudyRecord, name: str, tested: Comparison[MeanDifference] | None
+) -> BaselineMean:
+    repeated = baseline_runs(runs)[name]
+    values = run_values(runs, repeated)
+    is_better = tested is not None and runs.objective.is_better(tested.test.difference, than=0.0)
+    return BaselineMean(
+        name=_BASELINES[name],
+        params=baseline_parameters(read_model(runs.space["model"]))[name],
+        values=values,
+        mean=_mean(runs, values),
+        num_failed=num_failed(repeated),
+        difference=tested.test.difference if tested else None,
+        difference_interval=tested.test.interval if tested else None,
+        difference_level=tested.test.level if tested else None,
+        p_value_holm=tested.p_value_holm if tested else None,
+        beaten=is_better and not tested.tied if tested else None,
+    )
 
 
 def _mean(runs: StudyRecord, values: tuple[float, ...]) -> Mean | None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sweep.definitions import is_share
 from sweep.records import Objective, StudyRecord
 from sweep.reporting.series import StudyTest, best_so_far, study_test
 from sweep.reporting.statistics import (
-    SIGNIFICANCE,
     MeanDifference,
     PairedTest,
     compare_means,
     compare_readings,
-    holm,
+    corrected,
     unsplit_metric,
 )
 from sweep.reporting.tables import counts
@@ -33,7 +32,6 @@ __all__ = [
     "sensible_values",
 ]
 
-_Test = TypeVar("_Test", PairedTest, MeanDifference)
 _MAX_VALUES = 4
 _ROUND_SHARES = (
     0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98,
@@ -79,7 +77,8 @@ class StudyPair:
 
     `networks` asks whether the two chosen networks are equally good (None if their predictions are
     unknown), `means` whether the configurations reach the same value on average over seeds (None
-    if one of the studies has too few). P-values are corrected for all pairs of studies.
+    if one of the studies has too few). P-values are corrected for all pairs of studies, and the
+    interval of each test has the level that decided (see `Comparison`).
     """
 
     first: str
@@ -189,10 +188,20 @@ def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
         and _test_split(first)
         and _test_split(first) == _test_split(second)
     ]
-    networks = _corrected([_compare_networks(*pair) for pair in pairs])
-    means = _corrected([compare_means(_test_values(a), _test_values(b)) for a, b in pairs])
+    networks = corrected([_compare_networks(*pair) for pair in pairs])
+    means = corrected([compare_means(_test_values(a), _test_values(b)) for a, b in pairs])
     return tuple(
-        StudyPair(a.record.name, b.record.name, a.record.objective.metric, *network, *mean)
+        StudyPair(
+            first=a.record.name,
+            second=b.record.name,
+            metric=a.record.objective.metric,
+            networks=network.test if network else None,
+            networks_p_value_holm=network.p_value_holm if network else None,
+            networks_tied=network.tied if network else None,
+            means=mean.test if mean else None,
+            means_p_value_holm=mean.p_value_holm if mean else None,
+            means_tied=mean.tied if mean else None,
+        )
         for (a, b), network, mean in zip(pairs, networks, means, strict=True)
     )
 
@@ -210,12 +219,3 @@ def _compare_networks(first: Reported, second: Reported) -> PairedTest | None:
 
 def _test_values(study: Reported) -> tuple[float, ...]:
     return study.confirmation.test_values if study.confirmation else ()
-
-
-def _corrected(
-    tests: Sequence[_Test | None],
-) -> list[tuple[_Test | None, float | None, bool | None]]:
-    """Each test with its p-value, corrected for all of them, and whether it is a tie."""
-    p_values = iter(holm([test.p_value for test in tests if test is not None]))
-    found = [(test, next(p_values) if test is not None else None) for test in tests]
-    return [(test, p, None if p is None else p >= SIGNIFICANCE) for test, p in found]

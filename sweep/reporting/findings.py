@@ -18,6 +18,7 @@ from sweep.reporting.statistics import (
     ClassScore,
     Comparison,
     Importances,
+    PairedTest,
     calibration,
     class_scores,
     compare_with_best,
@@ -162,7 +163,7 @@ def _inputs(study: Reported) -> str:
     return "IMAGE.png" if study.record.data.spec.kind == "image" else "ROWS.csv"
 
 
-def _ties(record: StudyRecord, comparisons: Mapping[int, Comparison]) -> Ties:
+def _ties(record: StudyRecord, comparisons: Mapping[int, Comparison[PairedTest]]) -> Ties:
     return Ties(
         resamples=NUM_RESAMPLES,
         test=next((comparison.test.name for comparison in comparisons.values()), None),

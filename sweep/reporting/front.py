@@ -9,7 +9,13 @@ from sweep.records import pareto_front, size_front
 from sweep.reporting.candidates import Candidate
 from sweep.reporting.reported import Reported
 from sweep.reporting.series import Costs, FrontCurves, front_curves, trial_costs
-from sweep.reporting.statistics import Comparison, Interval, Mean, validation_intervals
+from sweep.reporting.statistics import (
+    Comparison,
+    Interval,
+    Mean,
+    PairedTest,
+    validation_intervals,
+)
 from sweep.reporting.tables import TrialRow, trial_row
 
 __all__ = ["Front", "FrontRow", "front"]
@@ -66,7 +72,7 @@ class Front:
     curves: FrontCurves | None
 
 
-def front(study: Reported, comparisons: Mapping[int, Comparison]) -> Front | None:
+def front(study: Reported, comparisons: Mapping[int, Comparison[PairedTest]]) -> Front | None:
     """The front of a study, whose trials were compared with its best (see `compare_with_best`).
 
     None while no trial is COMPLETE with a value.
@@ -102,7 +108,7 @@ def front(study: Reported, comparisons: Mapping[int, Comparison]) -> Front | Non
 
 def _rows(
     study: Reported,
-    comparisons: Mapping[int, Comparison],
+    comparisons: Mapping[int, Comparison[PairedTest]],
     costs: Costs,
     intervals: Mapping[int, Interval],
 ) -> tuple[FrontRow, ...]:

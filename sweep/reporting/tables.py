@@ -19,6 +19,7 @@ from sweep.records import (
 from sweep.reporting.statistics import (
     Comparison,
     Interval,
+    PairedTest,
     num_validation_images,
     validation_intervals,
 )
@@ -100,7 +101,7 @@ class LeaderboardRow:
     rank: int
     trial: TrialRow
     value_interval: Interval | None
-    comparison: Comparison | None
+    comparison: Comparison[PairedTest] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def leaderboard(
-    record: StudyRecord, space: SearchSpace, comparisons: dict[int, Comparison], top: int
+    record: StudyRecord,
+    space: SearchSpace,
+    comparisons: dict[int, Comparison[PairedTest]],
+    top: int,
 ) -> tuple[LeaderboardRow, ...]:
     """The best COMPLETE trials, best first."""
     best = record.ranked()[:top]

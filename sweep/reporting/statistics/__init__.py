@@ -4,6 +4,13 @@ from sweep.reporting.statistics.baseline import Baseline, baseline
 from sweep.reporting.statistics.bootstrap import NUM_RESAMPLES
 from sweep.reporting.statistics.calibration import Calibration, ReliabilityBin, calibration
 from sweep.reporting.statistics.classes import ClassScore, Score, class_scores
+from sweep.reporting.statistics.correction import (
+    SIGNIFICANCE,
+    Comparison,
+    corrected,
+    decisive_levels,
+    holm,
+)
 from sweep.reporting.statistics.importance import Importances, importances
 from sweep.reporting.statistics.intervals import (
     Interval,
@@ -16,12 +23,9 @@ from sweep.reporting.statistics.intervals import (
     wilson_interval,
 )
 from sweep.reporting.statistics.ties import (
-    SIGNIFICANCE,
-    Comparison,
     PairedTest,
     compare_readings,
     compare_with_best,
-    holm,
     mcnemar,
 )
 from sweep.reporting.statistics.values import (
@@ -55,6 +59,8 @@ __all__ = [
     "compare_means",
     "compare_readings",
     "compare_with_best",
+    "corrected",
+    "decisive_levels",
     "difference_interval",
     "half_width",
     "holm",

@@ -52,11 +52,14 @@ class Replicate:
         Tibshirani 1993, chapter 12). Counting resamples gives no p-value below 1 / 2,000, which
         is too coarse to correct for all pairs of 64 trials.
         """
-        difference = self.value - other.value
-        error = _error(self.draws - other.draws)
+        difference, error = self.value - other.value, self.error_against(other)
         if not error:
             return 1.0 if abs(difference) < _ROUNDING else 0.0
         return math.erfc(abs(difference) / error / math.sqrt(2))
+
+    def error_against(self, other: Replicate) -> float:
+        """Standard error of the difference from another network on the same examples."""
+        return _error(self.draws - other.draws)
 
 
 def _error(draws: NDArray[np.floating]) -> float:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sweep.definitions import Scalar
 from sweep.records import StudyRecord, TrialRecord, TrialState
+from sweep.reporting.statistics.correction import SIGNIFICANCE, holm
 from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.ped_anova import divergences, grid_of
-from sweep.reporting.statistics.ties import SIGNIFICANCE, holm
 from sweep.space import SearchSpace, used_parameters
 
 __all__ = ["Importances", "importances"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Interval(NamedTuple):
-    """A 95% confidence interval."""
+    """A confidence interval, at 95% unless another level stands beside it."""
 
     low: float
     high: float
@@ -46,11 +46,26 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class MeanDifference:
-    """Mean of one group of runs minus that of another, by Welch's t-test (two-sided)."""
+    """Mean of one group of runs minus that of another, by Welch's t-test (two-sided).
+
+    Attributes:
+        interval: At the confidence level `level`: it excludes zero if and only if the p-value is
+            below 1 - `level`.
+        error: Standard error of the difference.
+        freedom: Welch's degrees of freedom.
+    """
 
     difference: float
     interval: Interval
     p_value: float
+    error: float
+    freedom: float
+    level: float = 0.95
+
+    def at(self, level: float) -> MeanDifference:
+        """The same test with its interval at another confidence level."""
+        interval = _welch_interval(self.difference, self.error, self.freedom, level)
+        return replace(self, level=level, interval=interval)
 
 
 def wilson_interval(num_correct: int, num_examples: int) -> Interval:
@@ -116,17 +131,23 @@ def compare_means(first: Sequence[float], second: Sequence[float]) -> MeanDiffer
         return None
     if min(first) == max(first) and min(second) == max(second):
         return None
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     with np.errstate(all="ignore"):
         difference = float(np.mean(first) - np.mean(second))
         # Variances of the two means; the degrees of freedom are Satterthwaite's.
         one, other = (np.var(group, ddof=1) / len(group) for group in (first, second))
         freedom = (one + other) ** 2 / (one**2 / (len(first) - 1) + other**2 / (len(second) - 1))
-        error = np.sqrt(one + other)
+        error = float(np.sqrt(one + other))
         p_value = float(2 * stdtr(freedom, -abs(difference / error)))
-        half = float(stdtrit(freedom, 0.975) * error)
-    low, high = difference - half, difference + half
-    if not all(map(math.isfinite, (difference, low, high, p_value))):
+        interval = _welch_interval(difference, error, float(freedom), 0.95)
+    if not all(map(math.isfinite, (difference, *interval, p_value))):
         return None
-    return MeanDifference(difference, Interval(low, high), p_value)
+    return MeanDifference(difference, interval, p_value, error, float(freedom))
+
+
+def _welch_interval(difference: float, error: float, freedom: float, level: float) -> Interval:
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    return Interval(difference - half, difference + half)

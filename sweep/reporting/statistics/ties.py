@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from sweep.records import StudyRecord, TestReading, TrialRecord
 from sweep.reporting.statistics.bootstrap import Replicate, replicates_of_predictions
+from sweep.reporting.statistics.correction import Comparison, corrected
+from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.values import (
     reading_answers,
     unsplit_metric,
@@ -22,17 +25,11 @@ from sweep.reporting.statistics.values import (
 )
 
 __all__ = [
-    "SIGNIFICANCE",
-    "Comparison",
     "PairedTest",
     "compare_readings",
     "compare_with_best",
-    "holm",
     "mcnemar",
 ]
-
-SIGNIFICANCE = 0.05
-"""Below this Holm-corrected p-value two trials count as different."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +41,39 @@ class PairedTest:
         metric: A name of `sweep.definitions.METRICS`.
         difference: First minus second.
         p_value: Two-sided, uncorrected.
-        only_first: Examples that only the first got right; like `only_second`, for accuracy only.
+        error: Standard error of the difference.
+        only_first: Examples that only the first got right; this, `only_second` and the number of
+            all examples for accuracy only.
+        interval: Of the difference, at the confidence level `level`: it excludes zero if and only
+            if the p-value is below 1 - `level`. None before a level was asked for (see `at`), and
+            if nothing varies.
     """
 
     name: str
     metric: str
     difference: float
     p_value: float
+    error: float
     only_first: int | None = None
     only_second: int | None = None
+    num_examples: int | None = None
+    level: float | None = None
+    interval: Interval | None = None
 
+    def at(self, level: float) -> PairedTest:
+        """The same test with its interval at this confidence level.
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The best trial (first) against another (second), on the same validation examples.
-
-    `p_value_holm` is corrected for all pairs of trials that could have been compared.
-    """
-
-    test: PairedTest
-    p_value_holm: float
-    tied: bool
+        For accuracies it is as exact as the test: the interval of Clopper & Pearson (1934) of the
+        first's share in the examples that one alone got right, times their share in all.
+        """
+        interval = None
+        first, second, num = self.only_first, self.only_second, self.num_examples
+        if first is not None and second is not None and num is not None:
+            interval = _exact_interval(first, second, num, level)
+        elif self.error:
+            half = NormalDist().inv_cdf((1 + level) / 2) * self.error
+            interval = Interval(self.difference - half, self.difference + half)
+        return replace(self, level=level, interval=interval)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -81,22 +90,23 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * float(fewer))  # the tails are alike
 
 
-def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
-    """P-values with Holm's correction for several tests at once (Holm 1979), in the same order.
+def _exact_interval(
+    only_first: int, only_second: int, num_examples: int, level: float
+) -> Interval | None:
+    """Of the difference of two accuracies; it excludes zero if and only if `mcnemar` does."""
+    from scipy.special import betaincinv
 
-    `family` is how many tests there could have been; by default, those that were made. If the data
-    chose which to make, the others count with a p-value of 1. That is never less than Holm's
-    correction of all of them, because a corrected p-value only grows with the other p-values.
-    """
-    size = len(p_values) if family is None else family
-    order = np.argsort(p_values, kind="stable")
-    factors = size - np.arange(len(p_values))
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.maximum.accumulate(factors * np.asarray(p_values, float)[order])
-    return [float(p) for p in np.minimum(1.0, corrected)]
+    num_different = only_first + only_second
+    if not num_different:
+        return None
+    tail = (1 - level) / 2
+    low = betaincinv(only_first, only_second + 1, tail) if only_first else 0.0
+    high = betaincinv(only_first + 1, only_second, 1 - tail) if only_second else 1.0
+    share = num_different / num_examples
+    return Interval(float(2 * low - 1) * share, float(2 * high - 1) * share)
 
 
-def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
+def compare_with_best(record: StudyRecord) -> dict[int, Comparison[PairedTest]]:
     """Test every COMPLETE trial against the best, corrected for all pairs of COMPLETE trials.
 
     The same examples chose the best, and any trial could have been it. So the correction counts
@@ -111,10 +121,11 @@ def compare_with_best(record: StudyRecord) -> dict[int, Comparison]:
         ranks by the loss) are not recorded.
     """
     found = _tests_against_best(record, record.ranked())
-    corrected = holm([test.p_value for test in found.values()], math.comb(len(found) + 1, 2))
+    compared = corrected([*found.values()], math.comb(len(found) + 1, 2))
     return {
-        number: Comparison(test, p_value, p_value >= SIGNIFICANCE)
-        for (number, test), p_value in zip(found.items(), corrected, strict=True)
+        number: comparison
+        for number, comparison in zip(found, compared, strict=True)
+        if comparison is not None
     }
 
 
@@ -156,16 +167,25 @@ def compare_readings(first: TestReading, second: TestReading, metric: str) -> Pa
 def _mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
     only_first = int(np.count_nonzero(first & ~second))
     only_second = int(np.count_nonzero(second & ~first))
+    difference = (only_first - only_second) / len(first)
+    variance = (only_first + only_second) / len(first) - difference**2  # of a single example
     return PairedTest(
         name="exact McNemar test",
         metric="accuracy",
-        difference=(only_first - only_second) / len(first),
+        difference=difference,
         p_value=mcnemar(only_first, only_second),
+        error=math.sqrt(max(variance, 0.0) / len(first)),
         only_first=only_first,
         only_second=only_second,
+        num_examples=len(first),
     )
 
 
 def _bootstrap_test(metric: str, first: Replicate, second: Replicate) -> PairedTest:
-    difference = first.value - second.value
-    return PairedTest("paired bootstrap test", metric, difference, first.p_value(second))
+    return PairedTest(
+        name="paired bootstrap test",
+        metric=metric,
+        difference=first.value - second.value,
+        p_value=first.p_value(second),
+        error=first.error_against(second),
+    )

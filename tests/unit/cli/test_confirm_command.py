@@ -18,7 +18,7 @@ from sweep.store import Store
 BEST = Candidate(
     rank=1, trial=12, search_rank=2, params={"num_layers": 2, "dropout": 0.1}, search_value=0.97,
     values=(0.96, 0.98), mean=mean_interval([0.96, 0.98]), num_failed=0, difference=None,
-    difference_interval=None, p_value_holm=None, tied=None,
+    difference_interval=None, difference_level=None, p_value_holm=None, tied=None,
 )  # fmt: skip
 
 
@@ -27,8 +27,8 @@ def other(rank: int, search_rank: int, tied: bool | None, num_failed: int = 0) -
     return Candidate(
         rank=rank, trial=rank, search_rank=search_rank, params={"num_layers": 2, "dropout": 0.2},
         search_value=0.98, values=(0.9,), mean=mean_interval([0.9]), num_failed=num_failed,
-        difference=-0.07, difference_interval=Interval(-0.1, -0.04), p_value_holm=p_value,
-        tied=tied,
+        difference=-0.07, difference_interval=Interval(-0.1, -0.04), difference_level=0.95,
+        p_value_holm=p_value, tied=tied,
     )  # fmt: skip
 
 
@@ -89,7 +89,8 @@ def test_runs_that_are_all_alike_are_said_to_be():
 DEFAULT = BaselineMean(
     name="the default configuration", params={}, values=(0.95, 0.97), num_failed=0,
     mean=mean_interval([0.95, 0.97]), difference=0.0041,
-    difference_interval=Interval(0.003, 0.0052), p_value_holm=0.01, beaten=True,
+    difference_interval=Interval(0.003, 0.0052), difference_level=1 - 0.05 / 3,
+    p_value_holm=0.01, beaten=True,
 )  # fmt: skip
 
 
@@ -98,18 +99,18 @@ DEFAULT = BaselineMean(
     [
         (
             {},
-            "trial 12 beats the default configuration by +0.41 points (95% interval +0.30 to "
+            "trial 12 beats the default configuration by +0.41 points (98.3% interval +0.30 to "
             "+0.52)",
         ),
         (
             {"beaten": False, "num_failed": 1},
-            "trial 12 is not shown to be better than the default configuration: +0.41 points (95% "
-            "interval +0.30 to +0.52); the default configuration has 1 failed run",
+            "trial 12 is not shown to be better than the default configuration: +0.41 points "
+            "(98.3% interval +0.30 to +0.52); the default configuration has 1 failed run",
         ),
         (
             {"beaten": False, "difference": -0.002, "difference_interval": Interval(-0.006, 0.002)},
             "trial 12 is not shown to be better than the default configuration, whose mean is "
-            "better: −0.20 points (95% interval −0.60 to +0.20)",
+            "better: −0.20 points (98.3% interval −0.60 to +0.20)",
         ),
         (
             {"beaten": None, "difference": None},

@@ -70,11 +70,13 @@ def test_means_tests_and_order_agree_with_scipy():
             assert candidate.difference is candidate.p_value_holm is candidate.tied is None
             continue
         welch = stats.ttest_ind(values, winner, equal_var=False)
-        low, high = welch.confidence_interval(0.95)
         assert candidate.difference == pytest.approx(sum(values) / 4 - sum(winner) / 4)
-        assert candidate.difference_interval is not None
-        assert candidate.difference_interval.low == pytest.approx(low)
-        assert candidate.difference_interval.high == pytest.approx(high)
+        # Of three pairs: the first step was passed, and the second one was not.
+        level = {0: 1 - 0.05 / 2, 2: 1 - 0.05 / 3}[candidate.trial]
+        assert candidate.difference_level == pytest.approx(level)
+        expected = tuple(welch.confidence_interval(level))
+        assert candidate.difference_interval == pytest.approx(expected)
+        assert (expected[0] <= 0 <= expected[1]) == candidate.tied
         p_values.append((float(welch.pvalue), candidate))
     # Holm, by hand, for all three pairs of candidates, any of which could have been the best.
     (small, first), (large, second) = sorted(p_values, key=lambda pair: pair[0])
@@ -235,6 +237,10 @@ def test_the_winner_is_tested_against_what_took_no_search():
     assert softmax.p_value_holm == pytest.approx(4 * second.pvalue)
     assert default.p_value_holm == pytest.approx(min(1, 3 * first.pvalue))
     assert (default.beaten, softmax.beaten) == (False, True)
+    assert softmax.difference_level == pytest.approx(1 - 0.05 / 4)
+    assert default.difference_level == pytest.approx(1 - 0.05 / 3)
+    expected = tuple(second.confidence_interval(1 - 0.05 / 4))
+    assert softmax.difference_interval == pytest.approx(expected)
 
 
 def test_a_baseline_that_is_better_is_not_beaten_and_does_not_win():

@@ -116,6 +116,7 @@ def confirmation(*runs: tuple[float, ...], winner: int | None = 0) -> Confirmati
             num_failed=0,
             difference=None,
             difference_interval=None,
+            difference_level=None,
             p_value_holm=None,
             tied=None,
         )

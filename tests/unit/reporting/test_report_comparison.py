@@ -156,6 +156,17 @@ def test_networks_are_compared_in_pairs_and_corrected(space: SearchSpace) -> Non
     expected = multipletests(p_values, method="holm")[1]
     assert [pair.networks_p_value_holm for pair in pairs] == pytest.approx(list(expected))
     assert [pair.networks_tied for pair in pairs] == [True, False, False]
+    # All three steps of Holm's correction, the last of which was not passed.
+    levels = [1 - 0.05, 1 - 0.05 / 3, 1 - 0.05 / 2]
+    assert [n.level for n in networks if n] == pytest.approx(levels)
+    for test, level in zip(networks, levels, strict=True):
+        assert test is not None
+        assert test.interval is not None
+        different = test.only_first + test.only_second
+        share = stats.binomtest(test.only_first, different).proportion_ci(level, method="exact")
+        scale = different / 40
+        expected = [(2 * end - 1) * scale for end in (share.low, share.high)]
+        assert list(test.interval) == pytest.approx(expected)
     for pair in pairs:
         assert pair.means is pair.means_p_value_holm is pair.means_tied is None
 
@@ -174,6 +185,7 @@ def test_configurations_are_compared_where_both_are_confirmed(space: SearchSpace
     assert one_two.means.difference == pytest.approx(0.0495)
     assert one_two.means_p_value_holm == one_two.means.p_value  # the only such test
     assert one_two.means_tied is False
+    assert one_two.means.level == pytest.approx(0.95), "nothing had to be corrected"
     assert one_two.networks_tied is True
     assert one_three.means is two_three.means is None
 
@@ -205,3 +217,20 @@ def test_studies_of_other_spaces_are_compared(space: SearchSpace) -> None:
     assert [(study.sampler, study.pruner) for study in found.studies] == [
         ("random", "hyperband"), ("tpe", "none"),
     ]  # fmt: skip
+
+
+def test_the_interval_of_means_has_the_level_that_decided(space: SearchSpace) -> None:
+    near, middle, far = (0.95, 0.951, 0.949), (0.949, 0.951, 0.95), (0.9, 0.902, 0.899)
+    studies = [
+        confirmed(space, name, opened(2), values)
+        for name, values in (("near", near), ("middle", middle), ("far", far))
+    ]
+    pairs = compare_studies(studies).pairs
+    assert [pair.means_tied for pair in pairs] == [True, False, False]
+    levels = [pair.means.level for pair in pairs if pair.means]
+    assert sorted(levels) == pytest.approx([1 - 0.05, 1 - 0.05 / 2, 1 - 0.05 / 3])
+    for pair, values in zip(pairs, [(near, middle), (near, far), (middle, far)], strict=True):
+        assert pair.means is not None
+        welch = stats.ttest_ind(*values, equal_var=False)
+        expected = tuple(welch.confidence_interval(pair.means.level))
+        assert pair.means.interval == pytest.approx(expected)

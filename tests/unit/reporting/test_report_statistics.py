@@ -230,8 +230,17 @@ def test_a_trial_without_predictions_is_not_compared(space: SearchSpace) -> None
 def by_mcnemar(only_first: int, only_second: int) -> PairedTest:
     p_value = mcnemar(only_first, only_second)
     difference = (only_first - only_second) / 40
+    # The paired differences of the 40 images: 1, -1 or 0 each.
+    each = [1] * only_first + [-1] * only_second + [0] * (40 - only_first - only_second)
     return PairedTest(
-        "exact McNemar test", "accuracy", difference, p_value, only_first, only_second
+        "exact McNemar test",
+        "accuracy",
+        difference,
+        p_value,
+        pytest.approx(np.std(each) / 40**0.5),
+        only_first,
+        only_second,
+        num_examples=40,
     )
 
 
