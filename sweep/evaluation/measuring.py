@@ -38,13 +38,22 @@ def measure_validation(reading: TestReading, model: nn.Module, data: TrainingDat
     )
 
 
-def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Part) -> TestReading:
+def measure(
+    reading: TestReading,
+    model: nn.Module,
+    data: TrainingData,
+    test: Part,
+    *,
+    with_losses: bool = False,
+) -> TestReading:
     """Complete the record of an opening with what a model trained on `data` predicts.
 
-    The rows of a table are given as they stand in its file: `data` encodes them.
+    The rows of a table are given as they stand in its file: `data` encodes them. The loss of each
+    example is recorded if `with_losses`.
     """
     encoded = data.encoded(test)
     logits = compute_logits(model, encoded.inputs, data).to(torch.float64)
+    losses = functional.cross_entropy(logits, torch.from_numpy(test.labels), reduction="none")
     confidences, predicted = (part.numpy() for part in logits.softmax(1).max(1))
     num_classes = data.spec.num_classes
     cells = np.zeros((num_classes, num_classes), np.int64)
@@ -60,7 +69,8 @@ def measure(reading: TestReading, model: nn.Module, data: TrainingData, test: Pa
         labels=pack_labels(test.labels, num_classes),
         predictions=pack_labels(predicted, num_classes),
         calibration=_calibration(confidences, predicted == test.labels),
-        loss=float(functional.cross_entropy(logits, torch.from_numpy(test.labels))),
+        loss=float(losses.mean()),
+        losses=losses.to(torch.float32).numpy().astype("<f4").tobytes() if with_losses else b"",
     )
 
 

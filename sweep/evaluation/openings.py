@@ -191,10 +191,12 @@ def _read(
         _write(store, record.name, openings)
         test = open_test_split(settings)
         shared = num_shared(read_pool(settings), test)
-        pairs = zip(openings, models, strict=True)
+        with_losses = record.objective.metric == "validation_loss"
         done = [
-            replace(measure(opening, model, data, test), num_in_training=shared)
-            for opening, model in pairs
+            replace(
+                measure(opening, model, data, test, with_losses=with_losses), num_in_training=shared
+            )
+            for opening, model in zip(openings, models, strict=True)
         ]
         _write(store, record.name, done)
         known |= {reading.trial: reading for reading in done}

@@ -151,6 +151,8 @@ class TestReading:
         validation_loss: Mean cross-entropy of the validation examples, measured again.
         columns: Names of a table's first 30 columns; empty for images.
         num_in_training: Test examples whose inputs also stand in the training pool.
+        losses: Cross-entropy of each test example in nats, as little-endian float32, if the study
+            ranks by the loss; otherwise empty, and in readings from before they were recorded.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -171,6 +173,7 @@ class TestReading:
     validation_loss: float | None = None
     columns: tuple[str, ...] = ()
     num_in_training: int | None = None
+    losses: bytes = field(default=b"", repr=False)
 
     @property
     def num_correct(self) -> int:

@@ -62,6 +62,10 @@ def _check_reading(reading: TestReading, matrix: ConfusionMatrix) -> None:
         raise ContradictionError(
             f"{what} has {reading.num_in_training} of {num_images} examples in the training pool"
         )
+    if len(reading.losses) not in (0, 4 * num_images):
+        raise ContradictionError(
+            f"{what} has {num_images} images and losses of {len(reading.losses)} bytes"
+        )
     for mistake in reading.mistakes:
         _check_mistake(mistake, reading, len(matrix), what)
 

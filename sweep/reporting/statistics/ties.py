@@ -13,11 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.records import StudyRecord, TestReading, TrialRecord
-from sweep.reporting.statistics.bootstrap import Replicate, replicates_of_predictions
+from sweep.reporting.statistics.bootstrap import (
+    Replicate,
+    replicates_of_losses,
+    replicates_of_predictions,
+)
 from sweep.reporting.statistics.correction import Comparison, corrected
 from sweep.reporting.statistics.intervals import Interval
 from sweep.reporting.statistics.values import (
     reading_answers,
+    reading_losses,
     unsplit_metric,
     validation_labels,
     validation_predictions,
@@ -149,19 +154,30 @@ def _tests_against_best(
 def compare_readings(first: TestReading, second: TestReading, metric: str) -> PairedTest | None:
     """Test two networks of any two studies against each other on the same test examples.
 
-    Losses of single test examples are not recorded: accuracy is compared in place of loss. None if
-    the readings are not of the same test split, or one of them recorded no predictions.
+    Where losses of single examples were not recorded, accuracy is compared in place of the loss.
+    None if the readings are not of the same test split, or one of them recorded no predictions.
     """
     answers, others = reading_answers(first), reading_answers(second)
     same_examples = first.fingerprint == second.fingerprint and first.labels == second.labels
     if not first.fingerprint or not same_examples or answers is None or others is None:
         return None
+    if metric == "loss" and (compared := _compare_losses(first, second)) is not None:
+        return compared
     (labels, one), (_, other) = answers, others
     if metric in ("accuracy", "loss"):
         return _mcnemar_test(one == labels, other == labels)
     num_classes = len(first.confusion_matrix or ())
     found = replicates_of_predictions(metric, labels, {0: one, 1: other}, num_classes)
     return _bootstrap_test(metric, found[0], found[1])
+
+
+def _compare_losses(first: TestReading, second: TestReading) -> PairedTest | None:
+    """None if one of them did not record the losses of single examples."""
+    losses, others = reading_losses(first), reading_losses(second)
+    if losses is None or others is None or len(losses) != len(others):
+        return None
+    means = replicates_of_losses({0: losses, 1: others})
+    return _bootstrap_test("loss", means[0], means[1])
 
 
 def _mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:

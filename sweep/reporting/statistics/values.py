@@ -26,6 +26,7 @@ __all__ = [
     "optimism_interval",
     "reading_answers",
     "reading_interval",
+    "reading_losses",
     "reading_value",
     "unsplit_metric",
     "validated_as_tested",
@@ -163,6 +164,12 @@ def reading_answers(reading: TestReading) -> tuple[Labels, Labels] | None:
     return labels, predicted
 
 
+def reading_losses(reading: TestReading) -> NDArray[np.float32] | None:
+    """Cross-entropy of each test example in nats, shape (N,); None if not recorded."""
+    losses = np.frombuffer(reading.losses, "<f4")
+    return losses if losses.size and np.isfinite(losses).all() else None
+
+
 def reading_value(reading: TestReading, metric: str) -> float | None:
     """A metric (of `METRICS`) of a network on the test split, or None if it is unknown."""
     if metric == "loss":
@@ -182,8 +189,11 @@ def reading_interval(reading: TestReading, metric: str) -> Interval | None:
 
 
 def _test_replicate(reading: TestReading, metric: str) -> Replicate | None:
-    """None for the loss: losses of single test examples are not recorded."""
-    answers = None if metric == "loss" else reading_answers(reading)
+    """None if what it takes is not recorded."""
+    if metric == "loss":
+        losses = reading_losses(reading)
+        return None if losses is None else replicates_of_losses({0: losses})[0]
+    answers = reading_answers(reading)
     if answers is None:
         return None
     labels, predicted = answers

@@ -18,7 +18,7 @@ from helpers import DIGITS, HERE, PARAMETERS, read_confirmation, space_mapping
 from optuna.exceptions import StorageInternalError
 
 import sweep
-from sweep.codec import pack_labels
+from sweep.codec import pack_labels, unpack_labels
 from sweep.data import Part, fingerprint, load_training_data
 from sweep.data.sealed import open_test_split
 from sweep.errors import DataError, Interrupted, StoreError, StudyLockedError, SweepFailedError
@@ -124,6 +124,21 @@ def test_a_network_validated_in_the_tests_precision_is_not_validated_again(stora
     sweep.run(space, storage=storage, precision="float32", **HERE)
     reading = read_test_split(storage, "small")
     assert (reading.validation_predictions, reading.validation_loss) == (None, None)
+
+
+def test_losses_of_test_examples_are_recorded_where_the_study_ranks_by_them(finished, storage):
+    assert read_test_split(finished, "small").losses == b"", "it ranks by accuracy"
+    space = space_mapping(name="by-loss", budget={"trials": 1}, objective="validation_loss")
+    sweep.run(space, storage=storage, **HERE)
+    reading = read_test_split(storage, "by-loss")
+    losses = np.frombuffer(reading.losses, "<f4")
+    assert len(losses) == reading.num_images == 360
+    assert losses.mean(dtype=np.float64) == pytest.approx(reading.loss, rel=1e-6)
+    labels, predicted = (unpack_labels(b, 10) for b in (reading.labels, reading.predictions))
+    right = labels == predicted
+    assert losses[right].max() < losses[~right].max()
+    assert losses[~right].min() > np.log(2), "another class had the larger probability"
+    assert Store(storage, to_write=False).read_study("by-loss").test_readings == (reading,)
 
 
 def test_a_callers_defaults_for_tensors_change_nothing(finished, tmp_path):

@@ -83,6 +83,7 @@ STRANGE = [
     (with_mistake(image=b""), "image 3, of 0 bytes in place of 1 by 2 by 2"),
     (with_mistake(row=("7",)), "image 3, of 1 values in place of 0"),
     (with_reading(columns=("age",)), "image 3, of 0 values in place of 1"),
+    (with_reading(losses=b"1234"), "has 20 images and losses of 4 bytes"),
     (with_reading(num_in_training=21), "has 21 of 20 examples in the training pool"),
     (with_reading(num_in_training=-1), "has -1 of 20 examples in the training pool"),
     (with_reading(image_shape=(1, 0, 0)), "of 4 bytes in place of 1 by 0 by 0"),

@@ -106,6 +106,13 @@ def test_a_page_on_a_loss(tmp_path: Path, space: SearchSpace) -> None:
     assert "paired bootstrap tests of their validation loss on the same 40 examples" in text
     assert "infinitely many resamples" in text
 
+    losses = np.resize([0.2, 0.4], len(LABELS)).astype("<f4").tobytes()
+    recorded = make_study(trials, by_loss, readings=(opened(7, losses=losses),))
+    best = write(tmp_path, recorded).data["studies"]["hand-made"]["best"]
+    half = 1.96 * 0.1 / len(LABELS) ** 0.5
+    assert best["test_value_interval"] == pytest.approx([0.3 - half, 0.3 + half])
+    assert best["promises"][0]["interval"] is not None
+
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("words_only")

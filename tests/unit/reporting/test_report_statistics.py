@@ -15,11 +15,11 @@ from hand_made import (
     packed,
 )
 from helpers import make_metrics
-from scipy.stats import binom, binomtest, ttest_1samp
+from scipy.stats import binom, binomtest, norm, ttest_1samp, ttest_ind
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from sweep.records import DataFacts, StudyRecord
+from sweep.records import DataFacts, StudyRecord, TestReading
 from sweep.reporting.statistics import (
     SIGNIFICANCE,
     PairedTest,
@@ -30,6 +30,7 @@ from sweep.reporting.statistics import (
     holm,
     mcnemar,
     mean_interval,
+    reading_interval,
     wilson_interval,
 )
 from sweep.space import SearchSpace, used_parameters
@@ -249,8 +250,44 @@ def test_readings_of_the_same_images_are_compared() -> None:
     found = compare_readings(opened(10), opened(3, 8), "accuracy")
     assert found == by_mcnemar(1, 8)
     reverse = compare_readings(opened(3, 8), opened(10), "loss")
-    assert reverse == by_mcnemar(8, 1)  # losses of single test examples are unknown
+    assert reverse == by_mcnemar(8, 1)  # losses of single test examples were not recorded
     assert compare_readings(opened(4), opened(4), "accuracy") == by_mcnemar(0, 0)
+
+
+def with_losses(reading: TestReading, losses: Any) -> TestReading:
+    return replace(reading, losses=np.asarray(losses, "<f4").tobytes(), loss=float(np.mean(losses)))
+
+
+def test_losses_of_the_same_examples_are_compared_in_pairs() -> None:
+    random = np.random.default_rng(0)
+    hard = random.exponential(1.0, 40)  # what both networks find hard
+    first, second = hard + random.normal(0.2, 0.1, 40), hard + random.normal(0.1, 0.1, 40)
+    found = compare_readings(with_losses(opened(4), first), with_losses(opened(4), second), "loss")
+    assert found is not None
+    assert (found.metric, found.only_first) == ("loss", None)
+    error = np.std(first - second) / 40**0.5
+    assert found.difference == pytest.approx(np.mean(first - second), rel=1e-5)
+    assert found.error == pytest.approx(error, rel=1e-4)
+    assert found.p_value == pytest.approx(2 * norm.sf(abs(found.difference) / error), rel=1e-3)
+    assert found.p_value < 1e-3 < ttest_ind(first, second).pvalue, "the pairs tell them apart"
+
+
+@pytest.mark.parametrize("losses", [(), [0.5] * 39 + [np.inf], [0.5] * 39])
+def test_without_losses_of_both_their_answers_are_compared(losses: Any) -> None:
+    known, unknown = with_losses(opened(10), [0.5] * 40), opened(3, 8)
+    if len(losses):
+        unknown = with_losses(unknown, losses)
+    assert compare_readings(known, unknown, "loss") == by_mcnemar(1, 8)
+    assert compare_readings(unknown, known, "loss") == by_mcnemar(8, 1)
+
+
+def test_the_interval_of_a_loss_is_that_of_its_examples() -> None:
+    losses = np.random.default_rng(1).exponential(1.0, 40)
+    half = 1.96 * np.std(losses) / 40**0.5
+    found = reading_interval(with_losses(opened(4), losses), "loss")
+    expected = (losses.mean() - half, losses.mean() + half)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert reading_interval(opened(4), "loss") is None
 
 
 @pytest.mark.parametrize(

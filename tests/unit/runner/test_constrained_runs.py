@@ -51,8 +51,10 @@ def test_every_trial_on_own_data_meets_a_limit_on_costs_and_is_confirmed(tmp_pat
     study = run(storage, sampler="random", budget={"trials": 12})
     assert set(sizes(study)) == FITTING
     runs = train_confirmation("mine", top=3, seeds=2, storage=storage, **HERE)
-    assert len(runs.trials) == 6
-    assert set(sizes(runs)) <= FITTING
+    assert len(runs.trials) == 10
+    found = sizes(runs)
+    assert set(found[:6]) <= FITTING
+    assert set(found[6:]) == {(3, 256), (1, 256)}, "a limit of the search is none for a baseline"
 
 
 @pytest.mark.parametrize(

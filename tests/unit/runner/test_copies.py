@@ -141,7 +141,7 @@ def test_runs_of_a_confirmation_are_no_copies(storage):
     run(storage, FIXED)
     sweep.confirm("small", storage=storage, seeds=3, **HERE)
     runs = Store(storage, to_write=False).read_study("small.confirm")
-    assert [trial.epochs_run for trial in runs.trials] == [2] * 3
+    assert [trial.epochs_run for trial in runs.trials] == [2] * 3 + [20] * 6
 
 
 def test_interrupted_it_ends_as_if_nothing_had_happened(storage, made):

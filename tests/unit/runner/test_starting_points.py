@@ -200,7 +200,7 @@ def test_the_priors_come_last_and_leave_confirmations_alone(first, tmp_path):
         )
     sweep.confirm("next", storage=storage, top=2, seeds=1, **HERE)
     runs = Store(storage, to_write=False).read_study("next.confirm")
-    assert (len(runs.trials), runs.starting) == (2, ())
+    assert (len(runs.trials), runs.starting) == (4, ())
 
 
 def test_a_confirmation_starts_from_nothing(first, tmp_path):
@@ -209,7 +209,7 @@ def test_a_confirmation_starts_from_nothing(first, tmp_path):
     run({**NEXT, "warm_start": {"study": "small", "storage": elsewhere}}, storage)
     sweep.confirm("next", storage=storage, top=1, seeds=2, **HERE)
     runs = Store(storage, to_write=False).read_study("next.confirm")
-    assert (len(runs.trials), runs.starting) == (2, ())
+    assert (len(runs.trials), runs.starting) == (6, ())
 
 
 # ---------------------------------------------------------------- the portfolio

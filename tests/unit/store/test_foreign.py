@@ -294,12 +294,12 @@ def test_a_confirmation_belongs_to_one_study_whatever_its_name(made_anew, main):
 
 
 def test_runs_of_other_configurations_confirm_nothing(confirmed, main):
-    def other_size(_: int, record: dict[str, Any]) -> dict[str, Any]:
+    def other_dropout(_: int, record: dict[str, Any]) -> dict[str, Any]:
         config = record["config"]
-        return {**record, "config": {**config, "params": {**config["params"], "batch_size": 32}}}
+        return {**record, "config": {**config, "params": {**config["params"], "dropout": 0.5}}}
 
     store = Store(confirmed, to_write=False)
-    forge(store.path.parent, trial=other_size, of="small.confirm")
+    forge(store.path.parent, trial=other_dropout, of="small.confirm")
     runs, why_not = store.read_confirmation(store.read_study("small"))
     assert runs is None
     assert why_not == (
