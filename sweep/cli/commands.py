@@ -221,6 +221,13 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     show_default=True,
     help="Trials on the leaderboard.",
 )
+@click.option(
+    "--rope",
+    type=float,
+    metavar="POINTS",
+    help="The least difference that matters, in percentage points (nats for validation_loss): how "
+    "probable is it that two differ by less?",
+)
 @data_dir_option
 @click.option(
     "--model",
@@ -233,6 +240,7 @@ def report(
     studies: tuple[str, ...],
     out: Path,
     top: int,
+    rope: float | None,
     data_dir: Path | None,
     model: tuple[str, ...],
     storage: str,
@@ -246,7 +254,13 @@ def report(
         from sweep.reporting import report as write_report
 
         written = write_report(
-            list(studies), storage=storage, out=out, top=top, data_dir=data_dir, model=model or None
+            list(studies),
+            storage=storage,
+            out=out,
+            top=top,
+            rope=rope,
+            data_dir=data_dir,
+            model=model or None,
         )
     for note in written.notes:
         remark(note)

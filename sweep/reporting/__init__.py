@@ -37,6 +37,7 @@ def report(
     storage: str | os.PathLike[str] = DEFAULT_STORAGE,
     out: str | os.PathLike[str] | None = None,
     top: int = 10,
+    rope: float | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     model: Network | None = None,
 ) -> Report:
@@ -51,6 +52,8 @@ def report(
         out: Folder for `report.html`, `report.json`, `trials.csv`, `epochs.csv` and
             `figures/*.png`; `report` if None. Files of an earlier report are replaced.
         top: Trials on the leaderboard.
+        rope: The least difference that matters, in percentage points (nats for `validation_loss`):
+            how probable is it that two configurations or studies differ by less?
         data_dir: Folder of local data sets; `$SWEEP_DATA_DIR` or `data/` if None.
         model: The studies' own networks, one or several, if they were made with such: see
             `help(sweep.PlaceOptions)`.
@@ -63,6 +66,7 @@ def report(
 
     names = list(dict.fromkeys(read_argument("studies", studies)))
     url, top = read_argument("storage", storage), read_argument("top", top)
+    rope = None if rope is None else read_argument("rope", rope)
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     sources = () if model is None else read_argument("model", model)
     with undisturbed():
@@ -70,5 +74,5 @@ def report(
 
         folder = check_request(names, None if out is None else read_argument("out", out))
         return write_report(
-            folder, read_studies(names, url, data_dir, sources), top=top, storage=url
+            folder, read_studies(names, url, data_dir, sources), top=top, rope=rope, storage=url
         )

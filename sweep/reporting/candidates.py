@@ -26,6 +26,7 @@ from sweep.reporting.statistics import (
     compare_means,
     corrected,
     mean_interval,
+    p_no_difference,
     reading_value,
     unsplit_metric,
 )
@@ -52,6 +53,8 @@ class Candidate:
             of Holm's correction that decided: it excludes zero if and only if the two differ.
         p_value_holm: Of Welch's t-test, corrected for all pairs of candidates.
         tied: Whether the runs cannot tell it from the winner.
+        p_no_difference: The probability that it differs from the winner by less than what the
+            report was told matters; None if it was not told.
     """
 
     rank: int
@@ -67,6 +70,7 @@ class Candidate:
     difference_level: float | None
     p_value_holm: float | None
     tied: bool | None
+    p_no_difference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class BaselineMean:
         p_value_holm: Of Welch's t-test, corrected for all pairs of a candidate and a baseline: any
             candidate could have been the winner.
         beaten: Whether the runs show that the winner is better.
+        p_no_difference: As a candidate's.
     """
 
     name: str
@@ -94,6 +99,7 @@ class BaselineMean:
     difference_level: float | None
     p_value_holm: float | None
     beaten: bool | None
+    p_no_difference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +154,15 @@ class Confirmation:
         return "initial weights and dropout"
 
 
-def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation | None:
+def confirmation(
+    record: StudyRecord, runs: StudyRecord | None, rope: float | None = None
+) -> Confirmation | None:
     """Compare the candidates of a confirmation over their runs.
 
     Each is tested against the winner with Welch's t-test (Welch 1947). The same runs chose the
     winner, and any candidate could have been it: so the p-values are corrected (Holm 1979) for all
-    pairs of candidates, not only for those that are tested. None without a confirmation.
+    pairs of candidates, not only for those that are tested. None without a confirmation. `rope` is
+    the least difference that matters (see `p_no_difference`).
 
     Raises:
         StoreError: the search (`record`) and its confirmation (`runs`) contradict each other.
@@ -178,7 +187,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         finished=finished,
         num_seeds=runs.confirms.num_seeds,
         candidates=tuple(
-            _candidate(record, runs, trial, rank, tests.get(trial))
+            _candidate(record, runs, trial, rank, tests.get(trial), rope)
             for rank, (trial, _) in enumerate(order, start=1)
         ),
         winner=first if finished else None,
@@ -192,7 +201,7 @@ def confirmation(record: StudyRecord, runs: StudyRecord | None) -> Confirmation 
         num_best=record.num_best,
         num_best_means=num_best_means(runs) if finished else 1,
         front=runs.confirms.front,
-        baselines=_baselines(runs, order, finished=finished),
+        baselines=_baselines(runs, order, rope, finished=finished),
     )
 
 
@@ -214,6 +223,7 @@ def _candidate(
     trial: int,
     rank: int,
     tested: Comparison[MeanDifference] | None,
+    rope: float | None,
 ) -> Candidate:
     searched = next((each for each in record.trials if each.number == trial), None)
     search_value = record.value(searched) if searched is not None else None
@@ -238,11 +248,22 @@ def _candidate(
         difference_level=tested.test.level if tested else None,
         p_value_holm=tested.p_value_holm if tested else None,
         tied=tested.tied if tested else None,
+        p_no_difference=_p_no_difference(runs, tested, rope),
     )
 
 
+def _p_no_difference(
+    runs: StudyRecord, tested: Comparison[MeanDifference] | None, rope: float | None
+) -> float | None:
+    return p_no_difference(tested.test if tested else None, unsplit_metric(runs), rope)
+
+
 def _baselines(
-    runs: StudyRecord, order: list[tuple[int, float | None]], *, finished: bool
+    runs: StudyRecord,
+    order: list[tuple[int, float | None]],
+    rope: float | None,
+    *,
+    finished: bool,
 ) -> tuple[BaselineMean, ...]:
     """The baselines, and the winner, who is the first in `order`, against each of them."""
     values = {name: run_values(runs, of) for name, of in baseline_runs(runs).items()}
@@ -252,11 +273,16 @@ def _baselines(
     tests = corrected(
         [compare_means(winner, own) if finished else None for own in values.values()], num_pairs
     )
-    return tuple(_baseline(runs, name, tested) for name, tested in zip(values, tests, strict=True))
+    return tuple(
+        _baseline(runs, name, tested, rope) for name, tested in zip(values, tests, strict=True)
+    )
 
 
 def _baseline(
-    runs: StudyRecord, name: str, tested: Comparison[MeanDifference] | None
+    runs: StudyRecord,
+    name: str,
+    tested: Comparison[MeanDifference] | None,
+    rope: float | None,
 ) -> BaselineMean:
     repeated = baseline_runs(runs)[name]
     values = run_values(runs, repeated)
@@ -272,6 +298,7 @@ def _baseline(
         difference_level=tested.test.level if tested else None,
         p_value_holm=tested.p_value_holm if tested else None,
         beaten=is_better and not tested.tied if tested else None,
+        p_no_difference=_p_no_difference(runs, tested, rope),
     )
 
 

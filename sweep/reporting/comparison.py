@@ -11,11 +11,13 @@ from sweep.definitions import is_share
 from sweep.records import Objective, StudyRecord
 from sweep.reporting.series import StudyTest, best_so_far, study_test
 from sweep.reporting.statistics import (
+    Comparison,
     MeanDifference,
     PairedTest,
     compare_means,
     compare_readings,
     corrected,
+    p_no_difference,
     unsplit_metric,
 )
 from sweep.reporting.tables import counts
@@ -78,7 +80,8 @@ class StudyPair:
     `networks` asks whether the two chosen networks are equally good (None if their predictions are
     unknown), `means` whether the configurations reach the same value on average over seeds (None
     if one of the studies has too few). P-values are corrected for all pairs of studies, and the
-    interval of each test has the level that decided (see `Comparison`).
+    interval of each test has the level that decided (see `Comparison`). The probabilities are those
+    that the two differ by less than what matters (see `p_no_difference`).
     """
 
     first: str
@@ -87,9 +90,11 @@ class StudyPair:
     networks: PairedTest | None
     networks_p_value_holm: float | None
     networks_tied: bool | None
+    networks_p_no_difference: float | None
     means: MeanDifference | None
     means_p_value_holm: float | None
     means_tied: bool | None
+    means_p_no_difference: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,11 @@ class StudyComparison:
     pairs: tuple[StudyPair, ...]
 
 
-def compare_studies(studies: Sequence[Reported]) -> StudyComparison:
-    """Compare what several studies reached, what it cost, and whether they differ."""
+def compare_studies(studies: Sequence[Reported], rope: float | None = None) -> StudyComparison:
+    """Compare what several studies reached, what it cost, and whether they differ.
+
+    `rope` is the least difference that matters (see `p_no_difference`).
+    """
     records = [study.record for study in studies]
     metrics = {record.objective.metric for record in records}
     values = sensible_values(records) if len(metrics) == 1 else ()
@@ -117,7 +125,7 @@ def compare_studies(studies: Sequence[Reported]) -> StudyComparison:
         metrics.pop() if len(metrics) == 1 else None,
         values,
         tuple(_summary(study, values) for study in studies),
-        _pairs(studies),
+        _pairs(studies, rope),
     )
 
 
@@ -179,7 +187,7 @@ def _summary(study: Reported, values: Sequence[float]) -> StudySummary:
     )
 
 
-def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
+def _pairs(studies: Sequence[Reported], rope: float | None) -> tuple[StudyPair, ...]:
     """Compare every two studies of one metric that were tested on the same examples."""
     pairs = [
         (first, second)
@@ -191,18 +199,31 @@ def _pairs(studies: Sequence[Reported]) -> tuple[StudyPair, ...]:
     networks = corrected([_compare_networks(*pair) for pair in pairs])
     means = corrected([compare_means(_test_values(a), _test_values(b)) for a, b in pairs])
     return tuple(
-        StudyPair(
-            first=a.record.name,
-            second=b.record.name,
-            metric=a.record.objective.metric,
-            networks=network.test if network else None,
-            networks_p_value_holm=network.p_value_holm if network else None,
-            networks_tied=network.tied if network else None,
-            means=mean.test if mean else None,
-            means_p_value_holm=mean.p_value_holm if mean else None,
-            means_tied=mean.tied if mean else None,
-        )
+        _pair(a.record, b.record, network, mean, rope)
         for (a, b), network, mean in zip(pairs, networks, means, strict=True)
+    )
+
+
+def _pair(
+    first: StudyRecord,
+    second: StudyRecord,
+    networks: Comparison[PairedTest] | None,
+    means: Comparison[MeanDifference] | None,
+    rope: float | None,
+) -> StudyPair:
+    metric = unsplit_metric(first)
+    return StudyPair(
+        first=first.name,
+        second=second.name,
+        metric=first.objective.metric,
+        networks=networks.test if networks else None,
+        networks_p_value_holm=networks.p_value_holm if networks else None,
+        networks_tied=networks.tied if networks else None,
+        networks_p_no_difference=p_no_difference(networks.test if networks else None, metric, rope),
+        means=means.test if means else None,
+        means_p_value_holm=means.p_value_holm if means else None,
+        means_tied=means.tied if means else None,
+        means_p_no_difference=p_no_difference(means.test if means else None, metric, rope),
     )
 
 

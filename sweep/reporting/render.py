@@ -68,12 +68,14 @@ def render_page(
     comparison: StudyComparison | None,
     pictures: Mapping[str, Picture],
     *,
+    rope: float | None,
     figure_css: str,
 ) -> str:
     """The whole page as HTML.
 
-    `comparison` (None for one study) and `pictures` (by kind) compare the studies; `figure_css`
-    sets the colours of all figures on a dark page.
+    `comparison` (None for one study) and `pictures` (by kind) compare the studies; `rope` is the
+    least difference that matters, or None; `figure_css` sets the colours of all figures on a dark
+    page.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sweep.reporting"),
@@ -99,6 +101,7 @@ def render_page(
         studies=studies,
         comparison=comparison,
         pictures=pictures,
+        rope=rope,
         figure_css=Markup(figure_css),  # noqa: S704 - made here, not by strangers
     )
 

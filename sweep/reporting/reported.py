@@ -61,8 +61,12 @@ class Reported:
         return self.network.reading if self.network else None
 
 
-def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) -> Reported:
+def reported(
+    record: StudyRecord, space: SearchSpace, runs: StudyRecord | None, rope: float | None = None
+) -> Reported:
     """Check a study and its confirmation, and choose the network to use.
+
+    `rope` is the least difference between configurations that matters.
 
     Raises:
         ContradictionError: the records of one of them contradict each other.
@@ -71,7 +75,7 @@ def reported(record: StudyRecord, space: SearchSpace, runs: StudyRecord | None) 
     for each in (record, runs):
         if each is not None:
             require_sound(each)
-    found = confirmation(record, runs)
+    found = confirmation(record, runs, rope)
     chosen, home, trial = record.best, record, record.best
     if runs is not None and found is not None and found.winner is not None:
         chosen, home, trial = record.trial(found.winner), runs, chosen_run(runs)

@@ -184,7 +184,12 @@ def _prefixes(names: Sequence[str]) -> list[str]:
 
 
 def write_report(
-    folder: Path, sources: Sequence[Source], *, top: int, storage: str = DEFAULT_STORAGE
+    folder: Path,
+    sources: Sequence[Source],
+    *,
+    top: int,
+    rope: float | None = None,
+    storage: str = DEFAULT_STORAGE,
 ) -> Report:
     """Make everything in memory, then write it.
 
@@ -196,16 +201,16 @@ def write_report(
     pages: list[StudyPage] = []
     for index, source in enumerate(sources, start=1):
         with understood(source.record.name):
-            study = reported(source.record, stored_space(source.record), source.runs)
+            study = reported(source.record, stored_space(source.record), source.runs, rope)
             found = findings(study, top=top, notes=source.notes, storage=storage)
             pictures = study_pictures(found, f"study-{index}")
             pages.append(StudyPage(found, pictures, thumbnails(study.record, study.reading)))
     studies = [page.found.study for page in pages]
     names = [study.record.name for study in studies]
     with understood(*names):
-        comparison = compare_studies(studies) if len(studies) > 1 else None
+        comparison = compare_studies(studies, rope) if len(studies) > 1 else None
         pictures = comparison_pictures(studies, comparison) if comparison else {}
-        html = render_page(pages, comparison, pictures, figure_css=DARK_CSS)
+        html = render_page(pages, comparison, pictures, rope=rope, figure_css=DARK_CSS)
         drawn = [
             ("comparison", pictures),
             *zip(_prefixes(names), (page.pictures for page in pages), strict=True),
@@ -213,6 +218,7 @@ def write_report(
         data: dict[str, Any] = {
             "studies": {page.found.study.record.name: study_document(page.found) for page in pages},
             "comparison": plain(comparison),
+            "rope": rope,
         }
         records = [
             (record, study.space)

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from sweep.errors import InputError
@@ -77,6 +77,19 @@ def _count(
 
 def _seconds(value: Any) -> float:
     return parse_duration(value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+def _above_zero(value: Any) -> float:
+    rule = "a number above 0"
+    if not _is_number(value, Real):
+        raise _wrong(rule, value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not 0 < number < math.inf:
+        raise _wrong(rule, value)
+    return number
 
 
 def _text(value: Any) -> str:
@@ -211,6 +224,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "progress": _flag,
     "ray_address": _text,
     "retry_failed": _flag,
+    "rope": _above_zero,
     "seed": _count(),  # the space has its limits
     "seeds": _count(1, _MOST),
     "stop": _function,

@@ -11,6 +11,7 @@ from sweep.reporting.statistics.correction import (
     decisive_levels,
     holm,
 )
+from sweep.reporting.statistics.equivalence import p_no_difference
 from sweep.reporting.statistics.importance import Importances, importances
 from sweep.reporting.statistics.intervals import (
     Interval,
@@ -69,6 +70,7 @@ __all__ = [
     "mean_interval",
     "num_validation_images",
     "optimism_interval",
+    "p_no_difference",
     "reading_interval",
     "reading_value",
     "unsplit_metric",

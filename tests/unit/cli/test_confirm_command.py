@@ -172,6 +172,8 @@ def test_the_command_reads_the_test_split_and_says_what_comes_next(main, confirm
         ("confirm small --storage sqlite:///nowhere.db", "there is no such file"),
         ("resume small.confirm", "confirms 'small': continue with `sweep confirm small`"),
         ("report small.confirm", "the search that it confirms: `sweep report small`"),
+        ("report small --rope 0", "rope must be a number above 0; found 0.0"),
+        ("report small --rope nan", "rope must be a number above 0; found nan"),
     ],
 )
 def test_what_cannot_be_is_one_line(main, confirmed, tmp_path, line, words):
