@@ -291,11 +291,11 @@ def _against_baseline(found: Confirmation, baseline: BaselineMean) -> str:
     if baseline.difference_interval is not None and baseline.difference_level is not None:
         ends = difference_interval_words(found.metric, baseline.difference_interval)
         by += f" ({level_words(baseline.difference_level)} interval {ends})"
-    if baseline.beaten:
-        return f"{who} beats {name} by {by}{also}"
-    said = f"{who} is not shown to be better than {name}"
+    if not baseline.tied:
+        return f"{who} {'beats' if baseline.beaten else 'is worse than'} {name} by {by}{also}"
     is_behind = (baseline.difference < 0) == is_share(found.metric) and baseline.difference != 0
-    return f"{said}, whose mean is better: {by}{also}" if is_behind else f"{said}: {by}{also}"
+    whose = ", whose mean is better" if is_behind else ""
+    return f"{who} is not shown to be better than {name}{whose}: {by}{also}"
 
 
 def _fate(found: Confirmation) -> str:

@@ -85,7 +85,8 @@ class BaselineMean:
         difference_interval: Welch's, at `difference_level`, as a candidate's.
         p_value_holm: Of Welch's t-test, corrected for all pairs of a candidate and a baseline: any
             candidate could have been the winner.
-        beaten: Whether the runs show that the winner is better.
+        tied: Whether the runs cannot tell it from the winner.
+        beaten: Whether they show that the winner is better.
         p_no_difference: As a candidate's.
     """
 
@@ -98,6 +99,7 @@ class BaselineMean:
     difference_interval: Interval | None
     difference_level: float | None
     p_value_holm: float | None
+    tied: bool | None
     beaten: bool | None
     p_no_difference: float | None = None
 
@@ -297,6 +299,7 @@ def _baseline(
         difference_interval=tested.test.interval if tested else None,
         difference_level=tested.test.level if tested else None,
         p_value_holm=tested.p_value_holm if tested else None,
+        tied=tested.tied if tested else None,
         beaten=is_better and not tested.tied if tested else None,
         p_no_difference=_p_no_difference(runs, tested, rope),
     )

@@ -62,7 +62,7 @@ def undisturbed(searched, tmp_path_factory) -> Path:
 def test_a_confirmation_that_was_killed_is_the_same_one(searched, undisturbed, tmp_path):
     shutil.copytree(searched, tmp_path, dirs_exist_ok=True)
     with start_driver(tmp_path, *CONFIRM) as driver:
-        wait_for(lambda: num_reports(tmp_path) >= 8)  # in the second of four runs
+        wait_for(lambda: num_reports(tmp_path) >= 8)  # in the second of eight runs
         driver.send_signal(signal.SIGKILL)
     check_gone(tmp_path)
     runs = read_runs(tmp_path)

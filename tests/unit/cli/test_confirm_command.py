@@ -90,7 +90,7 @@ DEFAULT = BaselineMean(
     name="the default configuration", params={}, values=(0.95, 0.97), num_failed=0,
     mean=mean_interval([0.95, 0.97]), difference=0.0041,
     difference_interval=Interval(0.003, 0.0052), difference_level=1 - 0.05 / 3,
-    p_value_holm=0.01, beaten=True,
+    p_value_holm=0.01, tied=False, beaten=True,
 )  # fmt: skip
 
 
@@ -103,21 +103,35 @@ DEFAULT = BaselineMean(
             "+0.52)",
         ),
         (
-            {"beaten": False, "num_failed": 1},
+            {"tied": True, "beaten": False, "num_failed": 1},
             "trial 12 is not shown to be better than the default configuration: +0.41 points "
             "(98.3% interval +0.30 to +0.52); the default configuration has 1 failed run",
         ),
         (
-            {"beaten": False, "difference": -0.002, "difference_interval": Interval(-0.006, 0.002)},
+            {
+                "tied": True,
+                "beaten": False,
+                "difference": -0.002,
+                "difference_interval": Interval(-0.006, 0.002),
+            },
             "trial 12 is not shown to be better than the default configuration, whose mean is "
             "better: −0.20 points (98.3% interval −0.60 to +0.20)",
         ),
         (
-            {"beaten": None, "difference": None},
+            {
+                "beaten": False,
+                "difference": -0.004,
+                "difference_interval": Interval(-0.006, -0.002),
+            },
+            "trial 12 is worse than the default configuration by −0.40 points (98.3% interval "
+            "−0.60 to −0.20)",
+        ),
+        (
+            {"tied": None, "beaten": None, "difference": None},
             "the default configuration, not tested against trial 12: 96.00% ± 12.71 (2 runs)",
         ),
         (
-            {"beaten": None, "mean": None, "num_failed": 2},
+            {"tied": None, "beaten": None, "mean": None, "num_failed": 2},
             "the default configuration has no mean to compare with: 2 failed runs",
         ),
     ],
@@ -128,7 +142,7 @@ def test_what_the_search_was_worth(changes, line):
 
 
 def test_a_baseline_with_a_lower_loss_has_the_better_mean():
-    behind = replace(DEFAULT, beaten=False, difference=0.02, difference_interval=None)
+    behind = replace(DEFAULT, tied=True, beaten=False, difference=0.02, difference_interval=None)
     text = confirmation_text("x", made(metric="validation_loss", baselines=(behind,)))
     assert "than the default configuration, whose mean is better: +0.0200" in text
 

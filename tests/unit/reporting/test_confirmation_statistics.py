@@ -236,7 +236,8 @@ def test_the_winner_is_tested_against_what_took_no_search():
     # By hand: two candidates, either of which could have won, times two baselines.
     assert softmax.p_value_holm == pytest.approx(4 * second.pvalue)
     assert default.p_value_holm == pytest.approx(min(1, 3 * first.pvalue))
-    assert (default.beaten, softmax.beaten) == (False, True)
+    assert (default.tied, default.beaten) == (True, False)
+    assert (softmax.tied, softmax.beaten) == (False, True)
     assert softmax.difference_level == pytest.approx(1 - 0.05 / 4)
     assert default.difference_level == pytest.approx(1 - 0.05 / 3)
     expected = tuple(second.confidence_interval(1 - 0.05 / 4))
@@ -254,7 +255,7 @@ def test_a_baseline_that_is_better_is_not_beaten_and_does_not_win():
     assert default.difference is not None
     assert default.difference < 0
     assert default.p_value_holm < SIGNIFICANCE
-    assert default.beaten is False
+    assert (default.tied, default.beaten) == (False, False)
 
 
 def test_baselines_wait_for_the_end_and_may_fail():
