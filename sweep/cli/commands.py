@@ -225,8 +225,8 @@ def confirm(study: str, as_json: bool, **options: Any) -> None:
     "--rope",
     type=float,
     metavar="POINTS",
-    help="The least difference that matters, in percentage points (nats for validation_loss): how "
-    "probable is it that two differ by less?",
+    help="The least difference that matters, in percentage points (nats for validation_loss). The "
+    "report says how probable it is that two differ by less.",
 )
 @data_dir_option
 @click.option(

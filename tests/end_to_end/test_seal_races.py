@@ -55,7 +55,7 @@ def test_a_confirmation_that_is_killed_while_it_is_made_is_there_or_not(
     assert driver.returncode == -signal.SIGKILL
     runs = read_confirmation(sqlite_url(tmp_path), "small")
     if accident.point == "recover":
-        assert len(runs.trials) == runs.num_trials == 2
+        assert len(runs.trials) == runs.num_trials == 4
         made = sweep.report("small", storage=finished, out=tmp_path / "report")
         assert f"`sweep confirm small --storage {finished}` continues it" in made.notes[0]
         assert read_study(tmp_path).test_readings == ()

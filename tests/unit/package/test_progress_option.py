@@ -45,7 +45,7 @@ def test_lines_are_shown_where_there_is_no_terminal(storage, main, capfd):
     sweep.confirm("small", top=1, seeds=1, **options)
     output, shown = capfd.readouterr()
     assert output == ""
-    assert shown.startswith("study small.confirm: 0/1 trials done; 1 worker on cpu\n[1/1] trial 0 ")
+    assert shown.startswith("study small.confirm: 0/3 trials done; 1 worker on cpu\n[1/3] trial 0 ")
 
 
 def test_a_notebook_shows_lines(storage, monkeypatch, capfd):
