@@ -55,6 +55,7 @@ __all__ = [
     "percent_interval",
     "percent_or_number",
     "printable",
+    "rope_words",
     "short_value_words",
     "starting_words",
     "state_words",
@@ -312,6 +313,11 @@ def difference_words(metric: str, difference: float | None) -> str:
 def difference_interval_words(metric: str, interval: Sequence[float] | None) -> str:
     """The ends of an interval of such a difference: `−0.20 to +1.22`."""
     return _NOTHING if interval is None else " to ".join(_signed(metric, end) for end in interval)
+
+
+def rope_words(metric: str, rope: float) -> str:
+    """The least difference that matters: `0.1 points`."""
+    return f"{rope:g} {'points' if is_share(metric) else 'nats'}"
 
 
 def level_words(level: float) -> str:

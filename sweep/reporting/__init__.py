@@ -70,9 +70,14 @@ def report(
     data_dir = None if data_dir is None else read_argument("data_dir", data_dir)
     sources = () if model is None else read_argument("model", model)
     with undisturbed():
-        from sweep.reporting.writing import check_request, read_studies, write_report
+        from sweep.reporting.writing import (
+            absolute_places,
+            check_request,
+            read_studies,
+            write_report,
+        )
 
         folder = check_request(names, None if out is None else read_argument("out", out))
-        return write_report(
-            folder, read_studies(names, url, data_dir, sources), top=top, rope=rope, storage=url
-        )
+        read = read_studies(names, url, data_dir, sources)
+        places = absolute_places(url, data_dir)
+        return write_report(folder, read, top=top, rope=rope, places=places)

@@ -95,6 +95,12 @@ class Answer:
     class_averages: tuple[ClassAverage, ...]
     promises: tuple[Promise, ...]
 
+    @property
+    def network_words(self) -> str:
+        """Which network it is, never to be confused with a trial of the search."""
+        kind = "run" if self.confirmed else "trial"
+        return f"{kind} {self.network.number} of {self.network_study}"
+
 
 def answer(study: Reported) -> Answer | None:
     """The answer of a study, or None while no trial is COMPLETE."""

@@ -35,11 +35,13 @@ def study_document(found: Findings) -> dict[str, Any]:
             "confirmation_counts": found.confirmation_counts,
             "ties": found.ties,
             "leaderboard": [_leaderboard_row(row) for row in found.leaderboard],
+            "diagnoses": found.diagnoses,
             "front": [_front_row(row) for row in found.front.rows] if found.front else [],
             "importances": found.importances.shares,
             "importances_intervals": found.importances.intervals,
             "importances_first_is_ahead": found.importances.first_is_ahead,
             "importances_note": found.importances.note,
+            "effects": found.importances.effects,
             "test_readings": found.openings,
             "trials_after_opening": found.trials_after_opening,
             "finished_by": record.finished_by,
@@ -47,10 +49,7 @@ def study_document(found: Findings) -> dict[str, Any]:
             "test_mistakes": _mistakes(found),
             "class_scores": found.class_scores,
             "calibration": found.calibration,
-            "validation_confusion_matrices": [
-                {"number": number, "matrix": matrix} for number, matrix in found.validation_matrices
-            ],
-            "matrix_difference": found.difference,
+            "validation_confusion_matrix": found.validation_matrix,
             "class_names": record.data.spec.class_names,
             "sampled_params": list(space.sampled),
             "pruning": found.pruning,
@@ -86,7 +85,6 @@ def _front_row(row: FrontRow) -> dict[str, Any]:
         "interval": row.interval,
         "num_parameters": row.trial.num_parameters,
         "flops": row.flops,
-        "seconds": row.seconds,
         "tied_with_best": row.tied_with_best,
         "fresh_seeds": row.fresh_seeds,
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialState
-from sweep.reporting import series, tables
+from sweep.reporting import tables
 from sweep.reporting.answer import Answer, answer
+from sweep.reporting.diagnostics import Diagnosis, diagnoses
 from sweep.reporting.front import Front, front
 from sweep.reporting.pruning import Pruning, pruning
 from sweep.reporting.reported import Reported
@@ -25,12 +27,11 @@ from sweep.reporting.statistics import (
     importances,
     validation_matrix,
 )
-from sweep.space import ArraysFile
+from sweep.space import ArraysFile, SearchSpace
 from sweep.words import DEFAULT_STORAGE, command_words
 
-__all__ = ["Findings", "Opening", "Ties", "findings"]
+__all__ = ["Findings", "Opening", "Places", "Ties", "findings"]
 
-_SHOWN_MATRICES = 4
 _MAX_CLASSES = 120  # in a matrix of more nobody finds a cell; the tables name what is confused
 
 
@@ -39,7 +40,8 @@ class Ties:
     """How many COMPLETE trials were compared with the best of the search, and by which test.
 
     `pairs` of trials could have been compared; the data cannot tell the `tied` ones from the best.
-    `num_best` trials, the best included, have its very value.
+    `num_best` trials, the best included, have its very value. `cheapest` is the one of the tied
+    ones with the fewest parameters, if it has fewer than the best, which has `best_parameters`.
     """
 
     resamples: int
@@ -48,6 +50,8 @@ class Ties:
     pairs: int
     tied: int
     num_best: int
+    cheapest: tables.TrialRow | None
+    best_parameters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,10 @@ class Opening:
 class Findings:
     """What a report finds in one study.
 
-    Until a trial is COMPLETE, `answer` and `front` are None and `commands` (by purpose) are empty.
+    Until a trial is COMPLETE, `answer` and `front` are None. `commands` are by their purpose.
     `confusions`, `class_names`, `class_scores`, `calibration` and `test_matrix` are of the test
-    split: empty or None if it was not read. There are no matrices of too many classes to draw.
-    `difference` is the second of `validation_matrices` (of the best trials, by number) minus the
-    first.
+    split: empty or None if it was not read. `validation_matrix` is of the search's best trial.
+    There are no matrices of too many classes to draw.
     """
 
     study: Reported
@@ -86,6 +89,7 @@ class Findings:
     leaderboard: tuple[tables.LeaderboardRow, ...]
     front: Front | None
     failures: tuple[tables.TrialRow, ...]
+    diagnoses: tuple[Diagnosis, ...]
     importances: Importances
     pruning: Pruning
     openings: tuple[Opening, ...]
@@ -95,15 +99,30 @@ class Findings:
     class_scores: tuple[ClassScore, ...]
     calibration: Calibration | None
     test_matrix: ConfusionMatrix | None
-    validation_matrices: tuple[tuple[int, ConfusionMatrix], ...]
-    difference: series.Difference | None
+    validation_matrix: ConfusionMatrix | None
     provenance: tables.Provenance
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a command of the page finds the store and the data, from any folder."""
+
+    storage: str = DEFAULT_STORAGE
+    data_dir: str | None = None
+
+    @property
+    def data_option(self) -> str:
+        """The option of a command; empty for the default."""
+        return "" if self.data_dir is None else f"--data-dir {shlex.quote(self.data_dir)}"
+
+
+_ANYWHERE = Places()
+
+
 def findings(
-    study: Reported, *, top: int, notes: Sequence[str] = (), storage: str = DEFAULT_STORAGE
+    study: Reported, *, top: int, notes: Sequence[str] = (), places: Places = _ANYWHERE
 ) -> Findings:
-    """Compute it, with `top` rows of the leaderboard and commands for a study in `storage`.
+    """Compute it, with `top` rows of the leaderboard, and commands that work by `places`.
 
     Raises:
         ContradictionError: the records contradict each other.
@@ -114,19 +133,19 @@ def findings(
     failed = [trial for trial in record.trials if trial.state is TrialState.FAIL]
     matrix = (reading.confusion_matrix if reading else None) or ()
     names = tables.class_names(record, len(matrix)) if matrix else ()
-    matrices = _validation_matrices(record)
     return Findings(
         study=study,
         notes=tuple(notes),
         data=tables.data_summary(record, reading),
         answer=found,
-        commands=_commands(study, found, storage) if found else {},
+        commands=_commands(study, found, places),
         counts=tables.counts(record),
         confirmation_counts=tables.counts(study.runs) if study.runs else None,
-        ties=_ties(record, comparisons),
+        ties=_ties(record, space, comparisons),
         leaderboard=tables.leaderboard(record, space, comparisons, top),
         front=front(study, comparisons),
         failures=tuple(tables.trial_row(record, space, trial) for trial in failed),
+        diagnoses=diagnoses(study, found),
         importances=importances(record, space),
         pruning=pruning(record),
         openings=_openings(study),
@@ -136,24 +155,33 @@ def findings(
         class_scores=class_scores(matrix, names),
         calibration=calibration(reading) if reading else None,
         test_matrix=matrix if 0 < len(matrix) <= _MAX_CLASSES else None,
-        validation_matrices=matrices,
-        difference=series.matrix_difference(*matrices[:2]) if len(matrices) > 1 else None,
+        validation_matrix=_validation_matrix(record),
         provenance=tables.provenance(record, space),
     )
 
 
-def _commands(study: Reported, found: Answer, storage: str) -> dict[str, str]:
-    record = study.record
-    home, number = found.network_study, found.network.number
-    own = study.space.model_option
-    use = f"{_inputs(study)} --trial {number} {own}"
-    return {
-        "confirm": command_words("confirm", record.name, storage, own),
-        "confirm_front": command_words("confirm", record.name, storage, f"--front {own}"),
-        "reproduce": command_words("reproduce", home, storage, f"{number} {own}"),
-        "use": command_words("predict", home, storage, use),
-        "export": command_words("export", home, storage, f"--trial {number} {own}"),
+def _commands(study: Reported, found: Answer | None, places: Places) -> dict[str, str]:
+    name, own = study.record.name, study.space.model_option
+
+    def command(verb: str, of: str, *arguments: str) -> str:
+        return command_words(verb, of, places.storage, " ".join(filter(None, arguments)))
+
+    commands = {
+        "report": command("report", name, places.data_option),
+        "resume": command("resume", name, own, places.data_option),
+        "confirm": command("confirm", name, own, places.data_option),
+        "confirm_front": command("confirm", name, "--front", own, places.data_option),
     }
+    if study.runs is not None:
+        commands["show_runs"] = command("show", study.runs.name)
+    if found is not None:
+        home, number = found.network_study, found.network.number
+        commands |= {
+            "reproduce": command("reproduce", home, str(number), own, places.data_option),
+            "use": command("predict", home, _inputs(study), f"--trial {number}", own),
+            "export": command("export", home, f"--trial {number}", own),
+        }
+    return commands
 
 
 def _inputs(study: Reported) -> str:
@@ -163,14 +191,24 @@ def _inputs(study: Reported) -> str:
     return "IMAGE.png" if study.record.data.spec.kind == "image" else "ROWS.csv"
 
 
-def _ties(record: StudyRecord, comparisons: Mapping[int, Comparison[PairedTest]]) -> Ties:
+def _ties(
+    record: StudyRecord, space: SearchSpace, comparisons: Mapping[int, Comparison[PairedTest]]
+) -> Ties:
+    tied = [number for number, comparison in comparisons.items() if comparison.tied]
+    rows = [tables.trial_row(record, space, record.trial(number)) for number in tied]
+    known = [row for row in rows if row.num_parameters]
+    best = record.best.outcome.num_parameters if record.best and record.best.outcome else 0
+    cheapest = min(known, key=lambda row: row.num_parameters or 0, default=None)
+    is_cheaper = cheapest is not None and (cheapest.num_parameters or 0) < best
     return Ties(
         resamples=NUM_RESAMPLES,
         test=next((comparison.test.name for comparison in comparisons.values()), None),
         compared=len(comparisons),
         pairs=math.comb(len(comparisons) + 1, 2),
-        tied=sum(comparison.tied for comparison in comparisons.values()),
+        tied=len(tied),
         num_best=record.num_best,
+        cheapest=cheapest if is_cheaper else None,
+        best_parameters=best,
     )
 
 
@@ -194,11 +232,7 @@ def _opening(study: str, reading: TestReading) -> Opening:
     )
 
 
-def _validation_matrices(record: StudyRecord) -> tuple[tuple[int, ConfusionMatrix], ...]:
-    if record.data.spec.num_classes > _MAX_CLASSES:
-        return ()
-    return tuple(
-        (trial.number, matrix)
-        for trial in record.ranked()[:_SHOWN_MATRICES]
-        if (matrix := validation_matrix(record, trial)) is not None
-    )
+def _validation_matrix(record: StudyRecord) -> ConfusionMatrix | None:
+    if record.best is None or record.data.spec.num_classes > _MAX_CLASSES:
+        return None
+    return validation_matrix(record, record.best)

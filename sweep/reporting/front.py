@@ -29,7 +29,6 @@ class FrontRow:
         interval: Of its value, 95% (see `validation_intervals`).
         flops: Floating-point operations of the matrix products of one training example, forward and
             backward; None where they are not known, as for an own network.
-        seconds: Of its worker's time; trials that are trained together share it equally.
         tied_with_best: Whether the paired tests of the leaderboard cannot tell it from the search's
             best; None for that trial, and where the predictions are not recorded.
         candidate: What the confirmation found, if the trial is in it.
@@ -38,7 +37,6 @@ class FrontRow:
     trial: TrialRow
     interval: Interval | None
     flops: float | None
-    seconds: float | None
     tied_with_best: bool | None
     candidate: Candidate | None
 
@@ -122,7 +120,6 @@ def _rows(
                 trial=trial_row(study.record, study.space, trial),
                 interval=intervals.get(number),
                 flops=costs["flops"].get(number),
-                seconds=costs["seconds"].get(number),
                 tied_with_best=compared.tied if compared else None,
                 candidate=confirmed.get(number),
             )

@@ -45,7 +45,7 @@ def comparison_pictures(
     studies: Sequence[Reported], comparison: StudyComparison
 ) -> dict[str, Picture]:
     """The figures that compare several studies, by kind."""
-    return _drawn(_comparison_plans(studies, comparison), "comparison")
+    return _drawn(_comparison_plans(studies, comparison), "all")
 
 
 def _drawn(plans: Iterator[_Plan], identifier: str) -> dict[str, Picture]:
@@ -54,12 +54,12 @@ def _drawn(plans: Iterator[_Plan], identifier: str) -> dict[str, Picture]:
             plan.kind: Picture(
                 png=figures.to_png(plan.figure),
                 svg=figures.to_svg(
-                    plan.figure, name=f"{identifier}-{plan.kind}", description=plan.description
+                    plan.figure, name=f"{identifier}f{place}", description=plan.description
                 ),
                 description=plan.description,
                 note=plan.note,
             )
-            for plan in plans
+            for place, plan in enumerate(plans)
         }
 
 
@@ -137,28 +137,20 @@ def _front_plans(found: Findings) -> Iterator[_Plan]:
 
 def _matrix_plans(found: Findings) -> Iterator[_Plan]:
     record, answer = found.study.record, found.answer
-    validation, difference = found.validation_matrices, found.difference
-    matrix = found.test_matrix
-    if answer is not None and matrix is not None:
+    test, validation = found.test_matrix, found.validation_matrix
+    if answer is not None and test is not None:
         yield _Plan(
             "test-confusion-matrix",
-            f"Confusion matrix of trial {answer.network.number} of {answer.network_study} on the "
-            "test split, in examples and in percent of the true class",
-            matrices.draw_test_confusion_matrix(matrix, found.class_names),
+            f"Confusion matrix of the network to use, {answer.network_words}, on the test split",
+            matrices.draw_confusion_matrix(test, found.class_names, "Test examples"),
         )
-    if validation:
-        names = tables.class_names(record, len(validation[0][1]))
+    if validation is not None and record.best is not None:
+        names = tables.class_names(record, len(validation))
         yield _Plan(
-            "validation-confusion-matrices",
-            "Confusion matrices of the best trials on the validation split",
-            matrices.draw_validation_confusion_matrices(validation, names),
-        )
-    if difference is not None:
-        yield _Plan(
-            "matrix-difference",
-            f"Confusion matrix of trial {difference.second} minus that of trial "
-            f"{difference.first} on the validation split",
-            matrices.draw_difference(difference, names),
+            "validation-confusion-matrix",
+            f"Confusion matrix of trial {record.best.number}, the best of the search, on the "
+            "validation split",
+            matrices.draw_confusion_matrix(validation, names, "Validation examples"),
         )
 
 
@@ -167,7 +159,7 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
     if found.importances.shares:
         yield _Plan(
             "importances",
-            "Share of importance of each hyperparameter with 95% intervals",
+            "Share of importance of each hyperparameter with its 95% interval",
             hyperparameters.draw_importances(found.importances),
         )
     samples = series.samples(record, found.study.space, _chosen(found.study))
@@ -180,15 +172,9 @@ def _parameter_plans(found: Findings) -> Iterator[_Plan]:
                 "and an even share of the others."
             )
         yield _Plan(
-            "parallel-coordinates",
-            f"Hyperparameters and {_metric(record)} of every trial as lines",
-            hyperparameters.draw_parallel_coordinates(shown),
-            note,
-        )
-        yield _Plan(
             "slices",
             f"{capital(_metric(record))} against each hyperparameter",
-            hyperparameters.draw_slices(shown),
+            hyperparameters.draw_slices(shown, found.importances.effects),
             note,
         )
 
@@ -223,7 +209,7 @@ def _course_plans(found: Findings) -> Iterator[_Plan]:
     if own is not None:
         yield _Plan(
             "losses",
-            f"Loss and error of trial {own.number} in training and validation, epoch by epoch",
+            "Loss and error of the network to use in training and validation, epoch by epoch",
             course.draw_chosen_curves(own),
         )
     if timeline is not None:

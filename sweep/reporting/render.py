@@ -13,11 +13,12 @@ from typing import Any
 
 import jinja2
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sweep import words
 from sweep.definitions import is_share
-from sweep.reporting.comparison import StudyComparison
+from sweep.reporting import sentences
+from sweep.reporting.comparison import StudyComparison, StudySummary
 from sweep.reporting.findings import Findings
 from sweep.reporting.statistics import Mean, half_width
 from sweep.space import notable_parameters
@@ -85,6 +86,8 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.globals["mean_words"] = _mean_words
+    environment.globals["say"] = sentences
+    environment.globals["test_words"] = _test_words
     environment.globals["notable_parameters"] = notable_parameters
     environment.globals |= {name: getattr(words, name) for name in words.__all__}
     environment.filters |= {
@@ -92,6 +95,7 @@ def render_page(
         "capital": words.capital,
         "count": words.count_words,
         "metric_words": words.metric_words,
+        "marked": _marked,
         "percent": words.percent,
         "yaml": _yaml,
         "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - made here, not by strangers
@@ -117,6 +121,20 @@ def _mean_words(metric: str, mean: Mean) -> str:
     if is_share(metric):
         return f"{value.removesuffix('%')} ± {words.percent(half)}"
     return f"{value} ± {half:.4f}"
+
+
+def _marked(text: str) -> Markup:
+    """Text in which what stands between backticks is code."""
+    parts = [escape(part) for part in text.split("`")]
+    code = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    found = [part for pair in zip(parts[::2], [*code, Markup("")], strict=False) for part in pair]
+    return Markup("").join(found)
+
+
+def _test_words(study: StudySummary) -> str:
+    """A study's test result with its interval."""
+    assert study.test is not None  # noqa: S101 - for the type checker: the template asks
+    return _mean_words(study.metric, Mean(study.test.value, study.test.interval, None, 1))
 
 
 def _yaml(space: Mapping[str, Any]) -> str:

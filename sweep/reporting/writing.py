@@ -17,8 +17,8 @@ from sweep.records import NetworkSource, OwnNetwork, StudyRecord, StudyState
 from sweep.reporting import Report
 from sweep.reporting.comparison import compare_studies
 from sweep.reporting.document import study_document
-from sweep.reporting.figures import DARK_CSS
-from sweep.reporting.findings import findings
+from sweep.reporting.figures import FIGURE_CSS
+from sweep.reporting.findings import Places, findings
 from sweep.reporting.frames import epochs_frame, to_csv, trials_frame
 from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbnails
 from sweep.reporting.plain import plain
@@ -26,12 +26,13 @@ from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
 from sweep.runner.own_network import with_source
 from sweep.space import advice_lines, stored_space
-from sweep.store import Store
-from sweep.words import DEFAULT_STORAGE, capital, command_words, counted, foreign_words
+from sweep.store import Store, database_path
+from sweep.words import capital, command_words, counted, foreign_words
 
-__all__ = ["Source", "check_request", "read_studies", "write_report"]
+__all__ = ["Source", "absolute_places", "check_request", "read_studies", "write_report"]
 
 _IN_THE_WAY = (FileExistsError, NotADirectoryError, PermissionError)
+_ANYWHERE = Places()
 _MAX_PREFIX = 64  # as long as a study's name may be, unless its store is a stranger's
 
 
@@ -45,6 +46,12 @@ class Source:
     record: StudyRecord
     runs: StudyRecord | None
     notes: tuple[str, ...]
+
+
+def absolute_places(storage: str, data_dir: str | os.PathLike[str] | None) -> Places:
+    """Places for the commands of a page, which may be read from any folder."""
+    folder = None if data_dir is None else str(Path(data_dir).absolute())
+    return Places(f"sqlite:///{database_path(storage).absolute()}", folder)
 
 
 def check_request(names: Sequence[str], out: str | None) -> Path:
@@ -147,7 +154,7 @@ def _tested(
             f"{counted(later, 'trial')} of the search ended after its confirmation began: none of "
             "them was a candidate, however good it looks.",
         )
-    if study.reading is not None:
+    if study.reading is not None or record.finished_by is None:
         return Source(record, runs, notes)
     from sweep.evaluation import (  # torch, only when needed
         read_test_split,
@@ -189,7 +196,7 @@ def write_report(
     *,
     top: int,
     rope: float | None = None,
-    storage: str = DEFAULT_STORAGE,
+    places: Places = _ANYWHERE,
 ) -> Report:
     """Make everything in memory, then write it.
 
@@ -202,15 +209,15 @@ def write_report(
     for index, source in enumerate(sources, start=1):
         with understood(source.record.name):
             study = reported(source.record, stored_space(source.record), source.runs, rope)
-            found = findings(study, top=top, notes=source.notes, storage=storage)
-            pictures = study_pictures(found, f"study-{index}")
+            found = findings(study, top=top, notes=source.notes, places=places)
+            pictures = study_pictures(found, f"s{index}")
             pages.append(StudyPage(found, pictures, thumbnails(study.record, study.reading)))
     studies = [page.found.study for page in pages]
     names = [study.record.name for study in studies]
     with understood(*names):
         comparison = compare_studies(studies, rope) if len(studies) > 1 else None
         pictures = comparison_pictures(studies, comparison) if comparison else {}
-        html = render_page(pages, comparison, pictures, rope=rope, figure_css=DARK_CSS)
+        html = render_page(pages, comparison, pictures, rope=rope, figure_css=FIGURE_CSS)
         drawn = [
             ("comparison", pictures),
             *zip(_prefixes(names), (page.pictures for page in pages), strict=True),

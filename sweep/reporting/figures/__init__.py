@@ -4,6 +4,6 @@ It computes nothing but layout. The chosen, COMPLETE and PRUNED trials look alik
 """
 
 from sweep.reporting.figures.canvas import drawing, image_png, to_png, to_svg
-from sweep.reporting.figures.palette import DARK_CSS
+from sweep.reporting.figures.palette import FIGURE_CSS
 
-__all__ = ["DARK_CSS", "drawing", "image_png", "to_png", "to_svg"]
+__all__ = ["FIGURE_CSS", "drawing", "image_png", "to_png", "to_svg"]

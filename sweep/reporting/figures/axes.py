@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -33,10 +35,15 @@ __all__ = [
     "short",
     "star",
     "states_among",
+    "wrapped",
 ]
 
-WIDE = 9.6  # inches: nearly the width of a page; text stays readable at two thirds of it
+WIDE = 4.2  # inches: text stays readable at the width of a phone, and half a page has room for it
 MANY = 2_000  # shapes: more of them become one picture inside the SVG
+_LABEL_WIDTH, _LABEL_HEIGHT = 42, 22  # points that a tick's label may take
+# Where in each decade labels may stand, and their least distance in decades.
+_PARTS = {(1.0, 1.5, 2.0, 3.0, 5.0, 7.0): 0.12, (1.0, 2.0, 5.0): 0.3, (1.0, 3.0): 0.47}
+_MAX_LINES = 6
 _MARKERS = {"complete": "o", "pruned": "X", "failed": "|"}
 
 
@@ -46,17 +53,16 @@ def log_axis(axes: Axes, which: str) -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     decades = math.log10(high / low)
+    box = axes.get_window_extent()
     # Labels stand side by side below an axis, and one above the other beside it.
-    is_crowded = which == "x"
-    if decades < 0.5:
-        axis.set_major_locator(MaxNLocator(3 if is_crowded else 5))
+    length, room = (box.width, _LABEL_WIDTH) if which == "x" else (box.height, _LABEL_HEIGHT)
+    labels = length / axes.figure.dpi * 72 / room  # as many as have room
+    fitting = [parts for parts, gap in _PARTS.items() if gap * labels >= decades]
+    if decades < 0.5 or (decades < 1.2 and not fitting):
+        axis.set_major_locator(MaxNLocator(max(1, int(labels) - 2)))
     else:
-        parts: tuple[float, ...] = (1.0,)
-        if decades < 1.2:
-            parts = (1.0, 2.0, 5.0) if is_crowded else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-        elif decades < 2.5:
-            parts = (1.0, 3.0) if is_crowded else (1.0, 2.0, 5.0)
-        axis.set_major_locator(LogLocator(10.0 if decades < 5 else 100.0, subs=parts))
+        every = max(1, math.ceil(decades / labels))  # so many decades from label to label
+        axis.set_major_locator(LogLocator(10.0**every, subs=fitting[0] if fitting else (1.0,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -86,6 +92,19 @@ def axis_label(metric: str) -> str:
 def short(text: str, length: int) -> str:
     """A text cut to a length."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def wrapped(name: str, letters: int) -> str:
+    """A name in lines of at most so many letters, broken after its separators if it can be."""
+    parts = re.findall(r"[^_ ]*[_ ]?", name)
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(part) > letters:
+            lines.append("")
+        lines[-1] += part
+    pieces = [line[i : i + letters] for line in lines for i in range(0, len(line), letters)]
+    # A stranger's may be of any length.
+    return "\n".join(piece.rstrip(" ") for piece in pieces[:_MAX_LINES])
 
 
 def are_crowded(names: Sequence[str], pitch: float) -> bool:
@@ -139,16 +158,32 @@ def jitter(numbers: Any) -> Any:
     return (numbers * 0.6180339887498949) % 1 - 0.5
 
 
-def legend(figure: Figure) -> None:
-    """A figure's legend, above its axes, where it hides nothing."""
-    found: dict[str, Artist] = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        found = dict(zip(labels, handles, strict=True)) | found
+def legend(figure: Figure, handles: Sequence[Artist] = ()) -> None:
+    """A figure's legend, above its axes, where it hides nothing, in as many rows as it needs.
+
+    Of these handles, or of everything that has a label.
+    """
+    found: dict[str, Artist] = {str(handle.get_label()): handle for handle in handles}
+    for axes in () if handles else figure.axes:
+        own, labels = axes.get_legend_handles_labels()
+        found = dict(zip(labels, own, strict=True)) | found
+    if not found:
+        return
     shown = figure.legend(
-        handles=[*found.values()], labels=[*found], loc="outside upper right", ncols=len(found),
-        borderaxespad=0.2, handletextpad=0.4, columnspacing=1.2,
+        handles=[*found.values()], labels=[*found], loc="outside upper left",
+        ncols=_num_columns([*found], figure.get_figwidth() * 72), borderaxespad=0.2,
+        handletextpad=0.4, columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
     for handle in shown.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
+
+
+def _num_columns(labels: Sequence[str], points: float) -> int:
+    """The most columns in which these labels are no wider than the figure."""
+    widths = [5.9 * len(label) + 32 for label in labels]
+    for columns in range(len(widths), 1, -1):
+        parts = np.array_split(np.array(widths), columns)  # as Matplotlib does
+        if sum(part.max() for part in parts) <= points:
+            return columns
+    return 1

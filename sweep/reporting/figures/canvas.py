@@ -16,6 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sweep.reporting.figures.compact import compact
+from sweep.reporting.figures.hovering import HoverFigure
 from sweep.reporting.figures.palette import LIGHT, variable
 
 __all__ = ["drawing", "image_png", "to_png", "to_svg"]
@@ -29,12 +31,15 @@ _PAGE_FONTS = (
 _THUMBNAIL = 144  # pixels; twice what the page gives it
 _RASTER_DPI = 110  # where there are too many shapes
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MORE_DIGITS = re.compile(r"(?<=\.\d\d)\d+")  # hundredths of a point are enough
+_REFERENCE = re.compile(r"url\(#([^)]*)\)")
 _STYLE: Any = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.family": _LAYOUT_FONT,
-    "font.size": 10,
-    "axes.titlesize": 10.5,
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.edgecolor": LIGHT["muted"],
@@ -98,7 +103,8 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
     """A figure as an SVG element for an HTML page, in the page's own colours and fonts.
 
     Its background is transparent; a page sets the colours by CSS variables (see `palette`). The
-    name must be unique on the page: all identifiers contain it.
+    name must be unique on the page: all identifiers contain it. What its points mean is in
+    `data-points` (see `HoverFigure.points`), in the units of its `viewBox`.
     """
     with drawing(), mpl.rc_context({"svg.hashsalt": name}):
         _lay_out(figure)
@@ -107,18 +113,26 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
         figure.savefig(buffer, format="svg", metadata=nothing, dpi=_RASTER_DPI, transparent=True)
     svg = ET.fromstring(_NO_XML.sub("\ufffd", buffer.getvalue()))  # noqa: S314 - made here
     svg.remove(svg[0])  # a style sheet, which would apply to the whole page
+    identifiers: dict[str, str] = {}
     for element in svg.iter():
-        _for_page(element, name)
+        _for_page(element, name, identifiers)
+    compact(svg)
     svg.attrib |= {
         "role": "img",
         "aria-label": description,
-        "style": f"--width:{figure.get_figwidth() * 96:.0f}px;stroke-linejoin:round;{_PAGE_FONTS}",
+        "style": f"stroke-linejoin:round;{_PAGE_FONTS}",
     }
-    return ET.tostring(svg, encoding="unicode")
+    if isinstance(figure, HoverFigure) and (points := figure.points()):
+        svg.set("data-points", _NO_XML.sub("\ufffd", points))
+    return ET.tostring(svg, encoding="unicode").replace(" />", "/>")
 
 
-def _for_page(element: ET.Element, name: str) -> None:
-    """Remove namespaces; use the page's colours, and identifiers unique to the figure."""
+def _for_page(element: ET.Element, name: str, identifiers: dict[str, str]) -> None:
+    """Remove namespaces; use the page's colours, and short identifiers unique to the figure."""
+
+    def renamed(identifier: str) -> str:
+        return identifiers.setdefault(identifier, f"{name}-{len(identifiers)}")
+
     element.tag = element.tag.rpartition("}")[2]
     if element.tag != "text":
         element.text = None
@@ -128,13 +142,11 @@ def _for_page(element: ET.Element, name: str) -> None:
         attributes.pop("id", None)  # nothing refers to it
     for key, value in attributes.items():
         if key == "id":
-            value = f"{name}-{value}"
-        elif key == "href":
-            value = value.replace("#", f"#{name}-")
-        elif key in ("d", "x", "y"):
-            value = _MORE_DIGITS.sub("", value)
-        elif "#" in value:
-            value = value.replace("url(#", f"url(#{name}-")
+            value = renamed(value)
+        elif key == "href" and value.startswith("#"):
+            value = f"#{renamed(value[1:])}"
+        elif "#" in value and key not in ("d", "x", "y", "href"):
+            value = _REFERENCE.sub(lambda found: f"url(#{renamed(found[1])})", value)
             for colour, light in LIGHT.items():
                 value = value.replace(light, variable(colour))
         attributes[key] = value.replace(f"font-family: '{_LAYOUT_FONT}'; ", "")

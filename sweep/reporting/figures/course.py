@@ -8,8 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
 
 from sweep.reporting.figures.axes import (
     MANY,
@@ -24,6 +22,7 @@ from sweep.reporting.figures.axes import (
     star,
     states_among,
 )
+from sweep.reporting.figures.hovering import HoverFigure
 from sweep.reporting.figures.palette import LIGHT, STATE_COLOURS
 from sweep.reporting.series import ChosenCurves, Timeline, Trials
 
@@ -38,7 +37,7 @@ _DASHES: Any = {"complete": "solid", "pruned": (0, (4, 2))}
 
 def draw_history(history: Trials) -> Figure:
     """Value of each trial against the epochs spent, and the best so far."""
-    figure = Figure((WIDE, 4.0), layout="constrained")
+    figure = HoverFigure((WIDE, 3.5), layout="constrained")
     axes = figure.add_subplot()
     frame = history.frame
     failed, points = frame[frame["height"].isna()], frame[frame["height"].notna()]
@@ -62,27 +61,15 @@ def draw_history(history: Trials) -> Figure:
     count_axis(axes, "x")
     axes.set_xlabel("Epochs spent on all trials up to the end of this one")
     axes.set_ylabel(f"{history.label}, log scale")
-    _number_trials(axes, points)
     legend(figure)
+    best_first = points.sort_values("height")
+    figure.explain(axes, best_first["epochs_spent"], best_first["height"], best_first["text"])
     return figure
-
-
-def _number_trials(axes: Axes, points: pd.DataFrame) -> None:
-    """Trial numbers along the top, as far as they have room."""
-    low, high = axes.get_xlim()
-    round_numbers = MaxNLocator(8, integer=True).tick_values(0, points["number"].max())
-    shown = points[points["number"].isin(round_numbers)]
-    apart = shown["epochs_spent"].diff().fillna(high - low) > 0.05 * (high - low)
-    shown = shown[apart]
-    top = axes.secondary_xaxis("top")
-    top.set_xticks(shown["epochs_spent"], [f"{number:,}" for number in shown["number"]])
-    top.set_xlabel("Trial")
-    top.spines[:].set_visible(False)
 
 
 def draw_learning_curves(curves: Trials) -> Figure:
     """The validation metric of every trial, epoch by epoch."""
-    figure = Figure((WIDE, 4.4), layout="constrained")
+    figure = HoverFigure((WIDE, 3.6), layout="constrained")
     axes = figure.add_subplot()
     frame = curves.frame
     is_chosen = frame["number"] == curves.chosen
@@ -98,7 +85,7 @@ def draw_learning_curves(curves: Trials) -> Figure:
         axes.plot(
             audited["epoch"], audited["height"], "D", color=LIGHT["ink"], markersize=6, zorder=4,
             markerfacecolor=LIGHT["paper"], markeredgewidth=1.3,
-            label="audited: would have been pruned here",
+            label="audited: would have ended here",
         )  # fmt: skip
     log_axis(axes, "y")
     count_axis(axes, "x")
@@ -106,6 +93,9 @@ def draw_learning_curves(curves: Trials) -> Figure:
     axes.set_xlabel("Epoch")
     axes.set_ylabel(f"{curves.label}, log scale")
     legend(figure)
+    best = frame.groupby("number")["height"].transform("min")
+    best_first = frame.assign(best=best).sort_values(["best", "number", "epoch"])
+    figure.explain(axes, best_first["epoch"], best_first["height"], best_first["text"])
     return figure
 
 
@@ -130,14 +120,16 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, state: str, *, raster: bool) 
 
 def draw_chosen_curves(curves: ChosenCurves) -> Figure:
     """Loss and error of the chosen trial, training against validation."""
-    figure = Figure((WIDE, 3.6), layout=ConstrainedLayoutEngine(wspace=0.06))
+    figure = HoverFigure((WIDE, 4.6), layout="constrained")
     panels = {"loss": "Mean cross-entropy (nats)", "error": "Wrong answers (%)"}
     frame = curves.frame
     colours = {"training": LIGHT["train"], "validation": LIGHT["best"]}
     shapes = {"training": "s", "validation": "o"}
     dashes: Any = {"color": LIGHT["muted"], "linewidth": 1, "linestyle": (0, (2, 2))}
     kept = f"epoch {curves.best_epoch}, weights kept"
-    for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+    for axes, (column, label) in zip(
+        figure.subplots(2, 1, sharex=True), panels.items(), strict=True
+    ):
         for split, rows in frame.dropna(subset=column).groupby("split"):
             axes.plot(
                 rows["epoch"], rows[column], color=colours[split], marker=shapes[split],
@@ -148,7 +140,11 @@ def draw_chosen_curves(curves: ChosenCurves) -> Figure:
             axes.axvline(curves.best_epoch, label=kept, **dashes)
         log_axis(axes, "y")
         count_axis(axes, "x")
-        axes.set(title=column.capitalize(), xlabel="Epoch", ylabel=f"{label}, log scale")
+        axes.set_ylabel(f"{label},\nlog scale")
+        shown = frame.dropna(subset=column)
+        figure.explain(axes, shown["epoch"], shown[column], shown[f"{column}_text"])
+    axes.set_xlabel("Epoch")
+    figure.align_ylabels()
     legend(figure)
     return figure
 
@@ -162,7 +158,7 @@ def draw_timeline(timeline: Timeline) -> Figure:
     """A bar for each trial, in rows by worker."""
     frame = timeline.frame
     num_rows = frame["row"].max() + 1
-    figure = Figure((WIDE, 1.5 + min(0.26 * num_rows, 7.0)), layout="constrained")
+    figure = Figure((WIDE, 1.3 + min(0.2 * num_rows, 5.0)), layout="constrained")
     axes = figure.add_subplot()
     seconds = frame["end"].max()
     unit, size = next((unit, size) for least, unit, size in _UNITS if seconds >= least)
@@ -175,7 +171,7 @@ def draw_timeline(timeline: Timeline) -> Figure:
         )  # fmt: skip
     _name_workers(axes, frame.groupby(["node", "worker"])["row"])
     axes.set_xlim(0, seconds / size)
-    axes.set_xlabel(f"Time since the first trial began ({unit})")
+    figure.supxlabel(f"Time since the first trial began ({unit})", fontsize=9)
     legend(figure)
     return figure
 

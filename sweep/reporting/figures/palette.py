@@ -1,12 +1,12 @@
 """The palette of all figures, for light and dark pages. One colour, one meaning.
 
-Figures are drawn in the light colours. In an SVG each becomes a CSS variable with the light colour
-as fallback, which a page can set to the dark one. Colours of heat maps are not in the palette.
+Figures are drawn in the light colours. In an SVG each becomes a CSS variable, which the page sets
+to the light or the dark one. Colours of heat maps are not in the palette.
 """
 
 from __future__ import annotations
 
-__all__ = ["DARK_CSS", "LIGHT", "PALETTE", "RAMP", "STATE_COLOURS", "STUDIES", "variable"]
+__all__ = ["FIGURE_CSS", "LIGHT", "PALETTE", "STATE_COLOURS", "STUDIES", "variable"]
 
 # By name, the colours on a white and on a dark page, as `#rrggbb`.
 PALETTE = {
@@ -31,26 +31,27 @@ PALETTE = {
     "study-6": ("#8f8f2e", "#bdbd5a"),
     "study-7": ("#2f9686", "#5cc4b3"),
     "study-8": ("#aa4499", "#d48fc8"),
-    # Cividis (Nunez, Anderton, Renslow 2018) in five steps, the most prominent first.
-    "ramp-1": ("#00224e", "#fee838"),
-    "ramp-2": ("#2f416d", "#e1cc55"),
-    "ramp-3": ("#575d6d", "#bcae6c"),
-    "ramp-4": ("#747476", "#959076"),
-    "ramp-5": ("#8b8878", "#78777a"),
 }
 LIGHT = {name: light for name, (light, _) in PALETTE.items()}
 STATE_COLOURS = {state: LIGHT[state] for state in ("complete", "pruned", "failed")}
 STUDIES = [LIGHT[f"study-{number}"] for number in range(1, 9)]
-RAMP = [LIGHT[f"ramp-{step}"] for step in range(1, 6)]
 
-DARK_CSS = (
-    "@media screen and (prefers-color-scheme: dark) { :root { "
-    + " ".join(f"--figure-{name}: {dark};" for name, (_, dark) in PALETTE.items())
-    + " } }"
+
+def _variables(column: int) -> str:
+    return " ".join(f"{_name(name)}: {pair[column]};" for name, pair in PALETTE.items())
+
+
+def _name(colour: str) -> str:
+    return f"--f-{colour}"
+
+
+FIGURE_CSS = (
+    f":root {{ {_variables(0)} }} "
+    f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {_variables(1)} }} }}"
 )
-"""The dark colours, for a page's style."""
+"""The colours of all figures, for a page's style."""
 
 
 def variable(name: str) -> str:
-    """A colour as CSS that a page can set."""
-    return f"var(--figure-{name}, {LIGHT[name]})"
+    """A colour as CSS that the page sets."""
+    return f"var({_name(name)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
@@ -19,11 +20,13 @@ from sweep.reporting.figures.axes import (
     jitter,
     legend,
     log_axis,
-    short,
+    wrapped,
 )
+from sweep.reporting.figures.hovering import HoverFigure
 from sweep.reporting.figures.palette import LIGHT, STUDIES
 from sweep.reporting.series import BestSoFar, StudyTest
 from sweep.reporting.statistics.calibration import Calibration
+from sweep.words import percent_or_number
 
 __all__ = ["draw_best_so_far", "draw_confirmation", "draw_reliability", "draw_study_tests"]
 
@@ -35,7 +38,7 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
     the search.
     """
     candidates = confirmation.candidates
-    figure = Figure((WIDE * 0.85, 1.4 + 0.5 * len(candidates)), layout="constrained")
+    figure = HoverFigure((WIDE, 1.2 + 0.42 * len(candidates)), layout="constrained")
     axes = figure.add_subplot()
     unit = 100 if is_share(confirmation.metric) else 1
     hollow: dict[str, Any] = {"markerfacecolor": "none", "mew": 1.5, "label": "in the search"}
@@ -55,8 +58,10 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
             unit * candidate.mean.value, row, "D", color=colour, ms=8, mec=LIGHT["paper"], zorder=4,
             label=f"{'winner: ' * won}mean, 95% interval",
         )  # fmt: skip
-    of = f"of {confirmation.chosen_from}"
-    bare_rows(axes, [f"trial {c.trial}, no. {c.search_rank} {of}" for c in candidates])
+        said = f"trial {candidate.trial}, fresh seed "
+        texts = (percent_or_number(confirmation.metric, value) for value in candidate.values)
+        figure.explain(axes, values, rows, (f"{said}{i}: {t}" for i, t in enumerate(texts, 1)))
+    bare_rows(axes, [f"trial {c.trial}" for c in candidates])
     axes.set_xlabel(axis_label(confirmation.metric))
     legend(figure)
     return figure
@@ -64,11 +69,11 @@ def draw_confirmation(confirmation: Confirmation) -> Figure:
 
 def draw_reliability(calibration: Calibration) -> Figure:
     """Accuracy against confidence above, the number of examples of each confidence below."""
-    figure = Figure((WIDE * 0.62, 5.4), layout="constrained")
+    figure = HoverFigure((WIDE, 4.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
     dashes: dict[str, Any] = {"color": LIGHT["muted"], "linestyle": (0, (4, 2))}
     above.plot([0, 100], [0, 100], linewidth=1.2, label="perfectly calibrated", **dashes)
-    examples = "examples of a bin, 95% interval"
+    examples = "a bin, 95% interval"
     for part in calibration.bins:
         if part.confidence is None or part.accuracy is None:
             continue
@@ -77,6 +82,10 @@ def draw_reliability(calibration: Calibration) -> Figure:
         if interval is not None:
             above.vlines(at, 100 * interval.low, 100 * interval.high, linewidth=1.8, **style)
         above.plot(at, 100 * part.accuracy, "o", ms=7, mec=LIGHT["paper"], label=examples, **style)
+        said = (
+            f"{part.num_images:,} examples: {part.confidence:.1%} sure, {part.accuracy:.1%} right"
+        )
+        figure.explain(above, [at], [100 * part.accuracy], [said])
         width = 100 * (part.high - part.low)
         below.bar(100 * part.low + width / 2, part.num_images, 0.94 * width, **style)
     above.set_ylim(-3, 103)
@@ -87,7 +96,7 @@ def draw_reliability(calibration: Calibration) -> Figure:
     below.set_ylabel("Examples,\nlog scale")
     below.set_xlim(-2, 102)
     below.xaxis.set_major_locator(MultipleLocator(20))
-    below.set_xlabel("Confidence: probability given to the predicted class (%)")
+    below.set_xlabel("Confidence: probability of the predicted class (%)")
     figure.align_ylabels()
     legend(figure)
     return figure
@@ -105,10 +114,10 @@ def draw_study_tests(studies: Sequence[StudyTest | None], metric: str) -> Figure
     The studies are in the order of their colours; None where the test split is sealed.
     """
     read = [(_colour(index), study) for index, study in enumerate(studies) if study is not None]
-    figure = Figure((WIDE * 0.85, 1.3 + 0.4 * len(read)), layout="constrained")
+    figure = HoverFigure((WIDE, 1.2 + 0.36 * len(read)), layout="constrained")
     axes = figure.add_subplot()
     unit = 100 if is_share(metric) else 1
-    confirmed: dict[str, Any] = {"label": "confirmed: mean over fresh seeds"}
+    confirmed: dict[str, Any] = {"label": "mean over fresh seeds"}
     single: dict[str, Any] = {"label": "a single trial", "mfc": LIGHT["paper"], "mew": 1.8}
     for row, (colour, study) in enumerate(read):
         if study.interval is not None:
@@ -117,7 +126,9 @@ def draw_study_tests(studies: Sequence[StudyTest | None], metric: str) -> Figure
         axes.plot([], [], "o", color=LIGHT["ink"], markersize=8, **style)  # for the legend
         style = {**style, "color": colour, "label": None}
         axes.plot(unit * study.value, row, "o", markersize=8, zorder=3, **style)
-    bare_rows(axes, [_name(study.study) for _, study in read])
+        said = f"{study.study}: {percent_or_number(metric, study.value)}"
+        figure.explain(axes, [unit * study.value], [row], [said])
+    bare_rows(axes, [wrapped(study.study, 22) for _, study in read])
     axes.set_xlabel(f"{axis_label(metric)}, with 95% interval")
     legend(figure)
     return figure
@@ -128,9 +139,9 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
 
     The studies are in the order of their colours; one without a value is not drawn.
     """
-    figure = Figure((WIDE, 3.6 + 0.2 * (len(studies) // 3)), layout="constrained")
+    figure = HoverFigure((WIDE, 3.3 + 0.18 * (len(studies) // 2)), layout="constrained")
     axes = figure.add_subplot()
-    handles = []
+    handles: list[Artist] = []
     for index, study in enumerate(studies):
         if not study.epochs:
             continue
@@ -139,12 +150,13 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
         label = _name(study.study)
         handles += axes.step(study.epochs, study.shown, where="post", label=label, **style)
         axes.plot(study.epochs[-1], study.shown[-1], "o", color=_colour(index), clip_on=False)
+        figure.explain(axes, study.epochs, study.shown, study.texts)
     log_axis(axes, "y")
     axes.set_xlim(left=0)
     count_axis(axes, "x")
     axes.set_xlabel("Epochs spent on all trials so far")
-    axes.set_ylabel(f"{studies[0].label}\nof the best so far, log scale")
-    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    axes.set_ylabel(f"{studies[0].label} of the best so far,\nlog scale")
+    legend(figure, handles)
     return figure
 
 
@@ -153,6 +165,6 @@ def _colour(index: int) -> str:
 
 
 def _name(study: str) -> str:
-    """A study's name in a figure; Matplotlib leaves out of a legend what begins with `_`."""
-    name = short(study, 32)
+    """A study's name in a legend, of which Matplotlib leaves out what begins with `_`."""
+    name = wrapped(study, 40)
     return f" {name}" if name.startswith("_") else name

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sweep.reporting.figures.axes import MANY, WIDE, legend, log_axis, star
+from sweep.reporting.figures.hovering import HoverFigure
 from sweep.reporting.figures.palette import LIGHT
 from sweep.reporting.series import CostPanel, FrontCurves
 
@@ -18,12 +19,13 @@ _FLOOR = 0.4  # an interval is drawn down to this part of the lowest value: it m
 
 def draw_front(curves: FrontCurves) -> Figure:
     """The value against each cost, a panel each, with the front as a line."""
-    columns = len(curves.panels)
-    figure = Figure((WIDE * (0.55, 0.75, 1.0)[columns - 1], 3.3), layout="constrained")
-    grid = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
+    figure = HoverFigure((WIDE, 3.2), layout="constrained")
+    grid = figure.subplots(1, len(curves.panels), sharey=True, squeeze=False)[0]
     raster = sum(len(panel.trials) for panel in curves.panels) > MANY
     for axes, panel in zip(grid, curves.panels, strict=True):
         _draw_panel(axes, panel, curves.chosen, raster=raster)
+        best_first = panel.trials.sort_values("height")
+        figure.explain(axes, best_first["cost"], best_first["height"], best_first["text"])
     grid[0].set_ylabel(f"{curves.label},\nlog scale")
     log_axis(grid[0], "y")
     legend(figure)
@@ -42,9 +44,9 @@ def _draw_panel(axes: Axes, panel: CostPanel, chosen: int | None, *, raster: boo
     axes.step(front["cost"], front["height"], where="post", color=LIGHT["ink"], linewidth=1.2)
     axes.plot(
         front["cost"], front["height"], markersize=6.5, mec=LIGHT["ink"], mew=1.2,
-        label="on the front, 95% interval", **points,
+        label="on the front", **points,
     )  # fmt: skip
     if chosen in trials.index:
         star(axes, trials["cost"][chosen], trials["height"][chosen], "chosen")
     log_axis(axes, "x")
-    axes.set_xlabel(f"{panel.label}, log scale")
+    axes.set_xlabel(f"{panel.label},\nlog scale")

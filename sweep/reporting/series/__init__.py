@@ -15,7 +15,7 @@ from sweep.reporting.series.curves import (
     learning_curves,
 )
 from sweep.reporting.series.occupancy import Timeline, timeline
-from sweep.reporting.series.results import Difference, StudyTest, matrix_difference, study_test
+from sweep.reporting.series.results import StudyTest, study_test
 from sweep.reporting.series.samples import Axis, Samples, samples, thinned
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "ChosenCurves",
     "CostPanel",
     "Costs",
-    "Difference",
     "FrontCurves",
     "Samples",
     "StudyTest",
@@ -35,7 +34,6 @@ __all__ = [
     "front_curves",
     "history",
     "learning_curves",
-    "matrix_difference",
     "samples",
     "study_test",
     "thinned",

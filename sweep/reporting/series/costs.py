@@ -10,9 +10,10 @@ import pandas as pd
 
 from sweep.definitions import definition_of, require_valid, with_defaults
 from sweep.records import StudyRecord, TrialRecord, contenders, pareto_front
-from sweep.reporting.series.curves import heights, label
-from sweep.reporting.statistics import Interval
+from sweep.reporting.series.curves import label
+from sweep.reporting.statistics import Interval, heights
 from sweep.space import SearchSpace
+from sweep.words import percent_or_number
 
 __all__ = ["CostPanel", "Costs", "FrontCurves", "front_curves", "trial_costs"]
 
@@ -25,7 +26,6 @@ _LARGEST = 1e100  # a stranger's store may hold any number
 _AXES = {
     "num_parameters": ("Parameters (thousands)", 1e3),
     "flops": ("MFLOP per example", 1e6),
-    "seconds": ("Seconds of training", 1.0),
 }
 
 
@@ -35,7 +35,7 @@ class CostPanel:
 
     Attributes:
         label: Of the cost's axis.
-        trials: `cost` and `height` of each contender, by number.
+        trials: `cost`, `height` and `text` of each contender, by number.
         front: `cost`, `height`, and `low` and `high` of its interval (NaN if unknown) of each trial
             of the front, by ascending cost.
     """
@@ -63,7 +63,6 @@ def trial_costs(record: StudyRecord, space: SearchSpace) -> Costs:
         costs = {
             "num_parameters": outcome.num_parameters,
             "flops": _flops(record, space, trial),
-            "seconds": sum(metrics.seconds for metrics in outcome.history),
         }
         for name, cost in costs.items():
             if 0 < cost < _LARGEST:  # 0 is unknown
@@ -97,6 +96,10 @@ def front_curves(
         heights([record.value(trial) for trial in trials], metric, record),
         index=[trial.number for trial in trials],
     )
+    said = {
+        trial.number: f"trial {trial.number}: {percent_or_number(metric, record.value(trial))}"
+        for trial in trials
+    }
     panels = []
     for name, (axis, unit) in _AXES.items():
         cost = pd.Series(costs[name], dtype=float) / unit
@@ -104,6 +107,7 @@ def front_curves(
             continue
         numbers = [trial.number for trial in pareto_front(record, costs[name])][::-1]
         frame = pd.DataFrame({"cost": cost, "height": shown.loc[cost.index]})
+        frame["text"] = [f"{said[number]}, {cost[number]:,.4g}" for number in cost.index]
         ends = [heights(intervals.get(n, (math.nan,) * 2), metric, record) for n in numbers]
         front = frame.loc[numbers].assign(low=[min(e) for e in ends], high=[max(e) for e in ends])
         panels.append(CostPanel(axis, frame, front))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sweep.definitions import is_share
 from sweep.records import StudyRecord, TrialRecord, TrialState
-from sweep.reporting.statistics import num_validation_images
-from sweep.words import metric_words
+from sweep.reporting.statistics import heights
+from sweep.words import metric_words, percent_or_number
 
 __all__ = [
     "STATES",
@@ -20,7 +18,6 @@ __all__ = [
     "Trials",
     "best_so_far",
     "chosen_curves",
-    "heights",
     "history",
     "label",
     "learning_curves",
@@ -33,25 +30,10 @@ STATES = {
     TrialState.FAIL: "failed",
 }
 
-_LEAST, _MOST = 1e-12, 1e12
 _LABELS = {
     "validation_accuracy": "Validation error (%)",
     "validation_loss": "Validation loss (nats)",
 }
-
-
-def heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
-    """A metric's values as heights on a logarithmic axis; lower is always better.
-
-    Shares become their complement to 1, in percent. An error of 0, which a logarithmic axis cannot
-    show, becomes half a validation example; a value that is not finite becomes NaN.
-    """
-    values = np.asarray(values, dtype=float)
-    least = _LEAST
-    if is_share(metric):
-        least = 50 / (num_validation_images(record) or 10_000)
-        values = np.where(np.isfinite(values), 100 * (1 - np.clip(values, -_MOST, _MOST)), np.nan)
-    return np.where(np.isfinite(values), np.clip(values, least, _MOST), np.nan)
 
 
 def label(record: StudyRecord) -> str:
@@ -77,7 +59,8 @@ class Trials:
 class BestSoFar:
     """The objective of the best trial so far, after each COMPLETE trial.
 
-    `epochs` are those of all trials up to it, by number; `shown` are the heights of `values`.
+    `epochs` are those of all trials up to it, by number; `shown` are the heights of `values`, and
+    `texts` say both in words.
     """
 
     study: str
@@ -85,14 +68,15 @@ class BestSoFar:
     values: tuple[float, ...]
     label: str
     shown: tuple[float, ...]
+    texts: tuple[str, ...]
 
 
 def history(record: StudyRecord, chosen: int | None) -> Trials | None:
     """The value of each trial against the epochs spent; None below two values.
 
     Columns: `number`, `state` (`complete`, `pruned` or `failed`), `epochs_spent` on all trials up
-    to this one, `value` and `height` (NaN if failed), and `best`, the lowest height of the
-    COMPLETE trials so far.
+    to this one, `value` and `height` (NaN if failed), `text` in words, and `best`, the lowest
+    height of the COMPLETE trials so far.
     """
     frame = trial_values(record)
     frame = frame[frame["height"].notna() | (frame["state"] == "failed")]
@@ -108,12 +92,17 @@ def best_so_far(record: StudyRecord) -> BestSoFar:
     frame = frame[(frame["state"] == "complete") & frame["value"].notna()]
     maximized = record.objective.goal == "maximize"
     values = frame["value"].cummax() if maximized else frame["value"].cummin()
+    said = (percent_or_number(record.objective.metric, value) for value in values)
     return BestSoFar(
         study=record.name,
         epochs=tuple(frame["epochs_spent"].tolist()),
         values=tuple(values.tolist()),
         label=label(record),
         shown=tuple(frame["height"].cummin().tolist()),
+        texts=tuple(
+            f"{record.name}, {epochs:,} epochs: {text}"
+            for epochs, text in zip(frame["epochs_spent"], said, strict=True)
+        ),
     )
 
 
@@ -133,15 +122,23 @@ def trial_values(record: StudyRecord) -> pd.DataFrame:
     frame = frame.astype({"epochs_spent": int, "value": float})
     frame["epochs_spent"] = frame["epochs_spent"].cumsum()
     frame["value"] = frame["value"].where(np.isfinite(frame["value"]))
-    frame["height"] = heights(frame["value"], record.objective.metric, record)
+    metric = record.objective.metric
+    frame["height"] = heights(frame["value"], metric, record)
+    frame["text"] = [
+        f"trial {number}: {percent_or_number(metric, value)} {state}"
+        for number, state, value in zip(
+            frame["number"], frame["state"], frame["value"], strict=True
+        )
+    ]
     return frame
 
 
 def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
     """The objective of every COMPLETE and PRUNED trial, epoch by epoch.
 
-    Columns: `number`, `state`, `epoch` (from 1), `height`, and `audited`: whether the pruner would
-    have ended the trial after this epoch. None below two trials, or two reported epochs.
+    Columns: `number`, `state`, `epoch` (from 1), `height`, `text` in words, and `audited`: whether
+    the pruner would have ended the trial after this epoch. None below two trials, or two reported
+    epochs.
     """
     rows = [
         (trial.number, STATES[trial.state], metrics.epoch, record.objective.value(metrics),
@@ -153,7 +150,14 @@ def learning_curves(record: StudyRecord, chosen: int | None) -> Trials | None:
     frame = pd.DataFrame(rows, columns=["number", "state", "epoch", "height", "audited"])
     if frame["number"].nunique() < 2 or frame["epoch"].nunique() < 2:
         return None
-    frame["height"] = heights(frame["height"], record.objective.metric, record)
+    metric = record.objective.metric
+    frame["text"] = [
+        f"trial {number}, epoch {epoch}: {percent_or_number(metric, value)}"
+        for number, epoch, value in zip(
+            frame["number"], frame["epoch"], frame["height"], strict=True
+        )
+    ]
+    frame["height"] = heights(frame["height"], metric, record)
     return Trials(label(record), frame, chosen)
 
 
@@ -162,7 +166,7 @@ class ChosenCurves:
     """The chosen trial, epoch by epoch.
 
     Columns: `epoch` (from 1), `split` (`training` or `validation`), `loss` (mean cross-entropy in
-    nats), `error` (wrong answers in percent).
+    nats), `error` (wrong answers in percent), and both in words: `loss_text`, `error_text`.
     """
 
     number: int
@@ -183,4 +187,8 @@ def chosen_curves(record: StudyRecord, trial: TrialRecord) -> ChosenCurves | Non
     frame = pd.DataFrame(rows, columns=["epoch", "split", "loss", "error"])
     frame["loss"] = heights(frame["loss"], "validation_loss", record)
     frame["error"] = heights(frame["error"], "validation_accuracy", record)
+    where = [f"epoch {epoch}, {split}" for epoch, split in frame[["epoch", "split"]].to_numpy()]
+    for column, form in (("loss", "{:.4f}"), ("error", "{:.2f}%")):
+        said = map(form.format, frame[column])
+        frame[f"{column}_text"] = [f"{at}: {text}" for at, text in zip(where, said, strict=True)]
     return ChosenCurves(outcome.trial, outcome.best_epoch, frame)

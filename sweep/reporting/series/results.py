@@ -1,16 +1,13 @@
-"""Test results of studies, and differences between two trials."""
+"""Test results of studies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from sweep.records import ConfusionMatrix
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, reading_interval, reading_value, unsplit_metric
 
-__all__ = ["Difference", "StudyTest", "matrix_difference", "study_test"]
+__all__ = ["StudyTest", "study_test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +39,3 @@ def study_test(study: Reported) -> StudyTest | None:
     if reading is None or value is None:
         return None
     return StudyTest(name, value, reading_interval(reading, metric), False, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where two trials, given by number, classify the same examples differently.
-
-    `cells` (true classes in rows) and `num_mistakes` are those of the second minus the first.
-    """
-
-    first: int
-    second: int
-    cells: tuple[tuple[int, ...], ...]
-    num_mistakes: int
-
-
-def matrix_difference(
-    first: tuple[int, ConfusionMatrix], second: tuple[int, ConfusionMatrix]
-) -> Difference | None:
-    """The second trial's confusion matrix minus the first's; None if of different examples."""
-    (first_number, before), (second_number, after) = first, second
-    if [(len(row), sum(row)) for row in before] != [(len(row), sum(row)) for row in after]:
-        return None
-    cells = np.array(after, dtype=object) - np.array(before, dtype=object)
-    return Difference(
-        first_number, second_number, tuple(map(tuple, cells.tolist())), -int(np.trace(cells))
-    )

@@ -38,7 +38,7 @@ class Samples:
 
     Attributes:
         label: Of the heights.
-        frame: `state` and `height` of each trial, by number.
+        frame: `state`, `height` and `text` of each trial, by number.
         params: A column of values for each axis, missing where unused; by number.
         num_left_out: Trials that have a value and are not in the frames.
     """
@@ -69,7 +69,7 @@ def samples(record: StudyRecord, space: SearchSpace, chosen: int | None) -> Samp
         columns=[axis.name for axis in axes],
         index=values.index,
     )
-    return Samples(label(record), tuple(axes), values[["state", "height"]], params, chosen)
+    return Samples(label(record), tuple(axes), values[["state", "height", "text"]], params, chosen)
 
 
 def _axis(name: str, domain: Range | Choices) -> Axis:

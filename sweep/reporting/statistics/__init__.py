@@ -12,7 +12,7 @@ from sweep.reporting.statistics.correction import (
     holm,
 )
 from sweep.reporting.statistics.equivalence import p_no_difference
-from sweep.reporting.statistics.importance import Importances, importances
+from sweep.reporting.statistics.importance import Effect, Importances, importances
 from sweep.reporting.statistics.intervals import (
     Interval,
     Mean,
@@ -21,6 +21,7 @@ from sweep.reporting.statistics.intervals import (
     difference_interval,
     half_width,
     mean_interval,
+    rank_correlation,
     wilson_interval,
 )
 from sweep.reporting.statistics.ties import (
@@ -30,6 +31,7 @@ from sweep.reporting.statistics.ties import (
     mcnemar,
 )
 from sweep.reporting.statistics.values import (
+    heights,
     num_validation_images,
     optimism_interval,
     reading_interval,
@@ -47,6 +49,7 @@ __all__ = [
     "Calibration",
     "ClassScore",
     "Comparison",
+    "Effect",
     "Importances",
     "Interval",
     "Mean",
@@ -64,6 +67,7 @@ __all__ = [
     "decisive_levels",
     "difference_interval",
     "half_width",
+    "heights",
     "holm",
     "importances",
     "mcnemar",
@@ -71,6 +75,7 @@ __all__ = [
     "num_validation_images",
     "optimism_interval",
     "p_no_difference",
+    "rank_correlation",
     "reading_interval",
     "reading_value",
     "unsplit_metric",

@@ -1,37 +1,53 @@
-"""How much each hyperparameter decided whether a trial was among the best."""
+"""How much each hyperparameter decided how good a trial was, and in which direction."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.definitions import Scalar
 from sweep.records import StudyRecord, TrialRecord, TrialState
-from sweep.reporting.statistics.correction import SIGNIFICANCE, holm
+from sweep.reporting.statistics.forest import NUM_RESAMPLES, Dependence, Feature, dependences
 from sweep.reporting.statistics.intervals import Interval
-from sweep.reporting.statistics.ped_anova import divergences, grid_of
-from sweep.space import SearchSpace, used_parameters
+from sweep.reporting.statistics.values import heights
+from sweep.space import Choices, SearchSpace, used_parameters
 
-__all__ = ["Importances", "importances"]
+__all__ = ["Effect", "Importances", "importances"]
 
 Floats = NDArray[np.float64]
 
 _MIN_TRIALS = 10
-_MIN_TOP_TRIALS = 5  # PED-ANOVA's documentation: fewer make it unstable
-_TOP_SHARE = 0.1
-_NUM_RESAMPLES = 200
-_NUM_SHUFFLES = 499
+_MAX_TRIALS = 300  # a forest of more would take minutes
 _CERTAIN = 0.975  # of the resamples
-_SEED = 0  # of resamples and shuffles: a study's report is the same twice
+_SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a hyperparameter did on average over the others: its partial dependence.
+
+    Attributes:
+        grid: Values of the hyperparameter; choices as text.
+        heights: At each of them, the mean height at the end of a trial (see `heights`: lower is
+            better), and its 95% interval in `low` and `high`.
+        best: Where the lowest height is in at least 97.5% of the resamples: `higher`, `lower` or
+            `middle` values of a range, or the choice; empty if the trials do not say.
+    """
+
+    grid: tuple[float | str, ...]
+    heights: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    best: str
 
 
 @dataclass(frozen=True, slots=True)
 class Importances:
-    """How much each hyperparameter decided whether a trial was among the best.
+    """How much each hyperparameter decided how good a trial was.
 
     Attributes:
         shares: Of 1, largest first; None if the trials do not say.
@@ -39,82 +55,108 @@ class Importances:
         intervals: 95% bootstrap intervals of the shares over trials.
         first_is_ahead: Whether the first has a larger share than the second in at least 97.5% of
             the resamples; otherwise the trials do not say which of them mattered more.
+        effects: Of each hyperparameter that has a share.
     """
 
     shares: dict[str, float] | None
     note: str
     intervals: dict[str, Interval] | None = None
     first_is_ahead: bool = False
+    effects: dict[str, Effect] = field(default_factory=dict)
 
 
 def importances(record: StudyRecord, space: SearchSpace) -> Importances:
-    """Importance of each sampled hyperparameter by PED-ANOVA (see `divergences`).
+    """Importance and effect of each sampled hyperparameter.
 
-    The best COMPLETE trials are compared with all COMPLETE and pruned ones. A pruned trial counts
-    as not among the best; its value is not used. Without the pruned trials, what every survivor
-    shares would seem not to matter.
+    A random forest (see `dependences`) learns the reports of all COMPLETE and pruned trials. The
+    importance of a hyperparameter is the variance of its partial dependence at the end of a trial,
+    as a share of that of all (functional ANOVA's main effects; Hutter, Hoos & Leyton-Brown 2014).
 
-    Noise has shares, too, and the hyperparameters with the most values get the largest. So shares
-    are given only if some hyperparameter sets the best trials apart more than values shuffled
-    among the trials do (permutation test, Holm's correction).
-
-    Raises:
-        ContradictionError: a trial's hyperparameter is outside its domain.
+    Noise has shares, too. So they are given only if the forest also puts trials that it has not
+    seen into an order like their own (Spearman's rank correlation, one-sided).
     """
-    complete = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
-    pruned = [trial for trial in record.trials if trial.state is TrialState.PRUNED]
-    tried = _tried_values(space, [*complete, *pruned])
-    reason = _too_little(space, len(complete), len(tried))
+    trials = _thinned(_in_order(record))
+    features = _features(space, trials)
+    reason = _too_little(space, len(trials), len(features))
     if reason:
         return Importances(None, reason)
-    values = np.array([record.value(trial) for trial in complete], float)
-    top_share = max(_TOP_SHARE, _MIN_TOP_TRIALS / len(complete))
-    num_trials = len(complete) + len(pruned)
-    once = np.ones((1, num_trials))
-    top = _top(values, once, top_share)
-    num_top = int(top.sum())
-    if num_top == len(complete):
-        return Importances(None, "The trials do not differ enough in their values to say.")
-    grids = [grid_of(space.sampled[name], chosen) for name, chosen in tried.items()]
-    random = np.random.default_rng(_SEED)
-    observed = divergences(grids, once, top)[0]
-    shuffled = random.permuted(np.tile(top, (_NUM_SHUFFLES, 1)), axis=1)
-    best = f"the best {num_top} of {len(complete)} COMPLETE trials"
-    others = f" The {len(pruned)} pruned trials count as not among them." if pruned else ""
-    if not _beats_chance(observed, divergences(grids, once, shuffled)):
+    found = dependences(features, [_curve(record, trial) for trial in trials])
+    if not _beats_chance(found.unseen):
         return Importances(
             None,
-            f"Too few trials to say which matter more: no hyperparameter sets {best} apart by more "
-            f"than chance would.{others}",
+            "Too few trials to say: the hyperparameters do not predict how good trials are that "
+            "the model has not seen.",
         )
-    drawn = random.multinomial(num_trials, np.full(num_trials, 1 / num_trials), _NUM_RESAMPLES)
-    weights = drawn.astype(np.float64)
-    resampled = divergences(grids, weights, _top(values, weights, top_share))
-    note = (
-        f"PED-ANOVA: how differently {best} chose each hyperparameter, as shares of 100%.{others} "
-        f"95% intervals are of {_NUM_RESAMPLES} bootstrap resamples of the trials. A description "
-        "of these trials, not a law: the sampler prefers some values."
-    )
-    return _found(tuple(tried), observed, resampled, note)
+    return _described(features, found, len(trials))
+
+
+def _in_order(record: StudyRecord) -> list[TrialRecord]:
+    """All trials with a value, best first; pruned ones by how far they came, then by value."""
+
+    def place(trial: TrialRecord) -> tuple[float, float]:
+        return -_share(trial, trial.epochs_run), sign * (record.value(trial) or 0.0)
+
+    sign = -1 if record.objective.goal == "maximize" else 1
+    complete = [trial for trial in record.ranked() if _is_finite(record.value(trial))]
+    pruned = [
+        trial
+        for trial in record.trials
+        if trial.state is TrialState.PRUNED and _is_finite(record.value(trial))
+    ]
+    return [*complete, *sorted(pruned, key=place)]
+
+
+def _thinned(trials: list[TrialRecord]) -> list[TrialRecord]:
+    """As many as a forest can learn in a second, evenly from the best to the worst."""
+    if len(trials) <= _MAX_TRIALS:
+        return trials
+    return [trials[int(place)] for place in np.linspace(0, len(trials) - 1, _MAX_TRIALS)]
 
 
 def _is_finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _tried_values(
-    space: SearchSpace, trials: Sequence[TrialRecord]
-) -> dict[str, tuple[Scalar | None, ...]]:
-    """By name, each trial's value (None if unused) of the sampled parameters that varied."""
+def _share(trial: TrialRecord, epoch: int) -> float:
+    """How much of a trial's epochs had passed after one of them."""
+    return epoch / max(1, trial.epochs_run + trial.epochs_left)
+
+
+def _curve(record: StudyRecord, trial: TrialRecord) -> list[tuple[float, float]]:
+    """Shares of a trial's epochs and the logarithm of its lowest height up to there.
+
+    The first, second, fourth ... report and the last: later ones differ little from those before.
+    """
+    history = trial.outcome.history if trial.outcome else ()
+    values = [record.objective.value(metrics) for metrics in history]
+    lowest = np.fmin.accumulate(heights(values, record.objective.metric, record))
+    places = {2**power - 1 for power in range(len(history).bit_length())} | {len(history) - 1}
+    return [
+        (_share(trial, history[place].epoch), math.log(lowest[place]))
+        for place in sorted(places)
+        if 0 <= place < len(history) and math.isfinite(lowest[place])
+    ]
+
+
+def _features(space: SearchSpace, trials: Sequence[TrialRecord]) -> list[Feature]:
+    """The sampled hyperparameters that varied among these trials."""
     used = [used_parameters(space, trial.params) for trial in trials]
-    chosen = {
-        name: tuple(
+    features = []
+    for name, domain in space.sampled.items():
+        values = [
             trial.params[name] if name in names else None
             for trial, names in zip(trials, used, strict=True)
-        )
-        for name in space.sampled
-    }
-    return {name: values for name, values in chosen.items() if len({*values} - {None}) > 1}
+        ]
+        if len({*values} - {None}) > 1:
+            is_log = not isinstance(domain, Choices) and domain.log
+            features.append(
+                Feature(name, _texts(values) if isinstance(domain, Choices) else values, is_log)
+            )
+    return features
+
+
+def _texts(values: Sequence[Scalar | None]) -> list[Scalar | None]:
+    return [None if value is None else str(value) for value in values]
 
 
 def _too_little(space: SearchSpace, num_trials: int, num_varied: int) -> str | None:
@@ -122,50 +164,37 @@ def _too_little(space: SearchSpace, num_trials: int, num_varied: int) -> str | N
     if not space.sampled:
         return "Nothing was searched: every hyperparameter is fixed."
     if num_trials < _MIN_TRIALS:
-        return f"Too few trials to say: {num_trials} COMPLETE, at least {_MIN_TRIALS} are needed."
+        return f"Too few trials to say: {num_trials} have a value, {_MIN_TRIALS} are needed."
     if num_varied < 2:
         return "Fewer than two hyperparameters took different values."
     return None
 
 
-def _top(values: Floats, weights: Floats, share: float) -> Floats:
-    """The weights of each resample's best trials, ties with the last included; 0 for the others.
+def _beats_chance(unseen: Sequence[float]) -> bool:
+    """Whether predictions for unseen trials, best first, rise more than chance would have it."""
+    from scipy.stats import spearmanr
 
-    `values` are those of the COMPLETE trials, best first; `weights[resample, trial]` says how often
-    each trial was drawn, the COMPLETE ones first; `share` of the COMPLETE trials counts as best.
-    """
-    complete = weights[:, : len(values)]
-    num_best = np.ceil(share * complete.sum(axis=1, keepdims=True))
-    last = (complete.cumsum(axis=1) >= num_best).argmax(axis=1)
-    # The values are sorted, so all up to the last one that equals it are among the best.
-    ends = np.array([np.flatnonzero(values == value)[-1] for value in values[last]])
-    return np.where(np.arange(weights.shape[1]) <= ends[:, None], weights, 0.0)
+    if len(set(unseen)) < 2:
+        return False
+    test = spearmanr(range(len(unseen)), unseen, alternative="greater")
+    return bool(test.pvalue < _SIGNIFICANCE)
 
 
-def _beats_chance(observed: Floats, shuffled: Floats) -> bool:
-    """Whether any hyperparameter's importance is more than shuffled values give it."""
-    as_large = (shuffled >= observed * (1 - 1e-9)).sum(axis=0)
-    return min(holm(list((1 + as_large) / (1 + len(shuffled))))) < SIGNIFICANCE
-
-
-def _shares(divergence: Floats) -> Floats:
-    """Shares of 1 for each resample, `[resample, hyperparameter]`.
-
-    A resample in which nothing sets the best trials apart counts as equal shares, as in Optuna. To
-    leave it out would make the intervals narrower than the trials allow.
-    """
-    total = divergence.sum(axis=1, keepdims=True)
-    equal = np.full_like(divergence, 1 / divergence.shape[1])
-    shares: Floats = np.divide(divergence, total, out=equal, where=total > 0)
-    return shares
-
-
-def _found(names: Sequence[str], observed: Floats, resampled: Floats, note: str) -> Importances:
-    shares, all_shares = _shares(observed[None])[0], _shares(resampled)
+def _described(features: Sequence[Feature], found: Dependence, num_trials: int) -> Importances:
+    names = [feature.name for feature in features]
+    variances = np.array([[_variance(feature, curve) for curve in found.resampled[feature.name]]
+                          for feature in features]).T  # fmt: skip
+    all_shares = _shares(variances)
+    shares = _shares(np.array([[_variance(f, found.whole[f.name]) for f in features]]))[0]
     ends = np.quantile(all_shares, (0.025, 0.975), axis=0)
     # Drawing with replacement adds noise of its own, which drives shares together: an extreme
     # share can lie outside its own percentiles, and the interval is then extended to it.
     low, high = np.minimum(ends[0], shares), np.maximum(ends[1], shares)
+    note = (
+        f"Share of the variance of {num_trials} trials that each hyperparameter explains alone, in "
+        f"a random forest of their reports; 95% intervals by {NUM_RESAMPLES} bootstrap resamples. "
+        "A description of these trials, not a law: the sampler prefers some values."
+    )
     if np.all((low <= 1 / len(names)) & (high >= 1 / len(names))):
         note += (
             " Too few trials to say which matter more: every interval contains the equal share, "
@@ -178,4 +207,41 @@ def _found(names: Sequence[str], observed: Floats, resampled: Floats, note: str)
         note,
         {names[index]: Interval(float(low[index]), float(high[index])) for index in order},
         first_is_ahead=float(np.mean(first > second)) >= _CERTAIN,
+        effects={feature.name: _effect(feature, found) for feature in features},
     )
+
+
+def _variance(feature: Feature, curve: Floats) -> float:
+    weights = feature.weights()
+    mean = np.average(curve, weights=weights)
+    return float(np.average((curve - mean) ** 2, weights=weights))
+
+
+def _shares(variances: Floats) -> Floats:
+    """Shares of 1 for each resample, `[resample, hyperparameter]`; equal if nothing has any."""
+    total = variances.sum(axis=1, keepdims=True)
+    equal = np.full_like(variances, 1 / variances.shape[1])
+    shares: Floats = np.divide(variances, total, out=equal, where=total > 0)
+    return shares
+
+
+def _effect(feature: Feature, found: Dependence) -> Effect:
+    curves, whole = found.resampled[feature.name], found.whole[feature.name]
+    low, high = np.quantile(curves, (0.025, 0.975), axis=0)
+    places = [_place(feature, int(index)) for index in curves.argmin(axis=1)]
+    best = max(sorted(set(places)), key=places.count)
+    return Effect(
+        grid=feature.grid,
+        heights=tuple(np.exp(whole).tolist()),
+        low=tuple(np.exp(np.minimum(low, whole)).tolist()),
+        high=tuple(np.exp(np.maximum(high, whole)).tolist()),
+        best=best if places.count(best) >= _CERTAIN * len(places) else "",
+    )
+
+
+def _place(feature: Feature, index: int) -> str:
+    """Where on its grid a hyperparameter's value is."""
+    if feature.is_text:
+        return str(feature.grid[index])
+    third = 3 * index // len(feature.grid)
+    return ("lower", "middle", "higher")[third]

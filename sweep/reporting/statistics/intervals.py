@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "Correlation",
     "Interval",
     "Mean",
     "MeanDifference",
@@ -18,6 +19,7 @@ __all__ = [
     "difference_interval",
     "half_width",
     "mean_interval",
+    "rank_correlation",
     "wilson_interval",
 ]
 
@@ -151,3 +153,27 @@ def _welch_interval(difference: float, error: float, freedom: float, level: floa
 
     half = float(stdtrit(freedom, (1 + level) / 2)) * error
     return Interval(difference - half, difference + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A rank correlation, from -1 to 1."""
+
+    value: float
+    interval: Interval
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> Correlation | None:
+    """Spearman's rank correlation of at least four pairs; None if one side does not vary.
+
+    The interval is Fisher's, with the variance of Bonett and Wright (2000) for ranks.
+    """
+    from scipy.stats import spearmanr
+
+    first, second = zip(*pairs, strict=True)
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return None
+    value = float(spearmanr(first, second).statistic)
+    middle = math.atanh(max(min(value, 1 - 1e-12), -1 + 1e-12))
+    half = NormalDist().inv_cdf(0.975) * math.sqrt((1 + value**2 / 2) / (len(pairs) - 3))
+    return Correlation(value, Interval(math.tanh(middle - half), math.tanh(middle + half)))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.codec import unpack_labels
-from sweep.definitions import METRICS, class_metrics
+from sweep.definitions import METRICS, class_metrics, is_share
 from sweep.errors import ContradictionError
 from sweep.records import ConfusionMatrix, StudyRecord, TestReading, TrialRecord
 from sweep.reporting.statistics.bootstrap import (
@@ -22,6 +22,7 @@ from sweep.reporting.statistics.bootstrap import (
 from sweep.reporting.statistics.intervals import Interval, difference_interval, wilson_interval
 
 __all__ = [
+    "heights",
     "num_validation_images",
     "optimism_interval",
     "reading_answers",
@@ -39,10 +40,26 @@ __all__ = [
 
 Labels = NDArray[np.int64]
 
+_LEAST, _MOST = 1e-12, 1e12
+
 
 def unsplit_metric(record: StudyRecord) -> str:
     """What the study ranks by, as a name of `sweep.definitions.METRICS`: without the split."""
     return record.objective.metric.removeprefix("validation_")
+
+
+def heights(values: Any, metric: str, record: StudyRecord) -> np.ndarray:
+    """A metric's values as heights on a logarithmic axis; lower is always better.
+
+    Shares become their complement to 1, in percent. An error of 0, which a logarithmic axis cannot
+    show, becomes half a validation example; a value that is not finite becomes NaN.
+    """
+    values = np.asarray(values, dtype=float)
+    least = _LEAST
+    if is_share(metric):
+        least = 50 / (num_validation_images(record) or 10_000)
+        values = np.where(np.isfinite(values), 100 * (1 - np.clip(values, -_MOST, _MOST)), np.nan)
+    return np.where(np.isfinite(values), np.clip(values, least, _MOST), np.nan)
 
 
 # ---------------------------------------------------------------- the validation split

@@ -168,6 +168,7 @@ def make_study(
         space=space.to_json(),
         objective=space.trial_objective,
         num_trials=len(trials),
+        finished_by="trials",
         timeout_seconds=None,
         data=DataFacts(replace(DATA, class_names=class_names), "ab" * 32, PACKED),
         trials=tuple(trials),

@@ -15,7 +15,7 @@ def write(folder: Path, *records: StudyRecord, top: int = 10) -> Report:
 
 
 class Page(HTMLParser):
-    """What a page refers to, and its visible text."""
+    """What a page refers to, and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -34,7 +34,8 @@ class Page(HTMLParser):
                 self.identifiers.append(value or "")
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.tags and self.tags[-1] not in ("script", "style"):
+            self.text += data
 
 
 def page_of(folder: Path, search: StudyRecord, runs: StudyRecord | None) -> str:

@@ -5,18 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import optuna
 import pytest
 from hand_made import make_study, make_trial
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from simulated import WIDE_SPACE, simulate
 
 from sweep.records import StudyRecord, TrialState
-from sweep.reporting.statistics import Importances, importances
-from sweep.reporting.statistics.importance import _top, _tried_values
-from sweep.reporting.statistics.ped_anova import divergences, grid_of
-from sweep.space import SearchSpace, load_space, used_parameters
-from sweep.study import distributions
+from sweep.reporting.statistics import Importances, forest, importances
+from sweep.reporting.statistics.forest import Feature, dependences
+from sweep.space import SearchSpace, load_space
 
 
 def by_learning_rate(params: dict[str, Any]) -> float:
@@ -49,116 +45,64 @@ def pruned_below(record: StudyRecord, accuracy: float) -> StudyRecord:
     )
 
 
-# ---------------------------------------------------------------- against Optuna
+# ---------------------------------------------------------------- partial dependence
 
 
-def optunas_study(record: StudyRecord) -> optuna.Study:
-    domains = distributions(WIDE_SPACE)
-    study = optuna.create_study(direction="maximize")
-    for trial in record.ranked():
-        used = used_parameters(WIDE_SPACE, trial.params) & domains.keys()
-        study.add_trial(
-            optuna.create_trial(
-                value=record.value(trial),
-                params={name: trial.params[name] for name in used},
-                distributions={name: domains[name] for name in used},
-            )
-        )
-    return study
+def test_a_partial_dependence_averages_over_the_other_hyperparameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a function whose averages are known: 10 width, + 3 if tanh, + the log of the share."""
+
+    def predicted(_rows: Any, _targets: Any, _weights: Any, asked: Any, _seed: int) -> Any:
+        return 10 * asked[:, 0] + 3 * asked[:, 2] + asked[:, 3]
+
+    monkeypatch.setattr(forest, "_predicted", predicted)
+    features = [Feature("width", [1, 2, 4, None]), Feature("activation", ["relu", "tanh"] * 2)]
+    curves = [[(0.5, 0.0), (1.0, -1.0)]] * 4
+    found = dependences(features, curves)
+    below = 1 - 1 - 3  # where a number that was not used is put
+    mean_width = (1 + 2 + 4 + below) / 4
+    assert features[0].grid == (1.0, 2.0, 4.0)
+    assert features[1].grid == ("relu", "tanh")
+    assert found.whole["width"] == pytest.approx([10 * w + 1.5 for w in (1, 2, 4)])
+    assert found.whole["activation"] == pytest.approx([10 * mean_width, 10 * mean_width + 3])
 
 
-@pytest.fixture
-def quiet_optuna() -> Any:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(verbosity)
+def test_a_forest_finds_the_end_of_trials_that_stopped() -> None:
+    """Everything is pruned after the first of eight epochs but for what is wide."""
+    widths = [8.0, 64.0] * 20
+    curves = [
+        [
+            (epoch / 8, -math.log(epoch) - (width == 64))
+            for epoch in ((1, 8) if width == 64 else (1,))
+        ]
+        for width in widths
+    ]
+    other = [float(number % 3) for number in range(40)]
+    found = dependences([Feature("width", widths), Feature("other", other)], curves)
+    narrow, wide = found.whole["width"]
+    assert wide < narrow
+    assert np.ptp(found.whole["other"]) < 0.2 * (narrow - wide)
+    assert len(found.unseen) == 40
+    assert np.mean(found.unseen[1::2]) < np.mean(found.unseen[::2])
 
 
-@pytest.mark.usefixtures("quiet_optuna")
-@pytest.mark.parametrize("rule", [by_learning_rate, by_nothing, by_momentum])
-@pytest.mark.parametrize("num_trials", [12, 40, 300])
-def test_divergences_are_optunas(num_trials: int, rule: Any) -> None:
-    record = simulate(num_trials, rule, seed=num_trials)
-    share = max(0.1, 5 / num_trials)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optuna.importance._ped_anova.evaluator.optuna_warn", lambda text: None)
-        expected = PedAnovaImportanceEvaluator(target_quantile=share).evaluate(
-            optunas_study(record)
-        )
-    tried = _tried_values(WIDE_SPACE, record.ranked())
-    grids = [grid_of(WIDE_SPACE.sampled[name], values) for name, values in tried.items()]
-    once = np.ones((1, num_trials))
-    top = _top(np.array([record.value(trial) for trial in record.ranked()]), once, share)
-    found = divergences(grids, once, top)[0]
-    assert dict(zip(tried, found, strict=True)) == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.usefixtures("quiet_optuna")
-def test_shares_are_optunas() -> None:
-    record = simulate(200, by_learning_rate)
-    expected = get_param_importances(optunas_study(record))
-    found = importances(record, WIDE_SPACE)
-    assert found.shares == pytest.approx(expected, rel=1e-9)
-    assert list(found.shares or ()) == list(expected)
-
-
-@pytest.mark.usefixtures("quiet_optuna")
-def test_pruned_trials_are_optunas_worst() -> None:
-    record = pruned_below(simulate(300, by_learning_rate), 0.86)
-    num_complete = record.count(TrialState.COMPLETE)
-    assert 100 < num_complete < 250
-    study = optunas_study(replace(record, trials=simulate(300, by_learning_rate).trials))
-    share = np.ceil(0.1 * num_complete) / 300
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
-    expected = get_param_importances(study, evaluator=evaluator)
-    found = importances(record, WIDE_SPACE)
-    assert found.shares == pytest.approx(expected, rel=1e-9)
-    assert f"of {num_complete} COMPLETE trials" in found.note
-    assert f"The {300 - num_complete} pruned trials count as not among them." in found.note
-
-
-def test_a_drawn_trial_counts_as_often_as_it_was_drawn() -> None:
-    record = simulate(30, by_learning_rate)
-    random = np.random.default_rng(0)
-    drawn = np.sort(random.integers(30, size=30))
-    weights = np.bincount(drawn, minlength=30)[None] * 1.0
-    values = np.array([record.value(trial) for trial in record.ranked()])
-    domain = WIDE_SPACE.sampled["learning_rate"]
-    chosen = [trial.params["learning_rate"] for trial in record.ranked()]
-    by_weight = divergences([grid_of(domain, chosen)], weights, _top(values, weights, 0.2))
-    once = np.ones((1, 30))
-    by_copy = divergences(
-        [grid_of(domain, [chosen[index] for index in drawn])], once, _top(values[drawn], once, 0.2)
+@pytest.mark.slow
+def test_effects_say_where_the_best_is() -> None:
+    found = importances(simulate(200, by_learning_rate), WIDE_SPACE)
+    effect = found.effects["learning_rate"]  # best at 10 ** -2.5, in the middle of 1e-4 to 1e-1
+    assert effect.best == "middle"
+    assert 1e-3 < effect.grid[int(np.argmin(effect.heights))] < 1e-2
+    assert all(
+        map(lambda low, at, high: low <= at <= high, effect.low, effect.heights, effect.high)
     )
-    assert by_weight == pytest.approx(by_copy)
-
-
-def test_ties_with_the_last_of_the_best_are_among_them() -> None:
-    values = np.array([0.9, 0.8, 0.8, 0.8, 0.7])
-    weights = np.array([[1.0, 1, 1, 1, 1], [2.0, 0, 2, 0, 1], [0.0, 0, 0, 0, 5]])
-    expected = [[1, 1, 1, 1, 0], [2, 0, 0, 0, 0], [0, 0, 0, 0, 5]]
-    assert _top(values, weights, 0.4).tolist() == expected
-
-
-def test_a_value_outside_its_domain_is_refused(space: SearchSpace) -> None:
-    for name, value in (("activation", "swish"), ("weight_decay", 0.5), ("weight_decay", math.nan)):
-        trials = [make_trial(space, n, n + 1) for n in range(12)]
-        params = trials[3].params | {name: value}
-        trials[3] = replace(trials[3], params=params)
-        with pytest.raises(ValueError, match="which is not in the search space"):
-            importances(make_study(trials, space), space)
-
-
-def test_a_resample_without_complete_trials_has_no_best() -> None:
-    weights = np.array([[0.0, 0, 0, 2, 1], [1.0, 1, 0, 0, 1]])
-    top = _top(np.array([0.9, 0.8, 0.7]), weights, 0.5)
-    assert top.tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
-    domain = WIDE_SPACE.sampled["optimizer"]
-    grids = [grid_of(domain, ["adamw", "sgd", "sgd", "adamw", "adamw"])]
-    none, some = divergences(grids, weights, top)[:, 0]
-    assert none == 0
-    assert some > 0
+    assert found.effects["num_layers"].best == ""
+    rising = importances(simulate(200, lambda p: 0.9 - 0.1 * p["dropout"]), WIDE_SPACE)
+    assert rising.effects["dropout"].best == "lower"
+    chosen = importances(
+        simulate(200, lambda p: 0.9 + 0.05 * (p["activation"] == "tanh")), WIDE_SPACE
+    )
+    assert chosen.effects["activation"].best == "tanh"
 
 
 # ---------------------------------------------------------------- what is said
@@ -167,13 +111,13 @@ def test_a_resample_without_complete_trials_has_no_best() -> None:
 def test_too_few_trials_give_no_importances(space: SearchSpace) -> None:
     found = importances(_study(space, list(range(1, 10))), space)
     assert found.shares is None
-    assert found.note == "Too few trials to say: 9 COMPLETE, at least 10 are needed."
+    assert found.note == "Too few trials to say: 9 have a value, 10 are needed."
 
 
 def test_equal_values_give_no_importances(space: SearchSpace) -> None:
     found = importances(_study(space, [3] * 20), space)
     assert found.shares is None
-    assert "do not differ" in found.note
+    assert "do not predict" in found.note
 
 
 def test_fixed_parameters_give_no_importances() -> None:
@@ -197,7 +141,7 @@ def test_values_that_are_no_numbers_are_left_out() -> None:
     record = simulate(60, lambda p: math.nan if p["num_layers"] == 3 else by_learning_rate(p))
     found = importances(record, WIDE_SPACE)
     num_numbers = sum(trial.params["num_layers"] != 3 for trial in record.trials)
-    assert f"of {num_numbers} COMPLETE trials" in found.note
+    assert f"of {num_numbers} trials" in found.note
     assert next(iter(found.shares or ())) == "learning_rate"
 
 
@@ -221,6 +165,7 @@ def stands_out(found: Importances, name: str) -> bool:
     return all(low > interval.high for interval in intervals.values())
 
 
+@pytest.mark.slow
 def test_the_interval_of_what_matters_lies_above_the_others() -> None:
     for seed in range(2):
         found = importances(simulate(300, by_learning_rate, seed), WIDE_SPACE)
@@ -231,19 +176,18 @@ def test_the_interval_of_what_matters_lies_above_the_others() -> None:
         for name, share in found.shares.items():
             interval = found.intervals[name]
             assert 0 <= interval.low <= share <= interval.high <= 1
-        assert "the best 30 of 300 COMPLETE trials" in found.note
-        assert "200 bootstrap resamples" in found.note
+        assert "of 300 trials" in found.note
+        assert "80 bootstrap resamples" in found.note
         assert "Too few" not in found.note
         assert found.first_is_ahead
 
 
-def test_what_all_survivors_share_still_matters() -> None:
-    # Only trials near the best learning rate survive; among them it decides little.
+def test_pruned_trials_count_and_so_what_all_survivors_share_still_matters() -> None:
     survivors = pruned_below(simulate(300, by_learning_rate), 0.885)
     assert stands_out(importances(survivors, WIDE_SPACE), "learning_rate")
-    complete = [trial for trial in survivors.trials if trial.state is TrialState.COMPLETE]
-    without = importances(replace(survivors, trials=tuple(complete)), WIDE_SPACE)
-    assert not stands_out(without, "learning_rate")
+    few = pruned_below(simulate(60, by_learning_rate), 0.898)
+    assert sum(trial.state is TrialState.COMPLETE for trial in few.trials) < 10
+    assert next(iter(importances(few, WIDE_SPACE).shares or ())) == "learning_rate"
 
 
 def test_pruning_at_random_is_noise() -> None:
@@ -254,8 +198,7 @@ def test_pruning_at_random_is_noise() -> None:
     ]
     found = importances(replace(record, trials=tuple(trials)), WIDE_SPACE)
     assert found.shares is None
-    assert found.note.startswith("Too few trials to say which matter more: no hyperparameter")
-    assert "The 66 pruned trials count as not among them." in found.note
+    assert found.note.startswith("Too few trials to say")
 
 
 def test_a_conditional_parameter_can_be_what_matters() -> None:
@@ -263,13 +206,14 @@ def test_a_conditional_parameter_can_be_what_matters() -> None:
     assert set(list(found.shares or ())[:2]) == {"momentum", "optimizer"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_trials", [12, 100])
 def test_noise_is_called_noise(num_trials: int) -> None:
     # The level is 5 % over all hyperparameters: 2 or more of 5 would happen once in 44 times.
     said = [importances(simulate(num_trials, by_nothing, seed), WIDE_SPACE) for seed in range(5)]
     silent = [found for found in said if found.shares is None]
     assert len(silent) >= 4
-    assert all(found.note.startswith("Too few trials to say which") for found in silent)
+    assert all(found.note.startswith("Too few trials to say") for found in silent)
     assert all(found.intervals is None for found in silent)
 
 
@@ -284,9 +228,10 @@ def test_equally_important_parameters_are_not_ordered() -> None:
             },
         }
     )
+    noise = np.random.default_rng(1).integers(7, size=80)
     trials = [
         make_trial(
-            space, n, 2 + n % 7 + 8 * (n % 2) + 8 * (n // 2 % 2),
+            space, n, 2 + int(noise[n]) + 8 * (n % 2) + 8 * (n // 2 % 2),
             activation=("relu", "tanh")[n % 2], optimizer=("adamw", "sgd")[n // 2 % 2],
         )
         for n in range(80)

@@ -40,7 +40,7 @@ from sweep.records import (
 from sweep.reporting import Report, report
 from sweep.reporting.candidates import confirmation
 from sweep.reporting.reported import reported
-from sweep.reporting.statistics import Importances, Interval
+from sweep.reporting.statistics import Effect, Importances, Interval
 from sweep.reporting.writing import Source, write_report
 from sweep.space import SearchSpace, load_space
 
@@ -186,11 +186,11 @@ def test_hostile_names_stay_text(written: Report) -> None:
 def test_the_page_says_what_matters(written: Report) -> None:
     text = " ".join(Page(written.html.read_text()).text.split())
     assert "90.00%" in text
-    assert "Optimistic: the best of 11 complete trials" in text
+    assert "Optimistic: it was chosen for it." in text  # the second, whose test split is sealed
     assert "indistinguishable" in text
     assert "opened, but the reading was never finished" in text
-    assert "Importances: Too few trials to say: 2 COMPLETE" in text
-    assert "All studies use the same split" in text
+    assert "Too few trials to say: 2 have a value" in text
+    assert "All use the same split" in text
     assert "Validation accuracy of the best trial" in text
     assert "Best validation accuracy" not in text  # a study by loss has a better one
     assert "No trial failed." in text
@@ -201,7 +201,6 @@ def test_what_is_counted_in_epochs_is_in_the_order_of_the_trials_numbers(written
     text = " ".join(Page(written.html.read_text()).text.split())
     assert "reached it on validation data, the trials taken in the order of their numbers" in text
     assert "failed ones included, the trials taken in the order of their numbers" in text
-    assert "until its end" not in text
     assert "may belong to another" not in text  # one data set, one split
 
 
@@ -264,11 +263,13 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
     assert study["commands"]["reproduce"] == "sweep reproduce hand-made.confirm 3"
     text = " ".join(Page(result.html.read_text()).text.split())
     assert study["confirmation_counts"]["epochs"] == sum(run.epochs_run for run in runs.trials)
-    assert "Not decided. Trial 0 was the best of the search" in text
-    assert "on 2 fresh seeds trial 1 has the best mean, but the two cannot be told apart." in text
-    assert "1 of the other 2 configurations cannot be told apart from the winner." in text
     assert (
-        "None of the other 2 complete trials can be told apart from the best of the search" in text
+        "Trial 0 was the best of the search; on 2 fresh seeds trial 1 has the best mean, but the "
+        "two cannot be told apart; 1 of the other 2 configurations cannot be told apart from the "
+        "winner." in text
+    )
+    assert (
+        "None of the other 2 complete trials can be told apart from the best by validation" in text
     )
     assert "The test split was opened for the winner alone." in text
     assert (
@@ -276,16 +277,14 @@ def test_a_confirmed_study(tmp_path: Path, space: SearchSpace) -> None:
         "the examples for each seed, which the candidates share" in text
     )
     assert (
-        "they cover the luck of the seed, which the answer names. Neither covers the choice among "
-        "trials, the choice of the validation split, "
-        "or data from elsewhere." in text
+        "they cover what differs between the runs, which each confirmation names. Intervals of one "
+        in text
     )
     assert "1, 1 failed" in text
-    assert "get 90.00% right over 2 fresh seeds" in text
+    assert "90.00% test accuracy, mean of 2 fresh seeds." in text
     # 95 ± 31.77% reaches beyond what an accuracy can be.
     assert study["confirmation"]["candidates"][0]["mean"]["interval"][1] == 1.0
-    assert "95.00% (63.23 to 100.00%)" in text
-    assert "Mean of 2 networks on fresh seeds, all alike" in text
+    assert "63.23 to 100.00%" in text
     with (tmp_path / "epochs.csv").open(newline="") as file:
         shown = [row for row in csv.DictReader(file) if row["study"] == runs.name]
     assert [row["number"] for row in shown if row["number"] == "3"] == ["3", "3"]
@@ -313,7 +312,8 @@ def test_a_confirmation_under_way(tmp_path: Path, space: SearchSpace) -> None:
 def test_a_confirmation_that_failed_altogether(tmp_path: Path, space: SearchSpace) -> None:
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     text = page_of(tmp_path, search, study_of_runs([[FAIL] * 2] * 2, [0, 1], space=space))
-    assert "Not confirmed: all runs on fresh seeds failed" in text
+    assert "All runs on fresh seeds failed: nothing confirms the best of the search." in text
+    assert "see why all runs on fresh seeds failed: sweep show hand-made.confirm" in text
     assert "All runs failed, so that there is no winner" in text
     assert "continues" not in text
 
@@ -332,13 +332,12 @@ def test_what_led_the_search_then_is_not_called_its_best(
     text = page_of(tmp_path, search, runs)
     then = "the search’s first 3 trials"
     if failed:
-        assert f"The best of {then} did not survive. It was trial 0; on 2 fresh seeds 1" in text
+        assert f"Trial 0, the best of {then}, did not survive: on 2 fresh seeds 1 of" in text
     else:
-        assert f"Not decided. Trial 0 was the best of {then}; on 2 fresh seeds trial 1" in text
+        assert f"Trial 0 was the best of {then}; on 2 fresh seeds trial 1" in text
     assert f"The 2 best configurations of {then}, each trained again" in text
     assert f"Rank in {then}" in text
     assert f"The value of the best of {then} (trial 0) against" in text
-    assert "no. 1 of the search's first 3 trials" in (tmp_path / "report.html").read_text()
     said = " ".join(answer_text(reported(search, space, runs)).split())
     assert "; trial 0, the best of the search's first 3 trials, is number 2 on fresh seeds" in said
     assert "the value of the best of the search's first 3 trials (trial 0) against" in said
@@ -354,9 +353,11 @@ def test_failed_runs_are_said_in_the_answer(tmp_path: Path, space: SearchSpace) 
     runs = study_of_runs([[1, FAIL, FAIL], [4, 6, FAIL]], [0, 1], space=space)
     text = page_of(tmp_path, search, runs)
     assert (
-        "The best of the search did not survive. It was trial 0; on 3 fresh seeds 2 "
-        "of its 3 runs failed, and it comes after trial 1. Failed: 1 of 3 runs of trial 1, 2 of 3 "
-        "runs of trial 0. Fewer failures count for more than a better mean."
+        "Trial 0, the best of the search, did not survive: on 3 fresh seeds 2 of its 3 runs failed."
+    ) in text
+    assert (
+        "Failed: 1 of 3 runs of trial 1, 2 of 3 runs of trial 0. Fewer failures count for more "
+        "than a better mean."
     ) in text
     assert "on fresh seeds; those with fewer failed runs come first" in text
 
@@ -366,11 +367,8 @@ def test_one_seed_each_proves_little(tmp_path: Path, space: SearchSpace) -> None
     search = make_study([make_trial(space, number, 2 + number) for number in range(2)], space)
     runs = study_of_runs([[4], [6]], [0, 1], space=space)
     text = page_of(tmp_path, search, replace(runs, test_readings=(make_reading(0),)))
-    assert "Best again on one run each, which proves little." in text
-    assert "Confirmed." not in text
-    assert "right over 1 fresh seed." in text
-    assert "One network on a fresh seed." in text
-    assert "One run on a fresh seed" in text
+    assert "also has the best mean of 2 on 1 fresh seed, which proves little." in text
+    assert "test accuracy, mean of 1 fresh seed." in text
     assert "interval –" not in text
 
 
@@ -408,10 +406,10 @@ def test_too_sure_is_said_only_of_what_is(
 def test_no_pair_of_classes_is_named_of_two_as_frequent(tmp_path: Path, space: SearchSpace) -> None:
     trial = make_trial(space, 0)
     even = make_study([trial], space, readings=(make_reading(0),))  # one mistake of two kinds
-    assert "Still wrong: 2 of 20 test examples." in page_of(tmp_path / "even", even, None)
+    assert "2 of 20 test examples are wrong." in page_of(tmp_path / "even", even, None)
     reading = make_reading(0, confusion_matrix=((7, 2, 0), (0, 6, 0), (1, 0, 4)))
     one = make_study([trial], space, readings=(reading,))
-    expected = "Still wrong: 3 of 20 test examples, most often zero mistaken for one (2)."
+    expected = "3 of 20 test examples are wrong, most often zero mistaken for one (2)."
     assert expected in page_of(tmp_path / "one", one, None)
 
 
@@ -422,12 +420,15 @@ def test_what_mattered_is_ordered_only_if_it_can_be(
     search = make_study([make_trial(space, 0)], space)
     shares = {"weight_decay": 0.7, "num_layers": 0.3}
     intervals = {"weight_decay": Interval(0.1, 0.9), "num_layers": Interval(0.1, 0.9)}
+    effects = {
+        name: Effect((), (), (), (), best) for name, best in zip(shares, ("lower", ""), strict=True)
+    }
     for ahead in (True, False):
-        found = Importances(shares, "a note", intervals, ahead)
+        found = Importances(shares, "a note", intervals, ahead, effects)
         monkeypatch.setattr(findings_module, "importances", lambda *_, found=found: found)
         text = page_of(tmp_path, search, None)
-        assert "num_layers 30% (10 to 90%)" in text
-        assert ("; which of them mattered more is unknown." in text) == (not ahead)
+        assert "weight_decay 70% (10 to 90%), lower was better; num_layers 30% (10 to 90%)" in text
+        assert ("; which of them mattered most is not known." in text) == (not ahead)
 
 
 @pytest.mark.usefixtures("words_only")
@@ -500,7 +501,7 @@ def test_ranked_by_loss(tmp_path: Path, space: SearchSpace) -> None:
     by_loss = load_space(space.to_json() | {"objective": {"metric": "validation_loss"}})
     trials = [make_trial(by_loss, number, 3 + number) for number in range(2)]
     text = Page(write(tmp_path, make_study(trials, by_loss)).html.read_text()).text
-    assert "Ranked by validation loss" in text
+    assert "ranked by validation loss" in text
     assert "The losses on the validation split are not recorded" in text
 
 

@@ -243,17 +243,6 @@ def test_a_winner_that_was_not_read_has_no_accuracy_of_another_trial(space: Sear
     assert (found.value, found.confirmed, found.num_runs) == (pytest.approx(0.9), True, 2)
 
 
-def test_difference_of_matrices_by_hand() -> None:
-    difference = series.matrix_difference((3, ((5, 1), (2, 4))), (8, ((6, 0), (3, 3))))
-    assert difference == series.Difference(3, 8, ((1, -1), (1, -1)), 0)
-    better = series.matrix_difference((3, ((5, 1), (2, 4))), (8, ((6, 0), (2, 4))))
-    assert better is not None
-    assert better.num_mistakes == -1
-    assert series.matrix_difference((0, ((1, 0), (0, 1))), (1, ((2, 0), (0, 1)))) is None
-    assert series.matrix_difference((0, ((1, 0), (0, 1))), (1, ((1,),))) is None
-    assert series.matrix_difference((0, ((1, 0), (0, 1))), (1, ((1,), (1,)))) is None
-
-
 # ---------------------------------------------------------------- timeline
 
 BEGIN = datetime(2026, 3, 1, 12)
