@@ -158,6 +158,58 @@ globalThis.checks = (() => {
     return found;
   };
 
+  // The part of a piece of text that can be seen: what scrolls is cut by its place.
+  const visible = (box, element) => {
+    let { left, right, top, bottom } = box;
+    for (const one of ancestors(element)) {
+      if (!scrolls(one) || one === document.body || one === document.documentElement) continue;
+      const room = one.getBoundingClientRect();
+      [left, right] = [Math.max(left, room.left), Math.min(right, room.right)];
+    }
+    return { left, right, top, bottom };
+  };
+
+  // No two pieces of text stand on each other, neither on the page nor in a picture.
+  const overlap = () => {
+    const found = new Set();
+    const pieces = [];
+    for (const [text, element] of texts()) {
+      if ([...ancestors(element)].some((one) => style(one).position === "sticky" && style(one).top !== "auto"))
+        continue; // it stays in sight above what moves
+      const range = document.createRange();
+      range.selectNodeContents(text);
+      for (const box of range.getClientRects())
+        pieces.push({ words: describe(element), element, ...visible(box, element) });
+    }
+    for (const text of pictureTexts())
+      pieces.push({ words: describe(text), element: text, ...visible(text.getBoundingClientRect(), text) });
+    pieces.sort((one, other) => one.top - other.top);
+    pieces.forEach((one, index) => {
+      for (const other of pieces.slice(index + 1)) {
+        if (other.top > one.bottom) break;
+        const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+        const high = Math.min(one.bottom, other.bottom) - other.top;
+        const least = Math.min(one.bottom - one.top, other.bottom - other.top);
+        const isTurned = one.element.closest("svg") && least > 30; // upright text has a wide box
+        if (one.element !== other.element && !isTurned && wide > 2 && high > 0.35 * least)
+          found.add(`${one.words} and ${other.words} overlap by ${wide.toFixed(1)} x ${high.toFixed(1)}`);
+      }
+    });
+    return [...found].slice(0, 12);
+  };
+
+  // Text in pictures that nobody could read: smaller than so many CSS pixels.
+  const tiny = (least) =>
+    pictureTexts()
+      .map((text) => {
+        const svg = text.closest("svg");
+        const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+        return [text, parseFloat(style(text).fontSize) * scale];
+      })
+      .filter(([, size]) => size < least)
+      .map(([text, size]) => `${describe(text)} is ${size.toFixed(1)} high`)
+      .slice(0, 12);
+
   // ---------------------------------------------------------------- colours
 
   const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -350,7 +402,7 @@ globalThis.checks = (() => {
   };
 
   return {
-    width, figures, scrolling, clipped, drawing, contrast, hidePictureTexts, pictureContrast,
+    width, figures, scrolling, clipped, drawing, overlap, tiny, contrast, hidePictureTexts, pictureContrast,
     structure, tables,
     button, numColumns, directions, rows, focused, openAll,
   };
