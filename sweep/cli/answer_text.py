@@ -10,6 +10,7 @@ from sweep.definitions import Scalar, is_share
 from sweep.records import StudyState
 from sweep.reporting.answer import Answer, answer
 from sweep.reporting.candidates import BaselineMean, Candidate, Confirmation
+from sweep.reporting.diagnostics import Verdict, main_diagnoses
 from sweep.reporting.reported import Reported
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
@@ -58,7 +59,16 @@ def _answer(study: Reported, storage: str) -> list[Block]:
         return [*lines, "no trial is complete", *failures]
     lines += _configuration(study, found)
     lines.append(Entries([(f"  {what}", said) for what, said in _measured(study, found, storage)]))
-    return [*lines, "", *_leaderboard(study), *failures]
+    return [*lines, *_warnings(study, found), "", *_leaderboard(study), *failures]
+
+
+def _warnings(study: Reported, found: Answer) -> list[Block]:
+    """What the most important checks of the report warn of."""
+    return [
+        Entries([("warning", f"{each.finding} {each.evidence} Way out: {each.remedy}.")])
+        for each in main_diagnoses(study, found)
+        if each.verdict is Verdict.WARNING
+    ]
 
 
 def _configuration(study: Reported, found: Answer) -> list[Block]:

@@ -1,6 +1,6 @@
 """Records must be consistent before anything is computed from them: a digest proves no sense.
 
-Checks that need more than the record are made where it is used: `calibration`, `ped_anova`, and
+Checks that need more than the record are made where it is used: `calibration` and
 `series.samples`.
 """
 

@@ -160,11 +160,12 @@ def saving_sentence(comparison: StudyComparison) -> str:
         }
         if len(spent) > 1 and comparison.metric is not None:
             value = short_value_words(comparison.metric, comparison.values[index])
-            name = min(spent, key=spent.__getitem__)
-            others = [f"{other} {epochs:,}" for other, epochs in spent.items() if other != name]
+            least = min(spent.values())
+            first = [name for name, epochs in spent.items() if epochs == least]
+            said = [f"{_listed(first)} reached {value} after {least:,} epochs"]
+            said += [f"{name} after {epochs:,}" for name, epochs in spent.items() if epochs > least]
             return (
-                f"{name} reached {value} first, after {spent[name]:,} epochs; {_listed(others)}. "
-                "One search each is no proof of a difference between samplers."
+                f"{'; '.join(said)}. One search each is no proof of a difference between samplers."
             )
     return "No value that is worth a comparison was reached by more than one study."
 

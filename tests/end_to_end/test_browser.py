@@ -50,7 +50,8 @@ BAD_PAGE = """<!doctype html><html><head><title> </title>
 <p class="faint">dark</p><p class="cut">a text that is cut off at its end</p>
 <figure><svg width="0" height="0"></svg></figure><img src="data:image/png;base64,AAAA">
 <svg role="img" aria-label="drawn" width="50" height="50"><rect x="90" width="9" height="9"/></svg>
-<svg role="img" aria-label="texts" width="200" height="50" viewBox="0 0 200 50"><rect width="200" height="50"/>
+<svg role="img" aria-label="texts" width="200" height="50" viewBox="0 0 200 50">
+  <rect width="200" height="50"/>
   <text y="20" fill="#333">grey on black</text><text y="45" fill="#fff">white</text></svg>
 <table><tr><th>no scope</th></tr></table><a href="#nowhere"></a><button></button>
 <p>over</p><p style="margin-top: -2.4em">lap</p><div style="width: 2000px">wide</div>

@@ -648,6 +648,27 @@ def test_what_could_not_be_read_is_said(
     assert not (tmp_path / "figures" / "hand-made-test-confusion-matrix.png").exists()
 
 
+@pytest.mark.usefixtures("words_only")
+def test_a_search_under_way_stays_sealed_and_its_commands_work_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_store: dict[str, StudyRecord]
+) -> None:
+    def read(*_: object) -> TestReading:
+        raise AssertionError("the test split must stay sealed")
+
+    monkeypatch.setattr("sweep.evaluation.read_test_split", read)
+    monkeypatch.chdir(tmp_path)
+    study = fake_store["hand-made"]
+    fake_store["hand-made"] = replace(
+        study, test_readings=(), finished_by=None, state=StudyState.INTERRUPTED
+    )
+    result = report("hand-made", storage="sqlite:///x.db", out="out", data_dir="data")
+    assert result.notes == ()
+    places = f"--data-dir {tmp_path}/data --storage sqlite:///{tmp_path}/x.db"
+    commands = result.data["studies"]["hand-made"]["commands"]
+    assert commands["resume"] == f"sweep resume hand-made {places}"
+    assert "the test split is sealed" in result.html.read_text()
+
+
 def test_no_complete_trial_is_said(tmp_path: Path, fake_store: dict[str, StudyRecord]) -> None:
     fake_store["hand-made"] = replace(fake_store["hand-made"], trials=())
     result = report("hand-made", out=tmp_path)
