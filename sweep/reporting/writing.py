@@ -24,6 +24,7 @@ from sweep.reporting.pictures import comparison_pictures, study_pictures, thumbn
 from sweep.reporting.plain import plain
 from sweep.reporting.render import StudyPage, render_page
 from sweep.reporting.reported import reported, understood
+from sweep.reporting.sentences import under_way_sentence
 from sweep.runner.own_network import with_source
 from sweep.space import advice_lines, stored_space
 from sweep.store import Store, database_path
@@ -245,7 +246,12 @@ def write_report(
             "report.html": html.encode(),
         }
     _write(folder, files)
-    notes = tuple(f"{source.record.name}: {note}" for source in sources for note in source.notes)
+    notes = tuple(
+        f"{page.found.study.record.name}: {note}"
+        for page in pages
+        for note in (*page.found.notes, under_way_sentence(page.found))
+        if note
+    )
     return Report(folder, folder / "report.html", data, notes)
 
 

@@ -662,7 +662,7 @@ def test_a_search_under_way_stays_sealed_and_its_commands_work_from_any_folder(
         study, test_readings=(), finished_by=None, state=StudyState.INTERRUPTED
     )
     result = report("hand-made", storage="sqlite:///x.db", out="out", data_dir="data")
-    assert result.notes == ()
+    assert "the test split is sealed" in result.notes[0]
     places = f"--data-dir {tmp_path}/data --storage sqlite:///{tmp_path}/x.db"
     commands = result.data["studies"]["hand-made"]["commands"]
     assert commands["resume"] == f"sweep resume hand-made {places}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +309,5 @@ def test_the_schema_describes_every_parameter():
 def test_every_search_space_of_the_repository_is_valid(path):
     space = load_space(path)
     assert load_space(space.to_json()).fingerprint == space.fingerprint
+    comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert re.search("[Ee]xpect (about|what)", " ".join(comment))
