@@ -314,16 +314,31 @@ def check_acknowledged(folder: Path, study: StudyRecord, *, to_the_last_bit: boo
 
 
 def check_trained_once(folder: Path) -> None:
-    """No epoch is trained again that the last checkpoint of its trial has."""
+    """No epoch is trained again that the checkpoint has from which its trial went on.
+
+    A checkpoint is on disk before the epochs that were heard together with it are acknowledged: its
+    line may stand before theirs. So what counts is what was saved when a trial began or, if its
+    worker was lost under one driver, when the epoch before was acknowledged.
+    """
     saved: dict[int, int] = defaultdict(int)
+    begun_from: dict[int, int] = defaultdict(int)
+    last: dict[int, tuple[int, int]] = {}  # the last epoch, and what was saved by then
     seen = set()
     for line in read_ledger(folder):
         trial, epoch = line["trial"], line.get("epoch")
-        if line["kind"] == "saved":
+        if line["kind"] == "started":
+            begun_from[trial] = saved[trial]
+            last.pop(trial, None)
+        elif line["kind"] == "saved":
             saved[trial] = epoch
         elif line["kind"] == "epoch":
+            if trial in last and epoch <= last[trial][0]:
+                begun_from[trial] = last[trial][1]
             again = (trial, epoch) in seen
-            assert not again or epoch > saved[trial], f"trial {trial} repeats saved epoch {epoch}"
+            assert not again or epoch > begun_from[trial], (
+                f"trial {trial} repeats epoch {epoch}, which was saved"
+            )
+            last[trial] = (epoch, saved[trial])
             seen.add((trial, epoch))
 
 

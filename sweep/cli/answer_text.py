@@ -206,15 +206,17 @@ def _leaderboard(study: Reported) -> list[Block]:
     used = [dict(effective_parameters(study.space, row.trial.params)) for row in rows]
     varied = _varied(study.space.sampled, used)
     metric = study.record.objective.metric
+    repeats = [] if study.record.confirms is None else ["repeats"]
     table = []
     for row, values in zip(rows, used, strict=True):
         trial = row.trial
         value = percent_or_number(metric, trial.value)
         params = [number_words(values.get(name)) for name in varied]
         fixed = [str(row.rank), str(trial.number), value, _against(row, rows)]
-        table.append([*fixed, str(trial.epochs_run), *params])
-    heading = ["rank", "trial", metric, "against the best", "epochs run", *varied]
-    worth = ["trial", "epochs run", metric, "against the best", *varied]
+        fixed += [str(trial.epochs_run), *[trial.origin or "" for _ in repeats]]
+        table.append([*fixed, *params])
+    heading = ["rank", "trial", metric, "against the best", "epochs run", *repeats, *varied]
+    worth = ["trial", "epochs run", metric, *repeats, "against the best", *varied]
     lines: list[Block] = [Table(heading, table, worth, num_kept=2)]
     if study.record.num_best > 1:
         lines.append(equal_words(study.record.num_best, metric))

@@ -112,7 +112,8 @@ def _trial_lines(study: StudyRecord, trial: TrialRecord) -> list[str]:
         lines.append(f"it repeats trial {trial.retry_of}, which failed")
     origin = study.origin(trial)
     if origin is not None:
-        lines.append(f"it starts from {origin}")
+        verb = "starts from" if study.confirms is None else "repeats"
+        lines.append(f"it {verb} {origin}")
     if trial.audited is not None:
         lines.append(f"audited: the pruner would have ended it after epoch {trial.audited}")
     return lines + [f"tried again: {failure.reason}" for failure in trial.lost]

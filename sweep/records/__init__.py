@@ -52,6 +52,7 @@ from sweep.records.network_source import (
 from sweep.records.pareto import contenders, pareto_front, size_front
 from sweep.records.speed import WORTHWHILE, Calibration, CalibrationRequest, Timing
 from sweep.records.study import (
+    BASELINES,
     KEPT_WEIGHTS,
     CalibrationBin,
     Confirms,
@@ -86,6 +87,7 @@ from sweep.records.trial import (
 )
 
 __all__ = [
+    "BASELINES",
     "FINAL",
     "KEPT_WEIGHTS",
     "LARGEST_FLOAT",

@@ -182,6 +182,10 @@ class TestReading:
         return sum(row[label] for label, row in enumerate(matrix))
 
 
+BASELINES = {"default": "the default configuration", "softmax": "softmax regression"}
+"""What a confirmation may also train, by name, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Confirms:
     """What a study of repeated runs confirms: some trials of a search, on fresh seeds.
@@ -211,6 +215,12 @@ class Confirms:
     def num_runs(self) -> int:
         """How many runs there are once all have ended."""
         return (len(self.trials) + len(self.baselines)) * self.num_seeds
+
+    def repeated_by(self, run: int) -> str | None:
+        """What a run repeats, in words; None for one beyond those that were planned."""
+        names = [BASELINES[name] for name in self.baselines]
+        repeated = [*(f"trial {trial} of {self.study}" for trial in self.trials), *names]
+        return repeated[run // self.num_seeds] if 0 <= run < self.num_runs else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +320,8 @@ class StudyRecord:
 
     def origin(self, trial: TrialRecord) -> str | None:
         """Where a trial's configuration comes from, None if the sampler or the space chose it."""
+        if self.confirms is not None:
+            return self.confirms.repeated_by(trial.number)
         index = trial.number - len(self.space.get("enqueue", ()))
         return self.starting[index].origin if 0 <= index < len(self.starting) else None
 

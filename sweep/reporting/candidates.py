@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweep.definitions import Scalar, is_share, read_model
 from sweep.errors import StoreError
 from sweep.records import (
+    BASELINES,
     StudyRecord,
     TrialState,
     baseline_runs,
@@ -33,8 +34,6 @@ from sweep.reporting.statistics import (
 from sweep.space import baseline_parameters
 
 __all__ = ["BaselineMean", "Candidate", "Confirmation", "confirmation"]
-
-_BASELINES = {"default": "the default configuration", "softmax": "softmax regression"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +289,7 @@ def _baseline(
     values = run_values(runs, repeated)
     is_better = tested is not None and runs.objective.is_better(tested.test.difference, than=0.0)
     return BaselineMean(
-        name=_BASELINES[name],
+        name=BASELINES[name],
         params=baseline_parameters(read_model(runs.space["model"]))[name],
         values=values,
         mean=_mean(runs, values),

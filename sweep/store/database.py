@@ -138,6 +138,11 @@ class Database:
         )
         self.connection.commit()
 
+    def study_names(self) -> list[str]:
+        """Names of all studies; Optuna would read all of their attributes, too."""
+        _ = self.storage  # connects, and checks the store
+        return [name for (name,) in self.connection.execute("SELECT study_name FROM studies")]
+
     def num_trials(self, study_id: int) -> int:
         """How many trials a study has, whatever their numbers say."""
         query = "SELECT COUNT(*) FROM trials WHERE study_id = ?"

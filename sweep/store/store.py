@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
@@ -126,7 +125,7 @@ class Store:
             return []
         what = f"the store {str(self.path)!r}"
         with reading(self.path, what, to_write=self._database.to_write):
-            return sorted(optuna.get_all_study_names(self.storage))
+            return sorted(self._database.study_names())
 
     def has_study(self, name: str) -> bool:
         """Whether there is a study of this name, of sweep or not."""

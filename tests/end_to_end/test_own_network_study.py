@@ -142,7 +142,7 @@ def test_it_goes_through_the_commands(tmp_path):
         assert "not read" not in done.stderr
     found = json.loads((tmp_path / "report" / "report.json").read_text())["studies"]["own"]
     assert found["best"]["test_accuracy"] > 0.8
-    assert found["commands"]["export"].endswith(" --model net.py:build")
+    assert " --model net.py:build --storage sqlite:////" in found["commands"]["export"]
     assert "of <code>net.py:build</code> (SHA-256" in (tmp_path / "report/report.html").read_text()
     assert set(found["best"]["params"]) >= {"width", "depth", "norm", "drop", "epochs"}
     refused = run_cli("export", "own", "--out", "a/b", cwd=tmp_path)

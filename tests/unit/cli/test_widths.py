@@ -29,15 +29,18 @@ def said_to_be_left_out(text: str) -> list[str]:
     return rest.split(", ") if found else []
 
 
-def table(text: str, first: str) -> list[list[str]]:
-    """Heading and rows of the table whose heading begins with this name."""
+def table(text: str, first: str, between: str | None = None) -> list[list[str]]:
+    """Heading and rows of the table whose heading begins with this name.
+
+    Cells of the rows are words, or what stands `between` others.
+    """
     lines = text.splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith(f"{first}  "))
     rows = [lines[start].split("  ")]
     for line in lines[start + 1 :]:
         if not line[:1].isdigit() or line.startswith(LEFT_OUT):
             break
-        rows.append(line.split())
+        rows.append(line.split(between))
     return [[cell.strip() for cell in row if cell.strip()] for row in rows]
 
 
@@ -65,7 +68,7 @@ def test_what_is_said_of_studies_fits(at, confirmed, width):
     assert {"small", "small.confirm"} <= set(shown.split())
     assert (" ".join(said_to_be_left_out(shown)) == "") == (set(whole) <= set(shown.split()))
     for line in ("show small", "show small.confirm"):
-        heading, *rows = table(at(width, line), "trial")
+        heading, *rows = table(at(width, line), "trial", "  ")
         assert heading[0] == "trial"
         assert "epochs run" in heading
         assert all(len(row) == len(heading) for row in rows)

@@ -75,7 +75,10 @@ def test_it_is_confirmed_with_the_same_grid(storage):
     sweep.run(SPACE, storage=storage, **HERE)
     sweep.confirm("small", storage=storage, top=1, seeds=2, **HERE)
     runs = read_confirmation(storage, "small")
-    assert [[m.epoch for m in run.outcome.history] for run in runs.trials] == [[3, 6, 7]] * 2
+    by_default = [*range(3, 20, 3), 20]  # the baselines have the default number of epochs
+    assert [[m.epoch for m in run.outcome.history] for run in runs.trials] == (
+        [[3, 6, 7]] * 2 + [by_default] * 4
+    )
 
 
 @pytest.mark.slow
