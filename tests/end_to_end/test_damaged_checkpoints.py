@@ -58,5 +58,5 @@ def test_the_last_whole_checkpoint_is_used_and_the_result_is_the_same(
     notices = [line for line in done.stderr.splitlines() if "checkpoint" in line]
     assert [f"trial {TRIAL}: its checkpoint is" in notice for notice in notices] == [True]
     assert epochs_after(folder, before)[0] == [*finished, 0][num_damaged] + 1
-    check_whole(folder, TRIALS, to_the_last_bit=True)
+    check_whole(folder, TRIALS, to_the_last_bit=True, is_damaged=True)
     check_same(folder, undisturbed)

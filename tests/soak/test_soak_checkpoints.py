@@ -90,7 +90,7 @@ def test_the_study_ends_as_if_nothing_had_happened(
     do_damage(folder)
     done = finish(folder, engine)
     assert "checkpoint" in done.stderr
-    check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential")
+    check_whole(folder, TRIALS, to_the_last_bit=engine == "sequential", is_damaged=True)
     if engine == "sequential":
         check_same(folder, undisturbed)
     tally(name, survived=1)
