@@ -69,10 +69,15 @@ def best_at_the_end_of_a_range(study: Reported, _: Answer | None) -> Diagnosis:
         for parameter, end in at_end
     ]
     names = ", ".join(parameter for parameter, _ in at_end)
+    finding = (
+        f"The best value of {names} lies at the end of its range: beyond it may be a better one."
+        if len(at_end) == 1
+        else f"The best values of {names} lie at the ends of their ranges: beyond may be better."
+    )
     return Diagnosis(
         name,
         Verdict.WARNING,
-        f"The best value of {names} lies at the end of its range: beyond it may be a better one.",
+        finding,
         f"{'; '.join(said)}; most of the best {len(best)} trials lie there, too.",
         "widen the range in the search space, and run it under another name",
     )
