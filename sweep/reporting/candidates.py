@@ -147,13 +147,6 @@ class Confirmation:
     front: bool = False
     baselines: tuple[BaselineMean, ...] = ()
 
-    @property
-    def luck(self) -> str:
-        """What differs between the runs of one candidate, in words."""
-        if self.orders_differ:
-            return "initial weights, dropout and the order of the examples"
-        return "initial weights and dropout"
-
 
 def confirmation(
     record: StudyRecord, runs: StudyRecord | None, rope: float | None = None

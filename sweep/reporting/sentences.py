@@ -38,6 +38,7 @@ __all__ = [
     "mistakes_sentence",
     "names_of",
     "next_step",
+    "opening_notes",
     "openings_sentence",
     "promise_verdict",
     "saving_sentence",
@@ -57,10 +58,29 @@ def under_way_sentence(found: Findings) -> str:
     last = max((t.ended_at for t in record.trials if t.ended_at is not None), default=None)
     at = "" if last is None else f", the last one at {last:%Y-%m-%d %H:%M} by its clock"
     doing = "is running" if record.state is StudyState.RUNNING else "was interrupted"
+    split = "was opened before it went on" if found.openings else "is sealed"
     return (
         f"This search {doing}: {ended:,}{total} trials have ended{at}. What follows is what is "
-        "known so far, and the test split is sealed."
+        f"known so far, and the test split {split}."
     )
+
+
+def opening_notes(found: Findings) -> list[str]:
+    """What the openings of the test split may have done to what was decided after them."""
+    notes, openings = [], found.openings
+    is_confirmed = found.answer is not None and found.answer.confirmed
+    if len({each.study for each in openings}) > 1 or (len(openings) > 1 and not is_confirmed):
+        notes.append(
+            f"The test split was opened {len(openings)} times (see Provenance). After the first "
+            "opening a test result may have influenced what was done next, so later ones are no "
+            "longer untouched."
+        )
+    if found.trials_after_opening:
+        notes.append(
+            f"{counted(found.trials_after_opening, 'trial')} ended after the test split had been "
+            "opened: its result may have influenced the decision to run them."
+        )
+    return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +118,9 @@ def beaten_sentences(found: Findings) -> list[str]:
     if answer is not None and lowest is not None and lowest.test_value is not None:
         verb = "gets" if lowest.metric == "accuracy" else f"has a {metric_words(lowest.metric)} of"
         not_shown = (
-            ": the network to use is not shown to be better" if not answer.is_above_baseline else ""
+            ": the network to use is not shown to be better"
+            if answer.is_above_baseline is False
+            else ""
         )
         name, value = lowest.class_name, percent(lowest.test_value)
         said.append(f"Always saying “{name}” {verb} {value}{not_shown}.")
@@ -330,8 +352,7 @@ def effect_words(best: str) -> str:
     """`higher was better`; empty if the trials do not say."""
     if not best:
         return ""
-    ranges = {"higher": "higher", "lower": "lower", "middle": "in between"}
-    return f"{ranges.get(best, best)} was better"
+    return "values in between were better" if best == "middle" else f"{best} was better"
 
 
 def search_sentence(found: Findings) -> str:

@@ -40,8 +40,10 @@ def unbalanced_classes(study: Reported, _: Answer | None) -> Diagnosis:
 def leaks_between_splits(study: Reported, _: Answer | None) -> Diagnosis:
     """Whether test examples also stand in the training pool."""
     name, reading = "Is the test split unseen?", study.reading
-    if reading is None or not reading.num_images or reading.num_in_training is None:
+    if reading is None or not reading.num_images:
         return Diagnosis.not_applicable(name, "The test split was not read.")
+    if reading.num_in_training is None:
+        return Diagnosis.not_applicable(name, "What it shares with training was not counted.")
     shared, total = reading.num_in_training, reading.num_images
     evidence = f"{shared:,} of {total:,} test examples also stand in the training pool."
     if not shared:

@@ -8,6 +8,7 @@ from sweep.records import EpochMetrics
 from sweep.reporting.answer import Answer
 from sweep.reporting.diagnostics.diagnosis import Diagnosis, Verdict
 from sweep.reporting.reported import Reported
+from sweep.reporting.statistics import wilson_interval
 from sweep.space import effective_parameters
 from sweep.words import percent
 
@@ -27,7 +28,7 @@ def beats_baselines(study: Reported, found: Answer | None) -> Diagnosis:
     lowest = found.baseline
     if lowest is not None:
         is_above = found.is_above_baseline
-        if is_above is None and found.validation_value_interval is not None:
+        if is_above is None:
             is_above = _validated_above(found)
         said.append((is_above, f"always saying {lowest.class_name!r}"))
     confirmation = study.confirmation
@@ -55,8 +56,7 @@ def _validated_above(found: Answer) -> bool | None:
     count = found.num_validation_images
     if value is None or lowest is None or not count:
         return None
-    error = math.sqrt(max(value * (1 - value), 0.25 / count) / count)
-    return value - 2 * error > lowest.validation_accuracy
+    return wilson_interval(round(value * count), count).low > lowest.validation_accuracy
 
 
 def _listed(words: list[str]) -> str:

@@ -75,7 +75,8 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
     Noise has shares, too. So they are given only if the forest also puts trials that it has not
     seen into an order like their own (Spearman's rank correlation, one-sided).
     """
-    trials = _thinned(_in_order(record))
+    ordered = _in_order(record)
+    trials = _thinned(ordered)
     features = _features(space, trials)
     reason = _too_little(space, len(trials), len(features))
     if reason:
@@ -87,7 +88,7 @@ def importances(record: StudyRecord, space: SearchSpace) -> Importances:
             "Too few trials to say: the hyperparameters do not predict how good trials are that "
             "the model has not seen.",
         )
-    return _described(features, found, len(trials))
+    return _described(features, found, _count_words(len(trials), len(ordered)))
 
 
 def _in_order(record: StudyRecord) -> list[TrialRecord]:
@@ -180,7 +181,12 @@ def _beats_chance(unseen: Sequence[float]) -> bool:
     return bool(test.pvalue < _SIGNIFICANCE)
 
 
-def _described(features: Sequence[Feature], found: Dependence, num_trials: int) -> Importances:
+def _count_words(used: int, of: int) -> str:
+    """How many trials the forest learnt: `300 of 10,000 trials`."""
+    return f"{used} trials" if used == of else f"{used} of {of:,} trials"
+
+
+def _described(features: Sequence[Feature], found: Dependence, trials: str) -> Importances:
     names = [feature.name for feature in features]
     variances = np.array([[_variance(feature, curve) for curve in found.resampled[feature.name]]
                           for feature in features]).T  # fmt: skip
@@ -191,7 +197,7 @@ def _described(features: Sequence[Feature], found: Dependence, num_trials: int) 
     # share can lie outside its own percentiles, and the interval is then extended to it.
     low, high = np.minimum(ends[0], shares), np.maximum(ends[1], shares)
     note = (
-        f"Share of the variance of {num_trials} trials that each hyperparameter explains alone, in "
+        f"Share of the variance of {trials} that each hyperparameter explains alone, in "
         f"a random forest of their reports; 95% intervals by {NUM_RESAMPLES} bootstrap resamples. "
         "A description of these trials, not a law: the sampler prefers some values."
     )

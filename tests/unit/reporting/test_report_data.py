@@ -163,7 +163,7 @@ def test_the_data_are_described_and_what_was_left_out_is_said(plain, tmp_path):
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (None, "The test split was not read."),
+        (None, "What it shares with training was not counted."),
         (0, "No test example stands in the training pool."),
         (1, "The test result may be too good: 5.0% of its examples were seen."),
     ],

@@ -177,3 +177,21 @@ def test_a_run_is_not_called_a_trial(space, tmp_path: Path):
     assert "Run 0 of hand-made.confirm is the network to use" in text
     assert "the configuration of trial 0." in text
     assert "Trial 0 of hand-made.confirm" not in text
+
+
+@pytest.mark.usefixtures("words_only")
+def test_what_was_decided_after_an_opening_is_said(space, tmp_path: Path):
+    trials = [make_trial(space, number, 2 + number) for number in range(3)]
+    early = make_reading(0, num_trials=1)
+    study = make_study(trials, space, readings=(early,))
+    text = page_of(tmp_path, study, None)
+    assert "2 trials ended after the test split had been opened: its result may have" in text
+    again = replace(early, opened_at="2026-02-01T00:00:00+00:00", num_trials=3)
+    text = page_of(tmp_path, replace(study, test_readings=(early, again)), None)
+    assert "The test split was opened 2 times (see Provenance)." in text
+    on = replace(study, finished_by=None, state=StudyState.INTERRUPTED)
+    text = page_of(tmp_path, on, None)
+    assert "the test split was opened before it went on" in text
+    assert "is sealed" not in text
+    once = make_study(trials, space, readings=(replace(early, num_trials=3),))
+    assert "had been opened" not in page_of(tmp_path, once, None)
