@@ -107,17 +107,23 @@ def test_a_node_that_stood_still_and_returns_counts_nothing_twice(tmp_path, clus
     check_nobody_left(cluster)
 
 
+def trials_with(folder: Path, kind: str) -> set[int]:
+    """Trials of which the ledger has a line of this kind."""
+    return {line["trial"] for line in read_ledger(folder) if line["kind"] == kind}
+
+
 def test_a_node_that_is_told_to_leave_saves_its_trials_first(tmp_path, cluster):
     """Its trials do not end, and no checkpoint is due otherwise."""
     endless = {**PARAMETERS, "epochs": 100_000}
-    folder = prepare(tmp_path, small_space(2, parameters=endless, pruner={"type": "none"}))
+    num_trials = len(cluster.nodes)  # one on each
+    folder = prepare(tmp_path, small_space(num_trials, parameters=endless, pruner={"type": "none"}))
     options = ray_options(cluster, "--checkpoint-every", "1h")
     with start_driver(folder, "run", "space.yaml", *options) as driver:
-        wait_for_lines(folder, driver, 20)
-        assert not [line for line in read_ledger(folder) if line["kind"] == "saved"]
+        wait_for(lambda: len(trials_with(folder, "epoch")) == num_trials)
+        assert not trials_with(folder, "saved")
         victim = cluster.nodes.pop()
         cluster.drain(victim, seconds=600)
-        wait_for(lambda: [line for line in read_ledger(folder) if line["kind"] == "saved"], 120)
+        wait_for(lambda: trials_with(folder, "saved"), 120)
         wait_for(lambda: not is_alive(victim), 120)  # nothing keeps it any longer
         driver.terminate()
         _, errors = driver.communicate(timeout=600)
