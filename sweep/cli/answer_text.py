@@ -304,7 +304,8 @@ def _against_baseline(found: Confirmation, baseline: BaselineMean) -> str:
         ends = difference_interval_words(found.metric, baseline.difference_interval)
         by += f" ({level_words(baseline.difference_level)} interval {ends})"
     if not baseline.tied:
-        return f"{who} {'beats' if baseline.beaten else 'is worse than'} {name} by {by}{also}"
+        verdict = f"beats {name} by" if baseline.beaten else f"is worse than {name}:"
+        return f"{who} {verdict} {by}{also}"
     is_behind = (baseline.difference < 0) == is_share(found.metric) and baseline.difference != 0
     whose = ", whose mean is better" if is_behind else ""
     return f"{who} is not shown to be better than {name}{whose}: {by}{also}"

@@ -136,15 +136,16 @@ def beaten_sentences(found: Findings) -> list[str]:
 
 def _against(metric: str, baseline: BaselineMean) -> str:
     """What the search was worth: its winner against what took none."""
+    name = baseline.name
     if baseline.difference is None:
-        return f"Whether it beats {baseline.name} is not known."
+        return f"Whether it beats {name} is not known."
     by = f"{difference_words(metric, baseline.difference)} on fresh seeds"
     if baseline.difference_interval is not None and baseline.difference_level is not None:
         ends = difference_interval_words(metric, baseline.difference_interval)
         by += f" ({level_words(baseline.difference_level)} interval {ends})"
     if baseline.tied:
-        return f"It is not shown to be better than {baseline.name}: {by}."
-    return f"It {'beats' if baseline.beaten else 'is worse than'} {baseline.name} by {by}."
+        return f"It is not shown to be better than {name}: {by}."
+    return f"It {f'beats {name} by' if baseline.beaten else f'is worse than {name}:'} {by}."
 
 
 # ---------------------------------------------------------------- several studies

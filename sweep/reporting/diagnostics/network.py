@@ -34,13 +34,16 @@ def beats_baselines(study: Reported, found: Answer | None) -> Diagnosis:
     confirmation = study.confirmation
     baselines = confirmation.baselines if confirmation is not None and study.is_confirmed else ()
     said += [(each.beaten, each.name) for each in baselines]
-    not_beaten = [words for beaten, words in said if beaten is False]
+    worse = [each.name for each in baselines if each.beaten is False and not each.tied]
+    unsure = [words for beaten, words in said if beaten is False and words not in worse]
     beaten = [words for beaten, words in said if beaten]
-    if not_beaten:
+    if worse or unsure:
+        findings = [f"It is worse than {_listed(worse)}."] if worse else []
+        findings += [f"It is not shown to be better than {_listed(unsure)}."] if unsure else []
         return Diagnosis(
             name,
             Verdict.WARNING,
-            f"It is not shown to be better than {_listed(not_beaten)}.",
+            " ".join(findings),
             f"It beats {_listed(beaten)}." if beaten else "",
             "search longer or wider, or use the simpler one",
         )

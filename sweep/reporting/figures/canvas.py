@@ -116,7 +116,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
     identifiers: dict[str, str] = {}
     for element in svg.iter():
         _for_page(element, name, identifiers)
-    compact(svg)
+    compact(svg, name)
     svg.attrib |= {
         "role": "img",
         "aria-label": description,

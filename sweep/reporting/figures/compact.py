@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from itertools import groupby
 
 __all__ = ["compact"]
@@ -13,11 +14,15 @@ _NO_ROTATION = re.compile(r"rotate\(-?0(\.0)? [^)]*\)")
 _SPACE = re.compile(r" *([A-Za-z]) *")
 
 
-def compact(svg: ET.Element) -> None:
-    """Shorten numbers and styles, and drop groups that say nothing, in place."""
+def compact(svg: ET.Element, name: str) -> None:
+    """Shorten numbers, say each style once, and drop groups that say nothing, in place.
+
+    Its style sheet applies to the whole page: `name` must be unique there.
+    """
     for element in svg.iter():
         _shorten(element)
     _flatten(svg)
+    _share_styles(svg, name)
 
 
 def _shorten(element: ET.Element) -> None:
@@ -70,3 +75,16 @@ def _in_runs(elements: list[ET.Element]) -> list[ET.Element]:
             marks = [group]
         found += marks
     return found
+
+
+def _share_styles(svg: ET.Element, name: str) -> None:
+    """Put the styles that several elements have into classes."""
+    counts = Counter(element.get("style") for element in svg.iter())
+    shared = [style for style, count in counts.items() if style is not None and count > 1]
+    classes = {style: f"{name}-c{number}" for number, style in enumerate(shared)}
+    for element in svg.iter():
+        if element.get("style") in classes:
+            element.set("class", classes[element.attrib.pop("style")])
+    sheet = ET.Element("style")
+    sheet.text = "".join(f".{known}{{{style}}}" for style, known in classes.items())
+    svg.insert(0, sheet)

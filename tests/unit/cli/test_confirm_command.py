@@ -123,7 +123,7 @@ DEFAULT = BaselineMean(
                 "difference": -0.004,
                 "difference_interval": Interval(-0.006, -0.002),
             },
-            "trial 12 is worse than the default configuration by −0.40 points (98.3% interval "
+            "trial 12 is worse than the default configuration: −0.40 points (98.3% interval "
             "−0.60 to −0.20)",
         ),
         (

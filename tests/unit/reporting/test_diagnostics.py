@@ -150,15 +150,21 @@ def test_what_is_not_above_the_commonest_class_is_a_warning(space):
 
 
 @pytest.mark.parametrize(
-    ("default", "verdict"), [([20, 21, 22], FINE), ([2, 3, 2], WARNING), ([0, 0, 1], WARNING)]
+    ("default", "verdict", "words"),
+    [
+        ([20, 21, 22], FINE, "It beats"),
+        ([2, 3, 2], WARNING, "It is not shown to be better than the"),
+        ([0, 0, 1], WARNING, "It is worse than the"),
+    ],
 )
-def test_what_does_not_beat_the_default_configuration_is_a_warning(space, default, verdict):
+def test_what_does_not_beat_the_default_configuration_is_a_warning(space, default, verdict, words):
     search = make_study([make_trial(space, n, 2 + n) for n in range(2)], space)
     runs = study_of_runs([[2, 3, 2], [9, 10, 9], default], [0, 1], space=space)
     assert runs.confirms is not None
     confirms = replace(runs.confirms, trials=(0, 1), baselines=("default",))
     found = diagnosed("needs no search", search, space, replace(runs, confirms=confirms))
     assert found.verdict is verdict
+    assert words in found.finding
     assert "the default configuration" in found.finding
 
 

@@ -341,11 +341,12 @@ def test_names_stay_as_they_are() -> None:
 def drawn_marks(svg: ET.Element) -> list[tuple[ET.Element, str]]:
     """Everything that is drawn, in order, with its own style after those of its groups."""
     found: list[tuple[ET.Element, str]] = []
+    classes = dict(re.findall(r"\.(\S+?){(.*?)}", svg.findtext("style", "")))
 
     def walk(element: ET.Element, styles: str) -> None:
         if element.tag.rpartition("}")[2] in ("defs", "clipPath"):
             return
-        styles += f";{element.get('style', '')}"
+        styles += f";{classes.get(element.get('class'), '')};{element.get('style', '')}"
         if element.tag.rpartition("}")[2] in ("path", "use", "text", "image", "rect"):
             found.append((element, styles))
         for child in element:
@@ -368,7 +369,7 @@ def test_a_compact_picture_draws_the_same(name: str) -> None:
 
     svg = figures.to_svg(drawn(name), name="x", description="")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(canvas, "compact", lambda _: None)
+        patch.setattr(canvas, "compact", lambda *_: None)
         whole = figures.to_svg(drawn(name), name="x", description="")
     one, other = (look(ET.fromstring(text)) for text in (svg, whole))  # noqa: S314 - made here
     assert one == other
