@@ -17,6 +17,7 @@ __all__ = ["beats_baselines", "fits_the_data"]
 _NOISE = ("dropout", "input_dropout", "input_noise", "augmentation", "flip")
 _OVERFIT = 0.5  # of the validation error that training does not have
 _UNDERFIT = 0.25
+_WORSE = 0.05  # of the validation loss
 
 
 def beats_baselines(study: Reported, found: Answer | None) -> Diagnosis:
@@ -69,9 +70,9 @@ def _listed(words: list[str]) -> str:
 def fits_the_data(study: Reported, found: Answer | None) -> Diagnosis:
     """Over- and underfitting, by the network's errors in training and validation."""
     name = "Does it over- or underfit?"
-    best = _best(study)
+    best, last = _best_and_last(study)
     count = found.num_validation_images if found else None
-    if best is None or not count:
+    if best is None or last is None or not count:
         return Diagnosis.not_applicable(name, "Its errors are not recorded.")
     trained, validated = (1 - best.values[f"{split}_accuracy"] for split in ("train", "validation"))
     noise = 2 * math.sqrt(max(validated * (1 - validated), 0.25 / count) / count)
@@ -82,15 +83,23 @@ def fits_the_data(study: Reported, found: Answer | None) -> Diagnosis:
         "validation examples."
     )
     gap = validated - trained
+    more = " or augmentation" if study.record.data.spec.kind == "image" else ""
+    regularise = f"search dropout, weight_decay, label_smoothing, input_noise{more}"
     if gap > max(noise, _OVERFIT * validated):
         return Diagnosis(
             name,
             Verdict.WARNING,
             "It overfits: most of its mistakes on new examples it does not make in training.",
             evidence,
-            "search dropout, weight_decay, label_smoothing, input_noise"
-            f"{' or augmentation' if study.record.data.spec.kind == 'image' else ''}, or give it "
-            "more data",
+            f"{regularise}, or give it more data",
+        )
+    if turn := _turn(best, last):
+        return Diagnosis(
+            name,
+            Verdict.WARNING,
+            f"It soon overfits: it is best after epoch {best.epoch} of {last.epoch}.",
+            turn,
+            f"{regularise}, or a lower learning_rate",
         )
     if gap < _UNDERFIT * validated and not noises and validated > noise:
         return Diagnosis(
@@ -103,13 +112,28 @@ def fits_the_data(study: Reported, found: Answer | None) -> Diagnosis:
     return Diagnosis(name, Verdict.FINE, "Neither stands out.", evidence)
 
 
-def _best(study: Reported) -> EpochMetrics | None:
+def _best_and_last(study: Reported) -> tuple[EpochMetrics | None, EpochMetrics | None]:
+    """The epoch whose weights were kept, if its errors are known, and the last one."""
     outcome = study.network.trial.outcome if study.network else None
     best = outcome.best if outcome else None
-    known = best is not None and all(
-        math.isfinite(best.values[f"{split}_accuracy"]) for split in ("train", "validation")
+    if outcome is None or best is None:
+        return None, None
+    errors = (best.values[f"{split}_accuracy"] for split in ("train", "validation"))
+    return (best, outcome.history[-1]) if all(map(math.isfinite, errors)) else (None, None)
+
+
+def _turn(best: EpochMetrics, last: EpochMetrics) -> str:
+    """How validation got worse from an early epoch on while training went on; empty if not."""
+    trained, validated = (
+        (best.values[loss], last.values[loss]) for loss in ("train_loss", "validation_loss")
     )
-    return best if known else None
+    got_worse = trained[1] < trained[0] and validated[1] > (1 + _WORSE) * validated[0]
+    if last.epoch < 2 * best.epoch or not got_worse:
+        return ""
+    return (
+        f"From there on the training loss fell from {trained[0]:.4f} to {trained[1]:.4f}, and the "
+        f"validation loss rose from {validated[0]:.4f} to {validated[1]:.4f}."
+    )
 
 
 def _training_noise(study: Reported) -> str:

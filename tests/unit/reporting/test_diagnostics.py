@@ -197,6 +197,28 @@ def test_over_and_underfitting(space, train, validation, params, verdict, words)
     assert words in found.finding
 
 
+@pytest.mark.parametrize(
+    ("best", "end", "verdict", "words"),
+    [
+        (1, {"train_loss": 0.2, "validation_loss": 0.33}, WARNING, "best after epoch 1 of 2"),
+        (2, {"train_loss": 0.2, "validation_loss": 0.33}, FINE, "Neither"),
+        (1, {"train_loss": 0.2, "validation_loss": 0.31}, FINE, "Neither"),
+        (1, {"train_loss": 0.4, "validation_loss": 0.33}, FINE, "Neither"),
+    ],
+)
+def test_what_gets_worse_from_an_early_epoch_on_overfits(space, best, end, verdict, words):
+    study = fitted(space, 0.84, 0.8, dropout=0.3, num_layers=3)
+    (trial,) = study.trials
+    assert trial.outcome is not None
+    losses = ({"train_loss": 0.3, "validation_loss": 0.3}, end)
+    history = tuple(with_values(m, **v) for m, v in zip(trial.outcome.history, losses, strict=True))
+    outcome = replace(trial.outcome, history=history, best_epoch=best)
+    study = replace(study, trials=(replace(trial, outcome=outcome),))
+    found = diagnosed("underfit", study, space)
+    assert found.verdict is verdict
+    assert words in found.finding
+
+
 # ---------------------------------------------------------------- the pruner
 
 
