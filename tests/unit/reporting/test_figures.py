@@ -299,7 +299,11 @@ def test_every_figure_is_drawn_whole_and_refers_to_nothing(name: str) -> None:
     assert 60 < height < 1000
     assert {element.tag for element in root.iter()} <= {
         "svg", "g", "path", "use", "text", "tspan", "image", "defs", "clipPath", "rect", "pattern",
+        "style",
     }  # fmt: skip
+    sheet = root.findtext("style", "")  # applies to the whole page
+    assert all(rule.startswith(f".{name}-") for rule in re.findall(r"[^{}]+(?={)", sheet))
+    assert re.fullmatch(r"([^{}]+{[^{}]+})*", sheet)
     identifiers = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
     assert all(identifier.startswith(f"{name}-") for identifier in identifiers)
     for element in root.iter():
