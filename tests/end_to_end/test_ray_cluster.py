@@ -119,6 +119,7 @@ def test_a_node_that_is_told_to_leave_saves_its_trials_first(tmp_path, cluster):
     folder = prepare(tmp_path, small_space(num_trials, parameters=endless, pruner={"type": "none"}))
     options = ray_options(cluster, "--checkpoint-every", "1h")
     with start_driver(folder, "run", "space.yaml", *options) as driver:
+        wait_for_lines(folder, driver, 20)
         wait_for(lambda: len(trials_with(folder, "epoch")) == num_trials)
         assert not trials_with(folder, "saved")
         victim = cluster.nodes.pop()

@@ -70,10 +70,11 @@ def _listed(words: list[str]) -> str:
 def fits_the_data(study: Reported, found: Answer | None) -> Diagnosis:
     """Over- and underfitting, by the network's errors in training and validation."""
     name = "Does it over- or underfit?"
-    best, last = _best_and_last(study)
+    epochs = _best_and_last(study)
     count = found.num_validation_images if found else None
-    if best is None or last is None or not count:
+    if epochs is None or not count:
         return Diagnosis.not_applicable(name, "Its errors are not recorded.")
+    best, last = epochs
     trained, validated = (1 - best.values[f"{split}_accuracy"] for split in ("train", "validation"))
     noise = 2 * math.sqrt(max(validated * (1 - validated), 0.25 / count) / count)
     noises = _training_noise(study)
@@ -112,14 +113,14 @@ def fits_the_data(study: Reported, found: Answer | None) -> Diagnosis:
     return Diagnosis(name, Verdict.FINE, "Neither stands out.", evidence)
 
 
-def _best_and_last(study: Reported) -> tuple[EpochMetrics | None, EpochMetrics | None]:
-    """The epoch whose weights were kept, if its errors are known, and the last one."""
+def _best_and_last(study: Reported) -> tuple[EpochMetrics, EpochMetrics] | None:
+    """The epoch whose weights were kept, and the last one; None if the errors are not known."""
     outcome = study.network.trial.outcome if study.network else None
     best = outcome.best if outcome else None
     if outcome is None or best is None:
-        return None, None
+        return None
     errors = (best.values[f"{split}_accuracy"] for split in ("train", "validation"))
-    return (best, outcome.history[-1]) if all(map(math.isfinite, errors)) else (None, None)
+    return (best, outcome.history[-1]) if all(map(math.isfinite, errors)) else None
 
 
 def _turn(best: EpochMetrics, last: EpochMetrics) -> str:

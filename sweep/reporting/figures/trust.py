@@ -148,8 +148,9 @@ def draw_best_so_far(studies: Sequence[BestSoFar]) -> Figure:
         dashes = _DASHES[index % len(_DASHES)]
         style: dict[str, Any] = {"color": _colour(index), "linestyle": dashes, "linewidth": 1.8}
         label = _name(study.study)
-        handles += axes.step(study.epochs, study.shown, where="post", label=label, **style)
-        axes.plot(study.epochs[-1], study.shown[-1], "o", color=_colour(index), clip_on=False)
+        epochs, shown = (*study.epochs, study.end), (*study.shown, study.shown[-1])
+        handles += axes.step(epochs, shown, where="post", label=label, **style)
+        axes.plot(epochs[-1], shown[-1], "o", color=_colour(index), clip_on=False)
         figure.explain(axes, study.epochs, study.shown, study.texts)
     log_axis(axes, "y")
     axes.set_xlim(left=0)

@@ -59,12 +59,13 @@ class Trials:
 class BestSoFar:
     """The objective of the best trial so far, after each COMPLETE trial.
 
-    `epochs` are those of all trials up to it, by number; `shown` are the heights of `values`, and
-    `texts` say both in words.
+    `epochs` are those of all trials up to it, by number, and `end` those of all trials; `shown` are
+    the heights of `values`, and `texts` say both in words.
     """
 
     study: str
     epochs: tuple[int, ...]
+    end: int
     values: tuple[float, ...]
     label: str
     shown: tuple[float, ...]
@@ -88,14 +89,15 @@ def history(record: StudyRecord, chosen: int | None) -> Trials | None:
 
 def best_so_far(record: StudyRecord) -> BestSoFar:
     """A study's progress."""
-    frame = trial_values(record)
-    frame = frame[(frame["state"] == "complete") & frame["value"].notna()]
+    trials = trial_values(record)
+    frame = trials[(trials["state"] == "complete") & trials["value"].notna()]
     maximized = record.objective.goal == "maximize"
     values = frame["value"].cummax() if maximized else frame["value"].cummin()
     said = (percent_or_number(record.objective.metric, value) for value in values)
     return BestSoFar(
         study=record.name,
         epochs=tuple(frame["epochs_spent"].tolist()),
+        end=int(trials["epochs_spent"].max()) if len(trials) else 0,
         values=tuple(values.tolist()),
         label=label(record),
         shown=tuple(frame["height"].cummin().tolist()),

@@ -264,11 +264,21 @@ CASES = {
     ),
     "best-so-far": Case(
         trust.draw_best_so_far,
-        ([BestSoFar(name, (2, 4), (0.95, 0.96), "Error", (5.0, 4.0), ("a", "b")) for name in TEN],),
+        (
+            [
+                BestSoFar(name, (2, 4), 8, (0.95, 0.96), "Error", (5.0, 4.0), ("a", "b"))
+                for name in TEN
+            ],
+        ),
     ),
     "best-so-far-hostile": Case(
         trust.draw_best_so_far,
-        ([BestSoFar(name, (10**12,), (1.0,), "Error", (1e-9,), (name,)) for name in ODD_NAMES],),
+        (
+            [
+                BestSoFar(name, (10**12,), 10**12, (1.0,), "Error", (1e-9,), (name,))
+                for name in ODD_NAMES
+            ],
+        ),
     ),
     "accuracies": Case(
         trust.draw_study_tests, ([accuracy("a"), accuracy("b", confirmed=False)], "test_accuracy")
@@ -378,6 +388,12 @@ def test_a_compact_picture_draws_the_same(name: str) -> None:
     one, other = (look(ET.fromstring(text)) for text in (svg, whole))  # noqa: S314 - made here
     assert one == other
     assert len(svg) < 0.9 * len(whole)
+
+
+def test_progress_is_drawn_to_the_end_of_each_study() -> None:
+    """Also over the epochs of what came after the last complete trial."""
+    (axes,) = drawn("best-so-far").axes
+    assert {line.get_xdata()[-1] for line in axes.lines} == {8}
 
 
 def test_points_tell_what_they_are() -> None:

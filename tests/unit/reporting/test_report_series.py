@@ -88,6 +88,7 @@ def test_too_little_to_draw_is_none(space: SearchSpace) -> None:
     assert series.timeline(empty) is None
     assert series.study_test(of(empty)) is None
     assert series.best_so_far(empty).epochs == ()
+    assert series.best_so_far(empty).end == 0
     assert series.learning_curves(make_study([make_trial(space, 0)], space), None) is None
     short = with_outcome(make_trial(space, 0), best_epoch=1)
     assert short.outcome is not None
@@ -192,6 +193,7 @@ def test_thinned_samples_keep_the_best() -> None:
 def test_best_so_far_counts_every_epoch(study: StudyRecord) -> None:
     progress = series.best_so_far(study)
     assert progress.epochs == (2, 4, 6, 8, 10, 12, 14, 16, 18)
+    assert progress.end == 22  # with a pruned trial and a failed one
     assert progress.values == (39 / 40,) * 9
 
 
