@@ -303,11 +303,19 @@ def interval_words(metric: str, interval: Sequence[float] | None) -> str:
     return " to ".join(f"{end:.4f}" for end in interval)
 
 
-def difference_words(metric: str, difference: float | None) -> str:
-    """A difference of two values of a metric: `+0.51 points`."""
+def difference_words(
+    metric: str,
+    difference: float | None,
+    interval: Sequence[float] | None = None,
+    level: float | None = None,
+) -> str:
+    """A difference of two values of a metric: `+0.51 points (95% interval −0.20 to +1.22)`."""
     if difference is None:
         return _NOTHING
-    return f"{_signed(metric, difference)}{' points' if is_share(metric) else ''}"
+    words = f"{_signed(metric, difference)}{' points' if is_share(metric) else ''}"
+    if interval is None or level is None:
+        return words
+    return f"{words} ({level_words(level)} interval {difference_interval_words(metric, interval)})"
 
 
 def difference_interval_words(metric: str, interval: Sequence[float] | None) -> str:

@@ -12,6 +12,7 @@ from sweep.reporting.answer import Answer, answer
 from sweep.reporting.candidates import BaselineMean, Candidate, Confirmation
 from sweep.reporting.diagnostics import Verdict, main_diagnoses
 from sweep.reporting.reported import Reported
+from sweep.reporting.sentences import baseline_verdict
 from sweep.reporting.statistics import Interval, Mean, compare_with_best, half_width
 from sweep.reporting.tables import LeaderboardRow, counts, leaderboard
 from sweep.space import effective_parameters, notable_parameters
@@ -19,13 +20,11 @@ from sweep.words import (
     DEFAULT_STORAGE,
     command_words,
     counted,
-    difference_interval_words,
     difference_words,
     duration,
     equal_words,
     foreign_words,
     interval_words,
-    level_words,
     metric_words,
     number_words,
     percent_or_number,
@@ -93,10 +92,7 @@ def _measured(study: Reported, found: Answer, storage: str) -> list[tuple[str, s
     rows += _tested(study, found, storage)
     for index, promise in enumerate(found.promises):
         label = "  on the test split" if index else "optimism"
-        difference = difference_words(promise.metric, promise.difference)
-        if promise.interval is not None:
-            ends = difference_interval_words(promise.metric, promise.interval)
-            difference += f" (95% interval {ends})"
+        difference = difference_words(promise.metric, promise.difference, promise.interval, 0.95)
         rows.append((label, f"{difference}: {promise.promised} against {promise.kept}"))
     clock = f", {duration(cost.clock_seconds)} by the clock" if cost.clock_seconds else ""
     epochs = counted(cost.epochs, "epoch")
@@ -295,20 +291,10 @@ def _against_baseline(found: Confirmation, baseline: BaselineMean) -> str:
     failed = counted(baseline.num_failed, "failed run")
     if baseline.mean is None:
         return f"{name} has no mean to compare with: {failed}"
-    also = f"; {name} has {failed}" if baseline.num_failed else ""
+    said = baseline_verdict(found.metric, who, baseline)
     if baseline.difference is None:
-        mean = _mean_words(found.metric, baseline.mean)
-        return f"{name}, not tested against {who}: {mean}{also}"
-    by = difference_words(found.metric, baseline.difference)
-    if baseline.difference_interval is not None and baseline.difference_level is not None:
-        ends = difference_interval_words(found.metric, baseline.difference_interval)
-        by += f" ({level_words(baseline.difference_level)} interval {ends})"
-    if not baseline.tied:
-        verdict = f"beats {name} by" if baseline.beaten else f"is worse than {name}:"
-        return f"{who} {verdict} {by}{also}"
-    is_behind = (baseline.difference < 0) == is_share(found.metric) and baseline.difference != 0
-    whose = ", whose mean is better" if is_behind else ""
-    return f"{who} is not shown to be better than {name}{whose}: {by}{also}"
+        said += f": {_mean_words(found.metric, baseline.mean)}"
+    return f"{said}; {name} has {failed}" if baseline.num_failed else said
 
 
 def _fate(found: Confirmation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sweep.definitions import is_share
 from sweep.records import StudyState, TrialState
 from sweep.reporting.answer import Promise
 from sweep.reporting.candidates import BaselineMean
@@ -16,7 +17,6 @@ from sweep.words import (
     difference_interval_words,
     difference_words,
     fraction_words,
-    level_words,
     metric_words,
     percent,
     percent_interval,
@@ -26,6 +26,7 @@ from sweep.words import (
 
 __all__ = [
     "NextStep",
+    "baseline_verdict",
     "beaten_sentences",
     "best_study",
     "calibration_sentence",
@@ -113,7 +114,10 @@ def beaten_sentences(found: Findings) -> list[str]:
     answer, confirmation = found.answer, found.study.confirmation
     said: list[str] = []
     if confirmation is not None and found.study.is_confirmed:
-        said += [_against(confirmation.metric, each) for each in confirmation.baselines]
+        said += [
+            f"{baseline_verdict(confirmation.metric, 'It', each)} on fresh seeds."
+            for each in confirmation.baselines
+        ]
     lowest = answer.baseline if answer is not None else None
     if answer is not None and lowest is not None and lowest.test_value is not None:
         verb = "gets" if lowest.metric == "accuracy" else f"has a {metric_words(lowest.metric)} of"
@@ -134,18 +138,19 @@ def beaten_sentences(found: Findings) -> list[str]:
     return said
 
 
-def _against(metric: str, baseline: BaselineMean) -> str:
-    """What the search was worth: its winner against what took none."""
-    name = baseline.name
-    if baseline.difference is None:
-        return f"Whether it beats {name} is not known."
-    by = f"{difference_words(metric, baseline.difference)} on fresh seeds"
-    if baseline.difference_interval is not None and baseline.difference_level is not None:
-        ends = difference_interval_words(metric, baseline.difference_interval)
-        by += f" ({level_words(baseline.difference_level)} interval {ends})"
+def baseline_verdict(metric: str, who: str, baseline: BaselineMean) -> str:
+    """What the search was worth: `who`, its winner on fresh seeds, against what took none."""
+    name, difference = baseline.name, baseline.difference
+    if difference is None:
+        return f"{who} was not tested against {name}"
+    by = difference_words(
+        metric, difference, baseline.difference_interval, baseline.difference_level
+    )
     if baseline.tied:
-        return f"It is not shown to be better than {name}: {by}."
-    return f"It {f'beats {name} by' if baseline.beaten else f'is worse than {name}:'} {by}."
+        is_behind = difference != 0 and (difference < 0) == is_share(metric)
+        whose = ", whose mean is better" if is_behind else ""
+        return f"{who} is not shown to be better than {name}{whose}: {by}"
+    return f"{who} {f'beats {name} by' if baseline.beaten else f'is worse than {name}:'} {by}"
 
 
 # ---------------------------------------------------------------- several studies

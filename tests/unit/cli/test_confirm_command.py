@@ -128,7 +128,7 @@ DEFAULT = BaselineMean(
         ),
         (
             {"tied": None, "beaten": None, "difference": None},
-            "the default configuration, not tested against trial 12: 96.00% ± 12.71 (2 runs)",
+            "trial 12 was not tested against the default configuration: 96.00% ± 12.71 (2 runs)",
         ),
         (
             {"tied": None, "beaten": None, "mean": None, "num_failed": 2},

@@ -10,8 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import DATA, SPACE, make_reading, make_study, make_trial, metrics_of
-from pages import Page, write
+from hand_made import (
+    DATA,
+    FAIL,
+    SPACE,
+    make_reading,
+    make_study,
+    make_trial,
+    metrics_of,
+    study_of_runs,
+)
+from pages import Page, page_of, write
 
 from sweep.cli.answer_text import answer_text
 from sweep.codec import pack_labels
@@ -65,6 +74,25 @@ def test_a_network_that_may_be_no_better_than_the_baseline_is_called_so(plain, t
     assert said in text
     text, _ = text_of(tmp_path, plain)
     assert "not shown to be better" not in text
+
+
+@pytest.mark.parametrize(
+    ("default", "verdict"),
+    [
+        ([20, 21, 22], "beats the default configuration by +46.67 points (9"),
+        ([2, 3, 2], "is not shown to be better than the default configuration: +0.00 points (9"),
+        ([0, 0, 1], "is worse than the default configuration: −5.00 points (9"),
+        ([FAIL, FAIL, FAIL], "was not tested against the default configuration"),
+    ],
+)
+def test_page_and_terminal_say_the_same_of_the_default(space, tmp_path, default, verdict):
+    search = make_study([make_trial(space, n, 2 + n) for n in range(2)], space)
+    runs = study_of_runs(
+        [[2, 3, 2], [9, 10, 9], default], [0, 1], space=space, baselines=("default",)
+    )
+    assert f"It {verdict}" in page_of(tmp_path, search, runs)
+    if default[0] is not FAIL:
+        assert f"trial 0 {verdict}" in answer_text(reported(search, space, runs))
 
 
 @pytest.mark.parametrize(
