@@ -55,8 +55,8 @@ def test_examples_run(document, tmp_path, monkeypatch, capfd, words_only):
 
 def test_the_reference_studies_are_read_by_this_version():
     store = Store(f"sqlite:///{ROOT / 'studies.db'}", to_write=False)
-    studies = {"article", "mnist", "mnist-random", "mnist-extended", "letter", "adult"}
-    assert {*store.all_names()} == studies | {f"{name}.confirm" for name in studies}
+    names = ["article", "mnist", "mnist-random", "mnist-extended", "mnist-cnn", "letter", "adult"]
+    assert {*store.all_names()} == {*names, *(f"{name}.confirm" for name in names)}
     for name in store.all_names():
         study = store.read_study(name)
         require_sound(study)
