@@ -20,7 +20,6 @@ from sweep.records import (
     Notice,
     StudyRecord,
     TrialRecord,
-    TrialState,
     confirmation_name,
     have_all_ended,
     rank_candidates,
@@ -220,12 +219,18 @@ def _plan(store: Store, search: StudyRecord, wanted: _Wanted) -> _Plan:
     )
     same_kind = confirms.front or not wanted.front
     if not (same_top and same_kind and wanted.seeds in (None, confirms.num_seeds)):
+        delete = command_words("delete", runs.name, store.url)
         raise InputError(
             f"the confirmation of study {search.name!r} was begun with "
             f"{'--front ' if confirms.front else ''}--top {len(confirms.trials)} --seeds "
-            f"{confirms.num_seeds}; give the same options, or none: a search is confirmed once"
+            f"{confirms.num_seeds}; give the same options, or none: "
+            + (
+                "a search is confirmed once"
+                if runs.num_ended
+                else f"or delete it by `{delete}`, as none of its runs has ended"
+            )
         )
-    more, notices = _num_ended(search) - confirms.num_trials, []
+    more, notices = search.num_ended - confirms.num_trials, []
     if more > 0:
         notices.append(
             f"study {search.name} has {counted(more, 'trial')} more than when its confirmation was "
@@ -264,7 +269,7 @@ def _new_plan(search: StudyRecord, space: SearchSpace, wanted: _Wanted) -> _Plan
         study=search.name,
         trials=tuple(trial.number for trial in chosen),
         num_seeds=seeds,
-        num_trials=_num_ended(search),
+        num_trials=search.num_ended,
         identity=search.identity,
         front=wanted.front,
         baselines=tuple(baselines),
@@ -382,7 +387,3 @@ def _different(values: Iterable[Scalar]) -> list[Scalar]:
         if not any(are_same(value, other) for other in found):
             found.append(value)
     return found
-
-
-def _num_ended(search: StudyRecord) -> int:
-    return search.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -155,7 +155,7 @@ def study_rows(studies: list[StudyRecord], width: int | None = None) -> str:
     for study in studies:
         metric = study.objective.metric
         best = percent_or_number(metric, study.value(study.best)) if study.best else "–"
-        done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        done = study.num_ended
         trials = f"{done}" if study.num_trials is None else f"{done} of {study.num_trials}"
         paused = study.count(TrialState.PAUSED)
         trials += f", {paused} paused" if paused else ""
@@ -173,7 +173,7 @@ def headline(study: StudyRecord) -> str:
     counts = [f"{count} {state}" for state, count in numbers.items() if count]
     counts += [copies_words(study.num_copies)] if study.num_copies else []
     counts += [f"{study.num_to_finish} to finish"] if study.num_to_finish else []
-    done = study.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    done = study.num_ended
     of = "" if study.num_trials is None else f"{done:,} of "
     trials = counted(done if study.num_trials is None else study.num_trials, "trial")
     shown = ", ".join(counts) or "none"

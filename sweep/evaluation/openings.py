@@ -177,10 +177,9 @@ def _read(
 
         models, data = load_networks(store, record, unread, data_dir, sources)
         settings = data_settings(stored_space(record).dataset, data_dir, store.kept_data)
-        ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         # To the microsecond: the time identifies an opening, and the next may follow soon.
         opened_at = datetime.now(UTC).isoformat(timespec="microseconds")
-        openings = [TestReading(trial, opened_at, num_trials=ended) for trial in unread]
+        openings = [TestReading(trial, opened_at, num_trials=record.num_ended) for trial in unread]
         openings = [
             opening
             if _precision(record, opening.trial) == PRECISION

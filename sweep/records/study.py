@@ -399,6 +399,11 @@ class StudyRecord:
         return sum(trial.copy_of is not None for trial in self.trials)
 
     @property
+    def num_ended(self) -> int:
+        """How many trials are complete, pruned or failed."""
+        return self.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+    @property
     def num_to_finish(self) -> int:
         """How many trials were under way when their driver stopped; `resume` continues them."""
         return sum(self.state_of(trial) is not trial.state for trial in self.trials)
@@ -457,8 +462,7 @@ class StudyRecord:
     def _summary(self) -> str:
         """The study in one line."""
         total = "" if self.num_trials is None else f" of {self.num_trials:,}"
-        ended = self.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        parts = [f"study {self.name!r}: {self.state}", f"{ended:,}{total} trials ended"]
+        parts = [f"study {self.name!r}: {self.state}", f"{self.num_ended:,}{total} trials ended"]
         if self.best is not None:
             value = f"{_cell(self.objective.metric)} {_cell(self.value(self.best))}"
             parts.append(f"best trial {self.best.number}, {value}")

@@ -169,9 +169,8 @@ def confirmation(
     finished = ended and best_mean is not None
     tests = _tests_against_winner(runs, order) if finished else {}
     test_values = _test_values(runs, first) if finished else ()
-    searched = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     num_then = runs.confirms.num_trials
-    num_later = max(0, searched - num_then)
+    num_later = max(0, record.num_ended - num_then)
     first_trials = "trial" if num_then == 1 else f"{num_then:,} trials"
     search = f"the search's first {first_trials}" if num_later else "the search"
     front = f"the front of {search}" if num_later else "the front"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweep.definitions import is_share
-from sweep.records import StudyState, TrialState
+from sweep.records import StudyState
 from sweep.reporting.answer import Promise
 from sweep.reporting.candidates import BaselineMean
 from sweep.reporting.comparison import StudyComparison, StudyPair
@@ -54,15 +54,14 @@ def under_way_sentence(found: Findings) -> str:
     record = found.study.record
     if record.finished_by is not None:
         return ""
-    ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     total = f" of {record.num_trials:,}" if record.num_trials else ""
     last = max((t.ended_at for t in record.trials if t.ended_at is not None), default=None)
     at = "" if last is None else f", the last one at {last:%Y-%m-%d %H:%M} by its clock"
     doing = "is running" if record.state is StudyState.RUNNING else "was interrupted"
     split = "was opened before it went on" if found.openings else "is sealed"
     return (
-        f"This search {doing}: {ended:,}{total} trials have ended{at}. What follows is what is "
-        f"known so far, and the test split {split}."
+        f"This search {doing}: {record.num_ended:,}{total} trials have ended{at}. What follows is "
+        f"what is known so far, and the test split {split}."
     )
 
 

@@ -266,8 +266,7 @@ def trials_after_opening(record: StudyRecord) -> int:
     Trials that ended after its confirmation began are counted there (`Confirmation.num_later`).
     """
     by_then = [reading.num_trials for reading in record.test_readings if reading.num_trials]
-    ended = record.count(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    return ended - by_then[0] if by_then else 0
+    return record.num_ended - by_then[0] if by_then else 0
 
 
 def class_names(record: StudyRecord, num_classes: int) -> tuple[str, ...]:

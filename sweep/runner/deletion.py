@@ -46,7 +46,7 @@ def delete(study: str, *, storage: str | os.PathLike[str] = DEFAULT_STORAGE) -> 
         What was deleted.
 
     Raises:
-        InputError: it is the confirmation of a study of the store.
+        InputError: it is the confirmation of a study of the store, and one of its runs has ended.
         StoreError: there is no such study, or another program made it.
         StudyLockedError: a driver works on one of the studies.
     """
@@ -70,7 +70,7 @@ def plan_deletion(store: Store, study: str) -> Deletion:
     """What `delete` would delete; raises what it raises."""
     store.require_own(study)
     studies: dict[str, int | None] = {study: None}
-    confirms, is_copy = None, False
+    confirms, has_results, is_copy = None, False, False
     try:
         record = store.read_study(study)
         studies[study] = len(record.trials)
@@ -78,11 +78,13 @@ def plan_deletion(store: Store, study: str) -> Deletion:
         if runs is not None:
             studies[runs.name] = len(runs.trials)
         confirms = record.confirms
+        has_results = record.num_ended > 0
     except ForeignStudyError:
         is_copy = True
     except StoreError:
         pass  # it is damaged
-    if confirms is not None and _is_confirmed(store, confirms.study):
+    # One without results may have been begun by mistake; of others, the best could be picked.
+    if confirms is not None and has_results and _is_confirmed(store, confirms.study):
         raise InputError(
             f"study {study!r} confirms study {confirms.study!r}, and a search is confirmed once; "
             f"`{command_words('delete', confirms.study, store.url)}` deletes both"

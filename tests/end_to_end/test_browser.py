@@ -309,7 +309,8 @@ def test_a_point_tells_its_value(visit):
     told = page.run(
         """[...document.querySelectorAll("svg[data-points]")].map((svg) => {
           svg.scrollIntoView({ block: "center" });
-          const [, x, y, words] = /^(\\S+) (\\S+) ([^|]*)/.exec(svg.dataset.points);
+          const [x, y, first] = svg.dataset.points.split("|")[0].split(" ").map(Number);
+          const words = svg.dataset.parts.split("|")[first];
           const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
           const at = { clientX: box.left + x * scale, clientY: box.top + y * scale };
           svg.dispatchEvent(new PointerEvent("pointermove", at));

@@ -104,7 +104,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
 
     Its background is transparent; a page sets the colours by CSS variables (see `palette`). The
     name must be unique on the page: all identifiers contain it. What its points mean is in
-    `data-points` (see `HoverFigure.points`), in the units of its `viewBox`.
+    `data-points` and `data-parts` (see `HoverFigure.points`), in the units of its `viewBox`.
     """
     with drawing(), mpl.rc_context({"svg.hashsalt": name}):
         _lay_out(figure)
@@ -122,8 +122,8 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
         "aria-label": description,
         "style": f"stroke-linejoin:round;{_PAGE_FONTS}",
     }
-    if isinstance(figure, HoverFigure) and (points := figure.points()):
-        svg.set("data-points", _NO_XML.sub("\ufffd", points))
+    if isinstance(figure, HoverFigure):
+        svg.attrib |= {key: _NO_XML.sub("\ufffd", text) for key, text in figure.points().items()}
     return ET.tostring(svg, encoding="unicode").replace(" />", "/>")
 
 
@@ -138,10 +138,10 @@ def _for_page(element: ET.Element, name: str, identifiers: dict[str, str]) -> No
         element.text = None
     element.tail = None
     attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
-    if element.tag in ("g", "image"):
+    if element.tag == "image":
         attributes.pop("id", None)  # nothing refers to it
     for key, value in attributes.items():
-        if key == "id":
+        if key == "id" and element.tag != "g":
             value = renamed(value)
         elif key == "href" and value.startswith("#"):
             value = f"#{renamed(value[1:])}"

@@ -43,9 +43,10 @@ tip.setAttribute("role", "status");
 tip.hidden = true;
 document.body.append(tip);
 for (const svg of document.querySelectorAll("svg[data-points]")) {
+  const parts = svg.dataset.parts.split("|");
   const points = svg.dataset.points.split("|").map((text) => {
-    const [, x, y, words] = /^(\S+) (\S+) (.*)$/s.exec(text);
-    return { x: Number(x), y: Number(y), words };
+    const [x, y, ...said] = text.split(" ").map(Number);
+    return { x, y, words: said.map((place) => parts[place]).join(" ") };
   });
   const show = (event) => {
     const box = svg.getBoundingClientRect();

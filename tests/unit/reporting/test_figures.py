@@ -309,7 +309,7 @@ def test_every_figure_is_drawn_whole_and_refers_to_nothing(name: str) -> None:
     assert 60 < height < 1000
     assert {element.tag for element in root.iter()} <= {
         "svg", "g", "path", "use", "text", "tspan", "image", "defs", "clipPath", "rect", "pattern",
-        "style",
+        "style", "marker",
     }  # fmt: skip
     sheet = root.findtext("style", "")  # applies to the whole page
     assert all(rule.startswith(f".{name}-") for rule in re.findall(r"[^{}]+(?={)", sheet))
@@ -352,42 +352,85 @@ def test_names_stay_as_they_are() -> None:
 # ---------------------------------------------------------------- what a page gets of it
 
 
-def drawn_marks(svg: ET.Element) -> list[tuple[ET.Element, str]]:
-    """Everything that is drawn, in order, with its own style after those of its groups."""
-    found: list[tuple[ET.Element, str]] = []
+def corners(path: str) -> list[tuple[str, float, float]]:
+    """The absolute points of a path, each with its command, to a tenth."""
+    found: list[tuple[str, float, float]] = []
+    x = y = start_x = start_y = 0.0
+    for command, text in re.findall(r"([a-zA-Z])([^a-zA-Z]*)", path):
+        numbers = [float(number) for number in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", text)]
+        is_relative, command = command.islower(), command.upper()
+        while numbers or command == "Z":
+            if command == "Z":
+                x, y = start_x, start_y
+                break
+            points = {"M": 1, "L": 1, "Q": 2, "C": 3}.get(command, 0)
+            if points == 0:  # H or V
+                step = numbers.pop(0)
+                x, y = (x + step, y) if command == "H" else (x, y + step)
+                found.append(("L", x, y))
+                continue
+            from_x, from_y = (x, y) if is_relative else (0.0, 0.0)
+            for _ in range(points):
+                x, y = from_x + numbers.pop(0), from_y + numbers.pop(0)
+                found.append((command, x, y))
+            if command == "M":
+                start_x, start_y, command = x, y, "L"
+    return [(command, round(x, 1) + 0.0, round(y, 1) + 0.0) for command, x, y in found]
+
+
+Mark = tuple[str, tuple[Any, ...], list[tuple[str, str]]]
+
+
+def drawn_marks(svg: ET.Element) -> list[Mark]:
+    """Everything that is drawn, with its place, and its own style after those of its groups.
+
+    In order, but for the parts of an axis: lines come first, then ticks, then texts.
+    """
     classes = dict(re.findall(r"\.(\S+?){(.*?)}", svg.findtext("style", "")))
+    markers = {marker.attrib["id"]: marker[0] for marker in svg.iter("marker")}
+    shapes = {
+        f"#{path.get('id')}": corners(path.attrib["d"]) for path in svg.iterfind(".//defs/path")
+    }
+    order = ["path", "use", "text"]
 
-    def walk(element: ET.Element, styles: str) -> None:
-        if element.tag.rpartition("}")[2] in ("defs", "clipPath"):
-            return
+    def walk(element: ET.Element, styles: str) -> list[Mark]:
+        if element.tag in ("defs", "clipPath", "marker"):
+            return []
+        inherited = styles
         styles += f";{classes.get(element.get('class'), '')};{element.get('style', '')}"
-        if element.tag.rpartition("}")[2] in ("path", "use", "text", "image", "rect"):
-            found.append((element, styles))
-        for child in element:
-            walk(child, styles)
+        rules = sorted(dict(re.findall(r"([a-z-]+): ?([^;]+)", styles)).items())
+        path = corners(element.get("d", ""))
+        if marker := re.search(r"marker:url\(#(.*?)\)", styles):
+            again = ET.Element("use", markers[marker[1]].attrib)
+            return [
+                (tag, ([(command, x, y)], *rest), style)
+                for _, left, top in path
+                for tag, (_, *rest), style in walk(again, inherited)
+                for command, x, y in [("M", left, top)]
+            ]
+        found: list[Mark] = []
+        if element.tag in ("path", "use", "text", "image", "rect"):
+            place = path or [("M", *(round(float(element.get(key, 0)), 1) for key in ("x", "y")))]
+            found.append(
+                (element.tag, (place, shapes.get(element.get("href", "")), element.text), rules)
+            )
+        inner = [mark for child in element for mark in walk(child, styles)]
+        if element.get("id", "").startswith("matplotlib.axis"):
+            inner.sort(key=lambda mark: order.index(mark[0]))
+        return found + inner
 
-    for child in svg:
-        walk(child, "")
-    return found
+    return walk(svg, "")
 
 
 @pytest.mark.parametrize("name", ["slices", "test-matrix", "chosen", "timeline", "front"])
 def test_a_compact_picture_draws_the_same(name: str) -> None:
-    def look(svg: ET.Element) -> list[tuple[str, str, list[tuple[str, str]]]]:
-        marks = []
-        for mark, styles in drawn_marks(svg):
-            places = [f"{float(mark.get(key, 0)):.1f}" for key in ("x", "y")]
-            rules = re.findall(r"([a-z-]+): ?([^;]+)", styles)
-            marks.append((mark.tag, f"{mark.text} {places}", sorted(dict(rules).items())))
-        return marks
-
     svg = figures.to_svg(drawn(name), name="x", description="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(canvas, "compact", lambda *_: None)
         whole = figures.to_svg(drawn(name), name="x", description="")
-    one, other = (look(ET.fromstring(text)) for text in (svg, whole))  # noqa: S314 - made here
+    one, other = (drawn_marks(ET.fromstring(text)) for text in (svg, whole))  # noqa: S314 - made here
     assert one == other
-    assert len(svg) < 0.9 * len(whole)
+    assert len(svg) < 0.7 * len(whole)
 
 
 def test_progress_is_drawn_to_the_end_of_each_study() -> None:
@@ -401,13 +444,22 @@ def test_points_tell_what_they_are() -> None:
         figure = HoverFigure((4.0, 2.0))
         axes = figure.add_axes((0.25, 0.25, 0.5, 0.5))
         axes.set(xlim=(0, 10), ylim=(1, 100), yscale="log")
-        figure.explain(axes, [0, 10, 5], [1, 100, -1], ["first|one", "last", "cannot be shown"])
-        assert figure.points() == "72 108 first/one|216 36 last"
-        assert 'data-points="72 108 first/one|216 36 last"' in figures.to_svg(
-            figure, name="x", description=""
-        )
+        assert figure.points() == {}
+        texts = ["trial 1, a|b: 3", "trial 1, last: 3", "cannot be shown"]
+        figure.explain(axes, [0, 10, 5], [1, 100, -1], texts)
+        expected = 'data-points="72 108 0 1 2|216 36 0 3 2" data-parts="trial 1,|a/b:|3|last:"'
+        assert expected in figures.to_svg(figure, name="x", description="")
         figure.explain(axes, [5] * 1000, [10] * 1000, ["again"] * 1000)
-        assert figure.points().count("|") < 300
+        assert figure.points()["data-points"].count("|") < 300
+
+
+def test_every_panel_tells_its_points() -> None:
+    """However many there are: those of one panel do not crowd out those of another."""
+    with figures.drawing():
+        figure = HoverFigure((4.0, 2.0))
+        for axes in figure.subplots(1, 4):
+            figure.explain(axes, [0.5] * 150, [0.5] * 150, ["here"] * 150)
+        assert figure.points()["data-points"].count("|") == 4 * 150 - 1
 
 
 @pytest.mark.parametrize(
@@ -477,9 +529,9 @@ def test_text_in_cells_stands_out() -> None:
 def test_text_in_cells_keeps_its_colour() -> None:
     svg = figures.to_svg(drawn("test-matrix"), name="x", description="")
     colours = {
-        mark.text: re.search("fill:([^;]*)", style)[1]  # type: ignore[index]
-        for mark, style in drawn_marks(ET.fromstring(svg))  # noqa: S314 - made here
-        if mark.tag == "text"
+        place[-1]: dict(rules)["fill"]
+        for tag, place, rules in drawn_marks(ET.fromstring(svg))  # noqa: S314 - made here
+        if tag == "text"
     }
     assert (colours["90"], colours["3"]) == ("#fefefe", "#010101")
 

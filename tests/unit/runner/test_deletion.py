@@ -12,7 +12,7 @@ import pytest
 from helpers import HERE, SMALL, sqlite_url
 
 import sweep
-from sweep.errors import StoreError, StudyLockedError
+from sweep.errors import Interrupted, StoreError, StudyLockedError
 from sweep.store import Store, examine
 
 
@@ -45,6 +45,21 @@ def test_a_confirmation_alone_is_not_deleted_as_a_search_is_confirmed_once(confi
     with pytest.raises(sweep.InputError, match=r"confirmed once; `sweep delete small .*` deletes"):
         sweep.delete("small.confirm", storage=confirmed)
     assert names(confirmed) == ["small", "small.confirm"]
+
+
+def test_a_confirmation_without_results_is_deleted_and_begun_anew_with_other_options(finished):
+    """It may have been begun by mistake, and there is nothing of it to choose by."""
+
+    def stop(event: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="continues"):
+        sweep.confirm("small", top=2, seeds=2, storage=finished, on_event=stop, **HERE)
+    with pytest.raises(sweep.InputError, match=r"or delete it by `sweep delete small.confirm .*`"):
+        sweep.confirm("small", top=1, seeds=1, storage=finished, **HERE)
+    assert [*sweep.delete("small.confirm", storage=finished).studies] == ["small.confirm"]
+    assert names(finished) == ["small"]
+    assert sweep.confirm("small", top=1, seeds=1, storage=finished, **HERE).num_seeds == 1
 
 
 def test_what_a_driver_works_on_stays(confirmed):
