@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sweep.definitions import is_share
 from sweep.records import StudyState
-from sweep.reporting.answer import Promise
-from sweep.reporting.candidates import BaselineMean
-from sweep.reporting.comparison import StudyComparison, StudyPair
 from sweep.reporting.diagnostics import Verdict
-from sweep.reporting.findings import Findings
 from sweep.words import (
     counted,
     difference_interval_words,
@@ -23,6 +20,12 @@ from sweep.words import (
     short_value_words,
     tie_words,
 )
+
+if TYPE_CHECKING:  # the terminal has use for these sentences, too, and none for pandas
+    from sweep.reporting.answer import Promise
+    from sweep.reporting.candidates import BaselineMean
+    from sweep.reporting.comparison import StudyComparison, StudyPair
+    from sweep.reporting.findings import Findings
 
 __all__ = [
     "NextStep",
