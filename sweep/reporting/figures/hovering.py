@@ -14,7 +14,7 @@ __all__ = ["HoverFigure"]
 
 _MAX_POINTS = 200  # of an axes, those explained first; a page must stay small
 _BETWEEN = "|"
-_PART = re.compile("(?<=[,:]) ")  # "trial 3:" and "epoch 7:" are in many texts
+_PART = re.compile(r"(?<=,) |(?<=:) (?=\S+$)")  # "trial 3," and "epoch 7:" are in many texts
 
 
 class HoverFigure(Figure):

@@ -85,7 +85,7 @@ def _draw_slice(figure: HoverFigure, axes: Axes, samples: Samples, axis: Axis) -
     values = samples.params[axis.name].dropna()
     used = samples.frame.loc[values.index]
     shown = [v if axis.choices else f"{v:.4g}" for v in values]
-    texts = [f"{text}, {axis.name} {v}" for text, v in zip(used["text"], shown, strict=True)]
+    texts = [f"{text}, {axis.name}: {v}" for text, v in zip(used["text"], shown, strict=True)]
     # Choices and whole numbers coincide: spread them a little.
     if axis.choices:
         values = values.map(axis.choices.index) + 0.5 * jitter(values.index)

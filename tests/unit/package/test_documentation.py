@@ -55,7 +55,8 @@ def test_examples_run(document, tmp_path, monkeypatch, capfd, words_only):
 
 def test_the_reference_studies_are_read_by_this_version():
     store = Store(f"sqlite:///{ROOT / 'studies.db'}", to_write=False)
-    names = ["article", "mnist", "mnist-random", "mnist-extended", "mnist-cnn", "letter", "adult"]
+    searches = ["mnist", "mnist-random", "mnist-extended", "mnist-augmented", "mnist-cnn"]
+    names = ["article", *searches, "letter", "adult"]
     assert {*store.all_names()} == {*names, *(f"{name}.confirm" for name in names)}
     for name in store.all_names():
         study = store.read_study(name)
