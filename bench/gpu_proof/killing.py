@@ -24,7 +24,7 @@ Histories = Mapping[int, Sequence[EpochMetrics]]
 
 def prove(setting: Setting) -> Found:
     """Kill, read the store, continue, compare."""
-    trials, epochs = (3, 80) if setting.small else (8, 400)
+    trials, epochs = (3 if setting.small else 8), 400
     space = studies.write_space(setting, studies.space(trials, epochs))
     saved: list[Histories] = []
     # Saved so often, it would take minutes to end.
