@@ -433,6 +433,19 @@ def test_a_compact_picture_draws_the_same(name: str) -> None:
     assert len(svg) < 0.7 * len(whole)
 
 
+def test_what_reaches_beyond_its_axes_is_clipped() -> None:
+    with figures.drawing():
+        figure = HoverFigure((4.0, 2.0))
+        axes = figure.add_axes((0.25, 0.25, 0.5, 0.5))
+        axes.set(xlim=(0, 10), ylim=(0, 10))
+        axes.plot([0, 10], [5, 50], color="#123456")
+        axes.plot([0, 10], [5, 6], color="#654321")
+        svg = ET.fromstring(figures.to_svg(figure, name="x", description=""))  # noqa: S314 - made here
+    clips = {path.get("style", "")[:30]: "clip-path" in path.attrib for path in svg.iter("path")}
+    assert [clip for style, clip in clips.items() if "#123456" in style] == [True]
+    assert [clip for style, clip in clips.items() if "#654321" in style] == [False]
+
+
 def test_progress_is_drawn_to_the_end_of_each_study() -> None:
     """Also over the epochs of what came after the last complete trial."""
     (axes,) = drawn("best-so-far").axes
